@@ -1,0 +1,169 @@
+package envelope
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/aead/aesgcm"
+	"github.com/tink-crypto/tink-go/v2/insecuresecretdataaccess"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// commitLabel is the only HKDF label of format 1.
+const commitLabel = "s3proxy commit v1"
+
+// DEK is the data key of one object. It is safe for concurrent use until
+// [DEK.Destroy].
+type DEK struct {
+	raw  [KeySize]byte
+	aead cipher.AEAD // nil after Destroy
+	// random fills IVs. It is crypto/rand everywhere but in the tests that seal
+	// the vectors again.
+	random func([]byte)
+}
+
+// Format keeps the key out of logs, whatever the verb.
+func (d *DEK) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("envelope.DEK")) }
+
+// NewDEK makes a fresh key with Tink's AES256GCMNoPrefixKeyTemplate: what is
+// sealed is what that key's Encrypt writes.
+func NewDEK() (*DEK, error) {
+	handle, err := keyset.NewHandle(aead.AES256GCMNoPrefixKeyTemplate())
+	if err != nil {
+		return nil, fmt.Errorf("envelope: making a data key: %w", err)
+	}
+	entry, err := handle.Primary()
+	if err != nil {
+		return nil, fmt.Errorf("envelope: making a data key: %w", err)
+	}
+	key, ok := entry.Key().(*aesgcm.Key)
+	if !ok {
+		return nil, fmt.Errorf("envelope: making a data key: Tink gave a %T", entry.Key())
+	}
+	// The raw key is taken out because Tink's Encrypt allocates its result and
+	// copies; sealing in place gives the same bytes at several times the speed.
+	// This is the only use of the token in the project.
+	keyBytes := key.KeyBytes()
+	return DEKFromBytes(keyBytes.Data(insecuresecretdataaccess.Token{}))
+}
+
+// DEKFromBytes makes a DEK of 32 raw bytes, which are copied. Any other length
+// is ErrKey.
+func DEKFromBytes(raw []byte) (*DEK, error) {
+	if len(raw) != KeySize {
+		return nil, fmt.Errorf("%w: it has %d bytes, not %d", ErrKey, len(raw), KeySize)
+	}
+	block, err := aes.NewCipher(raw)
+	if err != nil {
+		return nil, fmt.Errorf("envelope: AES: %w", err)
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("envelope: GCM: %w", err)
+	}
+	d := &DEK{aead: gcm, random: fillRandom}
+	copy(d.raw[:], raw)
+	return d, nil
+}
+
+// fillRandom never fails: crypto/rand ends the program when the system has no
+// randomness (documented since Go 1.24).
+func fillRandom(b []byte) { _, _ = rand.Read(b) }
+
+// Wrap seals the raw key under w with aad. Under a raw AES-GCM key the result
+// has 60 bytes. docs/FORMAT.md says which associated data a DEK has.
+func (d *DEK) Wrap(w tink.AEAD, aad []byte) ([]byte, error) {
+	if d.aead == nil {
+		return nil, fmt.Errorf("%w: it was destroyed", ErrKey)
+	}
+	blob, err := w.Encrypt(d.raw[:], aad)
+	if err != nil {
+		return nil, fmt.Errorf("envelope: wrapping a data key: %w", err)
+	}
+	return blob, nil
+}
+
+// UnwrapDEK opens what [DEK.Wrap] made, with the same w and aad; ErrKey when it
+// is refused. The caller still has to check the commitment.
+func UnwrapDEK(w tink.AEAD, blob, aad []byte) (*DEK, error) {
+	raw, err := w.Decrypt(blob, aad)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	defer clear(raw)
+	return DEKFromBytes(raw)
+}
+
+// WithBytes lends the raw key to f, for a KMS that wraps the DEK itself
+// (window 0). The slice is a copy that is cleared when f returns; f must not
+// keep it.
+func (d *DEK) WithBytes(f func(raw []byte) error) error {
+	if d.aead == nil {
+		return fmt.Errorf("%w: it was destroyed", ErrKey)
+	}
+	raw := d.raw
+	defer clear(raw[:])
+	return f(raw[:])
+}
+
+// Commitment is HKDF-SHA256 (RFC 5869) of the key with no salt and the info
+// "s3proxy commit v1". AES-GCM alone commits to no key: a ciphertext can be
+// made that opens under two.
+func (d *DEK) Commitment() [32]byte {
+	out, err := hkdf.Key(sha256.New, d.raw[:], nil, commitLabel, 32)
+	if err != nil { // only for lengths that SHA-256 cannot give, or in FIPS-only mode for short keys
+		panic("envelope: internal error: HKDF: " + err.Error())
+	}
+	return [32]byte(out)
+}
+
+// CheckCommitment compares in constant time; ErrCommitment when they differ. It
+// goes before anything is opened with the key.
+func (d *DEK) CheckCommitment(c [32]byte) error {
+	own := d.Commitment()
+	if subtle.ConstantTimeCompare(own[:], c[:]) != 1 {
+		return ErrCommitment
+	}
+	return nil
+}
+
+// Destroy zeroises the raw key and drops the cipher, whose expanded key only
+// the garbage collector can reach. Neither the DEK nor a reader that was made
+// of it may be in use.
+func (d *DEK) Destroy() {
+	clear(d.raw[:])
+	d.aead = nil
+}
+
+// seal appends IV || ciphertext || tag to dst.
+func (d *DEK) seal(dst, plaintext, aad []byte) ([]byte, error) {
+	if d.aead == nil {
+		return nil, fmt.Errorf("%w: it was destroyed", ErrKey)
+	}
+	var iv [ivSize]byte
+	d.random(iv[:])
+	dst = append(dst, iv[:]...)
+	return d.aead.Seal(dst, iv[:], plaintext, aad), nil
+}
+
+// open gives the plaintext of IV || ciphertext || tag in new memory.
+func (d *DEK) open(sealed, aad []byte) ([]byte, error) {
+	if d.aead == nil {
+		return nil, fmt.Errorf("%w: it was destroyed", ErrKey)
+	}
+	if len(sealed) < SegmentOverhead {
+		return nil, ErrTampered
+	}
+	plaintext, err := d.aead.Open(nil, sealed[:ivSize], sealed[ivSize:], aad)
+	if err != nil {
+		return nil, ErrTampered
+	}
+	return plaintext, nil
+}

@@ -1,0 +1,211 @@
+package envelope
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// MetadataPrefix begins every metadata name of s3proxy, without "x-amz-meta-".
+const MetadataPrefix = "s3proxy-"
+
+// MaxMetadata bounds the sum of all names and values in bytes, names as
+// [Metadata.Encode] gives them. AWS allows 2 KB of user metadata, which are
+// mostly the client's.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+const MaxMetadata = 700
+
+const (
+	maxKEK       = 200
+	windowIDSize = 16
+	minFacts     = SegmentOverhead + 2 // no MD5, no checksum
+	maxFacts     = SegmentOverhead + 1 + md5Size + 2 + maxChecksum
+)
+
+// The names, without MetadataPrefix. "mac" is reserved and refused like any
+// other unknown name.
+const (
+	nameFormat = "format"
+	nameKind   = "kind"
+	nameKEK    = "kek"
+	nameWindow = "window"
+	nameDEK    = "dek"
+	nameCommit = "commit"
+	nameFacts  = "facts"
+)
+
+// Metadata is what an object carries in its user metadata to be read again,
+// given the KEK.
+type Metadata struct {
+	Kind Kind
+	// KEK is the versioned URI of the key that wrapped Window (or, in window 0,
+	// DEK): 1 to 200 visible ASCII characters. It selects among configured keys
+	// and is never an address.
+	KEK string
+	// WindowID (16 bytes) and Window, the wrapped window key, are both nil in
+	// window 0, where the KEK wraps the DEK itself.
+	WindowID []byte
+	Window   []byte
+	// DEK is the wrapped data key.
+	DEK        []byte
+	Commitment [32]byte
+	// Facts is what DEK.SealFacts gave. It is always there, so that its absence
+	// tells nobody that nothing was known.
+	Facts []byte
+}
+
+// coding passes over line ends and over bits behind the last byte. Whoever
+// decodes with it encodes again and compares.
+var coding = base64.RawURLEncoding
+
+// Encode gives the metadata as names (without "x-amz-meta-") and values.
+// ErrMetadata when a field is missing, malformed, or the whole is over
+// MaxMetadata.
+func (m *Metadata) Encode() (map[string]string, error) {
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMetadata, err)
+	}
+	fields := map[string]string{
+		MetadataPrefix + nameFormat: fmt.Sprint(Format),
+		MetadataPrefix + nameKind:   m.Kind.String(),
+		MetadataPrefix + nameKEK:    m.KEK,
+		MetadataPrefix + nameDEK:    coding.EncodeToString(m.DEK),
+		MetadataPrefix + nameCommit: coding.EncodeToString(m.Commitment[:]),
+		MetadataPrefix + nameFacts:  coding.EncodeToString(m.Facts),
+	}
+	if m.Window != nil {
+		fields[MetadataPrefix+nameWindow] = coding.EncodeToString(m.WindowID) + "." + coding.EncodeToString(m.Window)
+	}
+	if n := total(fields); n > MaxMetadata {
+		return nil, fmt.Errorf("%w: %d bytes of at most %d; a shorter KEK URI helps", ErrMetadata, n, MaxMetadata)
+	}
+	return fields, nil
+}
+
+func total(fields map[string]string) (n int) {
+	for name, value := range fields {
+		n += len(name) + len(value)
+	}
+	return n
+}
+
+func (m *Metadata) check() error {
+	if _, ok := parseKind(m.Kind.String()); !ok {
+		return fmt.Errorf("unknown kind %d", uint8(m.Kind))
+	}
+	if len(m.KEK) < 1 || len(m.KEK) > maxKEK {
+		return fmt.Errorf("a KEK URI of %d characters, not 1 to %d", len(m.KEK), maxKEK)
+	}
+	for _, c := range []byte(m.KEK) {
+		if c <= ' ' || c > '~' {
+			return fmt.Errorf("a KEK URI with the byte %#02x", c)
+		}
+	}
+	if (m.WindowID == nil) != (m.Window == nil) {
+		return fmt.Errorf("a window key needs its id and its wrapped form")
+	}
+	if m.Window != nil && (len(m.WindowID) != windowIDSize || len(m.Window) == 0) {
+		return fmt.Errorf("a window id of %d bytes with a wrapped key of %d", len(m.WindowID), len(m.Window))
+	}
+	if len(m.DEK) == 0 {
+		return fmt.Errorf("no wrapped data key")
+	}
+	if len(m.Facts) < minFacts || len(m.Facts) > maxFacts {
+		return fmt.Errorf("sealed facts of %d bytes", len(m.Facts))
+	}
+	return nil
+}
+
+// ParseMetadata reads an object's user metadata: names in lower case, without
+// "x-amz-meta-". Names of others are passed over. What it accepts, Encode gives
+// back byte for byte.
+//
+// ErrNotEncrypted when there is no s3proxy-* name at all, *FormatError when the
+// format number is another one, ErrMetadata for all else.
+func ParseMetadata(fields map[string]string) (*Metadata, error) {
+	own := make(map[string]string, 7)
+	for name, value := range fields {
+		if rest, ok := strings.CutPrefix(name, MetadataPrefix); ok {
+			own[rest] = value
+		}
+	}
+	if len(own) == 0 {
+		return nil, ErrNotEncrypted
+	}
+	// The format comes first: another one may have other names.
+	if err := checkFormat(own); err != nil {
+		return nil, err
+	}
+	m, err := parseOwn(own)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMetadata, err)
+	}
+	return m, nil
+}
+
+func checkFormat(own map[string]string) error {
+	number, ok := own[nameFormat]
+	switch {
+	case !ok:
+		return fmt.Errorf("%w: %s%s is missing", ErrMetadata, MetadataPrefix, nameFormat)
+	case number == fmt.Sprint(Format):
+		return nil
+	case number == "" || len(number) > 9 || strings.Trim(number, "0123456789") != "":
+		return fmt.Errorf("%w: %s%s is not a number", ErrMetadata, MetadataPrefix, nameFormat)
+	}
+	return &FormatError{Number: number}
+}
+
+func parseOwn(own map[string]string) (*Metadata, error) {
+	size := 0
+	for name, value := range own {
+		size += len(MetadataPrefix) + len(name) + len(value)
+		switch name {
+		case nameFormat, nameKind, nameKEK, nameWindow, nameDEK, nameCommit, nameFacts:
+		default:
+			return nil, fmt.Errorf("unknown name %.40q", MetadataPrefix+name)
+		}
+	}
+	if size > MaxMetadata {
+		return nil, fmt.Errorf("%d bytes of at most %d", size, MaxMetadata)
+	}
+	m := &Metadata{KEK: own[nameKEK]}
+	var ok bool
+	if m.Kind, ok = parseKind(own[nameKind]); !ok {
+		return nil, fmt.Errorf("%s%s is missing or unknown", MetadataPrefix, nameKind)
+	}
+	var err error
+	if m.DEK, err = decode(nameDEK, own[nameDEK]); err != nil {
+		return nil, err
+	}
+	if m.Facts, err = decode(nameFacts, own[nameFacts]); err != nil {
+		return nil, err
+	}
+	commit, err := decode(nameCommit, own[nameCommit])
+	if err != nil {
+		return nil, err
+	}
+	if len(commit) != len(m.Commitment) {
+		return nil, fmt.Errorf("a commitment of %d bytes", len(commit))
+	}
+	m.Commitment = [32]byte(commit)
+	if window, there := own[nameWindow]; there {
+		id, wrapped, _ := strings.Cut(window, ".")
+		if m.WindowID, err = decode(nameWindow, id); err != nil {
+			return nil, err
+		}
+		if m.Window, err = decode(nameWindow, wrapped); err != nil {
+			return nil, err
+		}
+	}
+	return m, m.check()
+}
+
+// decode accepts one spelling only. A missing value is empty; check refuses it.
+func decode(name, value string) ([]byte, error) {
+	b, err := coding.DecodeString(value)
+	if err != nil || coding.EncodeToString(b) != value {
+		return nil, fmt.Errorf("%s%s is not base64url without padding", MetadataPrefix, name)
+	}
+	return b, nil
+}

@@ -1,0 +1,274 @@
+package envelope
+
+import (
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// OpenReader gives authenticated plaintext while it pulls ciphertext from its
+// source. Not one byte of a segment that did not authenticate comes out, and
+// all segments before the first bad one do. It is for one goroutine, but Close
+// may come from another.
+type OpenReader struct {
+	guard
+	aead   cipher.AEAD
+	src    io.Reader
+	layout Layout
+	aad    segmentAAD
+	at     cursor // the next segment to be read
+	left   int64  // ciphertext of segments, not yet pulled
+	skip   int64  // plaintext to be dropped
+	take   int64  // plaintext to be given after that
+	first  bool   // nothing was pulled yet
+	// finish checks what follows the last segment before that segment's
+	// plaintext is given; nil for a span.
+	finish  func() error
+	trailer *Trailer
+
+	ready [][]byte // plaintext in buf, one slice for a segment
+	slots [batch][]byte
+	err   error // what follows ready
+}
+
+// Open gives the plaintext of s, a span of l, out of its ciphertext: s.Length
+// bytes from s.Offset on in the stored object. What the source has behind them
+// is not read.
+//
+// ErrTruncated when the source ends early, ErrTampered when a segment does not
+// authenticate, ErrLayout when l, k and s do not belong together. Another error
+// of the source is wrapped as it is.
+func (d *DEK) Open(k Kind, l Layout, s Span, ciphertext io.Reader) *OpenReader {
+	o := d.newOpenReader(k, l, ciphertext)
+	if o.err == nil && (!s.legal || s.at.part >= len(l.parts)) {
+		o.err = fmt.Errorf("%w: not a span of this object", ErrLayout)
+	}
+	if o.err == nil {
+		o.start(s.at, s.Length, s.skip, s.take)
+	}
+	return o
+}
+
+// OpenObject gives the plaintext of a whole object out of all its stored bytes,
+// trailer included; stored is how many the store announced. The plaintext of
+// the last segment comes only after the trailer was read, opened, compared with
+// the layout (and with want, when it is not nil) and followed by io.EOF.
+//
+// Errors are those of Open, and ErrTrailer. For KindMultipart want must be the
+// trailer that the layout was made of (ErrLayout without it); for KindSingle it
+// may be nil. For KindEmpty there must be no byte at all; the layout is not
+// looked at.
+func (d *DEK) OpenObject(k Kind, l Layout, stored int64, want *Trailer, ciphertext io.Reader) *OpenReader {
+	if k == KindEmpty {
+		return openEmpty(stored, ciphertext)
+	}
+	o := d.newOpenReader(k, l, ciphertext)
+	switch {
+	case o.err != nil:
+	case stored != StoredSize(l.Size()):
+		o.err = fmt.Errorf("%w: %d stored bytes for %d of plaintext", ErrTrailer, stored, l.Size())
+	case want == nil && k == KindMultipart:
+		o.err = fmt.Errorf("%w: a multipart object is read with its trailer", ErrLayout)
+	default:
+		o.start(cursor{}, l.BodySize(), 0, l.Size())
+		o.finish = func() error { return o.readTrailer(d, k, stored, want) }
+	}
+	return o
+}
+
+func openEmpty(stored int64, ciphertext io.Reader) *OpenReader {
+	o := &OpenReader{err: io.EOF}
+	if stored != 0 {
+		o.err = fmt.Errorf("%w: %d stored bytes in an empty object", ErrTrailer, stored)
+	} else if err := expectEOF(ciphertext); err != nil {
+		o.err = behind(err)
+	}
+	return o
+}
+
+func (d *DEK) newOpenReader(k Kind, l Layout, src io.Reader) *OpenReader {
+	o := &OpenReader{aead: d.aead, src: src, layout: l}
+	if d.aead == nil {
+		o.err = fmt.Errorf("%w: it was destroyed", ErrKey)
+	} else if k != l.kind {
+		o.err = fmt.Errorf("%w: a layout of kind %q for an object of kind %q", ErrLayout, l.kind, k)
+	} else {
+		o.err = l.err
+	}
+	return o
+}
+
+func (o *OpenReader) start(at cursor, left, skip, take int64) {
+	o.at, o.left, o.skip, o.take, o.first = at, left, skip, take, true
+	o.aad = newSegmentAAD(o.layout.kind, o.layout.parts[at.part])
+}
+
+// Trailer is what the object's end says; nil before io.EOF and for a span.
+func (o *OpenReader) Trailer() *Trailer { return o.trailer }
+
+// Read gives what is ready, or pulls the next segments.
+func (o *OpenReader) Read(p []byte) (n int, err error) {
+	defer o.leave()
+	if !o.enter() {
+		return 0, errClosed
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if !o.advance() {
+		return 0, o.err
+	}
+	for n < len(p) && len(o.ready) > 0 {
+		copied := copy(p[n:], o.ready[0])
+		o.consume(copied)
+		n += copied
+	}
+	return n, nil
+}
+
+// WriteTo writes the rest to w, a segment at a time, straight from the buffer
+// in which it was opened.
+func (o *OpenReader) WriteTo(w io.Writer) (n int64, err error) {
+	defer o.leave()
+	if !o.enter() {
+		return 0, errClosed
+	}
+	for o.advance() {
+		written, err := writeAll(w, o.ready[0])
+		n += int64(written)
+		o.consume(written)
+		if err != nil {
+			return n, err
+		}
+	}
+	if o.err == io.EOF {
+		return n, nil
+	}
+	return n, o.err
+}
+
+func (o *OpenReader) consume(n int) {
+	o.ready[0] = o.ready[0][n:]
+	if len(o.ready[0]) == 0 {
+		o.ready = o.ready[1:]
+	}
+}
+
+// advance sees to it that there is something in ready. False means that there
+// is nothing more; err says why.
+func (o *OpenReader) advance() bool {
+	for len(o.ready) == 0 && o.err == nil {
+		if o.left == 0 {
+			o.err = io.EOF
+		} else {
+			o.fill()
+		}
+	}
+	if len(o.ready) == 0 {
+		o.release()
+		return false
+	}
+	return true
+}
+
+// fill pulls the next segments and opens them in place. What came whole before
+// the source ended or failed is still opened and given.
+func (o *OpenReader) fill() {
+	limit := batch
+	if o.first { // so that the first byte need not wait for four segments
+		limit, o.first = 1, false
+	}
+	if o.buf == nil {
+		o.buf = takeBuffer(o.left)
+	}
+	var at [batch]cursor
+	count, want := 0, int64(0)
+	for c := o.at; count < limit && want < o.left; c = o.layout.next(c) {
+		at[count] = c
+		count++
+		want += SegmentOverhead + o.layout.segmentSize(c)
+	}
+	o.buf.used = max(o.buf.used, int(want))
+	got, err := io.ReadFull(o.src, o.buf.b[:want])
+	rest := o.buf.b[:got]
+	o.ready = o.slots[:0]
+	for _, c := range at[:count] {
+		size := SegmentOverhead + o.layout.segmentSize(c)
+		if int64(len(rest)) < size {
+			o.err = sourceError(err)
+			return
+		}
+		if o.err = o.openSegment(c, rest[:size]); o.err != nil {
+			return
+		}
+		rest = rest[size:]
+	}
+}
+
+func (o *OpenReader) openSegment(c cursor, sealed []byte) error {
+	if c.segment == 0 {
+		o.aad = newSegmentAAD(o.layout.kind, o.layout.parts[c.part])
+	}
+	body := sealed[ivSize:]
+	plaintext, err := o.aead.Open(body[:0], sealed[:ivSize], body, o.aad.at(c.segment, o.layout.lastInPart(c)))
+	if err != nil {
+		return fmt.Errorf("%w: part %d, segment %d", ErrTampered, o.layout.parts[c.part].Number, c.segment)
+	}
+	o.at = o.layout.next(c)
+	o.left -= int64(len(sealed))
+	if o.left == 0 && o.finish != nil {
+		if err := o.finish(); err != nil {
+			return err
+		}
+	}
+	plaintext = plaintext[min(o.skip, int64(len(plaintext))):]
+	plaintext = plaintext[:min(o.take, int64(len(plaintext)))]
+	o.skip = 0
+	o.take -= int64(len(plaintext))
+	if len(plaintext) > 0 {
+		o.ready = append(o.ready, plaintext)
+	}
+	return nil
+}
+
+// sourceError tells a source that ended from one that failed.
+func sourceError(err error) error {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrTruncated
+	}
+	return fmt.Errorf("envelope: reading ciphertext: %w", err)
+}
+
+// behind names what was found where the object should have ended.
+func behind(err error) error {
+	if errors.Is(err, errMore) {
+		return fmt.Errorf("%w: there are more bytes behind the object", ErrTrailer)
+	}
+	return sourceError(err)
+}
+
+func (o *OpenReader) readTrailer(d *DEK, k Kind, stored int64, want *Trailer) error {
+	suffix := make([]byte, stored-o.layout.BodySize()) // at most 1.6 MB, by the size function
+	if _, err := io.ReadFull(o.src, suffix); err != nil {
+		return sourceError(err)
+	}
+	if err := expectEOF(o.src); err != nil {
+		return behind(err)
+	}
+	t, err := d.OpenTrailer(k, stored, suffix)
+	if more := (*NeedMore)(nil); errors.As(err, &more) {
+		return fmt.Errorf("%w: it begins inside the last part", ErrTrailer)
+	}
+	if err != nil {
+		return err
+	}
+	if !sameParts(t.Parts, o.layout.parts) {
+		return fmt.Errorf("%w: its parts are not those of the layout", ErrTrailer)
+	}
+	if want != nil && !t.equal(want) {
+		return fmt.Errorf("%w: it is not the one that was read before", ErrTrailer)
+	}
+	o.trailer = t
+	return nil
+}

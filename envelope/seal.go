@@ -1,0 +1,218 @@
+package envelope
+
+import (
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io"
+)
+
+var errClosed = errors.New("envelope: reader is closed")
+
+// SealReader gives the ciphertext of a part or of a single object while it
+// pulls the plaintext from its source. It holds a few segments, whatever the
+// size. It is for one goroutine, but Close may come from another.
+type SealReader struct {
+	guard
+	aead    cipher.AEAD
+	random  func([]byte)
+	src     io.Reader
+	aad     segmentAAD
+	size    int64                  // announced plaintext
+	left    int64                  // of it, not yet pulled
+	index   int64                  // of the next segment
+	sealed  bool                   // the last segment is sealed
+	trailer func() ([]byte, error) // nil for a part
+	ivs     [batch * ivSize]byte   // drawn at once for a batch
+	out     []byte                 // sealed and not yet given: in buf, or the trailer
+	err     error                  // what follows out
+}
+
+// SealPart gives the exactly StoredPartSize(p.Size) bytes of one part, of which
+// Number, Size and ID count. For KindSingle p has only a Size.
+//
+// The last segment is sealed and given only after src has answered io.EOF right
+// behind p.Size bytes: what src checks at its end decides whether the store
+// ever gets a whole body. Fewer bytes are io.ErrUnexpectedEOF, more ErrTooLong,
+// and an error of src is given as it is; then the last segment never comes. A
+// part that the format does not have is ErrLayout at the first Read.
+func (d *DEK) SealPart(k Kind, p Part, src io.Reader) *SealReader {
+	s := &SealReader{aead: d.aead, random: d.random, src: src, aad: newSegmentAAD(k, p), size: p.Size, left: p.Size}
+	if err := p.check(k); err != nil {
+		s.err = fmt.Errorf("%w: %w", ErrLayout, err)
+	}
+	if p.Size > MaxObjectSize {
+		s.err = fmt.Errorf("%w: %d bytes, and the format ends at %d", ErrTooLong, p.Size, MaxObjectSize)
+	}
+	if d.aead == nil {
+		s.err = fmt.Errorf("%w: it was destroyed", ErrKey)
+	}
+	return s
+}
+
+// SealObject gives the StoredSize(size) bytes of an object of one PUT: what
+// SealPart gives, and the trailer. facts is called once, after src's io.EOF,
+// and may be nil where nothing is known of the plaintext.
+func (d *DEK) SealObject(size int64, src io.Reader, facts func() Facts) *SealReader {
+	s := d.SealPart(KindSingle, Part{Size: size}, src)
+	s.trailer = func() ([]byte, error) {
+		t := &Trailer{Kind: KindSingle, Parts: []Part{{Size: size}}, Size: size}
+		if facts != nil {
+			t.Facts = facts()
+		}
+		return d.SealTrailer(t)
+	}
+	return s
+}
+
+// Read fills p as far as the source allows.
+func (s *SealReader) Read(p []byte) (n int, err error) {
+	defer s.leave()
+	if !s.enter() {
+		return 0, errClosed
+	}
+	for n < len(p) {
+		if !s.advance() {
+			if n > 0 {
+				return n, nil
+			}
+			return 0, s.err
+		}
+		copied := copy(p[n:], s.out)
+		s.out = s.out[copied:]
+		n += copied
+	}
+	return n, nil
+}
+
+// WriteTo writes the rest to w, straight from the buffer in which it was sealed.
+func (s *SealReader) WriteTo(w io.Writer) (n int64, err error) {
+	defer s.leave()
+	if !s.enter() {
+		return 0, errClosed
+	}
+	for s.advance() {
+		written, err := writeAll(w, s.out)
+		n += int64(written)
+		s.out = s.out[written:]
+		if err != nil {
+			return n, err
+		}
+	}
+	if s.err == io.EOF {
+		return n, nil
+	}
+	return n, s.err
+}
+
+func writeAll(w io.Writer, b []byte) (int, error) {
+	n, err := w.Write(b)
+	if n < 0 || n > len(b) {
+		return 0, errors.New("envelope: the writer gave an impossible count")
+	}
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
+
+// advance sees to it that there is something in out. False means that there is
+// nothing more; err says why.
+func (s *SealReader) advance() bool {
+	for len(s.out) == 0 && s.err == nil {
+		switch {
+		case !s.sealed:
+			s.err = s.fill()
+		case s.trailer != nil:
+			s.out, s.err = s.trailer()
+			s.trailer = nil
+		default:
+			s.err = io.EOF
+		}
+	}
+	if len(s.out) == 0 {
+		s.release()
+		return false
+	}
+	return true
+}
+
+// fill pulls the next segments and seals them in place.
+func (s *SealReader) fill() error {
+	if s.buf == nil {
+		s.buf = takeBuffer(StoredPartSize(s.left))
+	}
+	buf := s.buf.b
+	var sizes [batch]int
+	count := 0
+	at := 0
+	for count < batch && (s.left > 0 || (count == 0 && s.index == 0)) {
+		n := int(min(SegmentSize, s.left))
+		s.buf.used = max(s.buf.used, at+SegmentOverhead+n)
+		got, err := io.ReadFull(s.src, buf[at+ivSize:at+ivSize+n])
+		s.left -= int64(got)
+		if err != nil {
+			return s.early(err)
+		}
+		sizes[count] = n
+		count++
+		at += n + SegmentOverhead
+	}
+	if s.left == 0 {
+		// The last segment is in this batch: nothing of it before the source
+		// has said that all of it is right.
+		if err := expectEOF(s.src); err != nil {
+			if errors.Is(err, errMore) {
+				return fmt.Errorf("%w: %d bytes", ErrTooLong, s.size)
+			}
+			return err
+		}
+		s.sealed = true
+	}
+	s.sealBatch(sizes[:count])
+	s.out = buf[:at]
+	return nil
+}
+
+func (s *SealReader) sealBatch(sizes []int) {
+	s.random(s.ivs[:len(sizes)*ivSize])
+	at := s.buf.b
+	for i, n := range sizes {
+		iv := at[:ivSize]
+		copy(iv, s.ivs[i*ivSize:])
+		plaintext := at[ivSize : ivSize+n]
+		last := s.sealed && i == len(sizes)-1
+		s.aead.Seal(plaintext[:0], iv, plaintext, s.aad.at(s.index, last))
+		s.index++
+		at = at[n+SegmentOverhead:]
+	}
+}
+
+// early names the error of a source that did not give all that was announced.
+func (s *SealReader) early(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return fmt.Errorf("envelope: the source ended after %d of %d bytes: %w", s.size-s.left, s.size, io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+var errMore = errors.New("envelope: more bytes than expected")
+
+// expectEOF reads on where r should have ended: nil after io.EOF, errMore when
+// there is another byte, else r's error.
+func expectEOF(r io.Reader) error {
+	var one [1]byte
+	for range 100 {
+		n, err := r.Read(one[:])
+		if n > 0 {
+			return errMore
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}

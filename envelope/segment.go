@@ -1,0 +1,105 @@
+package envelope
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+)
+
+const storedSegment = SegmentSize + SegmentOverhead
+
+// segmentAAD is the associated data of the segments of one part. It is made
+// once and rewritten for each segment:
+//
+//	format u8 || kind u8 || part id[12] || part number u32 || segment index u64 || last u8
+type segmentAAD [27]byte
+
+func newSegmentAAD(k Kind, p Part) (a segmentAAD) {
+	a[0], a[1] = Format, byte(k)
+	copy(a[2:14], p.ID[:])
+	binary.BigEndian.PutUint32(a[14:18], uint32(p.Number))
+	return a
+}
+
+func (a *segmentAAD) at(index int64, last bool) []byte {
+	binary.BigEndian.PutUint64(a[18:26], uint64(index))
+	a[26] = 0
+	if last {
+		a[26] = 1
+	}
+	return a[:]
+}
+
+// batch is how many segments a reader holds at once: enough to read and write
+// in large pieces, few enough for thousands of requests.
+const batch = 4
+
+// buffer is memory for segments. It holds plaintext, so it is cleared before
+// another request may have it.
+type buffer struct {
+	b    []byte
+	used int // no byte at or behind it was written to
+}
+
+// Two pools, so that the many small objects do not hold memory for large ones.
+var (
+	smallBuffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, storedSegment)} }}
+	largeBuffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, batch*storedSegment)} }}
+)
+
+func takeBuffer(ciphertext int64) *buffer {
+	if ciphertext <= storedSegment {
+		return smallBuffers.Get().(*buffer)
+	}
+	return largeBuffers.Get().(*buffer)
+}
+
+func giveBack(b *buffer) {
+	clear(b.b[:b.used])
+	b.used = 0
+	if len(b.b) == storedSegment {
+		smallBuffers.Put(b)
+	} else {
+		largeBuffers.Put(b)
+	}
+}
+
+// guard lets Close come while a Read is under way, as net/http does with
+// request bodies: the buffer goes back only when nobody is in it. Otherwise one
+// request could see another's plaintext.
+type guard struct {
+	mu     sync.Mutex
+	closed atomic.Bool
+	buf    *buffer
+}
+
+// enter says whether the reader is still open; leave must follow in any case.
+func (g *guard) enter() bool {
+	g.mu.Lock()
+	return !g.closed.Load()
+}
+
+func (g *guard) leave() {
+	g.mu.Unlock()
+	if g.closed.Load() { // closed while this call was in
+		g.Close()
+	}
+}
+
+// Close gives the buffer back. It does not close the source, never blocks, and
+// may be called again and beside a Read, which then ends with an error.
+func (g *guard) Close() error {
+	g.closed.Store(true)
+	if g.mu.TryLock() {
+		g.release()
+		g.mu.Unlock()
+	}
+	return nil
+}
+
+func (g *guard) release() {
+	if g.buf != nil {
+		giveBack(g.buf)
+		g.buf = nil
+	}
+}

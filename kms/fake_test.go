@@ -1,0 +1,348 @@
+package kms_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/kms/kmstest"
+	"github.com/tink-crypto/tink-go/v2/aead/subtle"
+)
+
+// fakeKey is a KMS in memory. It passes the suite, so what the Keyring does with it
+// it does with any driver.
+type fakeKey struct {
+	uri string
+
+	mu       sync.Mutex
+	current  string
+	versions map[string]*subtle.AESGCM
+	wraps    []kms.Context // of every Wrap that succeeded
+	unwraps  []kms.Context // of every Unwrap that was asked
+	fail     error         // of every call
+	gate     chan struct{} // calls wait until it is closed; nil: they do not
+	padding  int           // makes blobs longer
+}
+
+func newFakeKey(uri string) *fakeKey {
+	f := &fakeKey{uri: uri, versions: make(map[string]*subtle.AESGCM)}
+	f.rotate("v1")
+	return f
+}
+
+func (f *fakeKey) rotate(version string) {
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw)
+	aead, err := subtle.NewAESGCM(raw)
+	if err != nil {
+		panic(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.current, f.versions[version] = version, aead
+}
+
+func (f *fakeKey) retire(version string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.versions, version)
+}
+
+func (f *fakeKey) setFail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = err
+}
+
+// hold makes calls wait until the returned function is called.
+func (f *fakeKey) hold() (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	gate := make(chan struct{})
+	f.gate = gate
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.gate = nil
+		close(gate)
+	}
+}
+
+func (f *fakeKey) enter(ctx context.Context) error {
+	f.mu.Lock()
+	gate := f.gate
+	f.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("fake: %w", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fail
+}
+
+func (f *fakeKey) URI() string { return f.uri }
+
+func (f *fakeKey) Wrap(ctx context.Context, plaintext []byte, c kms.Context) (kms.Wrapped, error) {
+	if err := f.enter(ctx); err != nil {
+		return kms.Wrapped{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sealed, err := f.versions[f.current].Encrypt(plaintext, c.Canonical())
+	if err != nil {
+		return kms.Wrapped{}, err
+	}
+	f.wraps = append(f.wraps, maps.Clone(c))
+	blob := append([]byte(f.current+":"), sealed...)
+	return kms.Wrapped{KEK: f.uri + "#" + f.current, Blob: append(blob, make([]byte, f.padding)...)}, nil
+}
+
+func (f *fakeKey) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte, error) {
+	f.mu.Lock()
+	f.unwraps = append(f.unwraps, maps.Clone(c))
+	f.mu.Unlock()
+	if err := f.enter(ctx); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	version, ok := strings.CutPrefix(w.KEK, f.uri+"#")
+	sealed, named := bytes.CutPrefix(w.Blob, []byte(version+":"))
+	if !ok || !named {
+		return nil, fmt.Errorf("%w: fake: %q", kms.ErrInvalid, w.KEK)
+	}
+	aead, ok := f.versions[version]
+	if !ok {
+		return nil, fmt.Errorf("%w: fake: %q", kms.ErrNotFound, w.KEK)
+	}
+	plaintext, err := aead.Decrypt(sealed, c.Canonical())
+	if err != nil {
+		return nil, fmt.Errorf("%w: fake: does not open", kms.ErrInvalid)
+	}
+	return plaintext, nil
+}
+
+func (f *fakeKey) Check(ctx context.Context) error { return f.enter(ctx) }
+
+// windowWraps counts the wraps of window keys for metadata, recordWraps those for
+// records.
+func (f *fakeKey) windowWraps() int { return f.count(func(c kms.Context) bool { return len(c) == 1 }) }
+func (f *fakeKey) recordWraps() int {
+	return f.count(func(c kms.Context) bool { return c["id"] != "" })
+}
+
+func (f *fakeKey) count(is func(kms.Context) bool) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, c := range f.wraps {
+		if is(c) {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *fakeKey) unwrapped() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.unwraps)
+}
+
+func TestTheFakeKeyPassesTheSuite(t *testing.T) {
+	key := newFakeKey("fake://a/key")
+	broken := func(class error) func(*testing.T) kms.Key {
+		return func(*testing.T) kms.Key {
+			k := newFakeKey("fake://a/key")
+			k.setFail(class)
+			return k
+		}
+	}
+	kmstest.Run(t, kmstest.Harness{
+		Key:         func(*testing.T) kms.Key { return key },
+		OtherKey:    func(*testing.T) kms.Key { return newFakeKey("fake://another/key") },
+		Unavailable: broken(kms.ErrUnavailable),
+		Denied:      broken(kms.ErrDenied),
+		RemovedKey: func(t *testing.T, plaintext []byte, c kms.Context) (kms.Key, kms.Wrapped) {
+			k := newFakeKey("fake://a/key")
+			w, err := k.Wrap(t.Context(), plaintext, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.rotate("v2")
+			k.retire("v1")
+			return k, w
+		},
+	})
+}
+
+// fakeRecords is a store of records that counts what it was asked.
+type fakeRecords struct {
+	mu      sync.Mutex
+	records map[string][]byte // bucket/id
+	puts    []string          // bucket/id of every PutRecord that was asked
+	gets    int
+	fail    error
+	gate    chan struct{}
+}
+
+func newFakeRecords() *fakeRecords { return &fakeRecords{records: make(map[string][]byte)} }
+
+func (f *fakeRecords) PutRecord(ctx context.Context, bucket, id string, record []byte) error {
+	f.mu.Lock()
+	gate := f.gate
+	f.puts = append(f.puts, bucket+"/"+id)
+	f.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return f.fail
+	}
+	if _, ok := f.records[bucket+"/"+id]; !ok {
+		f.records[bucket+"/"+id] = bytes.Clone(record)
+	}
+	return nil
+}
+
+func (f *fakeRecords) GetRecord(_ context.Context, bucket, id string) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gets++
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	record, ok := f.records[bucket+"/"+id]
+	if !ok {
+		return nil, fmt.Errorf("fake: %w", kms.ErrNoRecord)
+	}
+	return record, nil
+}
+
+func (f *fakeRecords) setFail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = err
+}
+
+func (f *fakeRecords) putCount() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.puts)
+}
+
+func (f *fakeRecords) getCount() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gets
+}
+
+func (f *fakeRecords) has(bucket, id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.records[bucket+"/"+id]
+	return ok
+}
+
+func (f *fakeRecords) set(bucket, id string, record []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if record == nil {
+		delete(f.records, bucket+"/"+id)
+	} else {
+		f.records[bucket+"/"+id] = record
+	}
+}
+
+// lockedBuffer is a log that may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// fixture is a Keyring over a fake KMS and fake records.
+type fixture struct {
+	*kms.Keyring
+	t       *testing.T
+	key     *fakeKey
+	records *fakeRecords
+	log     *lockedBuffer
+}
+
+// newFixture makes a Keyring with windows of an hour and 1000 objects and a cache,
+// closed at the test's end. change may be nil.
+func newFixture(t *testing.T, change func(c *kms.Config)) *fixture {
+	t.Helper()
+	f := &fixture{t: t, key: newFakeKey("fake://a/key"), records: newFakeRecords(), log: &lockedBuffer{}}
+	f.Keyring = f.another(change)
+	return f
+}
+
+// another makes a second Keyring of the same KMS and store: another replica.
+func (f *fixture) another(change func(c *kms.Config)) *kms.Keyring {
+	f.t.Helper()
+	c := kms.Config{
+		Write: f.key, Records: f.records,
+		Window: time.Hour, WindowObjects: 1000,
+		CacheSize: 100, CacheTTL: time.Hour,
+		Log: slog.New(slog.NewTextHandler(f.log, nil)),
+	}
+	if change != nil {
+		change(&c)
+	}
+	k, err := kms.NewKeyring(c)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { _ = k.Close(context.Background()) })
+	return k
+}
+
+// object makes an object's key and gives its metadata. It may be called in another
+// goroutine.
+func (f *fixture) object(bucket, key string) *envelope.Metadata {
+	f.t.Helper()
+	_, m, err := f.NewKey(f.t.Context(), name(bucket, key))
+	if err != nil {
+		f.t.Errorf("NewKey for %s/%s: %v", bucket, key, err)
+		return new(envelope.Metadata)
+	}
+	return m
+}
+
+func name(bucket, key string) kms.Name {
+	return kms.Name{Bucket: bucket, Key: key, Kind: envelope.KindSingle}
+}

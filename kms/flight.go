@@ -1,0 +1,60 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// callTimeout bounds one exchange with the KMS and the record's store.
+const callTimeout = 30 * time.Second
+
+// bounded runs f with a deadline of callTimeout. When it is that deadline that ends
+// f, and not the caller's, the error is ErrUnavailable: to the caller, a context
+// error would say that the caller itself gave up.
+func bounded(ctx context.Context, f func(context.Context) error) error {
+	inner, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := f(inner)
+	if errors.Is(err, context.DeadlineExceeded) && inner.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w: no answer within %v", ErrUnavailable, callTimeout)
+	}
+	return err
+}
+
+// flights runs one load per name at a time; who asks for it meanwhile shares its
+// result.
+type flights[T any] struct {
+	group singleflight.Group
+}
+
+// do waits for the load of name, starting it if none runs, but no longer than ctx
+// lasts. The load does not end with the caller who started it, since others may
+// wait for it; it ends after callTimeout.
+func (f *flights[T]) do(ctx context.Context, name string, load func(context.Context) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	detached := context.WithoutCancel(ctx)
+	done := f.group.DoChan(name, func() (any, error) {
+		var loaded T
+		err := bounded(detached, func(ctx context.Context) (err error) {
+			loaded, err = load(ctx)
+			return err
+		})
+		return loaded, err
+	})
+	select {
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case r := <-done:
+		if r.Err != nil {
+			return none, r.Err
+		}
+		return r.Val.(T), nil
+	}
+}

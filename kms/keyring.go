@@ -1,0 +1,329 @@
+package kms
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// Records keeps window records: the second wrapped form of a window key, in the
+// bucket whose objects need it. Both methods may be called at the same time. Their
+// errors come back from the Keyring as they are.
+type Records interface {
+	// PutRecord stores a record unless one is there under this id, which is a
+	// success too.
+	PutRecord(ctx context.Context, bucket, id string, record []byte) error
+	// GetRecord answers ErrNoRecord when there is none.
+	GetRecord(ctx context.Context, bucket, id string) ([]byte, error)
+}
+
+// Config says how a Keyring works.
+type Config struct {
+	Write   Key     // wraps new keys, and unwraps
+	Read    []Key   // further keys that may unwrap
+	Records Records // needed unless the window is 0; nil: no record is looked up
+
+	// A window key serves at most Window and WindowObjects objects, whichever
+	// ends first. If either is 0, there are no window keys: the KEK wraps the
+	// key of every object itself ("window 0").
+	Window        time.Duration
+	WindowObjects int
+
+	// At most CacheSize unwrapped window keys are kept for reading, each for
+	// CacheTTL, which is also how long a KMS's withdrawal of a key may go unseen.
+	// If either is 0, none is kept, and concurrent reads still share one call.
+	CacheSize int
+	CacheTTL  time.Duration
+
+	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // nil: nothing is logged
+}
+
+// Keyring makes and opens the keys of objects. It may be used concurrently.
+type Keyring struct {
+	write   Key
+	keys    []Key // write first
+	records Records
+	windows *windows // nil in window 0
+	cache   *cache
+	unwraps flights[tink.AEAD]
+}
+
+// NewKeyring checks c and returns a Keyring. It does not call the KMS.
+func NewKeyring(c Config) (*Keyring, error) {
+	if c.Write == nil {
+		return nil, errors.New("keyring: no key for writing")
+	}
+	if c.Window < 0 || c.WindowObjects < 0 || c.CacheSize < 0 || c.CacheTTL < 0 {
+		return nil, errors.New("keyring: window, window objects, cache size and cache TTL must not be negative")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	k := &Keyring{
+		write:   c.Write,
+		keys:    append([]Key{c.Write}, c.Read...),
+		records: c.Records,
+		cache:   newCache(c.CacheSize, c.CacheTTL, c.Now),
+	}
+	if c.Window > 0 && c.WindowObjects > 0 {
+		if c.Records == nil {
+			return nil, errors.New("keyring: window keys need a place for their records")
+		}
+		k.windows = newWindows(c, k.cache)
+	}
+	return k, nil
+}
+
+// NewKey makes the key of a new object and wraps it for n. The Metadata is whole
+// but for its sealed facts, which the caller adds. While a window lasts it costs no
+// call to the KMS. When a new window is needed, the error may be the KMS's (one of
+// the classes in errors.go) or the one that Records gave.
+func (k *Keyring) NewKey(ctx context.Context, n Name) (*envelope.DEK, *envelope.Metadata, error) {
+	dek, err := envelope.NewDEK()
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a data key: %w", err)
+	}
+	m, err := k.WrapKey(ctx, n, dek)
+	if err != nil {
+		dek.Destroy()
+		return nil, nil, err
+	}
+	return dek, m, nil
+}
+
+// WrapKey wraps a key that is there already for another name: of a copy, or of the
+// state object of an upload. As in NewKey, the Metadata is without facts.
+func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*envelope.Metadata, error) {
+	m := &envelope.Metadata{Kind: n.Kind, Commitment: dek.Commitment()}
+	if k.windows == nil {
+		var w Wrapped
+		err := bounded(ctx, func(ctx context.Context) error {
+			return dek.WithBytes(func(raw []byte) (err error) {
+				w, err = wrap(ctx, k.write, raw, n.kekContext())
+				return err
+			})
+		})
+		if err != nil {
+			return nil, fmt.Errorf("wrapping a data key: %w", err)
+		}
+		m.KEK, m.DEK = w.KEK, w.Blob
+		return m, nil
+	}
+	w, err := k.windows.take(ctx, n.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	// The slices are shared by all objects of the window; nobody writes to them.
+	m.KEK, m.WindowID, m.Window = w.kek, w.id, w.wrapped
+	if m.DEK, err = dek.Wrap(w.aead, n.windowContext(m).Canonical()); err != nil {
+		return nil, fmt.Errorf("wrapping a data key: %w", err)
+	}
+	return m, nil
+}
+
+// OpenKey unwraps the key of an object and checks its commitment. The error is
+// envelope.ErrKey when the metadata belongs to another object or was changed,
+// envelope.ErrCommitment, one of the classes in errors.go when the KMS refuses or
+// does not answer, or what Records gave.
+func (k *Keyring) OpenKey(ctx context.Context, n Name, m *envelope.Metadata) (*envelope.DEK, error) {
+	if n.Kind != m.Kind {
+		return nil, fmt.Errorf("%w: it is of kind %s, not %s", envelope.ErrKey, m.Kind, n.Kind)
+	}
+	dek, err := k.openDEK(ctx, n, m)
+	if err != nil {
+		return nil, fmt.Errorf("opening the data key: %w", err)
+	}
+	if err := dek.CheckCommitment(m.Commitment); err != nil {
+		dek.Destroy()
+		return nil, err
+	}
+	return dek, nil
+}
+
+func (k *Keyring) openDEK(ctx context.Context, n Name, m *envelope.Metadata) (*envelope.DEK, error) {
+	if m.Window != nil {
+		aead, err := k.openWindow(ctx, n.Bucket, m)
+		if err != nil {
+			return nil, err
+		}
+		return envelope.UnwrapDEK(aead, m.DEK, n.windowContext(m).Canonical())
+	}
+	var raw []byte
+	err := bounded(ctx, func(ctx context.Context) (err error) {
+		raw, err = k.unwrap(ctx, Wrapped{KEK: m.KEK, Blob: m.DEK}, n.kekContext())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer clear(raw)
+	return envelope.DEKFromBytes(raw)
+}
+
+// openWindow gives the window key of m, from the cache, the KMS, or the record.
+func (k *Keyring) openWindow(ctx context.Context, bucket string, m *envelope.Metadata) (tink.AEAD, error) {
+	// The metadata of an object always holds the first wrapped form, which is
+	// what the id is made of; so a changed byte in either is seen here and the
+	// KMS is not asked for what it never made.
+	if string(m.WindowID) != string(windowID(m.Window)) {
+		return nil, fmt.Errorf("%w: the window's id is not the one of its wrapped key", envelope.ErrKey)
+	}
+	name := newCacheName(bucket, m.KEK, m.Window)
+	if aead, ok := k.cache.get(name); ok {
+		return aead, nil
+	}
+	return k.unwraps.do(ctx, string(name[:]), func(ctx context.Context) (tink.AEAD, error) {
+		// The load before this one may have ended since the look above.
+		if aead, ok := k.cache.get(name); ok {
+			return aead, nil
+		}
+		raw, err := k.unwrapWindow(ctx, bucket, m)
+		if err != nil {
+			return nil, err
+		}
+		defer clear(raw)
+		aead, err := newWindowAEAD(raw)
+		if err != nil {
+			return nil, err
+		}
+		k.cache.put(name, aead)
+		return aead, nil
+	})
+}
+
+// unwrapWindow asks the KMS with the form in the metadata and, when that is
+// refused for good (its version was retired, its key is gone), with the record.
+func (k *Keyring) unwrapWindow(ctx context.Context, bucket string, m *envelope.Metadata) ([]byte, error) {
+	raw, refused := k.unwrap(ctx, Wrapped{KEK: m.KEK, Blob: m.Window}, bucketContext(bucket))
+	if refused == nil {
+		return raw, nil
+	}
+	if !Permanent(refused) || k.records == nil {
+		return nil, refused
+	}
+	id := hex.EncodeToString(m.WindowID)
+	record, err := k.records.GetRecord(ctx, bucket, id)
+	if errors.Is(err, ErrNoRecord) {
+		return nil, fmt.Errorf("%w (and window record %s is not there)", refused, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	raw, err = k.unwrapRecord(ctx, bucket, id, record)
+	if err != nil {
+		return nil, fmt.Errorf("window record %s: %w (tried after: %v)", id, err, refused)
+	}
+	return raw, nil
+}
+
+func (k *Keyring) unwrapRecord(ctx context.Context, bucket, id string, record []byte) ([]byte, error) {
+	w, err := parseRecord(record)
+	if err != nil {
+		return nil, err
+	}
+	return k.unwrap(ctx, w, recordContext(bucket, id))
+}
+
+// OpenRecord proves that a window record opens with a configured key. id is the
+// record's name, in hexadecimal.
+func (k *Keyring) OpenRecord(ctx context.Context, bucket, id string, record []byte) error {
+	return bounded(ctx, func(ctx context.Context) error {
+		raw, err := k.unwrapRecord(ctx, bucket, id, record)
+		if err != nil {
+			return fmt.Errorf("window record %s: %w", id, err)
+		}
+		clear(raw)
+		return nil
+	})
+}
+
+// unwrap asks the keys that may have made w, one after the other. One that does
+// not answer outweighs all that refuse: only after it is asked is the answer known.
+func (k *Keyring) unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, error) {
+	var refusals []error
+	var unanswered error
+	for _, key := range k.candidates(w.KEK) {
+		raw, err := key.Unwrap(ctx, w, c)
+		if err == nil && len(raw) != envelope.KeySize {
+			clear(raw)
+			err = fmt.Errorf("%w: it holds %d bytes, not %d", ErrInvalid, len(raw), envelope.KeySize)
+		}
+		switch {
+		case err == nil:
+			return raw, nil
+		case ctx.Err() != nil:
+			return nil, err
+		case Permanent(err):
+			refusals = append(refusals, err)
+		default:
+			unanswered = err
+		}
+	}
+	if unanswered != nil {
+		return nil, unanswered
+	}
+	if len(refusals) == 0 {
+		return nil, fmt.Errorf("%w: no configured key has the scheme of %q", ErrNotFound, w.KEK)
+	}
+	return nil, errors.Join(refusals...)
+}
+
+// candidates are the configured keys of kek's scheme, first those of exactly its
+// URI. The others are asked too: one key may have several names (an AWS alias).
+func (k *Keyring) candidates(kek string) []Key {
+	base, _, _ := strings.Cut(kek, "#")
+	scheme, _, _ := strings.Cut(base, ":")
+	var exact, others []Key
+	for _, key := range k.keys {
+		if key.URI() == base {
+			exact = append(exact, key)
+		} else if s, _, _ := strings.Cut(key.URI(), ":"); s == scheme {
+			others = append(others, key)
+		}
+	}
+	return append(exact, others...)
+}
+
+// Check tells whether the key for writing can wrap and unwrap now.
+func (k *Keyring) Check(ctx context.Context) error {
+	return k.write.Check(ctx)
+}
+
+// ForgetBucket is called after a bucket was deleted: the window's record went with
+// it, so the next write to a bucket of that name makes a new window and record.
+func (k *Keyring) ForgetBucket(bucket string) {
+	if k.windows != nil {
+		k.windows.forget(bucket)
+	}
+}
+
+// Close puts the records of the current windows once more, waits for what runs in
+// the background, and drops all keys; it gives up both kinds of waiting when ctx is
+// done. The error joins those of the records that could not be put. Keys are made
+// no more (ErrUnavailable); OpenKey still works, without a cache.
+func (k *Keyring) Close(ctx context.Context) error {
+	var err error
+	if k.windows != nil {
+		err = k.windows.close(ctx)
+	}
+	k.cache.close()
+	return err
+}
+
+// windowID names a window: the first 16 bytes of the SHA-256 of its wrapped key.
+func windowID(wrapped []byte) []byte {
+	sum := sha256.Sum256(wrapped)
+	return sum[:16]
+}

@@ -1,0 +1,83 @@
+// Package kms wraps and unwraps keys with a key management service, and keeps
+// the keys that a proxy uses between two calls to it.
+//
+// Whoever writes a driver needs this file and errors.go: a driver implements
+// [Key], classifies its errors, and passes the suite in kms/kmstest. Deadlines,
+// caching, and the binding of keys to objects live once, in [Keyring].
+package kms
+
+import (
+	"context"
+	"encoding/binary"
+	"maps"
+	"slices"
+)
+
+// Key is one key-encryption key (KEK) in a KMS. The key itself never leaves the
+// KMS. All methods may be called at the same time. Each returns an error of one
+// of the classes in errors.go, or the context's error once ctx is done. No
+// error's text contains plaintext or key material.
+type Key interface {
+	// URI is the key's identity without a version, such as "localfile:" or
+	// "vault://transit/photos": visible ASCII, without "#". What differs between
+	// replicas (an address, a file's path) is no part of it. It never changes.
+	URI() string
+
+	// Wrap encrypts plaintext, a key of at most 64 bytes, and binds it to c. The
+	// answer names the key and version that made it: asked for separately, a
+	// rotation in between would give a wrong label. For 32 bytes the blob is at
+	// most 256 bytes long.
+	Wrap(ctx context.Context, plaintext []byte, c Context) (Wrapped, error)
+
+	// Unwrap decrypts what Wrap gave. It refuses with ErrInvalid a blob that was
+	// changed, another context, and a w.KEK whose version is not the one that
+	// the blob itself names; with ErrNotFound a version that is gone.
+	Unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, error)
+
+	// Check tells whether the key can wrap and unwrap now.
+	Check(ctx context.Context) error
+}
+
+// Wrapped is a key that was wrapped by a KEK.
+type Wrapped struct {
+	// KEK is the versioned URI of the key that made the blob: the Key's URI, "#",
+	// and a version that is not empty. At most 200 bytes of visible ASCII.
+	// It only selects among configured keys; no driver calls an address from it.
+	KEK string
+	// Blob is the wrapped key, opaque to all but the driver.
+	Blob []byte
+}
+
+// Context is what a wrapped key is bound to, as named pairs: who unwraps must
+// give the same pairs. It is not secret; a KMS may write it into its log. Names
+// and values are not empty. A KMS with named pairs of its own (AWS) takes them as
+// they are, the others take Canonical as associated data.
+type Context map[string]string
+
+// contextLabel separates a context from all other associated data.
+const contextLabel = "s3proxy context v1"
+
+// Canonical is the one encoding of c as bytes:
+//
+//	"s3proxy context v1" || count u32 || count * (length u32 || name || length u32 || value)
+//
+// sorted by name, integers big-endian. No two contexts have the same encoding,
+// since every text stands behind its own length.
+func (c Context) Canonical() []byte {
+	size := len(contextLabel) + 4
+	for name, value := range c {
+		size += 8 + len(name) + len(value)
+	}
+	out := make([]byte, 0, size)
+	out = append(out, contextLabel...)
+	out = binary.BigEndian.AppendUint32(out, uint32(len(c)))
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		out = appendText(out, name)
+		out = appendText(out, c[name])
+	}
+	return out
+}
+
+func appendText(out []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint32(out, uint32(len(s))), s...)
+}

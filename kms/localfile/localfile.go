@@ -1,0 +1,165 @@
+// Package localfile is a KMS in a file: a Tink keyset in JSON, in clear, in a file
+// that only its owner may read.
+//
+// # URIs
+//
+// localfile:///etc/s3proxy/keyset.json names the file by its absolute path. There
+// are no parameters. The path is no part of the key's identity, since replicas may
+// keep the same keyset in different places: a KEK's name is "localfile:#" and
+// Tink's key id in decimal.
+//
+// # Keys
+//
+// A keyset holds one or several AES-256-GCM keys with Tink's prefix, exactly one of
+// them primary. The primary wraps; every enabled key unwraps. A wrapped key is
+// Tink's: 0x01 || key id (4 bytes, big-endian) || IV (12) || ciphertext || tag (16),
+// so 65 bytes for a key of 32, with the canonical context as associated data.
+package localfile
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// Scheme is the scheme of the driver's URIs.
+const Scheme = "localfile"
+
+// identity is the URI of every keyset, without a version.
+const identity = Scheme + ":"
+
+// Key is a keyset that was read from a file. The file is not read again.
+type Key struct {
+	primary uint32
+	aeads   map[uint32]tink.AEAD // the enabled keys, by id
+}
+
+var _ kms.Key = (*Key)(nil)
+
+// Opener opens localfile URIs; it is for [kms.Registry.Register] under [Scheme].
+func Opener(_ context.Context, uri *url.URL) (kms.Key, error) {
+	path, err := Path(uri)
+	if err != nil {
+		return nil, err
+	}
+	return Open(path)
+}
+
+// Path is the file that a localfile URI names.
+func Path(uri *url.URL) (string, error) {
+	const want = "write localfile:///absolute/path/keyset.json"
+	switch {
+	case uri.Scheme != Scheme:
+		return "", fmt.Errorf("%s is not a localfile URI: %s", uri, want)
+	case uri.Host != "" || uri.User != nil || uri.Opaque != "" || !filepath.IsAbs(uri.Path):
+		return "", fmt.Errorf("%s names no absolute path (with three slashes): %s", uri, want)
+	case uri.RawQuery != "" || uri.ForceQuery:
+		return "", fmt.Errorf("unknown parameter in %s: localfile has none: %s", uri, want)
+	case uri.Fragment != "":
+		return "", fmt.Errorf("%s has a fragment: the keyset's primary key is used, no other can be named: %s", uri, want)
+	case strings.HasSuffix(uri.Path, "/"):
+		return "", fmt.Errorf("%s names a directory: %s", uri, want)
+	}
+	return filepath.Clean(uri.Path), nil
+}
+
+// Open reads the keyset at path, following symbolic links. It refuses a file that
+// others than its owner may read or write, and answers an error that is
+// fs.ErrNotExist when there is none.
+func Open(path string) (*Key, error) {
+	set, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{primary: set.primary, aeads: set.aeads}, nil
+}
+
+// URI is "localfile:" for every keyset.
+func (k *Key) URI() string { return identity }
+
+// Wrap encrypts with the primary key.
+func (k *Key) Wrap(ctx context.Context, plaintext []byte, c kms.Context) (kms.Wrapped, error) {
+	if err := ctx.Err(); err != nil {
+		return kms.Wrapped{}, err
+	}
+	blob, err := k.aeads[k.primary].Encrypt(plaintext, c.Canonical())
+	if err != nil {
+		return kms.Wrapped{}, fmt.Errorf("wrapping with local key %d: %w", k.primary, err)
+	}
+	return kms.Wrapped{KEK: kekName(k.primary), Blob: blob}, nil
+}
+
+// Unwrap decrypts with the key that both w.KEK and the blob's prefix name. Its
+// errors are kms.ErrInvalid, kms.ErrNotFound, and the context's.
+func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	id, err := parseKEKName(w.KEK)
+	if err != nil {
+		return nil, err
+	}
+	prefix := binary.BigEndian.AppendUint32([]byte{1}, id)
+	if !bytes.HasPrefix(w.Blob, prefix) {
+		return nil, fmt.Errorf("%w: it is not one of %s", kms.ErrInvalid, w.KEK)
+	}
+	aead, ok := k.aeads[id]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s is not in the keyset or is disabled", kms.ErrNotFound, w.KEK)
+	}
+	plaintext, err := aead.Decrypt(w.Blob, c.Canonical())
+	if err != nil {
+		// Tink says no more than that it failed.
+		return nil, fmt.Errorf("%w by %s", kms.ErrInvalid, w.KEK)
+	}
+	return plaintext, nil
+}
+
+// Check wraps and unwraps random bytes.
+func (k *Key) Check(ctx context.Context) error {
+	probe := make([]byte, 32)
+	_, _ = rand.Read(probe) // never fails
+	c := kms.Context{"check": "localfile"}
+	w, err := k.Wrap(ctx, probe, c)
+	if err != nil {
+		return err
+	}
+	got, err := k.Unwrap(ctx, w, c)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, probe) {
+		return errors.New("local key: what was unwrapped is not what was wrapped")
+	}
+	return nil
+}
+
+func kekName(id uint32) string {
+	return identity + "#" + version(id)
+}
+
+func version(id uint32) string {
+	return strconv.FormatUint(uint64(id), 10)
+}
+
+func parseKEKName(kek string) (uint32, error) {
+	text, ok := strings.CutPrefix(kek, identity+"#")
+	if !ok {
+		return 0, fmt.Errorf("%w: %q is not the name of a local key", kms.ErrInvalid, kek)
+	}
+	id, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || version(uint32(id)) != text {
+		return 0, fmt.Errorf("%w: %q names no key id", kms.ErrInvalid, kek)
+	}
+	return uint32(id), nil
+}

@@ -1,0 +1,67 @@
+package kms
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/s3proxy/s3proxy/envelope"
+)
+
+// Name is what the key of an object is bound to: under any other name it does not
+// open, so the store cannot exchange two objects or relabel one.
+type Name struct {
+	Bucket, Key string
+	Kind        envelope.Kind
+	// UploadID is set for the state object of a multipart upload only; the
+	// object's own metadata is written before the store has given the id.
+	UploadID string
+}
+
+// windowContext is the associated data of a data key under a window key. The KEK's
+// name and the window's id are in it so that they cannot be exchanged in the
+// metadata: nothing else would notice when the record opens the window.
+func (n Name) windowContext(m *envelope.Metadata) Context {
+	c := Context{
+		"bucket": n.Bucket,
+		"key":    n.Key,
+		"format": "1",
+		"kind":   n.Kind.String(),
+		"kek":    m.KEK,
+		"window": hex.EncodeToString(m.WindowID),
+	}
+	if n.UploadID != "" {
+		c["upload"] = n.UploadID
+	}
+	return c
+}
+
+// kekContext is the context of a data key that the KEK wraps itself. A KMS logs
+// it, so it holds hashes of what clients have named.
+func (n Name) kekContext() Context {
+	c := Context{
+		"bucket":     n.Bucket,
+		"key-sha256": hexSHA256(n.Key),
+		"format":     "1",
+		"kind":       n.Kind.String(),
+	}
+	if n.UploadID != "" {
+		c["upload-sha256"] = hexSHA256(n.UploadID)
+	}
+	return c
+}
+
+// bucketContext is the context of a window key as it stands in metadata.
+func bucketContext(bucket string) Context {
+	return Context{"bucket": bucket}
+}
+
+// recordContext is the context of a window key as it stands in its record: with
+// the id, so that the store cannot exchange two records.
+func recordContext(bucket, id string) Context {
+	return Context{"bucket": bucket, "id": id}
+}
+
+func hexSHA256(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}

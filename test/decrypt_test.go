@@ -1,0 +1,238 @@
+package test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/envelope"
+)
+
+// decryptedVectors is how many vectors are whole objects or ranges of one; the
+// others (part records, upload states) are not what decrypt.py reads.
+const decryptedVectors = 181
+
+// python is one that has the cryptography package. Without it the tests skip,
+// or fail where S3PROXY_TEST_REQUIRE=1 says that nothing may be skipped.
+var python = sync.OnceValues(func() (string, error) {
+	for _, path := range []string{"/usr/bin/python3", "python3"} {
+		if exec.Command(path, "-c", "import cryptography").Run() == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("no python3 with the cryptography package (Debian: python3-cryptography)")
+})
+
+func needPython(t *testing.T) {
+	t.Helper()
+	if _, err := python(); err != nil {
+		if os.Getenv("S3PROXY_TEST_REQUIRE") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	// Go keeps results of tests by what the test itself has opened: without
+	// this a change in the program would show an old result.
+	if _, err := os.ReadFile("decrypt.py"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// decrypt runs decrypt.py over a stored object.
+func decrypt(t *testing.T, meta map[string]string, object string, args ...string) (plaintext []byte, refused error) {
+	t.Helper()
+	path, _ := python()
+	b, err := json.Marshal(meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metaFile := filepath.Join(t.TempDir(), "meta.json")
+	if err := os.WriteFile(metaFile, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, append([]string{"decrypt.py", "--meta", metaFile, object}, args...)...)
+	var out, diagnosis bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &diagnosis
+	if err := cmd.Run(); err != nil {
+		// A crash is not a refusal.
+		if !strings.HasPrefix(diagnosis.String(), "decrypt.py: refused: ") {
+			t.Fatalf("decrypt.py failed: %v\n%s", err, &diagnosis)
+		}
+		return out.Bytes(), errors.New(strings.TrimSpace(diagnosis.String()))
+	}
+	return out.Bytes(), nil
+}
+
+// decryptVector is what of a vector file is needed here.
+type decryptVector struct {
+	name   string
+	fields map[string]string
+	meta   map[string]string
+	object []byte // where the vector has only pieces, zeros between them
+}
+
+func loadDecryptVectors(t *testing.T) (out []decryptVector) {
+	t.Helper()
+	files, err := filepath.Glob("../envelope/testdata/vectors/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		header, body, _ := bytes.Cut(raw, []byte("\n\n"))
+		v := decryptVector{name: filepath.Base(file), fields: map[string]string{}, meta: map[string]string{}, object: body}
+		var chunks [][2]int
+		for line := range strings.Lines(string(header)) {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+			first, second, _ := strings.Cut(value, " ")
+			switch name {
+			case "meta":
+				if v.meta[first], err = strconv.Unquote(second); err != nil {
+					t.Fatal(err)
+				}
+			case "chunk":
+				offset, _ := strconv.Atoi(first)
+				length, _ := strconv.Atoi(second)
+				chunks = append(chunks, [2]int{offset, length})
+			default:
+				v.fields[name] = value
+			}
+		}
+		if chunks != nil {
+			stored, _ := strconv.Atoi(v.fields["stored"])
+			v.object = make([]byte, stored)
+			for _, c := range chunks {
+				body = body[copy(v.object[c[0]:c[0]+c[1]], body):]
+			}
+		}
+		if v.fields["what"] == "object" || v.fields["what"] == "range" {
+			out = append(out, v)
+		}
+	}
+	if len(out) != decryptedVectors {
+		t.Fatalf("%d vectors, expected %d", len(out), decryptedVectors)
+	}
+	return out
+}
+
+func TestDecryptPyOpensTheGoodVectorsAndRefusesTheBad(t *testing.T) {
+	needPython(t)
+	free := make(chan struct{}, runtime.NumCPU())
+	for _, v := range loadDecryptVectors(t) {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			free <- struct{}{}
+			defer func() { <-free }()
+			v.check(t)
+		})
+	}
+}
+
+func (v decryptVector) check(t *testing.T) {
+	object := filepath.Join(t.TempDir(), "object")
+	if err := os.WriteFile(object, v.object, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var extra []string
+	if v.fields["what"] == "range" {
+		offset, length, _ := strings.Cut(v.fields["range"], " ")
+		extra = []string{"--range", offset, length}
+	}
+	kek := append([]string{"--kek", v.fields["kek"], "--bucket", v.fields["bucket"], "--name", v.fields["key"]}, extra...)
+	if upload := v.fields["upload"]; upload != "" {
+		kek = append(kek, "--upload", upload)
+	}
+	got, err := decrypt(t, v.meta, object, kek...)
+	if v.fields["expect"] != "ok" {
+		if err == nil {
+			t.Errorf("it opened; expected %s", v.fields["expect"])
+		}
+		return
+	}
+	v.compare(t, got, err)
+	got, err = decrypt(t, v.meta, object, append([]string{"--key", v.fields["dek"]}, extra...)...)
+	v.compare(t, got, err)
+}
+
+func (v decryptVector) compare(t *testing.T, got []byte, err error) {
+	t.Helper()
+	sum := sha256.Sum256(got)
+	if want := v.fields["released"]; err != nil || fmt.Sprintf("%d %s", len(got), hex.EncodeToString(sum[:])) != want {
+		t.Errorf("got %d bytes, %v; expected %s", len(got), err, want)
+	}
+}
+
+// The vectors cannot hold a whole object of several parts (each but the last
+// has 5 MiB), so one is sealed here.
+func TestDecryptPyOpensAMultipartObjectThatWasSealedNow(t *testing.T) {
+	needPython(t)
+	dek, err := envelope.NewDEK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, last := range []int{0, 1, 70_000} {
+		plaintext := bytes.Repeat([]byte("not the same everywhere "), (2*envelope.MinPartSize+100+last)/24+1)[:2*envelope.MinPartSize+100+last]
+		trailer := &envelope.Trailer{Kind: envelope.KindMultipart, Size: int64(len(plaintext)), UploadHash: envelope.UploadHash("u"), Parts: []envelope.Part{
+			{Number: 1, Size: envelope.MinPartSize, ID: envelope.NewPartID(), MD5: make([]byte, 16)},
+			{Number: 4, Size: envelope.MinPartSize + 100, ID: envelope.NewPartID(), Checksum: envelope.Checksum{Algorithm: envelope.CRC32, Value: []byte("four")}},
+			{Number: 10000, Size: int64(last), ID: envelope.NewPartID()},
+		}}
+		var stored bytes.Buffer
+		rest := bytes.NewReader(plaintext)
+		for _, p := range trailer.Parts {
+			if _, err := dek.SealPart(trailer.Kind, p, io.LimitReader(rest, p.Size)).WriteTo(&stored); err != nil {
+				t.Fatal(err)
+			}
+		}
+		end, err := dek.SealTrailer(trailer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored.Write(end)
+		object := filepath.Join(t.TempDir(), "object")
+		if err := os.WriteFile(object, stored.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := decrypt(t, metadataFor(t, dek), object, "--key", hexKey(t, dek))
+		if err != nil || !bytes.Equal(got, plaintext) {
+			t.Errorf("last part of %d: %d bytes of %d, %v", last, len(got), len(plaintext), err)
+		}
+	}
+}
+
+func metadataFor(t *testing.T, dek *envelope.DEK) map[string]string {
+	t.Helper()
+	facts, err := dek.SealFacts(envelope.KindMultipart, envelope.Facts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := envelope.Metadata{Kind: envelope.KindMultipart, KEK: "none:", DEK: []byte("given"), Commitment: dek.Commitment(), Facts: facts}
+	fields, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fields
+}
+
+func hexKey(t *testing.T, dek *envelope.DEK) (key string) {
+	t.Helper()
+	if err := dek.WithBytes(func(raw []byte) error { key = hex.EncodeToString(raw); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
