@@ -1,0 +1,48 @@
+# Go, git and make are all that is needed. `make test` builds the stores that
+# the tests run against (pinned in test/servers) once, into the user's cache.
+
+GO ?= go
+FUZZTIME ?= 5s
+PACKAGES ?= ./...
+STATICCHECK ?= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# The module is built with the Go that is here, and by it alone.
+export GOTOOLCHAIN := local
+export GOWORK := off
+
+# Settings of the machine that would reach clients and servers under test.
+unexport AWS_CA_BUNDLE AWS_PROFILE AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
+
+.PHONY: build servers test test-long lint fuzz bench
+
+build:
+	$(GO) build -o bin/s3proxy ./cmd/s3proxy
+
+servers:
+	$(GO) run ./test/servers
+
+# go test hides what a passing package prints, so what was skipped is shown here.
+test: servers
+	@summary=$$(mktemp) && trap 'rm -f "$$summary"' EXIT && \
+	S3PROXY_TEST_SUMMARY="$$summary" $(GO) test -timeout 20m $(PACKAGES) && cat "$$summary"
+
+test-long: servers
+	S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 120m $(PACKAGES)
+	$(MAKE) fuzz FUZZTIME=2m
+
+lint:
+	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+# go test fuzzes one target at a time.
+fuzz:
+	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
+			echo "$$target in $$(dirname $$file), $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
+		done; \
+	done
+
+bench: servers
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES)

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"syscall"
+	"time"
+)
+
+// startAdmin serves /healthz (the process runs), /readyz (it can serve: the KMS
+// answers and it is not shutting down) and pprof. It gives nil when it is off.
+// The default port being taken by another only warns: many run more than one.
+func startAdmin(c *config, ready func(context.Context) error, log *slog.Logger) (*http.Server, error) {
+	if c.AdminListen == "" {
+		return nil, nil
+	}
+	listener, err := net.Listen("tcp", c.AdminListen)
+	if errors.Is(err, syscall.EADDRINUSE) && !c.given("admin-listen") {
+		log.Warn("the default admin address is taken: no /healthz, /readyz and pprof here", "address", c.AdminListen)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("admin-listen: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+		defer cancel()
+		if err := ready(ctx); err != nil {
+			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the admin listener ended", "error", err)
+		}
+	}()
+	return server, nil
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+)
+
+// clientKey is the access key that clients sign with.
+type clientKey struct {
+	id, secret string
+	// file is the AWS shared credentials file that holds it; "" when it comes
+	// from the environment.
+	file string
+	made bool // by this start
+}
+
+// loadClientKey takes the clients' key from the environment, or from the data
+// folder, where the first start makes one.
+func loadClientKey(dataDir string) (clientKey, error) {
+	if id := os.Getenv(envAccessKey); id != "" {
+		return clientKey{id: id, secret: os.Getenv(envSecretKey)}, nil
+	}
+	path := filepath.Join(dataDir, "credentials")
+	made := false
+	if have, err := exists(path); err != nil {
+		return clientKey{}, err
+	} else if !have {
+		err := writeClientKey(path)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return clientKey{}, fmt.Errorf("make the clients' credentials: %w", err)
+		}
+		made = err == nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return clientKey{}, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return clientKey{}, fmt.Errorf("the clients' credentials %s may be read by others: chmod 600 %s", path, path)
+	}
+	shared, err := awsconfig.LoadSharedConfigProfile(context.Background(), "default", func(o *awsconfig.LoadSharedConfigOptions) {
+		o.CredentialsFiles, o.ConfigFiles = []string{path}, []string{}
+	})
+	if err != nil || !shared.Credentials.HasKeys() {
+		return clientKey{}, fmt.Errorf("the clients' credentials %s hold no access key in the profile default", path)
+	}
+	return clientKey{id: shared.Credentials.AccessKeyID, secret: shared.Credentials.SecretAccessKey, file: path, made: made}, nil
+}
+
+// writeClientKey makes a key in the form of AWS's shared credentials file. A
+// file that another start made meanwhile stays.
+func writeClientKey(path string) error {
+	random := make([]byte, 40)
+	rand.Read(random)
+	id := "S3P" + strings.TrimRight(base32.StdEncoding.EncodeToString(random[:10]), "=")
+	secret := base64.RawStdEncoding.EncodeToString(random[10:])
+	f, err := os.CreateTemp(filepath.Dir(path), ".credentials-*.tmp") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = fmt.Fprintf(f, "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", id, secret)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Link(f.Name(), path)
+}
+
+// tryLine is an aws command that works when it is copied into a shell.
+func (k clientKey) tryLine(endpoint, region string) string {
+	var b strings.Builder
+	if k.file == "" {
+		fmt.Fprintf(&b, `AWS_ACCESS_KEY_ID="$%s" AWS_SECRET_ACCESS_KEY="$%s" `, envAccessKey, envSecretKey)
+	} else {
+		// These would win over the file.
+		var unset []string
+		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"} {
+			if os.Getenv(name) != "" {
+				unset = append(unset, "-u "+name)
+			}
+		}
+		if len(unset) > 0 {
+			b.WriteString("env " + strings.Join(unset, " ") + " ")
+		}
+		b.WriteString("AWS_SHARED_CREDENTIALS_FILE=" + shellQuote(k.file) + " ")
+	}
+	verb := "ls"
+	if k.made {
+		verb = "mb s3://first-bucket"
+	}
+	fmt.Fprintf(&b, "aws --endpoint-url %s --region %s s3 %s", endpoint, region, verb)
+	return b.String()
+}
+
+func shellQuote(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+", r)
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// inspection is what the command prints; the JSON names are part of the interface.
+type inspection struct {
+	Object       string          `json:"object"`
+	ETag         string          `json:"upstream-etag"`
+	LastModified string          `json:"last-modified"`
+	StoredBytes  int64           `json:"stored-bytes"`
+	Encrypted    bool            `json:"encrypted"`
+	Format       int             `json:"format,omitempty"`
+	Kind         string          `json:"kind,omitempty"`
+	KEK          string          `json:"kek,omitempty"`
+	Window       string          `json:"window,omitempty"`
+	Size         int64           `json:"size"`
+	Opens        *bool           `json:"opens,omitempty"`
+	Error        string          `json:"error,omitempty"`
+	MD5          string          `json:"md5,omitempty"`
+	Checksum     string          `json:"checksum,omitempty"`
+	Parts        []inspectedPart `json:"parts,omitempty"`
+}
+
+type inspectedPart struct {
+	Number int   `json:"number"`
+	Size   int64 `json:"size"`
+}
+
+func inspectCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "inspect s3://bucket/key",
+		Short: "Say what is stored of an object: format, key, sizes, parts; no secrets",
+		Long: `Asks the store itself what it has of an object; no proxy need run. Format, KEK
+and sizes need no key. Parts and checksums are shown when the configured key
+opens the object; otherwise the reason why it does not, and exit code 1.`,
+		Example: `  s3proxy inspect s3://photos/2026/cat.jpg
+  s3proxy inspect s3://photos/cat.jpg --json --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("inspect takes one argument, s3://bucket/key")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			bucket, key, err := parseObjectURL(args[0])
+			if err != nil {
+				return err
+			}
+			c, err := loadConfig(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return inspect(cmd.Context(), c, bucket, key, asJSON, cmd.OutOrStdout(), newLogger(c, cmd.ErrOrStderr()))
+		},
+	}
+	storeFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// parseObjectURL reads s3://bucket/key; the key is taken as it stands.
+func parseObjectURL(arg string) (bucket, key string, err error) {
+	rest, ok := strings.CutPrefix(arg, "s3://")
+	bucket, key, found := strings.Cut(rest, "/")
+	if !ok || !found || bucket == "" || key == "" {
+		return "", "", usagef("%q is not of the form s3://bucket/key", arg)
+	}
+	return bucket, key, nil
+}
+
+func inspect(ctx context.Context, c *config, bucket, key string, asJSON bool, out io.Writer, log *slog.Logger) error {
+	store, closeStore, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	object, err := proxy.Inspect(ctx, store, bucket, key)
+	if err != nil {
+		return fmt.Errorf("s3://%s/%s: %w", bucket, key, err)
+	}
+	shown := inspection{
+		Object: "s3://" + bucket + "/" + key, ETag: object.ETag, LastModified: object.LastModified,
+		StoredBytes: object.StoredBytes, Size: object.Size, Encrypted: object.Metadata != nil,
+	}
+	var opening error
+	if m := object.Metadata; m != nil {
+		shown.Format, shown.Kind, shown.KEK, shown.Window = envelope.Format, m.Kind.String(), m.KEK, "0 (no window key)"
+		if m.WindowID != nil {
+			shown.Window = hex.EncodeToString(m.WindowID)
+		}
+		opening = shown.open(ctx, c, store, object, log)
+	}
+	if asJSON {
+		if err := json.NewEncoder(out).Encode(shown); err != nil {
+			return err
+		}
+	} else if err := shown.print(out); err != nil {
+		return err
+	}
+	if opening != nil {
+		return fmt.Errorf("s3://%s/%s does not open: %w", bucket, key, opening)
+	}
+	return nil
+}
+
+// open adds what only the object's key reveals.
+func (i *inspection) open(ctx context.Context, c *config, store *upstream.Client, object *proxy.Inspection, log *slog.Logger) error {
+	opens := false
+	i.Opens = &opens
+	facts, trailer, err := func() (envelope.Facts, *envelope.Trailer, error) {
+		keyring, err := newKeyring(ctx, c, store, log)
+		if err != nil {
+			return envelope.Facts{}, nil, err
+		}
+		return object.Contents(ctx, keyring)
+	}()
+	if err != nil {
+		i.Error = err.Error()
+		return err
+	}
+	opens = true
+	if trailer != nil {
+		facts = trailer.Facts
+		for _, p := range trailer.Parts {
+			i.Parts = append(i.Parts, inspectedPart{p.Number, p.Size})
+		}
+	}
+	i.MD5 = hex.EncodeToString(facts.MD5)
+	if facts.Checksum.Algorithm != envelope.NoChecksum {
+		i.Checksum = facts.Checksum.Algorithm.String() + " " + base64.StdEncoding.EncodeToString(facts.Checksum.Value)
+	}
+	return nil
+}
+
+func (i *inspection) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	row := func(name string, value any) { fmt.Fprintf(w, "%s:\t%v\n", name, value) }
+	row("Object", i.Object)
+	row("Upstream ETag", i.ETag)
+	row("Last modified", i.LastModified)
+	row("Stored bytes", i.StoredBytes)
+	if !i.Encrypted {
+		row("Encrypted", "no: s3proxy did not write this object")
+		return w.Flush()
+	}
+	row("Format", i.Format)
+	row("Kind", i.Kind)
+	row("KEK", i.KEK)
+	row("Window", i.Window)
+	row("Size", i.Size)
+	if i.Error != "" {
+		row("Opens", "no: "+i.Error)
+		return w.Flush()
+	}
+	row("Opens", "yes")
+	if i.MD5 != "" {
+		row("MD5", i.MD5)
+	}
+	if i.Checksum != "" {
+		row("Checksum", i.Checksum)
+	}
+	for _, p := range i.Parts {
+		row("Part", fmt.Sprintf("%d, %d bytes", p.Number, p.Size))
+	}
+	return w.Flush()
+}

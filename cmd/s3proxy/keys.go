@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/kms/localfile"
+)
+
+func keysCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Make and list the keys that wrap all others",
+		Example: `  s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json
+  s3proxy keys list`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(keysCreateCommand(), keysListCommand())
+	return cmd
+}
+
+func keysCreateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "create",
+		Short: "Make a new keyset file",
+		Long: `Makes a keyset with one AES-256-GCM key in a new file that only its owner can
+read. It never replaces a file. Back the file up: without it, every object
+that was encrypted under it is lost.`,
+		Example: `  s3proxy keys create                                                # in the data folder
+  s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path, err := keysetFile(cmd)
+			if err != nil {
+				return err
+			}
+			if err := ensureDir(filepath.Dir(path)); err != nil {
+				return err
+			}
+			if err := localfile.Create(path); errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("%s is there already, and is never replaced", path)
+			} else if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Made %s. Back it up: without it, what is encrypted under it is lost.\n", path)
+			return nil
+		},
+	}
+	storeFlags(cmd.Flags())
+	return cmd
+}
+
+func keysListCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the keys of a keyset, without their material",
+		Example: `  s3proxy keys list
+  s3proxy keys list --json --kms localfile:///etc/s3proxy/keyset.json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path, err := keysetFile(cmd)
+			if err != nil {
+				return err
+			}
+			keys, err := localfile.List(path)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(keys)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			fmt.Fprintln(w, "VERSION\tTYPE\tSTATUS\tPRIMARY")
+			for _, k := range keys {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%t\n", k.Version, k.Type, k.Status, k.Primary)
+			}
+			return w.Flush()
+		},
+	}
+	storeFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// keysetFile is the file that the command's settings name.
+func keysetFile(cmd *cobra.Command) (string, error) {
+	c, err := loadConfig(cmd.Flags())
+	if err != nil {
+		return "", err
+	}
+	if c.KMS == "" {
+		return c.keysetPath(), nil
+	}
+	u, err := url.Parse(c.KMS)
+	if err != nil {
+		return "", usagef("kms: %w", err)
+	}
+	if u.Scheme != localfile.Scheme {
+		return "", usagef("kms: keys of %s are made and listed by that KMS itself", c.KMS)
+	}
+	path, err := localfile.Path(u)
+	if err != nil {
+		return "", usageError{err}
+	}
+	return path, nil
+}
+
+// openKeys opens the key that --kms names, or the keyset in the data folder,
+// and those of --kms-read. A keyset that is named but not there is never made
+// on the way.
+func openKeys(ctx context.Context, c *config) (write kms.Key, read []kms.Key, err error) {
+	uri := c.KMS
+	if uri == "" {
+		uri = (&url.URL{Scheme: localfile.Scheme, Path: c.keysetPath()}).String()
+	}
+	registry := drivers()
+	for i, uri := range append([]string{uri}, c.KMSRead...) {
+		key, err := registry.Open(ctx, uri)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, fmt.Errorf("%w\nTo make it: s3proxy keys create --kms %s", err, uri)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if i == 0 {
+			write = key
+		} else {
+			read = append(read, key)
+		}
+	}
+	return write, read, nil
+}

@@ -1,0 +1,94 @@
+// Command s3proxy is an encrypting proxy between any S3 client and any S3
+// store. See README.md for a start and docs/ for the rest.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes: 0 all went well, 1 something failed, 2 the command line, the
+// environment or the configuration file is wrong.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a mistake in what was asked, not in doing it.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func main() {
+	// The first signal asks for an orderly end, a second one ends at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop()
+	}()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+func run(ctx context.Context, args []string) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "s3proxy:", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "s3proxy",
+		Short: "Encrypts every object between any S3 client and any S3 store",
+		Long: `s3proxy stands between S3 clients and an S3 store. It encrypts every object on
+its way in and decrypts it on its way out; the store sees neither plaintext nor
+a usable key.
+
+Every setting of a command is a flag, an environment variable (--key-window is
+S3PROXY_KEY_WINDOW) and a key in the file that --config names (key-window: 1h).
+Flags win over the environment, the environment over the file.
+
+Exit codes: 0 done, 1 failed, 2 wrong flags, environment or configuration.`,
+		Example: `  s3proxy serve                                  # embedded store, keys made on first start
+  s3proxy serve --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json
+  s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json
+  s3proxy inspect s3://bucket/key --upstream https://s3.example.com`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q: see s3proxy --help", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), versionCommand())
+	return root
+}
+
+// noArguments refuses arguments as a usage error, which cobra.NoArgs is not.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no arguments, got %q", cmd.CommandPath(), args)
+	}
+	return nil
+}

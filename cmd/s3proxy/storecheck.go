@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// sampled bounds how many window records and objects of a bucket the start
+// looks at: it must not delay listening.
+const sampled = 16
+
+// findEncrypted gives the name of something in the store that is encrypted, or "".
+func findEncrypted(ctx context.Context, store *upstream.Client) (string, error) {
+	found := ""
+	err := eachSample(ctx, store, func(bucket, key string) (bool, error) {
+		if !strings.HasPrefix(key, proxy.RecordPrefix) {
+			object, err := proxy.Inspect(ctx, store, bucket, key)
+			if err != nil || object.Metadata == nil {
+				return true, err
+			}
+		}
+		found = bucket + "/" + key
+		return false, nil
+	})
+	return found, err
+}
+
+// checkEmbedded refuses to start when the store holds data that no configured
+// key opens: serving it would fail each read, and writing more of it under
+// another key would hide the loss.
+func checkEmbedded(ctx context.Context, c *config, store *upstream.Client, keyring *kms.Keyring) error {
+	records := proxy.Records{Store: store}
+	return eachSample(ctx, store, func(bucket, key string) (bool, error) {
+		refused := func(err error) error {
+			return fmt.Errorf("the store in %s holds data that the configured keys cannot open (%s/%s): %w. Restore the keyset that it was encrypted under, or name its KMS by --kms-read", c.DataDir, bucket, key, err)
+		}
+		if id, ok := strings.CutPrefix(key, proxy.RecordPrefix); ok {
+			record, err := records.GetRecord(ctx, bucket, id)
+			if err != nil {
+				return false, err
+			}
+			if err := keyring.OpenRecord(ctx, bucket, id, record); keyIsMissing(err) {
+				return false, refused(err)
+			}
+			return true, nil
+		}
+		object, err := proxy.Inspect(ctx, store, bucket, key)
+		if err != nil || object.Metadata == nil {
+			return true, nil // damaged or foreign: its read will say so
+		}
+		dek, err := keyring.OpenKey(ctx, kms.Name{Bucket: bucket, Key: key, Kind: object.Metadata.Kind}, object.Metadata)
+		if keyIsMissing(err) {
+			return false, refused(err)
+		}
+		if err == nil {
+			dek.Destroy()
+		}
+		return true, nil
+	})
+}
+
+// keyIsMissing tells a key that is not configured, or is another one, from
+// trouble on the way to it and from a damaged object.
+func keyIsMissing(err error) bool {
+	return errors.Is(err, kms.ErrNotFound) || errors.Is(err, kms.ErrInvalid)
+}
+
+// eachSample visits some window records of every bucket, or, where there is
+// none, some objects, until visit says false.
+func eachSample(ctx context.Context, store *upstream.Client, visit func(bucket, key string) (more bool, err error)) error {
+	var buckets struct {
+		Names []string `xml:"Buckets>Bucket>Name"`
+	}
+	if err := getXML(ctx, store, "", nil, &buckets); err != nil {
+		return fmt.Errorf("look for encrypted data: %w", err)
+	}
+	for _, bucket := range buckets.Names {
+		for _, prefix := range []string{proxy.RecordPrefix, ""} {
+			var page struct {
+				Keys []string `xml:"Contents>Key"`
+			}
+			q := url.Values{"list-type": {"2"}, "max-keys": {fmt.Sprint(sampled)}, "prefix": {prefix}}
+			if err := getXML(ctx, store, bucket, q, &page); err != nil {
+				return fmt.Errorf("look for encrypted data in %s: %w", bucket, err)
+			}
+			for _, key := range page.Keys {
+				if more, err := visit(bucket, key); err != nil || !more {
+					return err
+				}
+			}
+			if len(page.Keys) > 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func getXML(ctx context.Context, store *upstream.Client, bucket string, q url.Values, doc any) error {
+	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: q})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return xml.NewDecoder(io.LimitReader(resp.Body, 16<<20)).Decode(doc)
+}

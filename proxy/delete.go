@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+func deleteObject(x *exchange) error {
+	h := x.passedHeaders()
+	translateConditions(h)
+	resp, err := x.upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	x.passHeaders(resp.Header)
+	x.w.WriteHeader(resp.StatusCode)
+	return nil
+}
+
+// maxDeleteBody bounds the document of DeleteObjects: 1000 keys of 1024 bytes,
+// each byte perhaps a character reference.
+const maxDeleteBody = 8 << 20
+
+// maxDeleteKeys is S3's own limit.
+const maxDeleteKeys = 1000
+
+type deleteRequest struct {
+	XMLName xml.Name        `xml:"Delete"`
+	Xmlns   string          `xml:"xmlns,attr,omitempty"`
+	Quiet   bool            `xml:"Quiet,omitempty"`
+	Objects []deletedObject `xml:"Object"`
+}
+
+type deletedObject struct {
+	Key              xmlText `xml:"Key"`
+	VersionID        string  `xml:"VersionId,omitempty"`
+	ETag             string  `xml:"ETag,omitempty"`
+	LastModifiedTime string  `xml:"LastModifiedTime,omitempty"`
+	Size             *int64  `xml:"Size"`
+}
+
+type deleteResult struct {
+	XMLName xml.Name       `xml:"DeleteResult"`
+	Xmlns   string         `xml:"xmlns,attr"`
+	Deleted []deletedEntry `xml:"Deleted"`
+	Errors  []deleteError  `xml:"Error"`
+}
+
+type deletedEntry struct {
+	Key                   xmlText `xml:"Key"`
+	VersionID             string  `xml:"VersionId,omitempty"`
+	DeleteMarker          *bool   `xml:"DeleteMarker"`
+	DeleteMarkerVersionID string  `xml:"DeleteMarkerVersionId,omitempty"`
+}
+
+type deleteError struct {
+	Key       xmlText `xml:"Key"`
+	VersionID string  `xml:"VersionId,omitempty"`
+	Code      string  `xml:"Code"`
+	Message   string  `xml:"Message"`
+}
+
+// deleteObjects sends the client's list on, without our own objects, and with
+// ETags and sizes as the store has them.
+func deleteObjects(x *exchange) error {
+	body, err := x.readDocument(maxDeleteBody)
+	if err != nil {
+		return err
+	}
+	var in deleteRequest
+	if err := xml.Unmarshal(body, &in); err != nil || len(in.Objects) == 0 || len(in.Objects) > maxDeleteKeys {
+		return s3err.MalformedXML.Because(err)
+	}
+	var refused []deleteError
+	out := deleteRequest{Xmlns: s3Namespace, Quiet: in.Quiet}
+	for _, o := range in.Objects {
+		if isStateKey(string(o.Key)) {
+			refused = append(refused, deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "Keys that begin with " + statePrefix + " belong to s3proxy."})
+			continue
+		}
+		o.ETag = upstreamETags(o.ETag)
+		if o.Size != nil {
+			// A zero-byte object under a key that ends in "/" is stored without a byte.
+			stored := envelope.StoredSize(*o.Size)
+			if *o.Size == 0 && o.Key[len(o.Key)-1] == '/' {
+				stored = 0
+			}
+			o.Size = &stored
+		}
+		out.Objects = append(out.Objects, o)
+	}
+	result := deleteResult{}
+	if len(out.Objects) > 0 {
+		if err := x.deleteUpstream(out, &result); err != nil {
+			return err
+		}
+	}
+	result.Xmlns = s3Namespace
+	result.Errors = append(result.Errors, refused...)
+	return x.answerXML(result)
+}
+
+func (x *exchange) deleteUpstream(list deleteRequest, result *deleteResult) error {
+	doc, err := xml.Marshal(list)
+	if err != nil {
+		return fmt.Errorf("write the list of keys: %w", err)
+	}
+	h := x.passedHeaders()
+	sum := md5.Sum(doc)
+	h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+	h.Set("Content-Type", "application/xml")
+	resp, err := x.upstream.Do(x.r.Context(), &upstream.Request{
+		Method: http.MethodPost, Bucket: x.bucket, Query: x.passedQuery(), Header: h,
+		Bytes: doc, Unsigned: x.unsigned(),
+	})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	x.passRequestID(resp.Header)
+	if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDeleteBody)).Decode(result); err != nil {
+		return fmt.Errorf("the store's answer to DeleteObjects: %w", err)
+	}
+	return nil
+}
+
+// readDocument reads and verifies a request's whole body of at most limit bytes.
+func (x *exchange) readDocument(limit int64) ([]byte, error) {
+	body, err := x.auth.Body(x.r)
+	if err != nil {
+		return nil, err
+	}
+	if body.Length > limit {
+		return nil, s3err.MaxMessageLengthExceeded
+	}
+	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := io.ReadAll(io.LimitReader(verify(body, promised), limit+1))
+	if err != nil {
+		return nil, uploadError(err)
+	}
+	if int64(len(doc)) > limit {
+		return nil, s3err.MaxMessageLengthExceeded
+	}
+	return doc, nil
+}

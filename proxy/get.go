@@ -1,0 +1,392 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// reading is one GET or HEAD of an object, from the request to the answer.
+type reading struct {
+	*exchange
+	ranged    bool
+	rng       byteRange
+	part      int  // 0: no partNumber
+	checksums bool // x-amz-checksum-mode: ENABLED
+}
+
+func getObject(x *exchange) error  { return x.read((*reading).get) }
+func headObject(x *exchange) error { return x.read((*reading).head) }
+
+// read runs a GET or HEAD; one that fails on an object's key or metadata, or
+// because the object was replaced between two requests, is tried once more
+// from the start, as long as the client has seen nothing of it.
+func (x *exchange) read(do func(*reading) error) error {
+	rd := &reading{exchange: x, checksums: strings.EqualFold(x.r.Header.Get("X-Amz-Checksum-Mode"), "ENABLED")}
+	rd.rng, rd.ranged = parseRange(x.r.Header.Get("Range"))
+	if v, ok := x.query["partNumber"]; ok {
+		n, err := strconv.Atoi(v[0])
+		if err != nil || n < 1 || n > envelope.MaxParts {
+			return s3err.InvalidArgument.WithMessage("Part number must be an integer between 1 and 10000, inclusive").
+				With(s3err.Field{Name: "ArgumentName", Value: "partNumber"}, s3err.Field{Name: "ArgumentValue", Value: v[0]})
+		}
+		if x.r.Header.Get("Range") != "" {
+			return s3err.InvalidRequest.WithMessage("Cannot specify both Range header and partNumber query parameter")
+		}
+		rd.part = n
+	}
+	err := do(rd)
+	again := errors.Is(err, errChanged) || errors.Is(err, envelope.ErrKey) || errors.Is(err, envelope.ErrCommitment) || errors.Is(err, envelope.ErrMetadata)
+	if again && !x.begun() {
+		err = do(rd)
+	}
+	return err
+}
+
+// ask sends the client's conditions, version and overrides to the store.
+func (rd *reading) ask(method, ciphertextRange string) (*http.Response, error) {
+	h := rd.passedHeaders()
+	translateConditions(h)
+	if ciphertextRange != "" {
+		h.Set("Range", ciphertextRange)
+	}
+	q := rd.passedQuery()
+	q.Del("partNumber") // the store's parts are not the client's
+	return rd.upstream.Do(rd.r.Context(), &upstream.Request{Method: method, Bucket: rd.bucket, Key: rd.key, Query: q, Header: h, Unsigned: rd.unsigned()})
+}
+
+// stat asks the store for the object's headers.
+func (rd *reading) stat() (*stored, error) {
+	resp, err := rd.ask(http.MethodHead, "")
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return rd.readStored(rd.bucket, rd.key, rd.unsigned(), resp)
+}
+
+func (rd *reading) head() error {
+	s, err := rd.stat()
+	if err != nil {
+		return err
+	}
+	if s.meta == nil {
+		offset, length, err := rd.window(s, envelope.SingleLayout(s.size))
+		if err != nil {
+			return err
+		}
+		rd.sendHeader(s, offset, length)
+		return nil
+	}
+	layout := envelope.SingleLayout(s.size)
+	if rd.checksums || rd.part > 0 || s.meta.Kind == envelope.KindMultipart {
+		dek, err := rd.openKey(rd.r.Context(), s)
+		if err != nil {
+			return err
+		}
+		defer dek.Destroy()
+		var facts envelope.Facts
+		var parts int
+		if layout, facts, parts, err = rd.describe(s, dek); err != nil {
+			return err
+		}
+		rd.setFacts(s, facts, parts)
+	}
+	offset, length, err := rd.window(s, layout)
+	if err != nil {
+		return err
+	}
+	rd.sendHeader(s, offset, length)
+	return nil
+}
+
+// get answers a GET. The whole of a single object costs one request to the
+// store; so does a range of it, asked for as if the object were single.
+func (rd *reading) get() error {
+	guess := ""
+	if rd.ranged && rd.rng.first >= 0 {
+		guess = guessRange(rd.rng)
+	} else if rd.ranged || rd.part > 0 {
+		return rd.getByStat()
+	}
+	resp, err := rd.ask(http.MethodGet, guess)
+	if errors.Is(err, s3err.InvalidRange) {
+		return rd.getByStat() // which knows the plaintext's size for the answer
+	}
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	s, err := rd.readStored(rd.bucket, rd.key, rd.unsigned(), resp)
+	if err != nil {
+		return err
+	}
+	if s.meta == nil {
+		if rd.ranged {
+			return rd.getByStat()
+		}
+		rd.sendHeader(s, 0, s.size)
+		return rd.copyPlain(resp.Body, s.size)
+	}
+	if rd.ranged {
+		if s.meta.Kind != envelope.KindSingle || resp.StatusCode != http.StatusPartialContent {
+			return rd.getByStat()
+		}
+		return rd.sendGuessed(s, resp.Body)
+	}
+	return rd.sendWhole(s, resp.Body)
+}
+
+// guessRange is the ciphertext range that holds a plaintext range of a single object.
+func guessRange(r byteRange) string {
+	const stride = envelope.SegmentSize + envelope.SegmentOverhead
+	from := r.first / envelope.SegmentSize * stride
+	if r.last < 0 || r.last/envelope.SegmentSize > envelope.MaxObjectSize/envelope.SegmentSize {
+		return fmt.Sprintf("bytes=%d-", from)
+	}
+	return fmt.Sprintf("bytes=%d-%d", from, (r.last/envelope.SegmentSize+1)*stride-1)
+}
+
+// sendGuessed answers a range from a body that begins at the guessed offset.
+func (rd *reading) sendGuessed(s *stored, body io.Reader) error {
+	offset, length, err := rd.rng.of(s.size)
+	if err != nil {
+		return err
+	}
+	dek, err := rd.openKey(rd.r.Context(), s)
+	if err != nil {
+		return err
+	}
+	defer dek.Destroy()
+	layout := envelope.SingleLayout(s.size)
+	span := layout.Span(offset, length)
+	return rd.send(s, offset, length, dek.Open(s.meta.Kind, layout, span, io.LimitReader(body, span.Length)))
+}
+
+// sendWhole answers a GET of a whole object from the store's whole answer.
+func (rd *reading) sendWhole(s *stored, body io.Reader) error {
+	dek, err := rd.openKey(rd.r.Context(), s)
+	if err != nil {
+		return err
+	}
+	defer dek.Destroy()
+	facts, err := dek.OpenFacts(s.meta.Kind, s.meta.Facts)
+	if err != nil {
+		return err
+	}
+	if s.meta.Kind == envelope.KindEmpty {
+		rd.setFacts(s, facts, 0)
+		rd.sendHeader(s, 0, 0)
+		return nil
+	}
+	layout := envelope.SingleLayout(s.size)
+	var want *envelope.Trailer
+	if s.meta.Kind == envelope.KindMultipart || rd.checksums && facts.Checksum.Algorithm == envelope.NoChecksum {
+		weight := s.size
+		if s.meta.Kind == envelope.KindSingle && weight <= holdLimit && rd.hold.TryAcquire(weight) {
+			defer rd.hold.Release(weight)
+			return rd.sendHeld(s, dek.OpenObject(s.meta.Kind, layout, s.bytes, nil, body))
+		}
+		if want, err = rd.trailer(rd.r.Context(), s, dek); err != nil {
+			return err
+		}
+		layout, facts = layoutOf(want), want.Facts
+	}
+	rd.setFacts(s, facts, partsOf(want))
+	return rd.send(s, 0, s.size, dek.OpenObject(s.meta.Kind, layout, s.bytes, want, body))
+}
+
+// sendHeld reads a small object whole, so that its trailer's checksum can stand
+// in the headers without a second request.
+func (rd *reading) sendHeld(s *stored, plain *envelope.OpenReader) error {
+	defer plain.Close()
+	buf := bytes.NewBuffer(make([]byte, 0, s.size))
+	if _, err := plain.WriteTo(buf); err != nil {
+		return err
+	}
+	rd.setFacts(s, plain.Trailer().Facts, 0)
+	rd.sendHeader(s, 0, s.size)
+	_, err := rd.w.Write(buf.Bytes())
+	return err
+}
+
+// getByStat answers what one request cannot: suffix ranges, parts, ranges of
+// multipart objects, and ranges past the end.
+func (rd *reading) getByStat() error {
+	s, err := rd.stat()
+	if err != nil {
+		// HEAD has no error document: the store's own answer to the GET has one.
+		resp, getErr := rd.ask(http.MethodGet, "")
+		if getErr != nil {
+			return getErr
+		}
+		resp.Body.Close()
+		return err
+	}
+	layout := envelope.SingleLayout(s.size)
+	if s.meta == nil {
+		offset, length, err := rd.window(s, layout)
+		if err != nil {
+			return err
+		}
+		resp, err := rd.getRange(rd.r.Context(), s, offset, length)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		rd.sendHeader(s, offset, length)
+		return rd.copyPlain(resp.Body, length)
+	}
+	dek, err := rd.openKey(rd.r.Context(), s)
+	if err != nil {
+		return err
+	}
+	defer dek.Destroy()
+	layout, facts, parts, err := rd.describe(s, dek)
+	if err != nil {
+		return err
+	}
+	offset, length, err := rd.window(s, layout)
+	if err != nil {
+		return err
+	}
+	if rd.part > 0 {
+		rd.setFacts(s, facts, parts)
+	}
+	if s.meta.Kind == envelope.KindEmpty {
+		rd.sendHeader(s, 0, 0)
+		return nil
+	}
+	span := layout.Span(offset, length)
+	resp, err := rd.getRange(rd.r.Context(), s, span.Offset, span.Length)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return rd.send(s, offset, length, dek.Open(s.meta.Kind, layout, span, resp.Body))
+}
+
+// describe gives the layout of an encrypted object, what is known of its
+// checksums, and the number of its parts as the client uploaded them (0 if it
+// was not a multipart upload).
+func (rd *reading) describe(s *stored, dek *envelope.DEK) (envelope.Layout, envelope.Facts, int, error) {
+	facts, err := dek.OpenFacts(s.meta.Kind, s.meta.Facts)
+	if err != nil {
+		return envelope.Layout{}, envelope.Facts{}, 0, err
+	}
+	if s.meta.Kind == envelope.KindEmpty || s.meta.Kind == envelope.KindSingle && (!rd.checksums || facts.Checksum.Algorithm != envelope.NoChecksum) {
+		return envelope.SingleLayout(s.size), facts, 0, nil
+	}
+	t, err := rd.trailer(rd.r.Context(), s, dek)
+	if err != nil {
+		return envelope.Layout{}, envelope.Facts{}, 0, err
+	}
+	return layoutOf(t), t.Facts, partsOf(t), nil
+}
+
+func layoutOf(t *envelope.Trailer) envelope.Layout {
+	if t.Kind == envelope.KindSingle {
+		return envelope.SingleLayout(t.Size)
+	}
+	return envelope.MultipartLayout(t.Parts)
+}
+
+// partsOf is what x-amz-mp-parts-count says; 0 for an object of one PUT.
+func partsOf(t *envelope.Trailer) int {
+	if t == nil || t.Kind != envelope.KindMultipart {
+		return 0
+	}
+	return len(t.Parts)
+}
+
+// window is the plaintext range that the client asked for.
+func (rd *reading) window(s *stored, layout envelope.Layout) (offset, length int64, err error) {
+	switch {
+	case rd.ranged:
+		return rd.rng.of(s.size)
+	case rd.part == 0:
+		return 0, s.size, nil
+	case s.meta != nil && s.meta.Kind == envelope.KindMultipart:
+		if offset, length, ok := layout.Part(rd.part); ok {
+			return offset, length, nil
+		}
+	case rd.part == 1:
+		return 0, s.size, nil
+	}
+	return 0, 0, s3err.InvalidPartNumber
+}
+
+// setFacts puts the checksum, when it was asked for, and the parts' count into
+// the answer. A range gets no checksum: it is of the whole object.
+func (rd *reading) setFacts(s *stored, f envelope.Facts, parts int) {
+	h := rd.w.Header()
+	if rd.checksums && !rd.ranged && (rd.part == 0 || parts == 0) {
+		setChecksum(h, f.Checksum, parts)
+	}
+	if rd.part > 0 && parts > 0 {
+		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(parts))
+	}
+}
+
+// sendHeader begins a good answer.
+func (rd *reading) sendHeader(s *stored, offset, length int64) {
+	rd.passHeaders(s.header)
+	h := rd.w.Header()
+	setETag(h, s.etag)
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Length", strconv.FormatInt(length, 10))
+	status := http.StatusOK
+	if rd.ranged || rd.part > 0 && s.size > 0 {
+		status = http.StatusPartialContent
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, s.size))
+	}
+	rd.w.WriteHeader(status)
+}
+
+// send answers with length bytes of plaintext. The header goes out with the
+// first authenticated bytes, so that an object that is damaged from its
+// beginning on gets an error document; later damage cuts the connection.
+func (rd *reading) send(s *stored, offset, length int64, plain *envelope.OpenReader) error {
+	defer plain.Close()
+	w := &lateHeader{w: rd.w, send: func() { rd.sendHeader(s, offset, length) }}
+	if _, err := plain.WriteTo(w); err != nil {
+		return err
+	}
+	w.begin()
+	return nil
+}
+
+// lateHeader sends the header before the first byte.
+type lateHeader struct {
+	w    io.Writer
+	send func()
+}
+
+func (l *lateHeader) begin() {
+	if l.send != nil {
+		l.send()
+		l.send = nil
+	}
+}
+
+func (l *lateHeader) Write(b []byte) (int, error) {
+	l.begin()
+	return l.w.Write(b)
+}
+
+// copyPlain sends a plaintext object's bytes; too few of them cut the connection.
+func (rd *reading) copyPlain(body io.Reader, length int64) error {
+	n, err := io.Copy(rd.w, body)
+	if err == nil && n != length {
+		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, length)
+	}
+	return err
+}

@@ -1,0 +1,59 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// Inspection is what the store has of an object, without any secret.
+type Inspection struct {
+	Bucket, Key  string
+	ETag         string // the store's own
+	LastModified string
+	StoredBytes  int64
+	Size         int64              // plaintext, by arithmetic
+	Metadata     *envelope.Metadata // nil: s3proxy did not write the object
+
+	objects *objects
+	stored  *stored
+}
+
+// Inspect asks the store for an object's headers. It needs no key and no
+// running proxy.
+func Inspect(ctx context.Context, store *upstream.Client, bucket, key string) (*Inspection, error) {
+	o := &objects{upstream: store, allowPlain: true, trailers: newTrailerCache()}
+	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key})
+	if err != nil {
+		return nil, err
+	}
+	resp.Body.Close()
+	s, err := o.readStored(bucket, key, false, resp)
+	if err != nil {
+		return nil, err
+	}
+	return &Inspection{
+		Bucket: bucket, Key: key, ETag: s.etag, LastModified: resp.Header.Get("Last-Modified"),
+		StoredBytes: s.bytes, Size: s.size, Metadata: s.meta, objects: o, stored: s,
+	}, nil
+}
+
+// Contents opens the object's key and reads what only it reveals: the facts in
+// the metadata and the trailer. The trailer is nil for an empty object, which
+// has none.
+func (i *Inspection) Contents(ctx context.Context, keys Keyring) (envelope.Facts, *envelope.Trailer, error) {
+	i.objects.keyring = keys
+	dek, err := i.objects.openKey(ctx, i.stored)
+	if err != nil {
+		return envelope.Facts{}, nil, err
+	}
+	defer dek.Destroy()
+	facts, err := dek.OpenFacts(i.Metadata.Kind, i.Metadata.Facts)
+	if err != nil || i.Metadata.Kind == envelope.KindEmpty {
+		return facts, nil, err
+	}
+	trailer, err := i.objects.trailer(ctx, i.stored, dek)
+	return facts, trailer, err
+}

@@ -1,0 +1,243 @@
+package proxy
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// maxKeys is how many entries a page has at most and by default.
+const maxKeys = 1000
+
+// pastState sorts behind every state object and before whatever else may come.
+const pastState = statePrefix + "~"
+
+func listObjects(x *exchange) error   { return x.list(false) }
+func listObjectsV2(x *exchange) error { return x.list(true) }
+
+// list answers a listing with plaintext sizes and without our own objects.
+// Pages are as full as the store's: what was dropped from one is made up for by
+// a further request, with the store's own cursor.
+func (x *exchange) list(v2 bool) error {
+	want := maxKeys
+	if v := x.query.Get("max-keys"); v != "" {
+		n, err := strconv.ParseInt(v, 10, 32)
+		if err != nil || n < 0 {
+			return s3err.InvalidArgument.WithMessage("Provided max-keys not an integer or within integer range").
+				With(s3err.Field{Name: "ArgumentName", Value: "max-keys"}, s3err.Field{Name: "ArgumentValue", Value: v})
+		}
+		want = min(int(n), maxKeys)
+	}
+	encoding := x.query.Get("encoding-type")
+	if _, given := x.query["encoding-type"]; given && encoding != "url" {
+		return s3err.InvalidArgument.WithMessage("Invalid Encoding Method specified in Request").
+			With(s3err.Field{Name: "ArgumentName", Value: "encoding-type"}, s3err.Field{Name: "ArgumentValue", Value: encoding})
+	}
+
+	q := x.passedQuery()
+	q.Del("encoding-type") // versitygw 1.8 says that it encodes and does not; we do it ourselves
+	page, header, err := x.listPage(q)
+	if err != nil {
+		return err
+	}
+	dropped, inState := page.dropState()
+	for next := page; dropped > 0 && next.IsTruncated && page.entries() < want; {
+		q.Set("max-keys", strconv.Itoa(want-page.entries()))
+		q.Del("start-after")
+		switch {
+		case inState && v2:
+			q.Del("continuation-token")
+			q.Set("start-after", pastState)
+		case inState:
+			q.Set("marker", pastState)
+		case v2 && next.NextContinuationToken != nil:
+			q.Set("continuation-token", string(*next.NextContinuationToken))
+		case !v2:
+			q.Set("marker", next.lastV1())
+		default:
+			return fmt.Errorf("the store's listing is truncated and gives no cursor")
+		}
+		if next, _, err = x.listPage(q); err != nil {
+			return err
+		}
+		_, inState = next.dropState()
+		page.append(next)
+	}
+	if v2 {
+		n := page.entries()
+		page.KeyCount = &n
+	}
+	if v := x.query.Get("max-keys"); v != "" {
+		page.MaxKeys, _ = strconv.Atoi(v)
+		page.MaxKeys = min(page.MaxKeys, maxKeys)
+	} else {
+		page.MaxKeys = maxKeys
+	}
+	if err := x.plainSizes(page); err != nil {
+		return err
+	}
+	if encoding == "url" {
+		page.encode()
+	}
+	x.passRequestID(header)
+	return x.answerXML(page)
+}
+
+// listPage asks the store for one page. A page with a key that XML 1.0 has no
+// place for cannot be parsed; then it is asked for again with encoding-type=url.
+func (x *exchange) listPage(q url.Values) (*listResult, http.Header, error) {
+	page, header, err := x.readPage(q)
+	var syntax *xml.SyntaxError
+	if errors.As(err, &syntax) {
+		q = maps.Clone(q)
+		q.Set("encoding-type", "url")
+		if page, header, err = x.readPage(q); err == nil && page.EncodingType == "url" {
+			err = page.decode()
+		}
+	}
+	var refused *s3err.Error
+	if err != nil && !errors.As(err, &refused) {
+		err = fmt.Errorf("the store's listing: %w", err)
+	}
+	return page, header, err
+}
+
+func (x *exchange) readPage(q url.Values) (*listResult, http.Header, error) {
+	resp, err := x.upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	page := &listResult{}
+	err = xml.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(page)
+	page.Xmlns = s3Namespace
+	return page, resp.Header, err
+}
+
+func (l *listResult) entries() int { return len(l.Contents) + len(l.CommonPrefixes) }
+
+// dropState takes our own objects out of a page. inState says that the page
+// ended among them.
+func (l *listResult) dropState() (dropped int, inState bool) {
+	before := l.entries()
+	last := ""
+	kept := l.Contents[:0]
+	for _, o := range l.Contents {
+		last = max(last, string(o.Key))
+		if !strings.HasPrefix(string(o.Key), statePrefix) {
+			kept = append(kept, o)
+		}
+	}
+	l.Contents = kept
+	prefixes := l.CommonPrefixes[:0]
+	for _, p := range l.CommonPrefixes {
+		last = max(last, string(p.Prefix))
+		if !strings.HasPrefix(string(p.Prefix), statePrefix) {
+			prefixes = append(prefixes, p)
+		}
+	}
+	l.CommonPrefixes = prefixes
+	return before - l.entries(), strings.HasPrefix(last, statePrefix)
+}
+
+// lastV1 is the marker behind a V1 page: without a delimiter stores need not
+// give NextMarker, the last key serves.
+func (l *listResult) lastV1() string {
+	if l.NextMarker != nil && *l.NextMarker != "" {
+		return string(*l.NextMarker)
+	}
+	last := ""
+	for _, o := range l.Contents {
+		last = max(last, string(o.Key))
+	}
+	for _, p := range l.CommonPrefixes {
+		last = max(last, string(p.Prefix))
+	}
+	return last
+}
+
+// append adds the entries of a further page and takes over its cursor.
+func (l *listResult) append(next *listResult) {
+	l.Contents = append(l.Contents, next.Contents...)
+	l.CommonPrefixes = append(l.CommonPrefixes, next.CommonPrefixes...)
+	l.IsTruncated, l.NextMarker, l.NextContinuationToken = next.IsTruncated, next.NextMarker, next.NextContinuationToken
+}
+
+// plainSizes turns a page's sizes and ETags into those that GET shows. Sizes
+// are arithmetic; a size that no object of ours has is shown as it is. Only
+// where plaintext objects may be read must each be asked for, since a size
+// cannot tell.
+func (x *exchange) plainSizes(page *listResult) error {
+	group, ctx := errgroup.WithContext(x.r.Context())
+	group.SetLimit(16)
+	for i := range page.Contents {
+		o := &page.Contents[i]
+		upstreamETag := o.ETag
+		o.ETag = clientETag(o.ETag)
+		n, ok := envelope.PlainSize(o.Size)
+		if !ok {
+			continue
+		}
+		if !x.cfg.AllowPlaintextReads {
+			o.Size = n
+			continue
+		}
+		group.Go(func() error {
+			plain, err := x.isPlain(ctx, string(o.Key), upstreamETag)
+			if !plain {
+				o.Size = n
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// plainCache remembers which states of objects are plaintext.
+type plainCache struct{ lru *lru.Cache[plainID, bool] }
+
+type plainID struct{ bucket, key, etag string }
+
+func newPlainCache() *plainCache {
+	c, err := lru.New[plainID, bool](10_000)
+	if err != nil {
+		panic(err) // only a size below one is refused
+	}
+	return &plainCache{c}
+}
+
+// isPlain asks whether the object is one that the proxy did not write. One
+// that went away meanwhile is neither.
+func (x *exchange) isPlain(ctx context.Context, key, etag string) (bool, error) {
+	id := plainID{x.bucket, key, etag}
+	if plain, ok := x.plain.lru.Get(id); ok {
+		return plain, nil
+	}
+	resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, Unsigned: x.unsigned()})
+	if status, refused := refusedWith(err); refused && status == http.StatusNotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	resp.Body.Close()
+	plain := resp.Header.Get(metaHeaderPrefix+"Format") == ""
+	if resp.Header.Get("Etag") == etag {
+		x.plain.lru.Add(id, plain)
+	}
+	return plain, nil
+}

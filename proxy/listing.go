@@ -1,0 +1,143 @@
+package proxy
+
+import (
+	"encoding/xml"
+	"net/url"
+	"strings"
+)
+
+// s3Namespace is that of all of S3's documents. Not every store writes it, so
+// that none is asked for when one is read.
+const s3Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+// The documents of ListObjects and ListObjectsV2, as
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html has
+// them. Pointers tell an absent element from an empty one.
+type listResult struct {
+	XMLName               xml.Name       `xml:"ListBucketResult"`
+	Xmlns                 string         `xml:"xmlns,attr"`
+	Name                  string         `xml:"Name"`
+	Prefix                xmlText        `xml:"Prefix"`
+	Marker                *xmlText       `xml:"Marker"`
+	NextMarker            *xmlText       `xml:"NextMarker"`
+	StartAfter            *xmlText       `xml:"StartAfter"`
+	ContinuationToken     *xmlText       `xml:"ContinuationToken"`
+	NextContinuationToken *xmlText       `xml:"NextContinuationToken"`
+	KeyCount              *int           `xml:"KeyCount"`
+	MaxKeys               int            `xml:"MaxKeys"`
+	Delimiter             *xmlText       `xml:"Delimiter"`
+	EncodingType          string         `xml:"EncodingType,omitempty"`
+	IsTruncated           bool           `xml:"IsTruncated"`
+	Contents              []listedObject `xml:"Contents"`
+	CommonPrefixes        []commonPrefix `xml:"CommonPrefixes"`
+}
+
+type listedObject struct {
+	Key               xmlText        `xml:"Key"`
+	LastModified      string         `xml:"LastModified"`
+	ETag              string         `xml:"ETag"`
+	ChecksumAlgorithm []string       `xml:"-"` // the store's are of ciphertext
+	Size              int64          `xml:"Size"`
+	StorageClass      string         `xml:"StorageClass,omitempty"`
+	Owner             *listedOwner   `xml:"Owner"`
+	RestoreStatus     *restoreStatus `xml:"RestoreStatus"`
+}
+
+type listedOwner struct {
+	ID          string `xml:"ID"`
+	DisplayName string `xml:"DisplayName,omitempty"`
+}
+
+type restoreStatus struct {
+	IsRestoreInProgress string `xml:"IsRestoreInProgress"`
+	RestoreExpiryDate   string `xml:"RestoreExpiryDate,omitempty"`
+}
+
+type commonPrefix struct {
+	Prefix xmlText `xml:"Prefix"`
+}
+
+// xmlText is text that may hold any character. Keys may hold ones that XML 1.0
+// has no place for; S3 writes them as references all the same, which
+// encoding/xml would replace with U+FFFD.
+type xmlText string
+
+// MarshalXML implements xml.Marshaler.
+func (t xmlText) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
+	return e.EncodeElement(struct {
+		Inner string `xml:",innerxml"`
+	}{escapeText(string(t))}, start)
+}
+
+func escapeText(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '&':
+			b.WriteString("&amp;")
+		case r == '<':
+			b.WriteString("&lt;")
+		case r == '>':
+			b.WriteString("&gt;")
+		case r == '"':
+			b.WriteString("&quot;")
+		case r < 0x20 || r == 0x7f:
+			b.WriteString("&#x" + strings.ToUpper(hexDigits(r)) + ";")
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func hexDigits(r rune) string {
+	const digits = "0123456789abcdef"
+	if r < 16 {
+		return string(digits[r])
+	}
+	return string(digits[r>>4]) + string(digits[r&15])
+}
+
+// decode undoes encoding-type=url in everything that it applies to.
+func (l *listResult) decode() error {
+	fields := []*xmlText{&l.Prefix, l.Marker, l.NextMarker, l.StartAfter, l.Delimiter}
+	for i := range l.Contents {
+		fields = append(fields, &l.Contents[i].Key)
+	}
+	for i := range l.CommonPrefixes {
+		fields = append(fields, &l.CommonPrefixes[i].Prefix)
+	}
+	for _, f := range fields {
+		if f == nil {
+			continue
+		}
+		plain, err := url.QueryUnescape(string(*f))
+		if err != nil {
+			return err
+		}
+		*f = xmlText(plain)
+	}
+	l.EncodingType = ""
+	return nil
+}
+
+// encode applies encoding-type=url as S3 does: '/' stays as it is.
+func (l *listResult) encode() {
+	code := func(t *xmlText) {
+		if t != nil {
+			*t = xmlText(strings.ReplaceAll(url.QueryEscape(string(*t)), "%2F", "/"))
+		}
+	}
+	code(&l.Prefix)
+	code(l.Marker)
+	code(l.NextMarker)
+	code(l.StartAfter)
+	code(l.Delimiter)
+	for i := range l.Contents {
+		code(&l.Contents[i].Key)
+	}
+	for i := range l.CommonPrefixes {
+		code(&l.CommonPrefixes[i].Prefix)
+	}
+	l.EncodingType = "url"
+}

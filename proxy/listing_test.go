@@ -1,0 +1,44 @@
+package proxy
+
+import (
+	"encoding/xml"
+	"strings"
+	"testing"
+)
+
+func TestAListingKeepsEveryCharacterOfAKey(t *testing.T) {
+	key := "a <b>&\"'+ %2F/ü\x01\n日本"
+	page := &listResult{Contents: []listedObject{{Key: xmlText(key)}}}
+	out, err := xml.Marshal(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(out), "a &lt;b&gt;&amp;&quot;'+ %2F/ü&#x1;&#xA;日本") {
+		t.Errorf("in XML: %s", out)
+	}
+	page.encode()
+	if string(page.Contents[0].Key) != "a+%3Cb%3E%26%22%27%2B+%252F/%C3%BC%01%0A%E6%97%A5%E6%9C%AC" {
+		t.Errorf("encoded: %s", page.Contents[0].Key)
+	}
+	if err := page.decode(); err != nil || string(page.Contents[0].Key) != key {
+		t.Errorf("decoded again: %q, %v", page.Contents[0].Key, err)
+	}
+}
+
+func TestStateObjectsAreDroppedFromAPageAndItsCursorIsKnown(t *testing.T) {
+	page := &listResult{
+		Contents:       []listedObject{{Key: "!"}, {Key: ".s3proxy/keys/a"}, {Key: ".s3proxy/keys/b"}},
+		CommonPrefixes: []commonPrefix{{Prefix: "!a/"}, {Prefix: ".s3proxy/"}},
+	}
+	dropped, inState := page.dropState()
+	if dropped != 3 || !inState || page.entries() != 2 {
+		t.Errorf("dropped %d, in state %v, %d left", dropped, inState, page.entries())
+	}
+	page.Contents = append(page.Contents, listedObject{Key: "z"})
+	if dropped, inState = page.dropState(); dropped != 0 || inState {
+		t.Errorf("dropped %d, in state %v", dropped, inState)
+	}
+	if pastState <= ".s3proxy/uploads/ffff" || pastState >= ".s3proxy0" {
+		t.Errorf("%q does not sort right behind the state objects", pastState)
+	}
+}

@@ -1,0 +1,162 @@
+package proxy
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+// scope is what a request's path names.
+type scope uint8
+
+const (
+	onService scope = iota // "/"
+	onBucket               // "/bucket"
+	onObject               // "/bucket/key"
+)
+
+// effect is what the proxy does with an operation's data.
+type effect string
+
+const (
+	encrypts effect = "encrypts/decrypts" // object bytes pass through the envelope
+	rewrites effect = "rewrites"          // sizes, ETags, names or checksums are translated
+	forwards effect = "forwards"          // re-signed and sent on as it is
+	refuses  effect = "refuses"           // NotImplemented
+)
+
+// operation is one row of the table: one S3 operation, how a request is
+// recognised as it, and everything of the request that may reach the store.
+// The upstream request is built from these lists, never copied from the client,
+// so that proxy and store cannot read one request in two ways.
+type operation struct {
+	name   string
+	method string
+	scope  scope
+	// marks are the query parameters that make a request this operation; "k=v"
+	// wants that value.
+	marks []string
+	// header, when set, must be present (CopyObject's x-amz-copy-source); a row
+	// without it and with a sibling that has it does not match such a request.
+	header string
+	// query and headers are the further ones that pass; a header that ends in
+	// "*" is a prefix.
+	query   []string
+	headers []string
+	effect  effect
+	handle  func(*exchange) error // nil: NotImplemented
+}
+
+// ignoredQuery may stand in any request and says nothing to us: the name of
+// the operation that SDKs send along.
+func ignoredQuery(name string) bool { return name == "x-id" }
+
+func markName(mark string) string {
+	name, _, _ := strings.Cut(mark, "=")
+	return name
+}
+
+func (op *operation) marked(q url.Values) bool {
+	for _, mark := range op.marks {
+		name, want, valued := strings.Cut(mark, "=")
+		got, ok := q[name]
+		if !ok || (valued && (len(got) != 1 || got[0] != want)) {
+			return false
+		}
+	}
+	return true
+}
+
+// takes tells whether the row knows the query parameter.
+func (op *operation) takes(name string) bool {
+	if slices.Contains(op.query, name) {
+		return true
+	}
+	return slices.ContainsFunc(op.marks, func(m string) bool { return markName(m) == name })
+}
+
+// passesHeader tells whether a request header may reach the store; name is canonical.
+func (op *operation) passesHeader(name string) bool {
+	return slices.ContainsFunc(op.headers, func(h string) bool {
+		if prefix, ok := strings.CutSuffix(h, "*"); ok {
+			return strings.HasPrefix(name, prefix)
+		}
+		return h == name
+	})
+}
+
+// knownQuery holds every query parameter that some row knows.
+var knownQuery = func() map[string]bool {
+	known := map[string]bool{}
+	for i := range operations() {
+		op := &operations()[i]
+		for _, m := range op.marks {
+			known[markName(m)] = true
+		}
+		for _, q := range op.query {
+			known[q] = true
+		}
+	}
+	return known
+}()
+
+// nameOperation finds the one row that a request is. A query that fits no row,
+// or that a store might read as another operation than we do, is refused: a
+// sub-resource that only the store understands would be a plaintext write.
+func nameOperation(method string, s scope, q url.Values, h http.Header) (*operation, error) {
+	var found *operation
+	methodKnown := false
+	rows := operations()
+	for i := range rows {
+		op := &rows[i]
+		if op.scope != s || op.method != method {
+			continue
+		}
+		methodKnown = true
+		if !op.marked(q) || (op.header != "" && len(h.Values(op.header)) == 0) {
+			continue
+		}
+		if op.handle != nil && op.stranger(q) != "" {
+			continue
+		}
+		if found == nil || op.rank() > found.rank() {
+			found = op
+		}
+	}
+	if found == nil {
+		if !methodKnown {
+			return nil, s3err.MethodNotAllowed
+		}
+		return nil, s3err.InvalidRequest.WithMessage("The query parameters of this request belong to no S3 operation, or to more than one.")
+	}
+	if method != http.MethodGet && method != http.MethodHead {
+		for name := range q {
+			if !knownQuery[name] && !ignoredQuery(name) {
+				return nil, s3err.InvalidArgument.WithMessage("Unknown query parameter.").With(s3err.Field{Name: "ArgumentName", Value: name})
+			}
+		}
+	}
+	return found, nil
+}
+
+// rank prefers the row that explains more of the request.
+func (op *operation) rank() int {
+	r := 2 * len(op.marks)
+	if op.header != "" {
+		r++
+	}
+	return r
+}
+
+// stranger gives a query parameter that belongs to another operation, or "".
+func (op *operation) stranger(q url.Values) string {
+	for name := range q {
+		if knownQuery[name] && !op.takes(name) {
+			return name
+		}
+	}
+	return ""
+}

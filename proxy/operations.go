@@ -1,0 +1,119 @@
+package proxy
+
+import "sync"
+
+// Request headers that more than one row passes on.
+var (
+	contentHeaders = []string{
+		"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires",
+		"X-Amz-Meta-*", "X-Amz-Storage-Class", "X-Amz-Tagging", "X-Amz-Website-Redirect-Location",
+		"X-Amz-Acl", "X-Amz-Grant-*", "X-Amz-Object-Lock-*",
+	}
+	writeConditions = []string{"If-Match", "If-None-Match"}
+	readConditions  = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
+	ownerHeaders    = []string{"X-Amz-Expected-Bucket-Owner", "X-Amz-Request-Payer"}
+
+	readOverrides = []string{
+		"response-cache-control", "response-content-disposition", "response-content-encoding",
+		"response-content-language", "response-content-type", "response-expires",
+	}
+)
+
+func join(lists ...[]string) (all []string) {
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}
+
+// operations is THE table: every operation of the S3 API reference, and what
+// the proxy does with it. A request that is no row of it never reaches the store.
+var operations = sync.OnceValue(func() []operation {
+	rows := []operation{
+		// The service
+		{name: "ListBuckets", method: "GET", scope: onService, query: []string{"bucket-region", "continuation-token", "max-buckets", "prefix"}, effect: forwards, handle: forward},
+
+		// Buckets
+		{name: "CreateBucket", method: "PUT", scope: onBucket, headers: join([]string{"X-Amz-Acl", "X-Amz-Grant-*", "X-Amz-Bucket-Object-Lock-Enabled", "X-Amz-Object-Ownership"}, ownerHeaders), effect: rewrites, handle: createBucket},
+		{name: "HeadBucket", method: "HEAD", scope: onBucket, headers: ownerHeaders, effect: rewrites, handle: headBucket},
+		{name: "DeleteBucket", method: "DELETE", scope: onBucket, headers: ownerHeaders, effect: rewrites, handle: deleteBucket},
+		{name: "GetBucketLocation", method: "GET", scope: onBucket, marks: []string{"location"}, headers: ownerHeaders, effect: rewrites, handle: getBucketLocation},
+		{name: "ListObjects", method: "GET", scope: onBucket, query: []string{"delimiter", "encoding-type", "marker", "max-keys", "prefix"}, headers: join(ownerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjects},
+		{name: "ListObjectsV2", method: "GET", scope: onBucket, marks: []string{"list-type=2"}, query: []string{"continuation-token", "delimiter", "encoding-type", "fetch-owner", "max-keys", "prefix", "start-after"}, headers: join(ownerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectsV2},
+		{name: "DeleteObjects", method: "POST", scope: onBucket, marks: []string{"delete"}, headers: join([]string{"X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObjects},
+
+		// Objects
+		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, writeConditions, ownerHeaders), effect: encrypts, handle: putObject},
+		{name: "GetObject", method: "GET", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: getObject},
+		{name: "HeadObject", method: "HEAD", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: headObject},
+		{name: "DeleteObject", method: "DELETE", scope: onObject, query: []string{"versionId"}, headers: join([]string{"If-Match", "X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObject},
+		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", effect: refuses},
+		{name: "PostObject", method: "POST", scope: onBucket, effect: refuses},
+		{name: "GetObjectAttributes", method: "GET", scope: onObject, marks: []string{"attributes"}, effect: refuses},
+		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, effect: refuses},
+
+		// Multipart uploads
+		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, effect: refuses},
+		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, effect: refuses},
+		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", effect: refuses},
+		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, effect: refuses},
+		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, effect: refuses},
+		{name: "ListParts", method: "GET", scope: onObject, marks: []string{"uploadId"}, effect: refuses},
+		{name: "ListMultipartUploads", method: "GET", scope: onBucket, marks: []string{"uploads"}, effect: refuses},
+
+		// Refused for good: they would break silently
+		{name: "SelectObjectContent", method: "POST", scope: onObject, marks: []string{"select"}, query: []string{"select-type"}, effect: refuses},
+		{name: "GetObjectTorrent", method: "GET", scope: onObject, marks: []string{"torrent"}, effect: refuses},
+		{name: "RenameObject", method: "PUT", scope: onObject, marks: []string{"renameObject"}, effect: refuses},
+		{name: "UpdateObjectEncryption", method: "PUT", scope: onObject, marks: []string{"encryption"}, effect: refuses},
+		{name: "RestoreObject", method: "POST", scope: onObject, marks: []string{"restore"}, effect: refuses},
+		{name: "CreateSession", method: "GET", scope: onBucket, marks: []string{"session"}, effect: refuses},
+	}
+	// Sub-resources that differ in nothing but their names.
+	for _, s := range []struct {
+		scope          scope
+		mark           string
+		get, put, del_ string
+		post           string
+	}{
+		{onObject, "acl", "GetObjectAcl", "PutObjectAcl", "", ""},
+		{onObject, "annotation", "GetObjectAnnotation", "PutObjectAnnotation", "DeleteObjectAnnotation", ""},
+		{onObject, "legal-hold", "GetObjectLegalHold", "PutObjectLegalHold", "", ""},
+		{onObject, "retention", "GetObjectRetention", "PutObjectRetention", "", ""},
+		{onObject, "tagging", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", ""},
+		{onBucket, "abac", "GetBucketAbac", "PutBucketAbac", "", ""},
+		{onBucket, "accelerate", "GetBucketAccelerateConfiguration", "PutBucketAccelerateConfiguration", "", ""},
+		{onBucket, "acl", "GetBucketAcl", "PutBucketAcl", "", ""},
+		{onBucket, "analytics", "GetBucketAnalyticsConfiguration", "PutBucketAnalyticsConfiguration", "DeleteBucketAnalyticsConfiguration", ""},
+		{onBucket, "cors", "GetBucketCors", "PutBucketCors", "DeleteBucketCors", ""},
+		{onBucket, "encryption", "GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption", ""},
+		{onBucket, "intelligent-tiering", "GetBucketIntelligentTieringConfiguration", "PutBucketIntelligentTieringConfiguration", "DeleteBucketIntelligentTieringConfiguration", ""},
+		{onBucket, "inventory", "GetBucketInventoryConfiguration", "PutBucketInventoryConfiguration", "DeleteBucketInventoryConfiguration", ""},
+		{onBucket, "lifecycle", "GetBucketLifecycleConfiguration", "PutBucketLifecycleConfiguration", "DeleteBucketLifecycle", ""},
+		{onBucket, "logging", "GetBucketLogging", "PutBucketLogging", "", ""},
+		{onBucket, "metadataAnnotationTable", "", "UpdateBucketMetadataAnnotationTableConfiguration", "", ""},
+		{onBucket, "metadataConfiguration", "GetBucketMetadataConfiguration", "", "DeleteBucketMetadataConfiguration", "CreateBucketMetadataConfiguration"},
+		{onBucket, "metadataInventoryTable", "", "UpdateBucketMetadataInventoryTableConfiguration", "", ""},
+		{onBucket, "metadataJournalTable", "", "UpdateBucketMetadataJournalTableConfiguration", "", ""},
+		{onBucket, "metadataTable", "GetBucketMetadataTableConfiguration", "", "DeleteBucketMetadataTableConfiguration", "CreateBucketMetadataTableConfiguration"},
+		{onBucket, "metrics", "GetBucketMetricsConfiguration", "PutBucketMetricsConfiguration", "DeleteBucketMetricsConfiguration", ""},
+		{onBucket, "notification", "GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration", "", ""},
+		{onBucket, "object-lock", "GetObjectLockConfiguration", "PutObjectLockConfiguration", "", ""},
+		{onBucket, "ownershipControls", "GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls", ""},
+		{onBucket, "policy", "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", ""},
+		{onBucket, "policyStatus", "GetBucketPolicyStatus", "", "", ""},
+		{onBucket, "publicAccessBlock", "GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock", ""},
+		{onBucket, "replication", "GetBucketReplication", "PutBucketReplication", "DeleteBucketReplication", ""},
+		{onBucket, "requestPayment", "GetBucketRequestPayment", "PutBucketRequestPayment", "", ""},
+		{onBucket, "tagging", "GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging", ""},
+		{onBucket, "versioning", "GetBucketVersioning", "PutBucketVersioning", "", ""},
+		{onBucket, "website", "GetBucketWebsite", "PutBucketWebsite", "DeleteBucketWebsite", ""},
+	} {
+		for method, name := range map[string]string{"GET": s.get, "PUT": s.put, "DELETE": s.del_, "POST": s.post} {
+			if name != "" {
+				rows = append(rows, operation{name: name, method: method, scope: s.scope, marks: []string{s.mark}, effect: refuses})
+			}
+		}
+	}
+	return rows
+})

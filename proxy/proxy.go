@@ -1,0 +1,192 @@
+// Package proxy speaks S3 with clients, encrypts what they write, decrypts
+// what they read, and speaks S3 with the store behind it.
+//
+// The way of one request: ServeHTTP verifies the signature, names the S3
+// operation by the table in operations.go and calls its handler, which asks
+// the Keyring for keys, the envelope for ciphertext or plaintext, and the
+// upstream client for the store. docs/FORMAT.md says what is stored.
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/sigv4"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// Keyring makes and opens the data keys of objects; *kms.Keyring is the one.
+type Keyring interface {
+	NewKey(ctx context.Context, n kms.Name) (*envelope.DEK, *envelope.Metadata, error)
+	OpenKey(ctx context.Context, n kms.Name, m *envelope.Metadata) (*envelope.DEK, error)
+	ForgetBucket(bucket string)
+}
+
+// Config is all that a Proxy needs; every field without "optional" is required.
+type Config struct {
+	Upstream *upstream.Client
+	Keyring  Keyring
+	// Secret gives the secret of a client's access key.
+	Secret func(accessKeyID string) (secret string, ok bool)
+	// Region is the region that clients must sign for.
+	Region string
+	// AnonymousToStore sends unsigned requests on unsigned, so that the store
+	// judges them; otherwise they are refused.
+	AnonymousToStore bool
+	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
+	// are. A store that may inject plaintext can then forge any content.
+	AllowPlaintextReads bool
+	// Log gets one line a request; at LevelTrace with all headers but secrets.
+	Log *slog.Logger
+}
+
+// LevelTrace is below slog.LevelDebug: the headers of each exchange.
+const LevelTrace = slog.LevelDebug - 4
+
+// holdLimit is the largest body that is held whole before it is sent on: its
+// checksums are then in the object's metadata, and a bad upload costs the store
+// nothing. holdBudget bounds the memory of all held bodies together; without
+// room in it a body streams.
+const (
+	holdLimit  = 1 << 20
+	holdBudget = 16 << 20
+)
+
+// Proxy is the http.Handler. It is safe for concurrent use and keeps no state
+// but caches.
+type Proxy struct {
+	*objects
+	cfg      Config
+	log      *slog.Logger
+	verifier *sigv4.Verifier
+	hold     *semaphore.Weighted
+	plain    *plainCache
+}
+
+// New makes a Proxy; it contacts nobody.
+func New(cfg Config) *Proxy {
+	return &Proxy{
+		objects: &objects{upstream: cfg.Upstream, keyring: cfg.Keyring, allowPlain: cfg.AllowPlaintextReads, trailers: newTrailerCache()},
+		cfg:     cfg, log: cfg.Log,
+		verifier: &sigv4.Verifier{Region: cfg.Region, Secret: cfg.Secret},
+		hold:     semaphore.NewWeighted(holdBudget),
+		plain:    newPlainCache(),
+	}
+}
+
+// ServeHTTP answers one S3 request. A failure after the first byte of an
+// answer's body cuts the connection (http.ErrAbortHandler), so that no client
+// takes what it has for a whole object.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	answer := &answer{ResponseWriter: w}
+	x := &exchange{Proxy: p, w: answer, r: r, id: newRequestID()}
+	p.traceRequest(x)
+	err := x.serve()
+	cut := false
+	if err != nil {
+		cut = !x.fail(err)
+	}
+	p.logExchange(x, answer, err, time.Since(start))
+	if cut {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (x *exchange) serve() error {
+	if n := headerBytes(x.r); n > maxHeaderBytes {
+		return s3err.RequestHeaderSectionTooLarge.With(s3err.Field{Name: "MaxSizeAllowed", Value: "8192"})
+	}
+	if err := x.parse(); err != nil {
+		return err
+	}
+	auth, err := x.verifier.Verify(x.r)
+	if err != nil {
+		return err
+	}
+	x.auth = auth
+	if auth.AccessKeyID == "" && !x.cfg.AnonymousToStore {
+		return s3err.AccessDenied
+	}
+	if err := x.adoptPresigned(); err != nil {
+		return err
+	}
+	if x.op, err = nameOperation(x.r.Method, x.scope(), x.query, x.r.Header); err != nil {
+		return err
+	}
+	if err := x.checkKey(x.key); err != nil {
+		return err
+	}
+	if err := x.refusedHeader(); err != nil {
+		return err
+	}
+	if x.op.handle == nil {
+		return s3err.NotImplemented
+	}
+	return x.op.handle(x)
+}
+
+// begun tells whether the client has seen anything of an answer.
+func (x *exchange) begun() bool { return x.w.(*answer).status != 0 }
+
+// fail answers with an error. It is false when the answer had begun: the
+// connection must be cut then.
+func (x *exchange) fail(err error) bool {
+	if x.begun() {
+		return false
+	}
+	x.answerError(x.asS3Error(err))
+	return true
+}
+
+// asS3Error gives every error of a handler its S3 form; what is not named here
+// is an internal error whose cause only the log sees.
+func (x *exchange) asS3Error(err error) *s3err.Error {
+	var s3 *s3err.Error
+	switch {
+	case errors.As(err, &s3):
+		return s3
+	case errors.Is(err, kms.ErrUnavailable):
+		e := s3err.SlowDown.WithMessage("The key management service does not answer; please try again.").Because(err)
+		e.Header = http.Header{"Retry-After": {"5"}}
+		return e
+	case errors.Is(err, envelope.ErrNotEncrypted):
+		return s3err.AccessDenied.WithMessage("The stored object is not encrypted by s3proxy. The setting --allow-plaintext-reads lets such objects be read.").Because(err)
+	case damaged(err):
+		return s3err.InternalError.WithMessage("The stored object failed authentication: it was changed, cut or moved in the store, or its key does not fit. Not one byte of the failing segment was released.").Because(err)
+	}
+	var format *envelope.FormatError
+	if errors.As(err, &format) {
+		return s3err.InternalError.WithMessage("%s", format.Error()).Because(err)
+	}
+	return s3err.InternalError.Because(err)
+}
+
+// damaged tells whether err says that what the store gave is not what was written.
+func damaged(err error) bool {
+	for _, class := range []error{
+		envelope.ErrTampered, envelope.ErrTruncated, envelope.ErrCommitment, envelope.ErrKey, envelope.ErrMetadata,
+		envelope.ErrTrailer, envelope.ErrLayout, envelope.ErrTooLong, errStored,
+	} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
+}
+
+func newRequestID() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

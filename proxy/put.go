@@ -1,0 +1,182 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// metaHeaderPrefix is that of our own metadata in the store.
+const metaHeaderPrefix = "X-Amz-Meta-S3proxy-"
+
+// maxPutSize is the largest body of one PUT that S3 takes: 5 GiB.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
+const maxPutSize = 5 << 30
+
+// putObject: verify -> decode -> check -> seal -> send. The last segment is
+// held back by the envelope until the body's io.EOF, which says that the
+// client's signature, length, MD5 and checksum hold; a bad upload therefore
+// reaches the store short of its Content-Length and never becomes an object.
+func putObject(x *exchange) error {
+	body, err := x.auth.Body(x.r)
+	if err != nil {
+		return err
+	}
+	switch {
+	case body.Length < 0:
+		return s3err.MissingContentLength
+	case body.Length > maxPutSize:
+		return s3err.EntityTooLarge.With(s3err.Field{Name: "ProposedSize", Value: fmt.Sprint(body.Length)}, s3err.Field{Name: "MaxSizeAllowed", Value: fmt.Sprint(int64(maxPutSize))})
+	case envelope.StoredSize(body.Length) > maxPutSize:
+		return s3err.EntityTooLarge.WithMessage("Encrypted, this body passes the 5 GiB that one PUT may have; use a multipart upload.")
+	}
+	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
+	if err != nil {
+		return err
+	}
+	plain := verify(body, promised)
+	resp, err := x.putSealed(plain, body.Length)
+	if resp != nil {
+		defer resp.Body.Close()
+	}
+	if refusal := plain.Refusal(); refusal != nil {
+		// Nobody reads the body any more. A client that is answered while it
+		// still sends may take the closed connection for the answer.
+		drain(x.r.Body)
+		return uploadError(refusal)
+	}
+	if err != nil {
+		return err
+	}
+	if !plain.Verified() {
+		return s3err.InternalError.Because(errors.New("the store answered before it had the whole body"))
+	}
+	x.passHeaders(resp.Header)
+	h := x.w.Header()
+	setETag(h, resp.Header.Get("Etag"))
+	setChecksum(h, plain.Facts().Checksum, 0)
+	h.Set("Content-Length", "0")
+	x.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// putSealed sends the body to the store, sealed under a new key. A body that
+// is small enough, while memory for it is left, is read and verified whole
+// first: its checksums are in the metadata then, so that HEAD has them.
+func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, error) {
+	kind := envelope.KindSingle
+	if size == 0 && strings.HasSuffix(x.key, "/") {
+		kind = envelope.KindEmpty // posix-like stores refuse a body under such a key
+	}
+	var src io.Reader = plain
+	known := envelope.Facts{MD5: plain.promise.md5}
+	if plain.promise.value != nil {
+		known.Checksum = envelope.Checksum{Algorithm: plain.promise.algorithm, Type: envelope.FullObject, Value: plain.promise.value}
+	}
+	weight := size + envelope.StoredSize(size) // plaintext and ciphertext
+	held := size <= holdLimit && x.hold.TryAcquire(weight)
+	if held || kind == envelope.KindEmpty {
+		if held {
+			defer x.hold.Release(weight)
+		}
+		buf := make([]byte, size)
+		if _, err := io.ReadFull(plain, buf); err != nil {
+			return nil, err
+		}
+		if n, err := plain.Read(make([]byte, 1)); err != io.EOF || n != 0 {
+			return nil, errors.Join(err, envelope.ErrTooLong)
+		}
+		defer clear(buf)
+		src, known = bytes.NewReader(buf), plain.Facts()
+	}
+
+	dek, meta, err := x.keyring.NewKey(x.r.Context(), kms.Name{Bucket: x.bucket, Key: x.key, Kind: kind})
+	if err != nil {
+		return nil, err
+	}
+	fields, err := encodeMetadata(dek, meta, known)
+	if err != nil {
+		return nil, err
+	}
+	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: x.unsigned()}
+	translateConditions(req.Header)
+	trimChunkedEncoding(req.Header)
+	for name, value := range fields {
+		req.Header[metaPrefix+name] = []string{value}
+	}
+	if kind == envelope.KindEmpty {
+		dek.Destroy()
+		return x.upstream.Do(x.r.Context(), req)
+	}
+	sealed := dek.SealObject(size, src, plain.Facts)
+	defer sealed.Close()
+	if held {
+		req.Bytes = make([]byte, envelope.StoredSize(size))
+		if _, err := io.ReadFull(sealed, req.Bytes); err != nil {
+			return nil, err
+		}
+		dek.Destroy()
+		return x.upstream.Do(x.r.Context(), req)
+	}
+	req.Body, req.Length = sealed, envelope.StoredSize(size)
+	resp, err := x.upstream.Do(x.r.Context(), req)
+	if err == nil {
+		dek.Destroy() // after a refusal the transport may still be sealing
+	}
+	return resp, err
+}
+
+// encodeMetadata gives the object's metadata with the facts that are known
+// before its body. Where a long checksum beside a long KEK leaves no room for
+// them, the trailer alone has them (docs/FORMAT.md).
+func encodeMetadata(dek *envelope.DEK, meta *envelope.Metadata, known envelope.Facts) (map[string]string, error) {
+	var fields map[string]string
+	var err error
+	for _, facts := range []envelope.Facts{known, {}} {
+		if meta.Facts, err = dek.SealFacts(meta.Kind, facts); err != nil {
+			return nil, err
+		}
+		if fields, err = meta.Encode(); err == nil {
+			return fields, nil
+		}
+	}
+	return nil, err
+}
+
+// uploadError turns what ended a client's body into S3's answer: a client that
+// went away needs none, and gets none.
+func uploadError(err error) error {
+	var s3 *s3err.Error
+	if errors.As(err, &s3) {
+		return err
+	}
+	return s3err.IncompleteBody.Because(err)
+}
+
+// unsigned tells whether the store shall judge the request as anonymous.
+func (x *exchange) unsigned() bool { return x.auth.AccessKeyID == "" }
+
+// trimChunkedEncoding takes the transport coding aws-chunked off the object's
+// own Content-Encoding, where SDKs put it.
+func trimChunkedEncoding(h http.Header) {
+	var kept []string
+	for _, v := range h.Values("Content-Encoding") {
+		for _, coding := range strings.Split(v, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "aws-chunked") {
+				kept = append(kept, coding)
+			}
+		}
+	}
+	h.Del("Content-Encoding")
+	if len(kept) > 0 {
+		h.Set("Content-Encoding", strings.Join(kept, ","))
+	}
+}

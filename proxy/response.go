@@ -1,0 +1,176 @@
+package proxy
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+// answer records what was sent to the client.
+type answer struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (a *answer) WriteHeader(status int) {
+	if status >= 200 && a.status == 0 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	n, err := a.ResponseWriter.Write(b)
+	a.bytes += int64(n)
+	return n, err
+}
+
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// objectHeaders are the store's answer headers about an object that a client
+// sees as they are. What tells of the ciphertext (length, checksums, parts
+// count, encryption) is not among them.
+var objectHeaders = []string{
+	"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires", "Last-Modified",
+	"X-Amz-Delete-Marker", "X-Amz-Expiration", "X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode",
+	"X-Amz-Object-Lock-Retain-Until-Date", "X-Amz-Replication-Status", "X-Amz-Request-Charged", "X-Amz-Restore",
+	"X-Amz-Storage-Class", "X-Amz-Tagging-Count", "X-Amz-Version-Id", "X-Amz-Website-Redirect-Location", "X-Amz-Archive-Status",
+}
+
+// passHeaders copies the headers that every answer about an object may carry.
+func (x *exchange) passHeaders(from http.Header) {
+	to := x.w.Header()
+	for _, name := range objectHeaders {
+		if v := from.Values(name); len(v) > 0 {
+			to[name] = v
+		}
+	}
+	for name, v := range from {
+		if strings.HasPrefix(name, "X-Amz-Meta-") && !strings.HasPrefix(name, metaHeaderPrefix) {
+			to[metaName(name)] = v
+		}
+	}
+	x.passRequestID(from)
+}
+
+// passRequestID keeps the store's request id where it gives one: that is what
+// its operator can look up.
+func (x *exchange) passRequestID(from http.Header) {
+	for _, name := range []string{"X-Amz-Request-Id", "X-Amz-Id-2"} {
+		if v := from.Get(name); v != "" {
+			x.w.Header().Set(name, v)
+		}
+	}
+	if x.w.Header().Get("X-Amz-Request-Id") == "" {
+		x.w.Header().Set("X-Amz-Request-Id", x.id)
+	}
+}
+
+// answerXML sends a result document.
+func (x *exchange) answerXML(doc any) error {
+	body, err := xml.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	body = append([]byte(xml.Header), body...)
+	h := x.w.Header()
+	h.Set("Content-Type", "application/xml")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.WriteHeader(http.StatusOK)
+	_, err = x.w.Write(body)
+	return err
+}
+
+// answerError sends an error document. Of a store's refusal the headers that
+// mean something for the client are kept.
+func (x *exchange) answerError(e *s3err.Error) {
+	x.passHeaders(e.Header)
+	h := x.w.Header()
+	for _, name := range []string{"Content-Type", "Content-Encoding", "Content-Disposition", "Content-Language"} {
+		h.Del(name) // they are about the object, or the store's error page
+	}
+	for _, name := range []string{"Retry-After", "Allow", "X-Amz-Bucket-Region"} {
+		if v := e.Header.Get(name); v != "" {
+			h.Set(name, v)
+		}
+	}
+	if v := e.Header.Get("Etag"); v != "" && e.Status == http.StatusNotModified {
+		h.Set("Etag", clientETag(v))
+	}
+	e.Write(x.w, x.r, x.r.URL.Path, h.Get("X-Amz-Request-Id"), h.Get("X-Amz-Id-2"))
+}
+
+// secretHeaders are masked at every log level.
+var secretHeaders = []string{"Authorization", "X-Amz-Security-Token", "Cookie", "Proxy-Authorization", "X-Amz-Server-Side-Encryption-Customer-Key"}
+
+func maskedHeaders(h http.Header) http.Header {
+	masked := h.Clone()
+	for _, name := range secretHeaders {
+		if masked.Get(name) != "" {
+			masked.Set(name, "***")
+		}
+	}
+	return masked
+}
+
+// maskedURI is the request's path and query without signature and token.
+func maskedURI(r *http.Request) string {
+	q := r.URL.Query()
+	for name := range q {
+		switch strings.ToLower(name) {
+		case "x-amz-signature", "x-amz-security-token", "x-amz-credential", "signature":
+			q[name] = []string{"***"}
+		}
+	}
+	if len(q) == 0 {
+		return r.URL.EscapedPath()
+	}
+	return r.URL.EscapedPath() + "?" + q.Encode()
+}
+
+func (p *Proxy) traceRequest(x *exchange) {
+	if !p.log.Enabled(x.r.Context(), LevelTrace) {
+		return
+	}
+	p.log.Log(x.r.Context(), LevelTrace, "request", "id", x.id, "method", x.r.Method, "uri", maskedURI(x.r),
+		"length", x.r.ContentLength, "headers", maskedHeaders(x.r.Header))
+}
+
+func (p *Proxy) logExchange(x *exchange, a *answer, err error, took time.Duration) {
+	level := slog.LevelDebug
+	attrs := []any{"id", x.id, "method", x.r.Method, "path", x.r.URL.EscapedPath(), "status", a.status, "sent", a.bytes, "took", took.Round(time.Microsecond)}
+	if x.op != nil {
+		attrs = append(attrs, "op", x.op.name)
+	}
+	if err != nil {
+		attrs = append(attrs, "error", err)
+		var s3 *s3err.Error
+		switch {
+		case errors.Is(err, context.Canceled), errors.As(err, &s3) && s3.Status < 500:
+		default:
+			level = slog.LevelWarn
+		}
+	}
+	p.log.Log(context.Background(), level, "exchange", attrs...)
+	if p.log.Enabled(context.Background(), LevelTrace) {
+		p.log.Log(context.Background(), LevelTrace, "answer", "id", x.id, "status", a.status, "sent", a.bytes, "headers", maskedHeaders(a.Header()))
+	}
+}
+
+// drain reads a little more of a refused upload: a client that is answered
+// while it still sends may take the closed connection for the answer.
+func drain(body io.Reader) {
+	_, _ = io.CopyN(io.Discard, body, 4<<20)
+}

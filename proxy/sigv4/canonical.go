@@ -1,0 +1,190 @@
+package sigv4
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+// canonicalRequest is the text that is signed for r.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html#canonical-request
+func canonicalRequest(r *http.Request, query string, signedHeaders []string, payload string) (string, error) {
+	path, err := url.PathUnescape(rawPath(r))
+	if err != nil {
+		return "", s3err.InvalidURI.Because(err)
+	}
+	var b strings.Builder
+	b.WriteString(r.Method + "\n" + EncodePath(path) + "\n" + query + "\n")
+	for _, name := range signedHeaders {
+		b.WriteString(name + ":" + headerValue(r, name) + "\n")
+	}
+	b.WriteString("\n" + strings.Join(signedHeaders, ";") + "\n" + payload)
+	return b.String(), nil
+}
+
+// rawPath is the path as it came: net/url's own forms may have been rewritten
+// by who called.
+func rawPath(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		path, _, _ := strings.Cut(r.RequestURI, "?")
+		return path
+	}
+	if path := r.URL.EscapedPath(); path != "" {
+		return path
+	}
+	return "/"
+}
+
+// headerValue is the canonical value of a header, from where net/http put it.
+func headerValue(r *http.Request, name string) string {
+	var values []string
+	switch name {
+	case "host":
+		values = []string{r.Host}
+	case "transfer-encoding":
+		values = r.TransferEncoding
+	case "content-length":
+		if values = r.Header.Values(name); len(values) == 0 && r.ContentLength >= 0 {
+			values = []string{strconv.FormatInt(r.ContentLength, 10)}
+		}
+	default:
+		values = r.Header.Values(name)
+	}
+	trimmed := make([]string, len(values))
+	for i, v := range values {
+		trimmed[i] = oneSpaced(strings.TrimSpace(v))
+	}
+	return strings.Join(trimmed, ",")
+}
+
+func oneSpaced(s string) string {
+	for strings.Contains(s, "  ") {
+		s = strings.ReplaceAll(s, "  ", " ")
+	}
+	return s
+}
+
+// requireSigned refuses a request with headers that change its meaning and that
+// the signature does not cover: host, x-amz-* and Content-MD5. As in S3,
+// x-amz-content-sha256 needs no signature of its own; its value is the last line
+// of the canonical request.
+func requireSigned(r *http.Request, signed []string) error {
+	var missing []string
+	if !slices.Contains(signed, "host") {
+		missing = append(missing, "host")
+	}
+	for name := range r.Header {
+		lower := strings.ToLower(name)
+		if (strings.HasPrefix(lower, "x-amz-") && lower != "x-amz-content-sha256" || lower == "content-md5") && !slices.Contains(signed, lower) {
+			missing = append(missing, lower)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return s3err.AccessDenied.WithMessage("There were headers present in the request which were not signed").
+		With(s3err.Field{Name: "HeadersNotSigned", Value: strings.Join(missing, ", ")})
+}
+
+// canonical gives the query string that is signed: encoded anew and sorted.
+func (q query) canonical(except ...string) string {
+	encoded := make([]parameter, 0, len(q))
+	for _, p := range q {
+		if !slices.Contains(except, p.name) {
+			encoded = append(encoded, parameter{encode(p.name, false), encode(p.value, false)})
+		}
+	}
+	slices.SortFunc(encoded, func(a, b parameter) int {
+		if c := strings.Compare(a.name, b.name); c != 0 {
+			return c
+		}
+		return strings.Compare(a.value, b.value)
+	})
+	var b strings.Builder
+	for i, p := range encoded {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(p.name + "=" + p.value)
+	}
+	return b.String()
+}
+
+// EncodePath encodes a path or a key as S3 does: every byte but letters, digits
+// and "-._~/" becomes %XX in capitals. Nothing is cleaned or merged.
+func EncodePath(s string) string { return encode(s, true) }
+
+func encode(s string, keepSlash bool) string {
+	const hexDigits = "0123456789ABCDEF"
+	var b strings.Builder
+	b.Grow(len(s) + len(s)/2)
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			c == '-', c == '.', c == '_', c == '~', c == '/' && keepSlash:
+			b.WriteByte(c)
+		default:
+			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
+		}
+	}
+	return b.String()
+}
+
+// chain makes signatures. Each signature of a chunked body is over the one
+// before it, that of the request being the first.
+type chain struct {
+	key          []byte
+	stamp, scope string
+	previous     string
+}
+
+func (c *chain) stringToSign(canonical string) string {
+	return algorithm + "\n" + c.stamp + "\n" + c.scope + "\n" + hexSum([]byte(canonical))
+}
+
+func (c *chain) mac(text string) string { return hex.EncodeToString(mac(c.key, text)) }
+
+// chunk gives the signature of the next chunk, whose data has this SHA-256.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html#sigv4-chunked-body-definition
+func (c *chain) chunk(sum []byte) string {
+	c.previous = c.mac("AWS4-HMAC-SHA256-PAYLOAD\n" + c.stamp + "\n" + c.scope + "\n" + c.previous + "\n" + emptySum + "\n" + hex.EncodeToString(sum))
+	return c.previous
+}
+
+// trailer gives the signature of the trailers, "name:value\n" each.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
+func (c *chain) trailer(text []byte) string {
+	c.previous = c.mac("AWS4-HMAC-SHA256-TRAILER\n" + c.stamp + "\n" + c.scope + "\n" + c.previous + "\n" + hexSum(text))
+	return c.previous
+}
+
+// emptySum is the SHA-256 of nothing.
+const emptySum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// signingKey derives the key for a day and a region: four HMACs, about two
+// microseconds, and therefore not cached.
+func signingKey(secret, date, region string) []byte {
+	key := mac([]byte("AWS4"+secret), date)
+	key = mac(key, region)
+	key = mac(key, service)
+	return mac(key, terminator)
+}
+
+func mac(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}

@@ -1,0 +1,94 @@
+package sigv4
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+func FuzzChunkedBody(f *testing.F) {
+	f.Add("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", "x-amz-checksum-crc32", int64(5))
+	f.Add("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\n\r\n\r\n", "x-amz-checksum-crc32", int64(5))
+	f.Add("5;chunk-signature="+emptySum+"\r\nhello\r\n0\r\n\r\n", "", int64(5))
+	f.Fuzz(func(t *testing.T, text, promised string, length int64) {
+		for _, payload := range []string{streamingUnsignedTrailer, streamingSigned, streamingSignedTrailer} {
+			r := httptest.NewRequest("PUT", "http://s3.test/b/k", strings.NewReader(text))
+			r.Header["X-Amz-Decoded-Content-Length"] = []string{strconv.FormatInt(length, 10)}
+			if promised != "" && payload != streamingSigned {
+				r.Header["X-Amz-Trailer"] = []string{promised}
+			}
+			a := &Auth{AccessKeyID: "a", Payload: payload, chain: chain{key: []byte("key")}}
+			body, err := a.Body(r)
+			if err != nil {
+				continue
+			}
+			data, err := io.ReadAll(body)
+			var refused *s3err.Error
+			if err != nil {
+				if !errors.As(err, &refused) {
+					t.Fatalf("%v is no error of S3", err)
+				}
+				continue
+			}
+			if payload != streamingUnsignedTrailer {
+				t.Fatalf("a forged stream is taken: %q", text)
+			}
+			if int64(len(data)) != length || len(body.Trailers()) != len(body.PromisedTrailers()) {
+				t.Fatalf("%d bytes of %d, trailers %v of %v", len(data), length, body.Trailers(), body.PromisedTrailers())
+			}
+			if !strings.Contains(text, string(data[:min(len(data), 1)])) {
+				t.Fatal("data that was not sent")
+			}
+		}
+	})
+}
+
+func FuzzAuthorizationHeader(f *testing.F) {
+	f.Add(algorithm + " Credential=" + exampleScope + ", SignedHeaders=host;x-amz-date, Signature=" + emptySum)
+	f.Add("AWS a:b")
+	f.Add("AWS4-HMAC-SHA256 Credential=,SignedHeaders=;,Signature==")
+	f.Fuzz(func(t *testing.T, header string) {
+		r := httptest.NewRequest("GET", "http://s3.test/b/k", nil)
+		r.Header["Authorization"] = []string{header}
+		r.Header.Set("X-Amz-Date", "20130524T000000Z")
+		r.Header.Set("X-Amz-Content-Sha256", emptySum)
+		var refused *s3err.Error
+		if _, err := exampleVerifier().Verify(r); !errors.As(err, &refused) || refused.Status >= 500 {
+			t.Fatalf("%q: %v", header, err)
+		}
+	})
+}
+
+func FuzzQuery(f *testing.F) {
+	f.Add("X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature=a")
+	f.Add("a=1&a=%2f+;&&b")
+	f.Fuzz(func(t *testing.T, raw string) {
+		q, err := parseQuery(raw)
+		if err != nil {
+			return
+		}
+		// What is signed has one form: read again, it gives itself.
+		once := q.canonical()
+		again, err := parseQuery(once)
+		if err != nil || again.canonical() != once || len(again) > len(q) {
+			t.Fatalf("%q: %q, then %q: %v", raw, once, again.canonical(), err)
+		}
+		// Nothing but a valid request line can get so far over HTTP.
+		if _, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET /b/k?" + raw + " HTTP/1.1\r\nHost: h\r\n\r\n"))); err != nil {
+			return
+		}
+		r := httptest.NewRequest("GET", "http://s3.test/b/k", nil)
+		r.URL.RawQuery = raw
+		auth, err := exampleVerifier().Verify(r)
+		if err == nil && auth.AccessKeyID != "" {
+			t.Fatalf("%q is taken for signed", raw)
+		}
+	})
+}

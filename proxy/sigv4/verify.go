@@ -1,0 +1,178 @@
+// Package sigv4 verifies AWS Signature Version 4 as S3 does, in all of its
+// shapes, decodes the bodies that it signs, and signs requests for a store. It
+// knows no bucket and no credentials store.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
+package sigv4
+
+import (
+	"crypto/hmac"
+	"net/http"
+	"time"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+const (
+	algorithm  = "AWS4-HMAC-SHA256"
+	timeFormat = "20060102T150405Z"
+
+	// maxSkew is how far a request's date may be from the server's, either way.
+	maxSkew = 15 * time.Minute
+)
+
+// Verifier checks the signatures of requests. It is safe for concurrent use.
+type Verifier struct {
+	// Region that a credential scope must name. Empty: any.
+	Region string
+	// Secret gives the secret key of an access key.
+	Secret func(accessKeyID string) (secret string, ok bool)
+	// Now is the server's clock; nil for time.Now.
+	Now func() time.Time
+}
+
+// Auth says who signed a request, and has what the verification of its body
+// needs.
+type Auth struct {
+	// AccessKeyID is empty for a request that is not signed at all.
+	AccessKeyID string
+	// Presigned: the signature was in the query.
+	Presigned bool
+	// Payload is x-amz-content-sha256 as the client gave it: a SHA-256 in hex,
+	// UNSIGNED-PAYLOAD or one of the STREAMING- values. Empty only for an
+	// unsigned request without it.
+	Payload string
+
+	chain chain
+}
+
+// Verify checks the signature of r, without its body: that is checked while it
+// is read from Auth.Body. A request without any authentication is no error and
+// has an empty AccessKeyID. All errors are *s3err.Error, with the codes and
+// texts of S3.
+func (v *Verifier) Verify(r *http.Request) (*Auth, error) {
+	query, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, s3err.InvalidURI.Because(err)
+	}
+	inHeader := r.Header.Values("Authorization")
+	inQuery, v2 := query.presigned(), query.presignedV2()
+	switch {
+	case (len(inHeader) > 0 || v2) && inQuery, len(inHeader) > 0 && v2, len(inHeader) > 1:
+		return nil, errOneMechanism
+	case v2:
+		return nil, errUnsupportedMechanism
+	case inQuery:
+		return v.verifyQuery(r, query)
+	case len(inHeader) > 0:
+		return v.verifyHeader(r, query, inHeader[0])
+	}
+	payload, err := payloadHeader(r)
+	if err != nil {
+		return nil, err
+	}
+	return &Auth{Payload: payload}, nil
+}
+
+func (v *Verifier) now() time.Time {
+	if v.Now != nil {
+		return v.Now()
+	}
+	return time.Now()
+}
+
+// key gives the signing key of a credential whose scope has been checked.
+// Temporary credentials do not exist here, so a session token never fits.
+func (v *Verifier) key(c credential, token string) ([]byte, error) {
+	if token != "" {
+		return nil, s3err.InvalidToken
+	}
+	secret, ok := v.Secret(c.accessKeyID)
+	if !ok {
+		return nil, s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: c.accessKeyID})
+	}
+	return signingKey(secret, c.date, c.region), nil
+}
+
+// verifyHeader checks a signature in the Authorization header.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+func (v *Verifier) verifyHeader(r *http.Request, query query, authorization string) (*Auth, error) {
+	h, err := parseAuthorization(authorization)
+	if err != nil {
+		return nil, err
+	}
+	stamp, err := v.headerDate(r)
+	if err != nil {
+		return nil, err
+	}
+	if v.Region != "" && h.credential.region != v.Region {
+		return nil, malformedHeader("the region '%s' is wrong; expecting '%s'", h.credential.region, v.Region).
+			With(s3err.Field{Name: "Region", Value: v.Region})
+	}
+	key, err := v.key(h.credential, r.Header.Get("X-Amz-Security-Token"))
+	if err != nil {
+		return nil, err
+	}
+	if stamp[:8] != h.credential.date {
+		return nil, malformedHeader("Invalid credential date. Date is not the same as X-Amz-Date.")
+	}
+	payload, err := payloadHeader(r)
+	if err != nil {
+		return nil, err
+	}
+	if payload == "" {
+		return nil, errMissingPayload
+	}
+	a := &Auth{AccessKeyID: h.credential.accessKeyID, Payload: payload,
+		chain: chain{key: key, stamp: stamp, scope: h.credential.scope(), previous: h.signature}}
+	return a.check(r, query.canonical(), h.signedHeaders)
+}
+
+// headerDate gives the request's date in the form of the string to sign.
+func (v *Verifier) headerDate(r *http.Request) (stamp string, err error) {
+	values := r.Header.Values("X-Amz-Date")
+	if len(values) == 0 || len(values) == 1 && values[0] == "" {
+		values = r.Header.Values("Date")
+	}
+	if len(values) != 1 {
+		return "", errNoDate
+	}
+	date, err := time.Parse(timeFormat, values[0])
+	if err != nil {
+		if date, err = http.ParseTime(values[0]); err != nil {
+			return "", errNoDate
+		}
+	}
+	if now := v.now(); now.Sub(date).Abs() > maxSkew {
+		return "", s3err.RequestTimeTooSkewed.With(
+			s3err.Field{Name: "RequestTime", Value: values[0]},
+			s3err.Field{Name: "ServerTime", Value: now.UTC().Format(time.RFC3339)},
+			s3err.Field{Name: "MaxAllowedSkewMilliseconds", Value: "900000"})
+	}
+	return date.UTC().Format(timeFormat), nil
+}
+
+// check gives a when the signature in its chain is the one that the request
+// should have.
+func (a *Auth) check(r *http.Request, query string, signedHeaders []string) (*Auth, error) {
+	if err := requireSigned(r, signedHeaders); err != nil {
+		return nil, err
+	}
+	request, err := canonicalRequest(r, query, signedHeaders, a.Payload)
+	if err != nil {
+		return nil, err
+	}
+	text := a.chain.stringToSign(request)
+	if !equal(a.chain.mac(text), a.chain.previous) {
+		// Neither signature is given back: the client knows its own, and the right
+		// one is for nobody.
+		return nil, s3err.SignatureDoesNotMatch.With(
+			s3err.Field{Name: "AWSAccessKeyId", Value: a.AccessKeyID},
+			s3err.Field{Name: "StringToSign", Value: text},
+			s3err.Field{Name: "CanonicalRequest", Value: request})
+	}
+	return a, nil
+}
+
+// equal compares two signatures in hex in constant time.
+func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }

@@ -1,0 +1,229 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// errStored says that a stored object cannot be what the proxy wrote.
+var errStored = errors.New("the stored object is not what was written")
+
+// objects reads what the store has of objects; the proxy's handlers and the
+// commands that need no proxy share it.
+type objects struct {
+	upstream   *upstream.Client
+	keyring    Keyring
+	allowPlain bool // objects without our metadata are read as they are
+	trailers   *trailerCache
+}
+
+// stored is what one answer of the store (HEAD or GET) tells of an object.
+type stored struct {
+	bucket, key string
+	header      http.Header
+	etag        string // the store's own
+	version     string
+	bytes       int64              // ciphertext bytes of the whole object
+	meta        *envelope.Metadata // nil for a plaintext object that may be read
+	size        int64              // plaintext bytes
+	unsigned    bool               // asked for as anonymous; further requests are too
+}
+
+// readStored understands the store's answer about an object. The sizes are the
+// store's word until the object's end has been read.
+func (o *objects) readStored(bucket, key string, unsigned bool, resp *http.Response) (*stored, error) {
+	s := &stored{
+		bucket: bucket, key: key, unsigned: unsigned, header: resp.Header,
+		etag: resp.Header.Get("Etag"), version: resp.Header.Get("X-Amz-Version-Id"), bytes: resp.ContentLength,
+	}
+	if resp.StatusCode == http.StatusPartialContent {
+		_, total, ok := strings.Cut(resp.Header.Get("Content-Range"), "/")
+		n, err := strconv.ParseInt(total, 10, 64)
+		if !ok || err != nil {
+			return nil, fmt.Errorf("%w: the store's Content-Range has no total size", errStored)
+		}
+		s.bytes = n
+	}
+	if s.bytes < 0 {
+		return nil, fmt.Errorf("%w: the store gave no size", errStored)
+	}
+	if resp.Header.Get("X-Amz-Missing-Meta") != "" {
+		return nil, fmt.Errorf("%w: the store left out metadata (x-amz-missing-meta)", envelope.ErrMetadata)
+	}
+	fields := map[string]string{}
+	for name, values := range resp.Header {
+		if strings.HasPrefix(name, metaHeaderPrefix) {
+			if len(values) != 1 {
+				return nil, fmt.Errorf("%w: %s is given more than once", envelope.ErrMetadata, name)
+			}
+			fields[strings.ToLower(strings.TrimPrefix(name, "X-Amz-Meta-"))] = values[0]
+		}
+	}
+	meta, err := envelope.ParseMetadata(fields)
+	if errors.Is(err, envelope.ErrNotEncrypted) && o.allowPlain {
+		s.size = s.bytes
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.meta = meta
+	if meta.Kind == envelope.KindEmpty {
+		if s.bytes != 0 {
+			return nil, fmt.Errorf("%w: an object of kind empty has %d bytes", errStored, s.bytes)
+		}
+		return s, nil
+	}
+	size, ok := envelope.PlainSize(s.bytes)
+	if !ok {
+		return nil, fmt.Errorf("%w: no object has %d stored bytes", errStored, s.bytes)
+	}
+	s.size = size
+	return s, nil
+}
+
+// openKey unwraps the object's data key; the caller destroys it.
+func (o *objects) openKey(ctx context.Context, s *stored) (*envelope.DEK, error) {
+	return o.keyring.OpenKey(ctx, kms.Name{Bucket: s.bucket, Key: s.key, Kind: s.meta.Kind}, s.meta)
+}
+
+// trailer reads and opens the object's trailer, or takes it from the cache.
+// The read carries If-Match, so that it is of the same object.
+func (o *objects) trailer(ctx context.Context, s *stored, dek *envelope.DEK) (*envelope.Trailer, error) {
+	id := trailerID{s.bucket, s.key, s.version, s.etag, s.bytes, s.meta.Commitment}
+	if t := o.trailers.get(id); t != nil {
+		return t, nil
+	}
+	want := int64(envelope.TrailerGuess)
+	for try := 0; try < 2; try++ {
+		suffix, err := o.readSuffix(ctx, s, min(want, s.bytes))
+		if err != nil {
+			return nil, err
+		}
+		t, err := dek.OpenTrailer(s.meta.Kind, s.bytes, suffix)
+		var more *envelope.NeedMore
+		if errors.As(err, &more) && more.Bytes > int64(len(suffix)) && more.Bytes <= s.bytes {
+			want = more.Bytes
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		o.trailers.add(id, t)
+		return t, nil
+	}
+	return nil, fmt.Errorf("%w: the part table's length changed", envelope.ErrTrailer)
+}
+
+// readSuffix reads the last n bytes of a stored object.
+func (o *objects) readSuffix(ctx context.Context, s *stored, n int64) ([]byte, error) {
+	resp, err := o.getRange(ctx, s, s.bytes-n, n)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	suffix := make([]byte, n)
+	if _, err := io.ReadFull(resp.Body, suffix); err != nil {
+		return nil, fmt.Errorf("%w: the trailer: %w", envelope.ErrTruncated, err)
+	}
+	return suffix, nil
+}
+
+// getRange asks the store for n bytes from offset of the very object that s tells of.
+func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*http.Response, error) {
+	h := http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", offset, offset+n-1)}}
+	if s.etag != "" {
+		h.Set("If-Match", s.etag)
+	}
+	q := url.Values{}
+	if s.version != "" {
+		q.Set("versionId", s.version)
+	}
+	resp, err := o.upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: s.bucket, Key: s.key, Query: q, Header: h, Unsigned: s.unsigned})
+	if errors.Is(err, s3err.PreconditionFailed) {
+		return nil, errChanged
+	}
+	if err != nil {
+		return nil, err
+	}
+	whole := offset == 0 && n == s.bytes && resp.StatusCode == http.StatusOK
+	if !whole && resp.StatusCode != http.StatusPartialContent || resp.ContentLength != n {
+		resp.Body.Close()
+		return nil, fmt.Errorf("%w: the store answered a range of %d bytes with status %d and %d bytes", errStored, n, resp.StatusCode, resp.ContentLength)
+	}
+	return resp, nil
+}
+
+// errChanged says that an object was replaced between two requests of one read.
+var errChanged = s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.")
+
+// trailerID names one state of one object: an entry can never be stale. The
+// commitment stands for the metadata, which may change under the same bytes.
+type trailerID struct {
+	bucket, key, version, etag string
+	bytes                      int64
+	commitment                 [32]byte
+}
+
+// trailerCache keeps opened trailers, bounded by entries and by parts in all
+// of them (about 200 bytes a part).
+type trailerCache struct {
+	mu    sync.Mutex
+	lru   *lru.Cache[trailerID, *envelope.Trailer]
+	parts int
+}
+
+const (
+	trailerCacheEntries = 4096
+	trailerCacheParts   = 40_000
+)
+
+func newTrailerCache() *trailerCache {
+	c := &trailerCache{}
+	cache, err := lru.NewWithEvict(trailerCacheEntries, func(_ trailerID, t *envelope.Trailer) { c.parts -= len(t.Parts) })
+	if err != nil {
+		panic(err) // only a size below one is refused
+	}
+	c.lru = cache
+	return c
+}
+
+func (c *trailerCache) get(id trailerID) *envelope.Trailer {
+	if id.etag == "" {
+		return nil // nothing tells two states of the object apart
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, _ := c.lru.Get(id)
+	return t
+}
+
+func (c *trailerCache) add(id trailerID, t *envelope.Trailer) {
+	if id.etag == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lru.Contains(id) {
+		return
+	}
+	c.parts += len(t.Parts)
+	c.lru.Add(id, t)
+	for c.parts > trailerCacheParts && c.lru.Len() > 1 {
+		c.lru.RemoveOldest()
+	}
+}

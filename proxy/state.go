@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// RecordPrefix is that of the keys of the window records of a bucket, one object each.
+const RecordPrefix = statePrefix + "keys/"
+
+// maxRecord bounds what is read of a window record; real ones have about 300 bytes.
+const maxRecord = 16 << 10
+
+// Records keeps window records in the buckets whose objects they serve. It
+// implements kms.Records with the proxy's own credentials.
+type Records struct{ Store *upstream.Client }
+
+// PutRecord stores a record unless there is one of that id already: another
+// process may have re-wrapped it since.
+func (r Records) PutRecord(ctx context.Context, bucket, id string, record []byte) error {
+	sum := md5.Sum(record)
+	resp, err := r.Store.Do(ctx, &upstream.Request{
+		Method: http.MethodPut, Bucket: bucket, Key: RecordPrefix + id,
+		Header: http.Header{
+			"If-None-Match": {"*"},
+			"Content-Type":  {"application/json"},
+			"Content-Md5":   {base64.StdEncoding.EncodeToString(sum[:])},
+		},
+		Bytes: record,
+	})
+	if errors.Is(err, s3err.PreconditionFailed) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("put the window record: %w", err)
+	}
+	resp.Body.Close()
+	return nil
+}
+
+// GetRecord reads a record; kms.ErrNoRecord if there is none.
+func (r Records) GetRecord(ctx context.Context, bucket, id string) ([]byte, error) {
+	resp, err := r.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: bucket, Key: RecordPrefix + id})
+	if status, refused := refusedWith(err); refused && status == http.StatusNotFound {
+		return nil, fmt.Errorf("%w: %s in bucket %s", kms.ErrNoRecord, id, bucket)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get the window record: %w", err)
+	}
+	defer resp.Body.Close()
+	record, err := io.ReadAll(io.LimitReader(resp.Body, maxRecord+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the window record: %w", err)
+	}
+	if len(record) > maxRecord {
+		return nil, fmt.Errorf("the window record %s has more than %d bytes", id, maxRecord)
+	}
+	return record, nil
+}
+
+// refusedWith gives the status of a refusal by the store.
+func refusedWith(err error) (status int, refused bool) {
+	var s3 *s3err.Error
+	if errors.As(err, &s3) {
+		return s3.Status, true
+	}
+	return 0, false
+}

@@ -1,0 +1,195 @@
+// Package upstream is the client of the store behind the proxy: it builds a
+// request from named fields, signs it with the proxy's own credentials and
+// turns the store's refusals into s3err.Error.
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/sigv4"
+)
+
+// bufferSize is the transport's read and write buffer per connection. 4 KiB,
+// net/http's default, costs a system call for each 4 KiB of a bulk transfer.
+const bufferSize = 128 << 10
+
+// expectContinueFrom is the body size from which the store is asked before the
+// body is sent, so that a refusal (no such bucket, a failed condition) costs
+// neither side the transfer. aws-sdk-go-v2 draws the line at 2 MiB.
+const expectContinueFrom = 2 << 20
+
+// Config says where the store is and who the proxy is there.
+type Config struct {
+	// Endpoint is the store's URL: scheme and host, and a path only where the
+	// store lives below one.
+	Endpoint *url.URL
+	// Region is the region of the signature's scope.
+	Region string
+	// Credentials are asked for each request; they cache by themselves.
+	Credentials aws.CredentialsProvider
+	// Payload says how streamed bodies are sent.
+	Payload Payload
+	// Dial replaces TCP, for a store on a Unix socket. nil: TCP, through the
+	// proxy that HTTP_PROXY and its friends name.
+	Dial func(ctx context.Context) (net.Conn, error)
+}
+
+// Client sends requests to one store. It is safe for concurrent use.
+type Client struct {
+	cfg    Config
+	signer *sigv4.Signer
+	http   *http.Client
+}
+
+// New makes a client; it does not contact the store.
+func New(cfg Config) (*Client, error) {
+	if cfg.Endpoint == nil || cfg.Endpoint.Host == "" || (cfg.Endpoint.Scheme != "http" && cfg.Endpoint.Scheme != "https") {
+		return nil, errors.New("the upstream must be a URL such as https://s3.example.com")
+	}
+	transport := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		MaxIdleConns:          512,
+		MaxIdleConnsPerHost:   512,
+		IdleConnTimeout:       90 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		// A store may take long to answer a large PUT whose last byte it has;
+		// one that says nothing for this long is taken for dead.
+		ResponseHeaderTimeout: 5 * time.Minute,
+		ReadBufferSize:        bufferSize,
+		WriteBufferSize:       bufferSize,
+		// The store's bytes are ciphertext: net/http must not gunzip them by itself.
+		DisableCompression: true,
+		ForceAttemptHTTP2:  false,
+	}
+	if cfg.Dial != nil {
+		transport.Proxy = nil
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return cfg.Dial(ctx) }
+	}
+	return &Client{
+		cfg:    cfg,
+		signer: sigv4.NewSigner(cfg.Region),
+		http: &http.Client{
+			Transport: transport,
+			// A redirect would send a signed request, and perhaps a body, to another
+			// host; the store's answer goes to the client as it is.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// Region is the store's region, as configured.
+func (c *Client) Region() string { return c.cfg.Region }
+
+// Request is one request to the store. Nothing of a client's request gets into
+// it but what a handler has put there by name.
+type Request struct {
+	Method string
+	Bucket string // "" for the service itself
+	Key    string // raw, not URL-encoded; "" for the bucket itself
+	Query  url.Values
+	Header http.Header
+	// Bytes is a body in memory, nil for none; it can be sent again on a
+	// connection that turned out stale.
+	Bytes []byte
+	// Body is a streamed one, pulled while it is sent, of exactly Length bytes.
+	Body   io.Reader
+	Length int64
+	// Unsigned sends the request without credentials: the store judges it as anonymous.
+	Unsigned bool
+}
+
+// Do sends a request and gives the store's answer when it is a success (2xx).
+// The caller closes its body. Any other answer is an *s3err.Error with the
+// store's own code, status and message, and its headers. No answer at all is
+// s3err.ServiceUnavailable with the cause inside, or the context's error.
+func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
+	req, err := c.build(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	var creds *aws.Credentials
+	if !in.Unsigned {
+		found, err := c.cfg.Credentials.Retrieve(ctx)
+		if err != nil {
+			return nil, s3err.ServiceUnavailable.Because(fmt.Errorf("no upstream credentials: %w", err))
+		}
+		creds = &found
+	}
+	if err := c.sign(ctx, req, in, creds); err != nil {
+		return nil, fmt.Errorf("sign the upstream request: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, s3err.ServiceUnavailable.Because(fmt.Errorf("%s at the store: %w", in.Method, withoutURL(err)))
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	refusal := s3err.FromResponse(resp)
+	refusal.Header = resp.Header
+	return nil, refusal
+}
+
+func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) {
+	u := *c.cfg.Endpoint
+	path := strings.TrimSuffix(u.Path, "/") + "/"
+	if in.Bucket != "" {
+		path += in.Bucket
+		if in.Key != "" {
+			path += "/" + in.Key
+		}
+	}
+	// RawPath keeps `//`, `.`, `..` and the encoding that the signature is made of.
+	u.Path, u.RawPath = path, sigv4.EncodePath(path)
+	u.RawQuery = strings.ReplaceAll(in.Query.Encode(), "+", "%20")
+
+	body := in.Body
+	if len(in.Bytes) > 0 {
+		body = bytes.NewReader(in.Bytes)
+	}
+	req, err := http.NewRequestWithContext(ctx, in.Method, u.String(), body)
+	if err != nil {
+		return nil, fmt.Errorf("build the upstream request: %w", err)
+	}
+	req.URL.RawPath = u.RawPath
+	for name, values := range in.Header {
+		req.Header[name] = values
+	}
+	// net/http would name itself; a store's log shows the proxy.
+	req.Header.Set("User-Agent", "s3proxy")
+	if in.Body != nil {
+		req.ContentLength = in.Length
+	}
+	if in.Length >= expectContinueFrom {
+		req.Header.Set("Expect", "100-continue")
+	}
+	return req, nil
+}
+
+// withoutURL drops the URL that net/http puts in front of an error: it holds
+// the object's key, and the log has that already.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}

@@ -1,0 +1,64 @@
+package test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// mayImport are the arrows between the packages: what each may import of the
+// project. A folder's line holds for what is below it.
+var mayImport = []struct {
+	folder  string
+	imports []string
+}{
+	{"envelope", []string{"envelope"}},
+	{"kms/kmstest", []string{"kms"}},
+	{"kms/localfile", []string{"kms"}},
+	{"kms", []string{"envelope"}},
+	{"proxy/s3err", nil},
+	{"proxy/sigv4", []string{"proxy/s3err"}},
+	{"proxy/upstream", []string{"proxy/sigv4", "proxy/s3err"}},
+	{"proxy", []string{"envelope", "kms", "proxy/s3err", "proxy/sigv4", "proxy/upstream"}},
+	{"cmd/s3proxy", []string{"envelope", "kms", "kms/localfile", "proxy", "proxy/s3err", "proxy/sigv4", "proxy/upstream"}},
+	{"test", []string{"test/lab"}},
+}
+
+func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
+	const module = "github.com/s3proxy/s3proxy/"
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{range .Imports}} {{.}}{{end}}`, module+"...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		importer, list, _ := strings.Cut(strings.TrimSpace(line), ":")
+		importer = strings.TrimPrefix(importer, module)
+		allowed, known := []string(nil), false
+		for _, row := range mayImport {
+			if importer == row.folder || strings.HasPrefix(importer, row.folder+"/") {
+				allowed, known = row.imports, true
+				break
+			}
+		}
+		if !known {
+			t.Errorf("%s is in no row of the table of arrows", importer)
+		}
+		for _, imported := range strings.Fields(list) {
+			name, ours := strings.CutPrefix(imported, module)
+			if !ours {
+				continue
+			}
+			ok := false
+			for _, a := range allowed {
+				ok = ok || name == a || a == importer && strings.HasPrefix(name, a+"/")
+			}
+			if !ok {
+				t.Errorf("%s imports %s", importer, name)
+			}
+		}
+		// The embedded store's gateway is known to one file of the command only.
+		if importer != "cmd/s3proxy" && strings.Contains(list, "github.com/versity/versitygw") {
+			t.Errorf("%s imports versitygw", importer)
+		}
+	}
+}

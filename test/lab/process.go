@@ -1,0 +1,195 @@
+package lab
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Process is a program that the lab started.
+type Process struct {
+	Name string
+	cmd  *exec.Cmd
+	log  string // file that stdout and stderr go to
+	done chan struct{}
+	err  error // of Wait; valid when done is closed
+}
+
+// Start runs a program with the given environment, its output kept for Log, and
+// kills it at the end of the test.
+func Start(t testing.TB, name, bin string, args, env []string) *Process {
+	t.Helper()
+	return start(place{t: t}, name, bin, args, env)
+}
+
+func start(at place, name, bin string, args, env []string) *Process {
+	at.t.Helper()
+	p := &Process{Name: name, log: filepath.Join(at.folder("log"), name+".log"), done: make(chan struct{})}
+	log, err := os.Create(p.log)
+	if err != nil {
+		at.t.Fatal(err)
+	}
+	defer log.Close()
+	p.cmd = exec.Command(bin, args...)
+	p.cmd.Dir = filepath.Dir(p.log)
+	p.cmd.Env = env
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = dieWithParent()
+	if err := p.cmd.Start(); err != nil {
+		at.t.Fatalf("starting %s: %v", name, err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	at.keep(p)
+	return p
+}
+
+// PID of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Term asks the process to end (SIGTERM) and does not wait.
+func (p *Process) Term() { p.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Kill ends the process at once and waits for it. Killing twice is allowed.
+func (p *Process) Kill() {
+	p.cmd.Process.Kill()
+	<-p.done
+}
+
+// Wait gives the exit code (-1: ended by a signal); ok is false when the
+// process is still there after the time given.
+func (p *Process) Wait(limit time.Duration) (code int, ok bool) {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode(), true
+	case <-time.After(limit):
+		return 0, false
+	}
+}
+
+// Log is all that the process has printed so far, on both streams.
+func (p *Process) Log() string {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func (p *Process) logSize() int64 {
+	info, err := os.Stat(p.log)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func (p *Process) tail() string { return p.tailFrom(0) }
+
+// tailFrom is the end of the log, at most 8 KiB, of what was written after an offset.
+func (p *Process) tailFrom(offset int64) string {
+	const most = 8 << 10
+	f, err := os.Open(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	if size := p.logSize(); size-offset > most {
+		offset = size - most
+	}
+	b, err := io.ReadAll(io.NewSectionReader(f, offset, most))
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("--- log of %s ---\n%s", p.Name, bytes.TrimSpace(b))
+}
+
+// PeakMemory is the largest resident size that the process has had, in bytes (VmHWM).
+func (p *Process) PeakMemory() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, errors.New("no VmHWM in the process's status")
+}
+
+// AwaitListening waits until the process accepts connections at an address; the
+// test fails when it ends before.
+func (p *Process) AwaitListening(t testing.TB, address string) {
+	t.Helper()
+	p.until(t, 20*time.Second, func() bool { return Listens(address) })
+}
+
+// until asks ready every few milliseconds; the test fails when the process ends
+// before, or when it takes longer than the limit.
+func (p *Process) until(t testing.TB, limit time.Duration, ready func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !ready() {
+		select {
+		case <-p.done:
+			t.Fatalf("%s ended (%v) before it was ready\n%s", p.Name, p.err, p.tail())
+		case <-time.After(10 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s was not ready after %v\n%s", p.Name, limit, p.tail())
+		}
+	}
+}
+
+var ports struct {
+	sync.Mutex
+	given map[string]bool
+}
+
+// FreeAddress is a loopback address with a port that nothing listens on, not
+// given twice in one process.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	ports.Lock()
+	defer ports.Unlock()
+	if ports.given == nil {
+		ports.given = map[string]bool{}
+	}
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		l.Close()
+		if !ports.given[address] {
+			ports.given[address] = true
+			return address
+		}
+	}
+}
+
+// Listens tells whether something accepts connections at the address.
+func Listens(address string) bool {
+	c, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}

@@ -1,0 +1,107 @@
+package lab
+
+import "testing"
+
+// Keys of the proxy's client; tests sign with them.
+const (
+	ClientAccessKey = "client-access-key"
+	ClientSecretKey = "client+secret/5hQz8Lr2Vt6Yc0Jm4Ks"
+)
+
+// ProxyOptions say how Proxy starts s3proxy.
+type ProxyOptions struct {
+	Upstream    *Store   // nil: the embedded store
+	UpstreamURL string   // instead of Upstream's own URL
+	DataDir     string   // empty: a new one
+	Address     string   // to listen on; empty: a free loopback port
+	Args        []string // further flags of serve
+	Env         []string // further settings, NAME=value
+	NoKeys      bool     // no client keys in the environment
+}
+
+// ProxyProcess is a running s3proxy.
+type ProxyProcess struct {
+	*Process
+	URL     string
+	Address string
+	DataDir string
+}
+
+// Proxy starts the built s3proxy for one test and waits until it listens.
+func Proxy(t testing.TB, o ProxyOptions) *ProxyProcess {
+	t.Helper()
+	return awaitProxy(t, launch(place{t: t}, o))
+}
+
+// SharedProxy starts an s3proxy that lives as long as the package's tests. The
+// caller keeps it for the other tests.
+func SharedProxy(t testing.TB, o ProxyOptions) *ProxyProcess {
+	t.Helper()
+	return awaitProxy(t, launch(place{t: t, shared: true}, o))
+}
+
+// Launch starts the built s3proxy and waits for nothing; for starts that fail.
+func Launch(t testing.TB, o ProxyOptions) *ProxyProcess {
+	t.Helper()
+	return launch(place{t: t}, o)
+}
+
+func launch(at place, o ProxyOptions) *ProxyProcess {
+	at.t.Helper()
+	bin := S3proxy(at.t)
+	p := &ProxyProcess{Address: o.Address, DataDir: o.DataDir}
+	if p.Address == "" {
+		p.Address = FreeAddress(at.t)
+	}
+	if p.DataDir == "" {
+		p.DataDir = at.folder("data")
+	}
+	p.URL = "http://" + p.Address
+	args := []string{"serve", "--listen", p.Address, "--admin-listen", "", "--data-dir", p.DataDir}
+	env := Env()
+	if !o.NoKeys {
+		env = append(env, "S3PROXY_ACCESS_KEY_ID="+ClientAccessKey, "S3PROXY_SECRET_ACCESS_KEY="+ClientSecretKey)
+	}
+	if o.Upstream != nil {
+		url := o.Upstream.URL
+		if o.UpstreamURL != "" {
+			url = o.UpstreamURL
+		}
+		args = append(args, "--upstream", url)
+		env = append(env, "AWS_ACCESS_KEY_ID="+o.Upstream.AccessKey, "AWS_SECRET_ACCESS_KEY="+o.Upstream.SecretKey)
+	} else if o.UpstreamURL != "" {
+		args = append(args, "--upstream", o.UpstreamURL)
+		env = append(env, "AWS_ACCESS_KEY_ID="+storeAccessKey, "AWS_SECRET_ACCESS_KEY="+storeSecretKey)
+	}
+	p.Process = start(at, "s3proxy", bin, append(args, o.Args...), append(env, o.Env...))
+	return p
+}
+
+func awaitProxy(t testing.TB, p *ProxyProcess) *ProxyProcess {
+	t.Helper()
+	p.AwaitListening(t, p.Address)
+	return p
+}
+
+// S3 is where and how a test speaks S3: to a proxy, or to a store as it is.
+type S3 struct {
+	URL       string
+	AccessKey string
+	SecretKey string
+}
+
+// S3 is the proxy's client side.
+func (p *ProxyProcess) S3() S3 {
+	return S3{URL: p.URL, AccessKey: ClientAccessKey, SecretKey: ClientSecretKey}
+}
+
+// S3 is the store's own side, as its operator sees it.
+func (s *Store) S3() S3 { return S3{URL: s.URL, AccessKey: s.AccessKey, SecretKey: s.SecretKey} }
+
+// Env is the environment for a foreign client that speaks to this place.
+func (s S3) Env(set ...string) []string {
+	return Env(append([]string{
+		"AWS_ACCESS_KEY_ID=" + s.AccessKey, "AWS_SECRET_ACCESS_KEY=" + s.SecretKey,
+		"AWS_DEFAULT_REGION=us-east-1", "AWS_REGION=us-east-1",
+	}, set...)...)
+}

@@ -1,0 +1,105 @@
+package lab
+
+import (
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Store is a running S3 store.
+type Store struct {
+	*Process
+	URL       string
+	AccessKey string
+	SecretKey string
+	Dir       string // where it keeps objects
+}
+
+// The stores' keys differ from the proxy's clients', so that a test which uses
+// one for the other fails.
+const (
+	storeAccessKey = "store-access-key"
+	storeSecretKey = "store+secret/0d9f7Kq3mZ1vXn5Rb8Tw"
+)
+
+// Versitygw starts a versitygw with a posix backend for one test.
+func Versitygw(t testing.TB) *Store { t.Helper(); return versitygw(place{t: t}) }
+
+// MinIO starts a MinIO for one test.
+func MinIO(t testing.TB) *Store { t.Helper(); return minio(place{t: t}) }
+
+// VersitygwAt starts a versitygw on a folder that holds a store already, such as
+// the embedded one's; sidecar is where its metadata is, or "" for extended attributes.
+func VersitygwAt(t testing.TB, dir, sidecar string) *Store {
+	t.Helper()
+	return versitygwAt(place{t: t}, dir, sidecar)
+}
+
+// SharedVersitygw is one versitygw for all tests of the package.
+func SharedVersitygw(t testing.TB) *Store { t.Helper(); return share(t, &sharedVersitygw, versitygw) }
+
+// SharedMinIO is one MinIO for all tests of the package.
+func SharedMinIO(t testing.TB) *Store { t.Helper(); return share(t, &sharedMinIO, minio) }
+
+type slot struct {
+	sync.Mutex
+	store *Store
+}
+
+var sharedVersitygw, sharedMinIO slot
+
+func share(t testing.TB, s *slot, start func(place) *Store) *Store {
+	t.Helper()
+	s.Lock()
+	defer s.Unlock()
+	if s.store == nil {
+		s.store = start(place{t: t, shared: true})
+	}
+	ShowOnFailure(t, s.store.Process)
+	return s.store
+}
+
+func versitygw(at place) *Store {
+	at.t.Helper()
+	return versitygwAt(at, at.folder("versitygw"), "")
+}
+
+func versitygwAt(at place, dir, sidecar string) *Store {
+	at.t.Helper()
+	bin := serverBinary(at.t, "versitygw")
+	address := FreeAddress(at.t)
+	args := []string{"--access", storeAccessKey, "--secret", storeSecretKey, "--port", address, "--keep-alive", "--quiet", "posix"}
+	if sidecar != "" {
+		args = append(args, "--sidecar", sidecar)
+	}
+	args = append(args, dir)
+	return await(at, &Store{Process: start(at, "versitygw", bin, args, Env()), URL: "http://" + address, Dir: dir}, "/")
+}
+
+func minio(at place) *Store {
+	at.t.Helper()
+	bin := serverBinary(at.t, "minio")
+	address, dir := FreeAddress(at.t), at.folder("minio")
+	env := Env("HOME="+filepath.Join(dir, ".home"), "MINIO_ROOT_USER="+storeAccessKey, "MINIO_ROOT_PASSWORD="+storeSecretKey,
+		"MINIO_BROWSER=off", "MINIO_UPDATE=off")
+	args := []string{"server", "--address", address, filepath.Join(dir, "data")}
+	return await(at, &Store{Process: start(at, "minio", bin, args, env), URL: "http://" + address, Dir: dir}, "/minio/health/ready")
+}
+
+// await waits until the store answers at a path, with whatever but a 5xx.
+func await(at place, s *Store, path string) *Store {
+	at.t.Helper()
+	s.AccessKey, s.SecretKey = storeAccessKey, storeSecretKey
+	client := &http.Client{Timeout: 2 * time.Second}
+	s.until(at.t, 30*time.Second, func() bool {
+		resp, err := client.Get(s.URL + path)
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode < 500
+	})
+	return s
+}

@@ -1,0 +1,93 @@
+package test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// A stream of 1 GB goes through a proxy in constant memory, both ways.
+func TestAStreamOfOneGigabyteNeedsLittleMemory(t *testing.T) {
+	const limit = 64 << 20
+	size := int64(1_000_000_000)
+	if long {
+		size = 5_000_000_000
+	}
+	for _, name := range allTargets {
+		t.Run(name, func(t *testing.T) {
+			var store *lab.Store
+			switch name {
+			case onVersitygw:
+				store = lab.SharedVersitygw(t)
+			case onMinIO:
+				store = lab.SharedMinIO(t)
+			}
+			if direct {
+				t.Skip("there is no proxy to measure")
+			}
+			p := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
+			at := p.S3()
+			path := "/" + newBucket(t, at) + "/large"
+			if err := putStream(t, at, path, 1, size); err != nil {
+				t.Fatal(err)
+			}
+			afterPut, err := p.PeakMemory()
+			if err != nil {
+				lab.Skip(t, "/proc")
+			}
+			if err := getStream(t, at, path, 1, size); err != nil {
+				t.Fatal(err)
+			}
+			peak, err := p.PeakMemory()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("peak memory: %d MiB after the PUT, %d MiB after the GET", afterPut>>20, peak>>20)
+			if peak >= limit {
+				t.Errorf("peak memory is %d MiB, want less than %d", peak>>20, limit>>20)
+			}
+			call{method: http.MethodDelete, path: path}.do(t, at)
+		})
+	}
+}
+
+// putStream uploads size bytes of a generator.
+func putStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) error {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := call{method: http.MethodPut, path: path}.streamed(t, at, client, io.LimitReader(generator(seed), size), size)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("PUT %s: %d %s", path, resp.StatusCode, body)
+	}
+	return err
+}
+
+// getStream reads an object and compares it with size bytes of a generator.
+func getStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) error {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := call{method: http.MethodGet, path: path}.streamed(t, at, client, nil, 0)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	got, want := sha256.New(), sha256.New()
+	n, err := io.Copy(got, resp.Body)
+	if err != nil {
+		return err
+	}
+	io.Copy(want, io.LimitReader(generator(seed), size))
+	if resp.StatusCode != http.StatusOK || n != size || resp.ContentLength != size || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
+		t.Errorf("GET %s: %d with %d bytes (Content-Length %d), or others than were put", path, resp.StatusCode, n, resp.ContentLength)
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// sealMultipart gives metadata and stored bytes of an object that a client
+// uploaded in parts, as docs/FORMAT.md has them.
+func sealMultipart(t *testing.T, keyset, bucket, key string, sizes []int, plain []byte) (map[string]string, []byte) {
+	t.Helper()
+	kek, err := localfile.Open(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := kms.NewKeyring(kms.Config{Write: kek}) // window 0: no record is needed
+	if err != nil {
+		t.Fatal(err)
+	}
+	dek, meta, err := ring.NewKey(context.Background(), kms.Name{Bucket: bucket, Key: key, Kind: envelope.KindMultipart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trailer := &envelope.Trailer{
+		Kind: envelope.KindMultipart, UploadHash: envelope.UploadHash("upload"), Size: int64(len(plain)),
+		Facts: envelope.Facts{Checksum: envelope.Checksum{Algorithm: envelope.CRC32, Type: envelope.Composite, Value: []byte{1, 2, 3, 4}}},
+	}
+	var body bytes.Buffer
+	for i, size := range sizes {
+		part := envelope.Part{Number: 2*i + 1, Size: int64(size), ID: envelope.NewPartID()}
+		if _, err := io.Copy(&body, dek.SealPart(envelope.KindMultipart, part, bytes.NewReader(plain[:size]))); err != nil {
+			t.Fatal(err)
+		}
+		plain = plain[size:]
+		trailer.Parts = append(trailer.Parts, part)
+	}
+	end, err := dek.SealTrailer(trailer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.Write(end)
+	if meta.Facts, err = dek.SealFacts(envelope.KindMultipart, envelope.Facts{}); err != nil {
+		t.Fatal(err)
+	}
+	fields, err := meta.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fields, body.Bytes()
+}
+
+func TestAMultipartObjectOfFormat1IsReadWholeByRangeAndByPart(t *testing.T) {
+	for _, name := range []string{onVersitygw, onMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := lab.SharedVersitygw(t)
+			if name == onMinIO {
+				store = lab.SharedMinIO(t)
+			}
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
+			client, raw := sdk(t, proxy.S3()), sdk(t, store.S3())
+			bucket, key := newBucket(t, proxy.S3()), "parts"
+			sizes := []int{5 << 20, 6<<20 + 17, 70_000}
+			plain := content(7, 5<<20+6<<20+17+70_000)
+			fields, stored := sealMultipart(t, filepath.Join(proxy.DataDir, "keyset.json"), bucket, key, sizes, slices.Clone(plain))
+			if _, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(stored), Metadata: fields}); err != nil {
+				t.Fatal(err)
+			}
+
+			check := func(in *s3.GetObjectInput, from, to int) *s3.GetObjectOutput {
+				t.Helper()
+				in.Bucket, in.Key = &bucket, &key
+				out, err := client.GetObject(t.Context(), in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer out.Body.Close()
+				got, err := io.ReadAll(out.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := sameBytes(got, plain[from:to]); err != nil {
+					t.Error(err)
+				}
+				return out
+			}
+			check(&s3.GetObjectInput{}, 0, len(plain))
+			edge := 5 << 20
+			check(&s3.GetObjectInput{Range: aws.String("bytes=5242870-5242890")}, edge-10, edge+11)
+			check(&s3.GetObjectInput{Range: aws.String("bytes=-70001")}, len(plain)-70_001, len(plain))
+			check(&s3.GetObjectInput{Range: aws.String("bytes=1000000-")}, 1_000_000, len(plain))
+			// The client's part numbers were 1, 3 and 5.
+			out := check(&s3.GetObjectInput{PartNumber: aws.Int32(3)}, edge, edge+sizes[1])
+			if aws.ToInt32(out.PartsCount) != 3 {
+				t.Errorf("parts count %d, want 3", aws.ToInt32(out.PartsCount))
+			}
+			head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if aws.ToInt64(head.ContentLength) != int64(len(plain)) || aws.ToString(head.ChecksumCRC32) != "AQIDBA==-3" {
+				t.Errorf("HEAD: %d bytes, checksum %s", aws.ToInt64(head.ContentLength), aws.ToString(head.ChecksumCRC32))
+			}
+			if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key, PartNumber: aws.Int32(2)}); (sdkClient{}).status(err) != http.StatusRequestedRangeNotSatisfiable {
+				t.Errorf("part 2, which is not there: %v", err)
+			}
+			list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
+			if err != nil || len(list.Contents) != 1 || aws.ToInt64(list.Contents[0].Size) != int64(len(plain)) {
+				t.Errorf("listed: %+v, %v", list, err)
+			}
+		})
+	}
+}

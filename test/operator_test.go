@@ -1,0 +1,109 @@
+package test
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// operator is what the store's own operator can do behind the proxy's back: S3
+// with the upstream credentials. For the embedded store it is a store of the
+// same kind started on the same folder.
+func operator(t *testing.T, at target, bucket string) lab.S3 {
+	t.Helper()
+	if at.store != nil {
+		return at.store.S3()
+	}
+	root := ""
+	filepath.WalkDir(at.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() == bucket {
+			root = filepath.Dir(path)
+			return filepath.SkipAll
+		}
+		return nil
+	})
+	if root == "" {
+		t.Fatalf("bucket %s is not below %s", bucket, at.dir)
+	}
+	sidecar := filepath.Join(at.dir, "metadata")
+	if _, err := os.Stat(sidecar); err != nil {
+		sidecar = ""
+	}
+	return lab.VersitygwAt(t, root, sidecar).S3()
+}
+
+// stored is an object as the store has it.
+type stored struct {
+	body []byte
+	meta map[string]string // user metadata, lower-case names without x-amz-meta-
+}
+
+const userMetadata = "x-amz-meta-"
+
+func rawGet(t *testing.T, at lab.S3, path string) stored {
+	t.Helper()
+	a := get(t, at, path)
+	if a.status != http.StatusOK || a.err != nil {
+		t.Fatalf("the operator's GET %s: %v", path, a)
+	}
+	s := stored{body: a.body, meta: map[string]string{}}
+	for name, values := range a.header {
+		if n, ok := strings.CutPrefix(strings.ToLower(name), userMetadata); ok {
+			s.meta[n] = values[0]
+		}
+	}
+	return s
+}
+
+func rawPut(t *testing.T, at lab.S3, path string, s stored) {
+	t.Helper()
+	headers := map[string]string{}
+	for n, v := range s.meta {
+		headers[userMetadata+n] = v
+	}
+	if a := (call{method: http.MethodPut, path: path, body: s.body, headers: headers}).do(t, at); a.status != http.StatusOK {
+		t.Fatalf("the operator's PUT %s: %v", path, a)
+	}
+}
+
+// with is a copy with other metadata in one place.
+func (s stored) with(name, value string) stored {
+	meta := maps.Clone(s.meta)
+	meta[name] = value
+	return stored{body: s.body, meta: meta}
+}
+
+func (s stored) without(name string) stored {
+	meta := maps.Clone(s.meta)
+	delete(meta, name)
+	return stored{body: s.body, meta: meta}
+}
+
+// onlyWholeGoodSegments fails when more of the plaintext came than the segments
+// before the damaged one, or when the transfer looks whole.
+func onlyWholeGoodSegments(a answer, plaintext []byte, goodSegments int) error {
+	const segment = 64 << 10
+	if a.status == 0 || a.status >= 400 {
+		return nil // an error's body is checked by its code
+	}
+	if a.err == nil {
+		return fmt.Errorf("the transfer looks whole: %v", a)
+	}
+	if len(a.body) > goodSegments*segment {
+		return fmt.Errorf("%d bytes came, only %d segments before were good", len(a.body), goodSegments)
+	}
+	if len(a.body)%segment != 0 {
+		return fmt.Errorf("%d bytes came, which is no number of whole segments", len(a.body))
+	}
+	if string(a.body) != string(plaintext[:len(a.body)]) {
+		return fmt.Errorf("what came is not how the plaintext begins")
+	}
+	return nil
+}

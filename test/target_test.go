@@ -1,0 +1,120 @@
+package test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// target is an S3 endpoint under test: a proxy before one of the stores.
+type target struct {
+	lab.S3
+	name  string
+	store *lab.Store // what is behind; nil for the embedded store
+	dir   string     // what the store wrote lies below
+}
+
+const (
+	onEmbedded  = "embedded"
+	onVersitygw = "versitygw"
+	onMinIO     = "minio"
+)
+
+var allTargets = []string{onEmbedded, onVersitygw, onMinIO}
+
+var sharedProxies = struct {
+	sync.Mutex
+	byName map[string]*lab.ProxyProcess
+}{byName: map[string]*lab.ProxyProcess{}}
+
+// open gives a target that all tests share.
+func open(t testing.TB, name string) target {
+	t.Helper()
+	var store *lab.Store
+	switch name {
+	case onVersitygw:
+		store = lab.SharedVersitygw(t)
+	case onMinIO:
+		store = lab.SharedMinIO(t)
+	}
+	if direct {
+		if store == nil {
+			t.Skip("the embedded store is never reachable without the proxy")
+		}
+		return target{S3: store.S3(), name: name, store: store, dir: store.Dir}
+	}
+	sharedProxies.Lock()
+	defer sharedProxies.Unlock()
+	p := sharedProxies.byName[name]
+	if p == nil {
+		p = lab.SharedProxy(t, lab.ProxyOptions{Upstream: store})
+		sharedProxies.byName[name] = p
+	}
+	lab.ShowOnFailure(t, p.Process)
+	dir := p.DataDir
+	if store != nil {
+		dir = store.Dir
+	}
+	return target{S3: p.S3(), name: name, store: store, dir: dir}
+}
+
+// onEach runs a test against each target, side by side.
+func onEach(t *testing.T, test func(t *testing.T, at target)) {
+	onThese(t, allTargets, test)
+}
+
+func onThese(t *testing.T, names []string, test func(t *testing.T, at target)) {
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t, name))
+		})
+	}
+}
+
+// sdk is an aws-sdk-go-v2 client with the SDK's default settings.
+func sdk(t testing.TB, at lab.S3) *s3.Client {
+	t.Helper()
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-east-1"),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.BaseEndpoint = aws.String(at.URL)
+		o.UsePathStyle = true
+		o.DisableLogOutputChecksumValidationSkipped = true
+	})
+}
+
+var bucketNumber atomic.Int64
+
+// newBucket makes a bucket of the test's own.
+func newBucket(t testing.TB, at lab.S3) string {
+	t.Helper()
+	last := t.Name()[strings.LastIndex(t.Name(), "/")+1:]
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, last)
+	name := fmt.Sprintf("b%d-%.40s", bucketNumber.Add(1), clean)
+	name = strings.TrimRight(name, "-")
+	if _, err := sdk(t, at).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		t.Fatalf("making bucket %s: %v", name, err)
+	}
+	return name
+}
