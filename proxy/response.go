@@ -62,6 +62,8 @@ func (x *exchange) passHeaders(from http.Header) {
 			to[metaName(name)] = v
 		}
 	}
+	// Ours to the store, which versitygw 1.8 keeps with the object.
+	trimChunkedEncoding(to)
 	x.passRequestID(from)
 }
 

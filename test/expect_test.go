@@ -1,8 +1,11 @@
 package test
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -49,4 +52,70 @@ func putExpecting(t testing.TB, at lab.S3, c call) (status int, sent int64) {
 	defer resp.Body.Close()
 	io.Copy(io.Discard, resp.Body)
 	return resp.StatusCode, body.read.Load()
+}
+
+func TestExpect100ContinueIsHonoured(t *testing.T) {
+	onEach(t, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		body := content(5, 2<<20)
+		// The Go client waits for the 100 before it sends; a refusal must come first.
+		for _, c := range []struct {
+			key    string
+			secret string
+			status int
+		}{{"good", "", 200}, {"bad", "wrong", 403}} {
+			signed := call{method: "PUT", path: "/" + bucket + "/" + c.key, body: body, secret: c.secret}
+			status, sent := putExpecting(t, at.S3, signed)
+			if status != c.status {
+				t.Errorf("%s: %d, want %d", c.key, status, c.status)
+			}
+			if c.status != 200 && sent > 0 {
+				t.Errorf("%s: %d bytes of a body were asked for before the refusal", c.key, sent)
+			}
+		}
+		if got := get(t, at.S3, fmt.Sprintf("/%s/good", bucket)); sameBytes(got.body, body) != nil {
+			t.Errorf("read back: %v", got)
+		}
+	})
+}
+
+// botocore keeps a final answer to `Expect: 100-continue` as the status of the
+// next answer on the same connection, and then waits a minute for the end of a
+// body that is none. It sends the header with bodies of no bytes too (an `aws
+// s3 cp --recursive` with an empty file hangs): S3 says 100 to them as to all.
+func TestExpect100ContinueWithAnEmptyBodyGets100(t *testing.T) {
+	onEach(t, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		u, err := url.Parse(at.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []call{
+			{method: http.MethodPut, path: "/" + bucket + "/empty"},
+			{method: http.MethodPut, path: "/" + bucket + "/empty", payloadHash: unsignedPayload},
+			{method: http.MethodPut, path: "/" + bucket + "/folder/"},
+		} {
+			c.headers = map[string]string{"expect": "100-continue"}
+			head, _, _ := c.wire(at.S3, u.Host)
+			head = bytes.Replace(head, []byte("connection: close\r\n"), nil, 1)
+			conn, err := net.Dial("tcp", u.Host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(answerWithin))
+			conn.Write(head)
+			r := bufio.NewReader(conn)
+			for _, want := range []int{http.StatusContinue, http.StatusOK} {
+				resp, err := http.ReadResponse(r, &http.Request{Method: c.method})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if resp.StatusCode != want {
+					t.Errorf("PUT %s: %s, want %d", c.path, resp.Status, want)
+					break
+				}
+			}
+		}
+	})
 }

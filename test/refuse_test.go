@@ -1,7 +1,6 @@
 package test
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -302,28 +301,3 @@ func TestPresignedRequestsWorkUntilTheyExpire(t *testing.T) {
 func other(c call, method string) call { c.method = method; return c }
 
 func more(c call, query string) call { c.query += "&" + query; return c }
-
-func TestExpect100ContinueIsHonoured(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
-		bucket := newBucket(t, at.S3)
-		body := content(5, 2<<20)
-		// The Go client waits for the 100 before it sends; a refusal must come first.
-		for _, c := range []struct {
-			key    string
-			secret string
-			status int
-		}{{"good", "", 200}, {"bad", "wrong", 403}} {
-			signed := call{method: "PUT", path: "/" + bucket + "/" + c.key, body: body, secret: c.secret}
-			status, sent := putExpecting(t, at.S3, signed)
-			if status != c.status {
-				t.Errorf("%s: %d, want %d", c.key, status, c.status)
-			}
-			if c.status != 200 && sent > 0 {
-				t.Errorf("%s: %d bytes of a body were asked for before the refusal", c.key, sent)
-			}
-		}
-		if got := get(t, at.S3, fmt.Sprintf("/%s/good", bucket)); sameBytes(got.body, body) != nil {
-			t.Errorf("read back: %v", got)
-		}
-	})
-}

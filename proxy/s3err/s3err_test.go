@@ -125,7 +125,7 @@ func TestAnswersOfStoresBecomeErrors(t *testing.T) {
 		"HEAD, condition":   {412, "", "PreconditionFailed", PreconditionFailed.Message, nil},
 		"HEAD, range":       {416, "", "InvalidRange", InvalidRange.Message, nil},
 		"a gateway's page":  {502, "<html><body>Bad gateway</body></html>", "ServiceUnavailable", ServiceUnavailable.Message, nil},
-		"cut short":         {500, "<Error><Code>NoSuchKey</Code>", "InternalError", InternalError.Message, nil},
+		"cut short":         {500, "<Error><Code>NoSuchKey</Code><Key>k</Key>", "InternalError", InternalError.Message, nil},
 		"no XML":            {503, "busy", "ServiceUnavailable", ServiceUnavailable.Message, nil},
 		"a redirect":        {307, "", "PermanentRedirect", PermanentRedirect.Message, nil},
 		"an odd status":     {418, "", "InvalidRequest", InvalidRequest.Message, nil},

@@ -80,10 +80,13 @@ func TestAHeaderSignatureThatDoesNotFitIsRefused(t *testing.T) {
 		"two components":           {set("Authorization", algorithm+" Credential=a,Signature=b"), s3err.AuthorizationHeaderMalformed, malformed + "the authorization header requires three components: Credential, SignedHeaders, and Signature."},
 		"a bad component":          {auth("SignedHeaders=", "SignedHeaders-"), s3err.AuthorizationHeaderMalformed, ""},
 		"no space":                 {set("Authorization", "invalid_header"), s3err.InvalidArgument, "Authorization header is invalid -- one and only one ' ' (space) required"},
-		"another algorithm":        {auth(algorithm, "AWS2-HMAC-SHA1"), s3err.InvalidArgument, "Unsupported Authorization Type"},
-		"a bearer token":           {set("Authorization", "Bearer abc"), s3err.InvalidArgument, "Unsupported Authorization Type"},
-		"version 2":                {set("Authorization", "AWS key:signature"), s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."},
-		"version 4a":               {auth(algorithm, algorithmV4a), s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."},
+		"no space but a signature": {func(r *http.Request) {
+			r.Header.Set("Authorization", strings.ReplaceAll(r.Header.Get("Authorization"), " ", ""))
+		}, s3err.InvalidArgument, ""},
+		"another algorithm": {auth(algorithm, "AWS2-HMAC-SHA1"), s3err.InvalidArgument, "Unsupported Authorization Type"},
+		"a bearer token":    {set("Authorization", "Bearer abc"), s3err.InvalidArgument, "Unsupported Authorization Type"},
+		"version 2":         {set("Authorization", "AWS key:signature"), s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."},
+		"version 4a":        {auth(algorithm, algorithmV4a), s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."},
 		"version 2 in the query": {func(r *http.Request) {
 			r.Header.Del("Authorization")
 			r.URL.RawQuery = "AWSAccessKeyId=a&Expires=1&Signature=s"

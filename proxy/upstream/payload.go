@@ -59,7 +59,7 @@ func (c *Client) sign(ctx context.Context, req *http.Request, in *Request, creds
 		payload = hex.EncodeToString(sum[:])
 	case in.Bytes != nil && c.cfg.Payload == PayloadChecked:
 		req.Header.Set(crcHeader, encodeCRC(crc32.Checksum(in.Bytes, castagnoli)))
-	case in.Body == nil:
+	case in.Body == nil && in.Bytes == nil:
 		if in.Method != http.MethodGet && in.Method != http.MethodHead {
 			payload = emptySHA256
 		}

@@ -1,0 +1,115 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// command runs the binary with the settings of a proxy before store.
+func command(t *testing.T, store *lab.Store, args ...string) (out string, code int) {
+	t.Helper()
+	cmd := exec.Command(lab.S3proxy(t), args...)
+	cmd.Env = lab.Env("HOME="+t.TempDir(), "AWS_ACCESS_KEY_ID="+store.AccessKey, "AWS_SECRET_ACCESS_KEY="+store.SecretKey)
+	raw, err := cmd.CombinedOutput()
+	if exit, ok := err.(*exec.ExitError); ok {
+		return string(raw), exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw), 0
+}
+
+func TestInspectSaysWhatIsStoredWithoutARunningProxy(t *testing.T) {
+	store := lab.SharedVersitygw(t)
+	uri, _ := newKeyset(t)
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
+	bucket := newBucket(t, proxy.S3())
+	roundTrip(t, proxy.S3(), bucket, 100_000)
+	proxy.Term()
+	proxy.Wait(answerWithin)
+	object := "s3://" + bucket + "/k"
+
+	out, code := command(t, store, "inspect", object, "--upstream", store.URL, "--kms", uri)
+	for _, want := range []string{"single", "localfile:#", "100000", "100472", "CRC32", "Opens:", "yes"} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, no %q in:\n%s", code, want, out)
+		}
+	}
+	out, code = command(t, store, "inspect", object, "--json", "--upstream", store.URL, "--kms", uri)
+	var shown struct {
+		Size, Format int
+		Kind         string
+		Opens        bool
+		Parts        []struct{ Number, Size int }
+	}
+	if err := json.Unmarshal([]byte(out), &shown); err != nil || code != 0 || shown.Size != 100_000 || shown.Format != 1 || shown.Kind != "single" || !shown.Opens || len(shown.Parts) != 1 || shown.Parts[0].Size != 100_000 {
+		t.Errorf("exit code %d, %v: %s", code, err, out)
+	}
+
+	other, _ := newKeyset(t)
+	if out, code = command(t, store, "inspect", object, "--upstream", store.URL, "--kms", other); code != 1 || !strings.Contains(out, "100000") || !strings.Contains(out, "does not open") {
+		t.Errorf("with another key: exit code %d:\n%s", code, out)
+	}
+	if out, code = command(t, store, "inspect", object+"x", "--upstream", store.URL, "--kms", uri); code != 1 {
+		t.Errorf("of nothing: exit code %d:\n%s", code, out)
+	}
+	if _, err := sdk(t, store.S3()).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("plain"), Body: bytes.NewReader([]byte("x"))}); err != nil {
+		t.Fatal(err)
+	}
+	if out, code = command(t, store, "inspect", "s3://"+bucket+"/plain", "--upstream", store.URL, "--kms", uri); code != 0 || !strings.Contains(out, "did not write") {
+		t.Errorf("of plaintext: exit code %d:\n%s", code, out)
+	}
+}
+
+func TestInspectOpensTheEmbeddedStoreToo(t *testing.T) {
+	dir := t.TempDir()
+	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: dir})
+	bucket := newBucket(t, proxy.S3())
+	roundTrip(t, proxy.S3(), bucket, 1000)
+	proxy.Term()
+	proxy.Wait(answerWithin)
+	if out, err := s3proxy(t, "inspect", "s3://"+bucket+"/k", "--data-dir", dir); err != nil || !strings.Contains(out, "1000") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
+func TestKeysAreMadeOnceAndListedWithoutTheirMaterial(t *testing.T) {
+	uri, path := newKeyset(t)
+	if out, err := s3proxy(t, "keys", "create", "--kms", uri); err == nil || !strings.Contains(out, "never replaced") {
+		t.Errorf("made again: %v: %s", err, out)
+	}
+	out, err := s3proxy(t, "keys", "list", "--json", "--kms", uri)
+	var keys []struct {
+		Version string
+		Primary bool
+	}
+	if json.Unmarshal([]byte(out), &keys) != nil || err != nil || len(keys) != 1 || !keys[0].Primary || keys[0].Version == "" {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err = s3proxy(t, "keys", "list", "--kms", uri); err != nil || !strings.Contains(out, keys[0].Version) {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err = s3proxy(t, "keys", "list", "--kms", "localfile://"+path+".gone"); err == nil {
+		t.Errorf("a file that is not there: %s", out)
+	}
+}
+
+func TestVersionAndCompletionAnswer(t *testing.T) {
+	if out, err := s3proxy(t, "version"); err != nil || !strings.Contains(out, "object format 1") {
+		t.Errorf("%v: %s", err, out)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if out, err := s3proxy(t, "completion", shell); err != nil || !strings.Contains(out, "s3proxy") {
+			t.Errorf("%s: %v", shell, err)
+		}
+	}
+}

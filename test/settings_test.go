@@ -1,0 +1,239 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// roundTrip puts and gets an object of n bytes.
+func roundTrip(t *testing.T, at lab.S3, bucket string, n int) {
+	t.Helper()
+	client, body := sdk(t, at), content(uint64(n), n)
+	if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(body), ContentEncoding: aws.String("x-own")}); err != nil {
+		t.Fatal(err)
+	}
+	mustGet(t, at, bucket, "k", body)
+}
+
+func mustGet(t *testing.T, at lab.S3, bucket, key string, want []byte) *s3.GetObjectOutput {
+	t.Helper()
+	out, err := sdk(t, at).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Body.Close()
+	got, err := io.ReadAll(out.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sameBytes(got, want); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestEveryWayToSendABodyToTheStoreWorks(t *testing.T) {
+	for _, store := range []*lab.Store{lab.SharedVersitygw(t), lab.SharedMinIO(t)} {
+		for _, payload := range []string{"checked", "signed", "unsigned"} {
+			t.Run(payload, func(t *testing.T) {
+				proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-payload", payload}})
+				bucket := newBucket(t, proxy.S3())
+				for _, n := range []int{0, 100, 70_000, 3_000_000} {
+					roundTrip(t, proxy.S3(), bucket, n)
+				}
+				out := mustGet(t, proxy.S3(), bucket, "k", content(3_000_000, 3_000_000))
+				if got := aws.ToString(out.ContentEncoding); got != "x-own" {
+					t.Errorf("content encoding %q, want x-own", got)
+				}
+			})
+		}
+	}
+}
+
+func TestTheUpstreamIsReachedThroughTheProxyOfTheEnvironment(t *testing.T) {
+	store := lab.SharedMinIO(t)
+	target, _ := url.Parse(store.URL)
+	seen := make(chan string, 100)
+	forward := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		seen <- r.In.URL.Host
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
+	}})
+	t.Cleanup(forward.Close)
+	// No such host: only the forward proxy can know the way.
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: "http://store.invalid", Env: []string{"HTTP_PROXY=" + forward.URL, "http_proxy=" + forward.URL, "NO_PROXY=", "no_proxy="}})
+	roundTrip(t, proxy.S3(), newBucket(t, proxy.S3()), 1000)
+	if host := <-seen; host != "store.invalid" {
+		t.Errorf("the proxy was asked for %q", host)
+	}
+}
+
+func TestClientsSignForTheProxysRegionAndTheStoreSeesItsOwn(t *testing.T) {
+	for _, store := range []*lab.Store{lab.SharedVersitygw(t), lab.SharedMinIO(t)} {
+		proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--region", "eu-central-1"}})
+		client := s3.NewFromConfig(aws.Config{}, func(o *s3.Options) {
+			o.BaseEndpoint, o.UsePathStyle, o.Region = &proxy.URL, true, "eu-central-1"
+			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: lab.ClientAccessKey, SecretAccessKey: lab.ClientSecretKey}, nil
+			})
+		})
+		bucket := "regional-bucket"
+		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: "eu-central-1"}}); err != nil {
+			t.Fatal(err)
+		}
+		location, err := client.GetBucketLocation(t.Context(), &s3.GetBucketLocationInput{Bucket: &bucket})
+		if err != nil || location.LocationConstraint != "eu-central-1" {
+			t.Errorf("location: %+v, %v", location, err)
+		}
+		head, err := client.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: &bucket})
+		if err != nil || aws.ToString(head.BucketRegion) != "eu-central-1" {
+			t.Errorf("head: %+v, %v", head, err)
+		}
+		if a := (call{method: "GET", path: "/" + bucket, region: "us-east-1"}).do(t, proxy.S3()); a.status != 400 || !strings.Contains(string(a.body), "AuthorizationHeaderMalformed") || !strings.Contains(string(a.body), "eu-central-1") {
+			t.Errorf("another region: %v", a)
+		}
+		if _, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: &bucket}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestUnsignedRequestsAreRefusedUnlessTheStoreShallJudge(t *testing.T) {
+	store := lab.SharedMinIO(t)
+	deny := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
+	judged := lab.Proxy(t, lab.ProxyOptions{Upstream: store, DataDir: deny.DataDir, Args: []string{"--anonymous", "store"}})
+	public, private := newBucket(t, deny.S3()), newBucket(t, deny.S3())
+	for _, bucket := range []string{public, private} {
+		roundTrip(t, deny.S3(), bucket, 1000)
+	}
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::` + public + `/*"}]}`
+	if _, err := sdk(t, store.S3()).PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &public, Policy: &policy}); err != nil {
+		t.Fatal(err)
+	}
+	get := func(at lab.S3, bucket string) answer {
+		return call{method: "GET", path: "/" + bucket + "/k", unsigned: true}.do(t, at)
+	}
+	if a := get(deny.S3(), public); a.status != 403 {
+		t.Errorf("unsigned at a proxy that denies: %v", a)
+	}
+	if a := get(judged.S3(), private); a.status != 403 {
+		t.Errorf("unsigned for a private bucket: %v", a)
+	}
+	if a := get(judged.S3(), public); a.status != 200 || !bytes.Equal(a.body, content(1000, 1000)) {
+		t.Errorf("unsigned for a public bucket: %v", a)
+	}
+}
+
+func TestTheEmbeddedStoreWorksWithoutExtendedAttributes(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "metadata"), 0o700); err != nil { // as on a file system that has none
+		t.Fatal(err)
+	}
+	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: dir})
+	bucket := newBucket(t, proxy.S3())
+	roundTrip(t, proxy.S3(), bucket, 100_000)
+	proxy.Term()
+	proxy.Wait(answerWithin)
+	again := lab.Proxy(t, lab.ProxyOptions{DataDir: dir})
+	mustGet(t, again.S3(), bucket, "k", content(100_000, 100_000))
+}
+
+// newKeyset makes a keyset with the command that users have.
+func newKeyset(t *testing.T) (uri, path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "keyset.json")
+	uri = "localfile://" + path
+	if out, err := s3proxy(t, "keys", "create", "--kms", uri); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return uri, path
+}
+
+// s3proxy runs a command of the binary.
+func s3proxy(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.Command(lab.S3proxy(t), args...)
+	cmd.Env = lab.Env("HOME=" + t.TempDir())
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
+	store := lab.SharedVersitygw(t)
+	oldURI, oldPath := newKeyset(t)
+	newURI, newPath := newKeyset(t)
+	writer := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", oldURI}})
+	bucket := newBucket(t, writer.S3())
+	roundTrip(t, writer.S3(), bucket, 100_000)
+
+	// Both keys: reads go on.
+	both := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", newURI, "--kms-read", oldURI}})
+	mustGet(t, both.S3(), bucket, "k", content(100_000, 100_000))
+	// The new key alone: refused.
+	alone := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", newURI}})
+	if a := (call{method: "GET", path: "/" + bucket + "/k"}).do(t, alone.S3()); a.status != 500 {
+		t.Errorf("without the key: %v", a)
+	}
+
+	raw := sdk(t, store.S3())
+	list, err := raw.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/keys/")})
+	if err != nil || len(list.Contents) != 1 {
+		t.Fatalf("%d records, want the one of the one window: %v", len(list.Contents), err)
+	}
+	record := list.Contents[0].Key
+	out, err := raw.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: record})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body struct {
+		Format  int    `json:"format"`
+		KEK     string `json:"kek"`
+		Wrapped []byte `json:"wrapped"`
+	}
+	if err := json.NewDecoder(out.Body).Decode(&body); err != nil {
+		t.Fatal(err)
+	}
+	bound := kms.Context{"bucket": bucket, "id": strings.TrimPrefix(*record, ".s3proxy/keys/")}
+	from, err := localfile.Open(oldPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := localfile.Open(newPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := from.Unwrap(t.Context(), kms.Wrapped{KEK: body.KEK, Blob: body.Wrapped}, bound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := to.Wrap(t.Context(), key, bound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.KEK, body.Wrapped = again.KEK, again.Blob
+	doc, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: record, Body: bytes.NewReader(doc)}); err != nil {
+		t.Fatal(err)
+	}
+	mustGet(t, alone.S3(), bucket, "k", content(100_000, 100_000))
+}
