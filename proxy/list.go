@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -133,33 +134,14 @@ func (l *listResult) entries() int { return len(l.Contents) + len(l.CommonPrefix
 // dropState takes our own objects out of a page. inState says that the page
 // ended among them.
 func (l *listResult) dropState() (dropped int, inState bool) {
-	before := l.entries()
-	last := ""
-	kept := l.Contents[:0]
-	for _, o := range l.Contents {
-		last = max(last, string(o.Key))
-		if !strings.HasPrefix(string(o.Key), statePrefix) {
-			kept = append(kept, o)
-		}
-	}
-	l.Contents = kept
-	prefixes := l.CommonPrefixes[:0]
-	for _, p := range l.CommonPrefixes {
-		last = max(last, string(p.Prefix))
-		if !strings.HasPrefix(string(p.Prefix), statePrefix) {
-			prefixes = append(prefixes, p)
-		}
-	}
-	l.CommonPrefixes = prefixes
+	before, last := l.entries(), l.last()
+	l.Contents = slices.DeleteFunc(l.Contents, func(o listedObject) bool { return strings.HasPrefix(string(o.Key), statePrefix) })
+	l.CommonPrefixes = slices.DeleteFunc(l.CommonPrefixes, func(p commonPrefix) bool { return strings.HasPrefix(string(p.Prefix), statePrefix) })
 	return before - l.entries(), strings.HasPrefix(last, statePrefix)
 }
 
-// lastV1 is the marker behind a V1 page: without a delimiter stores need not
-// give NextMarker, the last key serves.
-func (l *listResult) lastV1() string {
-	if l.NextMarker != nil && *l.NextMarker != "" {
-		return string(*l.NextMarker)
-	}
+// last is the entry that sorts behind all others of the page.
+func (l *listResult) last() string {
 	last := ""
 	for _, o := range l.Contents {
 		last = max(last, string(o.Key))
@@ -168,6 +150,15 @@ func (l *listResult) lastV1() string {
 		last = max(last, string(p.Prefix))
 	}
 	return last
+}
+
+// lastV1 is the marker behind a V1 page: without a delimiter stores need not
+// give NextMarker, the last key serves.
+func (l *listResult) lastV1() string {
+	if l.NextMarker != nil && *l.NextMarker != "" {
+		return string(*l.NextMarker)
+	}
+	return l.last()
 }
 
 // append adds the entries of a further page and takes over its cursor.

@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// deleteBucket deletes a bucket in which only our own objects are left, and
+// these with it. A bucket that the store then refuses to delete gets its
+// records back: objects that came meanwhile may need them.
+func deleteBucket(x *exchange) error {
+	ctx := x.r.Context()
+	var removed []stateObject
+	lonely, err := x.onlyState(ctx)
+	if err != nil {
+		return err
+	}
+	if lonely {
+		if removed, err = x.removeState(ctx); err != nil {
+			x.restoreState(removed)
+			return err
+		}
+	}
+	resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	if err != nil {
+		if status, refused := refusedWith(err); !refused || status != http.StatusNotFound {
+			x.restoreState(removed)
+		}
+		return err
+	}
+	resp.Body.Close()
+	x.keyring.ForgetBucket(x.bucket)
+	x.passRequestID(resp.Header)
+	x.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// onlyState tells whether the bucket holds our own objects and no others.
+func (x *exchange) onlyState(ctx context.Context) (bool, error) {
+	first, err := x.firstKey(ctx, "")
+	if err != nil || !strings.HasPrefix(first, statePrefix) {
+		return false, err
+	}
+	behind, err := x.firstKey(ctx, pastState)
+	return behind == "", err
+}
+
+func (x *exchange) firstKey(ctx context.Context, after string) (string, error) {
+	q := url.Values{"list-type": {"2"}, "max-keys": {"1"}}
+	if after != "" {
+		q.Set("start-after", after)
+	}
+	resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Unsigned: x.unsigned()})
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var page listResult
+	if err := xml.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&page); err != nil {
+		return "", fmt.Errorf("the store's listing: %w", err)
+	}
+	if len(page.Contents) == 0 {
+		return "", nil
+	}
+	return string(page.Contents[0].Key), nil
+}
+
+// stateObject is one version of one of our own objects. body is kept of
+// window records only, to put them back.
+type stateObject struct {
+	key, version string
+	body         []byte
+}
+
+type versionsResult struct {
+	Versions    []versionEntry `xml:"Version"`
+	Markers     []versionEntry `xml:"DeleteMarker"`
+	Contents    []versionEntry `xml:"Contents"`
+	IsTruncated bool           `xml:"IsTruncated"`
+}
+
+type versionEntry struct {
+	Key       string `xml:"Key"`
+	VersionID string `xml:"VersionId"`
+}
+
+// removeState deletes our own objects, by version where the store has
+// versions. It gives those that it deleted, also with an error.
+func (x *exchange) removeState(ctx context.Context) (removed []stateObject, err error) {
+	for range maxStatePages {
+		page, err := x.stateVersions(ctx)
+		if err != nil {
+			return removed, err
+		}
+		entries := append(append(page.Versions, page.Markers...), page.Contents...)
+		if len(entries) == 0 {
+			return removed, nil
+		}
+		for _, e := range entries {
+			o := stateObject{key: e.Key, version: e.VersionID}
+			if !strings.HasPrefix(o.key, statePrefix) {
+				return removed, fmt.Errorf("the store lists %q under the prefix %q", o.key, statePrefix)
+			}
+			if id, ok := strings.CutPrefix(e.Key, RecordPrefix); ok {
+				if body, err := (Records{x.upstream}).GetRecord(ctx, x.bucket, id); err == nil {
+					o.body = body
+				}
+			}
+			q := url.Values{}
+			if o.version != "" {
+				q.Set("versionId", o.version)
+			}
+			resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: o.key, Query: q, Unsigned: x.unsigned()})
+			if err != nil {
+				return removed, fmt.Errorf("delete %s: %w", o.key, err)
+			}
+			resp.Body.Close()
+			removed = append(removed, o)
+		}
+	}
+	return removed, errors.New("the store goes on listing what was deleted")
+}
+
+// maxStatePages bounds the work of one DeleteBucket: a million state objects.
+const maxStatePages = 1000
+
+// stateVersions lists a page of our own objects, all versions where the store
+// can list them.
+func (x *exchange) stateVersions(ctx context.Context) (*versionsResult, error) {
+	list := func(q url.Values) (*versionsResult, error) {
+		q.Set("prefix", statePrefix)
+		resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Unsigned: x.unsigned()})
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		page := &versionsResult{}
+		return page, xml.NewDecoder(io.LimitReader(resp.Body, 16<<20)).Decode(page)
+	}
+	page, err := list(url.Values{"versions": {""}})
+	if errors.Is(err, s3err.NotImplemented) || err == nil && len(page.Versions)+len(page.Markers) == 0 {
+		return list(url.Values{"list-type": {"2"}})
+	}
+	return page, err
+}
+
+// restoreState puts records back; the client may be gone by then.
+func (x *exchange) restoreState(removed []stateObject) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), time.Minute)
+	defer cancel()
+	for _, o := range removed {
+		if o.body == nil {
+			continue
+		}
+		if err := (Records{x.upstream}).PutRecord(ctx, x.bucket, strings.TrimPrefix(o.key, RecordPrefix), o.body); err != nil {
+			x.log.Error("a window record could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
+		}
+	}
+}
