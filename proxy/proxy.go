@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -133,7 +134,17 @@ func (x *exchange) serve() error {
 	if x.op.handle == nil {
 		return s3err.NotImplemented
 	}
+	x.continueEmpty()
 	return x.op.handle(x)
+}
+
+// continueEmpty says 100 to a request that expects it before a body of no
+// bytes, as S3 does; net/http says it only when a body is read. botocore takes a
+// final answer in its place for that of the next request on the connection.
+func (x *exchange) continueEmpty() {
+	if x.r.ContentLength == 0 && strings.EqualFold(x.r.Header.Get("Expect"), "100-continue") {
+		x.w.WriteHeader(http.StatusContinue)
+	}
 }
 
 // begun tells whether the client has seen anything of an answer.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -82,6 +83,28 @@ func TestTheUpstreamIsReachedThroughTheProxyOfTheEnvironment(t *testing.T) {
 	roundTrip(t, proxy.S3(), newBucket(t, proxy.S3()), 1000)
 	if host := <-seen; host != "store.invalid" {
 		t.Errorf("the proxy was asked for %q", host)
+	}
+}
+
+func TestAnUpstreamOverTLSIsVerifiedByTheSystemsOrTheGivenCertificates(t *testing.T) {
+	store := lab.SharedMinIO(t)
+	target, _ := url.Parse(store.URL)
+	secure := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
+	}})
+	t.Cleanup(secure.Close)
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	trusting := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: secure.URL, Env: []string{"SSL_CERT_FILE=" + authority}})
+	bucket := newBucket(t, trusting.S3())
+	for _, n := range []int{1000, 3_000_000} {
+		roundTrip(t, trusting.S3(), bucket, n)
+	}
+	wary := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: secure.URL})
+	if a := (call{method: "GET", path: "/" + bucket + "/k"}).do(t, wary.S3()); a.status != 503 {
+		t.Errorf("a certificate of nobody: %v", a)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,7 +47,9 @@ func start(at place, name, bin string, args, env []string) *Process {
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = dieWithParent()
-	if err := p.cmd.Start(); err != nil {
+	started := make(chan error)
+	starter() <- func() { started <- p.cmd.Start() }
+	if err := <-started; err != nil {
 		at.t.Fatalf("starting %s: %v", name, err)
 	}
 	go func() {
@@ -56,6 +59,20 @@ func start(at place, name, bin string, args, env []string) *Process {
 	at.keep(p)
 	return p
 }
+
+// starter gives the thread that starts all children. Linux sends the signal that
+// dieWithParent asks for when the *thread* ends that started the child, and Go
+// ends threads as it likes: this one stays as long as the process.
+var starter = sync.OnceValue(func() chan<- func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+})
 
 // PID of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
