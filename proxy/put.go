@@ -54,7 +54,7 @@ func putObject(x *exchange) error {
 		return uploadError(refusal)
 	}
 	if err != nil {
-		return err
+		return x.whyBroken(err)
 	}
 	if !plain.Verified() {
 		return s3err.InternalError.Because(errors.New("the store answered before it had the whole body"))

@@ -47,7 +47,7 @@ func TestTheFirstStartNeedsNothingAndTheSecondReadsEverythingBack(t *testing.T) 
 	if lines := strings.Count(strings.TrimSpace(output), "\n") + 1; lines > 8 {
 		t.Errorf("it prints %d lines, want a handful:\n%s", lines, output)
 	}
-	line, credentials := tryLine(t, output)
+	_, credentials := tryLine(t, output)
 	id, secret := readCredentials(t, credentials)
 	if strings.Contains(output, secret) {
 		t.Error("the secret is on the terminal")
@@ -62,8 +62,33 @@ func TestTheFirstStartNeedsNothingAndTheSecondReadsEverythingBack(t *testing.T) 
 	body := content(20, 500_000)
 	mustPut(t, at, "/"+bucket+"/file", body)
 
-	// The line works as it is printed, and as the beginning of other commands.
+	first.Term()
+	if code, ok := first.Wait(20 * time.Second); !ok || code != 0 {
+		t.Fatalf("exit code %d (ended: %v)\n%s", code, ok, first.Log())
+	}
+	second := firstStart(t, home, address)
+	_, again := tryLine(t, waitForOutput(t, second, "AWS_SHARED_CREDENTIALS_FILE="))
+	if again != credentials {
+		t.Errorf("the second start has the credentials %s, the first had %s", again, credentials)
+	}
+	if got := get(t, at, "/"+bucket+"/file"); sameBytes(got.body, body) != nil {
+		t.Errorf("after the second start the object is %v", got)
+	}
+	for _, p := range []*lab.Process{first, second} {
+		if strings.Contains(p.Log(), secret) {
+			t.Error("the secret is in the log")
+		}
+	}
+}
+
+// The line works as it is printed, and as the beginning of other commands.
+func TestTheLineOfTheFirstStartWorksInAShell(t *testing.T) {
 	aws := lab.NeedAWS(t, lab.Newest)
+	home, address := t.TempDir(), lab.FreeAddress(t)
+	line, credentials := tryLine(t, waitForOutput(t, firstStart(t, home, address), "AWS_SHARED_CREDENTIALS_FILE="))
+	id, secret := readCredentials(t, credentials)
+	bucket := newBucket(t, lab.S3{URL: "http://" + address, AccessKey: id, SecretKey: secret})
+	body := content(20, 500_000)
 	env := append(lab.Env(), "PATH="+filepath.Dir(aws)+":"+os.Getenv("PATH"))
 	mustRun(t, env, "sh", "-c", line)
 	command := line[:strings.LastIndex(line, " s3 ")]
@@ -75,26 +100,6 @@ func TestTheFirstStartNeedsNothingAndTheSecondReadsEverythingBack(t *testing.T) 
 	mustRun(t, env, "sh", "-c", command+" s3 cp s3://"+bucket+"/copied "+source+".back")
 	if back, err := os.ReadFile(source + ".back"); err != nil || sameBytes(back, body) != nil {
 		t.Errorf("aws s3 cp there and back: %v", err)
-	}
-
-	first.Term()
-	if code, ok := first.Wait(20 * time.Second); !ok || code != 0 {
-		t.Fatalf("exit code %d (ended: %v)\n%s", code, ok, first.Log())
-	}
-	second := firstStart(t, home, address)
-	_, again := tryLine(t, waitForOutput(t, second, "AWS_SHARED_CREDENTIALS_FILE="))
-	if again != credentials {
-		t.Errorf("the second start has the credentials %s, the first had %s", again, credentials)
-	}
-	for _, key := range []string{"/file", "/copied"} {
-		if got := get(t, at, "/"+bucket+key); sameBytes(got.body, body) != nil {
-			t.Errorf("after the second start %s is %v", key, got)
-		}
-	}
-	for _, p := range []*lab.Process{first, second} {
-		if strings.Contains(p.Log(), secret) {
-			t.Error("the secret is in the log")
-		}
 	}
 }
 
