@@ -154,7 +154,7 @@ func (op *operation) rank() int {
 // stranger gives a query parameter that belongs to another operation, or "".
 func (op *operation) stranger(q url.Values) string {
 	for name := range q {
-		if knownQuery[name] && !op.takes(name) {
+		if knownQuery[name] && !ignoredQuery(name) && !op.takes(name) {
 			return name
 		}
 	}

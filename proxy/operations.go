@@ -68,50 +68,52 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "UpdateObjectEncryption", method: "PUT", scope: onObject, marks: []string{"encryption"}, effect: refuses},
 		{name: "RestoreObject", method: "POST", scope: onObject, marks: []string{"restore"}, effect: refuses},
 		{name: "CreateSession", method: "GET", scope: onBucket, marks: []string{"session"}, effect: refuses},
+		{name: "ListDirectoryBuckets", method: "GET", scope: onService, marks: []string{"x-id=ListDirectoryBuckets"}, effect: refuses},
+		{name: "WriteGetObjectResponse", method: "POST", scope: onBucket, header: "X-Amz-Request-Route", effect: refuses},
 	}
 	// Sub-resources that differ in nothing but their names.
 	for _, s := range []struct {
-		scope          scope
-		mark           string
-		get, put, del_ string
-		post           string
+		scope         scope
+		mark          string
+		get, put, del string
+		post, list    string
 	}{
-		{onObject, "acl", "GetObjectAcl", "PutObjectAcl", "", ""},
-		{onObject, "annotation", "GetObjectAnnotation", "PutObjectAnnotation", "DeleteObjectAnnotation", ""},
-		{onObject, "legal-hold", "GetObjectLegalHold", "PutObjectLegalHold", "", ""},
-		{onObject, "retention", "GetObjectRetention", "PutObjectRetention", "", ""},
-		{onObject, "tagging", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", ""},
-		{onBucket, "abac", "GetBucketAbac", "PutBucketAbac", "", ""},
-		{onBucket, "accelerate", "GetBucketAccelerateConfiguration", "PutBucketAccelerateConfiguration", "", ""},
-		{onBucket, "acl", "GetBucketAcl", "PutBucketAcl", "", ""},
-		{onBucket, "analytics", "GetBucketAnalyticsConfiguration", "PutBucketAnalyticsConfiguration", "DeleteBucketAnalyticsConfiguration", ""},
-		{onBucket, "cors", "GetBucketCors", "PutBucketCors", "DeleteBucketCors", ""},
-		{onBucket, "encryption", "GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption", ""},
-		{onBucket, "intelligent-tiering", "GetBucketIntelligentTieringConfiguration", "PutBucketIntelligentTieringConfiguration", "DeleteBucketIntelligentTieringConfiguration", ""},
-		{onBucket, "inventory", "GetBucketInventoryConfiguration", "PutBucketInventoryConfiguration", "DeleteBucketInventoryConfiguration", ""},
-		{onBucket, "lifecycle", "GetBucketLifecycleConfiguration", "PutBucketLifecycleConfiguration", "DeleteBucketLifecycle", ""},
-		{onBucket, "logging", "GetBucketLogging", "PutBucketLogging", "", ""},
-		{onBucket, "metadataAnnotationTable", "", "UpdateBucketMetadataAnnotationTableConfiguration", "", ""},
-		{onBucket, "metadataConfiguration", "GetBucketMetadataConfiguration", "", "DeleteBucketMetadataConfiguration", "CreateBucketMetadataConfiguration"},
-		{onBucket, "metadataInventoryTable", "", "UpdateBucketMetadataInventoryTableConfiguration", "", ""},
-		{onBucket, "metadataJournalTable", "", "UpdateBucketMetadataJournalTableConfiguration", "", ""},
-		{onBucket, "metadataTable", "GetBucketMetadataTableConfiguration", "", "DeleteBucketMetadataTableConfiguration", "CreateBucketMetadataTableConfiguration"},
-		{onBucket, "metrics", "GetBucketMetricsConfiguration", "PutBucketMetricsConfiguration", "DeleteBucketMetricsConfiguration", ""},
-		{onBucket, "notification", "GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration", "", ""},
-		{onBucket, "object-lock", "GetObjectLockConfiguration", "PutObjectLockConfiguration", "", ""},
-		{onBucket, "ownershipControls", "GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls", ""},
-		{onBucket, "policy", "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", ""},
-		{onBucket, "policyStatus", "GetBucketPolicyStatus", "", "", ""},
-		{onBucket, "publicAccessBlock", "GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock", ""},
-		{onBucket, "replication", "GetBucketReplication", "PutBucketReplication", "DeleteBucketReplication", ""},
-		{onBucket, "requestPayment", "GetBucketRequestPayment", "PutBucketRequestPayment", "", ""},
-		{onBucket, "tagging", "GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging", ""},
-		{onBucket, "versioning", "GetBucketVersioning", "PutBucketVersioning", "", ""},
-		{onBucket, "website", "GetBucketWebsite", "PutBucketWebsite", "DeleteBucketWebsite", ""},
+		{onObject, "acl", "GetObjectAcl", "PutObjectAcl", "", "", ""},
+		{onObject, "annotation", "GetObjectAnnotation", "PutObjectAnnotation", "DeleteObjectAnnotation", "", "ListObjectAnnotations"},
+		{onObject, "legal-hold", "GetObjectLegalHold", "PutObjectLegalHold", "", "", ""},
+		{onObject, "retention", "GetObjectRetention", "PutObjectRetention", "", "", ""},
+		{onObject, "tagging", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "", ""},
+		{onBucket, "abac", "GetBucketAbac", "PutBucketAbac", "", "", ""},
+		{onBucket, "accelerate", "GetBucketAccelerateConfiguration", "PutBucketAccelerateConfiguration", "", "", ""},
+		{onBucket, "acl", "GetBucketAcl", "PutBucketAcl", "", "", ""},
+		{onBucket, "analytics", "GetBucketAnalyticsConfiguration", "PutBucketAnalyticsConfiguration", "DeleteBucketAnalyticsConfiguration", "", "ListBucketAnalyticsConfigurations"},
+		{onBucket, "cors", "GetBucketCors", "PutBucketCors", "DeleteBucketCors", "", ""},
+		{onBucket, "encryption", "GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption", "", ""},
+		{onBucket, "intelligent-tiering", "GetBucketIntelligentTieringConfiguration", "PutBucketIntelligentTieringConfiguration", "DeleteBucketIntelligentTieringConfiguration", "", "ListBucketIntelligentTieringConfigurations"},
+		{onBucket, "inventory", "GetBucketInventoryConfiguration", "PutBucketInventoryConfiguration", "DeleteBucketInventoryConfiguration", "", "ListBucketInventoryConfigurations"},
+		{onBucket, "lifecycle", "GetBucketLifecycleConfiguration", "PutBucketLifecycleConfiguration", "DeleteBucketLifecycle", "", ""},
+		{onBucket, "logging", "GetBucketLogging", "PutBucketLogging", "", "", ""},
+		{onBucket, "metadataAnnotationTable", "", "UpdateBucketMetadataAnnotationTableConfiguration", "", "", ""},
+		{onBucket, "metadataConfiguration", "GetBucketMetadataConfiguration", "", "DeleteBucketMetadataConfiguration", "CreateBucketMetadataConfiguration", ""},
+		{onBucket, "metadataInventoryTable", "", "UpdateBucketMetadataInventoryTableConfiguration", "", "", ""},
+		{onBucket, "metadataJournalTable", "", "UpdateBucketMetadataJournalTableConfiguration", "", "", ""},
+		{onBucket, "metadataTable", "GetBucketMetadataTableConfiguration", "", "DeleteBucketMetadataTableConfiguration", "CreateBucketMetadataTableConfiguration", ""},
+		{onBucket, "metrics", "GetBucketMetricsConfiguration", "PutBucketMetricsConfiguration", "DeleteBucketMetricsConfiguration", "", "ListBucketMetricsConfigurations"},
+		{onBucket, "notification", "GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration", "", "", ""},
+		{onBucket, "object-lock", "GetObjectLockConfiguration", "PutObjectLockConfiguration", "", "", ""},
+		{onBucket, "ownershipControls", "GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls", "", ""},
+		{onBucket, "policy", "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", "", ""},
+		{onBucket, "policyStatus", "GetBucketPolicyStatus", "", "", "", ""},
+		{onBucket, "publicAccessBlock", "GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock", "", ""},
+		{onBucket, "replication", "GetBucketReplication", "PutBucketReplication", "DeleteBucketReplication", "", ""},
+		{onBucket, "requestPayment", "GetBucketRequestPayment", "PutBucketRequestPayment", "", "", ""},
+		{onBucket, "tagging", "GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging", "", ""},
+		{onBucket, "versioning", "GetBucketVersioning", "PutBucketVersioning", "", "", ""},
+		{onBucket, "website", "GetBucketWebsite", "PutBucketWebsite", "DeleteBucketWebsite", "", ""},
 	} {
-		for method, name := range map[string]string{"GET": s.get, "PUT": s.put, "DELETE": s.del_, "POST": s.post} {
-			if name != "" {
-				rows = append(rows, operation{name: name, method: method, scope: s.scope, marks: []string{s.mark}, effect: refuses})
+		for _, row := range []struct{ method, name string }{{"GET", s.get}, {"PUT", s.put}, {"DELETE", s.del}, {"POST", s.post}, {"GET", s.list}} {
+			if row.name != "" {
+				rows = append(rows, operation{name: row.name, method: row.method, scope: s.scope, marks: []string{s.mark}, effect: refuses})
 			}
 		}
 	}

@@ -3,8 +3,11 @@ package proxy
 import (
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 func TestStateObjectsAreKnownUnderEverySpelling(t *testing.T) {
@@ -80,6 +83,19 @@ func TestARequestIsExactlyOneOperationOrRefused(t *testing.T) {
 		got := name(t, c.method, c.scope, c.query, c.header...)
 		if got != c.want && !strings.Contains(c.want, got) {
 			t.Errorf("%s %d ?%s: %s, want %s", c.method, c.scope, c.query, got, c.want)
+		}
+	}
+}
+
+func TestEveryOperationOfTheSDKHasARow(t *testing.T) {
+	rows := map[string]bool{}
+	for _, op := range operations() {
+		rows[op.name] = true
+	}
+	client := reflect.TypeFor[*s3.Client]()
+	for i := range client.NumMethod() {
+		if name := client.Method(i).Name; name != "Options" && !rows[name] {
+			t.Errorf("%s has no row", name)
 		}
 	}
 }
