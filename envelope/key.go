@@ -144,13 +144,14 @@ func (d *DEK) Destroy() {
 
 // seal appends IV || ciphertext || tag to dst.
 func (d *DEK) seal(dst, plaintext, aad []byte) ([]byte, error) {
-	if d.aead == nil {
+	gcm := d.aead
+	if gcm == nil {
 		return nil, fmt.Errorf("%w: it was destroyed", ErrKey)
 	}
 	var iv [ivSize]byte
 	d.random(iv[:])
 	dst = append(dst, iv[:]...)
-	return d.aead.Seal(dst, iv[:], plaintext, aad), nil
+	return gcm.Seal(dst, iv[:], plaintext, aad), nil
 }
 
 // open gives the plaintext of IV || ciphertext || tag in new memory.

@@ -27,9 +27,8 @@ type OpenReader struct {
 	finish  func() error
 	trailer *Trailer
 
-	ready [][]byte // plaintext in buf, one slice for a segment
-	slots [batch][]byte
-	err   error // what follows ready
+	ready []byte // plaintext in buf.plain, not yet given
+	err   error  // what follows ready
 }
 
 // Open gives the plaintext of s, a span of l, out of its ciphertext: s.Length
@@ -119,25 +118,22 @@ func (o *OpenReader) Read(p []byte) (n int, err error) {
 	if !o.advance() {
 		return 0, o.err
 	}
-	for n < len(p) && len(o.ready) > 0 {
-		copied := copy(p[n:], o.ready[0])
-		o.consume(copied)
-		n += copied
-	}
+	n = copy(p, o.ready)
+	o.ready = o.ready[n:]
 	return n, nil
 }
 
-// WriteTo writes the rest to w, a segment at a time, straight from the buffer
-// in which it was opened.
+// WriteTo writes the rest to w, several segments at a time, straight from the
+// buffer in which they were opened.
 func (o *OpenReader) WriteTo(w io.Writer) (n int64, err error) {
 	defer o.leave()
 	if !o.enter() {
 		return 0, errClosed
 	}
 	for o.advance() {
-		written, err := writeAll(w, o.ready[0])
+		written, err := writeAll(w, o.ready)
 		n += int64(written)
-		o.consume(written)
+		o.ready = o.ready[written:]
 		if err != nil {
 			return n, err
 		}
@@ -146,13 +142,6 @@ func (o *OpenReader) WriteTo(w io.Writer) (n int64, err error) {
 		return n, nil
 	}
 	return n, o.err
-}
-
-func (o *OpenReader) consume(n int) {
-	o.ready[0] = o.ready[0][n:]
-	if len(o.ready[0]) == 0 {
-		o.ready = o.ready[1:]
-	}
 }
 
 // advance sees to it that there is something in ready. False means that there
@@ -172,8 +161,8 @@ func (o *OpenReader) advance() bool {
 	return true
 }
 
-// fill pulls the next segments and opens them in place. What came whole before
-// the source ended or failed is still opened and given.
+// fill pulls the next segments and opens them, one behind the other. What came
+// whole before the source ended or failed is still opened and given.
 func (o *OpenReader) fill() {
 	limit := batch
 	if o.first { // so that the first byte need not wait for four segments
@@ -189,47 +178,50 @@ func (o *OpenReader) fill() {
 		count++
 		want += SegmentOverhead + o.layout.segmentSize(c)
 	}
-	o.buf.used = max(o.buf.used, int(want))
 	got, err := io.ReadFull(o.src, o.buf.b[:want])
 	rest := o.buf.b[:got]
-	o.ready = o.slots[:0]
+	plain := o.buf.room()
+	from, to := 0, 0 // what of plain is authentic and of the range
+	defer func() { o.ready = plain[from:to] }()
 	for _, c := range at[:count] {
 		size := SegmentOverhead + o.layout.segmentSize(c)
 		if int64(len(rest)) < size {
 			o.err = sourceError(err)
 			return
 		}
-		if o.err = o.openSegment(c, rest[:size]); o.err != nil {
+		o.buf.opened = max(o.buf.opened, to+int(size)-SegmentOverhead)
+		var skipped, taken int
+		if skipped, taken, o.err = o.openSegment(c, rest[:size], plain[to:]); o.err != nil {
 			return
 		}
+		from += skipped // only before the first byte of the range
+		to += skipped + taken
 		rest = rest[size:]
 	}
 }
 
-func (o *OpenReader) openSegment(c cursor, sealed []byte) error {
+// openSegment opens a segment to the beginning of dst. It gives how much of its
+// plaintext lies before the range, and how much in it.
+func (o *OpenReader) openSegment(c cursor, sealed, dst []byte) (skipped, taken int, err error) {
 	if c.segment == 0 {
 		o.aad = newSegmentAAD(o.layout.kind, o.layout.parts[c.part])
 	}
-	body := sealed[ivSize:]
-	plaintext, err := o.aead.Open(body[:0], sealed[:ivSize], body, o.aad.at(c.segment, o.layout.lastInPart(c)))
+	plaintext, err := o.aead.Open(dst[:0], sealed[:ivSize], sealed[ivSize:], o.aad.at(c.segment, o.layout.lastInPart(c)))
 	if err != nil {
-		return fmt.Errorf("%w: part %d, segment %d", ErrTampered, o.layout.parts[c.part].Number, c.segment)
+		return 0, 0, fmt.Errorf("%w: part %d, segment %d", ErrTampered, o.layout.parts[c.part].Number, c.segment)
 	}
 	o.at = o.layout.next(c)
 	o.left -= int64(len(sealed))
 	if o.left == 0 && o.finish != nil {
 		if err := o.finish(); err != nil {
-			return err
+			return 0, 0, err
 		}
 	}
-	plaintext = plaintext[min(o.skip, int64(len(plaintext))):]
-	plaintext = plaintext[:min(o.take, int64(len(plaintext)))]
+	skip := min(o.skip, int64(len(plaintext)))
+	take := min(o.take, int64(len(plaintext))-skip)
 	o.skip = 0
-	o.take -= int64(len(plaintext))
-	if len(plaintext) > 0 {
-		o.ready = append(o.ready, plaintext)
-	}
-	return nil
+	o.take -= take
+	return int(skip), int(take), nil
 }
 
 // sourceError tells a source that ended from one that failed.

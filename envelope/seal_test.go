@@ -193,7 +193,7 @@ func TestBuffersAreClearedWhenTheyAreGivenBack(t *testing.T) {
 		}
 		held := o.buf
 		o.Close()
-		if held != nil && !allZero(held.b) {
+		if held != nil && !allZero(held.plain) { // b has ciphertext only
 			t.Errorf("%d bytes: closed, the buffer still has plaintext", n)
 		}
 	}

@@ -34,11 +34,24 @@ func (a *segmentAAD) at(index int64, last bool) []byte {
 // in large pieces, few enough for thousands of requests.
 const batch = 4
 
-// buffer is memory for segments. It holds plaintext, so it is cleared before
+// buffer is memory for segments. What of it held plaintext is cleared before
 // another request may have it.
 type buffer struct {
 	b    []byte
-	used int // no byte at or behind it was written to
+	used int // no plaintext was at or behind it in b
+
+	// plain is where segments are opened to, one behind the other, so that many
+	// leave in one write; nil until a reader needs it.
+	plain  []byte
+	opened int // of plain
+}
+
+// room gives plain.
+func (b *buffer) room() []byte {
+	if b.plain == nil {
+		b.plain = make([]byte, len(b.b)/storedSegment*SegmentSize)
+	}
+	return b.plain
 }
 
 // Two pools, so that the many small objects do not hold memory for large ones.
@@ -56,7 +69,8 @@ func takeBuffer(ciphertext int64) *buffer {
 
 func giveBack(b *buffer) {
 	clear(b.b[:b.used])
-	b.used = 0
+	clear(b.plain[:b.opened])
+	b.used, b.opened = 0, 0
 	if len(b.b) == storedSegment {
 		smallBuffers.Put(b)
 	} else {

@@ -48,13 +48,19 @@ func createBucket(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if len(body) > 0 && x.cfg.Region != x.upstream.Region() {
+	switch ours, theirs := x.cfg.Region, x.upstream.Region(); {
+	case ours == theirs:
+	case len(body) == 0 && ours == noRegion: // no location means the proxy's region
+		if body, err = locationDocument(theirs); err != nil {
+			return err
+		}
+	case len(body) > 0:
 		var conf createBucketRequest
 		if err := xml.Unmarshal(body, &conf); err != nil {
 			return s3err.MalformedXML.Because(err)
 		}
-		if conf.LocationConstraint == x.cfg.Region {
-			if body, err = locationDocument(x.upstream.Region()); err != nil {
+		if conf.LocationConstraint == ours {
+			if body, err = locationDocument(theirs); err != nil {
 				return err
 			}
 		}

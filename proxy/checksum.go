@@ -138,7 +138,8 @@ func invalidHeader(name string) error {
 // verifiedBody is the client's plaintext; its io.EOF says that everything that
 // was promised of it holds: signature and length (by body), MD5 and checksum.
 type verifiedBody struct {
-	body    *sigv4.Body
+	src     io.Reader   // the body, or a reader of it
+	body    *sigv4.Body // knows the trailers
 	promise *promise
 	sum     hash.Hash
 	md5     hash.Hash // nil unless Content-MD5 was given
@@ -148,8 +149,8 @@ type verifiedBody struct {
 	end atomic.Pointer[error]
 }
 
-func verify(body *sigv4.Body, p *promise) *verifiedBody {
-	v := &verifiedBody{body: body, promise: p, sum: algorithms[p.algorithm]()}
+func verify(src io.Reader, body *sigv4.Body, p *promise) *verifiedBody {
+	v := &verifiedBody{src: src, body: body, promise: p, sum: algorithms[p.algorithm]()}
 	if p.md5 != nil {
 		v.md5 = md5.New()
 	}
@@ -160,7 +161,7 @@ func (v *verifiedBody) Read(b []byte) (int, error) {
 	if end := v.end.Load(); end != nil {
 		return 0, *end
 	}
-	n, err := v.body.Read(b)
+	n, err := v.src.Read(b)
 	v.sum.Write(b[:n])
 	if v.md5 != nil {
 		v.md5.Write(b[:n])
@@ -183,6 +184,9 @@ func (v *verifiedBody) Refusal() error {
 	}
 	return nil
 }
+
+// Ended tells whether the body was read to its end, good or bad.
+func (v *verifiedBody) Ended() bool { return v.end.Load() != nil }
 
 // Verified tells whether the whole body was read and all that was promised of
 // it holds.

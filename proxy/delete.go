@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -26,18 +27,11 @@ func deleteObject(x *exchange) error {
 	return nil
 }
 
-// maxDeleteBody bounds the document of DeleteObjects: 1000 keys of 1024 bytes,
-// each byte perhaps a character reference.
-const maxDeleteBody = 8 << 20
-
-// maxDeleteKeys is S3's own limit.
-const maxDeleteKeys = 1000
-
 type deleteRequest struct {
-	XMLName xml.Name        `xml:"Delete"`
-	Xmlns   string          `xml:"xmlns,attr,omitempty"`
-	Quiet   bool            `xml:"Quiet,omitempty"`
-	Objects []deletedObject `xml:"Object"`
+	XMLName xml.Name               `xml:"Delete"`
+	Xmlns   string                 `xml:"xmlns,attr,omitempty"`
+	Quiet   bool                   `xml:"Quiet,omitempty"`
+	Objects bounded[deletedObject] `xml:"Object"`
 }
 
 type deletedObject struct {
@@ -49,10 +43,10 @@ type deletedObject struct {
 }
 
 type deleteResult struct {
-	XMLName xml.Name       `xml:"DeleteResult"`
-	Xmlns   string         `xml:"xmlns,attr"`
-	Deleted []deletedEntry `xml:"Deleted"`
-	Errors  []deleteError  `xml:"Error"`
+	XMLName xml.Name              `xml:"DeleteResult"`
+	Xmlns   string                `xml:"xmlns,attr"`
+	Deleted bounded[deletedEntry] `xml:"Deleted"`
+	Errors  bounded[deleteError]  `xml:"Error"`
 }
 
 type deletedEntry struct {
@@ -72,17 +66,20 @@ type deleteError struct {
 // deleteObjects sends the client's list on, without our own objects, and with
 // ETags and sizes as the store has them.
 func deleteObjects(x *exchange) error {
-	body, err := x.readDocument(maxDeleteBody)
+	body, err := x.readDocument(maxDocument)
 	if err != nil {
 		return err
 	}
 	var in deleteRequest
-	if err := xml.Unmarshal(body, &in); err != nil || len(in.Objects) == 0 || len(in.Objects) > maxDeleteKeys {
+	if err := xml.Unmarshal(body, &in); err != nil || len(in.Objects) == 0 {
 		return s3err.MalformedXML.Because(err)
 	}
 	var refused []deleteError
 	out := deleteRequest{Xmlns: s3Namespace, Quiet: in.Quiet}
 	for _, o := range in.Objects {
+		if o.Key == "" {
+			return s3err.MalformedXML
+		}
 		if isStateKey(string(o.Key)) {
 			refused = append(refused, deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "Keys that begin with " + statePrefix + " belong to s3proxy."})
 			continue
@@ -91,7 +88,7 @@ func deleteObjects(x *exchange) error {
 		if o.Size != nil {
 			// A zero-byte object under a key that ends in "/" is stored without a byte.
 			stored := envelope.StoredSize(*o.Size)
-			if *o.Size == 0 && o.Key[len(o.Key)-1] == '/' {
+			if *o.Size == 0 && strings.HasSuffix(string(o.Key), "/") {
 				stored = 0
 			}
 			o.Size = &stored
@@ -127,7 +124,7 @@ func (x *exchange) deleteUpstream(list deleteRequest, result *deleteResult) erro
 	}
 	defer resp.Body.Close()
 	x.passRequestID(resp.Header)
-	if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDeleteBody)).Decode(result); err != nil {
+	if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(result); err != nil {
 		return fmt.Errorf("the store's answer to DeleteObjects: %w", err)
 	}
 	return nil
@@ -146,7 +143,7 @@ func (x *exchange) readDocument(limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := io.ReadAll(io.LimitReader(verify(body, promised), limit+1))
+	doc, err := io.ReadAll(io.LimitReader(verify(body, body, promised), limit+1))
 	if err != nil {
 		return nil, uploadError(err)
 	}

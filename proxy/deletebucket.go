@@ -8,9 +8,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -45,34 +48,15 @@ func deleteBucket(x *exchange) error {
 	return nil
 }
 
-// onlyState tells whether the bucket holds our own objects and no others.
+// onlyState tells whether the bucket holds our own objects and no others, old
+// versions and delete markers among them.
 func (x *exchange) onlyState(ctx context.Context) (bool, error) {
-	first, err := x.firstKey(ctx, "")
-	if err != nil || !strings.HasPrefix(first, statePrefix) {
+	first, err := x.listVersions(ctx, "", "", 1)
+	if err != nil || len(first.entries()) == 0 || !strings.HasPrefix(first.entries()[0].Key, statePrefix) {
 		return false, err
 	}
-	behind, err := x.firstKey(ctx, pastState)
-	return behind == "", err
-}
-
-func (x *exchange) firstKey(ctx context.Context, after string) (string, error) {
-	q := url.Values{"list-type": {"2"}, "max-keys": {"1"}}
-	if after != "" {
-		q.Set("start-after", after)
-	}
-	resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Unsigned: x.unsigned()})
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	var page listResult
-	if err := xml.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&page); err != nil {
-		return "", fmt.Errorf("the store's listing: %w", err)
-	}
-	if len(page.Contents) == 0 {
-		return "", nil
-	}
-	return string(page.Contents[0].Key), nil
+	behind, err := x.listVersions(ctx, "", pastState, 1)
+	return err == nil && len(behind.entries()) == 0, err
 }
 
 // stateObject is one version of one of our own objects. body is kept of
@@ -82,11 +66,15 @@ type stateObject struct {
 	body         []byte
 }
 
+// versionsResult takes a listing of versions, or one of objects.
 type versionsResult struct {
-	Versions    []versionEntry `xml:"Version"`
-	Markers     []versionEntry `xml:"DeleteMarker"`
-	Contents    []versionEntry `xml:"Contents"`
-	IsTruncated bool           `xml:"IsTruncated"`
+	Versions bounded[versionEntry] `xml:"Version"`
+	Markers  bounded[versionEntry] `xml:"DeleteMarker"`
+	Contents bounded[versionEntry] `xml:"Contents"`
+}
+
+func (v *versionsResult) entries() []versionEntry {
+	return slices.Concat(v.Versions, v.Markers, v.Contents)
 }
 
 type versionEntry struct {
@@ -98,11 +86,11 @@ type versionEntry struct {
 // versions. It gives those that it deleted, also with an error.
 func (x *exchange) removeState(ctx context.Context) (removed []stateObject, err error) {
 	for range maxStatePages {
-		page, err := x.stateVersions(ctx)
+		page, err := x.listVersions(ctx, statePrefix, "", maxEntries)
 		if err != nil {
 			return removed, err
 		}
-		entries := append(append(page.Versions, page.Markers...), page.Contents...)
+		entries := page.entries()
 		if len(entries) == 0 {
 			return removed, nil
 		}
@@ -112,15 +100,16 @@ func (x *exchange) removeState(ctx context.Context) (removed []stateObject, err 
 				return removed, fmt.Errorf("the store lists %q under the prefix %q", o.key, statePrefix)
 			}
 			if id, ok := strings.CutPrefix(e.Key, RecordPrefix); ok {
-				if body, err := (Records{x.upstream}).GetRecord(ctx, x.bucket, id); err == nil {
-					o.body = body
+				o.body, err = Records{x.upstream}.GetRecord(ctx, x.bucket, id)
+				if err != nil && !errors.Is(err, kms.ErrNoRecord) { // what cannot be put back is not deleted
+					return removed, err
 				}
 			}
 			q := url.Values{}
 			if o.version != "" {
 				q.Set("versionId", o.version)
 			}
-			resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: o.key, Query: q, Unsigned: x.unsigned()})
+			resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: o.key, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 			if err != nil {
 				return removed, fmt.Errorf("delete %s: %w", o.key, err)
 			}
@@ -134,22 +123,29 @@ func (x *exchange) removeState(ctx context.Context) (removed []stateObject, err 
 // maxStatePages bounds the work of one DeleteBucket: a million state objects.
 const maxStatePages = 1000
 
-// stateVersions lists a page of our own objects, all versions where the store
-// can list them.
-func (x *exchange) stateVersions(ctx context.Context) (*versionsResult, error) {
-	list := func(q url.Values) (*versionsResult, error) {
-		q.Set("prefix", statePrefix)
-		resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Unsigned: x.unsigned()})
+// listVersions lists up to limit entries behind a key, all versions of them
+// where the store can list these.
+func (x *exchange) listVersions(ctx context.Context, prefix, after string, limit int) (*versionsResult, error) {
+	list := func(q url.Values, cursor string) (*versionsResult, error) {
+		q.Set("prefix", prefix)
+		q.Set("max-keys", strconv.Itoa(limit))
+		if after != "" {
+			q.Set(cursor, after)
+		}
+		resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 		if err != nil {
 			return nil, err
 		}
 		defer resp.Body.Close()
 		page := &versionsResult{}
-		return page, xml.NewDecoder(io.LimitReader(resp.Body, 16<<20)).Decode(page)
+		if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(page); err != nil {
+			return nil, fmt.Errorf("the store's listing: %w", err)
+		}
+		return page, nil
 	}
-	page, err := list(url.Values{"versions": {""}})
-	if errors.Is(err, s3err.NotImplemented) || err == nil && len(page.Versions)+len(page.Markers) == 0 {
-		return list(url.Values{"list-type": {"2"}})
+	page, err := list(url.Values{"versions": {""}}, "key-marker")
+	if errors.Is(err, s3err.NotImplemented) || err == nil && len(page.entries()) == 0 {
+		return list(url.Values{"list-type": {"2"}}, "start-after")
 	}
 	return page, err
 }

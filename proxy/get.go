@@ -21,6 +21,10 @@ type reading struct {
 	rng       byteRange
 	part      int  // 0: no partNumber
 	checksums bool // x-amz-checksum-mode: ENABLED
+	ifRange   string
+
+	facts envelope.Facts // what sendHeader tells of the object
+	parts int
 }
 
 func getObject(x *exchange) error  { return x.read((*reading).get) }
@@ -43,10 +47,12 @@ func (x *exchange) read(do func(*reading) error) error {
 		}
 		rd.part = n
 	}
+	rd.ifRange = x.r.Header.Get("If-Range")
+	first := *rd
 	err := do(rd)
 	again := errors.Is(err, errChanged) || errors.Is(err, envelope.ErrKey) || errors.Is(err, envelope.ErrCommitment) || errors.Is(err, envelope.ErrMetadata)
 	if again && !x.begun() {
-		err = do(rd)
+		err = do(&first)
 	}
 	return err
 }
@@ -78,6 +84,7 @@ func (rd *reading) head() error {
 	if err != nil {
 		return err
 	}
+	rd.dropStaleRange(s)
 	if s.meta == nil {
 		offset, length, err := rd.window(s, envelope.SingleLayout(s.size))
 		if err != nil {
@@ -98,7 +105,7 @@ func (rd *reading) head() error {
 		if layout, facts, parts, err = rd.describe(s, dek); err != nil {
 			return err
 		}
-		rd.setFacts(s, facts, parts)
+		rd.setFacts(facts, parts)
 	}
 	offset, length, err := rd.window(s, layout)
 	if err != nil {
@@ -112,7 +119,7 @@ func (rd *reading) head() error {
 // store; so does a range of it, asked for as if the object were single.
 func (rd *reading) get() error {
 	guess := ""
-	if rd.ranged && rd.rng.first >= 0 {
+	if rd.ranged && rd.rng.first >= 0 && rd.rng.first < envelope.MaxObjectSize && rd.ifRange == "" {
 		guess = guessRange(rd.rng)
 	} else if rd.ranged || rd.part > 0 {
 		return rd.getByStat()
@@ -183,7 +190,7 @@ func (rd *reading) sendWhole(s *stored, body io.Reader) error {
 		return err
 	}
 	if s.meta.Kind == envelope.KindEmpty {
-		rd.setFacts(s, facts, 0)
+		rd.setFacts(facts, 0)
 		rd.sendHeader(s, 0, 0)
 		return nil
 	}
@@ -200,7 +207,7 @@ func (rd *reading) sendWhole(s *stored, body io.Reader) error {
 		}
 		layout, facts = layoutOf(want), want.Facts
 	}
-	rd.setFacts(s, facts, partsOf(want))
+	rd.setFacts(facts, partsOf(want))
 	return rd.send(s, 0, s.size, dek.OpenObject(s.meta.Kind, layout, s.bytes, want, body))
 }
 
@@ -212,9 +219,9 @@ func (rd *reading) sendHeld(s *stored, plain *envelope.OpenReader) error {
 	if _, err := plain.WriteTo(buf); err != nil {
 		return err
 	}
-	rd.setFacts(s, plain.Trailer().Facts, 0)
+	rd.setFacts(plain.Trailer().Facts, 0)
 	rd.sendHeader(s, 0, s.size)
-	_, err := rd.w.Write(buf.Bytes())
+	_, err := rd.patientWriter().Write(buf.Bytes())
 	return err
 }
 
@@ -231,6 +238,7 @@ func (rd *reading) getByStat() error {
 		resp.Body.Close()
 		return err
 	}
+	rd.dropStaleRange(s)
 	layout := envelope.SingleLayout(s.size)
 	if s.meta == nil {
 		offset, length, err := rd.window(s, layout)
@@ -259,7 +267,7 @@ func (rd *reading) getByStat() error {
 		return err
 	}
 	if rd.part > 0 {
-		rd.setFacts(s, facts, parts)
+		rd.setFacts(facts, parts)
 	}
 	if s.meta.Kind == envelope.KindEmpty {
 		rd.sendHeader(s, 0, 0)
@@ -307,6 +315,16 @@ func partsOf(t *envelope.Trailer) int {
 	return len(t.Parts)
 }
 
+// dropStaleRange gives the whole object to a client whose If-Range is not of
+// what is there now (RFC 9110, section 13.1.5): it holds the beginning of
+// another one.
+func (rd *reading) dropStaleRange(s *stored) {
+	if rd.ifRange == "" || rd.ifRange == clientETag(s.etag) || rd.ifRange == s.etag || rd.ifRange == s.header.Get("Last-Modified") {
+		return
+	}
+	rd.ranged = false
+}
+
 // window is the plaintext range that the client asked for.
 func (rd *reading) window(s *stored, layout envelope.Layout) (offset, length int64, err error) {
 	switch {
@@ -324,15 +342,17 @@ func (rd *reading) window(s *stored, layout envelope.Layout) (offset, length int
 	return 0, 0, s3err.InvalidPartNumber
 }
 
-// setFacts puts the checksum, when it was asked for, and the parts' count into
+// setFacts keeps what sendHeader tells of the object's checksum and parts.
+func (rd *reading) setFacts(f envelope.Facts, parts int) { rd.facts, rd.parts = f, parts }
+
+// sendFacts puts the checksum, when it was asked for, and the parts' count into
 // the answer. A range gets no checksum: it is of the whole object.
-func (rd *reading) setFacts(s *stored, f envelope.Facts, parts int) {
-	h := rd.w.Header()
-	if rd.checksums && !rd.ranged && (rd.part == 0 || parts == 0) {
-		setChecksum(h, f.Checksum, parts)
+func (rd *reading) sendFacts(h http.Header) {
+	if rd.checksums && !rd.ranged && (rd.part == 0 || rd.parts == 0) {
+		setChecksum(h, rd.facts.Checksum, rd.parts)
 	}
-	if rd.part > 0 && parts > 0 {
-		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(parts))
+	if rd.part > 0 && rd.parts > 0 {
+		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(rd.parts))
 	}
 }
 
@@ -341,6 +361,7 @@ func (rd *reading) sendHeader(s *stored, offset, length int64) {
 	rd.passHeaders(s.header)
 	h := rd.w.Header()
 	setETag(h, s.etag)
+	rd.sendFacts(h)
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Length", strconv.FormatInt(length, 10))
 	status := http.StatusOK
@@ -356,7 +377,7 @@ func (rd *reading) sendHeader(s *stored, offset, length int64) {
 // beginning on gets an error document; later damage cuts the connection.
 func (rd *reading) send(s *stored, offset, length int64, plain *envelope.OpenReader) error {
 	defer plain.Close()
-	w := &lateHeader{w: rd.w, send: func() { rd.sendHeader(s, offset, length) }}
+	w := &lateHeader{w: rd.patientWriter(), send: func() { rd.sendHeader(s, offset, length) }}
 	if _, err := plain.WriteTo(w); err != nil {
 		return err
 	}
@@ -384,7 +405,7 @@ func (l *lateHeader) Write(b []byte) (int, error) {
 
 // copyPlain sends a plaintext object's bytes; too few of them cut the connection.
 func (rd *reading) copyPlain(body io.Reader, length int64) error {
-	n, err := io.Copy(rd.w, body)
+	n, err := io.Copy(rd.patientWriter(), body)
 	if err == nil && n != length {
 		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, length)
 	}

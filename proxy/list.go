@@ -24,6 +24,11 @@ import (
 // maxKeys is how many entries a page has at most and by default.
 const maxKeys = 1000
 
+// maxRounds bounds the requests that make up for what was dropped from a page:
+// one jumps behind our own objects, one fills the page, the rest is for stores
+// whose pages are shorter than asked for.
+const maxRounds = 10
+
 // pastState sorts behind every state object and before whatever else may come.
 const pastState = statePrefix + "~"
 
@@ -56,7 +61,10 @@ func (x *exchange) list(v2 bool) error {
 		return err
 	}
 	dropped, inState := page.dropState()
-	for next := page; dropped > 0 && next.IsTruncated && page.entries() < want; {
+	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.entries() < want; round++ {
+		if round == maxRounds {
+			return errors.New("the store's listing makes no progress behind the objects of s3proxy")
+		}
 		q.Set("max-keys", strconv.Itoa(want-page.entries()))
 		q.Del("start-after")
 		switch {
@@ -124,7 +132,7 @@ func (x *exchange) readPage(q url.Values) (*listResult, http.Header, error) {
 	}
 	defer resp.Body.Close()
 	page := &listResult{}
-	err = xml.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(page)
+	err = xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(page)
 	page.Xmlns = s3Namespace
 	return page, resp.Header, err
 }

@@ -14,22 +14,22 @@ const s3Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html has
 // them. Pointers tell an absent element from an empty one.
 type listResult struct {
-	XMLName               xml.Name       `xml:"ListBucketResult"`
-	Xmlns                 string         `xml:"xmlns,attr"`
-	Name                  string         `xml:"Name"`
-	Prefix                xmlText        `xml:"Prefix"`
-	Marker                *xmlText       `xml:"Marker"`
-	NextMarker            *xmlText       `xml:"NextMarker"`
-	StartAfter            *xmlText       `xml:"StartAfter"`
-	ContinuationToken     *xmlText       `xml:"ContinuationToken"`
-	NextContinuationToken *xmlText       `xml:"NextContinuationToken"`
-	KeyCount              *int           `xml:"KeyCount"`
-	MaxKeys               int            `xml:"MaxKeys"`
-	Delimiter             *xmlText       `xml:"Delimiter"`
-	EncodingType          string         `xml:"EncodingType,omitempty"`
-	IsTruncated           bool           `xml:"IsTruncated"`
-	Contents              []listedObject `xml:"Contents"`
-	CommonPrefixes        []commonPrefix `xml:"CommonPrefixes"`
+	XMLName               xml.Name              `xml:"ListBucketResult"`
+	Xmlns                 string                `xml:"xmlns,attr"`
+	Name                  string                `xml:"Name"`
+	Prefix                xmlText               `xml:"Prefix"`
+	Marker                *xmlText              `xml:"Marker"`
+	NextMarker            *xmlText              `xml:"NextMarker"`
+	StartAfter            *xmlText              `xml:"StartAfter"`
+	ContinuationToken     *xmlText              `xml:"ContinuationToken"`
+	NextContinuationToken *xmlText              `xml:"NextContinuationToken"`
+	KeyCount              *int                  `xml:"KeyCount"`
+	MaxKeys               int                   `xml:"MaxKeys"`
+	Delimiter             *xmlText              `xml:"Delimiter"`
+	EncodingType          string                `xml:"EncodingType,omitempty"`
+	IsTruncated           bool                  `xml:"IsTruncated"`
+	Contents              bounded[listedObject] `xml:"Contents"`
+	CommonPrefixes        bounded[commonPrefix] `xml:"CommonPrefixes"`
 }
 
 type listedObject struct {

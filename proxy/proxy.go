@@ -98,6 +98,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		cut = !x.fail(err)
 	}
+	x.forgetPatience()
 	p.logExchange(x, answer, err, time.Since(start))
 	if cut {
 		panic(http.ErrAbortHandler)

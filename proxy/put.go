@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -42,7 +43,7 @@ func putObject(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	plain := verify(body, promised)
+	plain := verify(x.patientReader(body), body, promised)
 	resp, err := x.putSealed(plain, body.Length)
 	if resp != nil {
 		defer resp.Body.Close()
@@ -50,11 +51,17 @@ func putObject(x *exchange) error {
 	if refusal := plain.Refusal(); refusal != nil {
 		// Nobody reads the body any more. A client that is answered while it
 		// still sends may take the closed connection for the answer.
-		drain(x.r.Body)
+		x.drain()
 		return uploadError(refusal)
 	}
 	if err != nil {
-		return x.whyBroken(err)
+		err = x.whyBroken(err)
+		if !plain.Ended() {
+			// The transport may still wait for the client's next bytes; the answer
+			// must not wait with it.
+			_ = http.NewResponseController(x.w).SetReadDeadline(time.Now())
+		}
+		return err
 	}
 	if !plain.Verified() {
 		return s3err.InternalError.Because(errors.New("the store answered before it had the whole body"))
@@ -126,12 +133,23 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 		dek.Destroy()
 		return x.upstream.Do(x.r.Context(), req)
 	}
-	req.Body, req.Length = sealed, envelope.StoredSize(size)
-	resp, err := x.upstream.Do(x.r.Context(), req)
-	if err == nil {
-		dek.Destroy() // after a refusal the transport may still be sealing
+	req.Body, req.Length = &lastUse{sealed, dek}, envelope.StoredSize(size)
+	return x.upstream.Do(x.r.Context(), req)
+}
+
+// lastUse destroys the key of a streamed body at its end: in the goroutine that
+// seals, which may be the transport's and go on after the store has answered.
+type lastUse struct {
+	*envelope.SealReader
+	dek *envelope.DEK
+}
+
+func (l *lastUse) Read(p []byte) (int, error) {
+	n, err := l.SealReader.Read(p)
+	if err == io.EOF {
+		l.dek.Destroy()
 	}
-	return resp, err
+	return n, err
 }
 
 // encodeMetadata gives the object's metadata with the facts that are known

@@ -88,11 +88,14 @@ func (x *exchange) adoptPresigned() error {
 			continue
 		}
 		delete(x.query, name)
-		if presignParameter[lower] || strings.HasPrefix(lower, "x-amz-checksum-") || lower == "x-amz-sdk-checksum-algorithm" {
+		if presignParameter[lower] || strings.HasPrefix(lower, "x-amz-checksum-") && lower != "x-amz-checksum-mode" || lower == "x-amz-sdk-checksum-algorithm" {
 			continue
 		}
 		if present := x.r.Header.Values(name); len(present) > 0 && present[0] != values[0] {
 			return s3err.InvalidArgument.WithMessage("A header and a query parameter of the same name differ.").With(s3err.Field{Name: "ArgumentName", Value: name})
+		}
+		if strings.ContainsFunc(values[0], func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			return s3err.InvalidArgument.WithMessage("A header cannot have this value.").With(s3err.Field{Name: "ArgumentName", Value: name})
 		}
 		x.r.Header.Set(name, values[0])
 	}
@@ -107,6 +110,9 @@ var presignParameter = map[string]bool{
 // checkKey refuses the proxy's own objects, under every spelling that some
 // store folds into theirs (versitygw: `a//b` is `a/b`).
 func (x *exchange) checkKey(key string) error {
+	if leavesBucket(key) {
+		return s3err.InvalidURI // as AWS does
+	}
 	if isStateKey(key) {
 		return s3err.AccessDenied.WithMessage("Keys that begin with %s belong to s3proxy.", statePrefix)
 	}
@@ -114,8 +120,27 @@ func (x *exchange) checkKey(key string) error {
 }
 
 func isStateKey(key string) bool {
-	folded := strings.ToLower(path.Clean("/" + strings.ReplaceAll(key, `\`, "/")))
-	return folded == "/.s3proxy" || strings.HasPrefix(folded, "/"+statePrefix)
+	folded := path.Clean("/" + strings.ReplaceAll(key, `\`, "/"))
+	first, _, _ := strings.Cut(folded[1:], "/")
+	return strings.EqualFold(first+"/", statePrefix)
+}
+
+// leavesBucket tells whether a store that folds `.` and `..` would take the key
+// for the bucket itself or for something outside of it.
+func leavesBucket(key string) bool {
+	depth := 0
+	for _, segment := range strings.Split(strings.ReplaceAll(key, `\`, "/"), "/") {
+		switch segment {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return depth == 0 && strings.Contains(key, ".")
 }
 
 // headerBytes is the size of the header section as it came.

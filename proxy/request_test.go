@@ -13,7 +13,7 @@ import (
 func TestStateObjectsAreKnownUnderEverySpelling(t *testing.T) {
 	for _, key := range []string{
 		".s3proxy/keys/x", ".s3proxy/", ".s3proxy", "/.s3proxy/keys/x", "//.s3proxy/x", "./.s3proxy/x", "a/../.s3proxy/x",
-		".s3proxy//keys/x", ".//.s3proxy/./x", "../.s3proxy/x", ".S3Proxy/x", `.s3proxy\keys\x`, "a/b/../../.s3proxy/x",
+		".s3proxy//keys/x", ".//.s3proxy/./x", "../.s3proxy/x", ".S3Proxy/x", ".ſ3proxy/x", `.s3proxy\keys\x`, "a/b/../../.s3proxy/x",
 	} {
 		if !isStateKey(key) {
 			t.Errorf("%q is not known as a state object", key)
@@ -22,6 +22,19 @@ func TestStateObjectsAreKnownUnderEverySpelling(t *testing.T) {
 	for _, key := range []string{"s3proxy/x", ".s3proxyx", "a/.s3proxy/x", ".s3proxy-keys", "x", "a/../b"} {
 		if isStateKey(key) {
 			t.Errorf("%q is taken for a state object", key)
+		}
+	}
+}
+
+func TestKeysThatLeaveTheirBucketAreKnown(t *testing.T) {
+	for _, key := range []string{"..", ".", "../other/x", "a/../../b", "a/..", "./.", `a\..\..\b`, "../other/.s3proxy/keys/x"} {
+		if !leavesBucket(key) {
+			t.Errorf("%q is taken", key)
+		}
+	}
+	for _, key := range []string{"a", "/", "//", "a/../b", "..a", "a..", "a/./b", ".hidden", "..."} {
+		if leavesBucket(key) {
+			t.Errorf("%q is refused", key)
 		}
 	}
 }

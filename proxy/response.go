@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -103,7 +102,7 @@ func (x *exchange) answerError(e *s3err.Error) {
 	for _, name := range []string{"Content-Type", "Content-Encoding", "Content-Disposition", "Content-Language"} {
 		h.Del(name) // they are about the object, or the store's error page
 	}
-	for _, name := range []string{"Retry-After", "Allow", "X-Amz-Bucket-Region"} {
+	for _, name := range []string{"Retry-After", "Allow"} {
 		if v := e.Header.Get(name); v != "" {
 			h.Set(name, v)
 		}
@@ -169,10 +168,4 @@ func (p *Proxy) logExchange(x *exchange, a *answer, err error, took time.Duratio
 	if p.log.Enabled(context.Background(), LevelTrace) {
 		p.log.Log(context.Background(), LevelTrace, "answer", "id", x.id, "status", a.status, "sent", a.bytes, "headers", maskedHeaders(a.Header()))
 	}
-}
-
-// drain reads a little more of a refused upload: a client that is answered
-// while it still sends may take the closed connection for the answer.
-func drain(body io.Reader) {
-	_, _ = io.CopyN(io.Discard, body, 4<<20)
 }

@@ -155,7 +155,7 @@ func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*ht
 	}
 	resp, err := o.upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: s.bucket, Key: s.key, Query: q, Header: h, Unsigned: s.unsigned})
 	if errors.Is(err, s3err.PreconditionFailed) {
-		return nil, errChanged
+		return nil, s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.").Because(errChanged)
 	}
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*ht
 }
 
 // errChanged says that an object was replaced between two requests of one read.
-var errChanged = s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.")
+var errChanged = errors.New("the object was replaced between two requests")
 
 // trailerID names one state of one object: an entry can never be stale. The
 // commitment stands for the metadata, which may change under the same bytes.

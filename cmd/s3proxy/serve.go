@@ -65,7 +65,7 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	store, closeStore, err := openStore(ctx, c)
+	store, storeEnded, closeStore, err := openStore(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -118,6 +118,8 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the listener ended: %w", err)
+	case err := <-storeEnded:
+		return fmt.Errorf("the embedded store ended: %w", err)
 	case <-ctx.Done():
 	}
 	draining.Store(true)
@@ -145,24 +147,25 @@ func drain(server *http.Server, timeout time.Duration, log *slog.Logger) {
 	}
 }
 
-// openStore gives the client of the upstream, or starts the embedded store.
-func openStore(ctx context.Context, c *config) (*upstream.Client, func(), error) {
+// openStore gives the client of the upstream, or starts the embedded store and
+// tells when that ends by itself.
+func openStore(ctx context.Context, c *config) (client *upstream.Client, ended <-chan error, closeStore func(), err error) {
 	if c.upstreamURL == nil {
 		s, err := startEmbedded(c.DataDir)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		return s.client, s.close, nil
+		return s.client, s.done, s.close, nil
 	}
 	aws, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(c.UpstreamRegion))
 	if err != nil {
-		return nil, nil, fmt.Errorf("upstream credentials: %w", err)
+		return nil, nil, nil, fmt.Errorf("upstream credentials: %w", err)
 	}
-	client, err := upstream.New(upstream.Config{Endpoint: c.upstreamURL, Region: c.UpstreamRegion, Credentials: aws.Credentials, Payload: upstream.Payload(c.UpstreamPayload)})
+	client, err = upstream.New(upstream.Config{Endpoint: c.upstreamURL, Region: c.UpstreamRegion, Credentials: aws.Credentials, Payload: upstream.Payload(c.UpstreamPayload)})
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, nil, usageError{err}
 	}
-	return client, func() {}, nil
+	return client, nil, func() {}, nil
 }
 
 // firstKeyset makes the keyset of the data folder where no --kms names another

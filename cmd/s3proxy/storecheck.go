@@ -40,7 +40,9 @@ func findEncrypted(ctx context.Context, store *upstream.Client) (string, error) 
 // another key would hide the loss.
 func checkEmbedded(ctx context.Context, c *config, store *upstream.Client, keyring *kms.Keyring) error {
 	records := proxy.Records{Store: store}
-	return eachSample(ctx, store, func(bucket, key string) (bool, error) {
+	opened := false
+	var damaged error // the first sample that is refused though its key is there
+	err := eachSample(ctx, store, func(bucket, key string) (bool, error) {
 		refused := func(err error) error {
 			return fmt.Errorf("the store in %s holds data that the configured keys cannot open (%s/%s): %w. Restore the keyset that it was encrypted under, or name its KMS by --kms-read", c.DataDir, bucket, key, err)
 		}
@@ -49,9 +51,14 @@ func checkEmbedded(ctx context.Context, c *config, store *upstream.Client, keyri
 			if err != nil {
 				return false, err
 			}
-			if err := keyring.OpenRecord(ctx, bucket, id, record); keyIsMissing(err) {
+			err = keyring.OpenRecord(ctx, bucket, id, record)
+			if errors.Is(err, kms.ErrNotFound) {
 				return false, refused(err)
 			}
+			if err != nil && damaged == nil {
+				damaged = refused(err)
+			}
+			opened = opened || err == nil
 			return true, nil
 		}
 		object, err := proxy.Inspect(ctx, store, bucket, key)
@@ -59,20 +66,19 @@ func checkEmbedded(ctx context.Context, c *config, store *upstream.Client, keyri
 			return true, nil // damaged or foreign: its read will say so
 		}
 		dek, err := keyring.OpenKey(ctx, kms.Name{Bucket: bucket, Key: key, Kind: object.Metadata.Kind}, object.Metadata)
-		if keyIsMissing(err) {
+		if errors.Is(err, kms.ErrNotFound) {
 			return false, refused(err)
 		}
 		if err == nil {
 			dek.Destroy()
+			opened = true
 		}
 		return true, nil
 	})
-}
-
-// keyIsMissing tells a key that is not configured, or is another one, from
-// trouble on the way to it and from a damaged object.
-func keyIsMissing(err error) bool {
-	return errors.Is(err, kms.ErrNotFound) || errors.Is(err, kms.ErrInvalid)
+	if err == nil && damaged != nil && !opened {
+		return damaged // nothing at all opens: that is no single damaged record
+	}
+	return err
 }
 
 // eachSample visits some window records of every bucket, or, where there is

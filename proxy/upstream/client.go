@@ -143,9 +143,7 @@ func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	refusal := s3err.FromResponse(resp)
-	refusal.Header = resp.Header
-	return nil, refusal
+	return nil, refusal(resp, creds != nil)
 }
 
 func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) {
