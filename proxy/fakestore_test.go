@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/proxy/sigv4"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// fakeStore is a store that does what a test tells it to: what a hostile or a
+// broken one may do, and no real one does on demand. What S3 does is never
+// proven against it. Without a hook it keeps objects.
+type fakeStore struct {
+	mu      sync.Mutex
+	objects map[string]fakeObject
+	asked   []string
+	hook    func(w http.ResponseWriter, r *http.Request) (done bool)
+}
+
+type fakeObject struct {
+	header http.Header
+	body   []byte
+}
+
+func (f *fakeStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	f.asked = append(f.asked, r.Method+" "+r.URL.Path)
+	hook := f.hook
+	f.mu.Unlock()
+	if hook != nil && hook(w, r) {
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch r.Method {
+	case http.MethodPut:
+		header := http.Header{"Etag": {`"` + string(rune('a'+len(f.objects))) + `"`}}
+		for name, values := range r.Header {
+			if strings.HasPrefix(name, "X-Amz-Meta-") {
+				header[name] = values
+			}
+		}
+		f.objects[r.URL.Path] = fakeObject{header, body}
+	case http.MethodDelete:
+		delete(f.objects, r.URL.Path)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		o, ok := f.objects[r.URL.Path]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		for name, values := range o.header {
+			w.Header()[name] = values
+		}
+		http.ServeContent(w, r, "", time.Unix(1e9, 0), bytes.NewReader(o.body))
+	}
+}
+
+// count tells how often the store was asked for something.
+func (f *fakeStore) count(what string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, a := range f.asked {
+		if strings.Contains(a, what) {
+			n++
+		}
+	}
+	return n
+}
+
+// proxyBefore gives a proxy for the fake store; its own credentials there are
+// UPKEY with the session token UPTOKEN.
+func proxyBefore(t *testing.T, f *fakeStore, region string) *httptest.Server {
+	t.Helper()
+	f.objects = map[string]fakeObject{}
+	store := httptest.NewServer(f)
+	t.Cleanup(store.Close)
+	endpoint, err := url.Parse(store.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := upstream.New(upstream.Config{Endpoint: endpoint, Region: region, Payload: upstream.PayloadUnsigned, Credentials: credentials.NewStaticCredentialsProvider("UPKEY", "UPSECRET", "UPTOKEN")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyset := filepath.Join(t.TempDir(), "keyset.json")
+	if err := localfile.Create(keyset); err != nil {
+		t.Fatal(err)
+	}
+	kek, err := localfile.Open(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyring, err := kms.NewKeyring(kms.Config{Write: kek, Records: Records{client}, Window: time.Hour, WindowObjects: 1000, CacheSize: 10, CacheTTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(New(Config{
+		Upstream: client, Keyring: keyring, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
+		Secret: func(id string) (string, bool) { return "secret", id == "client" },
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// ask sends a signed request; headers are pairs.
+func ask(t *testing.T, s *httptest.Server, method, path string, body []byte, headers ...string) (*http.Response, string) {
+	t.Helper()
+	var reader io.Reader
+	if body != nil {
+		reader = bytes.NewReader(body)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	creds := aws.Credentials{AccessKeyID: "client", SecretAccessKey: "secret"}
+	if err := sigv4.NewSigner("us-east-1").Sign(context.Background(), r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(out)
+}
+
+// putStream sends a PUT of n announced bytes.
+func putStream(t *testing.T, s *httptest.Server, body io.Reader, n int64) (*http.Response, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+"/bucket/streamed", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = n
+	creds := aws.Credentials{AccessKeyID: "client", SecretAccessKey: "secret"}
+	if err := sigv4.NewSigner("us-east-1").Sign(context.Background(), r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return (&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+}
