@@ -80,8 +80,8 @@ func deleteObjects(x *exchange) error {
 		if o.Key == "" {
 			return s3err.MalformedXML
 		}
-		if isStateKey(string(o.Key)) {
-			refused = append(refused, deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "Keys that begin with " + statePrefix + " belong to s3proxy."})
+		if isStateKey(string(o.Key)) || leavesBucket(string(o.Key)) {
+			refused = append(refused, deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "Keys that begin with " + statePrefix + ", or leave their bucket, are refused."})
 			continue
 		}
 		o.ETag = upstreamETags(o.ETag)
