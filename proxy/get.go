@@ -152,16 +152,6 @@ func (rd *reading) get() error {
 	return rd.sendWhole(s, resp.Body)
 }
 
-// guessRange is the ciphertext range that holds a plaintext range of a single object.
-func guessRange(r byteRange) string {
-	const stride = envelope.SegmentSize + envelope.SegmentOverhead
-	from := r.first / envelope.SegmentSize * stride
-	if r.last < 0 || r.last/envelope.SegmentSize > envelope.MaxObjectSize/envelope.SegmentSize {
-		return fmt.Sprintf("bytes=%d-", from)
-	}
-	return fmt.Sprintf("bytes=%d-%d", from, (r.last/envelope.SegmentSize+1)*stride-1)
-}
-
 // sendGuessed answers a range from a body that begins at the guessed offset.
 func (rd *reading) sendGuessed(s *stored, body io.Reader) error {
 	offset, length, err := rd.rng.of(s.size)
@@ -313,16 +303,6 @@ func partsOf(t *envelope.Trailer) int {
 		return 0
 	}
 	return len(t.Parts)
-}
-
-// dropStaleRange gives the whole object to a client whose If-Range is not of
-// what is there now (RFC 9110, section 13.1.5): it holds the beginning of
-// another one.
-func (rd *reading) dropStaleRange(s *stored) {
-	if rd.ifRange == "" || rd.ifRange == clientETag(s.etag) || rd.ifRange == s.etag || rd.ifRange == s.header.Get("Last-Modified") {
-		return
-	}
-	rd.ranged = false
 }
 
 // window is the plaintext range that the client asked for.

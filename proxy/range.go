@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
@@ -77,4 +78,24 @@ func (b byteRange) String() string {
 		return fmt.Sprintf("bytes=%d-", b.first)
 	}
 	return fmt.Sprintf("bytes=%d-%d", b.first, b.last)
+}
+
+// guessRange is the ciphertext range that holds a plaintext range of a single object.
+func guessRange(r byteRange) string {
+	const stride = envelope.SegmentSize + envelope.SegmentOverhead
+	from := r.first / envelope.SegmentSize * stride
+	if r.last < 0 || r.last/envelope.SegmentSize > envelope.MaxObjectSize/envelope.SegmentSize {
+		return fmt.Sprintf("bytes=%d-", from)
+	}
+	return fmt.Sprintf("bytes=%d-%d", from, (r.last/envelope.SegmentSize+1)*stride-1)
+}
+
+// dropStaleRange gives the whole object to a client whose If-Range is not of
+// what is there now (RFC 9110, section 13.1.5): it holds the beginning of
+// another one.
+func (rd *reading) dropStaleRange(s *stored) {
+	if rd.ifRange == "" || rd.ifRange == clientETag(s.etag) || rd.ifRange == s.etag || rd.ifRange == s.header.Get("Last-Modified") {
+		return
+	}
+	rd.ranged = false
 }

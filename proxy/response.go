@@ -141,6 +141,21 @@ func maskedURI(r *http.Request) string {
 	return r.URL.EscapedPath() + "?" + q.Encode()
 }
 
+// TraceUpstream gives an upstream.Config.Trace that logs at LevelTrace; nil when
+// log does not go that far.
+func TraceUpstream(log *slog.Logger) func(*http.Request, *http.Response) {
+	if !log.Enabled(context.Background(), LevelTrace) {
+		return nil
+	}
+	return func(req *http.Request, resp *http.Response) {
+		attrs := []any{"method", req.Method, "uri", maskedURI(req), "length", req.ContentLength, "headers", maskedHeaders(req.Header)}
+		if resp != nil {
+			attrs = append(attrs, "status", resp.StatusCode, "answer-length", resp.ContentLength, "answer-headers", maskedHeaders(resp.Header))
+		}
+		log.Log(req.Context(), LevelTrace, "upstream", attrs...)
+	}
+}
+
 func (p *Proxy) traceRequest(x *exchange) {
 	if !p.log.Enabled(x.r.Context(), LevelTrace) {
 		return

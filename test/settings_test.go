@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -134,6 +135,34 @@ func TestClientsSignForTheProxysRegionAndTheStoreSeesItsOwn(t *testing.T) {
 		}
 		if _, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: &bucket}); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func TestUpstreamCredentialsAreFoundAsTheSDKsDo(t *testing.T) {
+	store := lab.SharedVersitygw(t)
+	shared := filepath.Join(t.TempDir(), "credentials")
+	text := "[backup]\naws_access_key_id = " + store.AccessKey + "\naws_secret_access_key = " + store.SecretKey + "\n"
+	if err := os.WriteFile(shared, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: []string{
+		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SHARED_CREDENTIALS_FILE=" + shared, "AWS_PROFILE=backup",
+	}})
+	roundTrip(t, proxy.S3(), newBucket(t, proxy.S3()), 1000)
+}
+
+func TestTheAdminAddressTellsHealthAndReadiness(t *testing.T) {
+	address := lab.FreeAddress(t)
+	lab.Proxy(t, lab.ProxyOptions{Args: []string{"--admin-listen", address}})
+	for _, path := range []string{"/healthz", "/readyz", "/debug/pprof/"} {
+		resp, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", path, resp.Status)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
 
+	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -37,7 +39,7 @@ type embeddedStore struct {
 
 // startEmbedded runs a store whose objects are files below dataDir/store.
 // versitygw allows one in a process, and changes the working directory.
-func startEmbedded(dataDir string) (*embeddedStore, error) {
+func startEmbedded(dataDir string, log *slog.Logger) (*embeddedStore, error) {
 	root := filepath.Join(dataDir, "store")
 	if err := ensureDir(root); err != nil {
 		return nil, err
@@ -80,6 +82,7 @@ func startEmbedded(dataDir string) (*embeddedStore, error) {
 		Endpoint:    &url.URL{Scheme: "http", Host: "embedded"},
 		Region:      "us-east-1",
 		Payload:     upstream.PayloadChecked,
+		Trace:       proxy.TraceUpstream(log),
 		Credentials: credentials.NewStaticCredentialsProvider(embeddedUser, password, ""),
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)

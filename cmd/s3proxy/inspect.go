@@ -86,7 +86,7 @@ func parseObjectURL(arg string) (bucket, key string, err error) {
 }
 
 func inspect(ctx context.Context, c *config, bucket, key string, asJSON bool, out io.Writer, log *slog.Logger) error {
-	store, _, closeStore, err := openStore(ctx, c)
+	store, _, closeStore, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
 	}

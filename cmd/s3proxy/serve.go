@@ -65,7 +65,7 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	store, storeEnded, closeStore, err := openStore(ctx, c)
+	store, storeEnded, closeStore, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
 	}
@@ -149,9 +149,9 @@ func drain(server *http.Server, timeout time.Duration, log *slog.Logger) {
 
 // openStore gives the client of the upstream, or starts the embedded store and
 // tells when that ends by itself.
-func openStore(ctx context.Context, c *config) (client *upstream.Client, ended <-chan error, closeStore func(), err error) {
+func openStore(ctx context.Context, c *config, log *slog.Logger) (client *upstream.Client, ended <-chan error, closeStore func(), err error) {
 	if c.upstreamURL == nil {
-		s, err := startEmbedded(c.DataDir)
+		s, err := startEmbedded(c.DataDir, log)
 		if err != nil {
 			return nil, nil, nil, err
 		}
@@ -161,7 +161,10 @@ func openStore(ctx context.Context, c *config) (client *upstream.Client, ended <
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("upstream credentials: %w", err)
 	}
-	client, err = upstream.New(upstream.Config{Endpoint: c.upstreamURL, Region: c.UpstreamRegion, Credentials: aws.Credentials, Payload: upstream.Payload(c.UpstreamPayload)})
+	client, err = upstream.New(upstream.Config{
+		Endpoint: c.upstreamURL, Region: c.UpstreamRegion, Credentials: aws.Credentials,
+		Payload: upstream.Payload(c.UpstreamPayload), Trace: proxy.TraceUpstream(log),
+	})
 	if err != nil {
 		return nil, nil, nil, usageError{err}
 	}

@@ -41,6 +41,9 @@ type Config struct {
 	Credentials aws.CredentialsProvider
 	// Payload says how streamed bodies are sent.
 	Payload Payload
+	// Trace, if not nil, sees each exchange: the request as it was sent and the
+	// answer's headers (nil without an answer). It must not read bodies.
+	Trace func(req *http.Request, resp *http.Response)
 	// Dial replaces TCP, for a store on a Unix socket. nil: TCP, through the
 	// proxy that HTTP_PROXY and its friends name.
 	Dial func(ctx context.Context) (net.Conn, error)
@@ -133,6 +136,9 @@ func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
 		return nil, fmt.Errorf("sign the upstream request: %w", err)
 	}
 	resp, err := c.http.Do(req)
+	if c.cfg.Trace != nil {
+		c.cfg.Trace(req, resp)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
