@@ -78,6 +78,9 @@ func createBucket(x *exchange) error {
 	defer resp.Body.Close()
 	x.passRequestID(resp.Header)
 	x.w.Header().Set("Location", "/"+x.bucket)
+	if arn := resp.Header.Get("X-Amz-Bucket-Arn"); arn != "" {
+		x.w.Header().Set("X-Amz-Bucket-Arn", arn)
+	}
 	x.w.Header().Set("Content-Length", "0")
 	x.w.WriteHeader(http.StatusOK)
 	return nil

@@ -71,7 +71,7 @@ func deleteObjects(x *exchange) error {
 		return err
 	}
 	var in deleteRequest
-	if err := xml.Unmarshal(body, &in); err != nil || len(in.Objects) == 0 {
+	if err := xml.Unmarshal(body, &in); err != nil {
 		return s3err.MalformedXML.Because(err)
 	}
 	var refused []deleteError
@@ -96,7 +96,7 @@ func deleteObjects(x *exchange) error {
 		out.Objects = append(out.Objects, o)
 	}
 	result := deleteResult{}
-	if len(out.Objects) > 0 {
+	if len(out.Objects) > 0 || len(in.Objects) == 0 { // an empty list is for the store to judge
 		if err := x.deleteUpstream(out, &result); err != nil {
 			return err
 		}

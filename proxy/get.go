@@ -84,7 +84,7 @@ func (rd *reading) head() error {
 	if err != nil {
 		return err
 	}
-	rd.dropStaleRange(s)
+	rd.dropRange(s)
 	if s.meta == nil {
 		offset, length, err := rd.window(s, envelope.SingleLayout(s.size))
 		if err != nil {
@@ -228,7 +228,7 @@ func (rd *reading) getByStat() error {
 		resp.Body.Close()
 		return err
 	}
-	rd.dropStaleRange(s)
+	rd.dropRange(s)
 	layout := envelope.SingleLayout(s.size)
 	if s.meta == nil {
 		offset, length, err := rd.window(s, layout)

@@ -17,7 +17,7 @@ type listResult struct {
 	XMLName               xml.Name              `xml:"ListBucketResult"`
 	Xmlns                 string                `xml:"xmlns,attr"`
 	Name                  string                `xml:"Name"`
-	Prefix                xmlText               `xml:"Prefix"`
+	Prefix                *xmlText              `xml:"Prefix"`
 	Marker                *xmlText              `xml:"Marker"`
 	NextMarker            *xmlText              `xml:"NextMarker"`
 	StartAfter            *xmlText              `xml:"StartAfter"`
@@ -100,7 +100,7 @@ func hexDigits(r rune) string {
 
 // decode undoes encoding-type=url in everything that it applies to.
 func (l *listResult) decode() error {
-	fields := []*xmlText{&l.Prefix, l.Marker, l.NextMarker, l.StartAfter, l.Delimiter}
+	fields := []*xmlText{l.Prefix, l.Marker, l.NextMarker, l.StartAfter, l.Delimiter}
 	for i := range l.Contents {
 		fields = append(fields, &l.Contents[i].Key)
 	}
@@ -128,7 +128,7 @@ func (l *listResult) encode() {
 			*t = xmlText(strings.ReplaceAll(url.QueryEscape(string(*t)), "%2F", "/"))
 		}
 	}
-	code(&l.Prefix)
+	code(l.Prefix)
 	code(l.Marker)
 	code(l.NextMarker)
 	code(l.StartAfter)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -70,6 +71,9 @@ func putObject(x *exchange) error {
 	h := x.w.Header()
 	setETag(h, resp.Header.Get("Etag"))
 	setChecksum(h, plain.Facts().Checksum, 0)
+	if resp.Header.Get("X-Amz-Object-Size") != "" { // from stores that say it
+		h.Set("X-Amz-Object-Size", strconv.FormatInt(body.Length, 10))
+	}
 	h.Set("Content-Length", "0")
 	x.w.WriteHeader(http.StatusOK)
 	return nil

@@ -20,7 +20,7 @@ func parseRange(header string) (byteRange, bool) {
 	if !ok {
 		return byteRange{}, false
 	}
-	from, to, ok := strings.Cut(strings.TrimSpace(spec), "-")
+	from, to, ok := strings.Cut(spec, "-")
 	if !ok {
 		return byteRange{}, false
 	}
@@ -90,12 +90,12 @@ func guessRange(r byteRange) string {
 	return fmt.Sprintf("bytes=%d-%d", from, (r.last/envelope.SegmentSize+1)*stride-1)
 }
 
-// dropStaleRange gives the whole object to a client whose If-Range is not of
-// what is there now (RFC 9110, section 13.1.5): it holds the beginning of
-// another one.
-func (rd *reading) dropStaleRange(s *stored) {
-	if rd.ifRange == "" || rd.ifRange == clientETag(s.etag) || rd.ifRange == s.etag || rd.ifRange == s.header.Get("Last-Modified") {
-		return
+// dropRange gives the whole object where a range has no meaning: to a client
+// whose If-Range is not of what is there now, for it holds the beginning of
+// another object (RFC 9110, section 13.1.5), and for a suffix of an empty one.
+func (rd *reading) dropRange(s *stored) {
+	stale := rd.ifRange != "" && rd.ifRange != clientETag(s.etag) && rd.ifRange != s.etag && rd.ifRange != s.header.Get("Last-Modified")
+	if stale || s.size == 0 && rd.rng.first < 0 && rd.rng.last > 0 {
+		rd.ranged = false
 	}
-	rd.ranged = false
 }

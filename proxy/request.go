@@ -111,7 +111,7 @@ var presignParameter = map[string]bool{
 // store folds into theirs (versitygw: `a//b` is `a/b`).
 func (x *exchange) checkKey(key string) error {
 	if leavesBucket(key) {
-		return s3err.InvalidURI // as AWS does
+		return errLeavesBucket
 	}
 	if isStateKey(key) {
 		return s3err.AccessDenied.WithMessage("Keys that begin with %s belong to s3proxy.", statePrefix)
@@ -125,11 +125,15 @@ func isStateKey(key string) bool {
 	return strings.EqualFold(first+"/", statePrefix)
 }
 
+// errLeavesBucket is S3's answer to a key that leads out of its bucket, as
+// versitygw's suite has it from S3: the status for a code.
+var errLeavesBucket = &s3err.Error{Code: "400", Status: http.StatusBadRequest, Message: "Bad Request"}
+
 // leavesBucket tells whether a store that folds `.` and `..` would take the key
 // for the bucket itself or for something outside of it.
 func leavesBucket(key string) bool {
 	depth := 0
-	for _, segment := range strings.Split(strings.ReplaceAll(key, `\`, "/"), "/") {
+	for _, segment := range strings.Split(key, "/") {
 		switch segment {
 		case "", ".":
 		case "..":
