@@ -38,7 +38,6 @@ type createBucketRequest struct {
 	XMLName            xml.Name `xml:"CreateBucketConfiguration"`
 	Xmlns              string   `xml:"xmlns,attr,omitempty"`
 	LocationConstraint string   `xml:"LocationConstraint,omitempty"`
-	Rest               []byte   `xml:",innerxml"`
 }
 
 // createBucket sends the request on; a location that is the proxy's own region

@@ -33,14 +33,13 @@ type listResult struct {
 }
 
 type listedObject struct {
-	Key               xmlText        `xml:"Key"`
-	LastModified      string         `xml:"LastModified"`
-	ETag              string         `xml:"ETag"`
-	ChecksumAlgorithm []string       `xml:"-"` // the store's are of ciphertext
-	Size              int64          `xml:"Size"`
-	StorageClass      string         `xml:"StorageClass,omitempty"`
-	Owner             *listedOwner   `xml:"Owner"`
-	RestoreStatus     *restoreStatus `xml:"RestoreStatus"`
+	Key           xmlText        `xml:"Key"`
+	LastModified  string         `xml:"LastModified"`
+	ETag          string         `xml:"ETag"`
+	Size          int64          `xml:"Size"`
+	StorageClass  string         `xml:"StorageClass,omitempty"`
+	Owner         *listedOwner   `xml:"Owner"`
+	RestoreStatus *restoreStatus `xml:"RestoreStatus"`
 }
 
 type listedOwner struct {
