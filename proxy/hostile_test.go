@@ -187,20 +187,27 @@ func TestAStoreThatRefusesBeforeAStalledBodyIsAnsweredAtOnce(t *testing.T) {
 		if strings.Contains(r.URL.Path, statePrefix) {
 			return false
 		}
+		io.CopyN(io.Discard, r.Body, 700<<10)
+		time.Sleep(200 * time.Millisecond) // by now the transport waits for the client
 		w.WriteHeader(http.StatusForbidden)
 		io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
 		return true
 	}}
 	s := proxyBefore(t, f, "us-east-1")
-	stalled, release := io.Pipe()
-	defer release.Close()
-	go release.Write(make([]byte, 1<<20))
+	// Streamed, but too small for the store to be asked before the body is sent:
+	// the transport waits for the client when the refusal comes.
+	stalled, client := io.Pipe()
+	go func() {
+		client.Write(make([]byte, 1<<20))
+		time.Sleep(5 * time.Second)
+		client.Close()
+	}()
 	start := time.Now()
-	resp, err := putStream(t, s, stalled, 4<<20)
+	resp, err := putStream(t, s, stalled, 3<<19)
 	if err == nil {
 		resp.Body.Close()
 	}
-	if took := time.Since(start); took > 10*time.Second || err == nil && resp.StatusCode != http.StatusForbidden {
+	if took := time.Since(start); took > 3*time.Second || err == nil && resp.StatusCode != http.StatusForbidden {
 		t.Errorf("after %v: %v, %v", took, resp, err)
 	}
 }

@@ -25,8 +25,9 @@ const maxPutSize = 5 << 30
 
 // putObject: verify -> decode -> check -> seal -> send. The last segment is
 // held back by the envelope until the body's io.EOF, which says that the
-// client's signature, length, MD5 and checksum hold; a bad upload therefore
-// reaches the store short of its Content-Length and never becomes an object.
+// client's signature, length, MD5 and checksum hold. A bad upload therefore
+// ends in the store without its last chunk and checksum, and never becomes an
+// object; its Content-Length alone would not see to that (upstream.Payload).
 func putObject(x *exchange) error {
 	body, err := x.auth.Body(x.r)
 	if err != nil {

@@ -68,6 +68,26 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 	})
 }
 
+func TestASuffixOfAnEmptyObjectIsAllOfItAndOtherRangesAreNone(t *testing.T) {
+	onEach(t, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		for _, key := range []string{"empty", "folder/"} {
+			path := "/" + bucket + "/" + key
+			if a := (call{method: "PUT", path: path}).do(t, at.S3); a.status != 200 {
+				t.Fatal(a)
+			}
+			for byteRange, status := range map[string]int{"bytes=-5": 200, "bytes=-0": 416, "bytes=0-": 416, "bytes=0-0": 416, "bytes= -1": 200} {
+				for _, method := range []string{"GET", "HEAD"} {
+					a := call{method: method, path: path, headers: map[string]string{"range": byteRange}}.do(t, at.S3)
+					if a.status != status || status == 200 && len(a.body) > 0 {
+						t.Errorf("%s of %s with %s: %v, want %d", method, key, byteRange, a, status)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testing.T) {
 	onEach(t, func(t *testing.T, at target) {
 		client, bucket := sdk(t, at.S3), newBucket(t, at.S3)

@@ -105,8 +105,8 @@ type Request struct {
 	Key    string // raw, not URL-encoded; "" for the bucket itself
 	Query  url.Values
 	Header http.Header
-	// Bytes is a body in memory, nil for none; it can be sent again on a
-	// connection that turned out stale.
+	// Bytes is a body in memory, nil for none; net/http sends it again when a
+	// connection turned out stale before anything was written.
 	Bytes []byte
 	// Body is a streamed one, pulled while it is sent, of exactly Length bytes.
 	Body   io.Reader
