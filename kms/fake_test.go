@@ -137,6 +137,15 @@ func (f *fakeKey) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]b
 	return plaintext, nil
 }
 
+func (f *fakeKey) Current(ctx context.Context) (string, error) {
+	if err := f.enter(ctx); err != nil {
+		return "", err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.uri + "#" + f.current, nil
+}
+
 func (f *fakeKey) Check(ctx context.Context) error { return f.enter(ctx) }
 
 // windowWraps counts the wraps of window keys for metadata, recordWraps those for

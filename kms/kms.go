@@ -34,8 +34,27 @@ type Key interface {
 	// the blob itself names; with ErrNotFound a version that is gone.
 	Unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, error)
 
+	// Current is the versioned URI that Wrap would answer with now. It is cheap
+	// enough to be asked every few seconds: running proxies see by it that the key
+	// was rotated.
+	Current(ctx context.Context) (kek string, err error)
+
 	// Check tells whether the key can wrap and unwrap now.
 	Check(ctx context.Context) error
+}
+
+// Rotator is a Key that can make a new version of itself, which Wrap uses from then
+// on; what older versions wrapped still opens. It answers the new version's URI.
+type Rotator interface {
+	Rotate(ctx context.Context) (kek string, err error)
+}
+
+// Rewrapper is a Key whose KMS can wrap anew what this key, or another key of the
+// same KMS, has wrapped: under this key's current version, bound to the same
+// context, without the plaintext leaving the KMS. A KMS that would lose the context
+// on the way is none; there the Keyring unwraps and wraps.
+type Rewrapper interface {
+	Rewrap(ctx context.Context, w Wrapped, c Context) (Wrapped, error)
 }
 
 // Wrapped is a key that was wrapped by a KEK.

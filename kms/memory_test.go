@@ -125,8 +125,9 @@ func peek(c *cache, name cacheName) *cached {
 
 type stubKey struct{}
 
-func (stubKey) URI() string                 { return "stub:" }
-func (stubKey) Check(context.Context) error { return nil }
+func (stubKey) URI() string                             { return "stub:" }
+func (stubKey) Current(context.Context) (string, error) { return "stub:#1", nil }
+func (stubKey) Check(context.Context) error             { return nil }
 func (stubKey) Wrap(_ context.Context, _ []byte, c Context) (Wrapped, error) {
 	return Wrapped{KEK: "stub:#1", Blob: []byte("blob")}, nil
 }

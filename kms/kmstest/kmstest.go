@@ -61,6 +61,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("A context that ended ends the call", h.cancelled)
 	t.Run("One key serves many at once", h.concurrent)
 	t.Run("A working key is healthy", h.healthy)
+	t.Run("The current version is the one that wraps", h.current)
 }
 
 func (h Harness) roundTrip(t *testing.T) {
@@ -293,6 +294,17 @@ func (h Harness) concurrent(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+func (h Harness) current(t *testing.T) {
+	ctx, key := testContext(t), h.Key(t)
+	kek, err := key.Current(ctx)
+	if err != nil {
+		t.Fatalf("Current: %v", err)
+	}
+	if w := mustWrap(ctx, t, key, newPlaintext(32), kms.Context{"bucket": "photos"}); w.KEK != kek {
+		t.Errorf("Current answers %q, Wrap names %q", kek, w.KEK)
+	}
 }
 
 func (h Harness) healthy(t *testing.T) {

@@ -125,6 +125,14 @@ func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte,
 	return plaintext, nil
 }
 
+// Current names the primary key.
+func (k *Key) Current(ctx context.Context) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	return kekName(k.primary), nil
+}
+
 // Check wraps and unwraps random bytes.
 func (k *Key) Check(ctx context.Context) error {
 	probe := make([]byte, 32)
