@@ -23,7 +23,7 @@ func (x *exchange) whyBroken(err error) error {
 	ctx, cancel := context.WithTimeout(x.r.Context(), 10*time.Second)
 	defer cancel()
 	head := func(key string) (etag string, status int) {
-		resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, Unsigned: x.unsigned()})
+		resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, Unsigned: x.unsigned()})
 		if err != nil {
 			status, _ := refusedWith(err)
 			return "", status

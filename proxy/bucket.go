@@ -12,7 +12,7 @@ import (
 // forward sends a request without a body on as its row allows, and the store's
 // answer back as it is.
 func forward(x *exchange) error {
-	resp, err := x.upstream.Do(x.r.Context(), &upstream.Request{
+	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{
 		Method: x.r.Method, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned(),
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func createBucket(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	switch ours, theirs := x.cfg.Region, x.upstream.Region(); {
+	switch ours, theirs := x.cfg.Region, x.Upstream.Region(); {
 	case ours == theirs:
 	case len(body) == 0 && ours == noRegion: // no location means the proxy's region
 		if body, err = locationDocument(theirs); err != nil {
@@ -70,7 +70,7 @@ func createBucket(x *exchange) error {
 		h.Set("Content-Type", "application/xml")
 		req.Bytes = body
 	}
-	resp, err := x.upstream.Do(x.r.Context(), req)
+	resp, err := x.Upstream.Do(x.r.Context(), req)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func locationDocument(region string) ([]byte, error) {
 
 // headBucket answers with the region that clients sign for here.
 func headBucket(x *exchange) error {
-	resp, err := x.upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ type locationResult struct {
 // getBucketLocation asks the store whether the bucket is there and may be
 // asked about; the region is the proxy's, for that is what clients must sign for.
 func getBucketLocation(x *exchange) error {
-	resp, err := x.upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
 		return err
 	}

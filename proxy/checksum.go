@@ -68,6 +68,7 @@ func checksumHeader(a envelope.Algorithm) string {
 // computed of it.
 type promise struct {
 	md5       []byte // from Content-MD5; nil if not given
+	wantsMD5  bool   // computed even so: the ETag is made of it
 	algorithm envelope.Algorithm
 	value     []byte // known before the body; nil when it comes in a trailer or was not given
 	trailer   string // the trailer that carries it, lower case; "" for none
@@ -142,7 +143,7 @@ type verifiedBody struct {
 	body    *sigv4.Body // knows the trailers
 	promise *promise
 	sum     hash.Hash
-	md5     hash.Hash // nil unless Content-MD5 was given
+	md5     hash.Hash // nil when nobody asks for it
 	facts   envelope.Facts
 	// end is what ended the body, io.EOF if all was well. It is atomic because
 	// the upstream transport may still read when the store has answered.
@@ -151,7 +152,7 @@ type verifiedBody struct {
 
 func verify(src io.Reader, body *sigv4.Body, p *promise) *verifiedBody {
 	v := &verifiedBody{src: src, body: body, promise: p, sum: algorithms[p.algorithm]()}
-	if p.md5 != nil {
+	if p.md5 != nil || p.wantsMD5 {
 		v.md5 = md5.New()
 	}
 	return v
@@ -200,12 +201,13 @@ func (v *verifiedBody) Facts() envelope.Facts { return v.facts }
 
 func (v *verifiedBody) finish() error {
 	if v.md5 != nil {
-		if got := v.md5.Sum(nil); !bytes.Equal(got, v.promise.md5) {
+		got := v.md5.Sum(nil)
+		if v.promise.md5 != nil && !bytes.Equal(got, v.promise.md5) {
 			return s3err.BadDigest.With(
 				s3err.Field{Name: "CalculatedDigest", Value: base64.StdEncoding.EncodeToString(got)},
 				s3err.Field{Name: "ExpectedDigest", Value: base64.StdEncoding.EncodeToString(v.promise.md5)})
 		}
-		v.facts.MD5 = v.promise.md5
+		v.facts.MD5 = got
 	}
 	want := v.promise.value
 	if v.promise.trailer != "" {

@@ -17,7 +17,7 @@ import (
 func deleteObject(x *exchange) error {
 	h := x.passedHeaders()
 	translateConditions(h)
-	resp, err := x.upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()})
+	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()})
 	if err != nil {
 		return err
 	}
@@ -80,8 +80,8 @@ func deleteObjects(x *exchange) error {
 		if o.Key == "" {
 			return s3err.MalformedXML
 		}
-		if isStateKey(string(o.Key)) || leavesBucket(string(o.Key)) {
-			refused = append(refused, deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "Keys that begin with " + statePrefix + ", or leave their bucket, are refused."})
+		if x.state.owns(string(o.Key)) || leavesBucket(string(o.Key)) {
+			refused = append(refused, deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "Keys that begin with " + x.state.root() + ", or leave their bucket, are refused."})
 			continue
 		}
 		o.ETag = upstreamETags(o.ETag)
@@ -115,7 +115,7 @@ func (x *exchange) deleteUpstream(list deleteRequest, result *deleteResult) erro
 	sum := md5.Sum(doc)
 	h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 	h.Set("Content-Type", "application/xml")
-	resp, err := x.upstream.Do(x.r.Context(), &upstream.Request{
+	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{
 		Method: http.MethodPost, Bucket: x.bucket, Query: x.passedQuery(), Header: h,
 		Bytes: doc, Unsigned: x.unsigned(),
 	})

@@ -34,7 +34,7 @@ func deleteBucket(x *exchange) error {
 			return err
 		}
 	}
-	resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
 		if status, refused := refusedWith(err); !refused || status != http.StatusNotFound {
 			x.restoreState(removed)
@@ -42,7 +42,7 @@ func deleteBucket(x *exchange) error {
 		return err
 	}
 	resp.Body.Close()
-	x.keyring.ForgetBucket(x.bucket)
+	x.Keyring.ForgetBucket(x.bucket)
 	x.passRequestID(resp.Header)
 	x.w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -52,12 +52,15 @@ func deleteBucket(x *exchange) error {
 // versions and delete markers among them.
 func (x *exchange) onlyState(ctx context.Context) (bool, error) {
 	first, err := x.listVersions(ctx, "", "", 1)
-	if err != nil || len(first.entries()) == 0 || !strings.HasPrefix(first.entries()[0].Key, statePrefix) {
+	if err != nil || len(first.entries()) == 0 || !strings.HasPrefix(first.entries()[0].Key, x.state.root()) {
 		return false, err
 	}
-	behind, err := x.listVersions(ctx, "", pastState, 1)
+	behind, err := x.listVersions(ctx, "", x.state.past(), 1)
 	return err == nil && len(behind.entries()) == 0, err
 }
+
+// records keeps the window records of the bucket.
+func (x *exchange) records() Records { return Records{Store: x.Upstream, Place: x.state} }
 
 // stateObject is one version of one of our own objects. body is kept of
 // window records only, to put them back.
@@ -86,7 +89,7 @@ type versionEntry struct {
 // versions. It gives those that it deleted, also with an error.
 func (x *exchange) removeState(ctx context.Context) (removed []stateObject, err error) {
 	for range maxStatePages {
-		page, err := x.listVersions(ctx, statePrefix, "", maxEntries)
+		page, err := x.listVersions(ctx, x.state.root(), "", maxEntries)
 		if err != nil {
 			return removed, err
 		}
@@ -96,11 +99,11 @@ func (x *exchange) removeState(ctx context.Context) (removed []stateObject, err 
 		}
 		for _, e := range entries {
 			o := stateObject{key: e.Key, version: e.VersionID}
-			if !strings.HasPrefix(o.key, statePrefix) {
-				return removed, fmt.Errorf("the store lists %q under the prefix %q", o.key, statePrefix)
+			if !strings.HasPrefix(o.key, x.state.root()) {
+				return removed, fmt.Errorf("the store lists %q under the prefix %q", o.key, x.state.root())
 			}
-			if id, ok := strings.CutPrefix(e.Key, RecordPrefix); ok {
-				o.body, err = Records{x.upstream}.GetRecord(ctx, x.bucket, id)
+			if id, ok := strings.CutPrefix(e.Key, x.state.root()+recordFolder); ok {
+				o.body, err = x.records().GetRecord(ctx, x.bucket, id)
 				if err != nil && !errors.Is(err, kms.ErrNoRecord) { // what cannot be put back is not deleted
 					return removed, err
 				}
@@ -109,7 +112,7 @@ func (x *exchange) removeState(ctx context.Context) (removed []stateObject, err 
 			if o.version != "" {
 				q.Set("versionId", o.version)
 			}
-			resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: o.key, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+			resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: o.key, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 			if err != nil {
 				return removed, fmt.Errorf("delete %s: %w", o.key, err)
 			}
@@ -132,7 +135,7 @@ func (x *exchange) listVersions(ctx context.Context, prefix, after string, limit
 		if after != "" {
 			q.Set(cursor, after)
 		}
-		resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+		resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +161,7 @@ func (x *exchange) restoreState(removed []stateObject) {
 		if o.body == nil {
 			continue
 		}
-		if err := (Records{x.upstream}).PutRecord(ctx, x.bucket, strings.TrimPrefix(o.key, RecordPrefix), o.body); err != nil {
+		if err := x.records().PutRecord(ctx, x.bucket, strings.TrimPrefix(o.key, x.state.root()+recordFolder), o.body); err != nil {
 			x.log.Error("a window record could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/hex"
 	"net/http"
 	"strings"
 )
@@ -23,6 +24,16 @@ func clientETag(upstream string) string {
 		return `"` + bare + opaqueSuffix + `"`
 	}
 	return bare + opaqueSuffix
+}
+
+// show is the ETag that clients see of an object or part: in mode md5 the MD5 of its
+// plaintext, where that is known, in quotes; else what clientETag makes of the
+// upstream's.
+func (m ETagMode) show(upstream string, md5 []byte) string {
+	if m == ETagMD5 && md5 != nil {
+		return `"` + hex.EncodeToString(md5) + `"`
+	}
+	return clientETag(upstream)
 }
 
 // upstreamETags translates the list of ETags in a condition: If-Match,

@@ -110,13 +110,13 @@ func proxyBefore(t *testing.T, f *fakeStore, region string) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyring, err := kms.NewKeyring(kms.Config{Write: kek, Records: Records{client}, Window: time.Hour, WindowObjects: 1000, CacheSize: 10, CacheTTL: time.Hour})
+	keyring, err := kms.NewKeyring(kms.Config{Write: kek, Records: Records{Store: client}, Window: time.Hour, WindowObjects: 1000, CacheSize: 10, CacheTTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := httptest.NewServer(New(Config{
-		Upstream: client, Keyring: keyring, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
-		Secret: func(id string) (string, bool) { return "secret", id == "client" },
+		Default: Bucket{Upstream: client, Keyring: keyring}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
+		Credential: func(id string) (Credential, bool) { return Credential{Secret: "secret"}, id == "client" },
 	}))
 	t.Cleanup(s.Close)
 	return s

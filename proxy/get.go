@@ -66,7 +66,7 @@ func (rd *reading) ask(method, ciphertextRange string) (*http.Response, error) {
 	}
 	q := rd.passedQuery()
 	q.Del("partNumber") // the store's parts are not the client's
-	return rd.upstream.Do(rd.r.Context(), &upstream.Request{Method: method, Bucket: rd.bucket, Key: rd.key, Query: q, Header: h, Unsigned: rd.unsigned()})
+	return rd.Upstream.Do(rd.r.Context(), &upstream.Request{Method: method, Bucket: rd.bucket, Key: rd.key, Query: q, Header: h, Unsigned: rd.unsigned()})
 }
 
 // stat asks the store for the object's headers.

@@ -13,7 +13,7 @@ import (
 
 func TestAStoresRedirectNeverReachesAClient(t *testing.T) {
 	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.Contains(r.URL.Path, statePrefix) {
+		if strings.Contains(r.URL.Path, stateFolder) {
 			return false
 		}
 		w.Header().Set("X-Amz-Bucket-Region", "evil-1")
@@ -144,7 +144,7 @@ func TestARecordThatCannotBeReadIsNotDeletedWithItsBucket(t *testing.T) {
 			io.WriteString(w, "<ListBucketResult/>")
 		case r.Method == http.MethodGet && r.URL.Path == "/bucket":
 			io.WriteString(w, "<ListVersionsResult><Version><Key>.s3proxy/keys/x</Key><VersionId>null</VersionId></Version></ListVersionsResult>")
-		case r.Method == http.MethodGet && strings.Contains(r.URL.Path, RecordPrefix):
+		case r.Method == http.MethodGet && strings.Contains(r.URL.Path, stateFolder+recordFolder):
 			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
 			return false
@@ -184,7 +184,7 @@ func TestABucketWithoutALocationIsMadeInTheStoresRegion(t *testing.T) {
 
 func TestAStoreThatRefusesBeforeAStalledBodyIsAnsweredAtOnce(t *testing.T) {
 	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.Contains(r.URL.Path, statePrefix) {
+		if strings.Contains(r.URL.Path, stateFolder) {
 			return false
 		}
 		io.CopyN(io.Discard, r.Body, 700<<10)
@@ -214,7 +214,7 @@ func TestAStoreThatRefusesBeforeAStalledBodyIsAnsweredAtOnce(t *testing.T) {
 
 func TestAnEarlySuccessOfTheStoreIsNone(t *testing.T) {
 	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
-		return !strings.Contains(r.URL.Path, statePrefix) // 200 without a look at the body
+		return !strings.Contains(r.URL.Path, stateFolder) // 200 without a look at the body
 	}}
 	s := proxyBefore(t, f, "us-east-1")
 	for i := range 30 {

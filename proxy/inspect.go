@@ -24,7 +24,7 @@ type Inspection struct {
 // Inspect asks the store for an object's headers. It needs no key and no
 // running proxy.
 func Inspect(ctx context.Context, store *upstream.Client, bucket, key string) (*Inspection, error) {
-	o := &objects{upstream: store, allowPlain: true, trailers: newTrailerCache()}
+	o := &objects{Bucket: Bucket{Upstream: store, AllowPlaintextReads: true}, trailers: newTrailerCache()}
 	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key})
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func Inspect(ctx context.Context, store *upstream.Client, bucket, key string) (*
 // the metadata and the trailer. The trailer is nil for an empty object, which
 // has none.
 func (i *Inspection) Contents(ctx context.Context, keys Keyring) (envelope.Facts, *envelope.Trailer, error) {
-	i.objects.keyring = keys
+	i.objects.Keyring = keys
 	dek, err := i.objects.openKey(ctx, i.stored)
 	if err != nil {
 		return envelope.Facts{}, nil, err

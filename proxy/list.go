@@ -29,9 +29,6 @@ const maxKeys = 1000
 // whose pages are shorter than asked for.
 const maxRounds = 10
 
-// pastState sorts behind every state object and before whatever else may come.
-const pastState = statePrefix + "~"
-
 func listObjects(x *exchange) error   { return x.list(false) }
 func listObjectsV2(x *exchange) error { return x.list(true) }
 
@@ -55,7 +52,7 @@ func (x *exchange) list(v2 bool) error {
 	if err != nil {
 		return err
 	}
-	dropped, inState := page.dropState()
+	dropped, inState := page.dropState(x.state.root())
 	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.entries() < want; round++ {
 		if round == maxRounds {
 			return errors.New("the store's listing makes no progress behind the objects of s3proxy")
@@ -65,9 +62,9 @@ func (x *exchange) list(v2 bool) error {
 		switch {
 		case inState && v2:
 			q.Del("continuation-token")
-			q.Set("start-after", pastState)
+			q.Set("start-after", x.state.past())
 		case inState:
-			q.Set("marker", pastState)
+			q.Set("marker", x.state.past())
 		case v2 && next.NextContinuationToken != nil:
 			q.Set("continuation-token", string(*next.NextContinuationToken))
 		case !v2:
@@ -78,7 +75,7 @@ func (x *exchange) list(v2 bool) error {
 		if next, _, err = x.listPage(q); err != nil {
 			return err
 		}
-		_, inState = next.dropState()
+		_, inState = next.dropState(x.state.root())
 		page.append(next)
 	}
 	if v2 {
@@ -116,7 +113,7 @@ func (x *exchange) listPage(q url.Values) (*listResult, http.Header, error) {
 }
 
 func (x *exchange) readPage(q url.Values) (*listResult, http.Header, error) {
-	resp, err := x.upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -131,11 +128,11 @@ func (l *listResult) entries() int { return len(l.Contents) + len(l.CommonPrefix
 
 // dropState takes our own objects out of a page. inState says that the page
 // ended among them.
-func (l *listResult) dropState() (dropped int, inState bool) {
+func (l *listResult) dropState(root string) (dropped int, inState bool) {
 	before, last := l.entries(), l.last()
-	l.Contents = slices.DeleteFunc(l.Contents, func(o listedObject) bool { return strings.HasPrefix(string(o.Key), statePrefix) })
-	l.CommonPrefixes = slices.DeleteFunc(l.CommonPrefixes, func(p commonPrefix) bool { return strings.HasPrefix(string(p.Prefix), statePrefix) })
-	return before - l.entries(), strings.HasPrefix(last, statePrefix)
+	l.Contents = slices.DeleteFunc(l.Contents, func(o listedObject) bool { return strings.HasPrefix(string(o.Key), root) })
+	l.CommonPrefixes = slices.DeleteFunc(l.CommonPrefixes, func(p commonPrefix) bool { return strings.HasPrefix(string(p.Prefix), root) })
+	return before - l.entries(), strings.HasPrefix(last, root)
 }
 
 // last is the entry that sorts behind all others of the page.
@@ -181,7 +178,7 @@ func (x *exchange) plainSizes(page *listResult) error {
 		if !ok {
 			continue
 		}
-		if !x.cfg.AllowPlaintextReads {
+		if !x.AllowPlaintextReads {
 			o.Size = n
 			continue
 		}
@@ -216,7 +213,7 @@ func (x *exchange) isPlain(ctx context.Context, key, etag string) (bool, error) 
 	if plain, ok := x.plain.lru.Get(id); ok {
 		return plain, nil
 	}
-	resp, err := x.upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, Unsigned: x.unsigned()})
+	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, Unsigned: x.unsigned()})
 	if status, refused := refusedWith(err); refused && status == http.StatusNotFound {
 		return false, nil
 	}

@@ -30,15 +30,16 @@ func TestStateObjectsAreDroppedFromAPageAndItsCursorIsKnown(t *testing.T) {
 		Contents:       []listedObject{{Key: "!"}, {Key: ".s3proxy/keys/a"}, {Key: ".s3proxy/keys/b"}},
 		CommonPrefixes: []commonPrefix{{Prefix: "!a/"}, {Prefix: ".s3proxy/"}},
 	}
-	dropped, inState := page.dropState()
+	dropped, inState := page.dropState(StatePlace{}.root())
 	if dropped != 3 || !inState || page.entries() != 2 {
 		t.Errorf("dropped %d, in state %v, %d left", dropped, inState, page.entries())
 	}
 	page.Contents = append(page.Contents, listedObject{Key: "z"})
-	if dropped, inState = page.dropState(); dropped != 0 || inState {
+	if dropped, inState = page.dropState(StatePlace{}.root()); dropped != 0 || inState {
 		t.Errorf("dropped %d, in state %v", dropped, inState)
 	}
-	if pastState <= ".s3proxy/uploads/ffff" || pastState >= ".s3proxy0" {
-		t.Errorf("%q does not sort right behind the state objects", pastState)
+	past := StatePlace{}.past()
+	if past <= ".s3proxy/uploads/ffff" || past >= ".s3proxy0" {
+		t.Errorf("%q does not sort right behind the state objects", past)
 	}
 }

@@ -23,7 +23,6 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
-	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // Keyring makes and opens the data keys of objects; *kms.Keyring is the one.
@@ -35,18 +34,20 @@ type Keyring interface {
 
 // Config is all that a Proxy needs; every field without "optional" is required.
 type Config struct {
-	Upstream *upstream.Client
-	Keyring  Keyring
-	// Secret gives the secret of a client's access key.
-	Secret func(accessKeyID string) (secret string, ok bool)
+	// Default serves the buckets that Buckets does not name, and the calls that
+	// name none.
+	Default Bucket
+	// Buckets are those with settings of their own. Optional.
+	Buckets map[string]Bucket
+	// State is where the proxy's own objects are. Optional.
+	State StatePlace
+	// Credential gives what is known of a client's access key.
+	Credential func(accessKeyID string) (c Credential, ok bool)
 	// Region is the region that clients must sign for.
 	Region string
 	// AnonymousToStore sends unsigned requests on unsigned, so that the store
 	// judges them; otherwise they are refused.
 	AnonymousToStore bool
-	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
-	// are. A store that may inject plaintext can then forge any content.
-	AllowPlaintextReads bool
 	// Log gets one line a request; at LevelTrace with all headers but secrets.
 	Log *slog.Logger
 }
@@ -66,8 +67,9 @@ const (
 // Proxy is the http.Handler. It is safe for concurrent use and keeps no state
 // but caches.
 type Proxy struct {
-	*objects
 	cfg      Config
+	buckets  map[string]*objects
+	others   *objects // of the buckets without settings of their own
 	log      *slog.Logger
 	verifier *sigv4.Verifier
 	hold     *semaphore.Weighted
@@ -76,13 +78,30 @@ type Proxy struct {
 
 // New makes a Proxy; it contacts nobody.
 func New(cfg Config) *Proxy {
-	return &Proxy{
-		objects: &objects{upstream: cfg.Upstream, keyring: cfg.Keyring, allowPlain: cfg.AllowPlaintextReads, trailers: newTrailerCache()},
-		cfg:     cfg, log: cfg.Log,
-		verifier: &sigv4.Verifier{Region: cfg.Region, Secret: cfg.Secret},
-		hold:     semaphore.NewWeighted(holdBudget),
-		plain:    newPlainCache(),
+	p := &Proxy{
+		cfg: cfg, log: cfg.Log,
+		buckets: map[string]*objects{},
+		verifier: &sigv4.Verifier{Region: cfg.Region, Secret: func(id string) (string, bool) {
+			c, ok := cfg.Credential(id)
+			return c.Secret, ok
+		}},
+		hold:  semaphore.NewWeighted(holdBudget),
+		plain: newPlainCache(),
 	}
+	trailers := newTrailerCache()
+	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers}
+	for name, b := range cfg.Buckets {
+		p.buckets[name] = &objects{Bucket: b, state: cfg.State, trailers: trailers}
+	}
+	return p
+}
+
+// of gives the objects of a bucket, with its settings.
+func (p *Proxy) of(bucket string) *objects {
+	if o, ok := p.buckets[bucket]; ok {
+		return o
+	}
+	return p.others
 }
 
 // ServeHTTP answers one S3 request. A failure after the first byte of an
@@ -112,6 +131,7 @@ func (x *exchange) serve() error {
 	if err := x.parse(); err != nil {
 		return err
 	}
+	x.objects = x.of(x.bucket)
 	auth, err := x.verifier.Verify(x.r)
 	if err != nil {
 		return err
@@ -120,10 +140,14 @@ func (x *exchange) serve() error {
 	if auth.AccessKeyID == "" && !x.cfg.AnonymousToStore {
 		return s3err.AccessDenied
 	}
+	x.credential, _ = x.cfg.Credential(auth.AccessKeyID)
 	if err := x.adoptPresigned(); err != nil {
 		return err
 	}
 	if x.op, err = nameOperation(x.r.Method, x.scope(), x.query, x.r.Header); err != nil {
+		return err
+	}
+	if err := x.allow(x.bucket, x.op.writes()); err != nil {
 		return err
 	}
 	if err := x.checkKey(x.key); err != nil {

@@ -45,6 +45,7 @@ func putObject(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	promised.wantsMD5 = x.ETag == ETagMD5
 	plain := verify(x.patientReader(body), body, promised)
 	resp, err := x.putSealed(plain, body.Length)
 	if resp != nil {
@@ -110,7 +111,7 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 		src, known = bytes.NewReader(buf), plain.Facts()
 	}
 
-	dek, meta, err := x.keyring.NewKey(x.r.Context(), kms.Name{Bucket: x.bucket, Key: x.key, Kind: kind})
+	dek, meta, err := x.Keyring.NewKey(x.r.Context(), kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key, Kind: kind})
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 	}
 	if kind == envelope.KindEmpty {
 		dek.Destroy()
-		return x.upstream.Do(x.r.Context(), req)
+		return x.Upstream.Do(x.r.Context(), req)
 	}
 	sealed := dek.SealObject(size, src, plain.Facts)
 	defer sealed.Close()
@@ -136,10 +137,10 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 			return nil, err
 		}
 		dek.Destroy()
-		return x.upstream.Do(x.r.Context(), req)
+		return x.Upstream.Do(x.r.Context(), req)
 	}
 	req.Body, req.Length = &lastUse{sealed, dek}, envelope.StoredSize(size)
-	return x.upstream.Do(x.r.Context(), req)
+	return x.Upstream.Do(x.r.Context(), req)
 }
 
 // lastUse destroys the key of a streamed body at its end: in the goroutine that

@@ -3,7 +3,6 @@ package proxy
 import (
 	"net/http"
 	"net/url"
-	"path"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -11,10 +10,6 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
-
-// statePrefix is where the proxy keeps its own objects in a bucket: window
-// records and, of multipart uploads, keys and parts.
-const statePrefix = ".s3proxy/"
 
 // maxHeaderBytes bounds a request's header section, as S3 does
 // (RequestHeaderSectionTooLarge).
@@ -26,14 +21,16 @@ var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$`)
 // exchange is one request on its way through the proxy and the answer to it.
 type exchange struct {
 	*Proxy
-	w  http.ResponseWriter
-	r  *http.Request
-	id string // the request id that the client is told
+	*objects // of the bucket that the path names
+	w        http.ResponseWriter
+	r        *http.Request
+	id       string // the request id that the client is told
 
 	bucket, key string
 	query       url.Values
 	op          *operation
 	auth        *sigv4.Auth
+	credential  Credential // of the client's access key
 }
 
 // scope tells what the path names.
@@ -107,22 +104,15 @@ var presignParameter = map[string]bool{
 	"x-amz-signedheaders": true, "x-amz-signature": true, "x-amz-security-token": true, "x-amz-content-sha256": true,
 }
 
-// checkKey refuses the proxy's own objects, under every spelling that some
-// store folds into theirs (versitygw: `a//b` is `a/b`).
+// checkKey refuses the proxy's own objects.
 func (x *exchange) checkKey(key string) error {
 	if leavesBucket(key) {
 		return errLeavesBucket
 	}
-	if isStateKey(key) {
-		return s3err.AccessDenied.WithMessage("Keys that begin with %s belong to s3proxy.", statePrefix)
+	if x.state.owns(key) {
+		return s3err.AccessDenied.WithMessage("Keys that begin with %s belong to s3proxy.", x.state.root())
 	}
 	return nil
-}
-
-func isStateKey(key string) bool {
-	folded := path.Clean("/" + strings.ReplaceAll(key, `\`, "/"))
-	first, _, _ := strings.Cut(folded[1:], "/")
-	return strings.EqualFold(first+"/", statePrefix)
 }
 
 // errLeavesBucket is S3's answer to a key that leads out of its bucket, as

@@ -22,13 +22,20 @@ import (
 // errStored says that a stored object cannot be what the proxy wrote.
 var errStored = errors.New("the stored object is not what was written")
 
-// objects reads what the store has of objects; the proxy's handlers and the
+// objects reads what the store has of the objects of a bucket; the proxy's handlers and the
 // commands that need no proxy share it.
 type objects struct {
-	upstream   *upstream.Client
-	keyring    Keyring
-	allowPlain bool // objects without our metadata are read as they are
-	trailers   *trailerCache
+	Bucket
+	state    StatePlace
+	trailers *trailerCache
+}
+
+// keyBucket is the bucket that the keys of its objects are bound to.
+func (o *objects) keyBucket(bucket string) string {
+	if o.Origin != "" {
+		return o.Origin
+	}
+	return bucket
 }
 
 // stored is what one answer of the store (HEAD or GET) tells of an object.
@@ -74,7 +81,7 @@ func (o *objects) readStored(bucket, key string, unsigned bool, resp *http.Respo
 		}
 	}
 	meta, err := envelope.ParseMetadata(fields)
-	if errors.Is(err, envelope.ErrNotEncrypted) && o.allowPlain {
+	if errors.Is(err, envelope.ErrNotEncrypted) && o.AllowPlaintextReads {
 		s.size = s.bytes
 		return s, nil
 	}
@@ -98,7 +105,7 @@ func (o *objects) readStored(bucket, key string, unsigned bool, resp *http.Respo
 
 // openKey unwraps the object's data key; the caller destroys it.
 func (o *objects) openKey(ctx context.Context, s *stored) (*envelope.DEK, error) {
-	return o.keyring.OpenKey(ctx, kms.Name{Bucket: s.bucket, Key: s.key, Kind: s.meta.Kind}, s.meta)
+	return o.Keyring.OpenKey(ctx, kms.Name{Bucket: o.keyBucket(s.bucket), Key: s.key, Kind: s.meta.Kind}, s.meta)
 }
 
 // trailer reads and opens the object's trailer, or takes it from the cache.
@@ -153,7 +160,7 @@ func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*ht
 	if s.version != "" {
 		q.Set("versionId", s.version)
 	}
-	resp, err := o.upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: s.bucket, Key: s.key, Query: q, Header: h, Unsigned: s.unsigned})
+	resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: s.bucket, Key: s.key, Query: q, Header: h, Unsigned: s.unsigned})
 	if errors.Is(err, s3err.PreconditionFailed) {
 		return nil, s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.").Because(errChanged)
 	}

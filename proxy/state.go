@@ -14,22 +14,39 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// RecordPrefix is that of the keys of the window records of a bucket, one object each.
-const RecordPrefix = statePrefix + "keys/"
+// recordFolder has the window records among the proxy's own objects.
+const recordFolder = "keys/"
 
 // maxRecord bounds what is read of a window record; real ones have about 300 bytes.
 const maxRecord = 16 << 10
 
 // Records keeps window records in the buckets whose objects they serve. It
 // implements kms.Records with the proxy's own credentials.
-type Records struct{ Store *upstream.Client }
+type Records struct {
+	Store *upstream.Client
+	Place StatePlace
+	// Bucket has the records where the Keyring names another one, which this is a
+	// replica of. Optional.
+	Bucket string
+}
+
+// Where gives the bucket that has the records of bucket, and how their keys begin;
+// the record's id follows.
+func (r Records) Where(bucket string) (stateBucket, prefix string) {
+	if r.Bucket != "" {
+		bucket = r.Bucket
+	}
+	stateBucket, prefix = r.Place.Of(bucket)
+	return stateBucket, prefix + recordFolder
+}
 
 // PutRecord stores a record unless there is one of that id already: another
 // process may have re-wrapped it since.
 func (r Records) PutRecord(ctx context.Context, bucket, id string, record []byte) error {
 	sum := md5.Sum(record)
+	stateBucket, prefix := r.Where(bucket)
 	resp, err := r.Store.Do(ctx, &upstream.Request{
-		Method: http.MethodPut, Bucket: bucket, Key: RecordPrefix + id,
+		Method: http.MethodPut, Bucket: stateBucket, Key: prefix + id,
 		Header: http.Header{
 			"If-None-Match": {"*"},
 			"Content-Type":  {"application/json"},
@@ -49,7 +66,8 @@ func (r Records) PutRecord(ctx context.Context, bucket, id string, record []byte
 
 // GetRecord reads a record; kms.ErrNoRecord if there is none.
 func (r Records) GetRecord(ctx context.Context, bucket, id string) ([]byte, error) {
-	resp, err := r.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: bucket, Key: RecordPrefix + id})
+	stateBucket, prefix := r.Where(bucket)
+	resp, err := r.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: prefix + id})
 	if status, refused := refusedWith(err); refused && status == http.StatusNotFound {
 		return nil, fmt.Errorf("%w: %s in bucket %s", kms.ErrNoRecord, id, bucket)
 	}

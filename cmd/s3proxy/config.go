@@ -45,6 +45,7 @@ type config struct {
 	KeyWindow           time.Duration `koanf:"key-window"`
 	KeyWindowObjects    int           `koanf:"key-window-objects"`
 	Anonymous           string        `koanf:"anonymous"`
+	ETag                string        `koanf:"etag"`
 	AllowPlaintextReads bool          `koanf:"allow-plaintext-reads"`
 	DrainTimeout        time.Duration `koanf:"drain-timeout"`
 	LogLevel            string        `koanf:"log-level"`
@@ -81,6 +82,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.Duration("key-window", time.Hour, "how long one window key serves; 0: the KMS wraps the key of each object")
 	f.Int("key-window-objects", 100_000, "how many objects one window key serves at most")
 	f.String("anonymous", "deny", "unsigned requests: deny, or store (sent on unsigned, the store judges)")
+	f.String("etag", "opaque", "ETags that clients see: opaque (the store's, never an MD5), or md5 (of the plaintext, as S3 without encryption; LIST and HEAD may cost a further request)")
 	f.Bool("allow-plaintext-reads", false, "serve objects that s3proxy did not write as they are (the store could forge them)")
 	f.Duration("drain-timeout", 30*time.Second, "how long running requests may take to finish after SIGTERM")
 }
@@ -213,6 +215,7 @@ func (c *config) validate() error {
 		of    []string
 	}{
 		"anonymous":        {c.Anonymous, []string{"deny", "store"}},
+		"etag":             {c.ETag, []string{"opaque", "md5"}},
 		"upstream-payload": {c.UpstreamPayload, []string{"checked", "signed", "unsigned"}},
 		"log-level":        {c.LogLevel, []string{"error", "warn", "info", "debug", "trace"}},
 		"log-format":       {c.LogFormat, []string{"text", "json"}},

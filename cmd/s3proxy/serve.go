@@ -99,11 +99,12 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 		return err
 	}
 	handler := proxy.New(proxy.Config{
-		Upstream: store, Keyring: keyring, Region: c.Region,
-		Secret: func(id string) (string, bool) {
-			return client.secret, id == client.id
+		Default: proxy.Bucket{Upstream: store, Keyring: keyring, ETag: proxy.ETagMode(c.ETag), AllowPlaintextReads: c.AllowPlaintextReads},
+		Region:  c.Region,
+		Credential: func(id string) (proxy.Credential, bool) {
+			return proxy.Credential{Secret: client.secret}, id == client.id
 		},
-		AnonymousToStore: c.Anonymous == "store", AllowPlaintextReads: c.AllowPlaintextReads, Log: log,
+		AnonymousToStore: c.Anonymous == "store", Log: log,
 	})
 	server := &http.Server{
 		Handler:           handler,

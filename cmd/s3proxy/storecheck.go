@@ -23,7 +23,7 @@ const sampled = 16
 func findEncrypted(ctx context.Context, store *upstream.Client) (string, error) {
 	found := ""
 	err := eachSample(ctx, store, func(bucket, key string) (bool, error) {
-		if !strings.HasPrefix(key, proxy.RecordPrefix) {
+		if _, prefix := (proxy.Records{}).Where(bucket); !strings.HasPrefix(key, prefix) {
 			object, err := proxy.Inspect(ctx, store, bucket, key)
 			if err != nil || object.Metadata == nil {
 				return true, err
@@ -46,7 +46,8 @@ func checkEmbedded(ctx context.Context, c *config, store *upstream.Client, keyri
 		refused := func(err error) error {
 			return fmt.Errorf("the store in %s holds data that the configured keys cannot open (%s/%s): %w. Restore the keyset that it was encrypted under, or name its KMS by --kms-read", c.DataDir, bucket, key, err)
 		}
-		if id, ok := strings.CutPrefix(key, proxy.RecordPrefix); ok {
+		_, prefix := records.Where(bucket)
+		if id, ok := strings.CutPrefix(key, prefix); ok {
 			record, err := records.GetRecord(ctx, bucket, id)
 			if err != nil {
 				return false, err
@@ -91,7 +92,8 @@ func eachSample(ctx context.Context, store *upstream.Client, visit func(bucket, 
 		return fmt.Errorf("look for encrypted data: %w", err)
 	}
 	for _, bucket := range buckets.Names {
-		for _, prefix := range []string{proxy.RecordPrefix, ""} {
+		_, records := (proxy.Records{}).Where(bucket)
+		for _, prefix := range []string{records, ""} {
 			var page struct {
 				Keys []string `xml:"Contents>Key"`
 			}

@@ -1,0 +1,102 @@
+package proxy
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// Bucket says how the proxy serves a bucket.
+type Bucket struct {
+	// Upstream is the store that has the bucket.
+	Upstream *upstream.Client
+	// Keyring makes and opens the keys of its objects.
+	Keyring Keyring
+	// Plain forwards the bucket as it is: nothing in it is encrypted.
+	Plain bool
+	// ETag says which ETags clients see.
+	ETag ETagMode
+	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
+	// are. A store that may inject plaintext can then forge any content.
+	AllowPlaintextReads bool
+	// Origin is the name that keys are bound to: of the bucket that this one is a
+	// replica of. Empty: its own.
+	Origin string
+}
+
+// ETagMode says which ETags the clients of a bucket see.
+type ETagMode string
+
+const (
+	// ETagOpaque shows the store's ETags, so that LIST costs no further request.
+	ETagOpaque ETagMode = "opaque"
+	// ETagMD5 shows what S3 has without encryption: the MD5 of the plaintext.
+	ETagMD5 ETagMode = "md5"
+)
+
+// StatePlace is where the proxy keeps its own objects: window records and, of
+// multipart uploads, keys and parts.
+type StatePlace struct {
+	// Bucket has those of all buckets of a store; empty: each has its own.
+	Bucket string
+	// Prefix stands before ".s3proxy/"; empty, or it ends in "/".
+	Prefix string
+}
+
+// stateFolder begins the keys of the proxy's own objects, behind the prefix.
+const stateFolder = ".s3proxy/"
+
+// root begins the keys of own objects in every bucket; clients never see one.
+func (s StatePlace) root() string { return s.Prefix + stateFolder }
+
+// past sorts behind every own object and before whatever else may come.
+func (s StatePlace) past() string { return s.root() + "~" }
+
+// Of gives the bucket that has the own objects of bucket, and how their keys begin.
+func (s StatePlace) Of(bucket string) (stateBucket, prefix string) {
+	if s.Bucket == "" {
+		return bucket, s.root()
+	}
+	return s.Bucket, s.root() + bucket + "/"
+}
+
+// owns tells whether a key is one of the proxy's own objects, under every
+// spelling that some store folds into theirs (versitygw: `a//b` is `a/b`).
+func (s StatePlace) owns(key string) bool {
+	folded := path.Clean("/" + strings.ReplaceAll(key, `\`, "/"))[1:]
+	root := s.root()
+	// By segments: letters that fold into each other may differ in their bytes.
+	depth := strings.Count(root, "/")
+	segments := strings.SplitN(folded, "/", depth+1)
+	return strings.EqualFold(strings.Join(segments[:min(len(segments), depth)], "/")+"/", root)
+}
+
+// Credential is what an access key of a client may do.
+type Credential struct {
+	Secret string
+	// Buckets that it may use; nil: all.
+	Buckets []string
+	// ReadOnly: GET and HEAD alone.
+	ReadOnly bool
+}
+
+// allow refuses what the client's access key is not for. An anonymous request is
+// for the store to judge.
+func (x *exchange) allow(bucket string, write bool) error {
+	if x.auth.AccessKeyID == "" {
+		return nil
+	}
+	if x.credential.ReadOnly && write {
+		return s3err.AccessDenied.WithMessage("This access key may only read.")
+	}
+	if bucket != "" && x.credential.Buckets != nil && !slices.Contains(x.credential.Buckets, bucket) {
+		return s3err.AccessDenied.WithMessage("This access key may not use this bucket.")
+	}
+	return nil
+}
+
+// writes tells whether an operation changes anything in the store.
+func (op *operation) writes() bool { return op.method != "GET" && op.method != "HEAD" }
