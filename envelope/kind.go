@@ -44,4 +44,5 @@ const (
 	tagSummary = 'S'
 	tagFacts   = 'F'
 	tagRecord  = 'R'
+	tagUpload  = 'U'
 )

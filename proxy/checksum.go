@@ -67,12 +67,16 @@ func checksumHeader(a envelope.Algorithm) string {
 // promise is what a client said about the plaintext that it sends, and what is
 // computed of it.
 type promise struct {
-	md5       []byte // from Content-MD5; nil if not given
-	wantsMD5  bool   // computed even so: the ETag is made of it
+	md5       []byte             // from Content-MD5; nil if not given
+	wantsMD5  bool               // computed even so: the ETag is made of it
+	also      envelope.Algorithm // computed beside algorithm: the upload's
 	algorithm envelope.Algorithm
 	value     []byte // known before the body; nil when it comes in a trailer or was not given
 	trailer   string // the trailer that carries it, lower case; "" for none
 }
+
+// given tells whether the client promised a checksum.
+func (p *promise) given() bool { return p.value != nil || p.trailer != "" }
 
 // readPromise reads Content-MD5, x-amz-checksum-*, x-amz-trailer and
 // x-amz-sdk-checksum-algorithm, with S3's rules and texts. Without any
@@ -117,7 +121,7 @@ func readPromise(h http.Header, trailers []string, presigned bool) (*promise, er
 	if sdk := h.Get("X-Amz-Sdk-Checksum-Algorithm"); sdk != "" && !presigned {
 		switch a := algorithmNamed(sdk); {
 		case a == envelope.NoChecksum:
-			return nil, s3err.InvalidRequest.WithMessage("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]")
+			return nil, errUnknownAlgorithm
 		case p.algorithm == envelope.NoChecksum:
 			return nil, s3err.InvalidRequest.WithMessage("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
 		case a != p.algorithm:
@@ -129,6 +133,8 @@ func readPromise(h http.Header, trailers []string, presigned bool) (*promise, er
 	}
 	return p, nil
 }
+
+var errUnknownAlgorithm = s3err.InvalidRequest.WithMessage("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]")
 
 var errManyChecksums = s3err.InvalidRequest.WithMessage("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 
@@ -143,8 +149,10 @@ type verifiedBody struct {
 	body    *sigv4.Body // knows the trailers
 	promise *promise
 	sum     hash.Hash
+	also    hash.Hash // nil when nobody asks for it
 	md5     hash.Hash // nil when nobody asks for it
 	facts   envelope.Facts
+	second  envelope.Checksum // of promise.also
 	// end is what ended the body, io.EOF if all was well. It is atomic because
 	// the upstream transport may still read when the store has answered.
 	end atomic.Pointer[error]
@@ -152,6 +160,9 @@ type verifiedBody struct {
 
 func verify(src io.Reader, body *sigv4.Body, p *promise) *verifiedBody {
 	v := &verifiedBody{src: src, body: body, promise: p, sum: algorithms[p.algorithm]()}
+	if p.also != envelope.NoChecksum {
+		v.also = algorithms[p.also]()
+	}
 	if p.md5 != nil || p.wantsMD5 {
 		v.md5 = md5.New()
 	}
@@ -164,6 +175,9 @@ func (v *verifiedBody) Read(b []byte) (int, error) {
 	}
 	n, err := v.src.Read(b)
 	v.sum.Write(b[:n])
+	if v.also != nil {
+		v.also.Write(b[:n])
+	}
 	if v.md5 != nil {
 		v.md5.Write(b[:n])
 	}
@@ -222,7 +236,20 @@ func (v *verifiedBody) finish() error {
 		return s3err.BadDigest.WithMessage("The %s you specified did not match the calculated checksum.", v.promise.algorithm)
 	}
 	v.facts.Checksum = envelope.Checksum{Algorithm: v.promise.algorithm, Type: envelope.FullObject, Value: got}
+	if v.also != nil {
+		v.second = envelope.Checksum{Algorithm: v.promise.also, Type: envelope.FullObject, Value: v.also.Sum(nil)}
+	}
 	return nil
+}
+
+// checksumText is a checksum as S3 writes it; parts is the number behind a
+// composite one.
+func checksumText(c envelope.Checksum, parts int) string {
+	value := base64.StdEncoding.EncodeToString(c.Value)
+	if c.Type == envelope.Composite {
+		value += "-" + strconv.Itoa(parts)
+	}
+	return value
 }
 
 // setChecksum puts a checksum into an answer's headers as S3 writes it; parts
@@ -231,10 +258,8 @@ func setChecksum(h http.Header, c envelope.Checksum, parts int) {
 	if c.Algorithm == envelope.NoChecksum {
 		return
 	}
-	value, kind := base64.StdEncoding.EncodeToString(c.Value), "FULL_OBJECT"
-	if c.Type == envelope.Composite {
-		value, kind = value+"-"+strconv.Itoa(parts), "COMPOSITE"
+	h.Set(checksumHeader(c.Algorithm), checksumText(c, parts))
+	if c.Type != envelope.NoType {
+		h.Set("X-Amz-Checksum-Type", typeName(c.Type))
 	}
-	h.Set(checksumHeader(c.Algorithm), value)
-	h.Set("X-Amz-Checksum-Type", kind)
 }

@@ -1,12 +1,15 @@
 package proxy
 
 import (
+	"context"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -97,37 +100,31 @@ func deleteObjects(x *exchange) error {
 	}
 	result := deleteResult{}
 	if len(out.Objects) > 0 || len(in.Objects) == 0 { // an empty list is for the store to judge
-		if err := x.deleteUpstream(out, &result); err != nil {
+		header, err := x.deleteList(x.r.Context(), x.bucket, out, x.passedHeaders(), x.unsigned(), &result)
+		if err != nil {
 			return err
 		}
+		x.passRequestID(header)
 	}
 	result.Xmlns = s3Namespace
 	result.Errors = append(result.Errors, refused...)
 	return x.answerXML(result)
 }
 
-func (x *exchange) deleteUpstream(list deleteRequest, result *deleteResult) error {
+// deleteList sends a DeleteObjects; header may be nil.
+func (o *objects) deleteList(ctx context.Context, bucket string, list deleteRequest, header http.Header, unsigned bool, result *deleteResult) (http.Header, error) {
 	doc, err := xml.Marshal(list)
 	if err != nil {
-		return fmt.Errorf("write the list of keys: %w", err)
+		return nil, fmt.Errorf("write the list of keys: %w", err)
 	}
-	h := x.passedHeaders()
+	h := http.Header{}
+	maps.Copy(h, header)
 	sum := md5.Sum(doc)
 	h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 	h.Set("Content-Type", "application/xml")
-	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{
-		Method: http.MethodPost, Bucket: x.bucket, Query: x.passedQuery(), Header: h,
-		Bytes: doc, Unsigned: x.unsigned(),
-	})
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	x.passRequestID(resp.Header)
-	if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(result); err != nil {
-		return fmt.Errorf("the store's answer to DeleteObjects: %w", err)
-	}
-	return nil
+	return o.getXML(ctx, &upstream.Request{
+		Method: http.MethodPost, Bucket: bucket, Query: url.Values{"delete": {""}}, Header: h, Bytes: doc, Unsigned: unsigned,
+	}, result)
 }
 
 // readDocument reads and verifies a request's whole body of at most limit bytes.

@@ -2,10 +2,8 @@ package proxy
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,15 +27,15 @@ func deleteBucket(x *exchange) error {
 		return err
 	}
 	if lonely {
-		if removed, err = x.removeState(ctx); err != nil {
-			x.restoreState(removed)
+		if removed, err = x.removeOwn(ctx); err != nil {
+			x.restoreOwn(removed)
 			return err
 		}
 	}
 	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
 		if status, refused := refusedWith(err); !refused || status != http.StatusNotFound {
-			x.restoreState(removed)
+			x.restoreOwn(removed)
 		}
 		return err
 	}
@@ -51,11 +49,11 @@ func deleteBucket(x *exchange) error {
 // onlyState tells whether the bucket holds our own objects and no others, old
 // versions and delete markers among them.
 func (x *exchange) onlyState(ctx context.Context) (bool, error) {
-	first, err := x.listVersions(ctx, "", "", 1)
+	first, err := x.listVersions(ctx, x.bucket, "", "", 1, x.unsigned())
 	if err != nil || len(first.entries()) == 0 || !strings.HasPrefix(first.entries()[0].Key, x.state.root()) {
 		return false, err
 	}
-	behind, err := x.listVersions(ctx, "", x.state.past(), 1)
+	behind, err := x.listVersions(ctx, x.bucket, "", x.state.past(), 1, x.unsigned())
 	return err == nil && len(behind.entries()) == 0, err
 }
 
@@ -85,11 +83,11 @@ type versionEntry struct {
 	VersionID string `xml:"VersionId"`
 }
 
-// removeState deletes our own objects, by version where the store has
+// removeOwn deletes our own objects, by version where the store has
 // versions. It gives those that it deleted, also with an error.
-func (x *exchange) removeState(ctx context.Context) (removed []stateObject, err error) {
+func (x *exchange) removeOwn(ctx context.Context) (removed []stateObject, err error) {
 	for range maxStatePages {
-		page, err := x.listVersions(ctx, x.state.root(), "", maxEntries)
+		page, err := x.listVersions(ctx, x.bucket, x.state.root(), "", maxEntries, x.unsigned())
 		if err != nil {
 			return removed, err
 		}
@@ -128,23 +126,16 @@ const maxStatePages = 1000
 
 // listVersions lists up to limit entries behind a key, all versions of them
 // where the store can list these.
-func (x *exchange) listVersions(ctx context.Context, prefix, after string, limit int) (*versionsResult, error) {
+func (o *objects) listVersions(ctx context.Context, bucket, prefix, after string, limit int, unsigned bool) (*versionsResult, error) {
 	list := func(q url.Values, cursor string) (*versionsResult, error) {
 		q.Set("prefix", prefix)
 		q.Set("max-keys", strconv.Itoa(limit))
 		if after != "" {
 			q.Set(cursor, after)
 		}
-		resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
-		if err != nil {
-			return nil, err
-		}
-		defer resp.Body.Close()
 		page := &versionsResult{}
-		if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(page); err != nil {
-			return nil, fmt.Errorf("the store's listing: %w", err)
-		}
-		return page, nil
+		_, err := o.getXML(ctx, &upstream.Request{Bucket: bucket, Query: q, Unsigned: unsigned}, page)
+		return page, err
 	}
 	page, err := list(url.Values{"versions": {""}}, "key-marker")
 	if errors.Is(err, s3err.NotImplemented) || err == nil && len(page.entries()) == 0 {
@@ -153,8 +144,8 @@ func (x *exchange) listVersions(ctx context.Context, prefix, after string, limit
 	return page, err
 }
 
-// restoreState puts records back; the client may be gone by then.
-func (x *exchange) restoreState(removed []stateObject) {
+// restoreOwn puts records back; the client may be gone by then.
+func (x *exchange) restoreOwn(removed []stateObject) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), time.Minute)
 	defer cancel()
 	for _, o := range removed {

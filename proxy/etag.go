@@ -1,9 +1,13 @@
 package proxy
 
 import (
+	"crypto/md5"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
 )
 
 // In ETag mode `opaque` a client sees the upstream's ETag. One without a dash
@@ -59,6 +63,26 @@ func translateConditions(h http.Header) {
 			h[name] = append([]string(nil), h[name]...)
 			h[name][i] = upstreamETags(v)
 		}
+	}
+}
+
+// multipartMD5 is S3's ETag of a multipart object: the MD5 of the parts' MD5s, and
+// their number. "" where one is not known.
+func multipartMD5(parts []envelope.Part) string {
+	sum := md5.New()
+	for _, p := range parts {
+		if len(p.MD5) == 0 {
+			return ""
+		}
+		sum.Write(p.MD5)
+	}
+	return fmt.Sprintf(`"%x-%d"`, sum.Sum(nil), len(parts))
+}
+
+// markNoMD5 tells SDKs that an ETag is not an MD5, as S3's own SSE-KMS does.
+func (x *exchange) markNoMD5(h http.Header) {
+	if x.ETag != ETagMD5 {
+		h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
 	}
 }
 

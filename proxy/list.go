@@ -42,8 +42,7 @@ func (x *exchange) list(v2 bool) error {
 	}
 	encoding := x.query.Get("encoding-type")
 	if _, given := x.query["encoding-type"]; given && encoding != "url" {
-		return s3err.InvalidArgument.WithMessage("Invalid Encoding Method specified in Request").
-			With(s3err.Field{Name: "ArgumentName", Value: "encoding-type"}, s3err.Field{Name: "ArgumentValue", Value: encoding})
+		return errEncodingType(encoding)
 	}
 
 	q := x.passedQuery()
@@ -91,6 +90,10 @@ func (x *exchange) list(v2 bool) error {
 	}
 	x.passRequestID(header)
 	return x.answerXML(page)
+}
+
+func errEncodingType(given string) error {
+	return s3err.InvalidArgument.WithMessage("Invalid Encoding Method specified in Request").Argument("encoding-type", given)
 }
 
 // listPage asks the store for one page. A page with a key that XML 1.0 has no

@@ -120,23 +120,23 @@ func (l *listResult) decode() error {
 	return nil
 }
 
-// encode applies encoding-type=url as S3 does: '/' stays as it is.
-func (l *listResult) encode() {
-	code := func(t *xmlText) {
-		if t != nil {
-			*t = xmlText(strings.ReplaceAll(url.QueryEscape(string(*t)), "%2F", "/"))
-		}
+// encodeText applies encoding-type=url as S3 does: '/' stays as it is.
+func encodeText(t *xmlText) {
+	if t != nil {
+		*t = xmlText(strings.ReplaceAll(url.QueryEscape(string(*t)), "%2F", "/"))
 	}
-	code(l.Prefix)
-	code(l.Marker)
-	code(l.NextMarker)
-	code(l.StartAfter)
-	code(l.Delimiter)
+}
+
+// encode encodes everything that encoding-type=url applies to.
+func (l *listResult) encode() {
+	for _, t := range []*xmlText{l.Prefix, l.Marker, l.NextMarker, l.StartAfter, l.Delimiter} {
+		encodeText(t)
+	}
 	for i := range l.Contents {
-		code(&l.Contents[i].Key)
+		encodeText(&l.Contents[i].Key)
 	}
 	for i := range l.CommonPrefixes {
-		code(&l.CommonPrefixes[i].Prefix)
+		encodeText(&l.CommonPrefixes[i].Prefix)
 	}
 	l.EncodingType = "url"
 }

@@ -46,8 +46,10 @@ type operation struct {
 	// "*" is a prefix.
 	query   []string
 	headers []string
-	effect  effect
-	handle  func(*exchange) error // nil: NotImplemented
+	// own are headers that the proxy itself acts on.
+	own    []string
+	effect effect
+	handle func(*exchange) error // nil: NotImplemented
 }
 
 // ignoredQuery may stand in any request and says nothing to us: the name of

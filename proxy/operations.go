@@ -53,13 +53,13 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, effect: refuses},
 
 		// Multipart uploads
-		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, effect: refuses},
-		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, effect: refuses},
+		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, ownerHeaders), effect: encrypts, handle: createMultipartUpload},
+		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: ownerHeaders, effect: encrypts, handle: uploadPart},
 		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", effect: refuses},
-		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, effect: refuses},
-		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, effect: refuses},
-		{name: "ListParts", method: "GET", scope: onObject, marks: []string{"uploadId"}, effect: refuses},
-		{name: "ListMultipartUploads", method: "GET", scope: onBucket, marks: []string{"uploads"}, effect: refuses},
+		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(writeConditions, ownerHeaders), own: []string{"X-Amz-Mp-Object-Size"}, effect: encrypts, handle: completeMultipartUpload},
+		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, headers: ownerHeaders, effect: rewrites, handle: abortMultipartUpload},
+		{name: "ListParts", method: "GET", scope: onObject, marks: []string{"uploadId"}, query: []string{"max-parts", "part-number-marker"}, headers: ownerHeaders, effect: rewrites, handle: listParts},
+		{name: "ListMultipartUploads", method: "GET", scope: onBucket, marks: []string{"uploads"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}, headers: ownerHeaders, effect: rewrites, handle: listMultipartUploads},
 
 		// Refused for good: they would break silently
 		{name: "SelectObjectContent", method: "POST", scope: onObject, marks: []string{"select"}, query: []string{"select-type"}, effect: refuses},

@@ -28,6 +28,7 @@ import (
 // Keyring makes and opens the data keys of objects; *kms.Keyring is the one.
 type Keyring interface {
 	NewKey(ctx context.Context, n kms.Name) (*envelope.DEK, *envelope.Metadata, error)
+	WrapKey(ctx context.Context, n kms.Name, dek *envelope.DEK) (*envelope.Metadata, error)
 	OpenKey(ctx context.Context, n kms.Name, m *envelope.Metadata) (*envelope.DEK, error)
 	ForgetBucket(bucket string)
 }
@@ -88,10 +89,10 @@ func New(cfg Config) *Proxy {
 		hold:  semaphore.NewWeighted(holdBudget),
 		plain: newPlainCache(),
 	}
-	trailers := newTrailerCache()
-	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers}
+	trailers, uploads := newTrailerCache(), newUploadCache()
+	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers, uploads: uploads}
 	for name, b := range cfg.Buckets {
-		p.buckets[name] = &objects{Bucket: b, state: cfg.State, trailers: trailers}
+		p.buckets[name] = &objects{Bucket: b, state: cfg.State, trailers: trailers, uploads: uploads}
 	}
 	return p
 }

@@ -51,6 +51,24 @@ func putObject(x *exchange) error {
 	if resp != nil {
 		defer resp.Body.Close()
 	}
+	if err := x.uploadFailure(plain, err); err != nil {
+		return err
+	}
+	x.passHeaders(resp.Header)
+	h := x.w.Header()
+	setETag(h, resp.Header.Get("Etag"))
+	setChecksum(h, plain.Facts().Checksum, 0)
+	if resp.Header.Get("X-Amz-Object-Size") != "" { // from stores that say it
+		h.Set("X-Amz-Object-Size", strconv.FormatInt(body.Length, 10))
+	}
+	h.Set("Content-Length", "0")
+	x.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// uploadFailure gives the answer to an upload that failed: sending gave err, and
+// plain knows what was wrong with the client's body. nil when all was well.
+func (x *exchange) uploadFailure(plain *verifiedBody, err error) error {
 	if refusal := plain.Refusal(); refusal != nil {
 		// Nobody reads the body any more. A client that is answered while it
 		// still sends may take the closed connection for the answer.
@@ -69,15 +87,6 @@ func putObject(x *exchange) error {
 	if !plain.Verified() {
 		return s3err.InternalError.Because(errors.New("the store answered before it had the whole body"))
 	}
-	x.passHeaders(resp.Header)
-	h := x.w.Header()
-	setETag(h, resp.Header.Get("Etag"))
-	setChecksum(h, plain.Facts().Checksum, 0)
-	if resp.Header.Get("X-Amz-Object-Size") != "" { // from stores that say it
-		h.Set("X-Amz-Object-Size", strconv.FormatInt(body.Length, 10))
-	}
-	h.Set("Content-Length", "0")
-	x.w.WriteHeader(http.StatusOK)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -159,7 +160,7 @@ func (x *exchange) refusedHeader() error {
 			strings.HasPrefix(name, "X-Amz-Copy-Source") && x.op.header == "":
 			return s3err.NotImplemented.With(s3err.Field{Name: "Header", Value: name})
 		case x.op.method == http.MethodGet || x.op.method == http.MethodHead:
-		case strings.HasPrefix(name, "X-Amz-") && !commonHeader(name) && !x.op.passesHeader(name):
+		case strings.HasPrefix(name, "X-Amz-") && !commonHeader(name) && !slices.Contains(x.op.own, name) && !x.op.passesHeader(name):
 			return s3err.NotImplemented.With(s3err.Field{Name: "Header", Value: name})
 		}
 	}

@@ -28,6 +28,7 @@ type objects struct {
 	Bucket
 	state    StatePlace
 	trailers *trailerCache
+	uploads  *uploadCache
 }
 
 // keyBucket is the bucket that the keys of its objects are bound to.
@@ -71,14 +72,9 @@ func (o *objects) readStored(bucket, key string, unsigned bool, resp *http.Respo
 	if resp.Header.Get("X-Amz-Missing-Meta") != "" {
 		return nil, fmt.Errorf("%w: the store left out metadata (x-amz-missing-meta)", envelope.ErrMetadata)
 	}
-	fields := map[string]string{}
-	for name, values := range resp.Header {
-		if strings.HasPrefix(name, metaHeaderPrefix) {
-			if len(values) != 1 {
-				return nil, fmt.Errorf("%w: %s is given more than once", envelope.ErrMetadata, name)
-			}
-			fields[strings.ToLower(strings.TrimPrefix(name, "X-Amz-Meta-"))] = values[0]
-		}
+	fields, err := metadataFields(resp.Header)
+	if err != nil {
+		return nil, err
 	}
 	meta, err := envelope.ParseMetadata(fields)
 	if errors.Is(err, envelope.ErrNotEncrypted) && o.AllowPlaintextReads {

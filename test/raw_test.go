@@ -347,7 +347,7 @@ func (c call) streamed(t testing.TB, at lab.S3, client *http.Client, body io.Rea
 	}
 	c.payloadHash = unsignedPayload
 	head, _, _ := c.wire(at, u.Host)
-	req, err := http.NewRequestWithContext(t.Context(), c.method, at.URL+c.path, body)
+	req, err := http.NewRequestWithContext(t.Context(), c.method, at.URL+c.path+ifAny("?", c.query), body)
 	if err != nil {
 		t.Fatal(err)
 	}

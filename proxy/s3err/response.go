@@ -1,6 +1,7 @@
 package s3err
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -34,6 +35,26 @@ func FromResponse(resp *http.Response) *Error {
 	if v := resp.Header.Get("Retry-After"); v != "" {
 		e.Header = http.Header{"Retry-After": {v}}
 	}
+	return e
+}
+
+// InDocument gives the Error that is the body of an answer with status 200, as S3
+// may send when a long operation fails in the end; nil if the body is no error.
+// Its status is the one that the code has elsewhere, 500 where that is not known.
+func InDocument(body []byte) *Error {
+	e := &Error{Status: http.StatusInternalServerError}
+	if err := e.decode(bytes.NewReader(body)); err != nil || e.Code == "" {
+		return nil
+	}
+	for _, known := range []*Error{
+		PreconditionFailed, ConditionalRequestConflict, OperationAborted, NoSuchUpload, NoSuchKey, NoSuchBucket,
+		InvalidPart, InvalidPartOrder, EntityTooSmall, InvalidRequest, AccessDenied, SlowDown, ServiceUnavailable,
+	} {
+		if known.Code == e.Code {
+			e.Status = known.Status
+		}
+	}
+	e.Fields = nil // of the store's own request
 	return e
 }
 

@@ -42,8 +42,13 @@ func (e *Error) Write(w http.ResponseWriter, r *http.Request, resource, requestI
 // encode gives the XML document. The elements that Write's caller names take
 // the place of a store's own, which FromResponse left in Fields.
 func (e *Error) encode(resource, requestID, hostID string) []byte {
+	return append([]byte(xml.Header), e.Element(resource, requestID, hostID)...)
+}
+
+// Element gives the <Error> element alone, for the end of an answer that was begun
+// with status 200, as S3 does in a long CompleteMultipartUpload.
+func (e *Error) Element(resource, requestID, hostID string) []byte {
 	var b bytes.Buffer
-	b.WriteString(xml.Header)
 	b.WriteString("<Error>")
 	element(&b, "Code", e.Code)
 	element(&b, "Message", e.Message)

@@ -1,0 +1,57 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// keptBody is a small part's ciphertext that is sent twice: in memory while the
+// budget for held bodies has room, else in a file that has no name any more.
+type keptBody struct {
+	mem     []byte
+	file    *os.File
+	size    int64
+	release func()
+}
+
+// keep reads exactly size bytes of ciphertext.
+func (x *exchange) keep(sealed io.Reader, size int64) (*keptBody, error) {
+	if x.hold.TryAcquire(size) {
+		k := &keptBody{mem: make([]byte, size), size: size, release: func() { x.hold.Release(size) }}
+		if _, err := io.ReadFull(sealed, k.mem); err != nil {
+			k.release()
+			return nil, err
+		}
+		return k, nil
+	}
+	f, err := os.CreateTemp("", ".s3proxy-part-*")
+	if err != nil {
+		return nil, s3err.SlowDown.WithMessage("Too many small parts at once; please try again.").Because(fmt.Errorf("no memory left in the budget, and no temporary file: %w", err))
+	}
+	// Without a name it goes when it is closed, however this process ends.
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	k := &keptBody{file: f, size: size, release: func() { f.Close() }}
+	if n, err := io.Copy(f, sealed); err != nil || n != size {
+		k.release()
+		if err == nil {
+			err = fmt.Errorf("%d of %d bytes of a part: %w", n, size, io.ErrUnexpectedEOF)
+		}
+		return nil, err
+	}
+	return k, nil
+}
+
+// request has the body, for one sending.
+func (k *keptBody) request() *upstream.Request {
+	if k.file != nil {
+		return &upstream.Request{Body: io.NewSectionReader(k.file, 0, k.size), Length: k.size}
+	}
+	return &upstream.Request{Bytes: k.mem}
+}

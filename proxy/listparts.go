@@ -1,0 +1,243 @@
+package proxy
+
+import (
+	"context"
+	"encoding/xml"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+type listPartsResult struct {
+	XMLName              xml.Name            `xml:"ListPartsResult"`
+	Xmlns                string              `xml:"xmlns,attr"`
+	Bucket               string              `xml:"Bucket"`
+	Key                  xmlText             `xml:"Key"`
+	UploadID             string              `xml:"UploadId"`
+	PartNumberMarker     int                 `xml:"PartNumberMarker"`
+	NextPartNumberMarker int                 `xml:"NextPartNumberMarker"`
+	MaxParts             int                 `xml:"MaxParts"`
+	IsTruncated          bool                `xml:"IsTruncated"`
+	Parts                bounded[listedPart] `xml:"Part"`
+	Initiator            *listedOwner        `xml:"Initiator"`
+	Owner                *listedOwner        `xml:"Owner"`
+	StorageClass         string              `xml:"StorageClass,omitempty"`
+	ChecksumAlgorithm    string              `xml:"ChecksumAlgorithm,omitempty"`
+	ChecksumType         string              `xml:"ChecksumType,omitempty"`
+}
+
+type listedPart struct {
+	PartNumber   int       `xml:"PartNumber"`
+	LastModified time.Time `xml:"LastModified"`
+	ETag         string    `xml:"ETag"`
+	Size         int64     `xml:"Size"`
+	xmlChecksums
+}
+
+// listParts shows the parts that clients know of: plaintext sizes, the ETags that
+// they were given.
+func listParts(x *exchange) error {
+	ctx := x.r.Context()
+	marker, most, err := x.partPaging()
+	if err != nil {
+		return err
+	}
+	u, err := x.openUpload(ctx)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	sent, err := u.sentParts(ctx, x.passedHeaders())
+	if err != nil {
+		x.forgetEnded(u, err)
+		return during(stepListParts, err)
+	}
+	out := listPartsResult{
+		Xmlns: s3Namespace, Bucket: x.bucket, Key: xmlText(x.key), UploadID: u.id, PartNumberMarker: marker, MaxParts: most,
+		Initiator: sent.upload.Initiator, Owner: sent.upload.Owner, StorageClass: sent.upload.StorageClass,
+		ChecksumAlgorithm: algorithmName(u.options.Checksum), ChecksumType: typeName(u.options.Type),
+	}
+	for _, number := range slices.Sorted(maps.Keys(sent.parts)) {
+		if number <= marker {
+			continue
+		}
+		if len(out.Parts) == most {
+			out.IsTruncated = true
+			break
+		}
+		p := sent.parts[number][0]
+		part := listedPart{PartNumber: number, LastModified: p.lastModified, ETag: u.partETag(p.Record), Size: p.Part.Size}
+		if u.options.Checksum != envelope.NoChecksum {
+			part.set(p.Part.Checksum, 0)
+		}
+		out.Parts = append(out.Parts, part)
+		out.NextPartNumberMarker = number
+	}
+	x.passHeaders(sent.header)
+	return x.answerXML(out)
+}
+
+func algorithmName(a envelope.Algorithm) string {
+	if a == envelope.NoChecksum {
+		return ""
+	}
+	return a.String()
+}
+
+// partPaging reads part-number-marker and max-parts; what S3 refuses is left for
+// the store to refuse in its own words.
+func (x *exchange) partPaging() (marker, most int, err error) {
+	most = maxEntries
+	for name, value := range map[string]*int{"part-number-marker": &marker, "max-parts": &most} {
+		text, given := x.query[name]
+		if !given || text[0] == "" {
+			continue
+		}
+		n, err := strconv.ParseInt(text[0], 10, 32)
+		if err != nil || n < 0 {
+			return 0, 0, x.refusedByStore(x.passedQuery(), s3err.InvalidArgument.WithMessage("Provided %s not an integer or within integer range", name).Argument(name, text[0]))
+		}
+		*value = int(n)
+	}
+	return marker, min(most, maxEntries), nil
+}
+
+// refusedByStore asks the store for its words on a request that it will refuse; ours
+// are for one that does not.
+func (x *exchange) refusedByStore(q url.Values, ours *s3err.Error) error {
+	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: x.r.Method, Bucket: x.bucket, Key: x.key, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	return ours
+}
+
+// sentParts are the parts of an upload that both the store and a record of ours
+// know, by number: the one that counts first. Number 10,000 is known by its records
+// alone, the newest first. The store alone is never believed.
+type sentParts struct {
+	upload listPartsResult // of the store, without parts
+	header http.Header
+	parts  map[int][]partRecord
+	used   map[int]bool // numbers that the store's upload has
+}
+
+func (u *upload) sentParts(ctx context.Context, h http.Header) (*sentParts, error) {
+	sent := &sentParts{parts: map[int][]partRecord{}, used: map[int]bool{}}
+	stored := map[int]listedPart{}
+	q := url.Values{"uploadId": {u.id}, "max-parts": {strconv.Itoa(maxEntries)}}
+	for marker := 0; ; {
+		page := listPartsResult{}
+		header, err := u.getXML(ctx, &upstream.Request{Bucket: u.bucket, Key: u.key, Query: q, Header: h, Unsigned: u.unsigned}, &page)
+		if err != nil {
+			return nil, err
+		}
+		sent.header = header
+		for _, p := range page.Parts {
+			stored[p.PartNumber], sent.used[p.PartNumber] = p, true
+		}
+		if !page.IsTruncated {
+			page.Parts = nil
+			sent.upload = page
+			break
+		}
+		next := page.NextPartNumberMarker
+		if len(page.Parts) > 0 {
+			next = max(next, page.Parts[len(page.Parts)-1].PartNumber)
+		}
+		if next <= marker {
+			return nil, fmt.Errorf("%w: a listing of parts without an end", errStored)
+		}
+		marker = next
+		q.Set("part-number-marker", strconv.Itoa(marker))
+	}
+	records, err := u.records(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for number, all := range records {
+		if number == envelope.MaxParts {
+			slices.SortFunc(all, func(a, b partRecord) int { return b.lastModified.Compare(a.lastModified) })
+			sent.parts[number] = all
+			continue
+		}
+		p, ok := stored[number]
+		for _, r := range all {
+			if ok && r.ETag == strings.Trim(p.ETag, `"`) && p.Size == envelope.StoredPartSize(r.Part.Size) {
+				r.lastModified = p.LastModified
+				sent.parts[number] = []partRecord{r}
+			}
+		}
+	}
+	return sent, nil
+}
+
+type listUploadsResult struct {
+	XMLName            xml.Name              `xml:"ListMultipartUploadsResult"`
+	Xmlns              string                `xml:"xmlns,attr"`
+	Bucket             string                `xml:"Bucket"`
+	KeyMarker          xmlText               `xml:"KeyMarker"`
+	UploadIDMarker     string                `xml:"UploadIdMarker"`
+	NextKeyMarker      xmlText               `xml:"NextKeyMarker,omitempty"`
+	NextUploadIDMarker string                `xml:"NextUploadIdMarker,omitempty"`
+	Prefix             xmlText               `xml:"Prefix"`
+	Delimiter          xmlText               `xml:"Delimiter,omitempty"`
+	MaxUploads         int                   `xml:"MaxUploads"`
+	EncodingType       string                `xml:"EncodingType,omitempty"`
+	IsTruncated        bool                  `xml:"IsTruncated"`
+	Uploads            bounded[listedUpload] `xml:"Upload"`
+	CommonPrefixes     bounded[commonPrefix] `xml:"CommonPrefixes"`
+}
+
+type listedUpload struct {
+	Key               xmlText      `xml:"Key"`
+	UploadID          string       `xml:"UploadId"`
+	Initiator         *listedOwner `xml:"Initiator"`
+	Owner             *listedOwner `xml:"Owner"`
+	StorageClass      string       `xml:"StorageClass,omitempty"`
+	Initiated         string       `xml:"Initiated"`
+	ChecksumAlgorithm string       `xml:"ChecksumAlgorithm,omitempty"`
+	ChecksumType      string       `xml:"ChecksumType,omitempty"`
+}
+
+// listMultipartUploads shows the store's uploads; the proxy's own objects are never
+// sent as one. Only the encoding is done here: versitygw 1.8 says that it encodes
+// and does not.
+func listMultipartUploads(x *exchange) error {
+	encoding, given := x.query["encoding-type"]
+	if given && encoding[0] != "url" {
+		return errEncodingType(encoding[0])
+	}
+	q := x.passedQuery()
+	q.Del("encoding-type")
+	out := listUploadsResult{}
+	header, err := x.getXML(x.r.Context(), &upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()}, &out)
+	if err != nil {
+		return err
+	}
+	out.Xmlns = s3Namespace
+	if given {
+		out.EncodingType = "url"
+		for _, t := range []*xmlText{&out.KeyMarker, &out.NextKeyMarker, &out.Prefix, &out.Delimiter} {
+			encodeText(t)
+		}
+		for i := range out.Uploads {
+			encodeText(&out.Uploads[i].Key)
+		}
+		for i := range out.CommonPrefixes {
+			encodeText(&out.CommonPrefixes[i].Prefix)
+		}
+	}
+	x.passRequestID(header)
+	return x.answerXML(out)
+}

@@ -1,0 +1,197 @@
+package proxy
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+type createResult struct {
+	XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
+	Xmlns    string   `xml:"xmlns,attr"`
+	Bucket   string   `xml:"Bucket"`
+	Key      xmlText  `xml:"Key"`
+	UploadID string   `xml:"UploadId"`
+}
+
+// createMultipartUpload begins an upload in the store. The wrapped key goes into
+// the object's metadata and, with what the client asked for, into a state object:
+// any replica can take any part. The store's upload names no checksum algorithm
+// (with one, AWS wants consecutive part numbers).
+func createMultipartUpload(x *exchange) error {
+	options, err := readUploadOptions(x.r.Header)
+	if err != nil {
+		return err
+	}
+	options.MD5 = x.ETag == ETagMD5
+	ctx := x.r.Context()
+	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key, Kind: envelope.KindMultipart})
+	if err != nil {
+		return err
+	}
+	defer dek.Destroy()
+	fields, err := encodeMetadata(dek, meta, envelope.Facts{})
+	if err != nil {
+		return err
+	}
+	h := x.passedHeaders()
+	trimChunkedEncoding(h)
+	for name, value := range fields {
+		h[metaPrefix+name] = []string{value}
+	}
+	var begun createResult
+	header, err := x.getXML(ctx, &upstream.Request{
+		Method: http.MethodPost, Bucket: x.bucket, Key: x.key, Query: url.Values{"uploads": {""}}, Header: h, Unsigned: x.unsigned(),
+	}, &begun)
+	if err != nil {
+		return during(stepCreate, err)
+	}
+	if begun.UploadID == "" {
+		return during(stepCreate, errStored)
+	}
+	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: begun.UploadID, hash: envelope.UploadHash(begun.UploadID), options: options, dek: dek, unsigned: x.unsigned()}
+	if err := u.saveUpload(ctx); err != nil {
+		x.giveUp(u)
+		return during(stepPutState, err)
+	}
+	x.passHeaders(header)
+	out := x.w.Header()
+	for _, name := range []string{"X-Amz-Abort-Date", "X-Amz-Abort-Rule-Id"} {
+		if v := header.Get(name); v != "" {
+			out.Set(name, v)
+		}
+	}
+	x.markNoMD5(out)
+	if options.Checksum != envelope.NoChecksum {
+		out.Set("X-Amz-Checksum-Algorithm", options.Checksum.String())
+		out.Set("X-Amz-Checksum-Type", typeName(options.Type))
+	}
+	return x.answerXML(createResult{Xmlns: s3Namespace, Bucket: x.bucket, Key: xmlText(x.key), UploadID: u.id})
+}
+
+// giveUp aborts an upload that no client will hear of; the client may be gone.
+func (x *exchange) giveUp(u *upload) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), 10*time.Second)
+	defer cancel()
+	if err := u.abort(ctx); err != nil {
+		x.log.Warn("an upload that failed to begin could not be aborted", "bucket", u.bucket, "upload", u.id, "error", err)
+	}
+}
+
+// readUploadOptions reads which checksum the object shall have, with S3's rules and texts.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html#full-object-checksums
+func readUploadOptions(h http.Header) (u envelope.Upload, err error) {
+	if name := h.Get("X-Amz-Checksum-Algorithm"); name != "" {
+		if u.Checksum = algorithmNamed(name); u.Checksum == envelope.NoChecksum {
+			return u, errUnknownAlgorithm
+		}
+	}
+	if u.Type, err = readChecksumType(h); err != nil {
+		return u, err
+	}
+	switch {
+	case u.Checksum == envelope.NoChecksum && u.Type != envelope.NoType:
+		return u, s3err.InvalidRequest.WithMessage("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+	case u.Checksum == envelope.NoChecksum:
+	case u.Type == envelope.NoType && u.Checksum == envelope.CRC64NVME:
+		u.Type = envelope.FullObject
+	case u.Type == envelope.NoType:
+		u.Type = envelope.Composite
+	case u.Type == envelope.FullObject && !combines(u.Checksum), u.Type == envelope.Composite && u.Checksum == envelope.CRC64NVME:
+		return u, s3err.InvalidRequest.WithMessage("The %s checksum type cannot be used with the %s checksum algorithm.", typeName(u.Type), strings.ToLower(u.Checksum.String()))
+	}
+	return u, nil
+}
+
+func readChecksumType(h http.Header) (envelope.ChecksumType, error) {
+	switch v := h.Get("X-Amz-Checksum-Type"); {
+	case v == "":
+		return envelope.NoType, nil
+	case strings.EqualFold(v, typeName(envelope.FullObject)):
+		return envelope.FullObject, nil
+	case strings.EqualFold(v, typeName(envelope.Composite)):
+		return envelope.Composite, nil
+	}
+	return envelope.NoType, invalidHeader("x-amz-checksum-type")
+}
+
+// typeName is how S3 writes a checksum type.
+func typeName(t envelope.ChecksumType) string {
+	switch t {
+	case envelope.FullObject:
+		return "FULL_OBJECT"
+	case envelope.Composite:
+		return "COMPOSITE"
+	}
+	return ""
+}
+
+// abortMultipartUpload takes the upload's key away first: from then on no Complete
+// that runs beside it may call the upload done unless the object proves it.
+func abortMultipartUpload(x *exchange) error {
+	ctx := x.r.Context()
+	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: x.query.Get("uploadId"), unsigned: x.unsigned()}
+	// The store judges first whether this client may abort, and whether there is
+	// such an upload.
+	q := url.Values{"uploadId": {u.id}, "max-parts": {"1"}}
+	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: u.bucket, Key: u.key, Query: q, Unsigned: u.unsigned})
+	switch {
+	case err == nil:
+		resp.Body.Close()
+		if err := u.removeKey(ctx); err != nil {
+			return during(stepRemoveKey, err)
+		}
+	case errors.Is(err, s3err.NoSuchUpload):
+	case errors.Is(err, s3err.AccessDenied): // listing parts is a right of its own
+	default:
+		return err
+	}
+	x.uploads.lru.Remove([3]string{u.bucket, u.key, u.id})
+	resp, err = u.abortUpstream(ctx, x.passedHeaders())
+	if err == nil || errors.Is(err, s3err.NoSuchUpload) {
+		if err := u.removeRecords(ctx); err != nil {
+			x.log.Warn("what is left of an aborted upload is swept later", "bucket", u.bucket, "error", during(stepRemoveRecords, err))
+		}
+	}
+	if err != nil {
+		return during(stepAbort, err)
+	}
+	defer resp.Body.Close()
+	x.passHeaders(resp.Header)
+	x.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (u *upload) abortUpstream(ctx context.Context, h http.Header) (*http.Response, error) {
+	return u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: u.bucket, Key: u.key, Query: url.Values{"uploadId": {u.id}}, Header: h, Unsigned: u.unsigned})
+}
+
+// abort ends an upload in the store and removes its state.
+func (u *upload) abort(ctx context.Context) error {
+	resp, err := u.abortUpstream(ctx, nil)
+	if err != nil && !errors.Is(err, s3err.NoSuchUpload) {
+		return during(stepAbort, err)
+	}
+	if err == nil {
+		resp.Body.Close()
+	}
+	return u.removeRecords(ctx)
+}
+
+// location is the object's address as the client reached it.
+func (x *exchange) location() string {
+	scheme := "http"
+	if x.r.TLS != nil {
+		scheme = "https"
+	}
+	return (&url.URL{Scheme: scheme, Host: x.r.Host, Path: "/" + x.bucket + "/" + x.key}).String()
+}

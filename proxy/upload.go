@@ -1,0 +1,344 @@
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// The steps of a multipart upload: each is one request to the store that changes
+// something, and the proxy, the store or the connection may end before or after
+// it. model_test.go explores what then is left. Errors carry these names.
+const (
+	stepCreate        = "create the upload"
+	stepPutState      = "put the upload's state"
+	stepSendPart      = "send the part"
+	stepPutRecord     = "put the part's record"
+	stepListParts     = "list the parts"
+	stepSendTrailer   = "send the trailer"
+	stepComplete      = "complete the upload"
+	stepCheckObject   = "look whether the object is this upload's"
+	stepRemoveKey     = "remove the upload's key"
+	stepAbort         = "abort the upload"
+	stepRemoveRecords = "remove the upload's records"
+)
+
+func during(step string, err error) error { return fmt.Errorf("%s: %w", step, err) }
+
+const (
+	// uploadFolder has the state of multipart uploads among the proxy's own objects.
+	uploadFolder = "uploads/"
+	// stateKey is the object in an upload's folder that has its key; beside it are
+	// the records of its parts.
+	stateKey = "key"
+	// bodyPrefix begins the name of the object that has the body of a part that is
+	// not in the upload itself (number 10,000).
+	bodyPrefix = "body-"
+)
+
+// upload is a multipart upload that this proxy, or another one, has begun.
+type upload struct {
+	*objects
+	bucket, key, id string
+	hash            [16]byte // of the id, as it stands in records and summary
+	options         envelope.Upload
+	dek             *envelope.DEK
+	unsigned        bool
+}
+
+// close destroys the upload's key.
+func (u *upload) close() { u.dek.Destroy() }
+
+// folder is where the state of an upload is; docs/FORMAT.md.
+func (o *objects) folder(bucket, key, id string) (stateBucket, prefix string) {
+	sum := sha256.Sum256(kms.Context{"bucket": bucket, "key": key, "upload": id}.Canonical())
+	stateBucket, prefix = o.state.Of(bucket)
+	return stateBucket, prefix + uploadFolder + hex.EncodeToString(sum[:]) + "/"
+}
+
+// uploadState is the body of the state object. Key and upload are there for the
+// sweep, which has only the folder's name.
+type uploadState struct {
+	Format  int    `json:"format"`
+	Key     string `json:"key"`
+	Upload  string `json:"upload"`
+	Options []byte `json:"options"` // sealed
+}
+
+// maxState bounds what is read of a state object.
+const maxState = 16 << 10
+
+// savedUpload is what the store has of an upload, still wrapped.
+type savedUpload struct {
+	meta    *envelope.Metadata
+	options []byte
+}
+
+// uploadCache saves reading the state again for each part. An entry is never
+// stale: an upload's state does not change, and whether the upload is still there
+// is for the store to say.
+type uploadCache struct {
+	lru *lru.Cache[[3]string, savedUpload]
+}
+
+func newUploadCache() *uploadCache {
+	c, err := lru.New[[3]string, savedUpload](1024)
+	if err != nil {
+		panic(err) // only a size below one is refused
+	}
+	return &uploadCache{c}
+}
+
+// saveUpload puts the state of a new upload, so that any replica can take its parts.
+func (u *upload) saveUpload(ctx context.Context) error {
+	meta, err := u.Keyring.WrapKey(ctx, kms.Name{Bucket: u.keyBucket(u.bucket), Key: u.key, Kind: envelope.KindMultipart, UploadID: u.id}, u.dek)
+	if err != nil {
+		return err
+	}
+	fields, err := encodeMetadata(u.dek, meta, envelope.Facts{})
+	if err != nil {
+		return err
+	}
+	sealed, err := u.dek.SealUpload(u.hash, u.options)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(uploadState{Format: envelope.Format, Key: u.key, Upload: u.id, Options: sealed})
+	if err != nil {
+		return err
+	}
+	h := http.Header{"Content-Type": {"application/json"}}
+	for name, value := range fields {
+		h[metaPrefix+name] = []string{value}
+	}
+	return u.putState(ctx, stateKey, &upstream.Request{Header: h, Bytes: body})
+}
+
+// putState puts an object into the upload's folder; req has its body and headers.
+func (u *upload) putState(ctx context.Context, name string, req *upstream.Request) error {
+	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	req.Method, req.Bucket, req.Key = http.MethodPut, stateBucket, folder+name
+	resp, err := u.Upstream.Do(ctx, req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+// openUpload finds the state of the upload that the request names.
+func (x *exchange) openUpload(ctx context.Context) (*upload, error) {
+	id := x.query.Get("uploadId")
+	name := [3]string{x.bucket, x.key, id}
+	saved, cached := x.uploads.lru.Get(name)
+	if !cached {
+		var err error
+		if saved, err = x.loadUpload(ctx, x.bucket, x.key, id); err != nil {
+			return nil, x.noUpload(ctx, err)
+		}
+	}
+	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: id, hash: envelope.UploadHash(id), unsigned: x.unsigned()}
+	var err error
+	u.dek, err = x.Keyring.OpenKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key, Kind: envelope.KindMultipart, UploadID: id}, saved.meta)
+	if err != nil {
+		return nil, fmt.Errorf("the upload's state: %w", err)
+	}
+	if u.options, err = u.dek.OpenUpload(u.hash, saved.options); err != nil {
+		u.close()
+		return nil, fmt.Errorf("the upload's state: %w", err)
+	}
+	x.uploads.lru.Add(name, saved)
+	return u, nil
+}
+
+// errNoState says that the store has no state of an upload.
+var errNoState = errors.New("no state of this upload")
+
+// loadUpload reads the state of an upload; errNoState if there is none.
+func (o *objects) loadUpload(ctx context.Context, bucket, key, id string) (savedUpload, error) {
+	stateBucket, folder := o.folder(bucket, key, id)
+	resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: folder + stateKey})
+	if errors.Is(err, s3err.NoSuchKey) {
+		return savedUpload{}, fmt.Errorf("%w: %w", errNoState, err)
+	}
+	if err != nil {
+		return savedUpload{}, err
+	}
+	defer resp.Body.Close()
+	fields, err := metadataFields(resp.Header)
+	if err != nil {
+		return savedUpload{}, err
+	}
+	var state uploadState
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxState)).Decode(&state); err != nil {
+		return savedUpload{}, fmt.Errorf("%w: the upload's state: %w", errStored, err)
+	}
+	if state.Format != envelope.Format || state.Key != key || state.Upload != id {
+		return savedUpload{}, fmt.Errorf("%w: the upload's state is of another upload or format", errStored)
+	}
+	meta, err := envelope.ParseMetadata(fields)
+	if err != nil {
+		return savedUpload{}, err
+	}
+	return savedUpload{meta: meta, options: state.Options}, nil
+}
+
+// noUpload gives the store's own words for an upload that is not there. One that is
+// there without a state of ours was not begun through a proxy: its parts would be
+// plaintext.
+func (x *exchange) noUpload(ctx context.Context, err error) error {
+	if !errors.Is(err, errNoState) {
+		return err
+	}
+	q := url.Values{"uploadId": {x.query.Get("uploadId")}, "max-parts": {"1"}}
+	resp, asked := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Key: x.key, Query: q, Unsigned: x.unsigned()})
+	if asked != nil {
+		return asked
+	}
+	resp.Body.Close()
+	return s3err.NoSuchUpload.WithMessage("This upload was not begun through s3proxy, or is being aborted.").Because(err)
+}
+
+// partRecord is what is kept of a part that was sent, and when.
+type partRecord struct {
+	envelope.Record
+	name         string // of its state object
+	lastModified time.Time
+}
+
+// records reads the names of the upload's part records. Names that are no
+// record, or do not authenticate, are not ours.
+func (u *upload) records(ctx context.Context) (map[int][]partRecord, error) {
+	found := map[int][]partRecord{}
+	err := u.eachState(ctx, func(name string, modified time.Time) {
+		if name == stateKey || strings.HasPrefix(name, bodyPrefix) {
+			return
+		}
+		if r, err := u.dek.OpenRecord(u.hash, name); err == nil {
+			found[r.Part.Number] = append(found[r.Part.Number], partRecord{r, name, modified})
+		}
+	})
+	return found, err
+}
+
+// eachState visits the names in the upload's folder.
+func (u *upload) eachState(ctx context.Context, visit func(name string, modified time.Time)) error {
+	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	after := folder
+	for range maxStatePages {
+		var page struct {
+			Contents bounded[struct {
+				Key          string    `xml:"Key"`
+				LastModified time.Time `xml:"LastModified"`
+			}] `xml:"Contents"`
+			IsTruncated bool `xml:"IsTruncated"`
+		}
+		q := url.Values{"list-type": {"2"}, "prefix": {folder}, "start-after": {after}}
+		if _, err := u.getXML(ctx, &upstream.Request{Bucket: stateBucket, Query: q}, &page); err != nil {
+			return err
+		}
+		for _, o := range page.Contents {
+			name, ok := strings.CutPrefix(o.Key, folder)
+			if !ok || o.Key <= after {
+				return fmt.Errorf("%w: a listing that is not in order", errStored)
+			}
+			after = o.Key
+			visit(name, o.LastModified)
+		}
+		if !page.IsTruncated || len(page.Contents) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: a listing without an end", errStored)
+}
+
+// getXML asks the store for a document, and gives the headers of its answer.
+func (o *objects) getXML(ctx context.Context, req *upstream.Request, doc any) (http.Header, error) {
+	if req.Method == "" {
+		req.Method = http.MethodGet
+	}
+	resp, err := o.Upstream.Do(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(doc); err != nil {
+		return nil, fmt.Errorf("the store's document: %w", err)
+	}
+	return resp.Header, nil
+}
+
+// removeKey takes the upload's key away: from then on no replica takes it for one
+// that is going on.
+func (u *upload) removeKey(ctx context.Context) error {
+	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	return u.removeState(ctx, stateBucket, folder+stateKey)
+}
+
+// removeRecords deletes what else is in the upload's folder.
+func (u *upload) removeRecords(ctx context.Context) error {
+	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	return u.removeState(ctx, stateBucket, folder)
+}
+
+// removeState deletes all own objects whose keys begin with prefix, every version
+// of them.
+func (o *objects) removeState(ctx context.Context, stateBucket, prefix string) error {
+	for range maxStatePages {
+		page, err := o.listVersions(ctx, stateBucket, prefix, "", maxEntries, false)
+		if err != nil {
+			return err
+		}
+		entries := page.entries()
+		if len(entries) == 0 {
+			return nil
+		}
+		list := deleteRequest{Xmlns: s3Namespace, Quiet: true}
+		for _, e := range entries {
+			if !strings.HasPrefix(e.Key, prefix) {
+				return fmt.Errorf("%w: %q listed under the prefix %q", errStored, e.Key, prefix)
+			}
+			list.Objects = append(list.Objects, deletedObject{Key: xmlText(e.Key), VersionID: e.VersionID})
+		}
+		var result deleteResult
+		if _, err := o.deleteList(ctx, stateBucket, list, nil, false, &result); err != nil {
+			return err
+		}
+		if len(result.Errors) > 0 {
+			return fmt.Errorf("delete %s: %s: %s", result.Errors[0].Key, result.Errors[0].Code, result.Errors[0].Message)
+		}
+		if len(entries) < maxEntries {
+			return nil
+		}
+	}
+	return errors.New("the store goes on listing what was deleted")
+}
+
+// metadataFields are the s3proxy-* fields among a store's headers, with lower-case names.
+func metadataFields(h http.Header) (map[string]string, error) {
+	fields := map[string]string{}
+	for name, values := range h {
+		if strings.HasPrefix(name, metaHeaderPrefix) {
+			if len(values) != 1 {
+				return nil, fmt.Errorf("%w: %s is given more than once", envelope.ErrMetadata, name)
+			}
+			fields[strings.ToLower(strings.TrimPrefix(name, "X-Amz-Meta-"))] = values[0]
+		}
+	}
+	return fields, nil
+}

@@ -1,0 +1,225 @@
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// uploadPart streams a part: verify -> decode -> check -> seal -> send. The
+// client's 200 follows only after the part's record is stored, so that Complete
+// knows every part that a client knows of.
+func uploadPart(x *exchange) error {
+	number, err := x.partNumber()
+	if err != nil {
+		return err
+	}
+	body, err := x.auth.Body(x.r)
+	if err != nil {
+		return err
+	}
+	if err := checkPartSize(number, body.Length); err != nil {
+		return err
+	}
+	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
+	if err != nil {
+		return err
+	}
+	u, err := x.openUpload(x.r.Context())
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	if err := u.demand(promised); err != nil {
+		return err
+	}
+	plain := verify(x.patientReader(body), body, promised)
+	record, err := x.sendPart(u, number, body.Length, plain, plain.partFacts)
+	if err := x.uploadFailure(plain, err); err != nil {
+		x.forgetEnded(u, err)
+		return err
+	}
+	h := x.w.Header()
+	x.passRequestID(http.Header{})
+	h["ETag"] = []string{u.partETag(record)}
+	x.markNoMD5(h)
+	setChecksum(h, envelope.Checksum{Algorithm: plain.facts.Checksum.Algorithm, Value: plain.facts.Checksum.Value}, 0)
+	h.Set("Content-Length", "0")
+	x.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// forgetEnded drops what is cached of an upload that the store no longer has.
+func (x *exchange) forgetEnded(u *upload, err error) {
+	if errors.Is(err, s3err.NoSuchUpload) {
+		x.uploads.lru.Remove([3]string{u.bucket, u.key, u.id})
+	}
+}
+
+// partNumber reads the request's part number.
+func (x *exchange) partNumber() (int, error) {
+	text := x.query.Get("partNumber")
+	number, err := strconv.Atoi(text)
+	if err != nil || number < 1 || number > envelope.MaxParts {
+		return 0, errPartNumber.Argument("partNumber", text)
+	}
+	return number, nil
+}
+
+var errPartNumber = s3err.InvalidArgument.WithMessage("Part number must be an integer between 1 and 10000, inclusive.")
+
+// maxTrailer is more than any trailer has; a part that is sent again with the
+// trailer behind it must leave room for it.
+const maxTrailer = 2 << 20
+
+// checkPartSize refuses a part whose ciphertext the store could not take.
+func checkPartSize(number int, size int64) error {
+	limit := int64(maxPutSize)
+	if number == envelope.MaxParts {
+		limit -= maxTrailer
+	}
+	switch {
+	case size < 0:
+		return s3err.MissingContentLength
+	case envelope.StoredPartSize(size) > limit:
+		most := (limit/(envelope.SegmentSize+envelope.SegmentOverhead))*envelope.SegmentSize - envelope.SegmentSize
+		return s3err.EntityTooLarge.WithMessage("Encrypted, this part passes the 5 GiB that a part may have; use parts of at most %d bytes.", most).
+			With(s3err.Field{Name: "ProposedSize", Value: fmt.Sprint(size)}, s3err.Field{Name: "MaxSizeAllowed", Value: fmt.Sprint(most)})
+	}
+	return nil
+}
+
+// demand sets which checksums are computed of a part: the client's, and the one
+// that the object's is made of. CRC64NVME is S3's where the client named none.
+func (u *upload) demand(p *promise) error {
+	p.wantsMD5 = u.options.MD5
+	wanted := u.options.Checksum
+	switch {
+	case wanted == envelope.NoChecksum:
+		if p.algorithm != envelope.CRC64NVME {
+			p.also = envelope.CRC64NVME
+		}
+	case p.given() && p.algorithm != wanted:
+		return errOtherChecksum(wanted, p.algorithm.String())
+	case !p.given() && u.options.Type == envelope.Composite:
+		return errOtherChecksum(wanted, "null")
+	default:
+		p.algorithm = wanted
+	}
+	return nil
+}
+
+func errOtherChecksum(expected envelope.Algorithm, actual string) error {
+	if actual != "null" {
+		actual = strings.ToLower(actual)
+	}
+	return s3err.InvalidRequest.WithMessage("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", strings.ToLower(expected.String()), actual)
+}
+
+// partFacts are what a part's record keeps of a body, once it is Verified.
+func (v *verifiedBody) partFacts() envelope.Facts {
+	f := v.facts
+	if v.also != nil {
+		f.Checksum = v.second
+	}
+	return f
+}
+
+// partETag is the ETag of a part that clients see.
+func (u *upload) partETag(r envelope.Record) string {
+	mode := ETagOpaque
+	if u.options.MD5 {
+		mode = ETagMD5
+	}
+	return mode.show(`"`+r.ETag+`"`, r.Part.MD5)
+}
+
+// sendPart seals a part of exactly size bytes and stores it with its record. facts
+// is asked after src has ended well.
+//
+// Three kinds of part. One of 5 MiB and more streams into the store's upload. A
+// smaller one, which S3 allows only as the last, is kept as its record's body too:
+// Complete sends it again with the trailer behind it. Number 10,000 is not sent to
+// the upload, for that number is the trailer's.
+func (x *exchange) sendPart(u *upload, number int, size int64, src io.Reader, facts func() envelope.Facts) (envelope.Record, error) {
+	ctx := x.r.Context()
+	r := envelope.Record{Part: envelope.Part{Number: number, Size: size, ID: envelope.NewPartID()}}
+	sealed := u.dek.SealPart(envelope.KindMultipart, r.Part, src)
+	defer sealed.Close()
+	stored := envelope.StoredPartSize(size)
+	var kept *keptBody
+	var err error
+	switch {
+	case number == envelope.MaxParts:
+		r.ETag = ownETag(r.Part.ID)
+		err = u.putState(ctx, bodyPrefix+hex.EncodeToString(r.Part.ID[:]), &upstream.Request{Body: sealed, Length: stored})
+	case size < envelope.MinPartSize:
+		if kept, err = x.keep(sealed, stored); err != nil {
+			return r, err
+		}
+		defer kept.release()
+		r.ETag, err = u.sendUpstream(ctx, number, kept.request())
+	default:
+		r.ETag, err = u.sendUpstream(ctx, number, &upstream.Request{Body: sealed, Length: stored})
+	}
+	if err != nil {
+		return r, during(stepSendPart, err)
+	}
+	f := facts()
+	r.Part.MD5, r.Part.Checksum = f.MD5, envelope.Checksum{Algorithm: f.Checksum.Algorithm, Value: f.Checksum.Value}
+	if err := u.putRecord(ctx, r, kept); err != nil {
+		return r, during(stepPutRecord, err)
+	}
+	return r, nil
+}
+
+// ownETag is that of a part which the store's upload has not: unique as the part's id.
+func ownETag(id envelope.PartID) string {
+	sum := sha256.Sum256(id[:])
+	return hex.EncodeToString(sum[:16])
+}
+
+// sendUpstream sends a part of the store's upload and gives its ETag there, without quotes.
+func (u *upload) sendUpstream(ctx context.Context, number int, req *upstream.Request) (etag string, err error) {
+	req.Method, req.Bucket, req.Key, req.Unsigned = http.MethodPut, u.bucket, u.key, u.unsigned
+	req.Query = url.Values{"partNumber": {strconv.Itoa(number)}, "uploadId": {u.id}}
+	resp, err := u.Upstream.Do(ctx, req)
+	if err != nil {
+		return "", err
+	}
+	resp.Body.Close()
+	if etag = strings.Trim(resp.Header.Get("Etag"), `"`); etag == "" {
+		return "", fmt.Errorf("%w: the store gave a part no ETag", errStored)
+	}
+	return etag, nil
+}
+
+// putRecord stores what Complete must know of a part as the name of an object.
+// kept, if not nil, is its body.
+func (u *upload) putRecord(ctx context.Context, r envelope.Record, kept *keptBody) error {
+	name, err := u.dek.SealRecord(u.hash, r)
+	if errors.Is(err, envelope.ErrLayout) && !u.options.MD5 {
+		// A long checksum beside a long ETag: the MD5 is not needed here.
+		r.Part.MD5 = nil
+		name, err = u.dek.SealRecord(u.hash, r)
+	}
+	if err != nil {
+		return err
+	}
+	req := &upstream.Request{}
+	if kept != nil {
+		req = kept.request()
+	}
+	return u.putState(ctx, name, req)
+}

@@ -1,0 +1,516 @@
+package test
+
+import (
+	"bytes"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+const mib = 1 << 20
+
+// multipart is one upload by a test.
+type multipart struct {
+	t           *testing.T
+	client      *s3.Client
+	bucket, key string
+	id          string
+	parts       []types.CompletedPart
+}
+
+func newMultipart(t *testing.T, client *s3.Client, bucket, key string) *multipart {
+	t.Helper()
+	out, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ContentType: aws.String("text/plain"), Metadata: map[string]string{"color": "red"}})
+	if err != nil {
+		t.Fatalf("CreateMultipartUpload: %v", err)
+	}
+	return &multipart{t: t, client: client, bucket: bucket, key: key, id: *out.UploadId}
+}
+
+// send uploads a part by a client, which may be another replica's.
+func (m *multipart) send(client *s3.Client, number int32, body []byte) types.CompletedPart {
+	m.t.Helper()
+	out, err := client.UploadPart(m.t.Context(), &s3.UploadPartInput{Bucket: &m.bucket, Key: &m.key, UploadId: &m.id, PartNumber: &number, Body: bytes.NewReader(body)})
+	if err != nil {
+		m.t.Fatalf("UploadPart %d of %d bytes: %v", number, len(body), err)
+	}
+	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32}
+}
+
+func (m *multipart) complete(client *s3.Client, parts ...types.CompletedPart) (*s3.CompleteMultipartUploadOutput, error) {
+	return client.CompleteMultipartUpload(m.t.Context(), &s3.CompleteMultipartUploadInput{Bucket: &m.bucket, Key: &m.key, UploadId: &m.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+}
+
+// code is the S3 error code of an SDK's error, "" for none.
+func code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// wantObject reads an object whole and by part, and compares HEAD and LIST with it.
+func wantObject(t *testing.T, client *s3.Client, bucket, key string, parts ...[]byte) {
+	t.Helper()
+	want := slices.Concat(parts...)
+	out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		t.Fatalf("GetObject: %v", err)
+	}
+	defer out.Body.Close()
+	got, err := io.ReadAll(out.Body)
+	if err != nil {
+		t.Fatalf("GetObject: %v", err)
+	}
+	if err := sameBytes(got, want); err != nil {
+		t.Fatalf("GetObject: %v", err)
+	}
+	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		t.Fatalf("HeadObject: %v", err)
+	}
+	if aws.ToInt64(head.ContentLength) != int64(len(want)) || aws.ToString(head.ETag) != aws.ToString(out.ETag) {
+		t.Errorf("HEAD: %d bytes, ETag %s; GET: %d, %s", aws.ToInt64(head.ContentLength), aws.ToString(head.ETag), len(want), aws.ToString(out.ETag))
+	}
+	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &key})
+	if err != nil || len(list.Contents) != 1 {
+		t.Fatalf("ListObjectsV2: %d entries, %v", len(list.Contents), err)
+	}
+	if o := list.Contents[0]; aws.ToInt64(o.Size) != int64(len(want)) || aws.ToString(o.ETag) != aws.ToString(out.ETag) {
+		t.Errorf("LIST: %d bytes, ETag %s; GET: %d, %s", aws.ToInt64(o.Size), aws.ToString(o.ETag), len(want), aws.ToString(out.ETag))
+	}
+	at := 0
+	for i, part := range parts {
+		number := int32(i + 1)
+		if len(parts) > 1 && out.PartsCount == nil {
+			h, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key, PartNumber: aws.Int32(1)})
+			if err != nil || int(aws.ToInt32(h.PartsCount)) != len(parts) {
+				t.Fatalf("HEAD partNumber=1: %v, %d parts, want %d", err, aws.ToInt32(h.PartsCount), len(parts))
+			}
+		}
+		r := fmt.Sprintf("bytes=%d-%d", at, at+len(part)-1)
+		if len(part) > 0 {
+			o, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key, Range: &r})
+			if err != nil {
+				t.Fatalf("range of part %d: %v", number, err)
+			}
+			b, err := io.ReadAll(o.Body)
+			o.Body.Close()
+			if err != nil || !bytes.Equal(b, part) {
+				t.Fatalf("range of part %d: %v, %v", number, err, sameBytes(b, part))
+			}
+		}
+		at += len(part)
+	}
+}
+
+// uploadState are the keys of the uploads' state objects in the store.
+func uploadState(t *testing.T, store *lab.Store, bucket string) []string {
+	t.Helper()
+	out, err := sdk(t, store.S3()).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/uploads/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, o := range out.Contents {
+		keys = append(keys, *o.Key)
+	}
+	return keys
+}
+
+var realStores = []string{onVersitygw, onMinIO}
+
+func TestAMultipartUploadOfAnyShapeBecomesTheObject(t *testing.T) {
+	onEach(t, func(t *testing.T, at target) {
+		client := sdk(t, at.S3)
+		for _, shape := range []struct {
+			name  string
+			sizes []int
+		}{
+			{"one tiny part", []int{1}},
+			{"one empty part", []int{0}},
+			{"one large part", []int{5*mib + 1}},
+			{"regular parts", []int{5 * mib, 5 * mib, 5 * mib}},
+			{"a tiny last part", []int{5 * mib, 6*mib + 17, 3}},
+			{"an empty last part", []int{5 * mib, 0}},
+			{"growing parts", []int{5 * mib, 5*mib + 65536, 8*mib + 1, 9 * mib}},
+		} {
+			t.Run(shape.name, func(t *testing.T) {
+				t.Parallel()
+				bucket, key := newBucket(t, at.S3), "dir/a key+ü"
+				m := newMultipart(t, client, bucket, key)
+				var bodies [][]byte
+				for i, size := range shape.sizes {
+					bodies = append(bodies, content(uint64(i+1), size))
+				}
+				list := make([]types.CompletedPart, len(bodies))
+				var group sync.WaitGroup
+				for i := range bodies { // all at once, in whatever order
+					group.Go(func() { list[i] = m.send(client, int32(i+1), bodies[i]) })
+				}
+				group.Wait()
+				if t.Failed() {
+					return
+				}
+				out, err := m.complete(client, list...)
+				if err != nil {
+					t.Fatalf("CompleteMultipartUpload: %v", err)
+				}
+				wantObject(t, client, bucket, key, bodies...)
+				head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+				if err != nil || aws.ToString(head.ETag) != aws.ToString(out.ETag) || head.Metadata["color"] != "red" || aws.ToString(head.ContentType) != "text/plain" {
+					t.Errorf("HEAD: %v, ETag %s (Complete gave %s), metadata %v, type %s", err, aws.ToString(head.ETag), aws.ToString(out.ETag), head.Metadata, aws.ToString(head.ContentType))
+				}
+				if at.store != nil && !direct {
+					if left := uploadState(t, at.store, bucket); len(left) > 0 {
+						t.Errorf("state that is left: %v", left)
+					}
+				}
+				// A repeated Complete ends well and changes nothing.
+				again, err := m.complete(client, list...)
+				if err != nil || aws.ToString(again.ETag) != aws.ToString(out.ETag) {
+					t.Errorf("a repeated Complete: %v, ETag %s, want %s", err, aws.ToString(again.ETag), aws.ToString(out.ETag))
+				}
+			})
+		}
+	})
+}
+
+func TestCompleteJudgesTheClientsListByThePlaintext(t *testing.T) {
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client := sdk(t, at.S3)
+		bucket, key := newBucket(t, at.S3), "judged"
+		m := newMultipart(t, client, bucket, key)
+		a, b, small, last := content(1, 5*mib), content(2, 6*mib), content(3, 5*mib-1), content(4, 10)
+		first := m.send(client, 1, a)
+		replaced := m.send(client, 2, content(5, 7*mib))
+		second := m.send(client, 2, b) // again, with other content and size
+		third := m.send(client, 3, small)
+		fifth := m.send(client, 5, content(6, 5*mib))
+		tenth := m.send(client, 10, last)
+		wrong := types.CompletedPart{PartNumber: aws.Int32(1), ETag: aws.String(`"00000000000000000000000000000000"`)}
+		absent := types.CompletedPart{PartNumber: aws.Int32(4), ETag: first.ETag}
+		for _, refused := range []struct {
+			want string
+			list []types.CompletedPart
+		}{
+			{"InvalidPart", []types.CompletedPart{wrong, second}},
+			{"InvalidPart", []types.CompletedPart{first, absent}},
+			{"InvalidPart", []types.CompletedPart{first, replaced}},
+			{"InvalidPartOrder", []types.CompletedPart{second, first}},
+			{"InvalidPartOrder", []types.CompletedPart{first, first}},
+			{"EntityTooSmall", []types.CompletedPart{first, third, tenth}},
+			{"MalformedXML", nil},
+		} {
+			if _, err := m.complete(client, refused.list...); code(err) != refused.want {
+				t.Errorf("Complete of %d parts: %v, want %s", len(refused.list), err, refused.want)
+			}
+		}
+		if _, err := client.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &m.id, MpuObjectSize: aws.Int64(11*mib + 11),
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{first, second, tenth}}}); code(err) != "InvalidRequest" {
+			t.Errorf("a wrong x-amz-mp-object-size: %v", err)
+		}
+		if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key}); err == nil {
+			t.Fatal("a refused Complete made an object")
+		}
+
+		parts, err := client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &bucket, Key: &key, UploadId: &m.id, MaxParts: aws.Int32(3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var seen []string
+		for {
+			for _, p := range parts.Parts {
+				seen = append(seen, fmt.Sprintf("%d %d %s", *p.PartNumber, *p.Size, *p.ETag))
+			}
+			if !aws.ToBool(parts.IsTruncated) {
+				break
+			}
+			if parts, err = client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &bucket, Key: &key, UploadId: &m.id, MaxParts: aws.Int32(3), PartNumberMarker: parts.NextPartNumberMarker}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var want []string
+		for _, p := range []struct {
+			types.CompletedPart
+			size int
+		}{{first, 5 * mib}, {second, 6 * mib}, {third, 5*mib - 1}, {fifth, 5 * mib}, {tenth, 10}} {
+			want = append(want, fmt.Sprintf("%d %d %s", *p.PartNumber, p.size, *p.ETag))
+		}
+		if !slices.Equal(seen, want) {
+			t.Errorf("ListParts:\n%v\nwant\n%v", seen, want)
+		}
+		uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket, Prefix: &key})
+		if err != nil || len(uploads.Uploads) != 1 || aws.ToString(uploads.Uploads[0].UploadId) != m.id {
+			t.Errorf("ListMultipartUploads: %+v, %v", uploads, err)
+		}
+
+		// A subset, with gaps; part 3 and part 5 are left out, though 3 is the number
+		// behind the last listed one.
+		if _, err := client.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &m.id, MpuObjectSize: aws.Int64(11 * mib),
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{first, second}}}); err != nil {
+			t.Fatal(err)
+		}
+		wantObject(t, client, bucket, key, a, b)
+	})
+}
+
+func TestPart10000IsAPartLikeAnyOther(t *testing.T) {
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client := sdk(t, at.S3)
+		bucket := newBucket(t, at.S3)
+		for key, size := range map[string]int{"small": 100, "large": 5*mib + 3, "empty": 0} {
+			m := newMultipart(t, client, bucket, key)
+			a, b := content(1, 5*mib), content(2, size)
+			first := m.send(client, 1, a)
+			m.send(client, 10000, content(3, 50))
+			last := m.send(client, 10000, b)
+			list, err := client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &bucket, Key: &key, UploadId: &m.id})
+			if err != nil || len(list.Parts) != 2 {
+				t.Errorf("ListParts: %v, %v", list.Parts, err)
+			}
+			if _, err := m.complete(client, first, last); err != nil {
+				t.Fatalf("%s: %v", key, err)
+			}
+			wantObject(t, client, bucket, key, a, b)
+		}
+	})
+}
+
+func TestAnAbortedUploadIsNoSuchUploadWhateverStandsAtTheKey(t *testing.T) {
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client := sdk(t, at.S3)
+		bucket, key := newBucket(t, at.S3), "register"
+		body := content(1, 100)
+		for _, what := range []string{"no object", "a single object", "another upload's"} {
+			switch what {
+			case "a single object":
+				if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)}); err != nil {
+					t.Fatal(err)
+				}
+			case "another upload's":
+				m := newMultipart(t, client, bucket, key)
+				if _, err := m.complete(client, m.send(client, 1, body)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m := newMultipart(t, client, bucket, key)
+			part := m.send(client, 1, content(2, 200))
+			abort := func() error {
+				_, err := client.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &m.id})
+				return err
+			}
+			if err := abort(); err != nil {
+				t.Fatal(err)
+			}
+			if err := abort(); code(err) != "NoSuchUpload" && at.name != onMinIO { // which says 204
+				t.Errorf("%s: a second Abort: %v", what, err)
+			}
+			if _, err := m.complete(client, part); code(err) != "NoSuchUpload" {
+				t.Errorf("%s: Complete after Abort: %v", what, err)
+			}
+			if _, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: &m.id, PartNumber: aws.Int32(2), Body: bytes.NewReader(body)}); code(err) != "NoSuchUpload" {
+				t.Errorf("%s: UploadPart after Abort: %v", what, err)
+			}
+			if _, err := client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &bucket, Key: &key, UploadId: &m.id}); code(err) != "NoSuchUpload" {
+				t.Errorf("%s: ListParts after Abort: %v", what, err)
+			}
+			if what != "no object" {
+				wantObject(t, client, bucket, key, body)
+			}
+			if !direct {
+				if left := uploadState(t, at.store, bucket); len(left) > 0 {
+					t.Errorf("%s: state that is left: %v", what, left)
+				}
+			}
+		}
+	})
+}
+
+func TestCompleteHonoursConditions(t *testing.T) {
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client := sdk(t, at.S3)
+		bucket, key := newBucket(t, at.S3), "conditional"
+		finish := func(change func(*s3.CompleteMultipartUploadInput), body []byte) (*s3.CompleteMultipartUploadOutput, error) {
+			m := newMultipart(t, client, bucket, key)
+			in := &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &m.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{m.send(client, 1, body)}}}
+			change(in)
+			return client.CompleteMultipartUpload(t.Context(), in)
+		}
+		one, two := content(1, 100), content(2, 101)
+		onlyNew := func(in *s3.CompleteMultipartUploadInput) { in.IfNoneMatch = aws.String("*") }
+		first, err := finish(onlyNew, one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := finish(onlyNew, two); code(err) != "PreconditionFailed" {
+			t.Errorf("If-None-Match on an object that is there: %v", err)
+		}
+		if _, err := finish(func(in *s3.CompleteMultipartUploadInput) {
+			in.IfMatch = aws.String(`"d41d8cd98f00b204e9800998ecf8427e-1"`)
+		}, two); code(err) != "PreconditionFailed" {
+			t.Errorf("a wrong If-Match: %v", err)
+		}
+		wantObject(t, client, bucket, key, one)
+		if _, err := finish(func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = first.ETag }, two); err != nil {
+			t.Errorf("the right If-Match: %v", err)
+		}
+		wantObject(t, client, bucket, key, two)
+	})
+}
+
+func TestEachReplicaTakesAnyPartAndCompletes(t *testing.T) {
+	for _, name := range realStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := lab.SharedVersitygw(t)
+			if name == onMinIO {
+				store = lab.SharedMinIO(t)
+			}
+			one := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
+			replica := func() *lab.ProxyProcess {
+				return lab.Proxy(t, lab.ProxyOptions{Upstream: store, DataDir: one.DataDir})
+			}
+			replicas := []*lab.ProxyProcess{one, replica(), replica()}
+			clients := make([]*s3.Client, len(replicas))
+			for i, r := range replicas {
+				clients[i] = sdk(t, r.S3())
+			}
+			bucket, key := newBucket(t, one.S3()), "spread"
+			m := newMultipart(t, clients[0], bucket, key)
+			var bodies [][]byte
+			var list []types.CompletedPart
+			for i := range 6 {
+				bodies = append(bodies, content(uint64(i), 5*mib+i*100_000))
+				list = append(list, m.send(clients[i%3], int32(i+1), bodies[i]))
+			}
+			// A replica is killed in the middle of a part; another one takes it.
+			half, killed := make(chan struct{}), make(chan struct{})
+			sent := make(chan error, 1)
+			go func() {
+				c := call{method: http.MethodPut, path: "/" + bucket + "/" + key, query: "partNumber=7&uploadId=" + m.id, payloadHash: unsignedPayload}
+				resp, err := c.streamed(t, replicas[1].S3(), &http.Client{}, &stopsHalfway{left: 4 * mib, half: half, end: killed}, 8*mib)
+				if err == nil {
+					resp.Body.Close()
+				}
+				sent <- err
+			}()
+			<-half
+			replicas[1].Kill()
+			close(killed)
+			if err := <-sent; err == nil {
+				t.Error("a part was acknowledged by a replica that was killed in its middle")
+			}
+			bodies = append(bodies, content(10, 70))
+			list = append(list, m.send(clients[2], 7, bodies[6]))
+			late := sdk(t, replica().S3())
+			if _, err := m.complete(late, list...); err != nil {
+				t.Fatal(err)
+			}
+			wantObject(t, late, bucket, key, bodies...)
+			wantObject(t, clients[0], bucket, key, bodies...)
+		})
+	}
+}
+
+// stopsHalfway gives a part of a body and then waits until the end.
+type stopsHalfway struct {
+	left      int
+	half, end chan struct{}
+	once      sync.Once
+}
+
+func (s *stopsHalfway) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		s.once.Do(func() { close(s.half) })
+		<-s.end
+		return 0, io.ErrUnexpectedEOF
+	}
+	n := min(len(p), s.left)
+	s.left -= n
+	return n, nil
+}
+
+func TestETagsOfPartsAndObjectAreMD5sInModeMD5(t *testing.T) {
+	for _, name := range realStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := lab.SharedVersitygw(t)
+			if name == onMinIO {
+				store = lab.SharedMinIO(t)
+			}
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", "md5"}})
+			client := sdk(t, proxy.S3())
+			bucket, key := newBucket(t, proxy.S3()), "md5"
+			m := newMultipart(t, client, bucket, key)
+			bodies := [][]byte{content(1, 5*mib), content(2, 6*mib), content(3, 9)}
+			var list []types.CompletedPart
+			all := md5.New()
+			for i, b := range bodies {
+				sum := md5.Sum(b)
+				all.Write(sum[:])
+				p := m.send(client, int32(i+1), b)
+				if want := fmt.Sprintf(`"%x"`, sum); aws.ToString(p.ETag) != want {
+					t.Errorf("part %d: ETag %s, want %s", i+1, aws.ToString(p.ETag), want)
+				}
+				list = append(list, p)
+			}
+			out, err := m.complete(client, list...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf(`"%x-3"`, all.Sum(nil)); aws.ToString(out.ETag) != want {
+				t.Errorf("ETag %s, want %s", aws.ToString(out.ETag), want)
+			}
+			wantObject(t, client, bucket, key, bodies...)
+			if head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key}); err != nil || aws.ToString(head.ETag) != aws.ToString(out.ETag) {
+				t.Errorf("HEAD: %v, ETag %s, want %s", err, aws.ToString(head.ETag), aws.ToString(out.ETag))
+			}
+		})
+	}
+}
+
+func TestAPartThatTheClientCutsOrForgesIsNoPart(t *testing.T) {
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client := sdk(t, at.S3)
+		bucket, key := newBucket(t, at.S3), "forged"
+		m := newMultipart(t, client, bucket, key)
+		for _, size := range []int{10, 6 * mib} {
+			body := content(1, size)
+			_, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: &m.id, PartNumber: aws.Int32(1), Body: bytes.NewReader(body), ContentMD5: aws.String("1B2M2Y8AsgTpgAmY7PhCfg==")})
+			if code(err) != "BadDigest" {
+				t.Errorf("a wrong Content-MD5 of %d bytes: %v", size, err)
+			}
+			_, err = client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: &m.id, PartNumber: aws.Int32(1), Body: bytes.NewReader(body), ChecksumCRC32: aws.String("AAAAAA==")})
+			if code(err) != "BadDigest" {
+				t.Errorf("a wrong CRC32 of %d bytes: %v", size, err)
+			}
+		}
+		if parts, err := client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &bucket, Key: &key, UploadId: &m.id}); err != nil || len(parts.Parts) > 0 {
+			t.Errorf("ListParts: %v, %v", parts.Parts, err)
+		}
+		for _, n := range []string{"0", "10001", "x", "-1"} {
+			a := call{method: http.MethodPut, path: "/" + bucket + "/" + key, query: "partNumber=" + n + "&uploadId=" + m.id, body: []byte("x")}.do(t, at.S3)
+			if a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "InvalidArgument") {
+				t.Errorf("part number %s: %v", n, a)
+			}
+		}
+	})
+}
