@@ -31,6 +31,9 @@ type fakeKey struct {
 	fail     error         // of every call
 	gate     chan struct{} // calls wait until it is closed; nil: they do not
 	padding  int           // makes blobs longer
+
+	currents    int           // calls of Current
+	currentGate chan struct{} // Current's answers wait until it is closed
 }
 
 func newFakeKey(uri string) *fakeKey {
@@ -138,12 +141,39 @@ func (f *fakeKey) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]b
 }
 
 func (f *fakeKey) Current(ctx context.Context) (string, error) {
+	f.mu.Lock()
+	f.currents++
+	f.mu.Unlock()
 	if err := f.enter(ctx); err != nil {
 		return "", err
 	}
 	f.mu.Lock()
+	kek, gate := f.uri+"#"+f.current, f.currentGate
+	f.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	return kek, nil
+}
+
+// holdCurrent makes Current's answers, which it then knows, wait for releaseCurrent.
+func (f *fakeKey) holdCurrent() {
+	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.uri + "#" + f.current, nil
+	f.currentGate = make(chan struct{})
+}
+
+func (f *fakeKey) releaseCurrent() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.currentGate)
+	f.currentGate = nil
+}
+
+func (f *fakeKey) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.currents
 }
 
 func (f *fakeKey) Check(ctx context.Context) error { return f.enter(ctx) }

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -64,6 +65,7 @@ type windows struct {
 	current *simplelru.LRU[string, *window]
 	making  map[string]*making // by bucket; flights lets one run at a time
 	closed  bool
+	poll    poll
 
 	background sync.WaitGroup // added to under mu, while not closed
 }
@@ -80,6 +82,7 @@ func newWindows(c Config, cache *cache) *windows {
 		write: c.Write, records: c.Records, age: c.Window, objects: c.WindowObjects,
 		now: c.Now, log: c.Log, cache: cache,
 		current: current, making: make(map[string]*making),
+		poll: newPoll(c.Poll),
 	}
 }
 
@@ -121,6 +124,7 @@ func (s *windows) reserve(w *window) bool {
 		return false
 	}
 	w.used++
+	s.pollSoon()
 	if now := s.now(); now.Sub(w.asserted) >= assertEvery {
 		w.asserted = now
 		s.assert(w)
@@ -201,6 +205,7 @@ func (s *windows) load(ctx context.Context, bucket string) (*window, error) {
 		}
 	}
 	s.current.Add(bucket, w)
+	s.poll.last = time.Now() // the KMS has just said its current version
 	return w, nil
 }
 
@@ -279,6 +284,17 @@ func (s *windows) forget(bucket string) {
 	}
 }
 
+// holds gives the window key of m when that is of the bucket's current window.
+func (s *windows) holds(bucket string, m *envelope.Metadata) (tink.AEAD, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w, ok := s.current.Peek(bucket)
+	if !ok || w.ended || w.kek != m.KEK || !bytes.Equal(w.wrapped, m.Window) || s.now().Sub(w.made) >= s.age {
+		return nil, false
+	}
+	return w.aead, true
+}
+
 // close ends all windows, puts their records, and waits for the background.
 func (s *windows) close(ctx context.Context) error {
 	s.mu.Lock()
@@ -289,6 +305,7 @@ func (s *windows) close(ctx context.Context) error {
 		w.timer.Stop()
 	}
 	s.current.Purge()
+	s.poll.end()
 	s.mu.Unlock()
 
 	const atOnce = 8
