@@ -203,6 +203,49 @@ func (f *fakeKey) unwrapped() int {
 	return len(f.unwraps)
 }
 
+// richKey is a fakeKey whose KMS can do all that a KMS may.
+type richKey struct {
+	*fakeKey
+	others []*fakeKey // of the same KMS
+
+	rewraps    int
+	failRewrap error
+	spoil      func(w kms.Wrapped) kms.Wrapped // of what Rewrap answers
+}
+
+func (r *richKey) Rotate(ctx context.Context) (string, error) {
+	if err := r.enter(ctx); err != nil {
+		return "", err
+	}
+	r.mu.Lock()
+	version := fmt.Sprintf("v%d", len(r.versions)+1)
+	r.mu.Unlock()
+	r.rotate(version)
+	return r.uri + "#" + version, nil
+}
+
+func (r *richKey) Rewrap(ctx context.Context, w kms.Wrapped, c kms.Context) (kms.Wrapped, error) {
+	r.rewraps++
+	if r.failRewrap != nil {
+		return kms.Wrapped{}, r.failRewrap
+	}
+	from := r.fakeKey
+	for _, other := range r.others {
+		if strings.HasPrefix(w.KEK, other.uri+"#") {
+			from = other
+		}
+	}
+	raw, err := from.Unwrap(ctx, w, c)
+	if err != nil {
+		return kms.Wrapped{}, err
+	}
+	fresh, err := r.Wrap(ctx, raw, c)
+	if err == nil && r.spoil != nil {
+		fresh = r.spoil(fresh)
+	}
+	return fresh, err
+}
+
 func TestTheFakeKeyPassesTheSuite(t *testing.T) {
 	key := newFakeKey("fake://a/key")
 	broken := func(class error) func(*testing.T) kms.Key {
@@ -212,8 +255,11 @@ func TestTheFakeKeyPassesTheSuite(t *testing.T) {
 			return k
 		}
 	}
+	other := newFakeKey("fake://another/key")
+	rich := &richKey{fakeKey: key, others: []*fakeKey{other}}
 	kmstest.Run(t, kmstest.Harness{
-		Key:         func(*testing.T) kms.Key { return key },
+		Key:         func(*testing.T) kms.Key { return rich },
+		RewrapFrom:  func(*testing.T) kms.Key { return other },
 		OtherKey:    func(*testing.T) kms.Key { return newFakeKey("fake://another/key") },
 		Unavailable: broken(kms.ErrUnavailable),
 		Denied:      broken(kms.ErrDenied),
