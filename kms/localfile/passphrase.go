@@ -69,7 +69,12 @@ func (o options) readPassphrase() ([]byte, error) {
 	if o.passphrase == nil {
 		return nil, nil
 	}
-	return o.passphrase()
+	passphrase, err := o.passphrase()
+	if err != nil {
+		// Not wrapped: a passphrase that is not there is not a keyset that is not there.
+		return nil, fmt.Errorf("the keyset's passphrase: %v", err)
+	}
+	return passphrase, nil
 }
 
 // Encrypted tells whether the keyset at path is encrypted under a passphrase.
