@@ -219,12 +219,14 @@ func TestAnotherOwnersFileStaysTheirs(t *testing.T) {
 	if _, err := localfile.Rotate(t.Context(), path); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if is := info.Sys().(*syscall.Stat_t); is.Uid != 12345 || is.Gid != 12345 || info.Mode() != 0o600 {
-		t.Errorf("owner %d:%d, mode %v", is.Uid, is.Gid, info.Mode())
+	for _, name := range []string{path, path + ".history"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is := info.Sys().(*syscall.Stat_t); is.Uid != 12345 || is.Gid != 12345 || info.Mode() != 0o600 {
+			t.Errorf("%s: owner %d:%d, mode %v", name, is.Uid, is.Gid, info.Mode())
+		}
 	}
 }
 

@@ -32,6 +32,10 @@ func lock(ctx context.Context, path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking keyset file %s: %w", path, err)
 	}
+	// A history that root has made would keep the keyset's owner from changing it.
+	if err := keepOwner(f, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking keyset file %s: %w", path, err), f.Close())
+	}
 	const pause = 20 * time.Millisecond
 	for {
 		taken, err := tryLock(f)

@@ -21,7 +21,7 @@ func tryLock(f *os.File) (taken bool, err error) {
 	return err == nil, err
 }
 
-// keepOwner gives f the owner of the file at path.
+// keepOwner gives f the owner of the keyset at path.
 func keepOwner(f *os.File, path string) error {
 	old, err := os.Stat(path)
 	if err != nil {
