@@ -107,14 +107,14 @@ func TestAChangedEncryptedFileIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := func(what string, content []byte) {
+	refused := func(what string, content []byte, says string) {
 		t.Helper()
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		before := time.Now()
-		if _, err := localfile.Open(path, pass); err == nil || !strings.Contains(err.Error(), path) {
-			t.Errorf("%s: %v", what, err)
+		if _, err := localfile.Open(path, pass); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want the path and %q", what, err, says)
 		}
 		if took := time.Since(before); took > 20*time.Second {
 			t.Errorf("%s took %v", what, took)
@@ -127,13 +127,6 @@ func TestAChangedEncryptedFileIsRefused(t *testing.T) {
 		return bytes.Replace(whole, []byte(old), []byte(new), 1)
 	}
 	for what, content := range map[string][]byte{
-		"100 GB":          replaced(`"memoryKiB":65536`, `"memoryKiB":100000000`),
-		"4 TB":            replaced(`"memoryKiB":65536`, `"memoryKiB":4294967295`),
-		"for ever":        replaced(`"time":3`, `"time":4294967295`),
-		"no pass":         replaced(`"time":3`, `"time":0`),
-		"many threads":    replaced(`"threads":4`, `"threads":255`),
-		"no threads":      replaced(`"threads":4`, `"threads":0`),
-		"too little":      replaced(`"memoryKiB":65536`, `"memoryKiB":31`),
 		"two passes":      replaced(`"time":3`, `"time":2`),
 		"less memory":     replaced(`"memoryKiB":65536`, `"memoryKiB":65535`),
 		"another KDF":     replaced(`argon2id`, `argon2i`),
@@ -149,7 +142,20 @@ func TestAChangedEncryptedFileIsRefused(t *testing.T) {
 		"middle changed":  flip(whole, len(whole)/2),
 		"another's salt ": flip(whole, bytes.Index(whole, []byte(`"salt":"`))+20),
 	} {
-		refused(what, content)
+		refused(what, content, "")
+	}
+	// These are refused before any work is done for them.
+	for what, parameters := range map[string]string{
+		"100 GB":       `"time":1,"memoryKiB":100000000,"threads":4`,
+		"3 GiB":        `"time":1,"memoryKiB":3145728,"threads":4`,
+		"4 TB":         `"time":1,"memoryKiB":4294967295,"threads":4`,
+		"for ever":     `"time":4294967295,"memoryKiB":65536,"threads":4`,
+		"no pass":      `"time":0,"memoryKiB":65536,"threads":4`,
+		"many threads": `"time":3,"memoryKiB":65536,"threads":255`,
+		"no thread":    `"time":3,"memoryKiB":65536,"threads":0`,
+		"too little":   `"time":3,"memoryKiB":31,"threads":4`,
+	} {
+		refused(what, replaced(`"time":3,"memoryKiB":65536,"threads":4`, parameters), "out of bounds")
 	}
 	if err := os.WriteFile(path, whole, 0o600); err != nil {
 		t.Fatal(err)
