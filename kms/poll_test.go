@@ -219,6 +219,30 @@ func TestWithTheKMSAwayAWindowsOwnObjectsAreReadToItsEndThoughTheCacheIsShorter(
 	})
 }
 
+// A machine that slept has an old window and a timer that has not fired yet.
+func TestAWindowThatIsTooOldIsNotReadWithThoughItsTimerIsLate(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	f := newFixture(t, func(c *kms.Config) { c.Now = func() time.Time { return now } })
+	m := f.object("photos", "a")
+	f.key.setFail(fmt.Errorf("fake: %w", kms.ErrUnavailable))
+	now = now.Add(time.Hour)
+	if _, err := f.OpenKey(t.Context(), name("photos", "a"), m); !errors.Is(err, kms.ErrUnavailable) {
+		t.Errorf("OpenKey: %v, want %v", err, kms.ErrUnavailable)
+	}
+}
+
+func TestAnEarlierWindowsObjectIsNotOpenedByTheCurrentWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, func(c *kms.Config) { c.CacheTTL, c.WindowObjects = time.Minute, 1 })
+		first := f.object("photos", "a")
+		f.object("photos", "b")
+		time.Sleep(2 * time.Minute)
+		if _, err := f.OpenKey(t.Context(), name("photos", "a"), first); err != nil {
+			t.Errorf("OpenKey: %v", err)
+		}
+	})
+}
+
 func TestTwentyThousandObjectsInFourBucketsCostAFewWraps(t *testing.T) {
 	f := newFixture(t, func(c *kms.Config) { c.WindowObjects = 100_000 })
 	for i := range 20_000 {

@@ -164,6 +164,18 @@ func TestARecordThatDoesNotOpenIsNeverGiven(t *testing.T) {
 			t.Errorf("%s: %d bytes, changed %v, %v; want %v", what, len(got), changed, err, c.want)
 		}
 	}
+	// The KMS goes away before the new record was seen to open: that is no refusal.
+	rich.spoil = func(w kms.Wrapped) kms.Wrapped {
+		f.key.setFail(fmt.Errorf("fake: %w", kms.ErrUnavailable))
+		return w
+	}
+	r, err := inside.NewRewrapping(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _, _, err := r.Record(t.Context(), "photos", id(m), own); !errors.Is(err, kms.ErrUnavailable) || kms.Permanent(err) || got != nil {
+		t.Errorf("with the KMS gone in the middle: %d bytes, %v", len(got), err)
+	}
 }
 
 func TestRewrappingEndsWithItsContextAndWithTheKMS(t *testing.T) {
