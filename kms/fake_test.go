@@ -178,11 +178,10 @@ func (f *fakeKey) asked() int {
 
 func (f *fakeKey) Check(ctx context.Context) error { return f.enter(ctx) }
 
-// windowWraps counts the wraps of window keys for metadata, recordWraps those for
-// records.
+// windowWraps counts the wraps of window keys, otherWraps all others.
 func (f *fakeKey) windowWraps() int { return f.count(func(c kms.Context) bool { return len(c) == 1 }) }
-func (f *fakeKey) recordWraps() int {
-	return f.count(func(c kms.Context) bool { return c["id"] != "" })
+func (f *fakeKey) otherWraps() int {
+	return f.count(func(c kms.Context) bool { return len(c) != 1 })
 }
 
 func (f *fakeKey) count(is func(kms.Context) bool) int {
@@ -224,22 +223,22 @@ func (r *richKey) Rotate(ctx context.Context) (string, error) {
 	return r.uri + "#" + version, nil
 }
 
-func (r *richKey) Rewrap(ctx context.Context, w kms.Wrapped, c kms.Context) (kms.Wrapped, error) {
+func (r *richKey) Rewrap(ctx context.Context, w kms.Wrapped, from, to kms.Context) (kms.Wrapped, error) {
 	r.rewraps++
 	if r.failRewrap != nil {
 		return kms.Wrapped{}, r.failRewrap
 	}
-	from := r.fakeKey
+	source := r.fakeKey
 	for _, other := range r.others {
 		if strings.HasPrefix(w.KEK, other.uri+"#") {
-			from = other
+			source = other
 		}
 	}
-	raw, err := from.Unwrap(ctx, w, c)
+	raw, err := source.Unwrap(ctx, w, from)
 	if err != nil {
 		return kms.Wrapped{}, err
 	}
-	fresh, err := r.Wrap(ctx, raw, c)
+	fresh, err := r.Wrap(ctx, raw, to)
 	if err == nil && r.spoil != nil {
 		fresh = r.spoil(fresh)
 	}

@@ -248,7 +248,7 @@ func (k *Keyring) unwrapRecord(ctx context.Context, bucket, id string, record []
 	if err != nil {
 		return nil, err
 	}
-	return k.unwrap(ctx, w, recordContext(bucket, id))
+	return k.unwrap(ctx, w, contextOfRecord(bucket, id, w.Blob))
 }
 
 // OpenRecord proves that a window record opens with a configured key. id is the

@@ -98,7 +98,7 @@ func (r *Rewrapping) inside(ctx context.Context, bucket, id string, old Wrapped)
 	if !can || schemeOf(old.KEK) != schemeOf(r.kek) {
 		return Wrapped{}, nil, errors.ErrUnsupported
 	}
-	if fresh, err = key.Rewrap(ctx, old, recordContext(bucket, id)); err == nil {
+	if fresh, err = key.Rewrap(ctx, old, contextOfRecord(bucket, id, old.Blob), recordContext(bucket, id)); err == nil {
 		err = checkWrapped(fresh)
 	}
 	if Permanent(err) {
@@ -110,7 +110,7 @@ func (r *Rewrapping) inside(ctx context.Context, bucket, id string, old Wrapped)
 // outside unwraps with any configured key and wraps with the one for writing. The
 // caller clears raw.
 func (r *Rewrapping) outside(ctx context.Context, bucket, id string, old Wrapped) (fresh Wrapped, raw []byte, err error) {
-	raw, err = r.ring.unwrap(ctx, old, recordContext(bucket, id))
+	raw, err = r.ring.unwrap(ctx, old, contextOfRecord(bucket, id, old.Blob))
 	if err != nil {
 		return Wrapped{}, nil, err
 	}

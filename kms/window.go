@@ -38,7 +38,7 @@ type window struct {
 	id      []byte // 16 bytes
 	kek     string
 	wrapped []byte // bound to the bucket: for the metadata of objects
-	record  []byte // bound to bucket and id: what Records keeps
+	record  []byte // what Records keeps
 	aead    tink.AEAD
 	made    time.Time
 	timer   *time.Timer // ends it in a bucket that is written to no more
@@ -225,7 +225,7 @@ func (s *windows) begin(bucket string) (*making, error) {
 	return m, nil
 }
 
-// make makes a window's key and both its wrapped forms, and puts the record before
+// make makes a window's key and its wrapped form, and puts the record before
 // any object can name it.
 func (s *windows) make(ctx context.Context, bucket string) (*window, error) {
 	w := &window{bucket: bucket, made: s.now()}
@@ -251,11 +251,8 @@ func (w *window) fill(ctx context.Context, key Key, raw []byte) error {
 		return err
 	}
 	w.kek, w.wrapped, w.id = forObjects.KEK, forObjects.Blob, windowID(forObjects.Blob)
-	forRecord, err := wrap(ctx, key, raw, recordContext(w.bucket, hex.EncodeToString(w.id)))
-	if err != nil {
-		return err
-	}
-	if w.record, err = encodeRecord(forRecord); err != nil {
+	// One wrap a window: the record begins with the same form, see contextOfRecord.
+	if w.record, err = encodeRecord(forObjects); err != nil {
 		return err
 	}
 	w.aead, err = newWindowAEAD(raw)
