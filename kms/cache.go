@@ -46,6 +46,13 @@ func newCache(size int, ttl time.Duration, now func() time.Time) *cache {
 	return c
 }
 
+// enabled tells whether keys are kept for reading at all.
+func (c *cache) enabled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.keys != nil
+}
+
 func (c *cache) get(name cacheName) (tink.AEAD, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -31,6 +31,9 @@ type fakeKey struct {
 	fail     error         // of every call
 	gate     chan struct{} // calls wait until it is closed; nil: they do not
 	padding  int           // makes blobs longer
+
+	currents    int           // calls of Current
+	currentGate chan struct{} // Current's answers wait until it is closed
 }
 
 func newFakeKey(uri string) *fakeKey {
@@ -138,21 +141,47 @@ func (f *fakeKey) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]b
 }
 
 func (f *fakeKey) Current(ctx context.Context) (string, error) {
+	f.mu.Lock()
+	f.currents++
+	f.mu.Unlock()
 	if err := f.enter(ctx); err != nil {
 		return "", err
 	}
 	f.mu.Lock()
+	kek, gate := f.uri+"#"+f.current, f.currentGate
+	f.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	return kek, nil
+}
+
+// holdCurrent makes Current's answers, which it then knows, wait for releaseCurrent.
+func (f *fakeKey) holdCurrent() {
+	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.uri + "#" + f.current, nil
+	f.currentGate = make(chan struct{})
+}
+
+func (f *fakeKey) releaseCurrent() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.currentGate)
+	f.currentGate = nil
+}
+
+func (f *fakeKey) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.currents
 }
 
 func (f *fakeKey) Check(ctx context.Context) error { return f.enter(ctx) }
 
-// windowWraps counts the wraps of window keys for metadata, recordWraps those for
-// records.
+// windowWraps counts the wraps of window keys, otherWraps all others.
 func (f *fakeKey) windowWraps() int { return f.count(func(c kms.Context) bool { return len(c) == 1 }) }
-func (f *fakeKey) recordWraps() int {
-	return f.count(func(c kms.Context) bool { return c["id"] != "" })
+func (f *fakeKey) otherWraps() int {
+	return f.count(func(c kms.Context) bool { return len(c) != 1 })
 }
 
 func (f *fakeKey) count(is func(kms.Context) bool) int {
@@ -173,6 +202,49 @@ func (f *fakeKey) unwrapped() int {
 	return len(f.unwraps)
 }
 
+// richKey is a fakeKey whose KMS can do all that a KMS may.
+type richKey struct {
+	*fakeKey
+	others []*fakeKey // of the same KMS
+
+	rewraps    int
+	failRewrap error
+	spoil      func(w kms.Wrapped) kms.Wrapped // of what Rewrap answers
+}
+
+func (r *richKey) Rotate(ctx context.Context) (string, error) {
+	if err := r.enter(ctx); err != nil {
+		return "", err
+	}
+	r.mu.Lock()
+	version := fmt.Sprintf("v%d", len(r.versions)+1)
+	r.mu.Unlock()
+	r.rotate(version)
+	return r.uri + "#" + version, nil
+}
+
+func (r *richKey) Rewrap(ctx context.Context, w kms.Wrapped, from, to kms.Context) (kms.Wrapped, error) {
+	r.rewraps++
+	if r.failRewrap != nil {
+		return kms.Wrapped{}, r.failRewrap
+	}
+	source := r.fakeKey
+	for _, other := range r.others {
+		if strings.HasPrefix(w.KEK, other.uri+"#") {
+			source = other
+		}
+	}
+	raw, err := source.Unwrap(ctx, w, from)
+	if err != nil {
+		return kms.Wrapped{}, err
+	}
+	fresh, err := r.Wrap(ctx, raw, to)
+	if err == nil && r.spoil != nil {
+		fresh = r.spoil(fresh)
+	}
+	return fresh, err
+}
+
 func TestTheFakeKeyPassesTheSuite(t *testing.T) {
 	key := newFakeKey("fake://a/key")
 	broken := func(class error) func(*testing.T) kms.Key {
@@ -182,8 +254,11 @@ func TestTheFakeKeyPassesTheSuite(t *testing.T) {
 			return k
 		}
 	}
+	other := newFakeKey("fake://another/key")
+	rich := &richKey{fakeKey: key, others: []*fakeKey{other}}
 	kmstest.Run(t, kmstest.Harness{
-		Key:         func(*testing.T) kms.Key { return key },
+		Key:         func(*testing.T) kms.Key { return rich },
+		RewrapFrom:  func(*testing.T) kms.Key { return other },
 		OtherKey:    func(*testing.T) kms.Key { return newFakeKey("fake://another/key") },
 		Unavailable: broken(kms.ErrUnavailable),
 		Denied:      broken(kms.ErrDenied),

@@ -37,9 +37,14 @@ type Config struct {
 	Window        time.Duration
 	WindowObjects int
 
+	// Poll is how often the KMS is asked for the current version of Write while
+	// window keys are in use, so that a rotation begins new ones; 0: 10 s.
+	Poll time.Duration
+
 	// At most CacheSize unwrapped window keys are kept for reading, each for
-	// CacheTTL, which is also how long a KMS's withdrawal of a key may go unseen.
-	// If either is 0, none is kept, and concurrent reads still share one call.
+	// CacheTTL, and the current ones until their window ends: so long may a KMS's
+	// withdrawal of a key go unseen. If either is 0, none is kept for reading, and
+	// concurrent reads still share one call.
 	CacheSize int
 	CacheTTL  time.Duration
 
@@ -62,8 +67,11 @@ func NewKeyring(c Config) (*Keyring, error) {
 	if c.Write == nil {
 		return nil, errors.New("keyring: no key for writing")
 	}
-	if c.Window < 0 || c.WindowObjects < 0 || c.CacheSize < 0 || c.CacheTTL < 0 {
-		return nil, errors.New("keyring: window, window objects, cache size and cache TTL must not be negative")
+	if c.Window < 0 || c.WindowObjects < 0 || c.CacheSize < 0 || c.CacheTTL < 0 || c.Poll < 0 {
+		return nil, errors.New("keyring: window, window objects, cache size, cache TTL and poll must not be negative")
+	}
+	if c.Poll == 0 {
+		c.Poll = defaultPoll
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -184,6 +192,13 @@ func (k *Keyring) openWindow(ctx context.Context, bucket string, m *envelope.Met
 	if aead, ok := k.cache.get(name); ok {
 		return aead, nil
 	}
+	// Also when the cache has let it go: what this process still writes with, it may
+	// read with, while the KMS is away too.
+	if k.windows != nil && k.cache.enabled() {
+		if aead, ok := k.windows.holds(bucket, m); ok {
+			return aead, nil
+		}
+	}
 	return k.unwraps.do(ctx, string(name[:]), func(ctx context.Context) (tink.AEAD, error) {
 		// The load before this one may have ended since the look above.
 		if aead, ok := k.cache.get(name); ok {
@@ -233,7 +248,7 @@ func (k *Keyring) unwrapRecord(ctx context.Context, bucket, id string, record []
 	if err != nil {
 		return nil, err
 	}
-	return k.unwrap(ctx, w, recordContext(bucket, id))
+	return k.unwrap(ctx, w, contextOfRecord(bucket, id, w.Blob))
 }
 
 // OpenRecord proves that a window record opens with a configured key. id is the
@@ -284,12 +299,11 @@ func (k *Keyring) unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, err
 // URI. The others are asked too: one key may have several names (an AWS alias).
 func (k *Keyring) candidates(kek string) []Key {
 	base, _, _ := strings.Cut(kek, "#")
-	scheme, _, _ := strings.Cut(base, ":")
 	var exact, others []Key
 	for _, key := range k.keys {
 		if key.URI() == base {
 			exact = append(exact, key)
-		} else if s, _, _ := strings.Cut(key.URI(), ":"); s == scheme {
+		} else if schemeOf(key.URI()) == schemeOf(base) {
 			others = append(others, key)
 		}
 	}

@@ -50,11 +50,11 @@ type Rotator interface {
 }
 
 // Rewrapper is a Key whose KMS can wrap anew what this key, or another key of the
-// same KMS, has wrapped: under this key's current version, bound to the same
-// context, without the plaintext leaving the KMS. A KMS that would lose the context
-// on the way is none; there the Keyring unwraps and wraps.
+// same KMS, has wrapped in the context from: under this key's current version, bound
+// to the context to, without the plaintext leaving the KMS. A KMS that would lose the
+// context on the way is none; there the Keyring unwraps and wraps.
 type Rewrapper interface {
-	Rewrap(ctx context.Context, w Wrapped, c Context) (Wrapped, error)
+	Rewrap(ctx context.Context, w Wrapped, from, to Context) (Wrapped, error)
 }
 
 // Wrapped is a key that was wrapped by a KEK.

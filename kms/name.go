@@ -55,10 +55,20 @@ func bucketContext(bucket string) Context {
 	return Context{"bucket": bucket}
 }
 
-// recordContext is the context of a window key as it stands in its record: with
+// recordContext is the context of a window key in a record that was re-wrapped: with
 // the id, so that the store cannot exchange two records.
 func recordContext(bucket, id string) Context {
 	return Context{"bucket": bucket, "id": id}
+}
+
+// contextOfRecord is what the blob in a record is bound to. A record begins with the
+// metadata's own form, which the hash in its name binds to it as tightly as a context
+// would; re-wrapped, it has the context of a record.
+func contextOfRecord(bucket, id string, blob []byte) Context {
+	if hex.EncodeToString(windowID(blob)) == id {
+		return bucketContext(bucket)
+	}
+	return recordContext(bucket, id)
 }
 
 func hexSHA256(s string) string {

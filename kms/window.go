@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -37,7 +38,7 @@ type window struct {
 	id      []byte // 16 bytes
 	kek     string
 	wrapped []byte // bound to the bucket: for the metadata of objects
-	record  []byte // bound to bucket and id: what Records keeps
+	record  []byte // what Records keeps
 	aead    tink.AEAD
 	made    time.Time
 	timer   *time.Timer // ends it in a bucket that is written to no more
@@ -64,6 +65,7 @@ type windows struct {
 	current *simplelru.LRU[string, *window]
 	making  map[string]*making // by bucket; flights lets one run at a time
 	closed  bool
+	poll    poll
 
 	background sync.WaitGroup // added to under mu, while not closed
 }
@@ -80,6 +82,7 @@ func newWindows(c Config, cache *cache) *windows {
 		write: c.Write, records: c.Records, age: c.Window, objects: c.WindowObjects,
 		now: c.Now, log: c.Log, cache: cache,
 		current: current, making: make(map[string]*making),
+		poll: newPoll(c.Poll),
 	}
 }
 
@@ -121,6 +124,7 @@ func (s *windows) reserve(w *window) bool {
 		return false
 	}
 	w.used++
+	s.pollSoon()
 	if now := s.now(); now.Sub(w.asserted) >= assertEvery {
 		w.asserted = now
 		s.assert(w)
@@ -201,6 +205,7 @@ func (s *windows) load(ctx context.Context, bucket string) (*window, error) {
 		}
 	}
 	s.current.Add(bucket, w)
+	s.poll.last = time.Now() // the KMS has just said its current version
 	return w, nil
 }
 
@@ -220,7 +225,7 @@ func (s *windows) begin(bucket string) (*making, error) {
 	return m, nil
 }
 
-// make makes a window's key and both its wrapped forms, and puts the record before
+// make makes a window's key and its wrapped form, and puts the record before
 // any object can name it.
 func (s *windows) make(ctx context.Context, bucket string) (*window, error) {
 	w := &window{bucket: bucket, made: s.now()}
@@ -246,11 +251,8 @@ func (w *window) fill(ctx context.Context, key Key, raw []byte) error {
 		return err
 	}
 	w.kek, w.wrapped, w.id = forObjects.KEK, forObjects.Blob, windowID(forObjects.Blob)
-	forRecord, err := wrap(ctx, key, raw, recordContext(w.bucket, hex.EncodeToString(w.id)))
-	if err != nil {
-		return err
-	}
-	if w.record, err = encodeRecord(forRecord); err != nil {
+	// One wrap a window: the record begins with the same form, see contextOfRecord.
+	if w.record, err = encodeRecord(forObjects); err != nil {
 		return err
 	}
 	w.aead, err = newWindowAEAD(raw)
@@ -279,6 +281,17 @@ func (s *windows) forget(bucket string) {
 	}
 }
 
+// holds gives the window key of m when that is of the bucket's current window.
+func (s *windows) holds(bucket string, m *envelope.Metadata) (tink.AEAD, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w, ok := s.current.Peek(bucket)
+	if !ok || w.ended || w.kek != m.KEK || !bytes.Equal(w.wrapped, m.Window) || s.now().Sub(w.made) >= s.age {
+		return nil, false
+	}
+	return w.aead, true
+}
+
 // close ends all windows, puts their records, and waits for the background.
 func (s *windows) close(ctx context.Context) error {
 	s.mu.Lock()
@@ -289,6 +302,7 @@ func (s *windows) close(ctx context.Context) error {
 		w.timer.Stop()
 	}
 	s.current.Purge()
+	s.poll.end()
 	s.mu.Unlock()
 
 	const atOnce = 8

@@ -43,9 +43,9 @@ func TestAHundredFirstWritersInThreeBucketsMakeThreeWindows(t *testing.T) {
 			synctest.Wait()
 			release()
 			synctest.Wait()
-			if f.key.windowWraps() != 3 || f.key.recordWraps() != 3 || f.records.putCount() != 3 || len(windows) != 3 {
-				t.Errorf("%d wraps, %d record wraps, %d puts, %d windows; want 3 of each",
-					f.key.windowWraps(), f.key.recordWraps(), f.records.putCount(), len(windows))
+			if f.key.windowWraps() != 3 || f.key.otherWraps() != 0 || f.records.putCount() != 3 || len(windows) != 3 {
+				t.Errorf("%d wraps of windows, %d others, %d puts, %d windows; want 3, 0, 3 and 3",
+					f.key.windowWraps(), f.key.otherWraps(), f.records.putCount(), len(windows))
 			}
 		})
 	}
@@ -144,13 +144,25 @@ func TestTheRecordIsWhatTheFormatSays(t *testing.T) {
 	if string(body) != string(recordOf("fake://a/key#v1", blob)) {
 		t.Errorf("record %s", body)
 	}
-	recordKey, err := f.key.Unwrap(t.Context(), kms.Wrapped{KEK: m.KEK, Blob: blob}, kms.Context{"bucket": "photos", "id": id(m)})
+	if string(blob) != string(m.Window) {
+		t.Error("the record does not begin with the metadata's form")
+	}
+	windowKey, err := f.key.Unwrap(t.Context(), kms.Wrapped{KEK: m.KEK, Blob: m.Window}, kms.Context{"bucket": "photos"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	windowKey, err := f.key.Unwrap(t.Context(), kms.Wrapped{KEK: m.KEK, Blob: m.Window}, kms.Context{"bucket": "photos"})
+	// Re-wrapped, it is of its own context.
+	f.key.rotate("v2")
+	f.mustRewrap(f.Keyring, "photos", id(m))
+	if err := json.Unmarshal(f.records.records["photos/"+id(m)], &r); err != nil {
+		t.Fatal(err)
+	}
+	if blob, err = base64.StdEncoding.DecodeString(r["wrapped"].(string)); err != nil {
+		t.Fatal(err)
+	}
+	recordKey, err := f.key.Unwrap(t.Context(), kms.Wrapped{KEK: "fake://a/key#v2", Blob: blob}, kms.Context{"bucket": "photos", "id": id(m)})
 	if err != nil || string(windowKey) != string(recordKey) {
-		t.Errorf("the record holds another key than the metadata, or %v", err)
+		t.Errorf("the re-wrapped record holds another key than the metadata, or %v", err)
 	}
 }
 

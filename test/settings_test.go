@@ -262,6 +262,7 @@ func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
 	if err := json.NewDecoder(out.Body).Decode(&body); err != nil {
 		t.Fatal(err)
 	}
+	first := kms.Context{"bucket": bucket} // a new record is the metadata's own form
 	bound := kms.Context{"bucket": bucket, "id": strings.TrimPrefix(*record, ".s3proxy/keys/")}
 	from, err := localfile.Open(oldPath)
 	if err != nil {
@@ -271,7 +272,7 @@ func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := from.Unwrap(t.Context(), kms.Wrapped{KEK: body.KEK, Blob: body.Wrapped}, bound)
+	key, err := from.Unwrap(t.Context(), kms.Wrapped{KEK: body.KEK, Blob: body.Wrapped}, first)
 	if err != nil {
 		t.Fatal(err)
 	}

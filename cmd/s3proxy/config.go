@@ -19,6 +19,8 @@ import (
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"github.com/s3proxy/s3proxy/kms/localfile"
 )
 
 // envPrefix begins the environment's spelling of every setting.
@@ -166,7 +168,10 @@ func envName(setting string) string {
 // checkEnvironment refuses variables with our prefix that mean nothing: a
 // misspelt setting must not be silently without effect.
 func checkEnvironment() error {
-	allowed := map[string]bool{envAccessKey: true, envSecretKey: true, envName("config"): true}
+	allowed := map[string]bool{
+		envAccessKey: true, envSecretKey: true, envName("config"): true,
+		localfile.EnvPassphrase: true, localfile.EnvPassphraseFile: true,
+	}
 	for name := range settingNames() {
 		allowed[envName(name)] = true
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,13 +20,14 @@ import (
 func keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make and list the keys that wrap all others",
+		Short: "Make, list and change the keys that wrap all others",
 		Example: `  s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json
   s3proxy keys list`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(keysCreateCommand(), keysListCommand())
+	cmd.AddCommand(keyfileCommands()...)
 	return cmd
 }
 
@@ -35,7 +37,9 @@ func keysCreateCommand() *cobra.Command {
 		Short: "Make a new keyset file",
 		Long: `Makes a keyset with one AES-256-GCM key in a new file that only its owner can
 read. It never replaces a file. Back the file up: without it, every object
-that was encrypted under it is lost.`,
+that was encrypted under it is lost. With a passphrase in
+` + localfile.EnvPassphrase + ` or a file named by
+` + localfile.EnvPassphraseFile + ` the keyset is encrypted under it.`,
 		Example: `  s3proxy keys create                                                # in the data folder
   s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json`,
 		Args: noArguments,
@@ -47,7 +51,7 @@ that was encrypted under it is lost.`,
 			if err := ensureDir(filepath.Dir(path)); err != nil {
 				return err
 			}
-			if err := localfile.Create(path); errors.Is(err, fs.ErrExist) {
+			if err := localfile.Create(path, fromEnvironment); errors.Is(err, fs.ErrExist) {
 				return fmt.Errorf("%s is there already, and is never replaced", path)
 			} else if err != nil {
 				return err
@@ -73,7 +77,7 @@ func keysListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			keys, err := localfile.List(path)
+			keys, err := localfile.List(path, fromEnvironment)
 			if err != nil {
 				return err
 			}
@@ -81,9 +85,13 @@ func keysListCommand() *cobra.Command {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(keys)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-			fmt.Fprintln(w, "VERSION\tTYPE\tSTATUS\tPRIMARY")
+			fmt.Fprintln(w, "VERSION\tTYPE\tSTATUS\tPRIMARY\tMADE")
 			for _, k := range keys {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%t\n", k.Version, k.Type, k.Status, k.Primary)
+				made := "not known"
+				if !k.Made.IsZero() {
+					made = k.Made.Format(time.RFC3339)
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%t\t%s\n", k.Version, k.Type, k.Status, k.Primary, made)
 			}
 			return w.Flush()
 		},

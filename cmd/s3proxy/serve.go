@@ -58,6 +58,7 @@ configuration, container, instance. ` + envAccessKey + ` and
 // serve runs the proxy until ctx ends, then lets running requests finish.
 func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	log := newLogger(c, errOut)
+	slog.SetDefault(log) // KMS drivers log there
 	if err := ensureDir(c.DataDir); err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func firstKeyset(ctx context.Context, c *config, store *upstream.Client) (made b
 			return false, fmt.Errorf("the keyset %s is not there, but the store in %s holds what was encrypted under it (%s): restore the keyset from its backup. Without it this data is lost; to begin anew, move the data folder away", path, c.DataDir, found)
 		}
 	}
-	if err := localfile.Create(path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := localfile.Create(path, fromEnvironment); err != nil && !errors.Is(err, fs.ErrExist) {
 		return false, err
 	}
 	return true, nil

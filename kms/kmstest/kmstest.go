@@ -36,6 +36,8 @@ type Harness struct {
 	Unavailable func(t *testing.T) kms.Key
 	// Denied gives a key that this program's identity may not use.
 	Denied func(t *testing.T) kms.Key
+	// RewrapFrom gives another key of the same KMS whose blobs Key's Rewrap takes.
+	RewrapFrom func(t *testing.T) kms.Key
 }
 
 const (
@@ -62,6 +64,10 @@ func Run(t *testing.T, h Harness) {
 	t.Run("One key serves many at once", h.concurrent)
 	t.Run("A working key is healthy", h.healthy)
 	t.Run("The current version is the one that wraps", h.current)
+	// Last, since they leave new versions behind.
+	t.Run("A rotated key wraps by its new version and opens what older ones wrapped", h.rotated)
+	t.Run("A rotation disturbs nobody", h.rotatedInUse)
+	t.Run("Re-wrapping keeps the context and refuses another", h.rewrapped)
 }
 
 func (h Harness) roundTrip(t *testing.T) {

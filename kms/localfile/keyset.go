@@ -4,93 +4,34 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
+	"time"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/aead/aesgcm"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// maxFile bounds what is read: about 4,000 keys.
-const maxFile = 1 << 20
-
 // KeyInfo describes one key of a keyset, without its material.
 type KeyInfo struct {
-	Version string // Tink's key id in decimal
-	Primary bool   // it wraps new keys
-	Status  string // "enabled", "disabled" or "destroyed"
-	Type    string // "AES256-GCM"
-}
-
-// Create makes a keyset with one new AES-256-GCM key, which is its primary, in a new
-// file at path with mode 0600. The file appears whole or not at all, also when the
-// machine stops, and never replaces another: the error is fs.ErrExist then. The
-// directory must exist.
-func Create(path string) error {
-	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
-	if err != nil {
-		return fmt.Errorf("making a key for %s: %w", path, err)
-	}
-	// Room enough that the buffer never grows and leaves a copy behind.
-	buffer := bytes.NewBuffer(make([]byte, 0, 4096))
-	defer func() { clear(buffer.Bytes()) }()
-	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(buffer)); err != nil {
-		return fmt.Errorf("writing the keyset for %s: %w", path, err)
-	}
-	if err := writeNew(path, buffer.Bytes()); err != nil {
-		return fmt.Errorf("creating keyset file %s: %w", path, err)
-	}
-	return nil
-}
-
-// writeNew writes content under a temporary name and then links it to path: link(2)
-// gives a whole file its name and, unlike rename(2), fails when the name is taken.
-func writeNew(path string, content []byte) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".keyset-*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		err = errors.Join(err, os.Remove(f.Name()))
-	}()
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Chmod(0o600) // whatever the umask is
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes a new name in dir last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	Version string    // Tink's key id in decimal
+	Primary bool      // it wraps new keys
+	Status  string    // "enabled", "disabled" or "destroyed"
+	Type    string    // "AES256-GCM"
+	Made    time.Time `json:",omitzero"` // as the history tells; zero: not known
 }
 
 // List describes the keys of the keyset at path, in the keyset's order. It refuses
 // what Open refuses.
-func List(path string) ([]KeyInfo, error) {
-	set, err := load(path)
+func List(path string, given ...Option) ([]KeyInfo, error) {
+	set, err := load(path, gather(given))
 	if err != nil {
 		return nil, err
+	}
+	made := madeTimes(path)
+	for i := range set.infos {
+		set.infos[i].Made = made[set.infos[i].Version]
 	}
 	return set.infos, nil
 }
@@ -102,22 +43,62 @@ type loaded struct {
 	aeads   map[uint32]tink.AEAD // the enabled keys
 }
 
-func load(path string) (*loaded, error) {
-	content, err := readPrivate(path)
+func load(path string, o options) (*loaded, error) {
+	handle, err := read(path, o)
 	if err != nil {
 		return nil, err
-	}
-	defer clear(content)
-	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(content)))
-	if err != nil {
-		// Not err: it may quote what a parser stumbled over, which may be key material.
-		return nil, fmt.Errorf("keyset file %s (%d bytes) is not a whole and valid Tink keyset in JSON: restore it from a backup", path, len(content))
 	}
 	set, err := inspect(handle)
 	if err != nil {
 		return nil, fmt.Errorf("keyset file %s: %w", path, err)
 	}
 	return set, nil
+}
+
+// read reads the keyset at path, whatever keys are in it.
+func read(path string, o options) (*keyset.Handle, error) {
+	content, err := readPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(content)
+	passphrase, err := o.readPassphrase()
+	if err != nil {
+		return nil, err
+	}
+	defer clear(passphrase)
+	switch {
+	case isSealed(content) && passphrase == nil:
+		return nil, fmt.Errorf("keyset file %s is encrypted under a passphrase, and none is set: set %s or %s", path, EnvPassphrase, EnvPassphraseFile)
+	case isSealed(content):
+		plaintext, err := unseal(content, passphrase)
+		if err != nil {
+			return nil, fmt.Errorf("keyset file %s (%d bytes) %w", path, len(content), err)
+		}
+		defer clear(plaintext)
+		content = plaintext
+	case passphrase != nil && bytes.HasPrefix(content, []byte("{")):
+		return nil, fmt.Errorf("keyset file %s is not encrypted, but a passphrase is set: "+
+			"encrypt it with s3proxy keys passphrase, or unset %s and %s", path, EnvPassphrase, EnvPassphraseFile)
+	}
+	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(content)))
+	if err != nil {
+		// Not err: it may quote what a parser stumbled over, which may be key material.
+		return nil, fmt.Errorf("keyset file %s (%d bytes) is not a whole and valid Tink keyset in JSON: restore it from a backup", path, len(content))
+	}
+	return handle, nil
+}
+
+// encode gives the keyset in clear; the caller clears it.
+func encode(handle *keyset.Handle) ([]byte, error) {
+	// Room enough for some 80 keys, so that the buffer does not grow and leave
+	// copies behind.
+	buffer := bytes.NewBuffer(make([]byte, 0, 1<<14))
+	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(buffer)); err != nil {
+		clear(buffer.Bytes())
+		return nil, err
+	}
+	return buffer.Bytes(), nil
 }
 
 func inspect(handle *keyset.Handle) (*loaded, error) {
@@ -159,49 +140,4 @@ func suits(key *aesgcm.Key) bool {
 	p, ok := key.Parameters().(*aesgcm.Parameters)
 	return ok && p.KeySizeInBytes() == 32 && p.IVSizeInBytes() == 12 && p.TagSizeInBytes() == 16 &&
 		p.Variant() == aesgcm.VariantTink
-}
-
-// readPrivate reads a regular file that nobody but its owner may use. A link to one
-// will do: that is how Kubernetes mounts a secret.
-func readPrivate(path string) (content []byte, err error) {
-	// Before it is opened, since opening a pipe waits for its writer.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("keyset file: %w", err)
-	}
-	if err := checkPrivate(path, info); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("keyset file: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	// And again, of the file that is read.
-	if info, err = f.Stat(); err != nil {
-		return nil, fmt.Errorf("keyset file: %w", err)
-	}
-	if err := checkPrivate(path, info); err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("keyset file %s is %d bytes long; at most %d", path, info.Size(), maxFile)
-	}
-	content = make([]byte, info.Size())
-	if _, err := io.ReadFull(f, content); err != nil {
-		clear(content)
-		return nil, fmt.Errorf("reading keyset file %s: %w", path, err)
-	}
-	return content, nil
-}
-
-func checkPrivate(path string, info fs.FileInfo) error {
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("keyset file %s is not a regular file", path)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("keyset file %s has mode %04o, so others than its owner may use the keys: chmod 600 %s "+
-			"(a Kubernetes secret: defaultMode 0400)", path, mode, path)
-	}
-	return nil
 }

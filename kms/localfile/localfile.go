@@ -1,5 +1,5 @@
-// Package localfile is a KMS in a file: a Tink keyset in JSON, in clear, in a file
-// that only its owner may read.
+// Package localfile is a KMS in a file: a Tink keyset in JSON, in clear or encrypted
+// under a passphrase, in a file that only its owner may read.
 //
 // # URIs
 //
@@ -14,6 +14,12 @@
 // them primary. The primary wraps; every enabled key unwraps. A wrapped key is
 // Tink's: 0x01 || key id (4 bytes, big-endian) || IV (12) || ciphertext || tag (16),
 // so 65 bytes for a key of 32, with the canonical context as associated data.
+//
+// # Changes
+//
+// A change replaces the file as a whole, under a lock; a [Key] that is in use sees
+// it within a second (see reload.go). What was changed when stands in the history
+// beside the file, which holds no secret.
 package localfile
 
 import (
@@ -23,13 +29,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
 // Scheme is the scheme of the driver's URIs.
@@ -38,21 +48,67 @@ const Scheme = "localfile"
 // identity is the URI of every keyset, without a version.
 const identity = Scheme + ":"
 
-// Key is a keyset that was read from a file. The file is not read again.
+// Key is a keyset in a file, which is read again when it has changed. A file that is
+// broken now leaves the keys of its last good reading in use, for Wrap and Unwrap;
+// Current and Check report it.
 type Key struct {
-	primary uint32
-	aeads   map[uint32]tink.AEAD // the enabled keys, by id
+	path    string
+	options options
+
+	state  atomic.Pointer[state]
+	looked atomic.Int64 // when the file was last looked at, in Unix nanoseconds
+	look   sync.Mutex   // one look at a time
 }
 
-var _ kms.Key = (*Key)(nil)
+var (
+	_ kms.Key     = (*Key)(nil)
+	_ kms.Rotator = (*Key)(nil)
+)
 
-// Opener opens localfile URIs; it is for [kms.Registry.Register] under [Scheme].
+// Option is a setting of a keyset file.
+type Option func(*options)
+
+type options struct {
+	passphrase func() ([]byte, error)
+	log        *slog.Logger
+}
+
+// WithPassphrase says that the file is encrypted, and how to learn the passphrase:
+// read is asked each time the file is read or written, and its answer is cleared
+// after use. A read that answers nil is as none.
+func WithPassphrase(read func() ([]byte, error)) Option {
+	return func(o *options) { o.passphrase = read }
+}
+
+// WithLog sets where changes of the file and its failures are told; slog.Default
+// without.
+func WithLog(log *slog.Logger) Option {
+	return func(o *options) { o.log = log }
+}
+
+func gather(given []Option) options {
+	var o options
+	for _, set := range given {
+		set(&o)
+	}
+	return o
+}
+
+func (o options) logger() *slog.Logger {
+	if o.log == nil {
+		return slog.Default()
+	}
+	return o.log
+}
+
+// Opener opens localfile URIs, with the environment's passphrase if there is one; it
+// is for [kms.Registry.Register] under [Scheme].
 func Opener(_ context.Context, uri *url.URL) (kms.Key, error) {
 	path, err := Path(uri)
 	if err != nil {
 		return nil, err
 	}
-	return Open(path)
+	return Open(path, WithPassphrase(PassphraseFromEnvironment))
 }
 
 // Path is the file that a localfile URI names.
@@ -76,12 +132,20 @@ func Path(uri *url.URL) (string, error) {
 // Open reads the keyset at path, following symbolic links. It refuses a file that
 // others than its owner may read or write, and answers an error that is
 // fs.ErrNotExist when there is none.
-func Open(path string) (*Key, error) {
-	set, err := load(path)
+func Open(path string, given ...Option) (*Key, error) {
+	k := &Key{path: path, options: gather(given)}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("keyset file: %w", err)
+	}
+	set, err := load(path, k.options)
 	if err != nil {
 		return nil, err
 	}
-	return &Key{primary: set.primary, aeads: set.aeads}, nil
+	now := time.Now()
+	k.looked.Store(now.UnixNano())
+	k.state.Store(&state{set: set, seen: info, read: now})
+	return k, nil
 }
 
 // URI is "localfile:" for every keyset.
@@ -92,11 +156,12 @@ func (k *Key) Wrap(ctx context.Context, plaintext []byte, c kms.Context) (kms.Wr
 	if err := ctx.Err(); err != nil {
 		return kms.Wrapped{}, err
 	}
-	blob, err := k.aeads[k.primary].Encrypt(plaintext, c.Canonical())
+	set := k.now().set
+	blob, err := set.aeads[set.primary].Encrypt(plaintext, c.Canonical())
 	if err != nil {
-		return kms.Wrapped{}, fmt.Errorf("wrapping with local key %d: %w", k.primary, err)
+		return kms.Wrapped{}, fmt.Errorf("wrapping with local key %d: %w", set.primary, err)
 	}
-	return kms.Wrapped{KEK: kekName(k.primary), Blob: blob}, nil
+	return kms.Wrapped{KEK: kekName(set.primary), Blob: blob}, nil
 }
 
 // Unwrap decrypts with the key that both w.KEK and the blob's prefix name. Its
@@ -113,8 +178,12 @@ func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte,
 	if !bytes.HasPrefix(w.Blob, prefix) {
 		return nil, fmt.Errorf("%w: it is not one of %s", kms.ErrInvalid, w.KEK)
 	}
-	aead, ok := k.aeads[id]
+	aead, ok := k.now().set.aeads[id]
+	if !ok { // another replica may have made it a moment ago
+		aead, ok = k.refresh(true).set.aeads[id]
+	}
 	if !ok {
+		// Also while the file is broken: a record under a key that is known may do.
 		return nil, fmt.Errorf("%w: %s is not in the keyset or is disabled", kms.ErrNotFound, w.KEK)
 	}
 	plaintext, err := aead.Decrypt(w.Blob, c.Canonical())
@@ -125,16 +194,24 @@ func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte,
 	return plaintext, nil
 }
 
-// Current names the primary key.
+// Current names the primary key. The error is kms.ErrUnavailable while the file is
+// broken, or the context's.
 func (k *Key) Current(ctx context.Context) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	return kekName(k.primary), nil
+	now := k.now()
+	if now.broken != nil {
+		return "", fmt.Errorf("%w: %w", kms.ErrUnavailable, now.broken)
+	}
+	return kekName(now.set.primary), nil
 }
 
-// Check wraps and unwraps random bytes.
+// Check looks whether the file is good, and wraps and unwraps random bytes.
 func (k *Key) Check(ctx context.Context) error {
+	if _, err := k.Current(ctx); err != nil {
+		return err
+	}
 	probe := make([]byte, 32)
 	_, _ = rand.Read(probe) // never fails
 	c := kms.Context{"check": "localfile"}

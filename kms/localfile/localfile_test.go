@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/kmstest"
@@ -98,6 +99,10 @@ func TestListSaysWhatTheKeysAre(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if made := infos[0].Made; time.Since(made) > time.Minute || !infos[1].Made.IsZero() {
+		t.Errorf("made %v and %v; want now, and not known since another tool made it", made, infos[1].Made)
+	}
+	infos[0].Made = time.Time{}
 	for i := range infos {
 		infos[i].Version = "N" // random
 	}
@@ -139,9 +144,17 @@ func TestCreateWritesAPrivateFileAndNeverReplacesOne(t *testing.T) {
 	if err := localfile.Create(filepath.Join(t.TempDir(), "no", "keyset.json")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Create in no directory: %v, want fs.ErrNotExist", err)
 	}
-	for _, dir := range []string{filepath.Dir(path), filepath.Dir(dangling)} {
-		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-			t.Errorf("%s holds %v (%v), want one file", dir, entries, err)
+	for dir, want := range map[string][]string{
+		filepath.Dir(path):     {"keyset.json", "keyset.json.history"},
+		filepath.Dir(dangling): {"link.json"},
+	} {
+		entries, err := os.ReadDir(dir)
+		var got []string
+		for _, e := range entries {
+			got = append(got, e.Name())
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s holds %v (%v), want %v", dir, got, err, want)
 		}
 	}
 }
@@ -335,18 +348,18 @@ func TestAURINamesAnAbsolutePathAndNothingElse(t *testing.T) {
 	}
 }
 
-func mustCreate(t *testing.T) string {
+func mustCreate(t *testing.T, given ...localfile.Option) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keyset.json")
-	if err := localfile.Create(path); err != nil {
+	if err := localfile.Create(path, given...); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-func mustOpen(t *testing.T, path string) *localfile.Key {
+func mustOpen(t *testing.T, path string, given ...localfile.Option) *localfile.Key {
 	t.Helper()
-	key, err := localfile.Open(path)
+	key, err := localfile.Open(path, given...)
 	if err != nil {
 		t.Fatal(err)
 	}
