@@ -102,11 +102,15 @@ func readPromise(h http.Header, trailers []string, presigned bool) (*promise, er
 		if p.algorithm != envelope.NoChecksum || len(values) != 1 {
 			return nil, errManyChecksums
 		}
-		value, err := base64.StdEncoding.DecodeString(values[0])
-		if err != nil || len(value) != a.Size() {
+		p.algorithm = a
+	}
+	if p.algorithm != envelope.NoChecksum {
+		name := checksumHeader(p.algorithm)
+		value, err := base64.StdEncoding.DecodeString(h.Get(name))
+		if err != nil || len(value) != p.algorithm.Size() {
 			return nil, invalidHeader(name)
 		}
-		p.algorithm, p.value = a, value
+		p.value = value
 	}
 	for _, name := range trailers {
 		a := algorithmNamed(strings.TrimPrefix(name, strings.ToLower(checksumHeaderPrefix)))

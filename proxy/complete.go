@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -118,7 +119,13 @@ func (x *exchange) completedETag(done *completed) string {
 
 // readCompletion reads and checks what can be checked without the store.
 func (x *exchange) readCompletion() (*completion, error) {
-	body, err := x.readDocument(maxDocument)
+	ofBody := http.Header{}
+	for _, name := range []string{"Content-Md5"} { // the rest is of the object
+		if v := x.r.Header.Values(name); len(v) > 0 {
+			ofBody[name] = v
+		}
+	}
+	body, err := x.readDocumentOf(maxDocument, ofBody)
 	if err != nil {
 		return nil, err
 	}
@@ -174,12 +181,18 @@ func readFinalChecksum(h http.Header) (c envelope.Checksum, err error) {
 }
 
 // maxCompleteTries bounds how often a Complete begins anew because another request
-// for the same upload came between its steps.
-const maxCompleteTries = 4
+// for the same upload, at another replica, came between its steps.
+const maxCompleteTries = 8
 
 // run goes through the steps. What the client asked for is checked anew in each
 // try, since parts may be sent again meanwhile.
 func (c *completion) run(ctx context.Context) (*completed, error) {
+	// One at a time in this process: each would replace the other's trailer.
+	release, err := c.completing.acquire(ctx, [3]string{c.bucket, c.key, c.query.Get("uploadId")})
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	u, err := c.openUpload(ctx)
 	if errors.Is(err, s3err.NoSuchUpload) {
 		// The state is gone: by an Abort, or by a Complete that succeeded.
@@ -190,16 +203,19 @@ func (c *completion) run(ctx context.Context) (*completed, error) {
 	}
 	defer u.close()
 	c.u = u
-	for range maxCompleteTries {
+	for try := range maxCompleteTries {
 		done, err := c.try(ctx)
 		if errors.Is(err, s3err.NoSuchUpload) {
 			c.forgetEnded(u, err)
-			if done, err = c.finishedBefore(ctx, err); err == nil {
+			if done, err = c.finishedByAnother(ctx, err); err == nil {
 				c.removeState(ctx)
 			}
 			return done, err
 		}
 		if errors.Is(err, errAgain) {
+			if err := pause(ctx, time.Duration(rand.Int64N(int64(try+1)*int64(100*time.Millisecond)))); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if err == nil {
@@ -477,10 +493,8 @@ func (c *completion) settle(ctx context.Context, header http.Header, etag string
 	u := c.u
 	done := &completed{header: header, etag: etag, trailer: trailer}
 	for _, wait := range settleWaits {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(wait):
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
 		}
 		s, err := c.statObject(ctx, header.Get("X-Amz-Version-Id"))
 		if err == nil && s.meta != nil && s.meta.Commitment == u.dek.Commitment() {
@@ -505,6 +519,31 @@ func (c *completion) settle(ctx context.Context, header http.Header, etag string
 	}
 	// The upload is gone and nobody aborted it: it was done, and overwritten since.
 	return done, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// finishedByAnother is finishedBefore for an upload whose state is still there: another
+// request may be completing it now (versitygw 1.8 hides an upload meanwhile).
+func (c *completion) finishedByAnother(ctx context.Context, gone error) (*completed, error) {
+	for _, wait := range settleWaits {
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+		_, noState := c.u.loadUpload(ctx, c.u.bucket, c.u.key, c.u.id)
+		done, err := c.finishedBefore(ctx, gone)
+		if err == nil || !errors.Is(err, gone) || errors.Is(noState, errNoState) {
+			return done, err
+		}
+	}
+	return nil, gone
 }
 
 // statObject asks for the object at the upload's key, with the proxy's own credentials.

@@ -129,6 +129,12 @@ func (o *objects) deleteList(ctx context.Context, bucket string, list deleteRequ
 
 // readDocument reads and verifies a request's whole body of at most limit bytes.
 func (x *exchange) readDocument(limit int64) ([]byte, error) {
+	return x.readDocumentOf(limit, x.r.Header)
+}
+
+// readDocumentOf takes what is promised of the body from other headers: those of a
+// Complete have checksums that are the object's.
+func (x *exchange) readDocumentOf(limit int64, promises http.Header) ([]byte, error) {
 	body, err := x.auth.Body(x.r)
 	if err != nil {
 		return nil, err
@@ -136,7 +142,7 @@ func (x *exchange) readDocument(limit int64) ([]byte, error) {
 	if body.Length > limit {
 		return nil, s3err.MaxMessageLengthExceeded
 	}
-	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
+	promised, err := readPromise(promises, body.PromisedTrailers(), x.auth.Presigned)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -65,6 +68,9 @@ func listParts(x *exchange) error {
 		Xmlns: s3Namespace, Bucket: x.bucket, Key: xmlText(x.key), UploadID: u.id, PartNumberMarker: marker, MaxParts: most,
 		Initiator: sent.upload.Initiator, Owner: sent.upload.Owner, StorageClass: sent.upload.StorageClass,
 		ChecksumAlgorithm: algorithmName(u.options.Checksum), ChecksumType: typeName(u.options.Type),
+	}
+	if u.options.Checksum == envelope.NoChecksum {
+		out.ChecksumAlgorithm, out.ChecksumType = "null", "null" // S3's words
 	}
 	for _, number := range slices.Sorted(maps.Keys(sent.parts)) {
 		if number <= marker {
@@ -226,6 +232,9 @@ func listMultipartUploads(x *exchange) error {
 		return err
 	}
 	out.Xmlns = s3Namespace
+	if err := x.uploadChecksums(out.Uploads); err != nil {
+		return err
+	}
 	if given {
 		out.EncodingType = "url"
 		for _, t := range []*xmlText{&out.KeyMarker, &out.NextKeyMarker, &out.Prefix, &out.Delimiter} {
@@ -240,4 +249,26 @@ func listMultipartUploads(x *exchange) error {
 	}
 	x.passRequestID(header)
 	return x.answerXML(out)
+}
+
+// uploadChecksums adds which checksum each upload will have: only its state knows.
+// An upload without a state is not ours, or ends just now.
+func (x *exchange) uploadChecksums(uploads []listedUpload) error {
+	group, ctx := errgroup.WithContext(x.r.Context())
+	group.SetLimit(16)
+	for i := range uploads {
+		group.Go(func() error {
+			u, err := x.findUpload(ctx, string(uploads[i].Key), uploads[i].UploadID)
+			if errors.Is(err, errNoState) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			defer u.close()
+			uploads[i].ChecksumAlgorithm, uploads[i].ChecksumType = algorithmName(u.options.Checksum), typeName(u.options.Type)
+			return nil
+		})
+	}
+	return group.Wait()
 }

@@ -49,7 +49,7 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "DeleteObject", method: "DELETE", scope: onObject, query: []string{"versionId"}, headers: join([]string{"If-Match", "X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObject},
 		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", effect: refuses},
 		{name: "PostObject", method: "POST", scope: onBucket, effect: refuses},
-		{name: "GetObjectAttributes", method: "GET", scope: onObject, marks: []string{"attributes"}, effect: refuses},
+		{name: "GetObjectAttributes", method: "GET", scope: onObject, marks: []string{"attributes"}, query: []string{"versionId"}, headers: join([]string{"X-Amz-Object-Attributes", "X-Amz-Max-Parts", "X-Amz-Part-Number-Marker"}, ownerHeaders), effect: rewrites, handle: getObjectAttributes},
 		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, effect: refuses},
 
 		// Multipart uploads
@@ -57,7 +57,7 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: ownerHeaders, effect: encrypts, handle: uploadPart},
 		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", effect: refuses},
 		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(writeConditions, ownerHeaders), own: []string{"X-Amz-Mp-Object-Size"}, effect: encrypts, handle: completeMultipartUpload},
-		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, headers: ownerHeaders, effect: rewrites, handle: abortMultipartUpload},
+		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, headers: join([]string{"X-Amz-If-Match-Initiated-Time"}, ownerHeaders), effect: rewrites, handle: abortMultipartUpload},
 		{name: "ListParts", method: "GET", scope: onObject, marks: []string{"uploadId"}, query: []string{"max-parts", "part-number-marker"}, headers: ownerHeaders, effect: rewrites, handle: listParts},
 		{name: "ListMultipartUploads", method: "GET", scope: onBucket, marks: []string{"uploads"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}, headers: ownerHeaders, effect: rewrites, handle: listMultipartUploads},
 

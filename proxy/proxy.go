@@ -68,13 +68,14 @@ const (
 // Proxy is the http.Handler. It is safe for concurrent use and keeps no state
 // but caches.
 type Proxy struct {
-	cfg      Config
-	buckets  map[string]*objects
-	others   *objects // of the buckets without settings of their own
-	log      *slog.Logger
-	verifier *sigv4.Verifier
-	hold     *semaphore.Weighted
-	plain    *plainCache
+	cfg        Config
+	buckets    map[string]*objects
+	others     *objects // of the buckets without settings of their own
+	log        *slog.Logger
+	verifier   *sigv4.Verifier
+	hold       *semaphore.Weighted
+	completing locks // by upload
+	plain      *plainCache
 }
 
 // New makes a Proxy; it contacts nobody.

@@ -143,18 +143,23 @@ func (u *upload) putState(ctx context.Context, name string, req *upstream.Reques
 
 // openUpload finds the state of the upload that the request names.
 func (x *exchange) openUpload(ctx context.Context) (*upload, error) {
-	id := x.query.Get("uploadId")
-	name := [3]string{x.bucket, x.key, id}
+	u, err := x.findUpload(ctx, x.key, x.query.Get("uploadId"))
+	return u, x.noUpload(ctx, err)
+}
+
+// findUpload finds the state of an upload; errNoState if there is none.
+func (x *exchange) findUpload(ctx context.Context, key, id string) (*upload, error) {
+	name := [3]string{x.bucket, key, id}
 	saved, cached := x.uploads.lru.Get(name)
 	if !cached {
 		var err error
-		if saved, err = x.loadUpload(ctx, x.bucket, x.key, id); err != nil {
-			return nil, x.noUpload(ctx, err)
+		if saved, err = x.loadUpload(ctx, x.bucket, key, id); err != nil {
+			return nil, err
 		}
 	}
-	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: id, hash: envelope.UploadHash(id), unsigned: x.unsigned()}
+	u := &upload{objects: x.objects, bucket: x.bucket, key: key, id: id, hash: envelope.UploadHash(id), unsigned: x.unsigned()}
 	var err error
-	u.dek, err = x.Keyring.OpenKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key, Kind: envelope.KindMultipart, UploadID: id}, saved.meta)
+	u.dek, err = x.Keyring.OpenKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: key, Kind: envelope.KindMultipart, UploadID: id}, saved.meta)
 	if err != nil {
 		return nil, fmt.Errorf("the upload's state: %w", err)
 	}

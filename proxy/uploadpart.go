@@ -121,10 +121,7 @@ func (u *upload) demand(p *promise) error {
 }
 
 func errOtherChecksum(expected envelope.Algorithm, actual string) error {
-	if actual != "null" {
-		actual = strings.ToLower(actual)
-	}
-	return s3err.InvalidRequest.WithMessage("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", strings.ToLower(expected.String()), actual)
+	return s3err.InvalidRequest.WithMessage("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", expected, actual)
 }
 
 // partFacts are what a part's record keeps of a body, once it is Verified.

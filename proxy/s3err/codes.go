@@ -55,7 +55,7 @@ var (
 	KeyTooLongError                 = &Error{Code: "KeyTooLongError", Status: 400, Message: "Your key is too long"}
 	MalformedACLError               = &Error{Code: "MalformedACLError", Status: 400, Message: "The XML you provided was not well-formed or did not validate against our published schema"}
 	MalformedPOSTRequest            = &Error{Code: "MalformedPOSTRequest", Status: 400, Message: "The body of your POST request is not well-formed multipart/form-data."}
-	MalformedXML                    = &Error{Code: "MalformedXML", Status: 400, Message: "The XML you provided was not well-formed or did not validate against our published schema"}
+	MalformedXML                    = &Error{Code: "MalformedXML", Status: 400, Message: "The XML you provided was not well-formed or did not validate against our published schema."}
 	MetadataTooLarge                = &Error{Code: "MetadataTooLarge", Status: 400, Message: "Your metadata headers exceed the maximum allowed metadata size"}
 	MethodNotAllowed                = &Error{Code: "MethodNotAllowed", Status: 405, Message: "The specified method is not allowed against this resource."}
 	NotImplemented                  = &Error{Code: "NotImplemented", Status: 501, Message: "A header you provided implies functionality that is not implemented."}
@@ -79,7 +79,7 @@ var (
 	InvalidPartOrder                     = &Error{Code: "InvalidPartOrder", Status: 400, Message: "The list of parts was not in ascending order. Parts must be ordered by part number."}
 	NoSuchBucket                         = &Error{Code: "NoSuchBucket", Status: 404, Message: "The specified bucket does not exist"}
 	NoSuchKey                            = &Error{Code: "NoSuchKey", Status: 404, Message: "The specified key does not exist."}
-	NoSuchUpload                         = &Error{Code: "NoSuchUpload", Status: 404, Message: "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."}
+	NoSuchUpload                         = &Error{Code: "NoSuchUpload", Status: 404, Message: "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."}
 	NoSuchVersion                        = &Error{Code: "NoSuchVersion", Status: 404, Message: "The specified version does not exist."}
 	NotModified                          = &Error{Code: "NotModified", Status: 304, Message: "Not Modified"}
 	ObjectLockConfigurationNotFoundError = &Error{Code: "ObjectLockConfigurationNotFoundError", Status: 404, Message: "Object Lock configuration does not exist for this bucket"}

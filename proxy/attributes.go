@@ -1,0 +1,131 @@
+package proxy
+
+import (
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+type attributesResult struct {
+	XMLName      xml.Name             `xml:"GetObjectAttributesResponse"`
+	Xmlns        string               `xml:"xmlns,attr"`
+	ETag         string               `xml:"ETag,omitempty"`
+	Checksum     *attributesChecksum  `xml:"Checksum"`
+	ObjectParts  *attributesPartsList `xml:"ObjectParts"`
+	StorageClass string               `xml:"StorageClass,omitempty"`
+	ObjectSize   *int64               `xml:"ObjectSize"`
+}
+
+type attributesChecksum struct {
+	xmlChecksums
+	ChecksumType string `xml:"ChecksumType,omitempty"`
+}
+
+type attributesPartsList struct {
+	PartsCount           int              `xml:"PartsCount"`
+	PartNumberMarker     int              `xml:"PartNumberMarker"`
+	NextPartNumberMarker int              `xml:"NextPartNumberMarker"`
+	MaxParts             int              `xml:"MaxParts"`
+	IsTruncated          bool             `xml:"IsTruncated"`
+	Parts                []attributesPart `xml:"Part"`
+}
+
+type attributesPart struct {
+	PartNumber int   `xml:"PartNumber"`
+	Size       int64 `xml:"Size"`
+	xmlChecksums
+}
+
+// getObjectAttributes answers from metadata and trailer. The store is asked the
+// same first: whether the client may, and whether the request is one, is for it to
+// say, and HEAD has no words for that. What it answers is of the ciphertext.
+func getObjectAttributes(x *exchange) error {
+	ctx := x.r.Context()
+	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	switch {
+	case err == nil:
+		resp.Body.Close()
+	case !errors.Is(err, s3err.NotImplemented):
+		return err
+	}
+	wanted := map[string]bool{}
+	for _, v := range x.r.Header.Values("X-Amz-Object-Attributes") {
+		for name := range strings.SplitSeq(v, ",") {
+			wanted[strings.TrimSpace(name)] = true
+		}
+	}
+	rd := &reading{exchange: x, checksums: true}
+	s, err := rd.stat()
+	if err != nil {
+		return err
+	}
+	out := attributesResult{Xmlns: s3Namespace}
+	if wanted["ObjectSize"] {
+		out.ObjectSize = &s.size
+	}
+	if wanted["StorageClass"] {
+		if out.StorageClass = s.header.Get("X-Amz-Storage-Class"); out.StorageClass == "" {
+			out.StorageClass = "STANDARD" // what HEAD leaves out
+		}
+	}
+	etag := clientETag(s.etag)
+	if s.meta != nil && s.meta.Kind != envelope.KindEmpty && (wanted["Checksum"] || wanted["ObjectParts"]) {
+		dek, err := x.openKey(ctx, s)
+		if err != nil {
+			return err
+		}
+		defer dek.Destroy()
+		_, facts, parts, err := rd.describe(s, dek)
+		if err != nil {
+			return err
+		}
+		if wanted["Checksum"] && facts.Checksum.Algorithm != envelope.NoChecksum {
+			out.Checksum = &attributesChecksum{ChecksumType: typeName(facts.Checksum.Type)}
+			out.Checksum.set(envelope.Checksum{Algorithm: facts.Checksum.Algorithm, Value: facts.Checksum.Value}, 0)
+		}
+		if wanted["ObjectParts"] && parts > 0 {
+			t, err := x.trailer(ctx, s, dek)
+			if err != nil {
+				return err
+			}
+			out.ObjectParts = x.attributesParts(t.Parts)
+		}
+	}
+	if wanted["ETag"] {
+		out.ETag = strings.Trim(etag, `"`)
+	}
+	x.passHeaders(http.Header{"Last-Modified": s.header.Values("Last-Modified"), "X-Amz-Version-Id": s.header.Values("X-Amz-Version-Id"), "X-Amz-Request-Id": s.header.Values("X-Amz-Request-Id")})
+	return x.answerXML(out)
+}
+
+// attributesParts is the page of parts that the request asks for.
+func (x *exchange) attributesParts(parts []envelope.Part) *attributesPartsList {
+	list := &attributesPartsList{PartsCount: len(parts), MaxParts: maxEntries}
+	// The store has refused what is no number.
+	if n, err := strconv.Atoi(x.r.Header.Get("X-Amz-Max-Parts")); err == nil && n >= 0 {
+		list.MaxParts = min(n, maxEntries)
+	}
+	if n, err := strconv.Atoi(x.r.Header.Get("X-Amz-Part-Number-Marker")); err == nil {
+		list.PartNumberMarker = n
+	}
+	for _, p := range parts {
+		if p.Number <= list.PartNumberMarker {
+			continue
+		}
+		if len(list.Parts) == list.MaxParts {
+			list.IsTruncated = true
+			break
+		}
+		shown := attributesPart{PartNumber: p.Number, Size: p.Size}
+		shown.set(p.Checksum, 0)
+		list.Parts = append(list.Parts, shown)
+		list.NextPartNumberMarker = p.Number
+	}
+	return list
+}
