@@ -169,7 +169,7 @@ func readFinalChecksum(h http.Header) (c envelope.Checksum, err error) {
 		c.Algorithm, c.Type = a, envelope.FullObject
 		if composite {
 			c.Type = envelope.Composite
-			if _, err := strconv.ParseInt(count, 10, 32); err != nil || a == envelope.CRC64NVME {
+			if _, err := strconv.ParseUint(count, 10, 32); err != nil || a == envelope.CRC64NVME {
 				return c, invalidHeader(name)
 			}
 		}

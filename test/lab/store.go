@@ -37,6 +37,17 @@ func VersitygwAt(t testing.TB, dir, sidecar string) *Store {
 	return versitygwAt(place{t: t}, dir, sidecar)
 }
 
+// VersitygwForSuite starts a versitygw with versions, as its own suite wants it.
+func VersitygwForSuite(t testing.TB) *Store {
+	t.Helper()
+	at := place{t: t}
+	versions := at.folder("versions")
+	return versitygwWith(at, at.folder("versitygw"), "--versioning-dir", versions)
+}
+
+// VersitygwBinary is the path of the built versitygw.
+func VersitygwBinary(t testing.TB) string { t.Helper(); return serverBinary(t, "versitygw") }
+
 // SharedVersitygw is one versitygw for all tests of the package.
 func SharedVersitygw(t testing.TB) *Store { t.Helper(); return share(t, &sharedVersitygw, versitygw) }
 
@@ -68,13 +79,18 @@ func versitygw(at place) *Store {
 
 func versitygwAt(at place, dir, sidecar string) *Store {
 	at.t.Helper()
+	if sidecar != "" {
+		return versitygwWith(at, dir, "--sidecar", sidecar)
+	}
+	return versitygwWith(at, dir)
+}
+
+func versitygwWith(at place, dir string, flags ...string) *Store {
+	at.t.Helper()
 	bin := serverBinary(at.t, "versitygw")
 	address := FreeAddress(at.t)
 	args := []string{"--access", storeAccessKey, "--secret", storeSecretKey, "--port", address, "--keep-alive", "--quiet", "posix"}
-	if sidecar != "" {
-		args = append(args, "--sidecar", sidecar)
-	}
-	args = append(args, dir)
+	args = append(append(args, flags...), dir)
 	return await(at, &Store{Process: start(at, "versitygw", bin, args, Env()), URL: "http://" + address, Dir: dir}, "/")
 }
 
