@@ -131,7 +131,7 @@ func TestTheDefaultsAreTheDocumentedOnes(t *testing.T) {
 }
 
 func TestEveryCommandHasAnExampleAndRefusesStrayArguments(t *testing.T) {
-	for _, args := range [][]string{{"serve"}, {"keys"}, {"keys", "create"}, {"keys", "list"}, {"inspect"}, {"version"}} {
+	for _, args := range [][]string{{"serve"}, {"keys"}, {"keys", "create"}, {"keys", "list"}, {"inspect"}, {"encrypt"}, {"decrypt"}, {"version"}} {
 		cmd, _, err := rootCommand().Find(args)
 		if err != nil || cmd.Example == "" || cmd.Short == "" {
 			t.Errorf("%v: %v, example %q", args, err, cmd.Example)

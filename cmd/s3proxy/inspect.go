@@ -51,12 +51,7 @@ and sizes need no key. Parts and checksums are shown when the configured key
 opens the object; otherwise the reason why it does not, and exit code 1.`,
 		Example: `  s3proxy inspect s3://photos/2026/cat.jpg
   s3proxy inspect s3://photos/cat.jpg --json --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("inspect takes one argument, s3://bucket/key")
-			}
-			return nil
-		},
+		Args: oneArgument("s3://bucket/key"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			bucket, key, err := parseObjectURL(args[0])
 			if err != nil {

@@ -36,13 +36,18 @@ type keyringID struct {
 	alias string // the bucket whose records are read under the name of another
 }
 
-// openStores makes the client of the default store, or starts the embedded one.
-// The caller closes it.
-func openStores(ctx context.Context, c *config, log *slog.Logger) (*stores, error) {
-	s := &stores{
+// newStores makes nothing yet.
+func newStores(c *config, log *slog.Logger) *stores {
+	return &stores{
 		c: c, log: log,
 		clients: map[upstreamSettings]*upstream.Client{}, keys: map[string]kms.Key{}, keyrings: map[keyringID]*kms.Keyring{},
 	}
+}
+
+// openStores makes the client of the default store, or starts the embedded one.
+// The caller closes it.
+func openStores(ctx context.Context, c *config, log *slog.Logger) (*stores, error) {
+	s := newStores(c, log)
 	if c.upstreamURL == nil {
 		embedded, err := startEmbedded(c.DataDir, log)
 		if err != nil {
@@ -91,6 +96,18 @@ func (s *stores) bucket(ctx context.Context, name string) (proxy.Bucket, error) 
 	return b, nil
 }
 
+// keysOnly is bucket for commands that need no store: records are looked up where
+// an upstream is configured, and the embedded store is not started.
+func (s *stores) keysOnly(ctx context.Context, name string) (proxy.Bucket, error) {
+	set := s.c.buckets[name]
+	if s.c.upstreamURL != nil || set.Upstream.URL != "" {
+		return s.bucket(ctx, name)
+	}
+	write, read := s.c.keyURIs(set)
+	ring, err := s.newKeyring(ctx, write, read, nil)
+	return proxy.Bucket{Keyring: ring, Origin: set.Alias}, err
+}
+
 // keyring gives a bucket's Keyring, and where its records are.
 func (s *stores) keyring(ctx context.Context, name string) (*kms.Keyring, proxy.Records, error) {
 	ring, records, err := s.findKeyring(ctx, name, s.c.buckets[name])
@@ -121,7 +138,7 @@ func (s *stores) findKeyring(ctx context.Context, name string, set bucketSetting
 	return ring, records, err
 }
 
-func (s *stores) newKeyring(ctx context.Context, write string, read []string, records proxy.Records) (*kms.Keyring, error) {
+func (s *stores) newKeyring(ctx context.Context, write string, read []string, records kms.Records) (*kms.Keyring, error) {
 	conf := kms.Config{
 		Records: records, Window: s.c.KeyWindow, WindowObjects: s.c.KeyWindowObjects,
 		CacheSize: windowCacheSize, CacheTTL: windowCacheTTL, Log: s.log,
