@@ -2,9 +2,14 @@ package test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -106,6 +111,41 @@ buckets:
 		t.Errorf("pages of none: %v", a)
 	}
 	mustRun(t, proxy.S3().Env(), "aws", "--endpoint-url", proxy.URL, "s3", "ls")
+}
+
+// A store whose policy lets the proxy use a bucket, and not list them all.
+func TestABucketElsewhereIsListedThoughItsStoreRefusesToList(t *testing.T) {
+	t.Parallel()
+	first, second := lab.Versitygw(t), lab.SharedMinIO(t)
+	target, err := url.Parse(second.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
+	}}
+	var status atomic.Int32
+	status.Store(http.StatusForbidden)
+	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			w.WriteHeader(int(status.Load()))
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(strict.Close)
+	there, absent := freeName("there"), freeName("absent")
+	upstream := fmt.Sprintf("{upstream: {url: '%s', credentials: {access-key-id: %s, secret-access-key-file: %s}}}", strict.URL, second.AccessKey, privateFile(t, second.SecretKey))
+	config := privateFile(t, "buckets:\n  "+there+": "+upstream+"\n  "+absent+": "+upstream+"\n")
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: first, Args: []string{"--config", config}})
+	makeBucket(t, proxy.S3(), there)
+	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{}); !slices.Equal(got, []string{there}) {
+		t.Errorf("listed %v", got)
+	}
+	status.Store(http.StatusServiceUnavailable)
+	if a := (call{method: "GET", path: "/"}).do(t, proxy.S3()); a.status != 503 {
+		t.Errorf("with a store that does not answer: %v", a)
+	}
 }
 
 func TestASettingThatCannotWorkStopsTheStart(t *testing.T) {

@@ -166,6 +166,28 @@ func TestADamagedObjectLeavesNoFile(t *testing.T) {
 	offline{o.store, other2, ""}.refuses(t, "key", "s3://"+bucket+"/k")
 }
 
+func TestTheEmbeddedStoreIsReadAndWrittenWithPathsOfTheCaller(t *testing.T) {
+	t.Parallel()
+	data, here, body := t.TempDir(), t.TempDir(), content(1, 100_000)
+	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: data})
+	bucket := newBucket(t, proxy.S3())
+	proxy.Term()
+	proxy.Wait(answerWithin)
+	if err := os.WriteFile(filepath.Join(here, "in"), body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"encrypt", "in", "s3://" + bucket + "/k"}, {"decrypt", "s3://" + bucket + "/k", "-o", "out"}} {
+		cmd := exec.Command(lab.S3proxy(t), append(args, "--data-dir", data)...)
+		cmd.Env, cmd.Dir = lab.Env("HOME="+t.TempDir()), here
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", args, err, out)
+		}
+	}
+	if got, err := os.ReadFile(filepath.Join(here, "out")); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
 func TestNoFileIsReplacedWithoutForce(t *testing.T) {
 	t.Parallel()
 	o := newOffline(t, lab.SharedVersitygw(t))

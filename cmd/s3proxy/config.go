@@ -283,11 +283,16 @@ func (c *config) validate() error {
 		c.DataDir = dir
 	}
 	// The embedded store changes the working directory.
-	abs, err := filepath.Abs(c.DataDir)
-	if err != nil {
-		return usagef("data-dir %s: %w", c.DataDir, err)
+	for _, path := range []*string{&c.DataDir, &c.path, &c.Credentials} {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return usagef("%s: %w", *path, err)
+		}
+		*path = abs
 	}
-	c.DataDir = abs
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/proxy"
 )
@@ -224,5 +226,43 @@ func TestBucketsWithEqualSettingsShareClientsKeysAndKeyrings(t *testing.T) {
 	}
 	if got["copy-1"].Origin != "one" {
 		t.Errorf("origin %q", got["copy-1"].Origin)
+	}
+}
+
+// silentKey is a key whose KMS does not answer.
+type silentKey struct{ kms.Key }
+
+func (silentKey) Check(context.Context) error { return kms.ErrUnavailable }
+
+func TestReadinessAsksTheKeyOfEveryBucket(t *testing.T) {
+	clean(t)
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		if err := localfile.Create(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := load(t, "upstream: http://127.0.0.1:1\nkms: localfile://"+dir+"/a\nbuckets:\n  own-key: {kms: 'localfile://"+dir+"/b'}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, silent := range []string{"", "a", "b"} {
+		s := newStores(c, slog.New(slog.DiscardHandler))
+		if silent != "" {
+			uri := "localfile://" + dir + "/" + silent
+			key, err := openKey(t.Context(), uri)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.keys[uri] = silentKey{key}
+		}
+		for _, name := range []string{"", "own-key"} {
+			if _, err := s.bucket(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.check(t.Context()); (err != nil) != (silent != "") {
+			t.Errorf("with %q silent: %v", silent, err)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -133,8 +134,12 @@ func onlyOwnerReads(path string) error {
 	return nil
 }
 
-// readSecretFile gives the one line of a file that only its owner reads.
+// readSecretFile gives the one line of a file that only its owner reads. What a
+// relative path is relative to would be a matter of luck.
 func readSecretFile(path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("%s is no absolute path", path)
+	}
 	if err := onlyOwnerReads(path); err != nil {
 		return "", err
 	}

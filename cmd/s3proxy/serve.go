@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -64,6 +65,7 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer clients.reloadOnHangup(c, log)()
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
 		return err
@@ -105,7 +107,6 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 		listener.Close()
 		return err
 	}
-	defer clients.reloadOnHangup(c, log)()
 	server := &http.Server{
 		Handler:           proxy.New(served),
 		ReadHeaderTimeout: 30 * time.Second,
@@ -182,6 +183,9 @@ func announce(out io.Writer, c *config, client clientKey, address string, madeKe
 	}
 	endpoint := "http://" + address
 	fmt.Fprintf(out, "s3proxy listens on %s and encrypts everything in %s\n", endpoint, store)
+	if n := len(c.buckets); n > 0 {
+		fmt.Fprintf(out, "Buckets with settings of their own: %s\n", strings.Join(sortedKeys(c.buckets), ", "))
+	}
 	if c.KMS == "" {
 		verb := "The key is"
 		if madeKeyset {
