@@ -68,7 +68,7 @@ func NewStatePlace(bucket, prefix string) (StatePlace, error) {
 	if len(prefix) > maxStatePrefix {
 		return StatePlace{}, fmt.Errorf("the prefix has %d bytes, more than %d", len(prefix), maxStatePrefix)
 	}
-	if path.Clean("/"+prefix)+"/" != "/"+prefix || strings.Contains(prefix, stateFolder) ||
+	if strings.HasPrefix(prefix, "/") || path.Clean("/"+prefix)+"/" != "/"+prefix || strings.Contains(prefix, stateFolder) ||
 		!utf8.ValidString(prefix) || strings.ContainsFunc(prefix, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }) {
 		return StatePlace{}, fmt.Errorf(`%q is no prefix such as "team/": parts of it are empty, ".", "..", of s3proxy's own name, or hold a backslash or control character`, prefix)
 	}

@@ -107,6 +107,9 @@ buckets:
 	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{Prefix: aws.String("there")}); !slices.Equal(got, want[1:]) {
 		t.Errorf("listed by prefix: %v", got)
 	}
+	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{Prefix: aws.String("here")}); !slices.Equal(got, want[:1]) {
+		t.Errorf("listed by the other prefix: %v", got)
+	}
 	if a := (call{method: "GET", path: "/", query: "max-buckets=0"}).do(t, proxy.S3()); a.status != 400 {
 		t.Errorf("pages of none: %v", a)
 	}
