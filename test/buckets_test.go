@@ -219,6 +219,14 @@ func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
 				mustGet(t, writer.S3(), origin, "new", body)
 			}
 
+			file := filepath.Join(t.TempDir(), "out")
+			if out, code := command(t, store, "decrypt", "s3://"+replica+"/k", "-o", file, "--kms", oldURI, "--upstream", store.URL, "--bucket-alias", replica+"="+origin); code != 0 {
+				t.Errorf("decrypt of the replica: %s", out)
+			}
+			if got, err := os.ReadFile(file); err != nil || sameBytes(got, want) != nil {
+				t.Errorf("decrypt of the replica gave %d bytes, %v", len(got), err)
+			}
+
 			// With the key in the metadata gone the record in the replica serves.
 			if list := records(t, store.S3(), replica); list != 3 {
 				t.Fatalf("%d records in the replica, want that of the origin and two of the readers", list)
