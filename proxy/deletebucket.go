@@ -18,7 +18,8 @@ import (
 
 // deleteBucket deletes a bucket in which only our own objects are left, and
 // these with it. A bucket that the store then refuses to delete gets its
-// records back: objects that came meanwhile may need them.
+// records back: objects that came meanwhile may need them. What a separate state
+// bucket has of the bucket goes after the bucket itself; there it is in no way.
 func deleteBucket(x *exchange) error {
 	ctx := x.r.Context()
 	var removed []stateObject
@@ -27,7 +28,7 @@ func deleteBucket(x *exchange) error {
 		return err
 	}
 	if lonely {
-		if removed, err = x.removeOwn(ctx); err != nil {
+		if removed, err = x.removeOwn(ctx, x.bucket, x.state.root()); err != nil {
 			x.restoreOwn(removed)
 			return err
 		}
@@ -40,25 +41,36 @@ func deleteBucket(x *exchange) error {
 		return err
 	}
 	resp.Body.Close()
-	x.Keyring.ForgetBucket(x.bucket)
+	x.Keyring.ForgetBucket(x.keyBucket(x.bucket))
+	if stateBucket, prefix := x.state.Of(x.bucket); stateBucket != x.bucket {
+		if _, err := x.removeOwn(ctx, stateBucket, prefix); err != nil {
+			x.log.Warn("a deleted bucket's state objects are left in the state bucket", "bucket", x.bucket, "state-bucket", stateBucket, "prefix", prefix, "error", err)
+		}
+	}
 	x.passRequestID(resp.Header)
 	x.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 // onlyState tells whether the bucket holds our own objects and no others, old
-// versions and delete markers among them.
+// versions and delete markers among them. The state bucket itself never does: what
+// is in it belongs to other buckets.
 func (x *exchange) onlyState(ctx context.Context) (bool, error) {
-	first, err := x.listVersions(ctx, x.bucket, "", "", 1, x.unsigned())
+	if x.state.Bucket == x.bucket {
+		return false, nil
+	}
+	first, err := x.listVersions(ctx, x.asked(x.bucket), "", "", 1)
 	if err != nil || len(first.entries()) == 0 || !strings.HasPrefix(first.entries()[0].Key, x.state.root()) {
 		return false, err
 	}
-	behind, err := x.listVersions(ctx, x.bucket, "", x.state.past(), 1, x.unsigned())
+	behind, err := x.listVersions(ctx, x.asked(x.bucket), "", x.state.past(), 1)
 	return err == nil && len(behind.entries()) == 0, err
 }
 
-// records keeps the window records of the bucket.
-func (x *exchange) records() Records { return Records{Store: x.Upstream, Place: x.state} }
+// records keeps the window records that are in the bucket itself.
+func (x *exchange) records() Records {
+	return Records{Store: x.Upstream, Place: StatePlace{Prefix: x.state.Prefix}}
+}
 
 // stateObject is one version of one of our own objects. body is kept of
 // window records only, to put them back.
@@ -83,11 +95,11 @@ type versionEntry struct {
 	VersionID string `xml:"VersionId"`
 }
 
-// removeOwn deletes our own objects, by version where the store has
-// versions. It gives those that it deleted, also with an error.
-func (x *exchange) removeOwn(ctx context.Context) (removed []stateObject, err error) {
+// removeOwn deletes our own objects that begin with prefix, by version where
+// the store has versions. It gives those that it deleted, also with an error.
+func (x *exchange) removeOwn(ctx context.Context, bucket, prefix string) (removed []stateObject, err error) {
 	for range maxStatePages {
-		page, err := x.listVersions(ctx, x.bucket, x.state.root(), "", maxEntries, x.unsigned())
+		page, err := x.listVersions(ctx, x.asked(bucket), prefix, "", maxEntries)
 		if err != nil {
 			return removed, err
 		}
@@ -97,10 +109,10 @@ func (x *exchange) removeOwn(ctx context.Context) (removed []stateObject, err er
 		}
 		for _, e := range entries {
 			o := stateObject{key: e.Key, version: e.VersionID}
-			if !strings.HasPrefix(o.key, x.state.root()) {
-				return removed, fmt.Errorf("the store lists %q under the prefix %q", o.key, x.state.root())
+			if !strings.HasPrefix(o.key, prefix) {
+				return removed, fmt.Errorf("the store lists %q under the prefix %q", o.key, prefix)
 			}
-			if id, ok := strings.CutPrefix(e.Key, x.state.root()+recordFolder); ok {
+			if id, ok := strings.CutPrefix(e.Key, prefix+recordFolder); ok && bucket == x.bucket {
 				o.body, err = x.records().GetRecord(ctx, x.bucket, id)
 				if err != nil && !errors.Is(err, kms.ErrNoRecord) { // what cannot be put back is not deleted
 					return removed, err
@@ -110,7 +122,7 @@ func (x *exchange) removeOwn(ctx context.Context) (removed []stateObject, err er
 			if o.version != "" {
 				q.Set("versionId", o.version)
 			}
-			resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: o.key, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+			resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: bucket, Key: o.key, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned() && bucket == x.bucket})
 			if err != nil {
 				return removed, fmt.Errorf("delete %s: %w", o.key, err)
 			}
@@ -124,9 +136,15 @@ func (x *exchange) removeOwn(ctx context.Context) (removed []stateObject, err er
 // maxStatePages bounds the work of one DeleteBucket: a million state objects.
 const maxStatePages = 1000
 
+// asked begins a request on a bucket as the client is allowed it; the state bucket
+// is the proxy's own business.
+func (x *exchange) asked(bucket string) upstream.Request {
+	return upstream.Request{Bucket: bucket, Header: x.passedHeaders(), Unsigned: x.unsigned() && bucket == x.bucket}
+}
+
 // listVersions lists up to limit entries behind a key, all versions of them
-// where the store can list these.
-func (o *objects) listVersions(ctx context.Context, bucket, prefix, after string, limit int, unsigned bool) (*versionsResult, error) {
+// where the store can list these; at has the bucket.
+func (o *objects) listVersions(ctx context.Context, at upstream.Request, prefix, after string, limit int) (*versionsResult, error) {
 	list := func(q url.Values, cursor string) (*versionsResult, error) {
 		q.Set("prefix", prefix)
 		q.Set("max-keys", strconv.Itoa(limit))
@@ -134,7 +152,9 @@ func (o *objects) listVersions(ctx context.Context, bucket, prefix, after string
 			q.Set(cursor, after)
 		}
 		page := &versionsResult{}
-		_, err := o.getXML(ctx, &upstream.Request{Bucket: bucket, Query: q, Unsigned: unsigned}, page)
+		req := at
+		req.Query = q
+		_, err := o.getXML(ctx, &req, page)
 		return page, err
 	}
 	page, err := list(url.Values{"versions": {""}}, "key-marker")

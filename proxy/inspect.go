@@ -40,11 +40,11 @@ func Inspect(ctx context.Context, store *upstream.Client, bucket, key string) (*
 	}, nil
 }
 
-// Contents opens the object's key and reads what only it reveals: the facts in
-// the metadata and the trailer. The trailer is nil for an empty object, which
-// has none.
-func (i *Inspection) Contents(ctx context.Context, keys Keyring) (envelope.Facts, *envelope.Trailer, error) {
-	i.objects.Keyring = keys
+// Contents opens the object's key, as its bucket is configured, and reads what
+// only it reveals: the facts in the metadata and the trailer. The trailer is nil
+// for an empty object, which has none.
+func (i *Inspection) Contents(ctx context.Context, b Bucket) (envelope.Facts, *envelope.Trailer, error) {
+	i.objects.Bucket = b
 	dek, err := i.objects.openKey(ctx, i.stored)
 	if err != nil {
 		return envelope.Facts{}, nil, err

@@ -31,7 +31,7 @@ func join(lists ...[]string) (all []string) {
 var operations = sync.OnceValue(func() []operation {
 	rows := []operation{
 		// The service
-		{name: "ListBuckets", method: "GET", scope: onService, query: []string{"bucket-region", "continuation-token", "max-buckets", "prefix"}, effect: forwards, handle: forward},
+		{name: "ListBuckets", method: "GET", scope: onService, query: []string{"bucket-region", "continuation-token", "max-buckets", "prefix"}, effect: rewrites, handle: listBuckets},
 
 		// Buckets
 		{name: "CreateBucket", method: "PUT", scope: onBucket, headers: join([]string{"X-Amz-Acl", "X-Amz-Grant-*", "X-Amz-Bucket-Object-Lock-Enabled", "X-Amz-Object-Ownership"}, ownerHeaders), effect: rewrites, handle: createBucket},

@@ -142,7 +142,11 @@ func (x *exchange) serve() error {
 	if auth.AccessKeyID == "" && !x.cfg.AnonymousToStore {
 		return s3err.AccessDenied
 	}
-	x.credential, _ = x.cfg.Credential(auth.AccessKeyID)
+	credential, known := x.cfg.Credential(auth.AccessKeyID)
+	if !known && auth.AccessKeyID != "" { // taken away since its signature was verified
+		return s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: auth.AccessKeyID})
+	}
+	x.credential = credential
 	if err := x.adoptPresigned(); err != nil {
 		return err
 	}

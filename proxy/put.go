@@ -94,10 +94,7 @@ func (x *exchange) uploadFailure(plain *verifiedBody, err error) error {
 // is small enough, while memory for it is left, is read and verified whole
 // first: its checksums are in the metadata then, so that HEAD has them.
 func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, error) {
-	kind := envelope.KindSingle
-	if size == 0 && strings.HasSuffix(x.key, "/") {
-		kind = envelope.KindEmpty // posix-like stores refuse a body under such a key
-	}
+	kind := kindOfPut(x.key, size)
 	var src io.Reader = plain
 	known := envelope.Facts{MD5: plain.promise.md5}
 	if plain.promise.value != nil {
@@ -150,6 +147,14 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 	}
 	req.Body, req.Length = &lastUse{sealed, dek}, envelope.StoredSize(size)
 	return x.Upstream.Do(x.r.Context(), req)
+}
+
+// kindOfPut is the kind of an object of one PUT.
+func kindOfPut(key string, size int64) envelope.Kind {
+	if size == 0 && strings.HasSuffix(key, "/") {
+		return envelope.KindEmpty // posix-like stores refuse a body under such a key
+	}
+	return envelope.KindSingle
 }
 
 // lastUse destroys the key of a streamed body at its end: in the goroutine that

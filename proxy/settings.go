@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -46,6 +48,41 @@ type StatePlace struct {
 	Prefix string
 }
 
+// maxStatePrefix leaves the names of state objects room within the 1024 bytes of
+// a key: a bucket's name, an upload's hash and a part record need about 400.
+const maxStatePrefix = 256
+
+// NewStatePlace checks where the proxy's own objects shall be. A prefix that does
+// not end in "/" gets one. Prefixes that a store might fold into others (`//`,
+// `.`, `..`, a leading `/`) are refused.
+func NewStatePlace(bucket, prefix string) (StatePlace, error) {
+	if bucket != "" {
+		if err := CheckBucketName(bucket); err != nil {
+			return StatePlace{}, err
+		}
+	}
+	if prefix == "" {
+		return StatePlace{Bucket: bucket}, nil
+	}
+	prefix = strings.TrimSuffix(prefix, "/") + "/"
+	if len(prefix) > maxStatePrefix {
+		return StatePlace{}, fmt.Errorf("the prefix has %d bytes, more than %d", len(prefix), maxStatePrefix)
+	}
+	if strings.HasPrefix(prefix, "/") || path.Clean("/"+prefix)+"/" != "/"+prefix || strings.Contains(prefix, stateFolder) ||
+		!utf8.ValidString(prefix) || strings.ContainsFunc(prefix, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }) {
+		return StatePlace{}, fmt.Errorf(`%q is no prefix such as "team/": parts of it are empty, ".", "..", of s3proxy's own name, or hold a backslash or control character`, prefix)
+	}
+	return StatePlace{Bucket: bucket, Prefix: prefix}, nil
+}
+
+// CheckBucketName refuses what can be no bucket's name, such as a pattern.
+func CheckBucketName(name string) error {
+	if !bucketName.MatchString(name) {
+		return fmt.Errorf("%q is no name of a bucket (names are exact, patterns mean nothing)", name)
+	}
+	return nil
+}
+
 // stateFolder begins the keys of the proxy's own objects, behind the prefix.
 const stateFolder = ".s3proxy/"
 
@@ -83,6 +120,11 @@ type Credential struct {
 	ReadOnly bool
 }
 
+// mayUse tells whether the credential is for the bucket.
+func (c *Credential) mayUse(bucket string) bool {
+	return c.Buckets == nil || slices.Contains(c.Buckets, bucket)
+}
+
 // allow refuses what the client's access key is not for. An anonymous request is
 // for the store to judge.
 func (x *exchange) allow(bucket string, write bool) error {
@@ -92,7 +134,7 @@ func (x *exchange) allow(bucket string, write bool) error {
 	if x.credential.ReadOnly && write {
 		return s3err.AccessDenied.WithMessage("This access key may only read.")
 	}
-	if bucket != "" && x.credential.Buckets != nil && !slices.Contains(x.credential.Buckets, bucket) {
+	if bucket != "" && !x.credential.mayUse(bucket) {
 		return s3err.AccessDenied.WithMessage("This access key may not use this bucket.")
 	}
 	return nil

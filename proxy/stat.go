@@ -111,23 +111,29 @@ func (o *objects) trailer(ctx context.Context, s *stored, dek *envelope.DEK) (*e
 	if t := o.trailers.get(id); t != nil {
 		return t, nil
 	}
+	t, err := openTrailer(dek, s.meta.Kind, s.bytes, func(n int64) ([]byte, error) { return o.readSuffix(ctx, s, n) })
+	if err == nil {
+		o.trailers.add(id, t)
+	}
+	return t, err
+}
+
+// openTrailer opens the end of an object of so many stored bytes; suffix gives the
+// last n of them, and is asked twice when the first guess was too short.
+func openTrailer(dek *envelope.DEK, kind envelope.Kind, stored int64, suffix func(n int64) ([]byte, error)) (*envelope.Trailer, error) {
 	want := int64(envelope.TrailerGuess)
 	for try := 0; try < 2; try++ {
-		suffix, err := o.readSuffix(ctx, s, min(want, s.bytes))
+		end, err := suffix(min(want, stored))
 		if err != nil {
 			return nil, err
 		}
-		t, err := dek.OpenTrailer(s.meta.Kind, s.bytes, suffix)
+		t, err := dek.OpenTrailer(kind, stored, end)
 		var more *envelope.NeedMore
-		if errors.As(err, &more) && more.Bytes > int64(len(suffix)) && more.Bytes <= s.bytes {
+		if errors.As(err, &more) && more.Bytes > int64(len(end)) && more.Bytes <= stored {
 			want = more.Bytes
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		o.trailers.add(id, t)
-		return t, nil
+		return t, err
 	}
 	return nil, fmt.Errorf("%w: the part table's length changed", envelope.ErrTrailer)
 }

@@ -305,7 +305,7 @@ func (u *upload) removeRecords(ctx context.Context) error {
 // of them.
 func (o *objects) removeState(ctx context.Context, stateBucket, prefix string) error {
 	for range maxStatePages {
-		page, err := o.listVersions(ctx, stateBucket, prefix, "", maxEntries, false)
+		page, err := o.listVersions(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", maxEntries)
 		if err != nil {
 			return err
 		}

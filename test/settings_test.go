@@ -244,8 +244,21 @@ func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
 		t.Errorf("without the key: %v", a)
 	}
 
+	rewrapRecord(t, store, bucket, bucket, oldPath, newPath)
+	mustGet(t, alone.S3(), bucket, "k", content(100_000, 100_000))
+}
+
+// rewrapRecord wraps the one window record in a bucket under another key, as the
+// rotation does; origin is the bucket that the record is bound to.
+func rewrapRecord(t *testing.T, store *lab.Store, bucket, origin, oldPath, newPath string) {
+	t.Helper()
+	rewrapRecordAt(t, store, bucket, ".s3proxy/keys/", origin, oldPath, newPath)
+}
+
+func rewrapRecordAt(t *testing.T, store *lab.Store, bucket, folder, origin, oldPath, newPath string) {
+	t.Helper()
 	raw := sdk(t, store.S3())
-	list, err := raw.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/keys/")})
+	list, err := raw.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &folder})
 	if err != nil || len(list.Contents) != 1 {
 		t.Fatalf("%d records, want the one of the one window: %v", len(list.Contents), err)
 	}
@@ -262,8 +275,8 @@ func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
 	if err := json.NewDecoder(out.Body).Decode(&body); err != nil {
 		t.Fatal(err)
 	}
-	first := kms.Context{"bucket": bucket} // a new record is the metadata's own form
-	bound := kms.Context{"bucket": bucket, "id": strings.TrimPrefix(*record, ".s3proxy/keys/")}
+	first := kms.Context{"bucket": origin} // a new record is the metadata's own form
+	bound := kms.Context{"bucket": origin, "id": strings.TrimPrefix(*record, folder)}
 	from, err := localfile.Open(oldPath)
 	if err != nil {
 		t.Fatal(err)
@@ -288,5 +301,4 @@ func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
 	if _, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: record, Body: bytes.NewReader(doc)}); err != nil {
 		t.Fatal(err)
 	}
-	mustGet(t, alone.S3(), bucket, "k", content(100_000, 100_000))
 }

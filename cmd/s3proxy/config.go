@@ -13,14 +13,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 
 	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/proxy"
 )
 
 // envPrefix begins the environment's spelling of every setting.
@@ -50,12 +49,23 @@ type config struct {
 	ETag                string        `koanf:"etag"`
 	AllowPlaintextReads bool          `koanf:"allow-plaintext-reads"`
 	DrainTimeout        time.Duration `koanf:"drain-timeout"`
+	StateBucket         string        `koanf:"state-bucket"`
+	StatePrefix         string        `koanf:"state-prefix"`
+	BucketAlias         []string      `koanf:"bucket-alias"`
+	Credentials         string        `koanf:"credentials"`
 	LogLevel            string        `koanf:"log-level"`
 	LogFormat           string        `koanf:"log-format"`
 
-	upstreamURL *url.URL            // nil: the embedded store
-	set         map[string]struct{} // names that were given somewhere
+	upstreamURL *url.URL // nil: the embedded store
+	state       proxy.StatePlace
+	buckets     map[string]bucketSettings // by their exact names
+	path        string                    // of the configuration file, "" for none
+	inline      bool                      // it holds the clients' credentials itself
+	set         map[string]struct{}       // names that were given somewhere
 }
+
+// hasCredentials tells whether a file names clients' credentials.
+func (c *config) hasCredentials() bool { return c.Credentials != "" || c.inline }
 
 const (
 	defaultListen      = "127.0.0.1:8080"
@@ -72,6 +82,9 @@ func storeFlags(f *pflag.FlagSet) {
 	f.String("upstream-payload", "checked", "how bodies are streamed to the store: checked (unsigned chunks with a CRC32C), signed (signed chunks), unsigned (for stores that take neither)")
 	f.String("kms", "", "`URI` of the key that wraps new keys: localfile:///path/keyset.json (default: a keyset in the data folder)")
 	f.StringSlice("kms-read", nil, "`URI` of a further key that may unwrap; repeatable")
+	f.StringSlice("bucket-alias", nil, "`replica=origin`: the bucket is a copy of another, whose name its keys are bound to; repeatable")
+	f.String("state-bucket", "", "`bucket` that keeps the proxy's own objects for all buckets of its store; none: each bucket keeps its own")
+	f.String("state-prefix", "", "`prefix` in front of the proxy's own objects, .s3proxy/ (where a policy allows one prefix only); it ends in /")
 	f.String("log-level", "info", "error, warn, info, debug, or trace (headers of each exchange, secrets masked)")
 	f.String("log-format", "text", "text or json")
 }
@@ -86,6 +99,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.String("anonymous", "deny", "unsigned requests: deny, or store (sent on unsigned, the store judges)")
 	f.String("etag", "opaque", "ETags that clients see: opaque (the store's, never an MD5), or md5 (of the plaintext, as S3 without encryption; LIST and HEAD may cost a further request)")
 	f.Bool("allow-plaintext-reads", false, "serve objects that s3proxy did not write as they are (the store could forge them)")
+	f.String("credentials", "", "YAML `file` (mode 0600) with a list of clients' credentials, read again at SIGHUP")
 	f.Duration("drain-timeout", 30*time.Second, "how long running requests may take to finish after SIGTERM")
 }
 
@@ -108,13 +122,26 @@ func loadConfig(flags *pflag.FlagSet) (*config, error) {
 		path, _ = flags.GetString("config")
 	}
 	if path != "" {
-		if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
-			return nil, usagef("the configuration file %s: %s", path, oneLine(err))
+		f, err := readConfigFile(path)
+		if err != nil {
+			return nil, err
 		}
-		for _, name := range k.Keys() {
-			if name == "config" || !known[name] && !settingNames()[name] {
-				return nil, usagef("the configuration file %s: unknown setting %q; known are %s", path, name, strings.Join(sortedKeys(known), ", "))
+		c.path, c.buckets = path, f.Buckets
+		if f.Credentials != nil {
+			if c.inline = f.Credentials.list != nil; !c.inline {
+				f.Settings["credentials"] = f.Credentials.file
 			}
+		}
+		for _, name := range sortedKeys(f.Settings) {
+			if name == "config" || !known[name] && !settingNames()[name] {
+				return nil, usagef("the configuration file %s: unknown setting %q; known are %s", path, name, strings.Join(append(sortedKeys(known), "buckets"), ", "))
+			}
+			if _, nested := f.Settings[name].(map[string]any); nested {
+				return nil, usagef("the configuration file %s: %s has no settings below it", path, name)
+			}
+		}
+		if err := k.Load(confmap.Provider(f.Settings, ""), nil); err != nil {
+			return nil, usagef("the configuration file %s: %s", path, oneLine(err))
 		}
 		note(k.Keys())
 	}
@@ -201,15 +228,12 @@ func (c *config) given(name string) bool {
 
 func (c *config) validate() error {
 	if c.Upstream != "" {
-		u, err := url.Parse(c.Upstream)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
-			return usagef("upstream: %q is no URL such as https://s3.example.com", c.Upstream)
-		}
-		if c.Listen != "" && sameAddress(u, c.Listen) {
-			return usagef("upstream and listen are the same address, %s: s3proxy would call itself", u.Host)
+		u, err := c.checkUpstream(c.Upstream)
+		if err != nil {
+			return err
 		}
 		c.upstreamURL = u
-	} else if c.given("upstream-region") {
+	} else if c.given("upstream-region") && !c.hasUpstreams() {
 		return usagef("upstream-region is set but upstream is not: the embedded store has no region")
 	}
 	if c.Listen != "" && c.Listen == c.AdminListen {
@@ -220,8 +244,8 @@ func (c *config) validate() error {
 		of    []string
 	}{
 		"anonymous":        {c.Anonymous, []string{"deny", "store"}},
-		"etag":             {c.ETag, []string{"opaque", "md5"}},
-		"upstream-payload": {c.UpstreamPayload, []string{"checked", "signed", "unsigned"}},
+		"etag":             {c.ETag, etagModes},
+		"upstream-payload": {c.UpstreamPayload, payloads},
 		"log-level":        {c.LogLevel, []string{"error", "warn", "info", "debug", "trace"}},
 		"log-format":       {c.LogFormat, []string{"text", "json"}},
 	} {
@@ -241,6 +265,16 @@ func (c *config) validate() error {
 	if slices.Contains(c.KMSRead, c.KMS) && c.KMS != "" {
 		return usagef("kms-read names the key that kms names: %s", c.KMS)
 	}
+	if c.Credentials != "" && c.inline {
+		return usagef("credentials: the configuration file %s holds a list of them, and the setting names the file %s: only one can be", c.path, c.Credentials)
+	}
+	var err error
+	if c.state, err = proxy.NewStatePlace(c.StateBucket, c.StatePrefix); err != nil {
+		return usagef("state-bucket, state-prefix: %w", err)
+	}
+	if err := c.validateBuckets(); err != nil {
+		return err
+	}
 	if (os.Getenv(envAccessKey) == "") != (os.Getenv(envSecretKey) == "") {
 		return usagef("%s and %s go together: only one is set", envAccessKey, envSecretKey)
 	}
@@ -252,15 +286,37 @@ func (c *config) validate() error {
 		c.DataDir = dir
 	}
 	// The embedded store changes the working directory.
-	abs, err := filepath.Abs(c.DataDir)
-	if err != nil {
-		return usagef("data-dir %s: %w", c.DataDir, err)
+	for _, path := range []*string{&c.DataDir, &c.path, &c.Credentials} {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return usagef("%s: %w", *path, err)
+		}
+		*path = abs
 	}
-	c.DataDir = abs
 	return nil
 }
 
+// checkUpstream reads the URL of a store.
+func (c *config) checkUpstream(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
+		return nil, usagef("upstream: it is no URL such as https://s3.example.com, or holds more than an address")
+	}
+	if c.Listen != "" && sameAddress(u, c.Listen) {
+		return nil, usagef("upstream and listen are the same address, %s: s3proxy would call itself", u.Host)
+	}
+	return u, nil
+}
+
 func (c *config) keysetPath() string { return filepath.Join(c.DataDir, "keyset.json") }
+
+// keysetURI is the default of --kms.
+func (c *config) keysetURI() string {
+	return (&url.URL{Scheme: localfile.Scheme, Path: c.keysetPath()}).String()
+}
 
 // userDataDir follows the XDG Base Directory Specification.
 func userDataDir() (string, error) {

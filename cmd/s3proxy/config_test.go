@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +10,10 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/proxy"
 )
 
 // clean takes every s3proxy variable of the machine out of the environment.
@@ -78,6 +84,26 @@ func TestAMistakeStopsTheStartWithOneLineThatNamesIt(t *testing.T) {
 		{"no duration", "key-window: soon\n", nil, nil, "key-window"},
 		{"no window with objects", "", nil, []string{"--key-window", "0", "--key-window-objects", "5"}, "key-window"},
 		{"one key twice", "", nil, []string{"--kms", "localfile:///a", "--kms-read", "localfile:///a"}, "kms-read"},
+		{"unknown of a bucket", "buckets:\n  b-1:\n    etga: md5\n", nil, nil, "etga"},
+		{"unknown of an upstream", "buckets:\n  b-1:\n    upstream:\n      token: x\n", nil, nil, "line 4"},
+		{"unknown of a credential", "credentials:\n  - access-key: x\n", nil, nil, "access-key "},
+		{"a bucket twice", "buckets:\n  b-1: {etag: md5}\n  b-1: {etag: md5}\n", nil, nil, "already defined"},
+		{"a pattern", "buckets:\n  \"b-*\": {etag: md5}\n", nil, nil, "patterns"},
+		{"nothing behind a name", "credentials:\n  - access-key-id: a\n    secret-access-key-file: /s\n    buckets:\n", nil, nil, "buckets has no value"},
+		{"no kind of ETag", "buckets:\n  b-1: {etag: sha1}\n", nil, nil, "sha1"},
+		{"plain with a key", "buckets:\n  b-1: {encrypt: false, kms: 'localfile:///a'}\n", nil, nil, "encrypt is false"},
+		{"its own replica", "buckets:\n  b-1: {alias: b-1}\n", nil, nil, "own name"},
+		{"half an alias", "", nil, []string{"--bucket-alias", "b-1"}, "replica=origin"},
+		{"two origins", "buckets:\n  b-1: {alias: b-2}\n", nil, []string{"--bucket-alias", "b-1=b-3"}, "b-3"},
+		{"a key without its secret", "buckets:\n  b-1: {upstream: {url: 'http://h', credentials: {access-key-id: x}}}\n", nil, nil, "go together"},
+		{"a profile and a key", "buckets:\n  b-1: {upstream: {url: 'http://h', credentials: {profile: p, access-key-id: x, secret-access-key-file: /s}}}\n", nil, nil, "not both"},
+		{"a region of the embedded store", "buckets:\n  b-1: {upstream: {region: x}}\n", nil, nil, "url is missing"},
+		{"no URL of a bucket", "buckets:\n  b-1: {upstream: {url: 'h:1'}}\n", nil, nil, "b-1"},
+		{"credentials twice", "credentials:\n  - {access-key-id: a, secret-access-key-file: /s}\n", nil, []string{"--credentials", "/c"}, "only one"},
+		{"a state prefix that folds", "state-prefix: a//b\n", nil, nil, "state-prefix"},
+		{"a state prefix of ours", "state-prefix: a/.s3proxy/\n", nil, nil, "state-prefix"},
+		{"a state bucket that is none", "state-bucket: a/b\n", nil, nil, "state-bucket"},
+		{"two documents", "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n", nil, nil, "more than one document"},
 		{"half a credential", "", map[string]string{envAccessKey: "x"}, nil, envSecretKey},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,7 +133,7 @@ func TestTheDefaultsAreTheDocumentedOnes(t *testing.T) {
 }
 
 func TestEveryCommandHasAnExampleAndRefusesStrayArguments(t *testing.T) {
-	for _, args := range [][]string{{"serve"}, {"keys"}, {"keys", "create"}, {"keys", "list"}, {"inspect"}, {"version"}} {
+	for _, args := range [][]string{{"serve"}, {"keys"}, {"keys", "create"}, {"keys", "list"}, {"inspect"}, {"encrypt"}, {"decrypt"}, {"version"}} {
 		cmd, _, err := rootCommand().Find(args)
 		if err != nil || cmd.Example == "" || cmd.Short == "" {
 			t.Errorf("%v: %v, example %q", args, err, cmd.Example)
@@ -129,6 +155,114 @@ func TestAnObjectsURLKeepsItsKeyAsItStands(t *testing.T) {
 	for _, bad := range []string{"b/k", "s3://", "s3://b", "s3://b/", "s3:///k", "http://b/k"} {
 		if _, _, err := parseObjectURL(bad); err == nil {
 			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestAMistakeInAValueNeverShowsTheValue(t *testing.T) {
+	clean(t)
+	_, err := load(t, "credentials:\n  - access-key-id: a\n    read-only: verysecret\n")
+	if err == nil || strings.Contains(err.Error(), "very") || !strings.Contains(err.Error(), "line 3") {
+		t.Errorf("got %v, want one line that names line 3", err)
+	}
+}
+
+func TestTheExampleConfigurationIsValidAndMeansWhatItSays(t *testing.T) {
+	clean(t)
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	serveFlags(flags)
+	if err := flags.Parse([]string{"--config", "../../deploy/config.example.yaml", "--bucket-alias", "copy-b=photos"}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := loadConfig(flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.buckets) != 6 || c.buckets["copy-b"].Alias != "photos" || c.buckets["photos"].ETag != "md5" || *c.buckets["public-downloads"].Encrypt ||
+		!*c.buckets["legal"].AllowPlaintextReads || c.buckets["archive"].Upstream.Credentials.AccessKeyID != "s3proxy" {
+		t.Errorf("buckets: %+v", c.buckets)
+	}
+	if write, read := c.keyURIs(c.buckets["legal"]); write != "localfile:///etc/s3proxy/legal.json" || len(read) != 1 || read[0] != c.KMS {
+		t.Errorf("keys of legal: %s %v", write, read)
+	}
+	if c.state.Bucket != "s3proxy-state" || c.state.Prefix != "team-a/" || !c.inline {
+		t.Errorf("state %+v, credentials inline: %v", c.state, c.inline)
+	}
+}
+
+func TestBucketsWithEqualSettingsShareClientsKeysAndKeyrings(t *testing.T) {
+	clean(t)
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		if err := localfile.Create(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := load(t, "upstream: http://127.0.0.1:1\nkms: localfile://"+dir+"/a\nbuckets:\n"+
+		"  one: {etag: md5}\n  own-key: {kms: 'localfile://"+dir+"/b'}\n  same-key: {kms: 'localfile://"+dir+"/b'}\n"+
+		"  there: {upstream: {url: 'http://127.0.0.1:2'}}\n  there-too: {upstream: {url: 'http://127.0.0.1:2', region: us-east-1}}\n"+
+		"  copy-1: {alias: one}\n  copy-2: {alias: one}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := openStores(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]proxy.Bucket{}
+	for _, name := range []string{"", "one", "own-key", "same-key", "there", "there-too", "copy-1", "copy-2"} {
+		if got[name], err = s.bucket(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got["one"].Keyring != got[""].Keyring || got["own-key"].Keyring != got["same-key"].Keyring || got["there"].Keyring != got["there-too"].Keyring {
+		t.Error("equal settings do not share a keyring")
+	}
+	if got["there"].Upstream != got["there-too"].Upstream || got["there"].Upstream == got[""].Upstream {
+		t.Error("clients are not one for each store")
+	}
+	if len(s.keyrings) != 5 || len(s.keys) != 2 || len(s.clients) != 2 {
+		t.Errorf("%d keyrings, %d keys, %d clients; want 5, 2, 2", len(s.keyrings), len(s.keys), len(s.clients))
+	}
+	if got["copy-1"].Origin != "one" {
+		t.Errorf("origin %q", got["copy-1"].Origin)
+	}
+}
+
+// silentKey is a key whose KMS does not answer.
+type silentKey struct{ kms.Key }
+
+func (silentKey) Check(context.Context) error { return kms.ErrUnavailable }
+
+func TestReadinessAsksTheKeyOfEveryBucket(t *testing.T) {
+	clean(t)
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		if err := localfile.Create(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := load(t, "upstream: http://127.0.0.1:1\nkms: localfile://"+dir+"/a\nbuckets:\n  own-key: {kms: 'localfile://"+dir+"/b'}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, silent := range []string{"", "a", "b"} {
+		s := newStores(c, slog.New(slog.DiscardHandler))
+		if silent != "" {
+			uri := "localfile://" + dir + "/" + silent
+			key, err := openKey(t.Context(), uri)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.keys[uri] = silentKey{key}
+		}
+		for _, name := range []string{"", "own-key"} {
+			if _, err := s.bucket(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.check(t.Context()); (err != nil) != (silent != "") {
+			t.Errorf("with %q silent: %v", silent, err)
 		}
 	}
 }

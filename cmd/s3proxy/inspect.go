@@ -15,7 +15,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy"
-	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // inspection is what the command prints; the JSON names are part of the interface.
@@ -52,12 +51,7 @@ and sizes need no key. Parts and checksums are shown when the configured key
 opens the object; otherwise the reason why it does not, and exit code 1.`,
 		Example: `  s3proxy inspect s3://photos/2026/cat.jpg
   s3proxy inspect s3://photos/cat.jpg --json --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("inspect takes one argument, s3://bucket/key")
-			}
-			return nil
-		},
+		Args: oneArgument("s3://bucket/key"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			bucket, key, err := parseObjectURL(args[0])
 			if err != nil {
@@ -86,11 +80,15 @@ func parseObjectURL(arg string) (bucket, key string, err error) {
 }
 
 func inspect(ctx context.Context, c *config, bucket, key string, asJSON bool, out io.Writer, log *slog.Logger) error {
-	store, _, closeStore, err := openStore(ctx, c, log)
+	stores, err := openStores(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	defer closeStore()
+	defer stores.close()
+	store, err := stores.client(ctx, c.buckets[bucket].Upstream)
+	if err != nil {
+		return err
+	}
 	object, err := proxy.Inspect(ctx, store, bucket, key)
 	if err != nil {
 		return fmt.Errorf("s3://%s/%s: %w", bucket, key, err)
@@ -105,7 +103,7 @@ func inspect(ctx context.Context, c *config, bucket, key string, asJSON bool, ou
 		if m.WindowID != nil {
 			shown.Window = hex.EncodeToString(m.WindowID)
 		}
-		opening = shown.open(ctx, c, store, object, log)
+		opening = shown.open(ctx, stores, object)
 	}
 	if asJSON {
 		if err := json.NewEncoder(out).Encode(shown); err != nil {
@@ -121,15 +119,15 @@ func inspect(ctx context.Context, c *config, bucket, key string, asJSON bool, ou
 }
 
 // open adds what only the object's key reveals.
-func (i *inspection) open(ctx context.Context, c *config, store *upstream.Client, object *proxy.Inspection, log *slog.Logger) error {
+func (i *inspection) open(ctx context.Context, stores *stores, object *proxy.Inspection) error {
 	opens := false
 	i.Opens = &opens
 	facts, trailer, err := func() (envelope.Facts, *envelope.Trailer, error) {
-		keyring, err := newKeyring(ctx, c, store, log)
+		bucket, err := stores.bucket(ctx, object.Bucket)
 		if err != nil {
 			return envelope.Facts{}, nil, err
 		}
-		return object.Contents(ctx, keyring)
+		return object.Contents(ctx, bucket)
 	}()
 	if err != nil {
 		i.Error = err.Error()

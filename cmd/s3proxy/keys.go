@@ -124,28 +124,12 @@ func keysetFile(cmd *cobra.Command) (string, error) {
 	return path, nil
 }
 
-// openKeys opens the key that --kms names, or the keyset in the data folder,
-// and those of --kms-read. A keyset that is named but not there is never made
-// on the way.
-func openKeys(ctx context.Context, c *config) (write kms.Key, read []kms.Key, err error) {
-	uri := c.KMS
-	if uri == "" {
-		uri = (&url.URL{Scheme: localfile.Scheme, Path: c.keysetPath()}).String()
+// openKey opens the key that a URI names. A keyset that is named but not there is
+// never made on the way.
+func openKey(ctx context.Context, uri string) (kms.Key, error) {
+	key, err := drivers().Open(ctx, uri)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w\nTo make it: s3proxy keys create --kms %s", err, uri)
 	}
-	registry := drivers()
-	for i, uri := range append([]string{uri}, c.KMSRead...) {
-		key, err := registry.Open(ctx, uri)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, fmt.Errorf("%w\nTo make it: s3proxy keys create --kms %s", err, uri)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		if i == 0 {
-			write = key
-		} else {
-			read = append(read, key)
-		}
-	}
-	return write, read, nil
+	return key, err
 }

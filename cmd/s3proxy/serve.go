@@ -9,16 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/spf13/cobra"
 
-	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/proxy"
-	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // Unwrapped window keys that are kept for reading: three busy replicas make
@@ -38,7 +36,9 @@ an aws command to try. With --upstream it stands before a real store.
 
 Upstream credentials are found as the AWS SDKs do: environment, shared
 configuration, container, instance. ` + envAccessKey + ` and
-` + envSecretKey + ` are the keys that clients use here.`,
+` + envSecretKey + ` are a key that clients use here; the configuration
+file, or the one that --credentials names, may hold more, each with its buckets.
+SIGHUP reads these again; a file that cannot be used leaves the old ones.`,
 		Example: `  s3proxy serve
   s3proxy serve --upstream https://s3.eu-central-1.amazonaws.com --upstream-region eu-central-1
   s3proxy serve --config /etc/s3proxy/config.yaml --log-level debug --log-format json`,
@@ -62,25 +62,34 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	if err := ensureDir(c.DataDir); err != nil {
 		return err
 	}
-	client, err := loadClientKey(c.DataDir)
+	clients, err := loadCredentials(c)
 	if err != nil {
 		return err
 	}
-	store, storeEnded, closeStore, err := openStore(ctx, c, log)
+	defer clients.reloadOnHangup(c, log)()
+	stores, err := openStores(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	defer closeStore()
-	made, err := firstKeyset(ctx, c, store)
+	defer stores.close()
+	made, err := firstKeyset(ctx, c, stores)
 	if err != nil {
 		return err
 	}
-	keyring, err := newKeyring(ctx, c, store, log)
-	if err != nil {
+	served := proxy.Config{
+		Region: c.Region, State: c.state, Credential: clients.find, Buckets: map[string]proxy.Bucket{},
+		AnonymousToStore: c.Anonymous == "store", Log: log,
+	}
+	if served.Default, err = stores.bucket(ctx, ""); err != nil {
 		return err
 	}
-	if c.upstreamURL == nil {
-		if err := checkEmbedded(ctx, c, store, keyring); err != nil {
+	for _, name := range sortedKeys(c.buckets) {
+		if served.Buckets[name], err = stores.bucket(ctx, name); err != nil {
+			return err
+		}
+	}
+	if stores.embedded != nil {
+		if err := checkEmbedded(ctx, c, stores); err != nil {
 			return err
 		}
 	}
@@ -93,34 +102,26 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 		if draining.Load() {
 			return errors.New("shutting down")
 		}
-		return keyring.Check(ctx)
+		return stores.check(ctx)
 	}, log)
 	if err != nil {
 		listener.Close()
 		return err
 	}
-	handler := proxy.New(proxy.Config{
-		Default: proxy.Bucket{Upstream: store, Keyring: keyring, ETag: proxy.ETagMode(c.ETag), AllowPlaintextReads: c.AllowPlaintextReads},
-		Region:  c.Region,
-		Credential: func(id string) (proxy.Credential, bool) {
-			return proxy.Credential{Secret: client.secret}, id == client.id
-		},
-		AnonymousToStore: c.Anonymous == "store", Log: log,
-	})
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           proxy.New(served),
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
 	}
-	announce(out, c, client, listener.Addr().String(), made)
+	announce(out, c, clients.own, listener.Addr().String(), made)
 
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the listener ended: %w", err)
-	case err := <-storeEnded:
+	case err := <-stores.ended():
 		return fmt.Errorf("the embedded store ended: %w", err)
 	case <-ctx.Done():
 	}
@@ -132,7 +133,7 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	}
 	closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := keyring.Close(closing); err != nil {
+	if err := stores.closeKeyrings(closing); err != nil {
 		log.Warn("window records were not asserted again", "error", err)
 	}
 	return nil
@@ -149,34 +150,10 @@ func drain(server *http.Server, timeout time.Duration, log *slog.Logger) {
 	}
 }
 
-// openStore gives the client of the upstream, or starts the embedded store and
-// tells when that ends by itself.
-func openStore(ctx context.Context, c *config, log *slog.Logger) (client *upstream.Client, ended <-chan error, closeStore func(), err error) {
-	if c.upstreamURL == nil {
-		s, err := startEmbedded(c.DataDir, log)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		return s.client, s.done, s.close, nil
-	}
-	aws, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(c.UpstreamRegion))
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("upstream credentials: %w", err)
-	}
-	client, err = upstream.New(upstream.Config{
-		Endpoint: c.upstreamURL, Region: c.UpstreamRegion, Credentials: aws.Credentials,
-		Payload: upstream.Payload(c.UpstreamPayload), Trace: proxy.TraceUpstream(log),
-	})
-	if err != nil {
-		return nil, nil, nil, usageError{err}
-	}
-	return client, nil, func() {}, nil
-}
-
 // firstKeyset makes the keyset of the data folder where no --kms names another
 // key and none is there yet. With the embedded store, encrypted data without a
 // keyset means that the keyset was lost: a new one would hide that.
-func firstKeyset(ctx context.Context, c *config, store *upstream.Client) (made bool, err error) {
+func firstKeyset(ctx context.Context, c *config, stores *stores) (made bool, err error) {
 	if c.KMS != "" {
 		return false, nil
 	}
@@ -184,8 +161,8 @@ func firstKeyset(ctx context.Context, c *config, store *upstream.Client) (made b
 	if have, err := exists(path); have || err != nil {
 		return false, err
 	}
-	if c.upstreamURL == nil {
-		found, err := findEncrypted(ctx, store)
+	if stores.embedded != nil {
+		found, err := findEncrypted(ctx, stores)
 		if err != nil {
 			return false, err
 		}
@@ -199,18 +176,6 @@ func firstKeyset(ctx context.Context, c *config, store *upstream.Client) (made b
 	return true, nil
 }
 
-func newKeyring(ctx context.Context, c *config, store *upstream.Client, log *slog.Logger) (*kms.Keyring, error) {
-	write, read, err := openKeys(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return kms.NewKeyring(kms.Config{
-		Write: write, Read: read, Records: proxy.Records{Store: store},
-		Window: c.KeyWindow, WindowObjects: c.KeyWindowObjects,
-		CacheSize: windowCacheSize, CacheTTL: windowCacheTTL, Log: log,
-	})
-}
-
 // announce prints what a person needs at a first start, and no secret.
 func announce(out io.Writer, c *config, client clientKey, address string, madeKeyset bool) {
 	store := "the store in " + c.DataDir
@@ -219,6 +184,9 @@ func announce(out io.Writer, c *config, client clientKey, address string, madeKe
 	}
 	endpoint := "http://" + address
 	fmt.Fprintf(out, "s3proxy listens on %s and encrypts everything in %s\n", endpoint, store)
+	if n := len(c.buckets); n > 0 {
+		fmt.Fprintf(out, "Buckets with settings of their own: %s\n", strings.Join(sortedKeys(c.buckets), ", "))
+	}
 	if c.KMS == "" {
 		verb := "The key is"
 		if madeKeyset {
@@ -226,7 +194,9 @@ func announce(out io.Writer, c *config, client clientKey, address string, madeKe
 		}
 		fmt.Fprintf(out, "%s %s - back it up: if it is lost, the data is lost.\n", verb, c.keysetPath())
 	}
-	fmt.Fprintf(out, "Try it:\n  %s\n", client.tryLine(endpoint, c.Region))
+	if client.id != "" {
+		fmt.Fprintf(out, "Try it:\n  %s\n", client.tryLine(endpoint, c.Region))
+	}
 }
 
 func newLogger(c *config, w io.Writer) *slog.Logger {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/s3proxy/s3proxy/kms"
@@ -19,17 +20,23 @@ import (
 // looks at: it must not delay listening.
 const sampled = 16
 
+// sample is a window record or an object of the embedded store.
+type sample struct {
+	bucket, key string // of a record: of the bucket that it is for
+	record      string // its id; "" for an object
+}
+
 // findEncrypted gives the name of something in the store that is encrypted, or "".
-func findEncrypted(ctx context.Context, store *upstream.Client) (string, error) {
+func findEncrypted(ctx context.Context, s *stores) (string, error) {
 	found := ""
-	err := eachSample(ctx, store, func(bucket, key string) (bool, error) {
-		if _, prefix := (proxy.Records{}).Where(bucket); !strings.HasPrefix(key, prefix) {
-			object, err := proxy.Inspect(ctx, store, bucket, key)
+	err := s.eachSample(ctx, func(at sample) (bool, error) {
+		if at.record == "" {
+			object, err := proxy.Inspect(ctx, s.embedded.client, at.bucket, at.key)
 			if err != nil || object.Metadata == nil {
 				return true, err
 			}
 		}
-		found = bucket + "/" + key
+		found = at.bucket + "/" + at.key
 		return false, nil
 	})
 	return found, err
@@ -38,21 +45,24 @@ func findEncrypted(ctx context.Context, store *upstream.Client) (string, error) 
 // checkEmbedded refuses to start when the store holds data that no configured
 // key opens: serving it would fail each read, and writing more of it under
 // another key would hide the loss.
-func checkEmbedded(ctx context.Context, c *config, store *upstream.Client, keyring *kms.Keyring) error {
-	records := proxy.Records{Store: store}
+func checkEmbedded(ctx context.Context, c *config, s *stores) error {
 	opened := false
 	var damaged error // the first sample that is refused though its key is there
-	err := eachSample(ctx, store, func(bucket, key string) (bool, error) {
+	err := s.eachSample(ctx, func(at sample) (bool, error) {
 		refused := func(err error) error {
-			return fmt.Errorf("the store in %s holds data that the configured keys cannot open (%s/%s): %w. Restore the keyset that it was encrypted under, or name its KMS by --kms-read", c.DataDir, bucket, key, err)
+			return fmt.Errorf("the store in %s holds data that the configured keys cannot open (%s/%s): %w. Restore the keyset that it was encrypted under, or name its KMS by --kms-read", c.DataDir, at.bucket, at.key, err)
 		}
-		_, prefix := records.Where(bucket)
-		if id, ok := strings.CutPrefix(key, prefix); ok {
-			record, err := records.GetRecord(ctx, bucket, id)
+		keyring, records, err := s.keyring(ctx, at.bucket)
+		if err != nil {
+			return false, err
+		}
+		bound := orElse(s.c.buckets[at.bucket].Alias, at.bucket)
+		if at.record != "" {
+			record, err := records.GetRecord(ctx, at.bucket, at.record)
 			if err != nil {
 				return false, err
 			}
-			err = keyring.OpenRecord(ctx, bucket, id, record)
+			err = keyring.OpenRecord(ctx, bound, at.record, record)
 			if errors.Is(err, kms.ErrNotFound) {
 				return false, refused(err)
 			}
@@ -62,11 +72,11 @@ func checkEmbedded(ctx context.Context, c *config, store *upstream.Client, keyri
 			opened = opened || err == nil
 			return true, nil
 		}
-		object, err := proxy.Inspect(ctx, store, bucket, key)
+		object, err := proxy.Inspect(ctx, records.Store, at.bucket, at.key)
 		if err != nil || object.Metadata == nil {
 			return true, nil // damaged or foreign: its read will say so
 		}
-		dek, err := keyring.OpenKey(ctx, kms.Name{Bucket: bucket, Key: key, Kind: object.Metadata.Kind}, object.Metadata)
+		dek, err := keyring.OpenKey(ctx, kms.Name{Bucket: bound, Key: at.key, Kind: object.Metadata.Kind}, object.Metadata)
 		if errors.Is(err, kms.ErrNotFound) {
 			return false, refused(err)
 		}
@@ -82,9 +92,11 @@ func checkEmbedded(ctx context.Context, c *config, store *upstream.Client, keyri
 	return err
 }
 
-// eachSample visits some window records of every bucket, or, where there is
-// none, some objects, until visit says false.
-func eachSample(ctx context.Context, store *upstream.Client, visit func(bucket, key string) (more bool, err error)) error {
+// eachSample visits some window records of every bucket of the embedded store, or,
+// where there is none, some objects, until visit says false. Buckets that have a
+// store of their own are not here.
+func (s *stores) eachSample(ctx context.Context, visit func(sample) (more bool, err error)) error {
+	store := s.embedded.client
 	var buckets struct {
 		Names []string `xml:"Buckets>Bucket>Name"`
 	}
@@ -92,22 +104,31 @@ func eachSample(ctx context.Context, store *upstream.Client, visit func(bucket, 
 		return fmt.Errorf("look for encrypted data: %w", err)
 	}
 	for _, bucket := range buckets.Names {
-		_, records := (proxy.Records{}).Where(bucket)
-		for _, prefix := range []string{records, ""} {
+		if s.c.buckets[bucket].Upstream != (upstreamSettings{}) {
+			continue
+		}
+		stateBucket, records := (proxy.Records{Place: s.c.state}).Where(bucket)
+		found := false
+		for _, look := range []struct{ bucket, prefix string }{{stateBucket, records}, {bucket, ""}} {
+			if found || !slices.Contains(buckets.Names, look.bucket) {
+				continue
+			}
 			var page struct {
 				Keys []string `xml:"Contents>Key"`
 			}
-			q := url.Values{"list-type": {"2"}, "max-keys": {fmt.Sprint(sampled)}, "prefix": {prefix}}
-			if err := getXML(ctx, store, bucket, q, &page); err != nil {
-				return fmt.Errorf("look for encrypted data in %s: %w", bucket, err)
+			q := url.Values{"list-type": {"2"}, "max-keys": {fmt.Sprint(sampled)}, "prefix": {look.prefix}}
+			if err := getXML(ctx, store, look.bucket, q, &page); err != nil {
+				return fmt.Errorf("look for encrypted data in %s: %w", look.bucket, err)
 			}
 			for _, key := range page.Keys {
-				if more, err := visit(bucket, key); err != nil || !more {
+				found = true
+				at := sample{bucket: bucket, key: key}
+				if look.prefix != "" {
+					at.record = strings.TrimPrefix(key, records)
+				}
+				if more, err := visit(at); err != nil || !more {
 					return err
 				}
-			}
-			if len(page.Keys) > 0 {
-				break
 			}
 		}
 	}

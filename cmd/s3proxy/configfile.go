@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// configFile is what the file that --config names holds.
+type configFile struct {
+	Buckets     map[string]bucketSettings `yaml:"buckets"`
+	Credentials *clientKeys               `yaml:"credentials"`
+	// Settings are those that are flags too.
+	Settings map[string]any `yaml:",inline"`
+}
+
+// bucketSettings are those of one bucket; what is left out is as for all others.
+// deploy/config.example.yaml shows each of them.
+type bucketSettings struct {
+	Encrypt             *bool            `yaml:"encrypt"`
+	ETag                string           `yaml:"etag"`
+	KMS                 string           `yaml:"kms"`
+	KMSRead             []string         `yaml:"kms-read"`
+	Alias               string           `yaml:"alias"`
+	AllowPlaintextReads *bool            `yaml:"allow-plaintext-reads"`
+	Upstream            upstreamSettings `yaml:"upstream"`
+}
+
+// upstreamSettings name a store; two that are equal share one client.
+type upstreamSettings struct {
+	URL         string              `yaml:"url"`
+	Region      string              `yaml:"region"`
+	Payload     string              `yaml:"payload"`
+	Credentials upstreamCredentials `yaml:"credentials"`
+}
+
+// upstreamCredentials are those of the proxy at a store: a profile of AWS's shared
+// files, or a key whose secret is in a file or in the environment. None of them:
+// as the AWS SDKs find them.
+type upstreamCredentials struct {
+	Profile            string `yaml:"profile"`
+	AccessKeyID        string `yaml:"access-key-id"`
+	AccessKeyIDEnv     string `yaml:"access-key-id-env"`
+	SecretAccessKeyEnv string `yaml:"secret-access-key-env"`
+	SecretFile         string `yaml:"secret-access-key-file"`
+}
+
+// readConfigFile reads the file strictly: every mistake is one line that names the
+// file and, where it is known, the setting. Values are never shown, since one may
+// be a secret in the wrong place.
+func readConfigFile(path string) (*configFile, error) {
+	f := &configFile{}
+	if err := readYAML(path, f); err != nil {
+		return nil, usagef("the configuration file %s: %w", path, err)
+	}
+	if f.Credentials != nil && f.Credentials.holdsSecrets() {
+		if err := onlyOwnerReads(path); err != nil {
+			return nil, usagef("the configuration file %s: %w", path, err)
+		}
+	}
+	return f, nil
+}
+
+// readYAML reads one document into doc and refuses unknown names, names without a
+// value (an empty list of buckets must not become "all buckets") and a second document.
+func readYAML(path string, doc any) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var tree yaml.Node
+	if err := yaml.Unmarshal(raw, &tree); err != nil {
+		return yamlError(err)
+	}
+	if err := refuseEmptyValues(&tree); err != nil {
+		return err
+	}
+	if len(tree.Content) == 0 {
+		return nil
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(string(raw)))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(doc); err != nil {
+		return yamlError(err)
+	}
+	if decoder.Decode(&yaml.Node{}) == nil {
+		return errors.New("it holds more than one document")
+	}
+	return nil
+}
+
+func refuseEmptyValues(n *yaml.Node) error {
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i+1].Tag == "!!null" {
+				return fmt.Errorf("line %d: %s has no value", n.Content[i].Line, n.Content[i].Value)
+			}
+		}
+	}
+	for _, c := range n.Content {
+		if err := refuseEmptyValues(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	yamlPreface = regexp.MustCompile(`^yaml: (unmarshal errors:)?\s*`)
+	yamlType    = regexp.MustCompile("not found in type [^ ,]*")
+	yamlValue   = regexp.MustCompile(`cannot unmarshal .* into \S+`)
+)
+
+func yamlError(err error) error {
+	text := oneLine(errors.New(yamlPreface.ReplaceAllString(err.Error(), "")))
+	text = yamlType.ReplaceAllString(text, "is no setting there")
+	return errors.New(yamlValue.ReplaceAllString(text, "a value of another kind is needed"))
+}
+
+// onlyOwnerReads refuses a file with secrets that others may read.
+func onlyOwnerReads(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("it holds secrets and may be read by others: chmod 600 %s", path)
+	}
+	return nil
+}
+
+// readSecretFile gives the one line of a file that only its owner reads. What a
+// relative path is relative to would be a matter of luck.
+func readSecretFile(path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("%s is no absolute path", path)
+	}
+	if err := onlyOwnerReads(path); err != nil {
+		return "", err
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimRight(string(raw), "\r\n")
+	if secret == "" || strings.ContainsAny(secret, "\r\n") {
+		return "", fmt.Errorf("%s does not hold one line with a secret", path)
+	}
+	return secret, nil
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/s3proxy/s3proxy/proxy"
+)
+
+// clientKeys are the credentials of clients in the configuration file: a list of
+// them, or the path of the file that holds the list.
+type clientKeys struct {
+	file string
+	list []clientKeySettings
+}
+
+// clientKeySettings is one credential. Without buckets it may use all of them;
+// their names are exact.
+type clientKeySettings struct {
+	AccessKeyID     string    `yaml:"access-key-id"`
+	SecretAccessKey string    `yaml:"secret-access-key"`
+	SecretFile      string    `yaml:"secret-access-key-file"`
+	Buckets         *[]string `yaml:"buckets"`
+	ReadOnly        bool      `yaml:"read-only"`
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (k *clientKeys) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		return n.Decode(&k.file)
+	}
+	// A node decodes without the strictness that its document was read with.
+	if n.Kind == yaml.SequenceNode {
+		for _, entry := range n.Content {
+			if err := knownNames(entry, "access-key-id", "secret-access-key", "secret-access-key-file", "buckets", "read-only"); err != nil {
+				return err
+			}
+		}
+	}
+	return n.Decode(&k.list)
+}
+
+func knownNames(n *yaml.Node, known ...string) error {
+	if n.Kind != yaml.MappingNode {
+		return fmt.Errorf("line %d: a credential is needed here", n.Line)
+	}
+names:
+	for i := 0; i < len(n.Content); i += 2 {
+		for _, name := range known {
+			if n.Content[i].Value == name {
+				continue names
+			}
+		}
+		return fmt.Errorf("line %d: field %s is no setting there", n.Content[i].Line, n.Content[i].Value)
+	}
+	return nil
+}
+
+func (k *clientKeys) holdsSecrets() bool {
+	for _, c := range k.list {
+		if c.SecretAccessKey != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// credentialSet answers who a client's access key is. It may be asked while it is
+// replaced: a request sees the old set or the new one.
+type credentialSet struct {
+	own     clientKey // of the environment or the data folder; id "" for none
+	current atomic.Pointer[map[string]proxy.Credential]
+}
+
+// find is proxy.Config.Credential.
+func (s *credentialSet) find(id string) (proxy.Credential, bool) {
+	if s.own.id != "" && id == s.own.id {
+		return proxy.Credential{Secret: s.own.secret}, true
+	}
+	c, ok := (*s.current.Load())[id]
+	return c, ok
+}
+
+// loadCredentials reads all credentials of clients.
+func loadCredentials(c *config) (*credentialSet, error) {
+	s := &credentialSet{}
+	if id := os.Getenv(envAccessKey); id != "" || !c.hasCredentials() {
+		own, err := loadClientKey(c.DataDir)
+		if err != nil {
+			return nil, err
+		}
+		s.own = own
+	}
+	return s, s.reload(c)
+}
+
+// reload replaces the credentials of the file; after an error the old ones stay.
+func (s *credentialSet) reload(c *config) error {
+	found := map[string]proxy.Credential{}
+	if c.hasCredentials() {
+		list, path, err := readCredentials(c)
+		if err != nil {
+			return err
+		}
+		for i, entry := range list {
+			credential, err := entry.read()
+			if err != nil {
+				return usagef("%s: credential %d: %w", path, i+1, err)
+			}
+			if _, twice := found[entry.AccessKeyID]; twice || entry.AccessKeyID == s.own.id {
+				return usagef("%s: credential %d: the access key %s is there twice (%s is one too)", path, i+1, entry.AccessKeyID, envAccessKey)
+			}
+			found[entry.AccessKeyID] = credential
+		}
+	}
+	s.current.Store(&found)
+	return nil
+}
+
+// readCredentials reads the list from where the configuration says that it is.
+func readCredentials(c *config) (list []clientKeySettings, path string, err error) {
+	if c.Credentials != "" {
+		keys := &clientKeys{}
+		if err := onlyOwnerReads(c.Credentials); err != nil {
+			return nil, "", usagef("the credentials file %s: %w", c.Credentials, err)
+		}
+		if err := readYAML(c.Credentials, keys); err != nil {
+			return nil, "", usagef("the credentials file %s: %w", c.Credentials, err)
+		}
+		if keys.list == nil {
+			return nil, "", usagef("the credentials file %s holds no list of credentials", c.Credentials)
+		}
+		return keys.list, c.Credentials, nil
+	}
+	f, err := readConfigFile(c.path)
+	if err != nil {
+		return nil, "", err
+	}
+	if f.Credentials == nil || f.Credentials.list == nil {
+		return nil, "", usagef("the configuration file %s holds no list of credentials any more", c.path)
+	}
+	return f.Credentials.list, c.path, nil
+}
+
+func (k *clientKeySettings) read() (proxy.Credential, error) {
+	c := proxy.Credential{Secret: k.SecretAccessKey, ReadOnly: k.ReadOnly}
+	if k.AccessKeyID == "" {
+		return c, errors.New("access-key-id is missing")
+	}
+	if (k.SecretAccessKey == "") == (k.SecretFile == "") {
+		return c, errors.New("secret-access-key or secret-access-key-file is needed, and not both")
+	}
+	if k.SecretFile != "" {
+		var err error
+		if c.Secret, err = readSecretFile(k.SecretFile); err != nil {
+			return c, fmt.Errorf("secret-access-key-file: %w", err)
+		}
+	}
+	if k.Buckets != nil {
+		c.Buckets = append([]string{}, *k.Buckets...) // an empty list is no bucket, not all
+		for _, name := range c.Buckets {
+			if err := proxy.CheckBucketName(name); err != nil {
+				return c, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// reloadOnHangup reads the credentials again at each SIGHUP until stop is called.
+func (s *credentialSet) reloadOnHangup(c *config, log *slog.Logger) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-signals:
+				if err := s.reload(c); err != nil {
+					log.Error("the credentials were not reloaded: the old ones stay", "error", err)
+				} else {
+					log.Info("the credentials were reloaded", "count", len(*s.current.Load()))
+				}
+			}
+		}
+	}()
+	return func() { signal.Stop(signals); close(done) }
+}

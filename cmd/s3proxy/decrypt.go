@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3proxy/s3proxy/proxy"
+)
+
+// offlineFlags are those of encrypt and decrypt beside the settings.
+type offlineFlags struct {
+	output, metadata, bucket, key string
+	force                         bool
+}
+
+func (o *offlineFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "", "`file` to write, \"-\" for standard output")
+	f.StringVar(&o.metadata, "metadata", "", "JSON `file` with the object's metadata")
+	f.StringVar(&o.bucket, "bucket", "", "`name` of the bucket that the object is of")
+	f.StringVar(&o.key, "key", "", "the object's `key`")
+	f.BoolVar(&o.force, "force", false, "replace what is there")
+}
+
+// absolute makes paths independent of the working directory, which the embedded
+// store changes.
+func (o *offlineFlags) absolute(input *string) error {
+	for _, path := range []*string{input, &o.output, &o.metadata} {
+		if *path == "" || *path == "-" || strings.HasPrefix(*path, "s3://") {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = abs
+	}
+	return nil
+}
+
+// raw checks the flags that say what the raw bytes in a file are of.
+func (o *offlineFlags) raw() error {
+	if o.metadata == "" || o.bucket == "" || o.key == "" || o.output == "" {
+		return usagef("raw bytes in a file need --metadata, --bucket, --key and --output")
+	}
+	return nil
+}
+
+func decryptCommand() *cobra.Command {
+	o := &offlineFlags{}
+	var version string
+	cmd := &cobra.Command{
+		Use:   "decrypt s3://bucket/key|FILE -o FILE",
+		Short: "Decrypt an object without a running proxy: the store and the key are enough",
+		Long: `Decrypts an object as the store has it, or the raw bytes that were copied from a
+store with any tool, with their metadata. The output file appears only after
+every byte of it was authenticated; what goes to standard output (-o -) is whole
+only if the exit code is 0. A damaged object is refused with the part and segment.
+
+The metadata of raw bytes is what "aws s3api get-object" or "head-object" prints,
+or a JSON object of the names and values of the user metadata. Bucket and key
+are those that the object was written under. With --upstream, window records
+that "keys rotate" renewed are looked up there; without it, the key in the
+metadata must still open.`,
+		Example: `  s3proxy decrypt s3://photos/2026/cat.jpg -o cat.jpg --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json
+  s3proxy decrypt s3://photos/cat.jpg --version-id 3HL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY -o -
+  aws s3api get-object --bucket photos --key cat.jpg cat.raw >cat.json
+  s3proxy decrypt cat.raw --metadata cat.json --bucket photos --key cat.jpg -o cat.jpg`,
+		Args: oneArgument("s3://bucket/key, or a file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := loadConfig(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			log := newLogger(c, cmd.ErrOrStderr())
+			if o.output == "" {
+				return usagef("--output is missing")
+			}
+			if err := o.absolute(&args[0]); err != nil {
+				return err
+			}
+			if !strings.HasPrefix(args[0], "s3://") {
+				if version != "" {
+					return usagef("--version-id is of an object in a store")
+				}
+				if err := o.raw(); err != nil {
+					return err
+				}
+				return decryptRaw(cmd.Context(), c, o, args[0], cmd.ErrOrStderr(), log)
+			}
+			bucket, key, err := parseObjectURL(args[0])
+			if err != nil {
+				return err
+			}
+			if o.metadata != "" || o.bucket != "" || o.key != "" {
+				return usagef("--metadata, --bucket and --key are of raw bytes in a file")
+			}
+			return decryptStored(cmd.Context(), c, o, bucket, key, version, cmd.ErrOrStderr(), log)
+		},
+	}
+	storeFlags(cmd.Flags())
+	o.add(cmd)
+	cmd.Flags().StringVar(&version, "version-id", "", "`version` of the object; none: the current one")
+	return cmd
+}
+
+func decryptStored(ctx context.Context, c *config, o *offlineFlags, bucket, key, version string, errOut io.Writer, log *slog.Logger) error {
+	stores, err := openStores(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer stores.close()
+	b, err := stores.bucket(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	object, err := proxy.OpenStored(ctx, b, bucket, key, version)
+	if err != nil {
+		return fmt.Errorf("s3://%s/%s: %w", bucket, key, err)
+	}
+	return writePlain(object, o, "s3://"+bucket+"/"+key, errOut)
+}
+
+func decryptRaw(ctx context.Context, c *config, o *offlineFlags, path string, errOut io.Writer, log *slog.Logger) error {
+	metadata, err := readMetadata(o.metadata)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.metadata, err)
+	}
+	f, size, err := openInput(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b, err := newStores(c, log).keysOnly(ctx, o.bucket)
+	if err != nil {
+		return err
+	}
+	object, err := proxy.OpenRaw(ctx, b, o.bucket, o.key, metadata, f, size)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return writePlain(object, o, path, errOut)
+}
+
+// writePlain writes the output file and closes the object.
+func writePlain(object *proxy.Opened, o *offlineFlags, name string, errOut io.Writer) error {
+	defer object.Close()
+	out, err := createOutput(o.output, o.force)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	bar := progress(object.Size, errOut)
+	n, err := object.WriteTo(bar.NewProxyWriter(out.File))
+	bar.Finish()
+	if err == nil && n != object.Size {
+		err = fmt.Errorf("%d bytes of %d", n, object.Size)
+	}
+	if err != nil {
+		return fmt.Errorf("%s does not decrypt: %w", name, err)
+	}
+	return out.finish()
+}
+
+// readMetadata reads the user metadata from what aws s3api prints of an object, or
+// from a flat JSON object, and gives it as the headers that a store sends.
+func readMetadata(path string) (http.Header, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var printed struct {
+		Metadata    map[string]string
+		MissingMeta int
+	}
+	if err := json.Unmarshal(raw, &printed); err != nil || printed.Metadata == nil {
+		if err := json.Unmarshal(raw, &printed.Metadata); err != nil {
+			return nil, fmt.Errorf("it holds no metadata as aws s3api prints it, and is no JSON object of names and values: %w", err)
+		}
+	}
+	h := http.Header{}
+	for name, value := range printed.Metadata {
+		if !strings.HasPrefix(strings.ToLower(name), "x-amz-meta-") {
+			name = "x-amz-meta-" + name
+		}
+		h.Add(name, value)
+	}
+	if printed.MissingMeta != 0 {
+		h.Set("X-Amz-Missing-Meta", fmt.Sprint(printed.MissingMeta))
+	}
+	return h, nil
+}
+
+// oneArgument refuses any other number as a usage error.
+func oneArgument(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("%s takes one argument: %s", cmd.CommandPath(), what)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cheggaaa/pb/v3"
+	"golang.org/x/term"
+)
+
+// openInput opens a file to be read from its beginning; "-" is standard input,
+// which is kept in a file without a name when it is a pipe.
+func openInput(path string) (f *os.File, size int64, err error) {
+	if path == "-" {
+		f = os.Stdin
+	} else if f, err = os.Open(path); err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	if info.IsDir() {
+		return nil, 0, fmt.Errorf("%s is a folder", path)
+	}
+	if info.Mode().IsRegular() {
+		if at, err := f.Seek(0, io.SeekCurrent); err == nil && at == 0 {
+			return f, info.Size(), nil
+		}
+	}
+	kept, err := os.CreateTemp("", "s3proxy-*.tmp") // mode 0600
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := os.Remove(kept.Name()); err != nil {
+		return nil, 0, err
+	}
+	if size, err = io.Copy(kept, f); err == nil {
+		_, err = kept.Seek(0, io.SeekStart)
+	}
+	return kept, size, err
+}
+
+// output is a file that gets its name only when it is whole. "-" is standard
+// output, where nothing can be taken back.
+type output struct {
+	*os.File
+	path  string // "" for standard output
+	force bool
+}
+
+// createOutput begins a file of mode 0600. A file that is there is replaced only
+// with force.
+func createOutput(path string, force bool) (*output, error) {
+	if path == "-" {
+		return &output{File: os.Stdout}, nil
+	}
+	if _, err := os.Lstat(path); err == nil && !force {
+		return nil, fmt.Errorf("%s is there already: --force replaces it", path)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*.tmp")
+	if err != nil {
+		return nil, err
+	}
+	return &output{File: f, path: path, force: force}, nil
+}
+
+// finish gives the file its name.
+func (o *output) finish() error {
+	if o.path == "" {
+		return nil
+	}
+	if err := errors.Join(o.Sync(), o.Close()); err != nil {
+		return err
+	}
+	if o.force {
+		return os.Rename(o.Name(), o.path)
+	}
+	err := os.Link(o.Name(), o.path)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already: --force replaces it", o.path)
+	}
+	if err != nil { // a file system without links
+		if _, there := os.Lstat(o.path); there == nil {
+			return fmt.Errorf("%s is there already: --force replaces it", o.path)
+		}
+		return os.Rename(o.Name(), o.path)
+	}
+	return nil
+}
+
+// discard removes what has no name yet; after finish it only tidies.
+func (o *output) discard() {
+	if o.path != "" {
+		o.Close()
+		os.Remove(o.Name())
+	}
+}
+
+// progress shows bytes and speed on a terminal, and nothing elsewhere.
+func progress(size int64, errOut io.Writer) *pb.ProgressBar {
+	bar := pb.Full.New(0).SetTotal(size).Set(pb.Bytes, true)
+	if f, ok := errOut.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return bar.SetWriter(f).Start()
+	}
+	return bar.SetWriter(io.Discard).Set(pb.Static, true).Start()
+}

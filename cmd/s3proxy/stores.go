@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// stores makes what buckets need, each once: a client for each store, a key for
+// each URI, and a Keyring for each combination of keys, store and alias.
+type stores struct {
+	c   *config
+	log *slog.Logger
+	// embedded is nil with an upstream.
+	embedded *embeddedStore
+	clients  map[upstreamSettings]*upstream.Client
+	keys     map[string]kms.Key
+	keyrings map[keyringID]*kms.Keyring
+}
+
+type keyringID struct {
+	store *upstream.Client
+	kms   string // all URIs
+	alias string // the bucket whose records are read under the name of another
+}
+
+// newStores makes nothing yet.
+func newStores(c *config, log *slog.Logger) *stores {
+	return &stores{
+		c: c, log: log,
+		clients: map[upstreamSettings]*upstream.Client{}, keys: map[string]kms.Key{}, keyrings: map[keyringID]*kms.Keyring{},
+	}
+}
+
+// openStores makes the client of the default store, or starts the embedded one.
+// The caller closes it.
+func openStores(ctx context.Context, c *config, log *slog.Logger) (*stores, error) {
+	s := newStores(c, log)
+	if c.upstreamURL == nil {
+		embedded, err := startEmbedded(c.DataDir, log)
+		if err != nil {
+			return nil, err
+		}
+		s.embedded = embedded
+		return s, nil
+	}
+	if _, err := s.client(ctx, upstreamSettings{}); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// close ends the embedded store.
+func (s *stores) close() {
+	if s.embedded != nil {
+		s.embedded.close()
+	}
+}
+
+// ended tells when the embedded store ends by itself; else nil.
+func (s *stores) ended() <-chan error {
+	if s.embedded == nil {
+		return nil
+	}
+	return s.embedded.done
+}
+
+// bucket gives what a bucket is served with; the name "" is any that has no
+// settings of its own. It opens keys, and makes none.
+func (s *stores) bucket(ctx context.Context, name string) (proxy.Bucket, error) {
+	keyring, records, err := s.keyring(ctx, name)
+	if err != nil {
+		return proxy.Bucket{}, err
+	}
+	set := s.c.buckets[name]
+	b := proxy.Bucket{
+		Upstream: records.Store, Keyring: keyring, Origin: set.Alias,
+		Plain: set.Encrypt != nil && !*set.Encrypt, ETag: proxy.ETagMode(orElse(set.ETag, s.c.ETag)),
+		AllowPlaintextReads: s.c.AllowPlaintextReads,
+	}
+	if set.AllowPlaintextReads != nil {
+		b.AllowPlaintextReads = *set.AllowPlaintextReads
+	}
+	return b, nil
+}
+
+// keysOnly is bucket for commands that need no store: records are looked up where
+// an upstream is configured, and the embedded store is not started.
+func (s *stores) keysOnly(ctx context.Context, name string) (proxy.Bucket, error) {
+	set := s.c.buckets[name]
+	if s.c.upstreamURL != nil || set.Upstream.URL != "" {
+		return s.bucket(ctx, name)
+	}
+	write, read := s.c.keyURIs(set)
+	ring, err := s.newKeyring(ctx, write, read, nil)
+	return proxy.Bucket{Keyring: ring, Origin: set.Alias}, err
+}
+
+// keyring gives a bucket's Keyring, and where its records are.
+func (s *stores) keyring(ctx context.Context, name string) (*kms.Keyring, proxy.Records, error) {
+	ring, records, err := s.findKeyring(ctx, name, s.c.buckets[name])
+	if err != nil && name != "" {
+		err = fmt.Errorf("bucket %s: %w", name, err)
+	}
+	return ring, records, err
+}
+
+func (s *stores) findKeyring(ctx context.Context, name string, set bucketSettings) (*kms.Keyring, proxy.Records, error) {
+	store, err := s.client(ctx, set.Upstream)
+	if err != nil {
+		return nil, proxy.Records{}, err
+	}
+	write, read := s.c.keyURIs(set)
+	id := keyringID{store: store, kms: strings.Join(append([]string{write}, read...), "\n")}
+	records := proxy.Records{Store: store, Place: s.c.state}
+	if set.Alias != "" {
+		id.alias, records.Bucket = name, name
+	}
+	if ring := s.keyrings[id]; ring != nil {
+		return ring, records, nil
+	}
+	ring, err := s.newKeyring(ctx, write, read, records)
+	if err == nil {
+		s.keyrings[id] = ring
+	}
+	return ring, records, err
+}
+
+func (s *stores) newKeyring(ctx context.Context, write string, read []string, records kms.Records) (*kms.Keyring, error) {
+	conf := kms.Config{
+		Records: records, Window: s.c.KeyWindow, WindowObjects: s.c.KeyWindowObjects,
+		CacheSize: windowCacheSize, CacheTTL: windowCacheTTL, Log: s.log,
+	}
+	var err error
+	if conf.Write, err = s.key(ctx, write); err != nil {
+		return nil, err
+	}
+	for _, uri := range read {
+		key, err := s.key(ctx, uri)
+		if err != nil {
+			return nil, err
+		}
+		conf.Read = append(conf.Read, key)
+	}
+	return kms.NewKeyring(conf)
+}
+
+func (s *stores) key(ctx context.Context, uri string) (kms.Key, error) {
+	if key := s.keys[uri]; key != nil {
+		return key, nil
+	}
+	key, err := openKey(ctx, uri)
+	if err == nil {
+		s.keys[uri] = key
+	}
+	return key, err
+}
+
+// client gives the client of a store; what set leaves out is the default store's.
+func (s *stores) client(ctx context.Context, set upstreamSettings) (*upstream.Client, error) {
+	if set == (upstreamSettings{}) && s.embedded != nil {
+		return s.embedded.client, nil
+	}
+	set.URL, set.Region, set.Payload = orElse(set.URL, s.c.Upstream), orElse(set.Region, s.c.UpstreamRegion), orElse(set.Payload, s.c.UpstreamPayload)
+	if client := s.clients[set]; client != nil {
+		return client, nil
+	}
+	endpoint, err := url.Parse(set.URL)
+	if err != nil {
+		return nil, usagef("upstream: %w", err)
+	}
+	conf := upstream.Config{
+		Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Trace: proxy.TraceUpstream(s.log),
+	}
+	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(set.Region)}
+	switch at := set.Credentials; {
+	case at.Profile != "":
+		options = append(options, awsconfig.WithSharedConfigProfile(at.Profile))
+	case at != (upstreamCredentials{}):
+		id, secret, err := at.read()
+		if err != nil {
+			return nil, usagef("upstream credentials: %w", err)
+		}
+		options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(id, secret, "")))
+	}
+	aws, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("upstream credentials: %w", err)
+	}
+	conf.Credentials = aws.Credentials
+	client, err := upstream.New(conf)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	s.clients[set] = client
+	return client, nil
+}
+
+// read gives an access key and its secret.
+func (u *upstreamCredentials) read() (id, secret string, err error) {
+	id = u.AccessKeyID
+	if u.AccessKeyIDEnv != "" {
+		if id = os.Getenv(u.AccessKeyIDEnv); id == "" {
+			return "", "", fmt.Errorf("access-key-id-env: the environment has no %s", u.AccessKeyIDEnv)
+		}
+	}
+	if u.SecretFile != "" {
+		if secret, err = readSecretFile(u.SecretFile); err != nil {
+			return "", "", fmt.Errorf("secret-access-key-file: %w", err)
+		}
+		return id, secret, nil
+	}
+	if secret = os.Getenv(u.SecretAccessKeyEnv); secret == "" {
+		return "", "", fmt.Errorf("secret-access-key-env: the environment has no %s", u.SecretAccessKeyEnv)
+	}
+	return id, secret, nil
+}
+
+// check tells whether every key for writing works now.
+func (s *stores) check(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, ring := range s.keyrings {
+		group.Go(func() error { return ring.Check(ctx) })
+	}
+	return group.Wait()
+}
+
+// closeKeyrings puts window records a last time and drops all keys.
+func (s *stores) closeKeyrings(ctx context.Context) error {
+	var errs []error
+	for _, ring := range s.keyrings {
+		errs = append(errs, ring.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

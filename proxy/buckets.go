@@ -1,0 +1,228 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// bucketsResult is https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+type bucketsResult struct {
+	XMLName           xml.Name       `xml:"ListAllMyBucketsResult"`
+	Xmlns             string         `xml:"xmlns,attr"`
+	Owner             *listedOwner   `xml:"Owner"`
+	Buckets           []listedBucket `xml:"Buckets>Bucket"`
+	ContinuationToken string         `xml:"ContinuationToken,omitempty"`
+	Prefix            *xmlText       `xml:"Prefix"`
+}
+
+type listedBucket struct {
+	Name         string `xml:"Name"`
+	CreationDate string `xml:"CreationDate"`
+	BucketRegion string `xml:"BucketRegion,omitempty"`
+	BucketArn    string `xml:"BucketArn,omitempty"`
+}
+
+// maxBuckets is how many buckets a page has at most and by default.
+const maxBuckets = 10_000
+
+// maxAllBuckets bounds what one answer may need of memory; AWS allows an account
+// a million buckets.
+const maxAllBuckets = 1_000_000
+
+// unknownDate stands for the creation of a bucket that its store tells only by
+// HEAD: clients (aws-cli) fail without a date.
+const unknownDate = "1970-01-01T00:00:00.000Z"
+
+// listBuckets shows the buckets that the access key may use: those of the default
+// store, and those that are configured with a store of their own and exist there.
+// Of two buckets with one name only the one that requests reach is shown. A store
+// that does not answer fails the call: a list without its buckets would be wrong.
+//
+// Where nothing is to be left out or added, the store's own pages pass. Else all
+// its pages are read and the result is paged here, by name.
+func listBuckets(x *exchange) error {
+	limit, given := maxBuckets, x.query.Get("max-buckets")
+	if given != "" {
+		n, err := strconv.Atoi(given)
+		if err != nil || n < 1 || n > maxBuckets {
+			return forward(x) // which the store refuses
+		}
+		limit = n
+	}
+	q := x.passedQuery()
+	q.Del("x-id")
+	ourRegion := q.Get("bucket-region") == x.cfg.Region
+	if ourRegion { // clients know the proxy's region only
+		q.Set("bucket-region", x.Upstream.Region())
+	}
+	elsewhere := x.elsewhere()
+	if x.unsigned() || x.credential.Buckets == nil && len(elsewhere) == 0 {
+		page, header, err := x.bucketsPage(x.r.Context(), x.Upstream, q, x.unsigned())
+		if err != nil {
+			return err
+		}
+		page.Buckets = slices.DeleteFunc(page.Buckets, func(b listedBucket) bool { return elsewhere[b.Name] != nil })
+		return x.answerBuckets(page, header)
+	}
+
+	after, err := base64.RawURLEncoding.DecodeString(q.Get("continuation-token"))
+	if err != nil {
+		return s3err.InvalidArgument.WithMessage("The continuation token provided is incorrect").
+			With(s3err.Field{Name: "ArgumentName", Value: "continuation-token"})
+	}
+	q.Del("continuation-token")
+	q.Del("max-buckets")
+	page, header, err := x.allBuckets(x.r.Context(), x.Upstream, q)
+	if err != nil {
+		return err
+	}
+	page.Buckets = slices.DeleteFunc(page.Buckets, func(b listedBucket) bool {
+		return elsewhere[b.Name] != nil || !x.credential.mayUse(b.Name)
+	})
+	if ourRegion || !q.Has("bucket-region") {
+		others, err := x.bucketsElsewhere(x.r.Context(), elsewhere)
+		if err != nil {
+			return err
+		}
+		page.Buckets = append(page.Buckets, others...)
+	}
+	page.cut(string(after), q.Get("prefix"), limit)
+	return x.answerBuckets(page, header)
+}
+
+// cut leaves one page: up to limit names behind after that begin with prefix.
+func (b *bucketsResult) cut(after, prefix string, limit int) {
+	b.Buckets = slices.DeleteFunc(b.Buckets, func(l listedBucket) bool {
+		return l.Name <= after || !strings.HasPrefix(l.Name, prefix)
+	})
+	slices.SortFunc(b.Buckets, func(a, b listedBucket) int { return cmp.Compare(a.Name, b.Name) })
+	b.ContinuationToken = ""
+	if len(b.Buckets) > limit {
+		b.Buckets = b.Buckets[:limit]
+		b.ContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(b.Buckets[limit-1].Name))
+	}
+}
+
+// answerBuckets sends a page. Its region is the proxy's, which clients sign for.
+func (x *exchange) answerBuckets(page *bucketsResult, header http.Header) error {
+	for i := range page.Buckets {
+		if b := &page.Buckets[i]; b.BucketRegion != "" {
+			b.BucketRegion = x.cfg.Region
+		}
+	}
+	page.Xmlns = s3Namespace
+	x.passRequestID(header)
+	return x.answerXML(page)
+}
+
+// elsewhere gives the buckets that another store than the default one has.
+func (x *exchange) elsewhere() map[string]*objects {
+	found := map[string]*objects{}
+	for name, o := range x.buckets {
+		if o.Upstream != x.others.Upstream {
+			found[name] = o
+		}
+	}
+	return found
+}
+
+// bucketsElsewhere gives those of the buckets that the access key may use and
+// that exist, by one listing of each store, or, where the proxy may not list, by
+// HEAD of each.
+func (x *exchange) bucketsElsewhere(ctx context.Context, buckets map[string]*objects) (found []listedBucket, err error) {
+	byStore := map[*upstream.Client][]string{}
+	for _, name := range slices.Sorted(maps.Keys(buckets)) {
+		if x.credential.mayUse(name) {
+			store := buckets[name].Upstream
+			byStore[store] = append(byStore[store], name)
+		}
+	}
+	for store, names := range byStore {
+		list, _, err := x.allBuckets(ctx, store, url.Values{})
+		if status, refused := refusedWith(err); refused && status/100 == 4 || errors.Is(err, s3err.NotImplemented) {
+			list, err = &bucketsResult{}, nil
+			for _, name := range names {
+				there, err := bucketExists(ctx, store, name)
+				if err != nil {
+					return nil, err
+				}
+				if there {
+					list.Buckets = append(list.Buckets, listedBucket{Name: name, CreationDate: unknownDate})
+				}
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range list.Buckets {
+			if slices.Contains(names, b.Name) {
+				found = append(found, b)
+			}
+		}
+	}
+	return found, nil
+}
+
+// bucketExists asks with the proxy's own credentials; one that these may not use
+// is as good as none.
+func bucketExists(ctx context.Context, store *upstream.Client, name string) (bool, error) {
+	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: name})
+	if status, refused := refusedWith(err); refused && status/100 == 4 {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask for the bucket %s: %w", name, err)
+	}
+	resp.Body.Close()
+	return true, nil
+}
+
+// allBuckets reads all pages of a store's list with the proxy's own credentials.
+func (x *exchange) allBuckets(ctx context.Context, store *upstream.Client, q url.Values) (*bucketsResult, http.Header, error) {
+	q = maps.Clone(q)
+	q.Set("max-buckets", strconv.Itoa(maxEntries))
+	all, header, err := x.bucketsPage(ctx, store, q, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	for token := all.ContinuationToken; token != ""; {
+		q.Set("continuation-token", token)
+		page, _, err := x.bucketsPage(ctx, store, q, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(page.Buckets) == 0 && page.ContinuationToken != "" || len(all.Buckets) > maxAllBuckets {
+			return nil, nil, errors.New("the store's list of buckets does not end")
+		}
+		all.Buckets = append(all.Buckets, page.Buckets...)
+		token = page.ContinuationToken
+	}
+	return all, header, nil
+}
+
+func (x *exchange) bucketsPage(ctx context.Context, store *upstream.Client, q url.Values, unsigned bool) (*bucketsResult, http.Header, error) {
+	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodGet, Query: q, Unsigned: unsigned})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	page := &bucketsResult{}
+	if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(page); err != nil {
+		return nil, nil, fmt.Errorf("the store's list of buckets: %w", err)
+	}
+	return page, resp.Header, nil
+}

@@ -1,0 +1,298 @@
+package test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// privateFile makes a file that only its owner reads.
+func privateFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// freeName is a bucket's name that no other test has.
+func freeName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, bucketNumber.Add(1)) }
+
+func makeBucket(t *testing.T, at lab.S3, name string) {
+	t.Helper()
+	if _, err := sdk(t, at).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		t.Fatalf("making bucket %s: %v", name, err)
+	}
+}
+
+// bucketNames lists by pages of two.
+func bucketNames(t *testing.T, at lab.S3, in s3.ListBucketsInput) (names []string) {
+	t.Helper()
+	pages := s3.NewListBucketsPaginator(sdk(t, at), &in)
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if in.MaxBuckets != nil && len(page.Buckets) > int(*in.MaxBuckets) {
+			t.Errorf("a page of %d buckets, at most %d were asked for", len(page.Buckets), *in.MaxBuckets)
+		}
+		for _, b := range page.Buckets {
+			if b.CreationDate == nil {
+				t.Errorf("bucket %s has no date", *b.Name)
+			}
+			names = append(names, *b.Name)
+		}
+	}
+	return names
+}
+
+func TestBucketsMayLiveInAnotherStoreUnderAnotherKey(t *testing.T) {
+	t.Parallel()
+	first, second := lab.Versitygw(t), lab.SharedMinIO(t)
+	uri, _ := newKeyset(t)
+	here, there, absent := freeName("here"), freeName("there"), freeName("absent")
+	secret := privateFile(t, second.SecretKey+"\n")
+	config := privateFile(t, fmt.Sprintf(`
+buckets:
+  %s:
+    kms: %s
+    etag: opaque
+    upstream:
+      url: %s
+      credentials: {access-key-id: %s, secret-access-key-file: %s}
+  %s:
+    upstream:
+      url: %s
+      credentials: {access-key-id-env: ABSENT_ID, secret-access-key-env: ABSENT_SECRET}
+`, there, uri, second.URL, second.AccessKey, secret, absent, second.URL))
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: first, Args: []string{"--config", config},
+		Env: []string{"ABSENT_ID=" + second.AccessKey, "ABSENT_SECRET=" + second.SecretKey}})
+	makeBucket(t, proxy.S3(), here)
+	makeBucket(t, proxy.S3(), there)
+	makeBucket(t, first.S3(), absent) // nobody reaches it here: that name is the second store's
+	for _, bucket := range []string{here, there} {
+		roundTrip(t, proxy.S3(), bucket, 100_000)
+		if _, err := sdk(t, proxy.S3()).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: &bucket}); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := bucketNames(t, first.S3(), s3.ListBucketsInput{}); slices.Contains(got, there) {
+		t.Errorf("the first store has %v", got)
+	}
+	kek := rawGet(t, second.S3(), "/"+there+"/k").meta["s3proxy-kek"]
+	if other := rawGet(t, first.S3(), "/"+here+"/k").meta["s3proxy-kek"]; kek == other {
+		t.Errorf("both are under %s", kek)
+	}
+	want := []string{here, there}
+	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{}); !slices.Equal(got, want) {
+		t.Errorf("listed %v, want %v", got, want)
+	}
+	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{MaxBuckets: aws.Int32(1)}); !slices.Equal(got, want) {
+		t.Errorf("listed by pages of one: %v, want %v", got, want)
+	}
+	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{Prefix: aws.String("there")}); !slices.Equal(got, want[1:]) {
+		t.Errorf("listed by prefix: %v", got)
+	}
+	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{Prefix: aws.String("here")}); !slices.Equal(got, want[:1]) {
+		t.Errorf("listed by the other prefix: %v", got)
+	}
+	if a := (call{method: "GET", path: "/", query: "max-buckets=0"}).do(t, proxy.S3()); a.status != 400 {
+		t.Errorf("pages of none: %v", a)
+	}
+	mustRun(t, proxy.S3().Env(), "aws", "--endpoint-url", proxy.URL, "s3", "ls")
+}
+
+// A store whose policy lets the proxy use a bucket, and not list them all.
+func TestABucketElsewhereIsListedThoughItsStoreRefusesToList(t *testing.T) {
+	t.Parallel()
+	first, second := lab.Versitygw(t), lab.SharedMinIO(t)
+	target, err := url.Parse(second.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
+	}}
+	var status atomic.Int32
+	status.Store(http.StatusForbidden)
+	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			w.WriteHeader(int(status.Load()))
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(strict.Close)
+	there, absent := freeName("there"), freeName("absent")
+	upstream := fmt.Sprintf("{upstream: {url: '%s', credentials: {access-key-id: %s, secret-access-key-file: %s}}}", strict.URL, second.AccessKey, privateFile(t, second.SecretKey))
+	config := privateFile(t, "buckets:\n  "+there+": "+upstream+"\n  "+absent+": "+upstream+"\n")
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: first, Args: []string{"--config", config}})
+	makeBucket(t, proxy.S3(), there)
+	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{}); !slices.Equal(got, []string{there}) {
+		t.Errorf("listed %v", got)
+	}
+	status.Store(http.StatusServiceUnavailable)
+	if a := (call{method: "GET", path: "/"}).do(t, proxy.S3()); a.status != 503 {
+		t.Errorf("with a store that does not answer: %v", a)
+	}
+}
+
+func TestASettingThatCannotWorkStopsTheStart(t *testing.T) {
+	t.Parallel()
+	uri, _ := newKeyset(t)
+	open := privateFile(t, "credentials:\n  - {access-key-id: a, secret-access-key: "+lab.ClientSecretKey+"}\n")
+	if err := os.Chmod(open, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		config string
+		args   []string
+		want   string
+	}{
+		{privateFile(t, "buckets:\n  b-1: {kms: 'localfile:///nowhere/keyset.json'}\n"), nil, "bucket b-1"},
+		{privateFile(t, "buckets:\n  b-1: {kms: 'nokms://x'}\n"), nil, "nokms"},
+		{privateFile(t, "buckets:\n  b-1: {kms-read: ['nokms://y']}\n"), nil, "nokms"},
+		{open, nil, "chmod 600"},
+		{privateFile(t, ""), []string{"--credentials", open}, "chmod 600"},
+		{privateFile(t, "buckets:\n  b-1: {upstream: {url: 'http://127.0.0.1:1', credentials: {access-key-id: x, secret-access-key-env: NOT_SET}}}\n"), nil, "NOT_SET"},
+	} {
+		mustNotStart(t, lab.ProxyOptions{Args: append([]string{"--kms", uri, "--config", c.config}, c.args...)}, false, c.want)
+	}
+}
+
+// copyRaw copies a bucket as a store's own replication would: bytes and metadata,
+// to other names than the proxy knows.
+func copyRaw(t *testing.T, store *lab.Store, from, to string) {
+	t.Helper()
+	raw := sdk(t, store.S3())
+	list, err := raw.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &from})
+	if err != nil || len(list.Contents) == 0 {
+		t.Fatal(len(list.Contents), err)
+	}
+	for _, o := range list.Contents {
+		object := rawGet(t, store.S3(), "/"+from+"/"+*o.Key)
+		rawPut(t, store.S3(), "/"+to+"/"+*o.Key, object)
+	}
+}
+
+func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
+	for _, name := range []string{onVersitygw, onMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t, name).store
+			oldURI, oldPath := newKeyset(t)
+			newURI, newPath := newKeyset(t)
+			writer := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", oldURI}})
+			origin, replica := newBucket(t, writer.S3()), freeName("replica")
+			roundTrip(t, writer.S3(), origin, 100_000)
+			makeBucket(t, store.S3(), replica)
+			copyRaw(t, store, origin, replica)
+			want := content(100_000, 100_000)
+
+			if a := get(t, writer.S3(), "/"+replica+"/k"); a.status != 500 {
+				t.Errorf("without the alias: %v", a)
+			}
+			config := privateFile(t, "buckets:\n  "+replica+": {alias: "+origin+"}\n")
+			for _, args := range [][]string{{"--bucket-alias", replica + "=" + origin}, {"--config", config}} {
+				reader := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: append(args, "--kms", oldURI)})
+				mustGet(t, reader.S3(), replica, "k", want)
+				mustGet(t, reader.S3(), origin, "k", want)
+				// What is written there reads there, and in a copy back.
+				body := content(5, 5000)
+				mustPut(t, reader.S3(), "/"+replica+"/new", body)
+				mustGet(t, reader.S3(), replica, "new", body)
+				rawPut(t, store.S3(), "/"+origin+"/new", rawGet(t, store.S3(), "/"+replica+"/new"))
+				mustGet(t, writer.S3(), origin, "new", body)
+			}
+
+			file := filepath.Join(t.TempDir(), "out")
+			if out, code := command(t, store, "decrypt", "s3://"+replica+"/k", "-o", file, "--kms", oldURI, "--upstream", store.URL, "--bucket-alias", replica+"="+origin); code != 0 {
+				t.Errorf("decrypt of the replica: %s", out)
+			}
+			if got, err := os.ReadFile(file); err != nil || sameBytes(got, want) != nil {
+				t.Errorf("decrypt of the replica gave %d bytes, %v", len(got), err)
+			}
+
+			// With the key in the metadata gone the record in the replica serves.
+			if list := records(t, store.S3(), replica); list != 3 {
+				t.Fatalf("%d records in the replica, want that of the origin and two of the readers", list)
+			}
+			raw := sdk(t, store.S3())
+			out, err := raw.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &origin, Prefix: aws.String(".s3proxy/keys/")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			keep := []string{}
+			for _, o := range out.Contents {
+				keep = append(keep, *o.Key)
+			}
+			all, err := raw.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &replica, Prefix: aws.String(".s3proxy/keys/")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range all.Contents {
+				if !slices.Contains(keep, *o.Key) {
+					if _, err := raw.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &replica, Key: o.Key}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			alone := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--bucket-alias", replica + "=" + origin, "--kms", newURI}})
+			if a := get(t, alone.S3(), "/"+replica+"/k"); a.status != 500 {
+				t.Errorf("before the record was wrapped again: %v", a)
+			}
+			rewrapRecord(t, store, replica, origin, oldPath, newPath)
+			mustGet(t, alone.S3(), replica, "k", want)
+			if a := get(t, alone.S3(), "/"+origin+"/k"); a.status != 500 {
+				t.Errorf("the origin, whose record was not: %v", a)
+			}
+		})
+	}
+}
+
+func TestTwoReplicasOfOneOriginKeepTheirOwnRecords(t *testing.T) {
+	t.Parallel()
+	store := lab.SharedVersitygw(t)
+	origin, one, two := freeName("origin"), freeName("one"), freeName("two")
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--bucket-alias", one + "=" + origin, "--bucket-alias", two + "=" + origin}})
+	for _, bucket := range []string{origin, one, two} {
+		makeBucket(t, proxy.S3(), bucket)
+		roundTrip(t, proxy.S3(), bucket, 1000)
+		if n := records(t, store.S3(), bucket); n != 1 {
+			t.Errorf("%d records in %s, want its own", n, bucket)
+		}
+	}
+	// Deleted and made anew: the window must not outlive its record.
+	deleteBucket(t, proxy.S3(), one)
+	makeBucket(t, proxy.S3(), one)
+	roundTrip(t, proxy.S3(), one, 1000)
+	if n := records(t, store.S3(), one); n != 1 {
+		t.Errorf("%d records in %s made anew, want one", n, one)
+	}
+}
+
+// deleteBucket deletes a bucket with the one object of roundTrip.
+func deleteBucket(t *testing.T, at lab.S3, bucket string) {
+	t.Helper()
+	client := sdk(t, at)
+	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String("k")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: &bucket}); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,170 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// as is the proxy's client side for another key.
+func as(p *lab.ProxyProcess, id, secret string) lab.S3 {
+	return lab.S3{URL: p.URL, AccessKey: id, SecretKey: secret}
+}
+
+func TestAnAccessKeyMayDoWhatItsEntryGrants(t *testing.T) {
+	t.Parallel()
+	store := lab.SharedVersitygw(t)
+	granted, other := freeName("granted"), freeName("other")
+	file := privateFile(t, fmt.Sprintf(`
+- {access-key-id: limited, secret-access-key: limited-secret, buckets: [%s, not-there]}
+- {access-key-id: reader, secret-access-key-file: %s, read-only: true}
+- {access-key-id: nothing, secret-access-key: nothing-secret, buckets: []}
+`, granted, privateFile(t, "reader-secret\n")))
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--credentials", file}})
+	for _, bucket := range []string{granted, other} {
+		makeBucket(t, proxy.S3(), bucket)
+		roundTrip(t, proxy.S3(), bucket, 1000)
+	}
+	limited, reader, nothing := as(proxy, "limited", "limited-secret"), as(proxy, "reader", "reader-secret"), as(proxy, "nothing", "nothing-secret")
+	body := content(1000, 1000)
+	roundTrip(t, limited, granted, 1000)
+	for _, c := range []struct {
+		what   string
+		at     lab.S3
+		call   call
+		status int
+	}{
+		{"another bucket read", limited, call{method: "GET", path: "/" + other + "/k"}, 403},
+		{"another bucket written", limited, call{method: "PUT", path: "/" + other + "/new", body: body}, 403},
+		{"another bucket listed", limited, call{method: "GET", path: "/" + other}, 403},
+		{"another bucket headed", limited, call{method: "HEAD", path: "/" + other}, 403},
+		{"another bucket made", limited, call{method: "PUT", path: "/" + freeName("new")}, 403},
+		{"read", reader, call{method: "GET", path: "/" + other + "/k"}, 200},
+		{"listed", reader, call{method: "GET", path: "/" + other}, 200},
+		{"written by a reader", reader, call{method: "PUT", path: "/" + other + "/k", body: body}, 403},
+		{"deleted by a reader", reader, call{method: "DELETE", path: "/" + other + "/k"}, 403},
+		{"many deleted by a reader", reader, call{method: "POST", path: "/" + other, query: "delete", body: []byte("<Delete><Object><Key>k</Key></Object></Delete>")}, 403},
+		{"a bucket deleted by a reader", reader, call{method: "DELETE", path: "/" + other}, 403},
+		{"no bucket granted", nothing, call{method: "GET", path: "/" + granted + "/k"}, 403},
+		{"a wrong secret", as(proxy, "reader", "limited-secret"), call{method: "GET", path: "/" + other + "/k"}, 403},
+	} {
+		if a := c.call.do(t, c.at); a.status != c.status {
+			t.Errorf("%s: %v, want %d", c.what, a, c.status)
+		}
+	}
+	mustGet(t, proxy.S3(), other, "k", body)
+	if got := bucketNames(t, limited, s3.ListBucketsInput{}); !slices.Equal(got, []string{granted}) {
+		t.Errorf("the limited key sees %v", got)
+	}
+	if got := bucketNames(t, nothing, s3.ListBucketsInput{}); len(got) != 0 {
+		t.Errorf("the key for nothing sees %v", got)
+	}
+	if got := bucketNames(t, reader, s3.ListBucketsInput{}); !slices.Contains(got, granted) || !slices.Contains(got, other) {
+		t.Errorf("the reader sees %v", got)
+	}
+	if strings.Contains(proxy.Log(), "-secret") {
+		t.Error("a secret is in the log")
+	}
+}
+
+func TestCredentialsAreReadAgainAtAHangup(t *testing.T) {
+	t.Parallel()
+	const one, two = "- {access-key-id: one, secret-access-key: hidden-1}\n", "- {access-key-id: two, secret-access-key: hidden-2, read-only: true}\n"
+	asFile := func(list string) string { return list }
+	inConfig := func(list string) string { return "credentials:\n" + list }
+	for flag, text := range map[string]func(string) string{"--credentials": asFile, "--config": inConfig} {
+		t.Run(flag, func(t *testing.T) {
+			file := privateFile(t, text(one))
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{flag, file}})
+			bucket := freeName("reloaded")
+			makeBucket(t, proxy.S3(), bucket)
+			roundTrip(t, as(proxy, "one", "hidden-1"), bucket, 1000)
+			status := func(id, secret string) int {
+				return call{method: "GET", path: "/" + bucket + "/k"}.do(t, as(proxy, id, secret)).status
+			}
+			if got := status("two", "hidden-2"); got != 403 {
+				t.Fatalf("a key that is not there yet: %d", got)
+			}
+			reload := func(content, logged string) {
+				t.Helper()
+				before := strings.Count(proxy.Log(), logged)
+				if content != "" {
+					if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := syscall.Kill(proxy.PID(), syscall.SIGHUP); err != nil {
+					t.Fatal(err)
+				}
+				for end := time.Now().Add(answerWithin); strings.Count(proxy.Log(), logged) == before; time.Sleep(5 * time.Millisecond) {
+					if time.Now().After(end) {
+						t.Fatalf("no %q in the log:\n%s", logged, proxy.Log())
+					}
+				}
+			}
+			check := func(what string, first, second int) {
+				t.Helper()
+				if got := status("one", "hidden-1"); got != first {
+					t.Errorf("%s: the first key gets %d, want %d", what, got, first)
+				}
+				if got := status("two", "hidden-2"); got != second {
+					t.Errorf("%s: the second key gets %d, want %d", what, got, second)
+				}
+				if got := status(lab.ClientAccessKey, lab.ClientSecretKey); got != 200 {
+					t.Errorf("%s: the environment's key gets %d", what, got)
+				}
+			}
+			reload(text(one+two), "were reloaded")
+			check("both", 200, 200)
+			for _, broken := range []string{
+				text(one) + "  broken: [", text("- {access-key-id: one}\n"), text(one + one), "# nothing\n",
+				text("- {access-key-id: " + lab.ClientAccessKey + ", secret-access-key: hidden-3}\n"),
+				text(one + "- {access-key-id: x, secret-access-key: y, read_only: true}\n"),
+				text("- {access-key-id: x, secret-access-key: hidden-3, buckets: ['*']}\n"),
+			} {
+				reload(broken, "not reloaded")
+				check("after a broken file", 200, 200)
+			}
+			if err := os.Chmod(file, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			reload(text(two), "not reloaded") // others may read it
+			check("after an open file", 200, 200)
+			if err := os.Chmod(file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			reload("", "were reloaded")
+			check("the first removed", 403, 200)
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+			reload("", "not reloaded")
+			check("the file gone", 403, 200)
+			reload(strings.TrimSuffix(text(""), "\n")+" []\n", "were reloaded")
+			check("an empty list", 403, 403)
+			if strings.Contains(proxy.Log(), "hidden-") {
+				t.Error("a secret is in the log")
+			}
+		})
+	}
+}
+
+func TestCredentialsInAFileMakeNoFurtherKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := privateFile(t, "- {access-key-id: one, secret-access-key: hidden-1}\n")
+	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: dir, NoKeys: true, Args: []string{"--credentials", file}})
+	at := as(proxy, "one", "hidden-1")
+	roundTrip(t, at, newBucket(t, at), 1000)
+	if _, err := os.Stat(dir + "/credentials"); err == nil {
+		t.Error("a key was made in the data folder")
+	}
+}

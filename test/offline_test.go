@@ -1,0 +1,374 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// offline runs encrypt and decrypt with a store and a key; no proxy need run.
+type offline struct {
+	store  *lab.Store
+	uri    string
+	keyset string
+}
+
+func newOffline(t *testing.T, store *lab.Store) offline {
+	uri, keyset := newKeyset(t)
+	return offline{store, uri, keyset}
+}
+
+func (o offline) proxy(t *testing.T) lab.S3 {
+	return lab.Proxy(t, lab.ProxyOptions{Upstream: o.store, Args: []string{"--kms", o.uri}}).S3()
+}
+
+// run gives what the command printed, both outputs in one.
+func (o offline) run(t *testing.T, args ...string) (string, int) {
+	t.Helper()
+	return command(t, o.store, append(args, "--kms", o.uri, "--upstream", o.store.URL)...)
+}
+
+func (o offline) must(t *testing.T, args ...string) {
+	t.Helper()
+	if out, code := o.run(t, args...); code != 0 || out != "" {
+		t.Fatalf("%v: exit code %d: %s", args, code, out)
+	}
+}
+
+// decrypts fails unless the command gives exactly want, in a private file.
+func (o offline) decrypts(t *testing.T, want []byte, args ...string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "out")
+	o.must(t, append([]string{"decrypt", "-o", file}, args...)...)
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sameBytes(got, want); err != nil {
+		t.Errorf("%v: %v", args, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v: mode %v, %v", args, info.Mode(), err)
+	}
+}
+
+// refuses fails unless the command ends with an error of this text and leaves nothing.
+func (o offline) refuses(t *testing.T, text string, args ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	out, code := o.run(t, append([]string{"decrypt", "-o", filepath.Join(dir, "out")}, args...)...)
+	if code != 1 || !strings.Contains(out, text) || strings.Count(strings.TrimSpace(out), "\n") != 0 {
+		t.Errorf("%v: exit code %d, want one line with %q: %s", args, code, text, out)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 0 {
+		t.Errorf("%v: it left %q", args, left)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*.tmp")); len(left) != 0 {
+		t.Errorf("%v: it left %q", args, left)
+	}
+}
+
+func TestWhatTheProxyWroteDecryptsWithoutIt(t *testing.T) {
+	for _, name := range []string{onVersitygw, onMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOffline(t, open(t, name).store)
+			at := o.proxy(t)
+			bucket := newBucket(t, at)
+			for _, n := range []int{0, 1, 65_536, 65_537, 3_000_000} {
+				body := content(uint64(n), n)
+				mustPut(t, at, "/"+bucket+"/k", body)
+				o.decrypts(t, body, "s3://"+bucket+"/k")
+			}
+			mustPut(t, at, "/"+bucket+"/folder/", nil)
+			o.decrypts(t, nil, "s3://"+bucket+"/folder/")
+
+			sizes := []int{5 << 20, 6<<20 + 17, 70_000}
+			plain := content(7, 5<<20+6<<20+17+70_000)
+			fields, body := sealMultipart(t, o.keyset, bucket, "parts", sizes, slices.Clone(plain))
+			rawPut(t, o.store.S3(), "/"+bucket+"/parts", stored{body: body, meta: fields})
+			o.decrypts(t, plain, "s3://"+bucket+"/parts")
+		})
+	}
+}
+
+func TestDecryptTakesTheVersionThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	o := newOffline(t, lab.SharedMinIO(t))
+	at := o.proxy(t)
+	bucket := newBucket(t, at)
+	if _, err := sdk(t, o.store.S3()).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var versions []string
+	for n := range 2 {
+		plain := content(uint64(n), 5<<20+100_000)
+		fields, body := sealMultipart(t, o.keyset, bucket, "k", []int{5 << 20, 100_000}, slices.Clone(plain))
+		out, err := sdk(t, o.store.S3()).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(body), Metadata: fields})
+		if err != nil {
+			t.Fatal(err)
+		}
+		versions = append(versions, *out.VersionId)
+	}
+	for n, version := range versions {
+		o.decrypts(t, content(uint64(n), 5<<20+100_000), "s3://"+bucket+"/k", "--version-id", version)
+	}
+	o.decrypts(t, content(1, 5<<20+100_000), "s3://"+bucket+"/k")
+}
+
+func TestADamagedObjectLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	o := newOffline(t, lab.SharedVersitygw(t))
+	at := o.proxy(t)
+	bucket := newBucket(t, at)
+	const n = 200_000
+	mustPut(t, at, "/"+bucket+"/k", content(1, n))
+	mustPut(t, at, "/"+bucket+"/other", content(2, n))
+	good, other := rawGet(t, o.store.S3(), "/"+bucket+"/k"), rawGet(t, o.store.S3(), "/"+bucket+"/other")
+	segment := 64<<10 + 28
+	for _, c := range []struct {
+		what string
+		bad  stored
+		text string
+	}{
+		{"segment 0", stored{flipped(good.body, 100), good.meta}, "segment 0"},
+		{"segment 2", stored{flipped(good.body, 2*segment+100), good.meta}, "segment 2"},
+		{"the last segment", stored{flipped(good.body, 3*segment+100), good.meta}, "segment 3"},
+		{"the trailer", stored{flipped(good.body, len(good.body)-20), good.meta}, "does not decrypt"},
+		{"cut", stored{good.body[:len(good.body)-1], good.meta}, "segment 3"},
+		{"the other's bytes", stored{other.body, good.meta}, "segment 0"},
+		{"the other whole", other, "key"},
+		{"plaintext", stored{content(3, 1000), nil}, "not an object of s3proxy"},
+	} {
+		rawPut(t, o.store.S3(), "/"+bucket+"/k", c.bad)
+		o.refuses(t, c.text, "s3://"+bucket+"/k")
+	}
+	o.refuses(t, "not exist", "s3://"+bucket+"/absent")
+	other2, _ := newKeyset(t)
+	rawPut(t, o.store.S3(), "/"+bucket+"/k", good)
+	offline{o.store, other2, ""}.refuses(t, "key", "s3://"+bucket+"/k")
+}
+
+func TestTheEmbeddedStoreIsReadAndWrittenWithPathsOfTheCaller(t *testing.T) {
+	t.Parallel()
+	data, here, body := t.TempDir(), t.TempDir(), content(1, 100_000)
+	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: data})
+	bucket := newBucket(t, proxy.S3())
+	proxy.Term()
+	proxy.Wait(answerWithin)
+	if err := os.WriteFile(filepath.Join(here, "in"), body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"encrypt", "in", "s3://" + bucket + "/k"}, {"decrypt", "s3://" + bucket + "/k", "-o", "out"}} {
+		cmd := exec.Command(lab.S3proxy(t), append(args, "--data-dir", data)...)
+		cmd.Env, cmd.Dir = lab.Env("HOME="+t.TempDir()), here
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", args, err, out)
+		}
+	}
+	if got, err := os.ReadFile(filepath.Join(here, "out")); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+func TestNoFileIsReplacedWithoutForce(t *testing.T) {
+	t.Parallel()
+	o := newOffline(t, lab.SharedVersitygw(t))
+	bucket := newBucket(t, o.store.S3())
+	in, body := filepath.Join(t.TempDir(), "in"), content(1, 1000)
+	if err := os.WriteFile(in, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	object := "s3://" + bucket + "/k"
+	o.must(t, "encrypt", in, object)
+	mine := privateFile(t, "mine")
+	if out, code := o.run(t, "decrypt", object, "-o", mine); code != 1 || !strings.Contains(out, "--force") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if kept, err := os.ReadFile(mine); err != nil || string(kept) != "mine" {
+		t.Errorf("the file holds %q, %v", kept, err)
+	}
+	o.must(t, "decrypt", object, "-o", mine, "--force")
+	if got, err := os.ReadFile(mine); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("with force: %d bytes, %v", len(got), err)
+	}
+	if out, code := o.run(t, "encrypt", mine, object); code != 1 || !strings.Contains(out, "condition") {
+		t.Errorf("an object replaced: exit code %d: %s", code, out)
+	}
+	o.must(t, "encrypt", mine, object, "--force")
+}
+
+func TestWhatEncryptWritesReadsThroughTheProxy(t *testing.T) {
+	for _, name := range []string{onVersitygw, onMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOffline(t, open(t, name).store)
+			at := o.proxy(t)
+			bucket := newBucket(t, at)
+			for _, n := range []int{0, 1000, 3_000_000} {
+				body := content(uint64(n), n)
+				key := fmt.Sprintf("k/%d ü", n)
+				o.must(t, "encrypt", privateFile(t, string(body)), "s3://"+bucket+"/"+key, "--content-type", "text/x-own", "--user-metadata", "Colour=blue,size=big")
+				out := mustGet(t, at, bucket, key, body)
+				if aws.ToString(out.ContentType) != "text/x-own" || out.Metadata["colour"] != "blue" || out.Metadata["size"] != "big" || len(out.Metadata) != 2 {
+					t.Errorf("%s: type %s, metadata %v", key, aws.ToString(out.ContentType), out.Metadata)
+				}
+			}
+			if n := records(t, o.store.S3(), bucket); n != 0 {
+				t.Errorf("%d window records were made", n)
+			}
+		})
+	}
+}
+
+func TestPipesWorkOnBothSides(t *testing.T) {
+	t.Parallel()
+	o := newOffline(t, lab.SharedVersitygw(t))
+	bucket := newBucket(t, o.store.S3())
+	body := content(9, 300_000)
+	run := func(in []byte, args ...string) []byte {
+		cmd := exec.Command(lab.S3proxy(t), append(args, "--kms", o.uri, "--upstream", o.store.URL)...)
+		cmd.Env = lab.Env("HOME="+t.TempDir(), "AWS_ACCESS_KEY_ID="+o.store.AccessKey, "AWS_SECRET_ACCESS_KEY="+o.store.SecretKey)
+		cmd.Stdin = bytes.NewReader(in)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		return out
+	}
+	run(body, "encrypt", "-", "s3://"+bucket+"/k")
+	if err := sameBytes(run(nil, "decrypt", "s3://"+bucket+"/k", "-o", "-"), body); err != nil {
+		t.Error(err)
+	}
+	metadata := filepath.Join(t.TempDir(), "m.json")
+	of := []string{"--metadata", metadata, "--bucket", bucket, "--key", "k2"}
+	sealed := run(body, append([]string{"encrypt", "-", "-o", "-"}, of...)...)
+	if err := sameBytes(run(sealed, append([]string{"decrypt", "-", "-o", "-"}, of...)...), body); err != nil {
+		t.Error(err)
+	}
+}
+
+// Disaster recovery with nothing but a foreign client, the key and this program.
+func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
+	t.Parallel()
+	store := lab.SharedMinIO(t)
+	o := newOffline(t, store)
+	at := o.proxy(t)
+	bucket, dir, body := newBucket(t, at), t.TempDir(), content(4, 150_000)
+	mustPut(t, at, "/"+bucket+"/a/key", body)
+	sizes := []int{5 << 20, 70_000}
+	plain := content(7, 5<<20+70_000)
+	fields, multipart := sealMultipart(t, o.keyset, bucket, "parts", sizes, slices.Clone(plain))
+	rawPut(t, store.S3(), "/"+bucket+"/parts", stored{body: multipart, meta: fields})
+
+	for key, want := range map[string][]byte{"a/key": body, "parts": plain} {
+		raw, got, head := filepath.Join(dir, "raw"), filepath.Join(dir, "get.json"), filepath.Join(dir, "head.json")
+		for file, args := range map[string][]string{got: {"get-object", "--bucket", bucket, "--key", key, raw}, head: {"head-object", "--bucket", bucket, "--key", key}} {
+			cmd := exec.Command("aws", append([]string{"--endpoint-url", store.URL, "--output", "json", "s3api"}, args...)...)
+			cmd.Env = store.S3().Env()
+			printed, err := cmd.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, printed, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, metadata := range []string{got, head} {
+			of := []string{raw, "--metadata", metadata, "--bucket", bucket, "--key"}
+			file := filepath.Join(t.TempDir(), "out")
+			// No store at all.
+			if out, err := s3proxy(t, append([]string{"decrypt", "-o", file, "--kms", o.uri}, append(of, key)...)...); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			plain, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := sameBytes(plain, want); err != nil {
+				t.Error(err)
+			}
+			o.refuses(t, "key", append(slices.Clone(of), "another")...)
+		}
+		// Damaged on the way.
+		bytesOf, err := os.ReadFile(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := privateFile(t, string(flipped(bytesOf, 64<<10+28+5)))
+		o.refuses(t, "segment 1", bad, "--metadata", got, "--bucket", bucket, "--key", key)
+	}
+}
+
+func TestDecryptPyAndTheProxyReadWhatEncryptWroteIntoFiles(t *testing.T) {
+	needPython(t)
+	t.Parallel()
+	o := newOffline(t, lab.SharedVersitygw(t))
+	at := o.proxy(t)
+	bucket, dir := newBucket(t, at), t.TempDir()
+	for n, key := range map[int]string{0: "empty", 100_000: "some"} {
+		body := content(3, n)
+		raw, metadata := filepath.Join(dir, key), filepath.Join(dir, key+".json")
+		if out, err := s3proxy(t, "encrypt", privateFile(t, string(body)), "-o", raw, "--metadata", metadata, "--bucket", bucket, "--key", key, "--user-metadata", "colour=blue", "--kms", o.uri); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		text, err := os.ReadFile(metadata)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]string
+		if err := json.Unmarshal(text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		plain, err := decrypt(t, fields, raw, "--key", dataKey(t, o.keyset, bucket, key, fields))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sameBytes(plain, body); err != nil {
+			t.Error(err)
+		}
+		mustRun(t, o.store.S3().Env(), "aws", "--endpoint-url", o.store.URL, "s3api", "put-object", "--bucket", bucket, "--key", key, "--body", raw, "--metadata", "file://"+metadata)
+		if out := mustGet(t, at, bucket, key, body); out.Metadata["colour"] != "blue" {
+			t.Errorf("metadata %v", out.Metadata)
+		}
+	}
+}
+
+// dataKey opens the key of an object, for decrypt.py.
+func dataKey(t *testing.T, keyset, bucket, key string, fields map[string]string) string {
+	t.Helper()
+	kek, err := localfile.Open(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := kms.NewKeyring(kms.Config{Write: kek})
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, err := envelope.ParseMetadata(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dek, err := ring.OpenKey(t.Context(), kms.Name{Bucket: bucket, Key: key, Kind: meta.Kind}, meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hexKey(t, dek)
+}

@@ -1,0 +1,131 @@
+package test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// keysOf lists a bucket of a store.
+func keysOf(t *testing.T, at lab.S3, bucket, prefix string) (keys []string) {
+	t.Helper()
+	list, err := sdk(t, at).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range list.Contents {
+		keys = append(keys, *o.Key)
+	}
+	return keys
+}
+
+func TestStateObjectsLiveWhereTheyAreConfigured(t *testing.T) {
+	for _, name := range []string{onVersitygw, onMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := open(t, name).store
+			uri, _ := newKeyset(t)
+			state, bucket, kept := freeName("state"), freeName("client"), freeName("kept")
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri, "--state-bucket", state, "--state-prefix", "team"}})
+			for _, b := range []string{state, bucket, kept} {
+				makeBucket(t, proxy.S3(), b)
+			}
+			roundTrip(t, proxy.S3(), bucket, 1000)
+			roundTrip(t, proxy.S3(), kept, 1000)
+			if got := keysOf(t, store.S3(), bucket, ""); len(got) != 1 {
+				t.Errorf("the client's bucket has %q", got)
+			}
+			of := func(b string) []string { return keysOf(t, store.S3(), state, "team/.s3proxy/"+b+"/keys/") }
+			if len(of(bucket)) != 1 || len(of(kept)) != 1 || len(keysOf(t, store.S3(), state, "")) != 2 {
+				t.Fatalf("the state bucket has %q", keysOf(t, store.S3(), state, ""))
+			}
+			record := of(bucket)[0]
+			// Hidden and refused, in the state bucket as in every other.
+			if got := keysOf(t, proxy.S3(), state, ""); len(got) != 0 {
+				t.Errorf("a client sees %q", got)
+			}
+			for _, c := range []call{
+				{method: "GET", path: "/" + state + "/" + record}, {method: "DELETE", path: "/" + state + "/" + record},
+				{method: "GET", path: "/" + state + "/team//.s3proxy/" + strings.TrimPrefix(record, "team/.s3proxy/")},
+				{method: "PUT", path: "/" + bucket + "/team/.s3proxy/x", body: []byte("x")},
+			} {
+				if a := c.do(t, proxy.S3()); a.status != 403 {
+					t.Errorf("%s %s: %v", c.method, c.path, a)
+				}
+			}
+			// A client's DELETE of the state bucket is the store's to refuse.
+			if a := (call{method: "DELETE", path: "/" + state}).do(t, proxy.S3()); a.status != 409 || len(of(bucket)) != 1 {
+				t.Errorf("the state bucket deleted: %v; left %q", a, of(bucket))
+			}
+			// One that the store refuses loses nothing.
+			if a := (call{method: "DELETE", path: "/" + bucket}).do(t, proxy.S3()); a.status != 409 || len(of(bucket)) != 1 {
+				t.Errorf("a bucket with an object deleted: %v; left %q", a, of(bucket))
+			}
+			deleteBucket(t, proxy.S3(), bucket)
+			if len(of(bucket)) != 0 || len(of(kept)) != 1 {
+				t.Errorf("after DeleteBucket the state bucket has %q", keysOf(t, store.S3(), state, ""))
+			}
+			makeBucket(t, proxy.S3(), bucket)
+			roundTrip(t, proxy.S3(), bucket, 1000)
+			if len(of(bucket)) != 1 {
+				t.Errorf("the bucket made anew has the records %q", of(bucket))
+			}
+		})
+	}
+}
+
+func TestRecordsInTheStateBucketServeWhenTheKeyInTheMetadataIsGone(t *testing.T) {
+	t.Parallel()
+	store := lab.SharedVersitygw(t)
+	oldURI, oldPath := newKeyset(t)
+	newURI, newPath := newKeyset(t)
+	state, bucket := freeName("state"), freeName("client")
+	at := []string{"--state-bucket", state}
+	writer := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: append(at, "--kms", oldURI)})
+	makeBucket(t, writer.S3(), state)
+	makeBucket(t, writer.S3(), bucket)
+	roundTrip(t, writer.S3(), bucket, 1000)
+	rewrapRecordAt(t, store, state, ".s3proxy/"+bucket+"/keys/", bucket, oldPath, newPath)
+	reader := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: append(at, "--kms", newURI)})
+	mustGet(t, reader.S3(), bucket, "k", content(1000, 1000))
+	elsewhere := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", newURI}})
+	if a := get(t, elsewhere.S3(), "/"+bucket+"/k"); a.status != 500 {
+		t.Errorf("without the state bucket: %v", a)
+	}
+}
+
+// The store lets the proxy touch one prefix of the bucket only.
+func TestAPolicyThatAllowsOnePrefixIsEnough(t *testing.T) {
+	t.Parallel()
+	store := lab.SharedMinIO(t)
+	bucket := newBucket(t, store.S3())
+	policy := `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":["arn:aws:s3:::` + bucket + `/team/*"]}]}`
+	assumed, err := credentials.NewSTSAssumeRole(store.URL, credentials.STSAssumeRoleOptions{
+		AccessKey: store.AccessKey, SecretKey: store.SecretKey, Policy: policy, DurationSeconds: 3600,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := assumed.GetWithContext(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"AWS_ACCESS_KEY_ID=" + key.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + key.SecretAccessKey, "AWS_SESSION_TOKEN=" + key.SessionToken}
+	put := func(args ...string) (*s3.PutObjectOutput, error) {
+		proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: args})
+		return sdk(t, proxy.S3()).PutObject(context.WithoutCancel(t.Context()), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("team/k"), Body: strings.NewReader("body")})
+	}
+	if _, err := put(); err == nil {
+		t.Error("without the prefix the policy should have refused the window record")
+	}
+	if _, err := put("--state-prefix", "team/"); err != nil {
+		t.Error(err)
+	}
+}
