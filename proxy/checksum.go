@@ -82,7 +82,7 @@ func readPromise(h http.Header, trailers []string, presigned bool) (*promise, er
 	if v := h.Values("Content-Md5"); len(v) > 0 {
 		sum, err := base64.StdEncoding.DecodeString(v[0])
 		if err != nil || len(sum) != md5.Size || len(v) > 1 {
-			return nil, s3err.InvalidDigest
+			return nil, s3err.InvalidDigest.With(s3err.Field{Name: "Content-MD5", Value: v[0]})
 		}
 		p.md5 = sum
 	}

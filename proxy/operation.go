@@ -47,7 +47,11 @@ type operation struct {
 	query   []string
 	headers []string
 	effect  effect
-	handle  func(*exchange) error // nil: NotImplemented
+	// chunked: the body may be aws-chunked, as in S3 only those of objects and parts.
+	chunked bool
+	// signedInBody: the handler finds the signature in the body, and verifies it.
+	signedInBody bool
+	handle       func(*exchange) error // nil: NotImplemented
 }
 
 // ignoredQuery may stand in any request and says nothing to us: the name of

@@ -100,7 +100,7 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	}
 	handler := proxy.New(proxy.Config{
 		Default: proxy.Bucket{Upstream: store, Keyring: keyring, ETag: proxy.ETagMode(c.ETag), AllowPlaintextReads: c.AllowPlaintextReads},
-		Region:  c.Region,
+		Region:  c.Region, Domains: c.Domains,
 		Credential: func(id string) (proxy.Credential, bool) {
 			return proxy.Credential{Secret: client.secret}, id == client.id
 		},
@@ -164,7 +164,8 @@ func openStore(ctx context.Context, c *config, log *slog.Logger) (client *upstre
 	}
 	client, err = upstream.New(upstream.Config{
 		Endpoint: c.upstreamURL, Region: c.UpstreamRegion, Credentials: aws.Credentials,
-		Payload: upstream.Payload(c.UpstreamPayload), Trace: proxy.TraceUpstream(log),
+		Addressing: upstream.Addressing(c.UpstreamAddressing),
+		Payload:    upstream.Payload(c.UpstreamPayload), Trace: proxy.TraceUpstream(log),
 	})
 	if err != nil {
 		return nil, nil, nil, usageError{err}
