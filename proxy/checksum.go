@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/hex"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -205,7 +206,7 @@ func (v *verifiedBody) finish() error {
 		if v.promise.md5 != nil && !bytes.Equal(got, v.promise.md5) {
 			return s3err.BadDigest.With(
 				s3err.Field{Name: "CalculatedDigest", Value: base64.StdEncoding.EncodeToString(got)},
-				s3err.Field{Name: "ExpectedDigest", Value: base64.StdEncoding.EncodeToString(v.promise.md5)})
+				s3err.Field{Name: "ExpectedDigest", Value: hex.EncodeToString(v.promise.md5)})
 		}
 		v.facts.MD5 = got
 	}

@@ -1,0 +1,147 @@
+package test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+func TestFormsThatBoto3SignsAreUploaded(t *testing.T) {
+	for _, generation := range generations {
+		t.Run(generation, func(t *testing.T) {
+			t.Parallel()
+			onEach(t, func(t *testing.T, at target) {
+				python := lab.NeedBoto3(t, generation)
+				mustRun(t, at.Env(), python, "clients/boto3_post.py", at.URL, newBucket(t, at.S3))
+			})
+		})
+	}
+}
+
+// signedForm gives a form for a key, up to its file's first byte, and its end.
+func signedForm(t testing.TB, at lab.S3, bucket, key string) (kind string, head, tail []byte) {
+	t.Helper()
+	now := time.Now().UTC()
+	scope := now.Format("20060102") + "/us-east-1/s3/aws4_request"
+	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"expiration": %q, "conditions": [
+		{"bucket": %q}, {"key": %q}, {"x-amz-algorithm": %q}, {"x-amz-credential": "%s/%s"}, {"x-amz-date": %q}]}`,
+		now.Add(time.Minute).Format(time.RFC3339), bucket, key, signatureV4, at.AccessKey, scope, now.Format(amzDate)))
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for _, field := range [][2]string{
+		{"key", key}, {"x-amz-algorithm", signatureV4}, {"x-amz-credential", at.AccessKey + "/" + scope}, {"x-amz-date", now.Format(amzDate)},
+		{"policy", policy}, {"x-amz-signature", hex.EncodeToString(mac(signingKey(at.SecretKey, now, "us-east-1"), policy))},
+	} {
+		if err := w.WriteField(field[0], field[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.CreateFormFile("file", "file"); err != nil {
+		t.Fatal(err)
+	}
+	head = bytes.Clone(b.Bytes())
+	w.Close()
+	return w.FormDataContentType(), head, b.Bytes()[len(head):]
+}
+
+func TestALargeFormIsStreamed(t *testing.T) {
+	if direct {
+		t.Skip("there is no proxy to measure")
+	}
+	size := int64(300_000_000)
+	if long {
+		size = 4_900_000_000
+	}
+	p := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t)})
+	bucket := newBucket(t, p.S3())
+	kind, head, tail := signedForm(t, p.S3(), bucket, "large")
+	body := io.MultiReader(bytes.NewReader(head), io.LimitReader(generator(7), size), bytes.NewReader(tail))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+"/"+bucket, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = int64(len(head)) + size + int64(len(tail))
+	req.Header.Set("Content-Type", kind)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusNoContent {
+		t.Fatalf("%d %s", resp.StatusCode, text)
+	}
+	if err := getStream(t, p.S3(), "/"+bucket+"/large", 7, size); err != nil {
+		t.Error(err)
+	}
+	peak, err := p.PeakMemory()
+	if err != nil {
+		lab.Skip(t, "/proc")
+	}
+	t.Logf("peak memory: %d MiB", peak>>20)
+	if peak >= 64<<20 {
+		t.Errorf("peak memory is %d MiB", peak>>20)
+	}
+}
+
+func TestAFormThatIsCutMakesNoObject(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		host := strings.TrimPrefix(at.URL, "http://")
+		for _, size := range []int{1000, 3_000_000} {
+			kind, head, tail := signedForm(t, at.S3, bucket, "cut")
+			form := append(append(head, content(3, size)...), tail...)
+			for _, missing := range []int{1, 2, 3, len(tail), len(tail) + 1, len(tail) + size/2, len(tail) + size} {
+				conn, err := net.Dial("tcp", host)
+				if err != nil {
+					t.Fatal(err)
+				}
+				conn.SetDeadline(time.Now().Add(answerWithin))
+				fmt.Fprintf(conn, "POST /%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", bucket, host, kind, len(form))
+				conn.Write(form[:len(form)-missing])
+				conn.(*net.TCPConn).CloseWrite()
+				answer, _ := io.ReadAll(conn)
+				conn.Close()
+				if bytes.Contains(answer[:min(len(answer), 14)], []byte(" 2")) {
+					t.Errorf("%d bytes, %d of the form missing: %s", size, missing, answer)
+				}
+				if got := (call{method: "HEAD", path: "/" + bucket + "/cut"}).do(t, at.S3); got.status != 404 {
+					t.Fatalf("%d bytes, %d of the form missing: an object: %v", size, missing, got)
+				}
+			}
+		}
+		// The same form in whole, so that the cuts were what was refused.
+		kind, head, tail := signedForm(t, at.S3, bucket, "cut")
+		resp, err := http.Post(at.URL+"/"+bucket, kind, bytes.NewReader(append(append(head, "content"...), tail...)))
+		if err != nil || resp.StatusCode != http.StatusNoContent {
+			t.Fatal(resp, err)
+		}
+		resp.Body.Close()
+	})
+}
+
+func TestAFormOfUnknownLengthIsRefused(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, at target) {
+		if direct {
+			t.Skip("stores differ")
+		}
+		bucket := newBucket(t, at.S3)
+		kind, head, tail := signedForm(t, at.S3, bucket, "unknown")
+		resp, err := http.Post(at.URL+"/"+bucket, kind, io.MultiReader(bytes.NewReader(head), strings.NewReader("x"), bytes.NewReader(tail)))
+		if err != nil || resp.StatusCode != http.StatusLengthRequired {
+			t.Fatal(resp, err)
+		}
+		resp.Body.Close()
+	})
+}
