@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -144,4 +146,41 @@ func TestAFormOfUnknownLengthIsRefused(t *testing.T) {
 		}
 		resp.Body.Close()
 	})
+}
+
+func TestAnUnsignedFormIsForTheStoreToJudge(t *testing.T) {
+	t.Parallel()
+	if direct {
+		t.Skip("it is about the proxy's choice")
+	}
+	store := lab.SharedMinIO(t)
+	deny := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
+	judged := lab.Proxy(t, lab.ProxyOptions{Upstream: store, DataDir: deny.DataDir, Args: []string{"--anonymous", "store"}})
+	public, private := newBucket(t, deny.S3()), newBucket(t, deny.S3())
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::` + public + `/*"}]}`
+	if _, err := sdk(t, store.S3()).PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &public, Policy: &policy}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		at     lab.S3
+		bucket string
+		want   int
+	}{{deny.S3(), public, 403}, {judged.S3(), private, 403}, {judged.S3(), public, 204}} {
+		var form bytes.Buffer
+		w := multipart.NewWriter(&form)
+		w.WriteField("key", "unsigned")
+		file, err := w.CreateFormFile("file", "one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Write(content(1, 1000))
+		w.Close()
+		status, _, got := fetch(t, "POST", c.at.URL+"/"+c.bucket, w.FormDataContentType(), &form)
+		if status != c.want {
+			t.Errorf("%d, not %d: %s", status, c.want, got)
+		}
+		if got := (call{method: "GET", path: "/" + c.bucket + "/unsigned"}).do(t, deny.S3()); (got.status == 200) != (c.want == 204) || got.status == 200 && sameBytes(got.body, content(1, 1000)) != nil {
+			t.Errorf("after %d: %v", c.want, got)
+		}
+	}
 }
