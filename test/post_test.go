@@ -148,6 +148,25 @@ func TestAFormOfUnknownLengthIsRefused(t *testing.T) {
 	})
 }
 
+func TestAFormWithAnotherSignatureBesideItsOwnIsRefused(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, at target) {
+		if direct {
+			t.Skip("stores differ")
+		}
+		bucket := newBucket(t, at.S3)
+		kind, head, tail := signedForm(t, at.S3, bucket, "twice")
+		form := call{method: "POST", path: "/" + bucket, headers: map[string]string{"content-type": kind}, body: append(append(head, "x"...), tail...)}
+		if got := form.do(t, at.S3); got.status != 400 || got.code != "InvalidRequest" {
+			t.Error(got)
+		}
+		form.unsigned = true
+		if got := form.do(t, at.S3); got.status != 204 {
+			t.Error(got)
+		}
+	})
+}
+
 func TestAnUnsignedFormIsForTheStoreToJudge(t *testing.T) {
 	t.Parallel()
 	if direct {

@@ -118,6 +118,17 @@ func TestAPolicyThatS3DoesNotKnowIsRefused(t *testing.T) {
 	}
 }
 
+func TestAPolicyMustNameABucket(t *testing.T) {
+	document := `{"expiration": "2026-01-02T00:00:00Z", "conditions": [{"key": "k"}]}`
+	p, err := parsePolicy(base64.StdEncoding.EncodeToString([]byte(document)), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Allow(map[string]string{"key": "k"}, "any", "k"); !errors.Is(err, s3err.AccessDenied) {
+		t.Error(err)
+	}
+}
+
 func TestALengthRangeHasBothOfItsEnds(t *testing.T) {
 	document := `{"expiration": "2026-01-02T00:00:00Z", "conditions": [["content-length-range", 2, "4"]]}`
 	p, err := parsePolicy(base64.RawStdEncoding.EncodeToString([]byte(document)), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
