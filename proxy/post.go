@@ -24,63 +24,83 @@ func postObject(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	f, err := readForm(x.r, x.patientReader(body))
+	upload, err := x.openForm(x.patientReader(body))
 	if err != nil {
 		x.drain()
 		return err
 	}
-	if err := x.openForm(f); err != nil {
-		x.drain()
+	defer upload.release()
+	if err := x.putPlain(upload.plain, upload.size); err != nil {
 		return err
 	}
-	return x.answerForm(f)
+	return x.answerForm(upload.form)
 }
 
-// openForm checks a form and stores its file.
-func (x *exchange) openForm(f *form) error {
-	key := f.fields["key"]
-	if key == "" {
-		return sigv4.MissingFormField("key")
-	}
-	if len(key) > maxKeyLength {
-		return s3err.KeyTooLongError
-	}
-	x.key = key
-	if err := x.checkKey(key); err != nil {
-		return err
-	}
-	auth, policy, err := x.verifier.VerifyForm(f.fields)
+// formUpload is a form that may be stored, with its file unread or held.
+type formUpload struct {
+	*form
+	plain   *verifiedBody
+	size    int64
+	release func()
+}
+
+// openForm reads a form up to its file and checks all that can be checked there.
+func (x *exchange) openForm(body io.Reader) (*formUpload, error) {
+	f, err := readForm(x.r, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	x.auth = auth
-	if err := x.authorize(); err != nil {
-		return err
-	}
-	if policy != nil {
-		if err := policy.Allow(f.fields, x.bucket, key); err != nil {
-			return err
-		}
+	policy, err := x.judgeForm(f)
+	if err != nil {
+		return nil, err
 	}
 	if err := x.adoptForm(f.fields); err != nil {
-		return err
+		return nil, err
 	}
 	promised, err := readPromise(x.r.Header, nil, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	promised.wantsMD5 = x.ETag == ETagMD5
 	src, size, release, err := x.sizedFile(f)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer release()
 	if policy != nil {
 		if err := policy.AllowLength(size); err != nil {
-			return err
+			release()
+			return nil, err
 		}
 	}
-	return x.putPlain(verify(src, nil, promised), size)
+	return &formUpload{form: f, plain: verify(src, nil, promised), size: size, release: release}, nil
+}
+
+// judgeForm names the object and says whether the form may make it. The policy,
+// nil for an unsigned form, has still to judge the size.
+func (x *exchange) judgeForm(f *form) (*sigv4.Policy, error) {
+	key := f.fields["key"]
+	if key == "" {
+		return nil, sigv4.MissingFormField("key")
+	}
+	if len(key) > maxKeyLength {
+		return nil, s3err.KeyTooLongError
+	}
+	x.key = key
+	if err := x.checkKey(key); err != nil {
+		return nil, err
+	}
+	auth, policy, err := x.verifier.VerifyForm(f.fields)
+	if err != nil {
+		return nil, err
+	}
+	x.auth = auth
+	if err := x.authorize(); err != nil {
+		return nil, err
+	}
+	if policy == nil {
+		return nil, nil
+	}
+	return policy, policy.Allow(f.fields, x.bucket, key)
 }
 
 // sizedFile gives the file and its size, which has to be known before the first
