@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
@@ -30,20 +31,25 @@ func TestFormsThatBoto3SignsAreUploaded(t *testing.T) {
 	}
 }
 
-// signedForm gives a form for a key, up to its file's first byte, and its end.
-func signedForm(t testing.TB, at lab.S3, bucket, key string) (kind string, head, tail []byte) {
+// signedForm gives a form for a key, up to its file's first byte, and its end. Its
+// policy allows every further field that is named.
+func signedForm(t testing.TB, at lab.S3, bucket, key string, further ...[2]string) (kind string, head, tail []byte) {
 	t.Helper()
 	now := time.Now().UTC()
 	scope := now.Format("20060102") + "/us-east-1/s3/aws4_request"
-	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"expiration": %q, "conditions": [
+	allowed := ""
+	for _, field := range further {
+		allowed += fmt.Sprintf(`["starts-with", "$%s", ""], `, field[0])
+	}
+	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"expiration": %q, "conditions": [%s
 		{"bucket": %q}, {"key": %q}, {"x-amz-algorithm": %q}, {"x-amz-credential": "%s/%s"}, {"x-amz-date": %q}]}`,
-		now.Add(time.Minute).Format(time.RFC3339), bucket, key, signatureV4, at.AccessKey, scope, now.Format(amzDate)))
+		now.Add(time.Minute).Format(time.RFC3339), allowed, bucket, key, signatureV4, at.AccessKey, scope, now.Format(amzDate)))
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
-	for _, field := range [][2]string{
+	for _, field := range append(further, [][2]string{
 		{"key", key}, {"x-amz-algorithm", signatureV4}, {"x-amz-credential", at.AccessKey + "/" + scope}, {"x-amz-date", now.Format(amzDate)},
 		{"policy", policy}, {"x-amz-signature", hex.EncodeToString(mac(signingKey(at.SecretKey, now, "us-east-1"), policy))},
-	} {
+	}...) {
 		if err := w.WriteField(field[0], field[1]); err != nil {
 			t.Fatal(err)
 		}
@@ -163,6 +169,28 @@ func TestAFormWithAnotherSignatureBesideItsOwnIsRefused(t *testing.T) {
 		form.unsigned = true
 		if got := form.do(t, at.S3); got.status != 204 {
 			t.Error(got)
+		}
+	})
+}
+
+func TestTheTagsOfAFormAreTheObjects(t *testing.T) {
+	t.Parallel()
+	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		post := func(tagging string) (int, []byte) {
+			kind, head, tail := signedForm(t, at.S3, bucket, "tagged", [2]string{"tagging", tagging})
+			status, _, got := fetch(t, "POST", at.URL+"/"+bucket, kind, bytes.NewReader(append(append(head, "x"...), tail...)))
+			return status, got
+		}
+		if status, got := post(`<Tagging><TagSet><Tag><Key>a key</Key><Value>1+1=2</Value></Tag></TagSet></Tagging>`); status != 204 {
+			t.Fatalf("%d %s", status, got)
+		}
+		tags, err := sdk(t, at.store.S3()).GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &bucket, Key: aws.String("tagged")})
+		if err != nil || len(tags.TagSet) != 1 || *tags.TagSet[0].Key != "a key" || *tags.TagSet[0].Value != "1+1=2" {
+			t.Errorf("%v %v", tags, err)
+		}
+		if status, got := post("<Tagging><TagSet>"); status != 400 || !bytes.Contains(got, []byte("<Code>MalformedXML</Code>")) {
+			t.Errorf("%d %s", status, got)
 		}
 	})
 }
