@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/hex"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -86,7 +87,7 @@ func readPromise(h http.Header, trailers []string, presigned bool) (*promise, er
 	if v := h.Values("Content-Md5"); len(v) > 0 {
 		sum, err := base64.StdEncoding.DecodeString(v[0])
 		if err != nil || len(sum) != md5.Size || len(v) > 1 {
-			return nil, s3err.InvalidDigest
+			return nil, s3err.InvalidDigest.With(s3err.Field{Name: "Content-MD5", Value: v[0]})
 		}
 		p.md5 = sum
 	}
@@ -223,7 +224,7 @@ func (v *verifiedBody) finish() error {
 		if v.promise.md5 != nil && !bytes.Equal(got, v.promise.md5) {
 			return s3err.BadDigest.With(
 				s3err.Field{Name: "CalculatedDigest", Value: base64.StdEncoding.EncodeToString(got)},
-				s3err.Field{Name: "ExpectedDigest", Value: base64.StdEncoding.EncodeToString(v.promise.md5)})
+				s3err.Field{Name: "ExpectedDigest", Value: hex.EncodeToString(v.promise.md5)})
 		}
 		v.facts.MD5 = got
 	}

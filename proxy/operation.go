@@ -49,7 +49,11 @@ type operation struct {
 	// own are headers that the proxy itself acts on.
 	own    []string
 	effect effect
-	handle func(*exchange) error // nil: NotImplemented
+	// chunked: the body may be aws-chunked, as in S3 only those of objects and parts.
+	chunked bool
+	// signedInBody: the handler finds the signature in the body, and verifies it.
+	signedInBody bool
+	handle       func(*exchange) error // nil: NotImplemented
 }
 
 // ignoredQuery may stand in any request and says nothing to us: the name of

@@ -43,18 +43,18 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "DeleteObjects", method: "POST", scope: onBucket, marks: []string{"delete"}, headers: join([]string{"X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObjects},
 
 		// Objects
-		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, writeConditions, ownerHeaders), effect: encrypts, handle: putObject},
+		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, writeConditions, ownerHeaders), effect: encrypts, chunked: true, handle: putObject},
 		{name: "GetObject", method: "GET", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: getObject},
 		{name: "HeadObject", method: "HEAD", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: headObject},
 		{name: "DeleteObject", method: "DELETE", scope: onObject, query: []string{"versionId"}, headers: join([]string{"If-Match", "X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObject},
 		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", effect: refuses},
-		{name: "PostObject", method: "POST", scope: onBucket, effect: refuses},
+		{name: "PostObject", method: "POST", scope: onBucket, headers: contentHeaders, effect: encrypts, signedInBody: true, handle: postObject},
 		{name: "GetObjectAttributes", method: "GET", scope: onObject, marks: []string{"attributes"}, query: []string{"versionId"}, headers: join([]string{"X-Amz-Object-Attributes", "X-Amz-Max-Parts", "X-Amz-Part-Number-Marker"}, ownerHeaders), effect: rewrites, handle: getObjectAttributes},
 		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, effect: refuses},
 
 		// Multipart uploads
 		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, ownerHeaders), effect: encrypts, handle: createMultipartUpload},
-		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: ownerHeaders, effect: encrypts, handle: uploadPart},
+		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: ownerHeaders, effect: encrypts, chunked: true, handle: uploadPart},
 		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", effect: refuses},
 		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(writeConditions, ownerHeaders), own: []string{"X-Amz-Mp-Object-Size"}, effect: encrypts, handle: completeMultipartUpload},
 		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, headers: join([]string{"X-Amz-If-Match-Initiated-Time"}, ownerHeaders), effect: rewrites, handle: abortMultipartUpload},

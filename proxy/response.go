@@ -80,7 +80,9 @@ func (x *exchange) passRequestID(from http.Header) {
 }
 
 // answerXML sends a result document.
-func (x *exchange) answerXML(doc any) error {
+func (x *exchange) answerXML(doc any) error { return x.answerDocument(http.StatusOK, doc) }
+
+func (x *exchange) answerDocument(status int, doc any) error {
 	body, err := xml.Marshal(doc)
 	if err != nil {
 		return err
@@ -89,7 +91,7 @@ func (x *exchange) answerXML(doc any) error {
 	h := x.w.Header()
 	h.Set("Content-Type", "application/xml")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	x.w.WriteHeader(http.StatusOK)
+	x.w.WriteHeader(status)
 	_, err = x.w.Write(body)
 	return err
 }
