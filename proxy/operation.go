@@ -53,7 +53,10 @@ type operation struct {
 	chunked bool
 	// signedInBody: the handler finds the signature in the body, and verifies it.
 	signedInBody bool
-	handle       func(*exchange) error // nil: NotImplemented
+	// public: needs no credentials; the store judges.
+	public bool
+	handle func(*exchange) error // nil: NotImplemented
+	note   string                // for docs/S3.md
 }
 
 // ignoredQuery may stand in any request and says nothing to us: the name of
