@@ -74,7 +74,6 @@ func getObjectAttributes(x *exchange) error {
 			out.StorageClass = "STANDARD" // what HEAD leaves out
 		}
 	}
-	etag := clientETag(s.etag)
 	if s.meta != nil && s.meta.Kind != envelope.KindEmpty && (wanted["Checksum"] || wanted["ObjectParts"]) {
 		dek, err := x.openKey(ctx, s)
 		if err != nil {
@@ -98,7 +97,11 @@ func getObjectAttributes(x *exchange) error {
 		}
 	}
 	if wanted["ETag"] {
-		out.ETag = strings.Trim(etag, `"`)
+		tag, err := x.objectETag(ctx, s)
+		if err != nil {
+			return err
+		}
+		out.ETag = bareETag(tag.shown)
 	}
 	x.passHeaders(http.Header{"Last-Modified": s.header.Values("Last-Modified"), "X-Amz-Version-Id": s.header.Values("X-Amz-Version-Id"), "X-Amz-Request-Id": s.header.Values("X-Amz-Request-Id")})
 	return x.answerXML(out)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -22,41 +21,26 @@ func (x *exchange) whyBroken(err error) error {
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), 10*time.Second)
 	defer cancel()
-	head := func(key string) (etag string, status int) {
-		resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, Unsigned: x.unsigned()})
-		if err != nil {
-			status, _ := refusedWith(err)
-			return "", status
-		}
+	resp, bucketErr := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Unsigned: x.unsigned()})
+	if bucketErr == nil {
 		resp.Body.Close()
-		return resp.Header.Get("Etag"), resp.StatusCode
 	}
-	if _, status := head(""); status == http.StatusNotFound {
+	if isNotFound(bucketErr) {
 		return s3err.NoSuchBucket.With(s3err.Field{Name: "BucketName", Value: x.bucket})
 	}
 	match, noneMatch := x.r.Header.Get("If-Match"), x.r.Header.Get("If-None-Match")
 	if match == "" && noneMatch == "" {
 		return err
 	}
-	etag, status := head(x.key)
-	there := status == http.StatusOK
+	tag, objectErr := x.tagAt(ctx, x.bucket, x.key, "", x.unsigned())
+	there := objectErr == nil
 	switch {
-	case noneMatch != "" && there && names(noneMatch, etag):
-		return s3err.PreconditionFailed.With(s3err.Field{Name: "Condition", Value: "If-None-Match"})
-	case match != "" && there && !names(match, etag):
-		return s3err.PreconditionFailed.With(s3err.Field{Name: "Condition", Value: "If-Match"})
-	case match != "" && status == http.StatusNotFound:
+	case noneMatch != "" && there && tag.isInWeakly(noneMatch):
+		return notMatched("If-None-Match")
+	case match != "" && there && !tag.isIn(match):
+		return notMatched("If-Match")
+	case match != "" && isNotFound(objectErr):
 		return s3err.NoSuchKey.With(s3err.Field{Name: "Key", Value: x.key})
 	}
 	return err
-}
-
-// names tells whether a condition's list of ETags has the store's one.
-func names(condition, etag string) bool {
-	for _, tag := range strings.Split(upstreamETags(condition), ",") {
-		if tag = strings.TrimSpace(tag); tag == "*" || strings.Trim(tag, `"`) == strings.Trim(etag, `"`) {
-			return true
-		}
-	}
-	return false
 }

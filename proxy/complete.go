@@ -68,6 +68,8 @@ type completion struct {
 	size   int64 // x-amz-mp-object-size; -1: not given
 	digest envelope.Checksum
 	kind   envelope.ChecksumType // x-amz-checksum-type
+
+	resolved bool // the conditions sent are those of an object that may change
 }
 
 // completed is a finished object of an upload.
@@ -475,6 +477,9 @@ func (c *completion) complete(ctx context.Context, list completeRequest, trailer
 // completeFailure turns the store's refusal into the client's: what it says of the
 // parts is of ours, so they are looked at again.
 func (c *completion) completeFailure(err error) error {
+	if c.resolved && errors.Is(err, s3err.PreconditionFailed) {
+		return fmt.Errorf("%w: %w", errAgain, err) // and its conditions are looked at again
+	}
 	for _, again := range []*s3err.Error{s3err.InvalidPart, s3err.InvalidPartOrder, s3err.EntityTooSmall} {
 		if errors.Is(err, again) {
 			return fmt.Errorf("%w: %w", errAgain, err)
@@ -600,7 +605,8 @@ func (c *completion) removeState(ctx context.Context) {
 }
 
 // conditions are the client's, translated for the store.
-func (c *completion) conditions(_ context.Context, h http.Header) error {
-	translateConditions(h)
-	return nil
+func (c *completion) conditions(ctx context.Context, h http.Header) error {
+	var err error
+	c.resolved, err = c.resolveConditions(ctx, h)
+	return err
 }

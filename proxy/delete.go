@@ -18,9 +18,7 @@ import (
 )
 
 func deleteObject(x *exchange) error {
-	h := x.passedHeaders()
-	translateConditions(h)
-	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()})
+	resp, err := x.doConditional(x.r.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
 		return err
 	}
@@ -87,7 +85,6 @@ func deleteObjects(x *exchange) error {
 			refused = append(refused, deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "Keys that begin with " + x.state.root() + ", or leave their bucket, are refused."})
 			continue
 		}
-		o.ETag = upstreamETags(o.ETag)
 		if o.Size != nil {
 			// A zero-byte object under a key that ends in "/" is stored without a byte.
 			stored := envelope.StoredSize(*o.Size)
@@ -100,11 +97,9 @@ func deleteObjects(x *exchange) error {
 	}
 	result := deleteResult{}
 	if len(out.Objects) > 0 || len(in.Objects) == 0 { // an empty list is for the store to judge
-		header, err := x.deleteList(x.r.Context(), x.bucket, out, x.passedHeaders(), x.unsigned(), &result)
-		if err != nil {
+		if err := x.deleteConditional(out, &result); err != nil {
 			return err
 		}
-		x.passRequestID(header)
 	}
 	result.Xmlns = s3Namespace
 	result.Errors = append(result.Errors, refused...)

@@ -86,12 +86,64 @@ func (x *exchange) markNoMD5(h http.Header) {
 	}
 }
 
-// setETag gives an object's answer its ETag, and the header by which SDKs know
-// that it is not an MD5 (as with S3's own SSE-KMS).
-func setETag(h http.Header, upstream string) {
-	if upstream == "" {
+// entityTag is the ETag of one state of an object.
+type entityTag struct {
+	shown    string // what clients see
+	upstream string // the store's own
+	// plain says that shown is what S3 has without encryption: an SDK may compare
+	// it with an MD5 of its own.
+	plain bool
+}
+
+// opaqueTag is the ETag of an object of which nothing but the store's is known.
+func opaqueTag(upstream string) entityTag {
+	return entityTag{shown: clientETag(upstream), upstream: upstream}
+}
+
+// setETag gives an object's answer its ETag; store has the headers of the store's
+// answer. One that is not what S3 has without encryption comes with the header by
+// which SDKs know that (as with S3's own SSE-KMS).
+func setETag(h http.Header, tag entityTag, store http.Header) {
+	if tag.shown == "" {
 		return
 	}
-	h["ETag"] = []string{clientETag(upstream)}
-	h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
+	h["ETag"] = []string{tag.shown}
+	if !tag.plain {
+		h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
+		return
+	}
+	for _, name := range []string{"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled"} {
+		if v := store.Get(name); v != "" {
+			h.Set(name, v)
+		}
+	}
+}
+
+// isIn tells whether a list of ETags, as If-Match has it, names this one. Both forms
+// count: what clients see, and what they would see in mode opaque, in case that the
+// bucket's mode was switched. A weak ETag never matches (RFC 9110, section 13.1.1).
+func (t entityTag) isIn(list string) bool {
+	for tag := range strings.SplitSeq(list, ",") {
+		if tag = strings.TrimSpace(tag); tag == "*" || bareETag(tag) == bareETag(t.shown) || bareETag(upstreamETags(tag)) == bareETag(t.upstream) {
+			return true
+		}
+	}
+	return false
+}
+
+// isInWeakly is isIn for If-None-Match, for which `W/` makes no difference
+// (RFC 9110, section 13.1.2).
+func (t entityTag) isInWeakly(list string) bool {
+	tags := strings.Split(list, ",")
+	for i, tag := range tags {
+		tags[i] = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
+	}
+	return t.isIn(strings.Join(tags, ","))
+}
+
+func bareETag(tag string) string { return strings.Trim(tag, `"`) }
+
+// namesETag tells whether a condition names an ETag, beside "*".
+func namesETag(condition string) bool {
+	return strings.Trim(condition, "* ,\t") != ""
 }

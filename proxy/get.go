@@ -23,16 +23,23 @@ type reading struct {
 	checksums bool // x-amz-checksum-mode: ENABLED
 	ifRange   string
 
+	pinned *stored // the object that the client's conditions were resolved with; nil: the store judges them
+
 	facts envelope.Facts // what sendHeader tells of the object
 	parts int
+	tag   entityTag
 }
 
 func getObject(x *exchange) error  { return x.read((*reading).get) }
 func headObject(x *exchange) error { return x.read((*reading).head) }
 
-// read runs a GET or HEAD; one that fails on an object's key or metadata, or
-// because the object was replaced between two requests, is tried once more
-// from the start, as long as the client has seen nothing of it.
+// maxReadTries bounds how often a read begins anew because the object was replaced
+// between two of its requests.
+const maxReadTries = 5
+
+// read runs a GET or HEAD; one that fails on an object's key or metadata is tried
+// once more from the start, and one whose object was replaced between two requests
+// a few times, as long as the client has seen nothing of it.
 func (x *exchange) read(do func(*reading) error) error {
 	rd := &reading{exchange: x, checksums: strings.EqualFold(x.r.Header.Get("X-Amz-Checksum-Mode"), "ENABLED")}
 	rd.rng, rd.ranged = parseRange(x.r.Header.Get("Range"))
@@ -47,22 +54,40 @@ func (x *exchange) read(do func(*reading) error) error {
 		rd.part = n
 	}
 	rd.ifRange = x.r.Header.Get("If-Range")
-	first := *rd
-	err := do(rd)
-	again := errors.Is(err, errChanged) || errors.Is(err, envelope.ErrKey) || errors.Is(err, envelope.ErrCommitment) || errors.Is(err, envelope.ErrMetadata)
-	if again && !x.begun() {
-		err = do(&first)
+	for tries := 1; ; tries++ {
+		fresh := *rd
+		err := fresh.resolve()
+		if err == nil {
+			err = do(&fresh)
+		}
+		most := 1
+		switch {
+		case errors.Is(err, errChanged):
+			most = maxReadTries
+		case errors.Is(err, envelope.ErrKey) || errors.Is(err, envelope.ErrCommitment) || errors.Is(err, envelope.ErrMetadata):
+			most = 2
+		}
+		if tries >= most || x.begun() {
+			return err
+		}
 	}
-	return err
 }
 
 // ask sends the client's conditions, version and overrides to the store.
 func (rd *reading) ask(method, ciphertextRange string) (*http.Response, error) {
 	h := rd.passedHeaders()
-	translateConditions(h)
+	rd.storeConditions(h)
 	if ciphertextRange != "" {
 		h.Set("Range", ciphertextRange)
 	}
+	resp, err := rd.askWith(method, h)
+	if err != nil {
+		return nil, rd.refused(err)
+	}
+	return resp, nil
+}
+
+func (rd *reading) askWith(method string, h http.Header) (*http.Response, error) {
 	q := rd.passedQuery()
 	q.Del("partNumber") // the store's parts are not the client's
 	return rd.Upstream.Do(rd.r.Context(), &upstream.Request{Method: method, Bucket: rd.bucket, Key: rd.key, Query: q, Header: h, Unsigned: rd.unsigned()})
@@ -70,7 +95,20 @@ func (rd *reading) ask(method, ciphertextRange string) (*http.Response, error) {
 
 // stat asks the store for the object's headers.
 func (rd *reading) stat() (*stored, error) {
-	resp, err := rd.ask(http.MethodHead, "")
+	if rd.pinned != nil && !rd.asksIfModified() {
+		return rd.pinned, nil
+	}
+	h := rd.passedHeaders()
+	rd.storeConditions(h)
+	s, err := rd.statWith(h)
+	if err != nil {
+		return nil, rd.refused(err)
+	}
+	return s, nil
+}
+
+func (rd *reading) statWith(h http.Header) (*stored, error) {
+	resp, err := rd.askWith(http.MethodHead, h)
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +116,29 @@ func (rd *reading) stat() (*stored, error) {
 	return rd.readStored(rd.bucket, rd.key, rd.unsigned(), resp)
 }
 
+// inWords gives the store's answer to the GET for that to its HEAD, which has no
+// error document.
+func (rd *reading) inWords(err error) error {
+	if rd.op.method == http.MethodHead {
+		return err
+	}
+	resp, getErr := rd.ask(http.MethodGet, "")
+	if getErr != nil {
+		return getErr
+	}
+	resp.Body.Close()
+	return err
+}
+
 func (rd *reading) head() error {
 	s, err := rd.stat()
 	if err != nil {
 		return err
 	}
-	rd.dropRange(s)
+	if err := rd.dropRange(s); err != nil {
+		return err
+	}
+	known := rd.setTag(s, envelope.Facts{}, nil)
 	if s.meta == nil {
 		offset, length, err := rd.window(s, envelope.SingleLayout(s.size))
 		if err != nil {
@@ -93,7 +148,7 @@ func (rd *reading) head() error {
 		return nil
 	}
 	layout := envelope.SingleLayout(s.size)
-	if rd.checksums || rd.part > 0 || s.meta.Kind == envelope.KindMultipart {
+	if rd.checksums || rd.part > 0 || s.meta.Kind == envelope.KindMultipart || !known {
 		dek, err := rd.openKey(rd.r.Context(), s)
 		if err != nil {
 			return err
@@ -139,6 +194,7 @@ func (rd *reading) get() error {
 		if rd.ranged {
 			return rd.getByStat()
 		}
+		rd.setTag(s, envelope.Facts{}, nil)
 		rd.sendHeader(s, 0, s.size)
 		return rd.copyPlain(resp.Body, s.size)
 	}
@@ -162,6 +218,11 @@ func (rd *reading) sendGuessed(s *stored, body io.Reader) error {
 		return err
 	}
 	defer dek.Destroy()
+	if !rd.setTag(s, envelope.Facts{}, nil) { // asked side by side with the body
+		if _, _, _, err := rd.describe(s, dek); err != nil {
+			return err
+		}
+	}
 	layout := envelope.SingleLayout(s.size)
 	span := layout.Span(offset, length)
 	return rd.send(s, offset, length, dek.Open(s.meta.Kind, layout, span, io.LimitReader(body, span.Length)))
@@ -178,6 +239,7 @@ func (rd *reading) sendWhole(s *stored, body io.Reader) error {
 	if err != nil {
 		return err
 	}
+	known := rd.setTag(s, facts, nil)
 	if s.meta.Kind == envelope.KindEmpty {
 		rd.setFacts(facts, 0)
 		rd.sendHeader(s, 0, 0)
@@ -185,7 +247,7 @@ func (rd *reading) sendWhole(s *stored, body io.Reader) error {
 	}
 	layout := envelope.SingleLayout(s.size)
 	var want *envelope.Trailer
-	if s.meta.Kind == envelope.KindMultipart || rd.checksums && facts.Checksum.Algorithm == envelope.NoChecksum {
+	if s.meta.Kind == envelope.KindMultipart || !known || rd.checksums && facts.Checksum.Algorithm == envelope.NoChecksum {
 		weight := s.size
 		if s.meta.Kind == envelope.KindSingle && weight <= holdLimit && rd.hold.TryAcquire(weight) {
 			defer rd.hold.Release(weight)
@@ -195,13 +257,14 @@ func (rd *reading) sendWhole(s *stored, body io.Reader) error {
 			return err
 		}
 		layout, facts = layoutOf(want), want.Facts
+		rd.setTag(s, facts, want)
 	}
 	rd.setFacts(facts, partsOf(want))
 	return rd.send(s, 0, s.size, dek.OpenObject(s.meta.Kind, layout, s.bytes, want, body))
 }
 
-// sendHeld reads a small object whole, so that its trailer's checksum can stand
-// in the headers without a second request.
+// sendHeld reads a small object whole, so that what its trailer knows can
+// stand in the headers without a second request.
 func (rd *reading) sendHeld(s *stored, plain *envelope.OpenReader) error {
 	defer plain.Close()
 	buf := bytes.NewBuffer(make([]byte, 0, s.size))
@@ -209,6 +272,7 @@ func (rd *reading) sendHeld(s *stored, plain *envelope.OpenReader) error {
 		return err
 	}
 	rd.setFacts(plain.Trailer().Facts, 0)
+	rd.setTag(s, plain.Trailer().Facts, plain.Trailer())
 	rd.sendHeader(s, 0, s.size)
 	_, err := rd.patientWriter().Write(buf.Bytes())
 	return err
@@ -219,15 +283,11 @@ func (rd *reading) sendHeld(s *stored, plain *envelope.OpenReader) error {
 func (rd *reading) getByStat() error {
 	s, err := rd.stat()
 	if err != nil {
-		// HEAD has no error document: the store's own answer to the GET has one.
-		resp, getErr := rd.ask(http.MethodGet, "")
-		if getErr != nil {
-			return getErr
-		}
-		resp.Body.Close()
+		return rd.inWords(err)
+	}
+	if err := rd.dropRange(s); err != nil {
 		return err
 	}
-	rd.dropRange(s)
 	layout := envelope.SingleLayout(s.size)
 	if s.meta == nil {
 		offset, length, err := rd.window(s, layout)
@@ -239,6 +299,7 @@ func (rd *reading) getByStat() error {
 			return err
 		}
 		defer resp.Body.Close()
+		rd.setTag(s, envelope.Facts{}, nil)
 		rd.sendHeader(s, offset, length)
 		return rd.copyPlain(resp.Body, length)
 	}
@@ -247,16 +308,15 @@ func (rd *reading) getByStat() error {
 		return err
 	}
 	defer dek.Destroy()
-	layout, facts, parts, err := rd.describe(s, dek)
-	if err != nil {
-		return err
+	single := s.meta.Kind == envelope.KindSingle
+	if !single {
+		if layout, err = rd.learn(s, dek); err != nil {
+			return err
+		}
 	}
 	offset, length, err := rd.window(s, layout)
 	if err != nil {
 		return err
-	}
-	if rd.part > 0 {
-		rd.setFacts(facts, parts)
 	}
 	if s.meta.Kind == envelope.KindEmpty {
 		rd.sendHeader(s, 0, 0)
@@ -268,24 +328,41 @@ func (rd *reading) getByStat() error {
 		return err
 	}
 	defer resp.Body.Close()
+	if single { // what the headers need is asked side by side with the body
+		if _, err := rd.learn(s, dek); err != nil {
+			return err
+		}
+	}
 	return rd.send(s, offset, length, dek.Open(s.meta.Kind, layout, span, resp.Body))
 }
 
+// learn keeps what the headers of a range or part need, and gives the layout.
+func (rd *reading) learn(s *stored, dek *envelope.DEK) (envelope.Layout, error) {
+	layout, facts, parts, err := rd.describe(s, dek)
+	if err == nil && rd.part > 0 {
+		rd.setFacts(facts, parts)
+	}
+	return layout, err
+}
+
 // describe gives the layout of an encrypted object, what is known of its
-// checksums, and the number of its parts as the client uploaded them (0 if it
+// checksums (a range needs none), and the number of its parts as the client uploaded them (0 if it
 // was not a multipart upload).
 func (rd *reading) describe(s *stored, dek *envelope.DEK) (envelope.Layout, envelope.Facts, int, error) {
 	facts, err := dek.OpenFacts(s.meta.Kind, s.meta.Facts)
 	if err != nil {
 		return envelope.Layout{}, envelope.Facts{}, 0, err
 	}
-	if s.meta.Kind == envelope.KindEmpty || s.meta.Kind == envelope.KindSingle && (!rd.checksums || facts.Checksum.Algorithm != envelope.NoChecksum) {
+	known := rd.setTag(s, facts, nil)
+	enough := known && (!rd.checksums || rd.ranged || facts.Checksum.Algorithm != envelope.NoChecksum)
+	if s.meta.Kind == envelope.KindEmpty || s.meta.Kind == envelope.KindSingle && enough {
 		return envelope.SingleLayout(s.size), facts, 0, nil
 	}
 	t, err := rd.trailer(rd.r.Context(), s, dek)
 	if err != nil {
 		return envelope.Layout{}, envelope.Facts{}, 0, err
 	}
+	rd.setTag(s, t.Facts, t)
 	return layoutOf(t), t.Facts, partsOf(t), nil
 }
 
@@ -324,6 +401,12 @@ func (rd *reading) window(s *stored, layout envelope.Layout) (offset, length int
 // setFacts keeps what sendHeader tells of the object's checksum and parts.
 func (rd *reading) setFacts(f envelope.Facts, parts int) { rd.facts, rd.parts = f, parts }
 
+// setTag keeps the ETag as far as it is known.
+func (rd *reading) setTag(s *stored, facts envelope.Facts, t *envelope.Trailer) (known bool) {
+	rd.tag, known = rd.tagOf(s, facts, t)
+	return known
+}
+
 // sendFacts puts the checksum, when it was asked for, and the parts' count into
 // the answer. A range gets no checksum: it is of the whole object.
 func (rd *reading) sendFacts(h http.Header) {
@@ -339,7 +422,7 @@ func (rd *reading) sendFacts(h http.Header) {
 func (rd *reading) sendHeader(s *stored, offset, length int64) {
 	rd.passHeaders(s.header)
 	h := rd.w.Header()
-	setETag(h, s.etag)
+	setETag(h, rd.tag, s.header)
 	rd.sendFacts(h)
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Length", strconv.FormatInt(length, 10))

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -13,10 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/sync/errgroup"
-
-	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -166,67 +161,12 @@ func (l *listResult) append(next *listResult) {
 	l.IsTruncated, l.NextMarker, l.NextContinuationToken = next.IsTruncated, next.NextMarker, next.NextContinuationToken
 }
 
-// plainSizes turns a page's sizes and ETags into those that GET shows. Sizes
-// are arithmetic; a size that no object of ours has is shown as it is. Only
-// where plaintext objects may be read must each be asked for, since a size
-// cannot tell.
+// plainSizes turns a page's sizes and ETags into those that GET shows.
 func (x *exchange) plainSizes(page *listResult) error {
-	group, ctx := errgroup.WithContext(x.r.Context())
-	group.SetLimit(16)
+	entries := make([]listedState, len(page.Contents))
 	for i := range page.Contents {
 		o := &page.Contents[i]
-		upstreamETag := o.ETag
-		o.ETag = clientETag(o.ETag)
-		n, ok := envelope.PlainSize(o.Size)
-		if !ok {
-			continue
-		}
-		if !x.AllowPlaintextReads {
-			o.Size = n
-			continue
-		}
-		group.Go(func() error {
-			plain, err := x.isPlain(ctx, string(o.Key), upstreamETag)
-			if !plain {
-				o.Size = n
-			}
-			return err
-		})
+		entries[i] = listedState{key: string(o.Key), etag: &o.ETag, size: &o.Size}
 	}
-	return group.Wait()
-}
-
-// plainCache remembers which states of objects are plaintext.
-type plainCache struct{ lru *lru.Cache[plainID, bool] }
-
-type plainID struct{ bucket, key, etag string }
-
-func newPlainCache() *plainCache {
-	c, err := lru.New[plainID, bool](10_000)
-	if err != nil {
-		panic(err) // only a size below one is refused
-	}
-	return &plainCache{c}
-}
-
-// isPlain asks whether the object is one that the proxy did not write. One
-// that went away meanwhile is neither.
-func (x *exchange) isPlain(ctx context.Context, key, etag string) (bool, error) {
-	id := plainID{x.bucket, key, etag}
-	if plain, ok := x.plain.lru.Get(id); ok {
-		return plain, nil
-	}
-	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, Unsigned: x.unsigned()})
-	if status, refused := refusedWith(err); refused && status == http.StatusNotFound {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	resp.Body.Close()
-	plain := resp.Header.Get(metaHeaderPrefix+"Format") == ""
-	if resp.Header.Get("Etag") == etag {
-		x.plain.lru.Add(id, plain)
-	}
-	return plain, nil
+	return x.showStates(entries)
 }

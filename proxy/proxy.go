@@ -78,7 +78,7 @@ type Proxy struct {
 	verifier   *sigv4.Verifier
 	hold       *semaphore.Weighted
 	completing locks // by upload
-	plain      *plainCache
+	states     *stateCache
 }
 
 // New makes a Proxy; it contacts nobody.
@@ -90,8 +90,8 @@ func New(cfg Config) *Proxy {
 			c, ok := cfg.Credential(id)
 			return c.Secret, ok
 		}},
-		hold:  semaphore.NewWeighted(holdBudget),
-		plain: newPlainCache(),
+		hold:   semaphore.NewWeighted(holdBudget),
+		states: newStateCache(),
 	}
 	trailers, uploads := newTrailerCache(), newUploadCache()
 	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers, uploads: uploads}

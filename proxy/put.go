@@ -70,7 +70,7 @@ func (x *exchange) putPlain(plain *verifiedBody, size int64) error {
 	}
 	x.passHeaders(resp.Header)
 	h := x.w.Header()
-	setETag(h, resp.Header.Get("Etag"))
+	setETag(h, x.md5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
 	setChecksum(h, plain.Facts().Checksum, 0)
 	if resp.Header.Get("X-Amz-Object-Size") != "" { // from stores that say it
 		h.Set("X-Amz-Object-Size", strconv.FormatInt(size, 10))
@@ -129,7 +129,18 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 		src, known = bytes.NewReader(buf), plain.Facts()
 	}
 
-	dek, meta, err := x.Keyring.NewKey(x.r.Context(), kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key, Kind: kind})
+	ctx := x.r.Context()
+	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: x.unsigned()}
+	trimChunkedEncoding(req.Header)
+	// A body that is not held is sent once: its conditions come first.
+	asked, resolved := req.Header.Clone(), false
+	if !held && kind != envelope.KindEmpty {
+		var err error
+		if resolved, err = x.resolveConditions(ctx, req.Header); err != nil {
+			return nil, err
+		}
+	}
+	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key, Kind: kind})
 	if err != nil {
 		return nil, err
 	}
@@ -137,15 +148,12 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 	if err != nil {
 		return nil, err
 	}
-	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: x.unsigned()}
-	translateConditions(req.Header)
-	trimChunkedEncoding(req.Header)
 	for name, value := range fields {
 		req.Header[metaPrefix+name] = []string{value}
 	}
 	if kind == envelope.KindEmpty {
 		dek.Destroy()
-		return x.Upstream.Do(x.r.Context(), req)
+		return x.doConditional(ctx, req)
 	}
 	sealed := dek.SealObject(size, src, plain.Facts)
 	defer sealed.Close()
@@ -155,10 +163,14 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 			return nil, err
 		}
 		dek.Destroy()
-		return x.Upstream.Do(x.r.Context(), req)
+		return x.doConditional(ctx, req)
 	}
 	req.Body, req.Length = &lastUse{sealed, dek}, envelope.StoredSize(size)
-	return x.Upstream.Do(x.r.Context(), req)
+	resp, err := x.Upstream.Do(ctx, req)
+	if err != nil && resolved {
+		err = x.lookAgain(ctx, asked, err)
+	}
+	return resp, err
 }
 
 // kindOfPut is the kind of an object of one PUT.

@@ -93,9 +93,17 @@ func guessRange(r byteRange) string {
 // dropRange gives the whole object where a range has no meaning: to a client
 // whose If-Range is not of what is there now, for it holds the beginning of
 // another object (RFC 9110, section 13.1.5), and for a suffix of an empty one.
-func (rd *reading) dropRange(s *stored) {
-	stale := rd.ifRange != "" && rd.ifRange != clientETag(s.etag) && rd.ifRange != s.etag && rd.ifRange != s.header.Get("Last-Modified")
+func (rd *reading) dropRange(s *stored) error {
+	stale := false
+	if rd.ranged && rd.ifRange != "" && rd.ifRange != s.header.Get("Last-Modified") {
+		tag, err := rd.objectETag(rd.r.Context(), s)
+		if err != nil {
+			return err
+		}
+		stale = rd.ifRange != tag.shown && rd.ifRange != tag.upstream && rd.ifRange != clientETag(tag.upstream)
+	}
 	if stale || s.size == 0 && rd.rng.first < 0 && rd.rng.last > 0 {
 		rd.ranged = false
 	}
+	return nil
 }

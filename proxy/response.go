@@ -110,7 +110,7 @@ func (x *exchange) answerError(e *s3err.Error) {
 		}
 	}
 	if v := e.Header.Get("Etag"); v != "" && e.Status == http.StatusNotModified {
-		h.Set("Etag", clientETag(v))
+		h["ETag"] = []string{v}
 	}
 	e.Write(x.w, x.r, x.r.URL.Path, h.Get("X-Amz-Request-Id"), h.Get("X-Amz-Id-2"))
 }

@@ -122,6 +122,10 @@ func (o *objects) trailer(ctx context.Context, s *stored, dek *envelope.DEK) (*e
 // last n of them, and is asked twice when the first guess was too short.
 func openTrailer(dek *envelope.DEK, kind envelope.Kind, stored int64, suffix func(n int64) ([]byte, error)) (*envelope.Trailer, error) {
 	want := int64(envelope.TrailerGuess)
+	if n, ok := envelope.PlainSize(stored); ok {
+		// More parts only make it shorter: no trailer is longer than a single object's.
+		want = min(want, stored-envelope.StoredPartSize(n))
+	}
 	for try := 0; try < 2; try++ {
 		end, err := suffix(min(want, stored))
 		if err != nil {

@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -20,8 +21,9 @@ import (
 )
 
 // sealMultipart gives metadata and stored bytes of an object that a client
-// uploaded in parts, as docs/FORMAT.md has them.
-func sealMultipart(t *testing.T, keyset, bucket, key string, sizes []int, plain []byte) (map[string]string, []byte) {
+// uploaded in parts, as docs/FORMAT.md has them; withMD5 says whether the parts' MD5s
+// are known.
+func sealMultipart(t *testing.T, keyset, bucket, key string, sizes []int, plain []byte, withMD5 bool) (map[string]string, []byte) {
 	t.Helper()
 	kek, err := localfile.Open(keyset)
 	if err != nil {
@@ -44,6 +46,10 @@ func sealMultipart(t *testing.T, keyset, bucket, key string, sizes []int, plain 
 		part := envelope.Part{Number: 2*i + 1, Size: int64(size), ID: envelope.NewPartID()}
 		if _, err := io.Copy(&body, dek.SealPart(envelope.KindMultipart, part, bytes.NewReader(plain[:size]))); err != nil {
 			t.Fatal(err)
+		}
+		if withMD5 {
+			sum := md5.Sum(plain[:size])
+			part.MD5 = sum[:]
 		}
 		plain = plain[size:]
 		trailer.Parts = append(trailer.Parts, part)
@@ -76,7 +82,7 @@ func TestAMultipartObjectOfFormat1IsReadWholeByRangeAndByPart(t *testing.T) {
 			bucket, key := newBucket(t, proxy.S3()), "parts"
 			sizes := []int{5 << 20, 6<<20 + 17, 70_000}
 			plain := content(7, 5<<20+6<<20+17+70_000)
-			fields, stored := sealMultipart(t, filepath.Join(proxy.DataDir, "keyset.json"), bucket, key, sizes, slices.Clone(plain))
+			fields, stored := sealMultipart(t, filepath.Join(proxy.DataDir, "keyset.json"), bucket, key, sizes, slices.Clone(plain), false)
 			if _, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(stored), Metadata: fields}); err != nil {
 				t.Fatal(err)
 			}

@@ -100,7 +100,7 @@ func TestWhatTheProxyWroteDecryptsWithoutIt(t *testing.T) {
 
 			sizes := []int{5 << 20, 6<<20 + 17, 70_000}
 			plain := content(7, 5<<20+6<<20+17+70_000)
-			fields, body := sealMultipart(t, o.keyset, bucket, "parts", sizes, slices.Clone(plain))
+			fields, body := sealMultipart(t, o.keyset, bucket, "parts", sizes, slices.Clone(plain), false)
 			rawPut(t, o.store.S3(), "/"+bucket+"/parts", stored{body: body, meta: fields})
 			o.decrypts(t, plain, "s3://"+bucket+"/parts")
 		})
@@ -120,7 +120,7 @@ func TestDecryptTakesTheVersionThatIsAskedFor(t *testing.T) {
 	var versions []string
 	for n := range 2 {
 		plain := content(uint64(n), 5<<20+100_000)
-		fields, body := sealMultipart(t, o.keyset, bucket, "k", []int{5 << 20, 100_000}, slices.Clone(plain))
+		fields, body := sealMultipart(t, o.keyset, bucket, "k", []int{5 << 20, 100_000}, slices.Clone(plain), false)
 		out, err := sdk(t, o.store.S3()).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(body), Metadata: fields})
 		if err != nil {
 			t.Fatal(err)
@@ -275,7 +275,7 @@ func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 	mustPut(t, at, "/"+bucket+"/a/key", body)
 	sizes := []int{5 << 20, 70_000}
 	plain := content(7, 5<<20+70_000)
-	fields, multipart := sealMultipart(t, o.keyset, bucket, "parts", sizes, slices.Clone(plain))
+	fields, multipart := sealMultipart(t, o.keyset, bucket, "parts", sizes, slices.Clone(plain), false)
 	rawPut(t, store.S3(), "/"+bucket+"/parts", stored{body: multipart, meta: fields})
 
 	for key, want := range map[string][]byte{"a/key": body, "parts": plain} {

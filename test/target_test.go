@@ -39,6 +39,18 @@ var sharedProxies = struct {
 // open gives a target that all tests share.
 func open(t testing.TB, name string) target {
 	t.Helper()
+	return openMode(t, name, modeOpaque)
+}
+
+// The ETag modes.
+const (
+	modeOpaque = "opaque"
+	modeMD5    = "md5"
+)
+
+// openMode is open with an ETag mode.
+func openMode(t testing.TB, name, mode string) target {
+	t.Helper()
 	var store *lab.Store
 	switch name {
 	case onVersitygw:
@@ -54,10 +66,10 @@ func open(t testing.TB, name string) target {
 	}
 	sharedProxies.Lock()
 	defer sharedProxies.Unlock()
-	p := sharedProxies.byName[name]
+	p := sharedProxies.byName[name+" "+mode]
 	if p == nil {
-		p = lab.SharedProxy(t, lab.ProxyOptions{Upstream: store})
-		sharedProxies.byName[name] = p
+		p = lab.SharedProxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", mode}})
+		sharedProxies.byName[name+" "+mode] = p
 	}
 	lab.ShowOnFailure(t, p.Process)
 	dir := p.DataDir
@@ -77,6 +89,21 @@ func onThese(t *testing.T, names []string, test func(t *testing.T, at target)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, open(t, name))
+		})
+	}
+}
+
+// onEachMode runs a test against each target in both ETag modes.
+func onEachMode(t *testing.T, test func(t *testing.T, at target, mode string)) {
+	for _, mode := range []string{modeOpaque, modeMD5} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			for _, name := range allTargets {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					test(t, openMode(t, name, mode), mode)
+				})
+			}
 		})
 	}
 }

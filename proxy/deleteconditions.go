@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+// deleteConditional sends a DeleteObjects whose entries may name ETags that clients
+// see. An entry that the store refuses, though its ETag was right a moment before, is
+// looked at again; what has become of the others is not asked twice.
+func (x *exchange) deleteConditional(asked deleteRequest, result *deleteResult) error {
+	for try := range maxResolves {
+		sent := deleteRequest{Xmlns: asked.Xmlns, Quiet: asked.Quiet}
+		resolved, err := x.resolveDeletes(asked.Objects, &sent, result)
+		if err != nil {
+			return err
+		}
+		if len(sent.Objects) == 0 && len(asked.Objects) > 0 {
+			x.passRequestID(nil)
+			return nil
+		}
+		answer := deleteResult{}
+		header, err := x.deleteList(x.r.Context(), x.bucket, sent, x.passedHeaders(), x.unsigned(), &answer)
+		if err != nil {
+			return err
+		}
+		x.passRequestID(header)
+		result.Deleted = append(result.Deleted, answer.Deleted...)
+		asked.Objects = nil
+		for _, e := range answer.Errors {
+			original, again := resolved[[2]string{string(e.Key), e.VersionID}]
+			if again && e.Code == s3err.PreconditionFailed.Code && try < maxResolves-1 {
+				asked.Objects = append(asked.Objects, original)
+			} else {
+				result.Errors = append(result.Errors, e)
+			}
+		}
+		if len(asked.Objects) == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// resolveDeletes puts the entries into sent with the store's ETags, and those whose
+// ETag is another one into result. resolved are the entries as the client gave them
+// whose ETag was compared here.
+func (x *exchange) resolveDeletes(asked []deletedObject, sent *deleteRequest, result *deleteResult) (resolved map[[2]string]deletedObject, err error) {
+	upstreamTags := make([]string, len(asked))
+	compared, refused := make([]bool, len(asked)), make([]bool, len(asked))
+	group, ctx := errgroup.WithContext(x.r.Context())
+	group.SetLimit(maxSideBySide)
+	for i, o := range asked {
+		upstreamTags[i] = upstreamETags(o.ETag)
+		if x.ETag != ETagMD5 || !namesETag(o.ETag) {
+			continue
+		}
+		group.Go(func() error {
+			tag, err := x.tagAt(ctx, x.bucket, string(o.Key), o.VersionID, x.unsigned())
+			switch {
+			case isNotFound(err): // the store says what S3 says of it
+				return nil
+			case err != nil:
+				return err
+			case !tag.isIn(o.ETag):
+				refused[i] = true
+			default:
+				upstreamTags[i], compared[i] = tag.upstream, true
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	resolved = map[[2]string]deletedObject{}
+	for i, o := range asked {
+		if refused[i] {
+			result.Errors = append(result.Errors, deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.PreconditionFailed.Code, Message: s3err.PreconditionFailed.Message})
+			continue
+		}
+		if compared[i] {
+			resolved[[2]string{string(o.Key), o.VersionID}] = o
+		}
+		o.ETag = upstreamTags[i]
+		sent.Objects = append(sent.Objects, o)
+	}
+	return resolved, nil
+}
+
+// maxSideBySide bounds the requests to the store that one request of a client makes
+// at once.
+const maxSideBySide = 16

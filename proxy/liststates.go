@@ -1,0 +1,130 @@
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"net/url"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// listedState is an entry of a listing. etag and size are the store's, and become
+// those that GET and HEAD show.
+type listedState struct {
+	key, version string // version only where the listing names it
+	etag         *string
+	size         *int64
+}
+
+// showStates turns the entries of a page into what clients see. Sizes are
+// arithmetic; a size that no object of ours has is shown as it is. An object must be
+// asked for where its MD5 is shown, and where plaintext objects may be read, since a
+// size cannot tell: one HEAD serves both, many run side by side, and what they tell
+// is kept.
+func (x *exchange) showStates(entries []listedState) error {
+	group, ctx := errgroup.WithContext(x.r.Context())
+	group.SetLimit(maxSideBySide)
+	for _, e := range entries {
+		listed, stored := *e.etag, *e.size
+		*e.etag = clientETag(listed)
+		n, sized := envelope.PlainSize(stored)
+		if sized && !x.AllowPlaintextReads {
+			*e.size = n
+		}
+		switch {
+		case !sized && (stored > 0 || x.ETag != ETagMD5): // only kind empty has no byte
+			if x.ETag == ETagMD5 && x.AllowPlaintextReads {
+				*e.etag = listed
+			}
+			continue
+		case !x.AllowPlaintextReads && x.ETag != ETagMD5:
+			continue
+		}
+		group.Go(func() error {
+			k, err := x.known(ctx, e, listed, stored)
+			if err != nil {
+				return err
+			}
+			if sized && !k.plain {
+				*e.size = n
+			}
+			switch {
+			case k.shown != "":
+				*e.etag = k.shown
+			case k.plain && x.ETag == ETagMD5 && x.AllowPlaintextReads:
+				*e.etag = listed
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// knownState is what is kept of one state of an object.
+type knownState struct {
+	plain bool   // the proxy did not write it
+	shown string // its ETag; "" for the opaque one
+}
+
+// stateCache keeps what is known of objects' states, for listings. A state is named
+// by bucket, key, version and the store's ETag, so that an entry is never stale. Its
+// 50,000 entries take about 12 MB.
+type stateCache struct {
+	lru *lru.Cache[[sha256.Size]byte, knownState]
+}
+
+func newStateCache() *stateCache {
+	c, err := lru.New[[sha256.Size]byte, knownState](50_000)
+	if err != nil {
+		panic(err) // only a size below one is refused
+	}
+	return &stateCache{c}
+}
+
+// known asks the store for what a listing does not tell of an object. One that was
+// replaced or deleted meanwhile, or that cannot be read, is what its size says, with
+// the opaque ETag.
+func (x *exchange) known(ctx context.Context, e listedState, etag string, size int64) (knownState, error) {
+	id := sha256.Sum256(kms.Context{"bucket": x.bucket, "key": e.key, "version": e.version, "etag": etag}.Canonical())
+	if k, ok := x.states.lru.Get(id); ok {
+		return k, nil
+	}
+	q := url.Values{}
+	if e.version != "" {
+		q.Set("versionId", e.version)
+	}
+	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: e.key, Query: q, Unsigned: x.unsigned()})
+	if isNotFound(err) || !x.AllowPlaintextReads && unreadable(err) {
+		return knownState{}, nil
+	}
+	if err != nil {
+		return knownState{}, err
+	}
+	resp.Body.Close()
+	k := knownState{plain: resp.Header.Get(metaHeaderPrefix+"Format") == ""}
+	if bareETag(resp.Header.Get("Etag")) != bareETag(etag) || resp.ContentLength != size {
+		return k, nil // another state
+	}
+	if x.ETag == ETagMD5 && !k.plain {
+		tag, err := x.tagIn(ctx, x.bucket, e.key, x.unsigned(), resp)
+		switch {
+		case unreadable(err) || errors.Is(err, errChanged):
+			return k, nil
+		case err != nil:
+			return k, err
+		case tag.plain:
+			k.shown = tag.shown
+		}
+	}
+	if etag != "" { // nothing else tells two states apart
+		x.states.lru.Add(id, k)
+	}
+	return k, nil
+}

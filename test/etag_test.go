@@ -1,0 +1,235 @@
+package test
+
+import (
+	"bytes"
+	"crypto/md5"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// md5ETag is S3's ETag of an object of one PUT.
+func md5ETag(body []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(body)) }
+
+// listedETags gives the ETags and sizes of a bucket's objects, by both versions of LIST.
+func listedETags(t *testing.T, at lab.S3, bucket string) map[string]string {
+	t.Helper()
+	client, found := sdk(t, at), map[string]string{}
+	for p := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: &bucket}); p.HasMorePages(); {
+		page, err := p.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range page.Contents {
+			found[*o.Key] = fmt.Sprintf("%s %d", *o.ETag, *o.Size)
+		}
+	}
+	page, err := client.ListObjects(t.Context(), &s3.ListObjectsInput{Bucket: &bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range page.Contents {
+		if got := fmt.Sprintf("%s %d", *o.ETag, *o.Size); got != found[*o.Key] {
+			t.Errorf("%s: ListObjects gives %s, ListObjectsV2 %s", *o.Key, got, found[*o.Key])
+		}
+	}
+	return found
+}
+
+func TestAnObjectHasOneETagEverywhereAndInModeMD5ItIsItsMD5(t *testing.T) {
+	onEachMode(t, func(t *testing.T, at target, mode string) {
+		bucket := newBucket(t, at.S3)
+		bodies, etags := map[string][]byte{}, map[string]string{}
+		for _, size := range []int{0, 1, 1 << 20, 3 << 20, 100_000_000} {
+			if size == 100_000_000 && at.name != onMinIO && !long {
+				continue
+			}
+			bodies[fmt.Sprint(size)] = content(uint64(size), size)
+		}
+		bodies["folder/"] = nil
+		for key, body := range bodies {
+			path := "/" + bucket + "/" + key
+			a := call{method: "PUT", path: path, body: body}.do(t, at.S3)
+			if a.status != 200 {
+				t.Fatal(a)
+			}
+			etags[key] = a.header.Get("ETag")
+			encryption := "aws:kms"
+			if mode == modeMD5 {
+				encryption = ""
+				if etags[key] != md5ETag(body) {
+					t.Errorf("%s: ETag %s, want the MD5 %s", key, etags[key], md5ETag(body))
+				}
+			}
+			check := func(what string, a answer, status int) {
+				t.Helper()
+				if a.status != status || a.header.Get("ETag") != etags[key] || a.header.Get("x-amz-server-side-encryption") != encryption {
+					t.Errorf("%s of %s: %v, ETag %s, want %s, encryption %q", what, key, a, a.header.Get("ETag"), etags[key], a.header.Get("x-amz-server-side-encryption"))
+				}
+			}
+			check("PUT", a, 200)
+			check("HEAD", call{method: "HEAD", path: path}.do(t, at.S3), 200)
+			got := call{method: "GET", path: path}.do(t, at.S3)
+			check("GET", got, 200)
+			if err := sameBytes(got.body, body); err != nil {
+				t.Errorf("%s: %v", key, err)
+			}
+			check("GET with checksum mode", call{method: "GET", path: path, headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}.do(t, at.S3), 200)
+			if len(body) > 0 {
+				check("a range", call{method: "GET", path: path, headers: map[string]string{"range": "bytes=0-0"}}.do(t, at.S3), 206)
+				check("a suffix", call{method: "GET", path: path, headers: map[string]string{"range": "bytes=-1"}}.do(t, at.S3), 206)
+				check("part 1", call{method: "HEAD", path: path, query: "partNumber=1"}.do(t, at.S3), 206)
+			}
+			attributes := call{method: "GET", path: path, query: "attributes=", headers: map[string]string{"x-amz-object-attributes": "ETag"}}.do(t, at.S3)
+			if at.name != onMinIO && key != "folder/" && !bytes.Contains(attributes.body, []byte("<ETag>"+strings.Trim(etags[key], `"`)+"</ETag>")) {
+				t.Errorf("attributes of %s: %v: %s", key, attributes, attributes.body)
+			}
+		}
+		list := listedETags(t, at.S3, bucket)
+		for key, body := range bodies {
+			if want := fmt.Sprintf("%s %d", etags[key], len(body)); list[key] != want {
+				t.Errorf("%s is listed as %s, want %s", key, list[key], want)
+			}
+		}
+	})
+}
+
+func TestAMultipartObjectHasItsETagInBothModesThoughItWasPutRaw(t *testing.T) {
+	for _, name := range []string{onVersitygw, onMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if direct {
+				t.Skip("there is no proxy")
+			}
+			store := openMode(t, name, modeMD5).store
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", "md5"}})
+			bucket := newBucket(t, proxy.S3())
+			raw := sdk(t, store.S3())
+			sizes, plain := []int{5 << 20, 100}, content(3, 5<<20+100)
+			all := md5.New()
+			for _, part := range [][]byte{plain[:5<<20], plain[5<<20:]} {
+				sum := md5.Sum(part)
+				all.Write(sum[:])
+			}
+			want := map[string]string{"with": fmt.Sprintf(`"%x-2"`, all.Sum(nil))}
+			for _, key := range []string{"with", "without"} {
+				fields, stored := sealMultipart(t, filepath.Join(proxy.DataDir, "keyset.json"), bucket, key, sizes, bytes.Clone(plain), key == "with")
+				out, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(stored), Metadata: fields})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if key == "without" {
+					want[key] = strings.TrimSuffix(aws.ToString(out.ETag), `"`) + `-0"`
+				}
+			}
+			list := listedETags(t, proxy.S3(), bucket)
+			for key, etag := range want {
+				for method, status := range map[string]int{"GET": 200, "HEAD": 200} {
+					a := call{method: method, path: "/" + bucket + "/" + key}.do(t, proxy.S3())
+					if a.status != status || a.header.Get("ETag") != etag {
+						t.Errorf("%s %s: %v, ETag %s, want %s", method, key, a, a.header.Get("ETag"), etag)
+					}
+					if sse := a.header.Get("x-amz-server-side-encryption"); (sse == "aws:kms") != (key == "without") {
+						t.Errorf("%s %s: encryption %q", method, key, sse)
+					}
+				}
+				if a := (call{method: "GET", path: "/" + bucket + "/" + key, headers: map[string]string{"range": "bytes=5-9", "if-match": etag}}).do(t, proxy.S3()); a.status != 206 || a.header.Get("ETag") != etag {
+					t.Errorf("a range of %s: %v, ETag %s, want %s", key, a, a.header.Get("ETag"), etag)
+				}
+				if got := fmt.Sprintf("%s %d", etag, len(plain)); list[key] != got {
+					t.Errorf("%s is listed as %s, want %s", key, list[key], got)
+				}
+			}
+		})
+	}
+}
+
+// counted is a store behind a reverse proxy that writes down what it is asked.
+type counted struct {
+	*httptest.Server
+	mu    sync.Mutex
+	asked []string
+}
+
+func count(t *testing.T, store *lab.Store) *counted {
+	t.Helper()
+	target, err := url.Parse(store.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counted{}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
+	}}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		c.asked = append(c.asked, r.Method+" "+r.URL.RequestURI()+" "+r.Header.Get("Range"))
+		c.mu.Unlock()
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// during gives what the store was asked in the meantime.
+func (c *counted) during(do func()) []string {
+	c.mu.Lock()
+	c.asked = nil
+	c.mu.Unlock()
+	do()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked
+}
+
+func TestAListingCostsWhatADirectOneCostsAndInModeMD5TheSecondTime(t *testing.T) {
+	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
+		if direct {
+			t.Skip("there is no proxy")
+		}
+		const objects = 30
+		for _, mode := range []string{modeOpaque, modeMD5} {
+			counter := count(t, at.store)
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, UpstreamURL: counter.URL, Args: []string{"--etag", mode}})
+			bucket := newBucket(t, proxy.S3())
+			for i := range objects {
+				size := i * 100
+				if i == 7 {
+					size = 2 << 20 // its MD5 is in the trailer alone
+				}
+				if a := (call{method: "PUT", path: fmt.Sprintf("/%s/z%02d", bucket, i), body: content(1, size)}).do(t, proxy.S3()); a.status != 200 {
+					t.Fatal(a)
+				}
+			}
+			list := func(at lab.S3) func() {
+				return func() {
+					for _, query := range []string{"", "list-type=2", "list-type=2&delimiter=%2F&prefix=z&max-keys=5"} {
+						if a := (call{method: "GET", path: "/" + bucket, query: query}).do(t, at); a.status != 200 {
+							t.Errorf("%s: %v", query, a)
+						}
+					}
+				}
+			}
+			first := counter.during(list(proxy.S3()))
+			second := counter.during(list(proxy.S3()))
+			straight := counter.during(list(lab.S3{URL: counter.URL, AccessKey: at.store.AccessKey, SecretKey: at.store.SecretKey}))
+			if len(straight) != 3 || len(second) != len(straight) {
+				t.Errorf("%s: a listing again costs %d requests, direct %d: %q", mode, len(second), len(straight), second)
+			}
+			if want := map[string]int{modeOpaque: 3, modeMD5: 3 + objects + 1}[mode]; len(first) != want {
+				t.Errorf("%s: a first listing costs %d requests, want %d: %q", mode, len(first), want, first)
+			}
+		}
+	})
+}
