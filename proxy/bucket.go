@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"encoding/xml"
-	"io"
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"

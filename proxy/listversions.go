@@ -115,7 +115,12 @@ func listObjectVersions(x *exchange) error {
 		page.IsTruncated, page.NextKeyMarker, page.NextVersionIDMarker = next.IsTruncated, next.NextKeyMarker, next.NextVersionIDMarker
 	}
 	page.Xmlns, page.MaxKeys = s3Namespace, want
-	if err := x.plainVersions(page.Versions); err != nil {
+	entries := make([]listedState, len(page.Versions))
+	for i := range page.Versions {
+		v := &page.Versions[i]
+		entries[i] = listedState{key: string(v.Key), version: v.VersionID, etag: &v.ETag, size: &v.Size}
+	}
+	if err := x.showStates(entries); err != nil {
 		return err
 	}
 	if given {

@@ -58,8 +58,8 @@ var operations = sync.OnceValue(func() []operation {
 
 		{name: "RestoreObject", method: "POST", scope: onObject, marks: []string{"restore"}, query: []string{"versionId"}, headers: ownerHeaders, effect: forwards, handle: restoreObject, note: "not its SELECT form"},
 		// A browser's question before a request; it has no signature.
-		{name: "CORSPreflight", method: "OPTIONS", scope: onBucket, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
-		{name: "CORSPreflight", method: "OPTIONS", scope: onObject, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
+		{name: "PreflightBucket", method: "OPTIONS", scope: onBucket, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
+		{name: "PreflightObject", method: "OPTIONS", scope: onObject, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
 
 		// Multipart uploads
 		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, ownerHeaders), effect: encrypts, handle: createMultipartUpload},
@@ -75,7 +75,7 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "GetObjectTorrent", method: "GET", scope: onObject, marks: []string{"torrent"}, effect: refuses, note: "it would share ciphertext"},
 		{name: "RenameObject", method: "PUT", scope: onObject, marks: []string{"renameObject"}, effect: refuses, note: "the key is bound to the name; directory buckets alone have it"},
 		{name: "UpdateObjectEncryption", method: "PUT", scope: onObject, marks: []string{"encryption"}, effect: refuses, note: "it would change the layer below unseen"},
-				{name: "CreateSession", method: "GET", scope: onBucket, marks: []string{"session"}, effect: refuses, note: "directory buckets are not supported"},
+		{name: "CreateSession", method: "GET", scope: onBucket, marks: []string{"session"}, effect: refuses, note: "directory buckets are not supported"},
 		{name: "ListDirectoryBuckets", method: "GET", scope: onService, marks: []string{"x-id=ListDirectoryBuckets"}, effect: refuses, note: "directory buckets are not supported"},
 		{name: "WriteGetObjectResponse", method: "POST", scope: onBucket, header: "X-Amz-Request-Route", effect: refuses, note: "the proxy is no Object Lambda"},
 	}

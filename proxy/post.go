@@ -17,6 +17,9 @@ import (
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 func postObject(x *exchange) error {
+	if x.Plain {
+		return s3err.NotImplemented.WithMessage("This bucket is not encrypted, and takes no form uploads through s3proxy.")
+	}
 	if x.auth.AccessKeyID != "" {
 		return s3err.InvalidRequest.WithMessage("A form is signed by its policy, not by an Authorization header or a query.")
 	}

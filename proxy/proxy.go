@@ -164,11 +164,15 @@ func (x *exchange) serve() error {
 	if err := x.refusedHeader(); err != nil {
 		return err
 	}
-	if x.op.handle == nil {
+	handle := x.op.handle
+	if handle != nil && x.forwardsPlain() {
+		handle = forwardPlain
+	}
+	if handle == nil {
 		return s3err.NotImplemented
 	}
 	x.continueEmpty()
-	return x.op.handle(x)
+	return handle(x)
 }
 
 // authorize refuses what the client, by x.auth, may not do.

@@ -189,7 +189,7 @@ func commonHeader(name string) bool {
 func (x *exchange) passedHeaders() http.Header {
 	h := http.Header{}
 	for name, values := range x.r.Header {
-		if x.op.passesHeader(name) {
+		if name == "Origin" || x.op.passesHeader(name) {
 			h[metaName(name)] = values
 		}
 	}

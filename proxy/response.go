@@ -67,8 +67,13 @@ func (x *exchange) passHeaders(from http.Header) {
 }
 
 // passRequestID keeps the store's request id where it gives one: that is what
-// its operator can look up.
+// its operator can look up; and what it says by its CORS rules.
 func (x *exchange) passRequestID(from http.Header) {
+	for name, v := range from { // the store judges what a browser's page may read
+		if strings.HasPrefix(name, "Access-Control-") || name == "Vary" {
+			x.w.Header()[name] = v
+		}
+	}
 	for _, name := range []string{"X-Amz-Request-Id", "X-Amz-Id-2"} {
 		if v := from.Get(name); v != "" {
 			x.w.Header().Set(name, v)

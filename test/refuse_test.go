@@ -185,7 +185,6 @@ func TestWhatIsNotDoneIsRefused(t *testing.T) {
 			"RenameObject":        {method: "PUT", path: object, query: "renameObject=", headers: map[string]string{"x-amz-rename-source": bucket + "/other"}},
 			"CopyObject":          {method: "PUT", path: object, headers: map[string]string{"x-amz-copy-source": "/" + bucket + "/other"}},
 			"PUT at an offset":    {method: "PUT", path: object, body: []byte("x"), headers: map[string]string{"x-amz-write-offset-bytes": "9"}},
-			"RestoreObject":       {method: "POST", path: object, query: "restore=", body: []byte("<RestoreRequest/>")},
 		} {
 			got := c.do(t, at.S3)
 			if got.status != 501 || got.code != "NotImplemented" {

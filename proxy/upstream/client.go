@@ -116,6 +116,8 @@ type Request struct {
 	// Body is a streamed one, pulled while it is sent, of exactly Length bytes.
 	Body   io.Reader
 	Length int64
+	// Trailer is the checksum behind a streamed body; nil: one of the client's own.
+	Trailer *Trailer
 	// Unsigned sends the request without credentials: the store judges it as anonymous.
 	Unsigned bool
 }

@@ -63,9 +63,11 @@ func (c *Client) sign(ctx context.Context, req *http.Request, in *Request, creds
 		if in.Method != http.MethodGet && in.Method != http.MethodHead {
 			payload = emptySHA256
 		}
-	case c.cfg.Payload == PayloadSigned && creds != nil:
+	case in.Trailer != nil && c.cfg.Payload == PayloadUnsigned:
+		// The store takes no trailer; what was to be in it is dropped.
+	case c.cfg.Payload == PayloadSigned && creds != nil && in.Trailer == nil:
 		return c.signer.SignChunked(ctx, req, *creds, in.Body, in.Length, time.Now())
-	case c.cfg.Payload == PayloadChecked:
+	case c.cfg.Payload != PayloadUnsigned:
 		payload = unsignedTrailer
 		chunk(req, in)
 	}
@@ -83,7 +85,14 @@ func encodeCRC(sum uint32) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
 }
 
-// chunk makes the body one of unsigned chunks with a trailing CRC32C.
+// Trailer is a checksum behind a streamed body.
+type Trailer struct {
+	Name   string        // of the header
+	Value  func() string // asked at the end of the body
+	Length int           // of the value, known before
+}
+
+// chunk makes the body one of unsigned chunks with a trailing checksum.
 func chunk(req *http.Request, in *Request) {
 	encoding := "aws-chunked"
 	if own := req.Header.Get("Content-Encoding"); own != "" {
@@ -91,35 +100,46 @@ func chunk(req *http.Request, in *Request) {
 	}
 	req.Header.Set("Content-Encoding", encoding)
 	req.Header.Set("X-Amz-Decoded-Content-Length", strconv.FormatInt(in.Length, 10))
-	req.Header.Set("X-Amz-Trailer", strings.ToLower(crcHeader))
-	req.ContentLength = chunkedLength(in.Length)
+	sum := crc32.New(castagnoli)
+	trailer := in.Trailer
+	if trailer == nil {
+		trailer = crcTrailer(sum)
+	}
+	req.Header.Set("X-Amz-Trailer", strings.ToLower(trailer.Name))
+	req.ContentLength = chunkedLength(in.Length, trailer)
 	req.GetBody = nil
-	req.Body = &chunkWriter{in: in.Body, left: in.Length, sum: crc32.New(castagnoli)}
+	req.Body = &chunkWriter{in: in.Body, left: in.Length, sum: sum, trailer: trailer}
+}
+
+// crcTrailer has the checksum that sum comes to.
+func crcTrailer(sum hash.Hash32) *Trailer {
+	return &Trailer{Name: crcHeader, Value: func() string { return encodeCRC(sum.Sum32()) }, Length: len("AAAAAA==")}
 }
 
 // chunkedLength is the length of a body of n bytes in chunks, in bytes.
-func chunkedLength(n int64) int64 {
+func chunkedLength(n int64, trailer *Trailer) int64 {
 	frame := func(size int64) int64 { return int64(len(strconv.FormatInt(size, 16))) + 2 + size + 2 }
 	length := n / chunkSize * frame(chunkSize)
 	if rest := n % chunkSize; rest > 0 {
 		length += frame(rest)
 	}
-	return length + int64(len(lastChunk("AAAAAA==")))
+	return length + int64(len(trailer.lastChunk(""))+trailer.Length)
 }
 
-func lastChunk(crc string) string {
-	return "0\r\n" + strings.ToLower(crcHeader) + ":" + crc + "\r\n\r\n"
+func (t *Trailer) lastChunk(value string) string {
+	return "0\r\n" + strings.ToLower(t.Name) + ":" + value + "\r\n\r\n"
 }
 
 // chunkWriter frames a body as it is read. The bytes of a chunk are read into
 // the caller's buffer; nothing is held.
 type chunkWriter struct {
-	in    io.Reader
-	left  int64 // of the body
-	chunk int64 // left of the current chunk
-	sum   hash.Hash32
-	frame string // what of the framing is still to be given
-	ended bool   // the last chunk was framed
+	in      io.Reader
+	left    int64 // of the body
+	chunk   int64 // left of the current chunk
+	sum     hash.Hash32
+	trailer *Trailer
+	frame   string // what of the framing is still to be given
+	ended   bool   // the last chunk was framed
 }
 
 // Close closes the body, where it can be closed.
@@ -166,7 +186,7 @@ func (w *chunkWriter) Read(p []byte) (n int, err error) {
 				return n, err
 			}
 			w.ended = true
-			w.frame = lastChunk(encodeCRC(w.sum.Sum32()))
+			w.frame = w.trailer.lastChunk(w.trailer.Value())
 		}
 	}
 	return n, nil

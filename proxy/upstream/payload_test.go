@@ -15,7 +15,8 @@ import (
 
 func framed(t *testing.T, body []byte, read func(io.Reader) io.Reader) []byte {
 	t.Helper()
-	w := &chunkWriter{in: read(bytes.NewReader(body)), left: int64(len(body)), sum: crc32.New(castagnoli)}
+	sum := crc32.New(castagnoli)
+	w := &chunkWriter{in: read(bytes.NewReader(body)), left: int64(len(body)), sum: sum, trailer: crcTrailer(sum)}
 	out, err := io.ReadAll(w)
 	if err != nil {
 		t.Fatal(err)
@@ -31,8 +32,8 @@ func TestChunksHaveTheAnnouncedLengthAndGiveTheBodyBack(t *testing.T) {
 			"in halves": iotest.HalfReader, "end with data": iotest.DataErrReader,
 		} {
 			out := framed(t, body, read)
-			if int64(len(out)) != chunkedLength(int64(n)) {
-				t.Errorf("%d bytes %s: %d framed, announced %d", n, name, len(out), chunkedLength(int64(n)))
+			if int64(len(out)) != chunkedLength(int64(n), crcTrailer(crc32.NewIEEE())) {
+				t.Errorf("%d bytes %s: %d framed, announced %d", n, name, len(out), chunkedLength(int64(n), crcTrailer(crc32.NewIEEE())))
 			}
 			// RFC 9112's chunked coding is the same but for the trailer.
 			data, trailer, _ := bytes.Cut(out, []byte("\r\n0\r\n"))
@@ -58,7 +59,8 @@ func TestABodyThatEndsEarlyFailsOrGoesOnNeverGetsItsLastChunk(t *testing.T) {
 		"failing": io.MultiReader(strings.NewReader("12345"), iotest.ErrReader(broken)),
 		"longer":  strings.NewReader("123456"),
 	} {
-		out, err := io.ReadAll(&chunkWriter{in: body, left: 5, sum: crc32.New(castagnoli)})
+		sum := crc32.New(castagnoli)
+		out, err := io.ReadAll(&chunkWriter{in: body, left: 5, sum: sum, trailer: crcTrailer(sum)})
 		if err == nil || bytes.Contains(out, []byte("0\r\nx-amz")) {
 			t.Errorf("%s: %q, %v", name, out, err)
 		}
