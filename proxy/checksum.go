@@ -23,6 +23,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 const checksumHeaderPrefix = "X-Amz-Checksum-"
@@ -267,4 +268,19 @@ func setChecksum(h http.Header, c envelope.Checksum, parts int) {
 	if c.Type != envelope.NoType {
 		h.Set("X-Amz-Checksum-Type", typeName(c.Type))
 	}
+}
+
+// mirrored is the checksum that the store gets of the ciphertext: of the algorithm that
+// the client named, so that the store's listings show that. A store need not know the
+// newer ones behind a stream.
+func mirrored(p *promise, held bool) *upstream.Checksum {
+	switch {
+	case !p.given():
+		return nil
+	case held:
+	case p.algorithm == envelope.CRC32, p.algorithm == envelope.CRC32C, p.algorithm == envelope.CRC64NVME, p.algorithm == envelope.SHA1, p.algorithm == envelope.SHA256:
+	default:
+		return nil
+	}
+	return &upstream.Checksum{Header: checksumHeader(p.algorithm), Hash: algorithms[p.algorithm]()}
 }

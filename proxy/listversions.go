@@ -118,6 +118,7 @@ func listObjectVersions(x *exchange) error {
 	entries := make([]listedState, len(page.Versions))
 	for i := range page.Versions {
 		v := &page.Versions[i]
+		v.hideUploads()
 		entries[i] = listedState{key: string(v.Key), version: v.VersionID, etag: &v.ETag, size: &v.Size}
 	}
 	if err := x.showStates(entries); err != nil {

@@ -101,16 +101,14 @@ func (x *exchange) plainBody(req *upstream.Request) (*verifiedBody, error) {
 	if promised.given() {
 		name := checksumHeader(promised.algorithm)
 		req.Header.Del(name)
-		req.Trailer = &upstream.Trailer{Name: name, Value: func() string {
-			return base64.StdEncoding.EncodeToString(plain.Facts().Checksum.Value)
-		}, Length: base64.StdEncoding.EncodedLen(promised.algorithm.Size())}
+		req.Checksum = &upstream.Checksum{Header: name, Hash: algorithms[promised.algorithm]()}
 	}
 	if body.Length == 0 {
 		// Nothing is streamed, and nothing vouches for it but the signature.
 		if _, err := io.Copy(io.Discard, plain); err != nil {
 			return nil, uploadError(err)
 		}
-		req.Body, req.Trailer = nil, nil
+		req.Body, req.Checksum = nil, nil
 		if promised.given() {
 			req.Header.Set(checksumHeader(promised.algorithm), base64.StdEncoding.EncodeToString(plain.Facts().Checksum.Value))
 		}

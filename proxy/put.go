@@ -131,6 +131,7 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 
 	ctx := x.r.Context()
 	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: x.unsigned()}
+	req.Checksum = mirrored(plain.promise, held)
 	trimChunkedEncoding(req.Header)
 	// A body that is not held is sent once: its conditions come first.
 	asked, resolved := req.Header.Clone(), false

@@ -116,8 +116,9 @@ type Request struct {
 	// Body is a streamed one, pulled while it is sent, of exactly Length bytes.
 	Body   io.Reader
 	Length int64
-	// Trailer is the checksum behind a streamed body; nil: one of the client's own.
-	Trailer *Trailer
+	// Checksum is the one that the store gets with the body; nil: one of the
+	// client's own.
+	Checksum *Checksum
 	// Unsigned sends the request without credentials: the store judges it as anonymous.
 	Unsigned bool
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -57,15 +56,20 @@ func (c *Client) sign(ctx context.Context, req *http.Request, in *Request, creds
 	case in.Bytes != nil && (len(in.Bytes) <= hashedUpTo || c.cfg.Payload == PayloadSigned):
 		sum := sha256.Sum256(in.Bytes)
 		payload = hex.EncodeToString(sum[:])
+		if in.Checksum != nil && c.cfg.Payload != PayloadUnsigned {
+			setChecksum(req.Header, in.Checksum, in.Bytes)
+		}
 	case in.Bytes != nil && c.cfg.Payload == PayloadChecked:
-		req.Header.Set(crcHeader, encodeCRC(crc32.Checksum(in.Bytes, castagnoli)))
+		sum := in.Checksum
+		if sum == nil {
+			sum = crc32c()
+		}
+		setChecksum(req.Header, sum, in.Bytes)
 	case in.Body == nil && in.Bytes == nil:
 		if in.Method != http.MethodGet && in.Method != http.MethodHead {
 			payload = emptySHA256
 		}
-	case in.Trailer != nil && c.cfg.Payload == PayloadUnsigned:
-		// The store takes no trailer; what was to be in it is dropped.
-	case c.cfg.Payload == PayloadSigned && creds != nil && in.Trailer == nil:
+	case c.cfg.Payload == PayloadSigned && creds != nil && in.Checksum == nil:
 		return c.signer.SignChunked(ctx, req, *creds, in.Body, in.Length, time.Now())
 	case c.cfg.Payload != PayloadUnsigned:
 		payload = unsignedTrailer
@@ -81,16 +85,20 @@ func (c *Client) sign(ctx context.Context, req *http.Request, in *Request, creds
 // emptySHA256 is the SHA-256 of no bytes.
 const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-func encodeCRC(sum uint32) string {
-	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
+func setChecksum(h http.Header, sum *Checksum, body []byte) {
+	sum.Hash.Write(body)
+	h.Set(sum.Header, sum.value())
 }
 
-// Trailer is a checksum behind a streamed body.
-type Trailer struct {
-	Name   string        // of the header
-	Value  func() string // asked at the end of the body
-	Length int           // of the value, known before
+// Checksum is one of the body, as S3 has them.
+type Checksum struct {
+	Header string    // x-amz-checksum-...
+	Hash   hash.Hash // fresh; the body goes through it
 }
+
+func (c *Checksum) value() string { return base64.StdEncoding.EncodeToString(c.Hash.Sum(nil)) }
+
+func crc32c() *Checksum { return &Checksum{Header: crcHeader, Hash: crc32.New(castagnoli)} }
 
 // chunk makes the body one of unsigned chunks with a trailing checksum.
 func chunk(req *http.Request, in *Request) {
@@ -100,46 +108,39 @@ func chunk(req *http.Request, in *Request) {
 	}
 	req.Header.Set("Content-Encoding", encoding)
 	req.Header.Set("X-Amz-Decoded-Content-Length", strconv.FormatInt(in.Length, 10))
-	sum := crc32.New(castagnoli)
-	trailer := in.Trailer
-	if trailer == nil {
-		trailer = crcTrailer(sum)
+	sum := in.Checksum
+	if sum == nil {
+		sum = crc32c()
 	}
-	req.Header.Set("X-Amz-Trailer", strings.ToLower(trailer.Name))
-	req.ContentLength = chunkedLength(in.Length, trailer)
+	req.Header.Set("X-Amz-Trailer", strings.ToLower(sum.Header))
+	req.ContentLength = chunkedLength(in.Length, sum)
 	req.GetBody = nil
-	req.Body = &chunkWriter{in: in.Body, left: in.Length, sum: sum, trailer: trailer}
-}
-
-// crcTrailer has the checksum that sum comes to.
-func crcTrailer(sum hash.Hash32) *Trailer {
-	return &Trailer{Name: crcHeader, Value: func() string { return encodeCRC(sum.Sum32()) }, Length: len("AAAAAA==")}
+	req.Body = &chunkWriter{in: in.Body, left: in.Length, sum: sum}
 }
 
 // chunkedLength is the length of a body of n bytes in chunks, in bytes.
-func chunkedLength(n int64, trailer *Trailer) int64 {
+func chunkedLength(n int64, sum *Checksum) int64 {
 	frame := func(size int64) int64 { return int64(len(strconv.FormatInt(size, 16))) + 2 + size + 2 }
 	length := n / chunkSize * frame(chunkSize)
 	if rest := n % chunkSize; rest > 0 {
 		length += frame(rest)
 	}
-	return length + int64(len(trailer.lastChunk(""))+trailer.Length)
+	return length + int64(len(sum.lastChunk()))
 }
 
-func (t *Trailer) lastChunk(value string) string {
-	return "0\r\n" + strings.ToLower(t.Name) + ":" + value + "\r\n\r\n"
+func (c *Checksum) lastChunk() string {
+	return "0\r\n" + strings.ToLower(c.Header) + ":" + c.value() + "\r\n\r\n"
 }
 
 // chunkWriter frames a body as it is read. The bytes of a chunk are read into
 // the caller's buffer; nothing is held.
 type chunkWriter struct {
-	in      io.Reader
-	left    int64 // of the body
-	chunk   int64 // left of the current chunk
-	sum     hash.Hash32
-	trailer *Trailer
-	frame   string // what of the framing is still to be given
-	ended   bool   // the last chunk was framed
+	in    io.Reader
+	left  int64 // of the body
+	chunk int64 // left of the current chunk
+	sum   *Checksum
+	frame string // what of the framing is still to be given
+	ended bool   // the last chunk was framed
 }
 
 // Close closes the body, where it can be closed.
@@ -161,7 +162,7 @@ func (w *chunkWriter) Read(p []byte) (n int, err error) {
 		switch {
 		case w.chunk > 0:
 			got, err := w.in.Read(p[n : n+int(min(int64(len(p)-n), w.chunk))])
-			w.sum.Write(p[n : n+got])
+			w.sum.Hash.Write(p[n : n+got])
 			n += got
 			w.chunk -= int64(got)
 			w.left -= int64(got)
@@ -186,7 +187,7 @@ func (w *chunkWriter) Read(p []byte) (n int, err error) {
 				return n, err
 			}
 			w.ended = true
-			w.frame = w.trailer.lastChunk(w.trailer.Value())
+			w.frame = w.sum.lastChunk()
 		}
 	}
 	return n, nil
