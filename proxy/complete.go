@@ -134,10 +134,10 @@ func (x *exchange) readCompletion() (*completion, error) {
 	c := &completion{exchange: x, size: -1}
 	var in completeRequest
 	if err := xml.Unmarshal(body, &in); err != nil {
-		return nil, s3err.MalformedXML.Because(err)
+		return nil, x.refusedDocument(s3err.MalformedXML.Because(err))
 	}
 	if len(in.Parts) == 0 {
-		return nil, s3err.MalformedXML
+		return nil, x.refusedDocument(s3err.MalformedXML)
 	}
 	c.asked = in.Parts
 	if text := x.r.Header.Get("X-Amz-Mp-Object-Size"); text != "" {

@@ -10,7 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"strings"
+	"strconv"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -18,7 +18,12 @@ import (
 )
 
 func deleteObject(x *exchange) error {
-	resp, err := x.doConditional(x.r.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	h := x.passedHeaders()
+	const ifSize = "X-Amz-If-Match-Size"
+	if n, err := strconv.ParseInt(h.Get(ifSize), 10, 64); err == nil && n >= 0 && n <= envelope.MaxObjectSize { // others are for the store to refuse
+		h.Set(ifSize, strconv.FormatInt(storedSizeOf(x.key, n), 10))
+	}
+	resp, err := x.doConditional(x.r.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()})
 	if err != nil {
 		return err
 	}
@@ -26,6 +31,24 @@ func deleteObject(x *exchange) error {
 	x.passHeaders(resp.Header)
 	x.w.WriteHeader(resp.StatusCode)
 	return nil
+}
+
+// storedSizeOf is what the store has of an object of n bytes at a key: a zero-byte one
+// under a key that ends in "/" is stored without a byte.
+func storedSizeOf(key string, n int64) int64 {
+	if kindOfPut(key, n) == envelope.KindEmpty {
+		return 0
+	}
+	return envelope.StoredSize(n)
+}
+
+// refusedDocument is the answer to a document that is none. Whether an anonymous
+// client may send one at all is for the store to say first: it is asked without it.
+func (x *exchange) refusedDocument(ours *s3err.Error) error {
+	if !x.unsigned() {
+		return ours
+	}
+	return x.refusedByStore(x.passedQuery(), ours)
 }
 
 type deleteRequest struct {
@@ -73,7 +96,7 @@ func deleteObjects(x *exchange) error {
 	}
 	var in deleteRequest
 	if err := xml.Unmarshal(body, &in); err != nil {
-		return s3err.MalformedXML.Because(err)
+		return x.refusedDocument(s3err.MalformedXML.Because(err))
 	}
 	var refused []deleteError
 	out := deleteRequest{Xmlns: s3Namespace, Quiet: in.Quiet}
@@ -86,11 +109,7 @@ func deleteObjects(x *exchange) error {
 			continue
 		}
 		if o.Size != nil {
-			// A zero-byte object under a key that ends in "/" is stored without a byte.
-			stored := envelope.StoredSize(*o.Size)
-			if *o.Size == 0 && strings.HasSuffix(string(o.Key), "/") {
-				stored = 0
-			}
+			stored := storedSizeOf(string(o.Key), *o.Size)
 			o.Size = &stored
 		}
 		out.Objects = append(out.Objects, o)

@@ -16,28 +16,35 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// deleteBucket deletes a bucket in which only our own objects are left, and
-// these with it. A bucket that the store then refuses to delete gets its
-// records back: objects that came meanwhile may need them. What a separate state
-// bucket has of the bucket goes after the bucket itself; there it is in no way.
+// deleteBucket deletes a bucket. One that is not empty for the store may hold nothing
+// but our own objects: then these go first. The store is asked before, so that nothing
+// is removed for a client that may not delete the bucket. When the store refuses again
+// (a client's object came meanwhile) the records are put back: objects may need them.
+// What a separate state bucket has of the bucket goes after the bucket itself; there
+// it is in no way.
 func deleteBucket(x *exchange) error {
 	ctx := x.r.Context()
-	var removed []stateObject
-	lonely, err := x.onlyState(ctx)
-	if err != nil {
-		return err
-	}
-	if lonely {
-		if removed, err = x.removeOwn(ctx, x.bucket, x.state.root()); err != nil {
-			x.restoreOwn(removed)
+	req := &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Header: x.passedHeaders(), Unsigned: x.unsigned()}
+	resp, err := x.Upstream.Do(ctx, req)
+	if errors.Is(err, s3err.BucketNotEmpty) {
+		lonely, failed := x.onlyState(ctx)
+		if failed != nil {
+			return failed
+		}
+		if !lonely {
 			return err
 		}
-	}
-	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Header: x.passedHeaders(), Unsigned: x.unsigned()})
-	if err != nil {
-		if status, refused := refusedWith(err); !refused || status != http.StatusNotFound {
+		var removed []stateObject
+		if removed, failed = x.removeOwn(ctx, x.bucket, x.state.root()); failed != nil {
+			x.restoreOwn(removed)
+			return failed
+		}
+		resp, err = x.Upstream.Do(ctx, req)
+		if status, refused := refusedWith(err); err != nil && (!refused || status != http.StatusNotFound) {
 			x.restoreOwn(removed)
 		}
+	}
+	if err != nil {
 		return err
 	}
 	resp.Body.Close()

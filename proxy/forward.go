@@ -6,7 +6,9 @@ import (
 	"encoding/xml"
 	"io"
 	"net/http"
+	"strings"
 
+	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -28,9 +30,11 @@ func forward(x *exchange) error {
 func (x *exchange) forwardDocument(body []byte) error {
 	h := x.passedHeaders()
 	req := &upstream.Request{Method: x.r.Method, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()}
-	if len(body) > 0 {
+	if len(body) > 0 || x.r.Header.Get("Content-Md5") != "" || x.promisesChecksum() {
 		sum := md5.Sum(body)
 		h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	if len(body) > 0 {
 		if v := x.r.Header.Get("Content-Type"); v != "" {
 			h.Set("Content-Type", v)
 		}
@@ -53,6 +57,17 @@ func (x *exchange) forwardDocument(body []byte) error {
 	x.w.WriteHeader(resp.StatusCode)
 	_, err = io.Copy(x.w, resp.Body)
 	return err
+}
+
+// promisesChecksum tells whether the client named a checksum of the body. S3 demands
+// one of some documents.
+func (x *exchange) promisesChecksum() bool {
+	for name := range x.r.Header {
+		if algorithmNamed(strings.TrimPrefix(name, checksumHeaderPrefix)) != envelope.NoChecksum && strings.HasPrefix(name, checksumHeaderPrefix) {
+			return true
+		}
+	}
+	return x.r.Header.Get("X-Amz-Trailer") != ""
 }
 
 // restoreObject is sent on, but not its SELECT form: the store has only ciphertext

@@ -67,6 +67,41 @@ func (l *listVersionsResult) dropState(root string) (dropped int, inState bool) 
 	return before - l.entries(), ours(xmlText(last))
 }
 
+// end is the marker behind a page. The last entry says more than the store's own:
+// versitygw 1.8 gives the marker that it was asked with for a page of one.
+func (l *listVersionsResult) end() (key *xmlText, version *string) {
+	key, version = l.NextKeyMarker, l.NextVersionIDMarker
+	if !l.IsTruncated || len(l.CommonPrefixes) > 0 || l.entries() == 0 {
+		return key, version
+	}
+	last := l.last()
+	return &last.Key, &last.VersionID
+}
+
+// last is the last version or marker of a page: a key's are listed newest first.
+func (l *listVersionsResult) last() (last listedMarker) {
+	after := func(m listedMarker) bool {
+		return m.Key > last.Key || m.Key == last.Key && m.LastModified <= last.LastModified
+	}
+	for _, v := range l.Versions {
+		if m := (listedMarker{Key: v.Key, VersionID: v.VersionID, LastModified: v.LastModified}); after(m) {
+			last = m
+		}
+	}
+	for _, m := range l.Markers {
+		if after(m) {
+			last = m
+		}
+	}
+	return last
+}
+
+// drop takes a version or marker out of a page.
+func (l *listVersionsResult) drop(m listedMarker) {
+	l.Versions = slices.DeleteFunc(l.Versions, func(v listedVersion) bool { return v.Key == m.Key && v.VersionID == m.VersionID })
+	l.Markers = slices.DeleteFunc(l.Markers, func(d listedMarker) bool { return d.Key == m.Key && d.VersionID == m.VersionID })
+}
+
 // listObjectVersions answers with plaintext sizes and without our own objects; as
 // in list, what was dropped from a page is made up for.
 func listObjectVersions(x *exchange) error {
@@ -90,7 +125,9 @@ func listObjectVersions(x *exchange) error {
 		if round == maxRounds {
 			return errors.New("the store's listing makes no progress behind the objects of s3proxy")
 		}
-		q.Set("max-keys", strconv.Itoa(want-page.entries()))
+		missing := want - page.entries()
+		var marker listedMarker
+		q.Set("max-keys", strconv.Itoa(missing))
 		switch {
 		case inState:
 			q.Set("key-marker", x.state.past())
@@ -100,6 +137,9 @@ func listObjectVersions(x *exchange) error {
 			q.Del("version-id-marker")
 			if page.NextVersionIDMarker != nil {
 				q.Set("version-id-marker", *page.NextVersionIDMarker)
+				// versitygw 1.8 lists the version of the marker again when it is the newest.
+				q.Set("max-keys", strconv.Itoa(min(missing+1, maxKeys)))
+				marker = listedMarker{Key: *page.NextKeyMarker, VersionID: *page.NextVersionIDMarker}
 			}
 		default:
 			return errors.New("the store's listing is truncated and gives no marker")
@@ -109,10 +149,16 @@ func listObjectVersions(x *exchange) error {
 			return err
 		}
 		_, inState = next.dropState(x.state.root())
+		next.drop(marker)
+		for next.entries() > missing && len(next.CommonPrefixes) == 0 {
+			next.drop(next.last())
+			next.IsTruncated = true
+		}
 		page.Versions = append(page.Versions, next.Versions...)
 		page.Markers = append(page.Markers, next.Markers...)
 		page.CommonPrefixes = append(page.CommonPrefixes, next.CommonPrefixes...)
-		page.IsTruncated, page.NextKeyMarker, page.NextVersionIDMarker = next.IsTruncated, next.NextKeyMarker, next.NextVersionIDMarker
+		page.IsTruncated = next.IsTruncated
+		page.NextKeyMarker, page.NextVersionIDMarker = next.end()
 	}
 	page.Xmlns, page.MaxKeys = s3Namespace, want
 	entries := make([]listedState, len(page.Versions))

@@ -137,7 +137,10 @@ func nameOperation(method string, s scope, q url.Values, h http.Header) (*operat
 	}
 	if found == nil {
 		if !methodKnown {
-			return nil, s3err.MethodNotAllowed
+			return nil, notAllowed(method, "SERVICE")
+		}
+		if known := unnamed(method, s, q); known != nil {
+			return nil, known
 		}
 		return nil, s3err.InvalidRequest.WithMessage("The query parameters of this request belong to no S3 operation, or to more than one.")
 	}
@@ -149,6 +152,32 @@ func nameOperation(method string, s scope, q url.Values, h http.Header) (*operat
 		}
 	}
 	return found, nil
+}
+
+func notAllowed(method, resource string) *s3err.Error {
+	return s3err.MethodNotAllowed.With(s3err.Field{Name: "Method", Value: method}, s3err.Field{Name: "ResourceType", Value: resource})
+}
+
+// unnamed has S3's own words for some requests that are no operation; nil for others.
+func unnamed(method string, s scope, q url.Values) *s3err.Error {
+	if s != onObject {
+		return nil
+	}
+	switch {
+	case method == http.MethodGet && q.Has("uploads"):
+		return s3err.InvalidRequest.WithMessage("Key is not expected for the GET method ?uploads subresource")
+	case method == http.MethodGet && q.Has("versions"):
+		return s3err.InvalidRequest.WithMessage("There is no such thing as the ?versions sub-resource for a key")
+	case method == http.MethodPut && q.Has("partNumber") && !q.Has("uploadId"):
+		return s3err.InvalidArgument.WithMessage("This operation does not accept partNumber without uploadId").Argument("partNumber", "partNumber")
+	case method == http.MethodPut && q.Has("uploadId"):
+		e := notAllowed(method, "UPLOAD")
+		e.Header = http.Header{"Allow": {"DELETE, POST, GET"}}
+		return e
+	case method == http.MethodPost && len(q) == 0:
+		return notAllowed(method, "SERVICE")
+	}
+	return nil
 }
 
 // rank prefers the row that explains more of the request.

@@ -152,6 +152,9 @@ func (x *exchange) serve() error {
 	if err == nil && x.op.signedInBody {
 		return x.op.handle(x)
 	}
+	if source := x.r.Header.Get("X-Amz-Copy-Source"); source != "" && x.r.Method != http.MethodPut && x.r.Method != http.MethodOptions {
+		return errCopySource.Argument("x-amz-copy-source", source)
+	}
 	if denied := x.authorize(); denied != nil {
 		return denied
 	}

@@ -157,6 +157,9 @@ func headerBytes(r *http.Request) int {
 	return n
 }
 
+// errCopySource is S3's answer to a copy source where nothing is copied.
+var errCopySource = s3err.InvalidArgument.WithMessage("You can only specify a copy source header for copy requests.")
+
 // refusedHeader gives the error for a header that asks for what we do not do.
 func (x *exchange) refusedHeader() error {
 	for name := range x.r.Header {

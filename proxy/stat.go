@@ -58,6 +58,9 @@ func (o *objects) readStored(bucket, key string, unsigned bool, resp *http.Respo
 		bucket: bucket, key: key, unsigned: unsigned, header: resp.Header,
 		etag: resp.Header.Get("Etag"), version: resp.Header.Get("X-Amz-Version-Id"), bytes: resp.ContentLength,
 	}
+	if s.version == "" && resp.Request != nil { // not every store repeats what it was asked for
+		s.version = resp.Request.URL.Query().Get("versionId")
+	}
 	if resp.StatusCode == http.StatusPartialContent {
 		_, total, ok := strings.Cut(resp.Header.Get("Content-Range"), "/")
 		n, err := strconv.ParseInt(total, 10, 64)

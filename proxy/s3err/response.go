@@ -76,15 +76,15 @@ func (e *Error) decode(r io.Reader) error {
 		if child == nil {
 			return nil
 		}
-		var text string
-		if err := d.DecodeElement(&text, child); err != nil {
+		var raw string
+		if err := d.DecodeElement(&raw, child); err != nil {
 			return err
 		}
-		switch text = strings.TrimSpace(text); child.Name.Local {
+		switch text := strings.TrimSpace(raw); child.Name.Local {
 		case "Code":
 			e.Code = text
 		case "Message":
-			e.Message = text
+			e.Message = raw // as the store wrote it
 		default:
 			e.Fields = append(e.Fields, Field{child.Name.Local, text})
 		}

@@ -8,6 +8,7 @@ package sigv4
 import (
 	"crypto/hmac"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -69,7 +70,8 @@ func (v *Verifier) Verify(r *http.Request) (*Auth, error) {
 	}
 	payload, err := payloadHeader(r)
 	if err != nil {
-		return nil, err
+		// As S3 does where nothing is signed: it is a hash, and one that no body has.
+		payload = strings.Join(r.Header.Values("X-Amz-Content-Sha256"), ",")
 	}
 	return &Auth{Payload: payload}, nil
 }
