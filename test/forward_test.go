@@ -1,0 +1,240 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+func TestSettingsOfBucketsAndObjectsReachTheStoreAndComeBack(t *testing.T) {
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client, ctx := sdk(t, at.S3), t.Context()
+		bucket, key := newBucket(t, at.S3), "k"
+		mustPut(t, at.S3, "/"+bucket+"/"+key, []byte("body"))
+		tags := &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("b c")}}}
+		if _, err := client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{Bucket: &bucket, Key: &key, Tagging: tags}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &bucket, Key: &key})
+		if err != nil || len(got.TagSet) != 1 || *got.TagSet[0].Value != "b c" {
+			t.Errorf("GetObjectTagging: %v, %v", got, err)
+		}
+		if _, err := client.DeleteObjectTagging(ctx, &s3.DeleteObjectTaggingInput{Bucket: &bucket, Key: &key}); err != nil {
+			t.Error(err)
+		}
+		if _, err := client.PutBucketTagging(ctx, &s3.PutBucketTaggingInput{Bucket: &bucket, Tagging: tags}); err != nil {
+			t.Error(err)
+		}
+		policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::%s/*"]}]}`, bucket)
+		if _, err := client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: &policy}); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &bucket}); err != nil || !strings.Contains(*p.Policy, "s3:GetObject") {
+			t.Errorf("GetBucketPolicy: %v, %v", p, err)
+		}
+		// A policy that opens the bucket opens it at the store, not at the proxy.
+		resp, err := http.Get(at.URL + "/" + bucket + "/" + key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if want := http.StatusForbidden; !direct && resp.StatusCode != want {
+			t.Errorf("an unsigned GET: %s, want %d", resp.Status, want)
+		}
+		if _, err := client.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &bucket}); err != nil {
+			t.Error(err)
+		}
+		if _, err := client.GetBucketAcl(ctx, &s3.GetBucketAclInput{Bucket: &bucket}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestVersionsAreListedReadAndDeletedByTheirIDs(t *testing.T) {
+	for _, name := range realStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := openVersioned(t, name)
+			client, ctx := sdk(t, at.S3), t.Context()
+			bucket, key := newBucket(t, at.S3), "dir/k"
+			if _, err := client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
+				t.Fatal(err)
+			}
+			var ids []string
+			bodies := [][]byte{content(1, 10), content(2, 2_000_000), content(3, 70_000)}
+			for _, b := range bodies {
+				out, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(b)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids = append(ids, aws.ToString(out.VersionId))
+			}
+			m := newMultipart(t, client, bucket, key)
+			if _, err := m.complete(client, m.send(client, 1, content(4, 5*mib)), m.send(client, 2, content(5, 3))); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}); err != nil {
+				t.Fatal(err)
+			}
+			sizes := map[string]int64{}
+			markers := 0
+			in := &s3.ListObjectVersionsInput{Bucket: &bucket, MaxKeys: aws.Int32(2)}
+			for range 10 {
+				page, err := client.ListObjectVersions(ctx, in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := len(page.Versions) + len(page.DeleteMarkers); aws.ToBool(page.IsTruncated) && n != 2 {
+					t.Errorf("a page of %d entries that is not the last", n)
+				}
+				markers += len(page.DeleteMarkers)
+				for _, v := range page.Versions {
+					if *v.Key != key || sizes[*v.VersionId] != 0 {
+						t.Errorf("%s %s listed, perhaps again", *v.Key, *v.VersionId)
+					}
+					sizes[*v.VersionId] = *v.Size
+				}
+				if !aws.ToBool(page.IsTruncated) {
+					break
+				}
+				in.KeyMarker, in.VersionIdMarker = page.NextKeyMarker, page.NextVersionIdMarker
+			}
+			if len(sizes) != 4 || markers != 1 {
+				t.Errorf("%d versions and %d delete markers", len(sizes), markers)
+			}
+			for i, id := range ids {
+				if sizes[id] != int64(len(bodies[i])) {
+					t.Errorf("version %d is listed with %d bytes, want %d", i, sizes[id], len(bodies[i]))
+				}
+				got, err := sdkClient{client, bucket}.getVersion(ctx, key, id)
+				if err == nil {
+					err = sameBytes(got, bodies[i])
+				}
+				if err != nil {
+					t.Errorf("version %d: %v", i, err)
+				}
+			}
+			if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, VersionId: &ids[0]}); err != nil {
+				t.Error(err)
+			}
+			if _, err := (sdkClient{client, bucket}).getVersion(ctx, key, ids[0]); err == nil {
+				t.Error("a deleted version is still there")
+			}
+		})
+	}
+}
+
+// A bucket with a default retention locks what is written into it. The proxy's own
+// objects must not be locked as long as its clients'.
+func TestOwnObjectsAreLockedForAMinuteWhereTheBucketLocksForADay(t *testing.T) {
+	for _, name := range realStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := openVersioned(t, name)
+			client, ctx := sdk(t, at.S3), t.Context()
+			bucket := fmt.Sprintf("locked-%d", bucketNumber.Add(1))
+			if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
+				t.Fatal(err)
+			}
+			lock := &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled, Rule: &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Days: aws.Int32(1)}}}
+			if _, err := client.PutObjectLockConfiguration(ctx, &s3.PutObjectLockConfigurationInput{Bucket: &bucket, ObjectLockConfiguration: lock}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(content(1, 100))}); err != nil {
+				t.Fatal(err)
+			}
+			m := newMultipart(t, client, bucket, "parts")
+			m.send(client, 1, content(1, 100)) // its state stays: the upload is not completed
+			head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("k")})
+			if err != nil || name == onMinIO && time.Until(aws.ToTime(head.ObjectLockRetainUntilDate)) < 12*time.Hour { // versitygw 1.8 keeps the default to itself
+				t.Errorf("the client's object: locked until %v, %v", aws.ToTime(head.ObjectLockRetainUntilDate), err)
+			}
+			raw := sdk(t, at.store)
+			list, err := raw.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/")})
+			if err != nil || len(list.Contents) < 3 {
+				t.Fatalf("%d own objects, %v", len(list.Contents), err)
+			}
+			for _, o := range list.Contents {
+				head, err := raw.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: o.Key})
+				if err != nil || time.Until(aws.ToTime(head.ObjectLockRetainUntilDate)) > 2*time.Minute || head.ObjectLockMode == "" {
+					t.Errorf("%s: locked until %v (%s), %v", *o.Key, aws.ToTime(head.ObjectLockRetainUntilDate), head.ObjectLockMode, err)
+				}
+			}
+		})
+	}
+}
+
+// What a store refuses, a client sees in the store's own words.
+func TestARefusalOfTheStoreIsTheSameThroughTheProxy(t *testing.T) {
+	if direct {
+		t.Skip("it compares the two by itself")
+	}
+	onThese(t, realStores, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		mustPut(t, at.S3, "/"+bucket+"/there", []byte("x"))
+		for name, c := range map[string]call{
+			"GET of no key":               {method: "GET", path: "/" + bucket + "/absent"},
+			"GET of no bucket":            {method: "GET", path: "/no-such-bucket-x/k"},
+			"PUT into no bucket":          {method: "PUT", path: "/no-such-bucket-x/k", body: []byte("x")},
+			"LIST of no bucket":           {method: "GET", path: "/no-such-bucket-x", query: "list-type=2"},
+			"a bad version":               {method: "GET", path: "/" + bucket + "/there", query: "versionId=nonsense"},
+			"no policy":                   {method: "GET", path: "/" + bucket, query: "policy="},
+			"no tags of a bucket":         {method: "GET", path: "/" + bucket, query: "tagging="},
+			"no lock configuration":       {method: "GET", path: "/" + bucket, query: "object-lock="},
+			"tags of no key":              {method: "GET", path: "/" + bucket + "/absent", query: "tagging="},
+			"tags that are no XML":        {method: "PUT", path: "/" + bucket + "/there", query: "tagging=", body: []byte("nonsense")},
+			"a policy that is no JSON":    {method: "PUT", path: "/" + bucket, query: "policy=", body: []byte("nonsense")},
+			"a bad max-keys":              {method: "GET", path: "/" + bucket, query: "list-type=2&max-keys=x"},
+			"parts of no upload":          {method: "GET", path: "/" + bucket + "/k", query: "uploadId=nonsense"},
+			"an Abort of no upload":       {method: "DELETE", path: "/" + bucket + "/k", query: "uploadId=nonsense"},
+			"deleting a bucket not empty": {method: "DELETE", path: "/" + bucket},
+			"a failed condition":          {method: "GET", path: "/" + bucket + "/there", headers: map[string]string{"if-match": `"00000000000000000000000000000000"`}},
+			"a bucket that is there":      {method: "PUT", path: "/" + bucket},
+		} {
+			want, got := c.do(t, at.store.S3()), c.do(t, at.S3)
+			if got.status != want.status || got.code != want.code || got.text != want.text {
+				t.Errorf("%s: %d %s %q, direct %d %s %q", name, got.status, got.code, got.text, want.status, want.code, want.text)
+			}
+		}
+	})
+}
+
+// getVersion reads one version.
+func (c sdkClient) getVersion(ctx context.Context, key, version string) ([]byte, error) {
+	out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.bucket, Key: &key, VersionId: &version})
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	var b bytes.Buffer
+	_, err = b.ReadFrom(out.Body)
+	return b.Bytes(), err
+}
+
+// versioned is a proxy before a store that has versions.
+type versioned struct {
+	lab.S3
+	store lab.S3
+}
+
+func openVersioned(t *testing.T, name string) versioned {
+	t.Helper()
+	store := lab.SharedMinIO(t)
+	if name == onVersitygw {
+		store = lab.VersitygwForSuite(t)
+	}
+	if direct {
+		return versioned{store.S3(), store.S3()}
+	}
+	return versioned{lab.Proxy(t, lab.ProxyOptions{Upstream: store}).S3(), store.S3()}
+}
