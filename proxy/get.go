@@ -102,8 +102,11 @@ func (rd *reading) stat() (*stored, error) {
 	h := rd.passedHeaders()
 	rd.storeConditions(h)
 	s, err := rd.statWith(h)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, rd.refused(err)
+	case rd.pinned != nil && !rd.pinned.sameAs(s):
+		return nil, errReplaced
 	}
 	return s, nil
 }
@@ -190,6 +193,9 @@ func (rd *reading) get() error {
 	s, err := rd.readStored(rd.bucket, rd.key, rd.unsigned(), resp)
 	if err != nil {
 		return err
+	}
+	if rd.pinned != nil && !rd.pinned.sameAs(s) {
+		return errReplaced
 	}
 	if s.meta == nil {
 		if rd.ranged {

@@ -168,7 +168,7 @@ func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*ht
 	}
 	resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: s.bucket, Key: s.key, Query: q, Header: h, Unsigned: s.unsigned})
 	if errors.Is(err, s3err.PreconditionFailed) {
-		return nil, s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.").Because(errChanged)
+		return nil, errReplaced
 	}
 	if err != nil {
 		return nil, err
@@ -183,6 +183,18 @@ func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*ht
 
 // errChanged says that an object was replaced between two requests of one read.
 var errChanged = errors.New("the object was replaced between two requests")
+
+// errReplaced is what the client is told of it.
+var errReplaced = s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.").Because(errChanged)
+
+// sameAs tells whether two answers are about one state of an object. Each write has a
+// key, and so a commitment, of its own.
+func (s *stored) sameAs(o *stored) bool {
+	if s.meta == nil || o.meta == nil {
+		return s.meta == o.meta && s.etag == o.etag
+	}
+	return s.meta.Commitment == o.meta.Commitment
+}
 
 // trailerID names one state of one object: an entry can never be stale. The
 // commitment stands for the metadata, which may change under the same bytes.
