@@ -2,34 +2,11 @@ package proxy
 
 import (
 	"encoding/xml"
-	"io"
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
-
-// forward sends a request without a body on as its row allows, and the store's
-// answer back as it is.
-func forward(x *exchange) error {
-	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{
-		Method: x.r.Method, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned(),
-	})
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	x.passRequestID(resp.Header)
-	h := x.w.Header()
-	for _, name := range []string{"Content-Type", "Content-Length"} {
-		if v := resp.Header.Get(name); v != "" {
-			h.Set(name, v)
-		}
-	}
-	x.w.WriteHeader(resp.StatusCode)
-	_, err = io.Copy(x.w, resp.Body)
-	return err
-}
 
 // noRegion is how S3 writes us-east-1 in a location constraint: not at all.
 const noRegion = "us-east-1"

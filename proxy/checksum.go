@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/hex"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 const checksumHeaderPrefix = "X-Amz-Checksum-"
@@ -86,7 +88,7 @@ func readPromise(h http.Header, trailers []string, presigned bool) (*promise, er
 	if v := h.Values("Content-Md5"); len(v) > 0 {
 		sum, err := base64.StdEncoding.DecodeString(v[0])
 		if err != nil || len(sum) != md5.Size || len(v) > 1 {
-			return nil, s3err.InvalidDigest
+			return nil, s3err.InvalidDigest.With(s3err.Field{Name: "Content-MD5", Value: v[0]})
 		}
 		p.md5 = sum
 	}
@@ -223,7 +225,7 @@ func (v *verifiedBody) finish() error {
 		if v.promise.md5 != nil && !bytes.Equal(got, v.promise.md5) {
 			return s3err.BadDigest.With(
 				s3err.Field{Name: "CalculatedDigest", Value: base64.StdEncoding.EncodeToString(got)},
-				s3err.Field{Name: "ExpectedDigest", Value: base64.StdEncoding.EncodeToString(v.promise.md5)})
+				s3err.Field{Name: "ExpectedDigest", Value: hex.EncodeToString(v.promise.md5)})
 		}
 		v.facts.MD5 = got
 	}
@@ -266,4 +268,19 @@ func setChecksum(h http.Header, c envelope.Checksum, parts int) {
 	if c.Type != envelope.NoType {
 		h.Set("X-Amz-Checksum-Type", typeName(c.Type))
 	}
+}
+
+// mirrored is the checksum that the store gets of the ciphertext: of the algorithm that
+// the client named, so that the store's listings show that. A store need not know the
+// newer ones behind a stream.
+func mirrored(p *promise, held bool) *upstream.Checksum {
+	switch {
+	case !p.given():
+		return nil
+	case held:
+	case p.algorithm == envelope.CRC32, p.algorithm == envelope.CRC32C, p.algorithm == envelope.CRC64NVME, p.algorithm == envelope.SHA1, p.algorithm == envelope.SHA256:
+	default:
+		return nil
+	}
+	return &upstream.Checksum{Header: checksumHeader(p.algorithm), Hash: algorithms[p.algorithm]()}
 }

@@ -97,7 +97,7 @@ func completeMultipartUpload(x *exchange) error {
 		}
 		return err
 	}
-	out := completeResult{Xmlns: s3Namespace, Location: x.location(), Bucket: x.bucket, Key: xmlText(x.key), ETag: x.completedETag(done)}
+	out := completeResult{Xmlns: s3Namespace, Location: x.location(x.key), Bucket: x.bucket, Key: xmlText(x.key), ETag: x.completedETag(done)}
 	facts := done.trailer.Facts
 	out.set(facts.Checksum, len(done.trailer.Parts))
 	out.ChecksumType = typeName(facts.Checksum.Type)

@@ -44,10 +44,14 @@ func (x *exchange) resolveConditions(ctx context.Context, h http.Header) (resolv
 		return false, err
 	}
 	if namesETag(match) {
-		if !tag.isIn(match) {
+		switch {
+		case tag.isIn(match):
+			h["If-Match"] = []string{tag.upstream}
+		case noneMatch == "":
 			return false, notMatched("If-Match")
+		default: // both: S3 refuses that as it is; it matches no ETag of the store's
+			h["If-Match"] = []string{upstreamETags(match)}
 		}
-		h["If-Match"] = []string{tag.upstream}
 	}
 	if namesETag(noneMatch) {
 		if tag.isInWeakly(noneMatch) {

@@ -46,8 +46,7 @@ func (x *exchange) read(do func(*reading) error) error {
 	if v, ok := x.query["partNumber"]; ok {
 		n, err := strconv.Atoi(v[0])
 		if err != nil || n < 1 || n > envelope.MaxParts {
-			return s3err.InvalidArgument.WithMessage("Part number must be an integer between 1 and 10000, inclusive").
-				With(s3err.Field{Name: "ArgumentName", Value: "partNumber"}, s3err.Field{Name: "ArgumentValue", Value: v[0]})
+			return errPartNumber.Argument("partNumber", v[0])
 		}
 		if x.r.Header.Get("Range") != "" {
 			return s3err.InvalidRequest.WithMessage("Cannot specify both Range header and partNumber query parameter")

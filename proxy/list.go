@@ -166,6 +166,7 @@ func (x *exchange) plainSizes(page *listResult) error {
 	entries := make([]listedState, len(page.Contents))
 	for i := range page.Contents {
 		o := &page.Contents[i]
+		o.hideUploads()
 		entries[i] = listedState{key: string(o.Key), etag: &o.ETag, size: &o.Size}
 	}
 	return x.showStates(entries)

@@ -33,13 +33,23 @@ type listResult struct {
 }
 
 type listedObject struct {
-	Key           xmlText        `xml:"Key"`
-	LastModified  string         `xml:"LastModified"`
-	ETag          string         `xml:"ETag"`
-	Size          int64          `xml:"Size"`
-	StorageClass  string         `xml:"StorageClass,omitempty"`
-	Owner         *listedOwner   `xml:"Owner"`
-	RestoreStatus *restoreStatus `xml:"RestoreStatus"`
+	Key          xmlText `xml:"Key"`
+	LastModified string  `xml:"LastModified"`
+	ETag         string  `xml:"ETag"`
+	Size         int64   `xml:"Size"`
+	// Of a multipart object the store's would be that of its own upload.
+	ChecksumAlgorithm []string       `xml:"ChecksumAlgorithm"`
+	ChecksumType      string         `xml:"ChecksumType,omitempty"`
+	StorageClass      string         `xml:"StorageClass,omitempty"`
+	Owner             *listedOwner   `xml:"Owner"`
+	RestoreStatus     *restoreStatus `xml:"RestoreStatus"`
+}
+
+// hideUploads takes away the store's checksum of an object that came in parts.
+func (o *listedObject) hideUploads() {
+	if strings.Contains(o.ETag, "-") {
+		o.ChecksumAlgorithm, o.ChecksumType = nil, ""
+	}
 }
 
 type listedOwner struct {

@@ -186,12 +186,3 @@ func (u *upload) abort(ctx context.Context) error {
 	}
 	return u.removeRecords(ctx)
 }
-
-// location is the object's address as the client reached it.
-func (x *exchange) location() string {
-	scheme := "http"
-	if x.r.TLS != nil {
-		scheme = "https"
-	}
-	return (&url.URL{Scheme: scheme, Host: x.r.Host, Path: "/" + x.bucket + "/" + x.key}).String()
-}

@@ -49,7 +49,14 @@ type operation struct {
 	// own are headers that the proxy itself acts on.
 	own    []string
 	effect effect
+	// chunked: the body may be aws-chunked, as in S3 only those of objects and parts.
+	chunked bool
+	// signedInBody: the handler finds the signature in the body, and verifies it.
+	signedInBody bool
+	// public: needs no credentials; the store judges.
+	public bool
 	handle func(*exchange) error // nil: NotImplemented
+	note   string                // for docs/S3.md
 }
 
 // ignoredQuery may stand in any request and says nothing to us: the name of

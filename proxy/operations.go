@@ -8,6 +8,10 @@ var (
 		"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires",
 		"X-Amz-Meta-*", "X-Amz-Storage-Class", "X-Amz-Tagging", "X-Amz-Website-Redirect-Location",
 		"X-Amz-Acl", "X-Amz-Grant-*", "X-Amz-Object-Lock-*",
+		// The store's own encryption below ours. SSE-C, whose headers begin alike, is
+		// refused before.
+		"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id",
+		"X-Amz-Server-Side-Encryption-Context", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled",
 	}
 	writeConditions = []string{"If-Match", "If-None-Match"}
 	readConditions  = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
@@ -43,18 +47,23 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "DeleteObjects", method: "POST", scope: onBucket, marks: []string{"delete"}, headers: join([]string{"X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObjects},
 
 		// Objects
-		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, writeConditions, ownerHeaders), effect: encrypts, handle: putObject},
+		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, writeConditions, ownerHeaders), effect: encrypts, chunked: true, handle: putObject},
 		{name: "GetObject", method: "GET", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: getObject},
 		{name: "HeadObject", method: "HEAD", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: headObject},
 		{name: "DeleteObject", method: "DELETE", scope: onObject, query: []string{"versionId"}, headers: join([]string{"If-Match", "X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObject},
 		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", effect: refuses},
-		{name: "PostObject", method: "POST", scope: onBucket, effect: refuses},
+		{name: "PostObject", method: "POST", scope: onBucket, headers: contentHeaders, effect: encrypts, signedInBody: true, handle: postObject},
 		{name: "GetObjectAttributes", method: "GET", scope: onObject, marks: []string{"attributes"}, query: []string{"versionId"}, headers: join([]string{"X-Amz-Object-Attributes", "X-Amz-Max-Parts", "X-Amz-Part-Number-Marker"}, ownerHeaders), effect: rewrites, handle: getObjectAttributes},
-		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, effect: refuses},
+		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"}, headers: join(ownerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectVersions},
+
+		{name: "RestoreObject", method: "POST", scope: onObject, marks: []string{"restore"}, query: []string{"versionId"}, headers: ownerHeaders, effect: forwards, handle: restoreObject, note: "not its SELECT form"},
+		// A browser's question before a request; it has no signature.
+		{name: "PreflightBucket", method: "OPTIONS", scope: onBucket, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
+		{name: "PreflightObject", method: "OPTIONS", scope: onObject, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
 
 		// Multipart uploads
 		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, ownerHeaders), effect: encrypts, handle: createMultipartUpload},
-		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: ownerHeaders, effect: encrypts, handle: uploadPart},
+		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: ownerHeaders, effect: encrypts, chunked: true, handle: uploadPart},
 		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", effect: refuses},
 		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(writeConditions, ownerHeaders), own: []string{"X-Amz-Mp-Object-Size"}, effect: encrypts, handle: completeMultipartUpload},
 		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, headers: join([]string{"X-Amz-If-Match-Initiated-Time"}, ownerHeaders), effect: rewrites, handle: abortMultipartUpload},
@@ -62,60 +71,13 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "ListMultipartUploads", method: "GET", scope: onBucket, marks: []string{"uploads"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}, headers: ownerHeaders, effect: rewrites, handle: listMultipartUploads},
 
 		// Refused for good: they would break silently
-		{name: "SelectObjectContent", method: "POST", scope: onObject, marks: []string{"select"}, query: []string{"select-type"}, effect: refuses},
-		{name: "GetObjectTorrent", method: "GET", scope: onObject, marks: []string{"torrent"}, effect: refuses},
-		{name: "RenameObject", method: "PUT", scope: onObject, marks: []string{"renameObject"}, effect: refuses},
-		{name: "UpdateObjectEncryption", method: "PUT", scope: onObject, marks: []string{"encryption"}, effect: refuses},
-		{name: "RestoreObject", method: "POST", scope: onObject, marks: []string{"restore"}, effect: refuses},
-		{name: "CreateSession", method: "GET", scope: onBucket, marks: []string{"session"}, effect: refuses},
-		{name: "ListDirectoryBuckets", method: "GET", scope: onService, marks: []string{"x-id=ListDirectoryBuckets"}, effect: refuses},
-		{name: "WriteGetObjectResponse", method: "POST", scope: onBucket, header: "X-Amz-Request-Route", effect: refuses},
+		{name: "SelectObjectContent", method: "POST", scope: onObject, marks: []string{"select"}, query: []string{"select-type"}, effect: refuses, note: "the store has no plaintext to select from"},
+		{name: "GetObjectTorrent", method: "GET", scope: onObject, marks: []string{"torrent"}, effect: refuses, note: "it would share ciphertext"},
+		{name: "RenameObject", method: "PUT", scope: onObject, marks: []string{"renameObject"}, effect: refuses, note: "the key is bound to the name; directory buckets alone have it"},
+		{name: "UpdateObjectEncryption", method: "PUT", scope: onObject, marks: []string{"encryption"}, effect: refuses, note: "it would change the layer below unseen"},
+		{name: "CreateSession", method: "GET", scope: onBucket, marks: []string{"session"}, effect: refuses, note: "directory buckets are not supported"},
+		{name: "ListDirectoryBuckets", method: "GET", scope: onService, marks: []string{"x-id=ListDirectoryBuckets"}, effect: refuses, note: "directory buckets are not supported"},
+		{name: "WriteGetObjectResponse", method: "POST", scope: onBucket, header: "X-Amz-Request-Route", effect: refuses, note: "the proxy is no Object Lambda"},
 	}
-	// Sub-resources that differ in nothing but their names.
-	for _, s := range []struct {
-		scope         scope
-		mark          string
-		get, put, del string
-		post, list    string
-	}{
-		{onObject, "acl", "GetObjectAcl", "PutObjectAcl", "", "", ""},
-		{onObject, "annotation", "GetObjectAnnotation", "PutObjectAnnotation", "DeleteObjectAnnotation", "", "ListObjectAnnotations"},
-		{onObject, "legal-hold", "GetObjectLegalHold", "PutObjectLegalHold", "", "", ""},
-		{onObject, "retention", "GetObjectRetention", "PutObjectRetention", "", "", ""},
-		{onObject, "tagging", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "", ""},
-		{onBucket, "abac", "GetBucketAbac", "PutBucketAbac", "", "", ""},
-		{onBucket, "accelerate", "GetBucketAccelerateConfiguration", "PutBucketAccelerateConfiguration", "", "", ""},
-		{onBucket, "acl", "GetBucketAcl", "PutBucketAcl", "", "", ""},
-		{onBucket, "analytics", "GetBucketAnalyticsConfiguration", "PutBucketAnalyticsConfiguration", "DeleteBucketAnalyticsConfiguration", "", "ListBucketAnalyticsConfigurations"},
-		{onBucket, "cors", "GetBucketCors", "PutBucketCors", "DeleteBucketCors", "", ""},
-		{onBucket, "encryption", "GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption", "", ""},
-		{onBucket, "intelligent-tiering", "GetBucketIntelligentTieringConfiguration", "PutBucketIntelligentTieringConfiguration", "DeleteBucketIntelligentTieringConfiguration", "", "ListBucketIntelligentTieringConfigurations"},
-		{onBucket, "inventory", "GetBucketInventoryConfiguration", "PutBucketInventoryConfiguration", "DeleteBucketInventoryConfiguration", "", "ListBucketInventoryConfigurations"},
-		{onBucket, "lifecycle", "GetBucketLifecycleConfiguration", "PutBucketLifecycleConfiguration", "DeleteBucketLifecycle", "", ""},
-		{onBucket, "logging", "GetBucketLogging", "PutBucketLogging", "", "", ""},
-		{onBucket, "metadataAnnotationTable", "", "UpdateBucketMetadataAnnotationTableConfiguration", "", "", ""},
-		{onBucket, "metadataConfiguration", "GetBucketMetadataConfiguration", "", "DeleteBucketMetadataConfiguration", "CreateBucketMetadataConfiguration", ""},
-		{onBucket, "metadataInventoryTable", "", "UpdateBucketMetadataInventoryTableConfiguration", "", "", ""},
-		{onBucket, "metadataJournalTable", "", "UpdateBucketMetadataJournalTableConfiguration", "", "", ""},
-		{onBucket, "metadataTable", "GetBucketMetadataTableConfiguration", "", "DeleteBucketMetadataTableConfiguration", "CreateBucketMetadataTableConfiguration", ""},
-		{onBucket, "metrics", "GetBucketMetricsConfiguration", "PutBucketMetricsConfiguration", "DeleteBucketMetricsConfiguration", "", "ListBucketMetricsConfigurations"},
-		{onBucket, "notification", "GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration", "", "", ""},
-		{onBucket, "object-lock", "GetObjectLockConfiguration", "PutObjectLockConfiguration", "", "", ""},
-		{onBucket, "ownershipControls", "GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls", "", ""},
-		{onBucket, "policy", "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy", "", ""},
-		{onBucket, "policyStatus", "GetBucketPolicyStatus", "", "", "", ""},
-		{onBucket, "publicAccessBlock", "GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock", "", ""},
-		{onBucket, "replication", "GetBucketReplication", "PutBucketReplication", "DeleteBucketReplication", "", ""},
-		{onBucket, "requestPayment", "GetBucketRequestPayment", "PutBucketRequestPayment", "", "", ""},
-		{onBucket, "tagging", "GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging", "", ""},
-		{onBucket, "versioning", "GetBucketVersioning", "PutBucketVersioning", "", "", ""},
-		{onBucket, "website", "GetBucketWebsite", "PutBucketWebsite", "DeleteBucketWebsite", "", ""},
-	} {
-		for _, row := range []struct{ method, name string }{{"GET", s.get}, {"PUT", s.put}, {"DELETE", s.del}, {"POST", s.post}, {"GET", s.list}} {
-			if row.name != "" {
-				rows = append(rows, operation{name: row.name, method: row.method, scope: s.scope, marks: []string{s.mark}, effect: refuses})
-			}
-		}
-	}
-	return rows
+	return append(rows, subresources()...)
 })

@@ -46,6 +46,9 @@ type Config struct {
 	Credential func(accessKeyID string) (c Credential, ok bool)
 	// Region is the region that clients must sign for.
 	Region string
+	// Domains are the names below which a host is a bucket: "bucket.domain". A
+	// host that is none of them has the bucket in the path. Optional.
+	Domains []string
 	// AnonymousToStore sends unsigned requests on unsigned, so that the store
 	// judges them; otherwise they are refused.
 	AnonymousToStore bool
@@ -139,21 +142,20 @@ func (x *exchange) serve() error {
 		return err
 	}
 	x.auth = auth
-	if auth.AccessKeyID == "" && !x.cfg.AnonymousToStore {
-		return s3err.AccessDenied
-	}
-	credential, known := x.cfg.Credential(auth.AccessKeyID)
-	if !known && auth.AccessKeyID != "" { // taken away since its signature was verified
-		return s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: auth.AccessKeyID})
-	}
-	x.credential = credential
 	if err := x.adoptPresigned(); err != nil {
 		return err
 	}
-	if x.op, err = nameOperation(x.r.Method, x.scope(), x.query, x.r.Header); err != nil {
-		return err
+	x.op, err = nameOperation(x.r.Method, x.scope(), x.query, x.r.Header)
+	if err == nil && x.auth.Streaming() && !x.op.chunked {
+		return sigv4.ErrPayloadUse
 	}
-	if err := x.allow(x.bucket, x.op.writes()); err != nil {
+	if err == nil && x.op.signedInBody {
+		return x.op.handle(x)
+	}
+	if denied := x.authorize(); denied != nil {
+		return denied
+	}
+	if err != nil {
 		return err
 	}
 	if err := x.checkKey(x.key); err != nil {
@@ -162,11 +164,31 @@ func (x *exchange) serve() error {
 	if err := x.refusedHeader(); err != nil {
 		return err
 	}
-	if x.op.handle == nil {
+	handle := x.op.handle
+	if handle != nil && x.forwardsPlain() {
+		handle = forwardPlain
+	}
+	if handle == nil {
 		return s3err.NotImplemented
 	}
 	x.continueEmpty()
-	return x.op.handle(x)
+	return handle(x)
+}
+
+// authorize refuses what the client, by x.auth, may not do.
+func (x *exchange) authorize() error {
+	if x.op != nil && x.op.public {
+		return nil
+	}
+	if x.auth.AccessKeyID == "" && !x.cfg.AnonymousToStore {
+		return s3err.AccessDenied
+	}
+	credential, known := x.cfg.Credential(x.auth.AccessKeyID)
+	if !known && x.auth.AccessKeyID != "" { // taken away since its signature was verified
+		return s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: x.auth.AccessKeyID})
+	}
+	x.credential = credential
+	return x.allow(x.bucket, x.op == nil || x.op.writes())
 }
 
 // continueEmpty says 100 to a request that expects it before a body of no

@@ -33,13 +33,8 @@ func putObject(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case body.Length < 0:
+	if body.Length < 0 {
 		return s3err.MissingContentLength
-	case body.Length > maxPutSize:
-		return s3err.EntityTooLarge.With(s3err.Field{Name: "ProposedSize", Value: fmt.Sprint(body.Length)}, s3err.Field{Name: "MaxSizeAllowed", Value: fmt.Sprint(int64(maxPutSize))})
-	case envelope.StoredSize(body.Length) > maxPutSize:
-		return s3err.EntityTooLarge.WithMessage("Encrypted, this body passes the 5 GiB that one PUT may have; use a multipart upload.")
 	}
 	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
 	if err != nil {
@@ -47,7 +42,26 @@ func putObject(x *exchange) error {
 	}
 	promised.wantsMD5 = x.ETag == ETagMD5
 	plain := verify(x.patientReader(body), body, promised)
-	resp, err := x.putSealed(plain, body.Length)
+	if err := x.putPlain(plain, body.Length); err != nil {
+		return err
+	}
+	h := x.w.Header()
+	h.Set("Content-Length", "0")
+	x.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// putPlain stores a body of exactly size bytes as the object, and sets the
+// headers of the answer. Without an error the store has the whole body, and all
+// that was promised of it holds.
+func (x *exchange) putPlain(plain *verifiedBody, size int64) error {
+	switch {
+	case size > maxPutSize:
+		return s3err.EntityTooLarge.With(s3err.Field{Name: "ProposedSize", Value: fmt.Sprint(size)}, s3err.Field{Name: "MaxSizeAllowed", Value: fmt.Sprint(int64(maxPutSize))})
+	case envelope.StoredSize(size) > maxPutSize:
+		return s3err.EntityTooLarge.WithMessage("Encrypted, this body passes the 5 GiB that one PUT may have; use a multipart upload.")
+	}
+	resp, err := x.putSealed(plain, size)
 	if resp != nil {
 		defer resp.Body.Close()
 	}
@@ -59,10 +73,8 @@ func putObject(x *exchange) error {
 	setETag(h, x.md5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
 	setChecksum(h, plain.Facts().Checksum, 0)
 	if resp.Header.Get("X-Amz-Object-Size") != "" { // from stores that say it
-		h.Set("X-Amz-Object-Size", strconv.FormatInt(body.Length, 10))
+		h.Set("X-Amz-Object-Size", strconv.FormatInt(size, 10))
 	}
-	h.Set("Content-Length", "0")
-	x.w.WriteHeader(http.StatusOK)
 	return nil
 }
 
@@ -119,6 +131,7 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 
 	ctx := x.r.Context()
 	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: x.unsigned()}
+	req.Checksum = mirrored(plain.promise, held)
 	trimChunkedEncoding(req.Header)
 	// A body that is not held is sent once: its conditions come first.
 	asked, resolved := req.Header.Clone(), false

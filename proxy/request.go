@@ -16,6 +16,9 @@ import (
 // (RequestHeaderSectionTooLarge).
 const maxHeaderBytes = 8 << 10
 
+// maxKeyLength is S3's, in bytes.
+const maxKeyLength = 1024
+
 // bucketName is the widest form that S3 has ever allowed; the store judges the rest.
 var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$`)
 
@@ -28,6 +31,7 @@ type exchange struct {
 	id       string // the request id that the client is told
 
 	bucket, key string
+	hosted      bool // the Host header names the bucket, not the path
 	query       url.Values
 	op          *operation
 	auth        *sigv4.Auth
@@ -45,18 +49,22 @@ func (x *exchange) scope() scope {
 	return onObject
 }
 
-// parse reads path and query. Nothing is cleaned: `//`, `.` and `..` are part
+// parse reads host, path and query. Nothing is cleaned: `//`, `.` and `..` are part
 // of a key.
 func (x *exchange) parse() error {
 	rest := strings.TrimPrefix(x.r.URL.Path, "/")
-	x.bucket, x.key, _ = strings.Cut(rest, "/")
+	if x.bucket = hostedBucket(x.r.Host, x.cfg.Domains); x.bucket != "" {
+		x.hosted, x.key = true, rest
+	} else {
+		x.bucket, x.key, _ = strings.Cut(rest, "/")
+	}
 	if x.bucket == "" && rest != "" || x.bucket != "" && !bucketName.MatchString(x.bucket) {
 		return s3err.InvalidBucketName
 	}
 	if !utf8.ValidString(x.key) {
 		return s3err.InvalidURI
 	}
-	if len(x.key) > 1024 {
+	if len(x.key) > maxKeyLength {
 		return s3err.KeyTooLongError
 	}
 	q, err := url.ParseQuery(x.r.URL.RawQuery)
@@ -181,7 +189,7 @@ func commonHeader(name string) bool {
 func (x *exchange) passedHeaders() http.Header {
 	h := http.Header{}
 	for name, values := range x.r.Header {
-		if x.op.passesHeader(name) {
+		if name == "Origin" || x.op.passesHeader(name) {
 			h[metaName(name)] = values
 		}
 	}

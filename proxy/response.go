@@ -67,8 +67,13 @@ func (x *exchange) passHeaders(from http.Header) {
 }
 
 // passRequestID keeps the store's request id where it gives one: that is what
-// its operator can look up.
+// its operator can look up; and what it says by its CORS rules.
 func (x *exchange) passRequestID(from http.Header) {
+	for name, v := range from { // the store judges what a browser's page may read
+		if strings.HasPrefix(name, "Access-Control-") || name == "Vary" {
+			x.w.Header()[name] = v
+		}
+	}
 	for _, name := range []string{"X-Amz-Request-Id", "X-Amz-Id-2"} {
 		if v := from.Get(name); v != "" {
 			x.w.Header().Set(name, v)
@@ -80,7 +85,9 @@ func (x *exchange) passRequestID(from http.Header) {
 }
 
 // answerXML sends a result document.
-func (x *exchange) answerXML(doc any) error {
+func (x *exchange) answerXML(doc any) error { return x.answerDocument(http.StatusOK, doc) }
+
+func (x *exchange) answerDocument(status int, doc any) error {
 	body, err := xml.Marshal(doc)
 	if err != nil {
 		return err
@@ -89,7 +96,7 @@ func (x *exchange) answerXML(doc any) error {
 	h := x.w.Header()
 	h.Set("Content-Type", "application/xml")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	x.w.WriteHeader(http.StatusOK)
+	x.w.WriteHeader(status)
 	_, err = x.w.Write(body)
 	return err
 }

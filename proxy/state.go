@@ -47,11 +47,11 @@ func (r Records) PutRecord(ctx context.Context, bucket, id string, record []byte
 	stateBucket, prefix := r.Where(bucket)
 	resp, err := r.Store.Do(ctx, &upstream.Request{
 		Method: http.MethodPut, Bucket: stateBucket, Key: prefix + id,
-		Header: http.Header{
+		Header: lockState(ctx, r.Store, stateBucket, http.Header{
 			"If-None-Match": {"*"},
 			"Content-Type":  {"application/json"},
 			"Content-Md5":   {base64.StdEncoding.EncodeToString(sum[:])},
-		},
+		}),
 		Bytes: record,
 	})
 	if errors.Is(err, s3err.PreconditionFailed) {

@@ -2,13 +2,16 @@ package proxy
 
 import (
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -134,6 +137,13 @@ func (u *upload) saveUpload(ctx context.Context) error {
 func (u *upload) putState(ctx context.Context, name string, req *upstream.Request) error {
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
 	req.Method, req.Bucket, req.Key = http.MethodPut, stateBucket, folder+name
+	req.Header = lockState(ctx, u.Upstream, stateBucket, req.Header)
+	if req.Body == nil { // S3 wants it where there is a lock; a streamed body has a checksum behind it
+		sum := md5.Sum(req.Bytes)
+		h := http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(sum[:])}}
+		maps.Copy(h, req.Header)
+		req.Header = h
+	}
 	resp, err := u.Upstream.Do(ctx, req)
 	if err != nil {
 		return err

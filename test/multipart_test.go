@@ -22,8 +22,8 @@ import (
 
 const mib = 1 << 20
 
-// multipart is one upload by a test.
-type multipart struct {
+// partUpload is one upload by a test.
+type partUpload struct {
 	t           *testing.T
 	client      *s3.Client
 	bucket, key string
@@ -31,17 +31,17 @@ type multipart struct {
 	parts       []types.CompletedPart
 }
 
-func newMultipart(t *testing.T, client *s3.Client, bucket, key string) *multipart {
+func newMultipart(t *testing.T, client *s3.Client, bucket, key string) *partUpload {
 	t.Helper()
 	out, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ContentType: aws.String("text/plain"), Metadata: map[string]string{"color": "red"}})
 	if err != nil {
 		t.Fatalf("CreateMultipartUpload: %v", err)
 	}
-	return &multipart{t: t, client: client, bucket: bucket, key: key, id: *out.UploadId}
+	return &partUpload{t: t, client: client, bucket: bucket, key: key, id: *out.UploadId}
 }
 
 // send uploads a part by a client, which may be another replica's.
-func (m *multipart) send(client *s3.Client, number int32, body []byte) types.CompletedPart {
+func (m *partUpload) send(client *s3.Client, number int32, body []byte) types.CompletedPart {
 	m.t.Helper()
 	out, err := client.UploadPart(m.t.Context(), &s3.UploadPartInput{Bucket: &m.bucket, Key: &m.key, UploadId: &m.id, PartNumber: &number, Body: bytes.NewReader(body)})
 	if err != nil {
@@ -50,7 +50,7 @@ func (m *multipart) send(client *s3.Client, number int32, body []byte) types.Com
 	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32}
 }
 
-func (m *multipart) complete(client *s3.Client, parts ...types.CompletedPart) (*s3.CompleteMultipartUploadOutput, error) {
+func (m *partUpload) complete(client *s3.Client, parts ...types.CompletedPart) (*s3.CompleteMultipartUploadOutput, error) {
 	return client.CompleteMultipartUpload(m.t.Context(), &s3.CompleteMultipartUploadInput{Bucket: &m.bucket, Key: &m.key, UploadId: &m.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
 }
 

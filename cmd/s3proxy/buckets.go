@@ -8,8 +8,9 @@ import (
 )
 
 var (
-	etagModes = []string{"opaque", "md5"}
-	payloads  = []string{"checked", "signed", "unsigned"}
+	etagModes   = []string{"opaque", "md5"}
+	payloads    = []string{"checked", "signed", "unsigned"}
+	addressings = []string{"path", "virtual", "auto"}
 )
 
 // hasUpstreams tells whether a bucket has settings of a store of its own.
@@ -88,6 +89,9 @@ func (c *config) validateUpstream(u upstreamSettings) error {
 	}
 	if u.Payload != "" && !slices.Contains(payloads, u.Payload) {
 		return usagef("upstream: payload: %q is none of %s", u.Payload, strings.Join(payloads, ", "))
+	}
+	if u.Addressing != "" && !slices.Contains(addressings, u.Addressing) {
+		return usagef("upstream: addressing: %q is none of %s", u.Addressing, strings.Join(addressings, ", "))
 	}
 	at := u.Credentials
 	id, secret := at.AccessKeyID != "" || at.AccessKeyIDEnv != "", at.SecretFile != "" || at.SecretAccessKeyEnv != ""

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -40,7 +41,9 @@ type config struct {
 	Upstream            string        `koanf:"upstream"`
 	UpstreamRegion      string        `koanf:"upstream-region"`
 	UpstreamPayload     string        `koanf:"upstream-payload"`
+	UpstreamAddressing  string        `koanf:"upstream-addressing"`
 	Region              string        `koanf:"region"`
+	Domains             []string      `koanf:"domain"`
 	KMS                 string        `koanf:"kms"`
 	KMSRead             []string      `koanf:"kms-read"`
 	KeyWindow           time.Duration `koanf:"key-window"`
@@ -67,6 +70,9 @@ type config struct {
 // hasCredentials tells whether a file names clients' credentials.
 func (c *config) hasCredentials() bool { return c.Credentials != "" || c.inline }
 
+// domainName is a host's name without a port; no address, for nothing is below one.
+var domainName = regexp.MustCompile(`^(?i)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$`)
+
 const (
 	defaultListen      = "127.0.0.1:8080"
 	defaultAdminListen = "127.0.0.1:6060"
@@ -80,6 +86,7 @@ func storeFlags(f *pflag.FlagSet) {
 	f.String("upstream", "", "`URL` of the store; none: a store embedded in s3proxy, in the data folder")
 	f.String("upstream-region", "us-east-1", "`region` that requests to the store are signed for; credentials are found as the AWS SDKs do")
 	f.String("upstream-payload", "checked", "how bodies are streamed to the store: checked (unsigned chunks with a CRC32C), signed (signed chunks), unsigned (for stores that take neither)")
+	f.String("upstream-addressing", "auto", "where requests to the store name the bucket: path, virtual (bucket.host), auto (virtual for amazonaws.com over https)")
 	f.String("kms", "", "`URI` of the key that wraps new keys: localfile:///path/keyset.json (default: a keyset in the data folder)")
 	f.StringSlice("kms-read", nil, "`URI` of a further key that may unwrap; repeatable")
 	f.StringSlice("bucket-alias", nil, "`replica=origin`: the bucket is a copy of another, whose name its keys are bound to; repeatable")
@@ -94,6 +101,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.String("listen", defaultListen, "`address` for S3 clients")
 	f.String("admin-listen", defaultAdminListen, "`address` for /healthz, /readyz and pprof; \"\" turns it off")
 	f.String("region", "us-east-1", "`region` that clients sign for")
+	f.StringSlice("domain", nil, "`name` below which a host is a bucket, as in bucket.name; repeatable. Other hosts have the bucket in the path")
 	f.Duration("key-window", time.Hour, "how long one window key serves; 0: the KMS wraps the key of each object")
 	f.Int("key-window-objects", 100_000, "how many objects one window key serves at most")
 	f.String("anonymous", "deny", "unsigned requests: deny, or store (sent on unsigned, the store judges)")
@@ -243,14 +251,20 @@ func (c *config) validate() error {
 		value string
 		of    []string
 	}{
-		"anonymous":        {c.Anonymous, []string{"deny", "store"}},
-		"etag":             {c.ETag, etagModes},
-		"upstream-payload": {c.UpstreamPayload, payloads},
-		"log-level":        {c.LogLevel, []string{"error", "warn", "info", "debug", "trace"}},
-		"log-format":       {c.LogFormat, []string{"text", "json"}},
+		"anonymous":           {c.Anonymous, []string{"deny", "store"}},
+		"etag":                {c.ETag, etagModes},
+		"upstream-addressing": {c.UpstreamAddressing, addressings},
+		"upstream-payload":    {c.UpstreamPayload, payloads},
+		"log-level":           {c.LogLevel, []string{"error", "warn", "info", "debug", "trace"}},
+		"log-format":          {c.LogFormat, []string{"text", "json"}},
 	} {
 		if choice.value != "" && !slices.Contains(choice.of, choice.value) {
 			return usagef("%s: %q is none of %s", name, choice.value, strings.Join(choice.of, ", "))
+		}
+	}
+	for _, domain := range c.Domains {
+		if !domainName.MatchString(domain) {
+			return usagef("domain: %q is no name such as s3.example.com", domain)
 		}
 	}
 	if c.KeyWindow < 0 || c.KeyWindowObjects < 0 || c.DrainTimeout < 0 {

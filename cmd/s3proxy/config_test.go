@@ -104,6 +104,9 @@ func TestAMistakeStopsTheStartWithOneLineThatNamesIt(t *testing.T) {
 		{"a state prefix of ours", "state-prefix: a/.s3proxy/\n", nil, nil, "state-prefix"},
 		{"a state bucket that is none", "state-bucket: a/b\n", nil, nil, "state-bucket"},
 		{"two documents", "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n", nil, nil, "more than one document"},
+		{"an address as domain", "", nil, []string{"--domain", "127.0.0.1"}, "domain"},
+		{"a domain with a port", "", nil, []string{"--domain", "s3.example.com", "--domain", "s3.example.com:80"}, "s3.example.com:80"},
+		{"addressing", "upstream-addressing: host\n", nil, nil, "host"},
 		{"half a credential", "", map[string]string{envAccessKey: "x"}, nil, envSecretKey},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -126,7 +129,7 @@ func TestTheDefaultsAreTheDocumentedOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Listen != "127.0.0.1:8080" || c.AdminListen != "127.0.0.1:6060" || c.Region != "us-east-1" || c.UpstreamRegion != "us-east-1" ||
-		c.KeyWindow != time.Hour || c.KeyWindowObjects != 100_000 || c.Anonymous != "deny" || c.DrainTimeout != 30*time.Second ||
+		c.KeyWindow != time.Hour || c.KeyWindowObjects != 100_000 || c.Anonymous != "deny" || c.UpstreamAddressing != "auto" || len(c.Domains) != 0 || c.DrainTimeout != 30*time.Second ||
 		c.DataDir != filepath.Join(os.Getenv("XDG_DATA_HOME"), "s3proxy") {
 		t.Errorf("defaults: %+v", c)
 	}

@@ -36,6 +36,7 @@ type upstreamSettings struct {
 	URL         string              `yaml:"url"`
 	Region      string              `yaml:"region"`
 	Payload     string              `yaml:"payload"`
+	Addressing  string              `yaml:"addressing"`
 	Credentials upstreamCredentials `yaml:"credentials"`
 }
 

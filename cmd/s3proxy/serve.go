@@ -77,7 +77,7 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 		return err
 	}
 	served := proxy.Config{
-		Region: c.Region, State: c.state, Credential: clients.find, Buckets: map[string]proxy.Bucket{},
+		Region: c.Region, Domains: c.Domains, State: c.state, Credential: clients.find, Buckets: map[string]proxy.Bucket{},
 		AnonymousToStore: c.Anonymous == "store", Log: log,
 	}
 	if served.Default, err = stores.bucket(ctx, ""); err != nil {

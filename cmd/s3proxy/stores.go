@@ -174,6 +174,7 @@ func (s *stores) client(ctx context.Context, set upstreamSettings) (*upstream.Cl
 		return s.embedded.client, nil
 	}
 	set.URL, set.Region, set.Payload = orElse(set.URL, s.c.Upstream), orElse(set.Region, s.c.UpstreamRegion), orElse(set.Payload, s.c.UpstreamPayload)
+	set.Addressing = orElse(set.Addressing, s.c.UpstreamAddressing)
 	if client := s.clients[set]; client != nil {
 		return client, nil
 	}
@@ -182,7 +183,7 @@ func (s *stores) client(ctx context.Context, set upstreamSettings) (*upstream.Cl
 		return nil, usagef("upstream: %w", err)
 	}
 	conf := upstream.Config{
-		Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Trace: proxy.TraceUpstream(s.log),
+		Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Trace: proxy.TraceUpstream(s.log),
 	}
 	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(set.Region)}
 	switch at := set.Credentials; {

@@ -27,19 +27,20 @@ var (
 
 // Errors of request bodies.
 var (
-	BadDigest                 = &Error{Code: "BadDigest", Status: 400, Message: "The Content-MD5 you specified did not match what we received."}
-	EntityTooLarge            = &Error{Code: "EntityTooLarge", Status: 400, Message: "Your proposed upload exceeds the maximum allowed size"}
-	EntityTooSmall            = &Error{Code: "EntityTooSmall", Status: 400, Message: "Your proposed upload is smaller than the minimum allowed size"}
-	IncompleteBody            = &Error{Code: "IncompleteBody", Status: 400, Message: "The request body terminated unexpectedly"}
-	InvalidChunkSizeError     = &Error{Code: "InvalidChunkSizeError", Status: 400, Message: "Only the last chunk is allowed to have a size less than 8192 bytes"}
-	InvalidDigest             = &Error{Code: "InvalidDigest", Status: 400, Message: "The Content-MD5 you specified was invalid."}
-	MalformedTrailerError     = &Error{Code: "MalformedTrailerError", Status: 400, Message: "The request contained trailing data that was not well-formed or did not conform to our published schema."}
-	MaxMessageLengthExceeded  = &Error{Code: "MaxMessageLengthExceeded", Status: 400, Message: "Your request was too big."}
-	MissingContentLength      = &Error{Code: "MissingContentLength", Status: 411, Message: "You must provide the Content-Length HTTP header."}
-	MissingRequestBodyError   = &Error{Code: "MissingRequestBodyError", Status: 400, Message: "Request Body is empty"}
-	RequestTimeout            = &Error{Code: "RequestTimeout", Status: 400, Message: "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."}
-	UnexpectedContent         = &Error{Code: "UnexpectedContent", Status: 400, Message: "This request does not support content."}
-	XAmzContentSHA256Mismatch = &Error{Code: "XAmzContentSHA256Mismatch", Status: 400, Message: "The provided 'x-amz-content-sha256' header does not match what was computed."}
+	BadDigest                         = &Error{Code: "BadDigest", Status: 400, Message: "The Content-MD5 you specified did not match what we received."}
+	EntityTooLarge                    = &Error{Code: "EntityTooLarge", Status: 400, Message: "Your proposed upload exceeds the maximum allowed object size."}
+	EntityTooSmall                    = &Error{Code: "EntityTooSmall", Status: 400, Message: "Your proposed upload is smaller than the minimum allowed size"}
+	IncompleteBody                    = &Error{Code: "IncompleteBody", Status: 400, Message: "The request body terminated unexpectedly"}
+	InvalidChunkSizeError             = &Error{Code: "InvalidChunkSizeError", Status: 400, Message: "Only the last chunk is allowed to have a size less than 8192 bytes"}
+	InvalidDigest                     = &Error{Code: "InvalidDigest", Status: 400, Message: "The Content-Md5 you specified is not valid."}
+	MalformedTrailerError             = &Error{Code: "MalformedTrailerError", Status: 400, Message: "The request contained trailing data that was not well-formed or did not conform to our published schema."}
+	MaxPostPreDataLengthExceededError = &Error{Code: "MaxPostPreDataLengthExceededError", Status: 400, Message: "Your POST request fields preceding the upload file were too large."}
+	MaxMessageLengthExceeded          = &Error{Code: "MaxMessageLengthExceeded", Status: 400, Message: "Your request was too big."}
+	MissingContentLength              = &Error{Code: "MissingContentLength", Status: 411, Message: "You must provide the Content-Length HTTP header."}
+	MissingRequestBodyError           = &Error{Code: "MissingRequestBodyError", Status: 400, Message: "Request Body is empty"}
+	RequestTimeout                    = &Error{Code: "RequestTimeout", Status: 400, Message: "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."}
+	UnexpectedContent                 = &Error{Code: "UnexpectedContent", Status: 400, Message: "This request does not support content."}
+	XAmzContentSHA256Mismatch         = &Error{Code: "XAmzContentSHA256Mismatch", Status: 400, Message: "The provided 'x-amz-content-sha256' header does not match what was computed."}
 )
 
 // Errors of the request itself.
@@ -47,13 +48,15 @@ var (
 	BadRequest                      = &Error{Code: "BadRequest", Status: 400, Message: "Bad Request"}
 	InvalidArgument                 = &Error{Code: "InvalidArgument", Status: 400, Message: "Invalid Argument"}
 	InvalidEncryptionAlgorithmError = &Error{Code: "InvalidEncryptionAlgorithmError", Status: 400, Message: "The encryption request you specified is not valid. The valid value is AES256."}
+	InvalidPolicyDocument           = &Error{Code: "InvalidPolicyDocument", Status: 400, Message: "The content of the form does not meet the conditions specified in the policy document."}
 	InvalidRange                    = &Error{Code: "InvalidRange", Status: 416, Message: "The requested range is not satisfiable"}
+	InvalidRedirectLocation         = &Error{Code: "InvalidRedirectLocation", Status: 400, Message: "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."}
 	InvalidRequest                  = &Error{Code: "InvalidRequest", Status: 400, Message: "Invalid Request"}
 	InvalidStorageClass             = &Error{Code: "InvalidStorageClass", Status: 400, Message: "The storage class you specified is not valid"}
 	InvalidTag                      = &Error{Code: "InvalidTag", Status: 400, Message: "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation."}
 	InvalidURI                      = &Error{Code: "InvalidURI", Status: 400, Message: "Couldn't parse the specified URI."}
 	KeyTooLongError                 = &Error{Code: "KeyTooLongError", Status: 400, Message: "Your key is too long"}
-	MalformedACLError               = &Error{Code: "MalformedACLError", Status: 400, Message: "The XML you provided was not well-formed or did not validate against our published schema"}
+	MalformedACLError               = &Error{Code: "MalformedACLError", Status: 400, Message: "The XML you provided was not well-formed or did not validate against our published schema."}
 	MalformedPOSTRequest            = &Error{Code: "MalformedPOSTRequest", Status: 400, Message: "The body of your POST request is not well-formed multipart/form-data."}
 	MalformedXML                    = &Error{Code: "MalformedXML", Status: 400, Message: "The XML you provided was not well-formed or did not validate against our published schema."}
 	MetadataTooLarge                = &Error{Code: "MetadataTooLarge", Status: 400, Message: "Your metadata headers exceed the maximum allowed metadata size"}
@@ -75,7 +78,7 @@ var (
 	InvalidLocationConstraint            = &Error{Code: "InvalidLocationConstraint", Status: 400, Message: "The specified location-constraint is not valid"}
 	InvalidObjectState                   = &Error{Code: "InvalidObjectState", Status: 403, Message: "The operation is not valid for the object's storage class"}
 	InvalidPart                          = &Error{Code: "InvalidPart", Status: 400, Message: "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."}
-	InvalidPartNumber                    = &Error{Code: "InvalidPartNumber", Status: 416, Message: "The requested partnumber is not satisfiable"}
+	InvalidPartNumber                    = &Error{Code: "InvalidPartNumber", Status: 416, Message: "The requested partnumber is not satisfiable."}
 	InvalidPartOrder                     = &Error{Code: "InvalidPartOrder", Status: 400, Message: "The list of parts was not in ascending order. Parts must be ordered by part number."}
 	NoSuchBucket                         = &Error{Code: "NoSuchBucket", Status: 404, Message: "The specified bucket does not exist"}
 	NoSuchKey                            = &Error{Code: "NoSuchKey", Status: 404, Message: "The specified key does not exist."}
@@ -86,7 +89,7 @@ var (
 	NoSuchTagSet                         = &Error{Code: "NoSuchTagSet", Status: 404, Message: "The TagSet does not exist"}
 	OperationAborted                     = &Error{Code: "OperationAborted", Status: 409, Message: "A conflicting conditional operation is currently in progress against this resource. Please try again."}
 	PermanentRedirect                    = &Error{Code: "PermanentRedirect", Status: 301, Message: "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint."}
-	PreconditionFailed                   = &Error{Code: "PreconditionFailed", Status: 412, Message: "At least one of the pre-conditions you specified did not hold"}
+	PreconditionFailed                   = &Error{Code: "PreconditionFailed", Status: 412, Message: "At least one of the pre-conditions you specified did not hold."}
 	TooManyBuckets                       = &Error{Code: "TooManyBuckets", Status: 400, Message: "You have attempted to create more buckets than allowed"}
 )
 

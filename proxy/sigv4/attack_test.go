@@ -69,7 +69,7 @@ func TestAHeaderSignatureThatDoesNotFitIsRefused(t *testing.T) {
 		"a session token":          {set("X-Amz-Security-Token", "token"), s3err.InvalidToken, ""},
 		"an unknown access key":    {auth("Credential="+exampleID, "Credential=nobody"), s3err.InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."},
 		"another day":              {auth("20130524", "20130523"), s3err.AuthorizationHeaderMalformed, malformed + "Invalid credential date. Date is not the same as X-Amz-Date."},
-		"another region":           {auth("us-east-1", "eu-west-1"), s3err.AuthorizationHeaderMalformed, malformed + "the region 'eu-west-1' is wrong; expecting 'us-east-1'"},
+		"another region":           {auth("us-east-1", "eu-west-1"), s3err.AuthorizationHeaderMalformed, malformed + "the region \"eu-west-1\" is wrong; expecting \"us-east-1\""},
 		"another service":          {auth("/s3/", "/ec2/"), s3err.AuthorizationHeaderMalformed, malformed + `incorrect service "ec2". This endpoint belongs to "s3".`},
 		"another terminator":       {auth("aws4_request", "aws_request"), s3err.AuthorizationHeaderMalformed, malformed + `incorrect terminal "aws_request". This endpoint uses "aws4_request".`},
 		"a bad day":                {auth("20130524", "3223423234"), s3err.AuthorizationHeaderMalformed, malformed + `incorrect date format "3223423234". This date in the credential must be in the format "yyyyMMdd".`},
@@ -79,7 +79,7 @@ func TestAHeaderSignatureThatDoesNotFitIsRefused(t *testing.T) {
 		"no signature":             {auth("Signature=", "missing="), s3err.AuthorizationHeaderMalformed, malformed + "missing Signature."},
 		"two components":           {set("Authorization", algorithm+" Credential=a,Signature=b"), s3err.AuthorizationHeaderMalformed, malformed + "the authorization header requires three components: Credential, SignedHeaders, and Signature."},
 		"a bad component":          {auth("SignedHeaders=", "SignedHeaders-"), s3err.AuthorizationHeaderMalformed, ""},
-		"no space":                 {set("Authorization", "invalid_header"), s3err.InvalidArgument, "Authorization header is invalid -- one and only one ' ' (space) required"},
+		"no space":                 {set("Authorization", "invalid_header"), s3err.InvalidArgument, "Authorization header is invalid -- one and only one ' ' (space) required."},
 		"no space but a signature": {func(r *http.Request) {
 			r.Header.Set("Authorization", strings.ReplaceAll(r.Header.Get("Authorization"), " ", ""))
 		}, s3err.InvalidArgument, ""},
@@ -93,8 +93,8 @@ func TestAHeaderSignatureThatDoesNotFitIsRefused(t *testing.T) {
 		}, s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."},
 		"two headers":      {func(r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }, s3err.InvalidArgument, ""},
 		"header and query": {func(r *http.Request) { r.URL.RawQuery += "&X-Amz-Algorithm=" + algorithm }, s3err.InvalidArgument, "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"},
-		"no date":          {func(r *http.Request) { r.Header.Del("X-Amz-Date") }, s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header"},
-		"a bad date":       {set("X-Amz-Date", "03032006"), s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header"},
+		"no date":          {func(r *http.Request) { r.Header.Del("X-Amz-Date") }, s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header."},
+		"a bad date":       {set("X-Amz-Date", "03032006"), s3err.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header."},
 		"two dates":        {func(r *http.Request) { r.Header.Add("X-Amz-Date", "20130524T000001Z") }, s3err.AccessDenied, ""},
 		"another date":     {set("X-Amz-Date", "20130524T000001Z"), s3err.SignatureDoesNotMatch, ""},
 	} {
@@ -240,7 +240,7 @@ func TestAPresignedURLThatDoesNotFitIsRefused(t *testing.T) {
 		"another service":       {query("X-Amz-Credential", exampleID+"/20130524/us-east-1/sns/aws4_request"), s3err.AuthorizationQueryParametersError, credentialError + `incorrect service "sns". This endpoint belongs to "s3".`},
 		"another terminator":    {query("X-Amz-Credential", exampleID+"/20130524/us-east-1/s3/aws5_request"), s3err.AuthorizationQueryParametersError, credentialError + `incorrect terminal "aws5_request". This endpoint uses "aws4_request".`},
 		"a bad day":             {query("X-Amz-Credential", exampleID+"/32234Z34/us-east-1/s3/aws4_request"), s3err.AuthorizationQueryParametersError, credentialError + `incorrect date format "32234Z34". This date in the credential must be in the format "yyyyMMdd".`},
-		"another region":        {query("X-Amz-Credential", exampleID+"/20130524/eu-west-1/s3/aws4_request"), s3err.AuthorizationQueryParametersError, credentialError + "the region 'eu-west-1' is wrong; expecting 'us-east-1'"},
+		"another region":        {query("X-Amz-Credential", exampleID+"/20130524/eu-west-1/s3/aws4_request"), s3err.AuthorizationQueryParametersError, credentialError + "the region \"eu-west-1\" is wrong; expecting \"us-east-1\""},
 		"another day":           {query("X-Amz-Credential", exampleID+"/20060102/us-east-1/s3/aws4_request"), s3err.AuthorizationQueryParametersError, `Invalid credential date "20060102". This date is not the same as X-Amz-Date: "20130524".`},
 		"an unknown access key": {query("X-Amz-Credential", "nobody/20130524/us-east-1/s3/aws4_request"), s3err.InvalidAccessKeyId, ""},
 		"a bad date":            {query("X-Amz-Date", "2013-05-24"), s3err.AuthorizationQueryParametersError, `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`},
@@ -276,7 +276,7 @@ func TestAPresignedURLLivesFromItsDateToItsExpiry(t *testing.T) {
 		text string
 	}{
 		{0, ""}, {59*time.Minute + 59*time.Second, ""}, {-15 * time.Minute, ""},
-		{time.Hour, "Request has expired"}, {30 * 24 * time.Hour, "Request has expired"},
+		{time.Hour, "Request has expired."}, {30 * 24 * time.Hour, "Request has expired."},
 		{-15*time.Minute - time.Second, "Request is not yet valid"},
 	} {
 		v := exampleVerifier()

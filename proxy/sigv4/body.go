@@ -99,8 +99,9 @@ func (a *Auth) Body(r *http.Request) (*Body, error) {
 var (
 	errTrailerHeader = s3err.InvalidRequest.WithMessage("The value specified in the x-amz-trailer header is not supported")
 	errAnonymous     = s3err.InvalidRequest.WithMessage("Anonymous requests don't support this x-amz-content-sha256 value. Please use UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.")
-	errPayloadUse    = s3err.InvalidRequest.WithMessage("The value of x-amz-content-sha256 header is invalid.")
-	errWrongLength   = s3err.IncompleteBody.WithMessage("You did not provide the number of bytes specified by the Content-Length HTTP header")
+	// ErrPayloadUse refuses a payload in a shape that the request cannot have.
+	ErrPayloadUse  = s3err.InvalidRequest.WithMessage("The value of x-amz-content-sha256 header is invalid.")
+	errWrongLength = s3err.IncompleteBody.WithMessage("You did not provide the number of bytes specified by the Content-Length HTTP header")
 )
 
 func (a *Auth) streamingBody(r *http.Request, in io.Reader) (*Body, error) {
@@ -112,7 +113,7 @@ func (a *Auth) streamingBody(r *http.Request, in io.Reader) (*Body, error) {
 	case signed && a.AccessKeyID == "":
 		return nil, errAnonymous
 	case signed && a.Presigned:
-		return nil, errPayloadUse
+		return nil, ErrPayloadUse
 	}
 	length, err := decodedLength(r)
 	if err != nil {

@@ -20,7 +20,7 @@ var (
 	errOneMechanism = s3err.InvalidArgument.WithMessage("Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified").
 			With(s3err.Field{Name: "ArgumentName", Value: "Authorization"})
 	errUnsupportedMechanism = s3err.InvalidRequest.WithMessage("The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
-	errNoDate               = s3err.AccessDenied.WithMessage("AWS authentication requires a valid Date or x-amz-date header")
+	errNoDate               = s3err.AccessDenied.WithMessage("AWS authentication requires a valid Date or x-amz-date header.")
 	errMissingPayload       = s3err.InvalidRequest.WithMessage("Missing required header for this request: x-amz-content-sha256")
 )
 
@@ -72,7 +72,7 @@ type authorization struct {
 func parseAuthorization(header string) (*authorization, error) {
 	scheme, rest, ok := strings.Cut(header, " ")
 	if !ok {
-		return nil, invalidAuthorization("Authorization header is invalid -- one and only one ' ' (space) required", header)
+		return nil, invalidAuthorization("Authorization header is invalid -- one and only one ' ' (space) required.", header)
 	}
 	switch scheme {
 	case algorithm:

@@ -34,7 +34,7 @@ func (v *Verifier) verifyQuery(r *http.Request, query query) (*Auth, error) {
 		return nil, badQuery("Error parsing the X-Amz-Credential parameter; %s", why)
 	}
 	if v.Region != "" && c.region != v.Region {
-		return nil, badQuery("Error parsing the X-Amz-Credential parameter; the region '%s' is wrong; expecting '%s'", c.region, v.Region).
+		return nil, badQuery("Error parsing the X-Amz-Credential parameter; the region %q is wrong; expecting %q", c.region, v.Region).
 			With(s3err.Field{Name: "Region", Value: v.Region})
 	}
 	stamp := values["X-Amz-Date"]
@@ -87,7 +87,7 @@ func (v *Verifier) checkExpiry(date time.Time, expires string) error {
 			With(s3err.Field{Name: "X-Amz-Date", Value: strconv.FormatInt(date.UnixMilli(), 10)}, endTime, serverTime)
 	}
 	if !now.Before(end) {
-		return s3err.AccessDenied.WithMessage("Request has expired").
+		return s3err.AccessDenied.WithMessage("Request has expired.").
 			With(s3err.Field{Name: "X-Amz-Expires", Value: expires}, endTime, serverTime)
 	}
 	return nil

@@ -106,7 +106,7 @@ func (v *Verifier) verifyHeader(r *http.Request, query query, authorization stri
 		return nil, err
 	}
 	if v.Region != "" && h.credential.region != v.Region {
-		return nil, malformedHeader("the region '%s' is wrong; expecting '%s'", h.credential.region, v.Region).
+		return nil, malformedHeader("the region %q is wrong; expecting %q", h.credential.region, v.Region).
 			With(s3err.Field{Name: "Region", Value: v.Region})
 	}
 	key, err := v.key(h.credential, r.Header.Get("X-Amz-Security-Token"))

@@ -37,6 +37,8 @@ type Config struct {
 	Endpoint *url.URL
 	// Region is the region of the signature's scope.
 	Region string
+	// Addressing says where requests name their bucket.
+	Addressing Addressing
 	// Credentials are asked for each request; they cache by themselves.
 	Credentials aws.CredentialsProvider
 	// Payload says how streamed bodies are sent.
@@ -60,6 +62,9 @@ type Client struct {
 func New(cfg Config) (*Client, error) {
 	if cfg.Endpoint == nil || cfg.Endpoint.Host == "" || (cfg.Endpoint.Scheme != "http" && cfg.Endpoint.Scheme != "https") {
 		return nil, errors.New("the upstream must be a URL such as https://s3.example.com")
+	}
+	if err := cfg.Addressing.check(cfg.Endpoint); err != nil {
+		return nil, err
 	}
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -111,6 +116,9 @@ type Request struct {
 	// Body is a streamed one, pulled while it is sent, of exactly Length bytes.
 	Body   io.Reader
 	Length int64
+	// Checksum is the one that the store gets with the body; nil: one of the
+	// client's own.
+	Checksum *Checksum
 	// Unsigned sends the request without credentials: the store judges it as anonymous.
 	Unsigned bool
 }
@@ -155,11 +163,15 @@ func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
 func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) {
 	u := *c.cfg.Endpoint
 	path := strings.TrimSuffix(u.Path, "/") + "/"
-	if in.Bucket != "" {
+	switch {
+	case in.Bucket == "":
+	case c.cfg.Addressing.hosted(&u, in.Bucket):
+		u.Host = in.Bucket + "." + u.Host
+		path += in.Key
+	case in.Key == "":
 		path += in.Bucket
-		if in.Key != "" {
-			path += "/" + in.Key
-		}
+	default:
+		path += in.Bucket + "/" + in.Key
 	}
 	// RawPath keeps `//`, `.`, `..` and the encoding that the signature is made of.
 	u.Path, u.RawPath = path, sigv4.EncodePath(path)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -57,15 +56,22 @@ func (c *Client) sign(ctx context.Context, req *http.Request, in *Request, creds
 	case in.Bytes != nil && (len(in.Bytes) <= hashedUpTo || c.cfg.Payload == PayloadSigned):
 		sum := sha256.Sum256(in.Bytes)
 		payload = hex.EncodeToString(sum[:])
+		if in.Checksum != nil && c.cfg.Payload != PayloadUnsigned {
+			setChecksum(req.Header, in.Checksum, in.Bytes)
+		}
 	case in.Bytes != nil && c.cfg.Payload == PayloadChecked:
-		req.Header.Set(crcHeader, encodeCRC(crc32.Checksum(in.Bytes, castagnoli)))
+		sum := in.Checksum
+		if sum == nil {
+			sum = crc32c()
+		}
+		setChecksum(req.Header, sum, in.Bytes)
 	case in.Body == nil && in.Bytes == nil:
 		if in.Method != http.MethodGet && in.Method != http.MethodHead {
 			payload = emptySHA256
 		}
-	case c.cfg.Payload == PayloadSigned && creds != nil:
+	case c.cfg.Payload == PayloadSigned && creds != nil && in.Checksum == nil:
 		return c.signer.SignChunked(ctx, req, *creds, in.Body, in.Length, time.Now())
-	case c.cfg.Payload == PayloadChecked:
+	case c.cfg.Payload != PayloadUnsigned:
 		payload = unsignedTrailer
 		chunk(req, in)
 	}
@@ -79,11 +85,22 @@ func (c *Client) sign(ctx context.Context, req *http.Request, in *Request, creds
 // emptySHA256 is the SHA-256 of no bytes.
 const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-func encodeCRC(sum uint32) string {
-	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
+func setChecksum(h http.Header, sum *Checksum, body []byte) {
+	sum.Hash.Write(body)
+	h.Set(sum.Header, sum.value())
 }
 
-// chunk makes the body one of unsigned chunks with a trailing CRC32C.
+// Checksum is one of the body, as S3 has them.
+type Checksum struct {
+	Header string    // x-amz-checksum-...
+	Hash   hash.Hash // fresh; the body goes through it
+}
+
+func (c *Checksum) value() string { return base64.StdEncoding.EncodeToString(c.Hash.Sum(nil)) }
+
+func crc32c() *Checksum { return &Checksum{Header: crcHeader, Hash: crc32.New(castagnoli)} }
+
+// chunk makes the body one of unsigned chunks with a trailing checksum.
 func chunk(req *http.Request, in *Request) {
 	encoding := "aws-chunked"
 	if own := req.Header.Get("Content-Encoding"); own != "" {
@@ -91,24 +108,28 @@ func chunk(req *http.Request, in *Request) {
 	}
 	req.Header.Set("Content-Encoding", encoding)
 	req.Header.Set("X-Amz-Decoded-Content-Length", strconv.FormatInt(in.Length, 10))
-	req.Header.Set("X-Amz-Trailer", strings.ToLower(crcHeader))
-	req.ContentLength = chunkedLength(in.Length)
+	sum := in.Checksum
+	if sum == nil {
+		sum = crc32c()
+	}
+	req.Header.Set("X-Amz-Trailer", strings.ToLower(sum.Header))
+	req.ContentLength = chunkedLength(in.Length, sum)
 	req.GetBody = nil
-	req.Body = &chunkWriter{in: in.Body, left: in.Length, sum: crc32.New(castagnoli)}
+	req.Body = &chunkWriter{in: in.Body, left: in.Length, sum: sum}
 }
 
 // chunkedLength is the length of a body of n bytes in chunks, in bytes.
-func chunkedLength(n int64) int64 {
+func chunkedLength(n int64, sum *Checksum) int64 {
 	frame := func(size int64) int64 { return int64(len(strconv.FormatInt(size, 16))) + 2 + size + 2 }
 	length := n / chunkSize * frame(chunkSize)
 	if rest := n % chunkSize; rest > 0 {
 		length += frame(rest)
 	}
-	return length + int64(len(lastChunk("AAAAAA==")))
+	return length + int64(len(sum.lastChunk()))
 }
 
-func lastChunk(crc string) string {
-	return "0\r\n" + strings.ToLower(crcHeader) + ":" + crc + "\r\n\r\n"
+func (c *Checksum) lastChunk() string {
+	return "0\r\n" + strings.ToLower(c.Header) + ":" + c.value() + "\r\n\r\n"
 }
 
 // chunkWriter frames a body as it is read. The bytes of a chunk are read into
@@ -117,7 +138,7 @@ type chunkWriter struct {
 	in    io.Reader
 	left  int64 // of the body
 	chunk int64 // left of the current chunk
-	sum   hash.Hash32
+	sum   *Checksum
 	frame string // what of the framing is still to be given
 	ended bool   // the last chunk was framed
 }
@@ -141,7 +162,7 @@ func (w *chunkWriter) Read(p []byte) (n int, err error) {
 		switch {
 		case w.chunk > 0:
 			got, err := w.in.Read(p[n : n+int(min(int64(len(p)-n), w.chunk))])
-			w.sum.Write(p[n : n+got])
+			w.sum.Hash.Write(p[n : n+got])
 			n += got
 			w.chunk -= int64(got)
 			w.left -= int64(got)
@@ -166,7 +187,7 @@ func (w *chunkWriter) Read(p []byte) (n int, err error) {
 				return n, err
 			}
 			w.ended = true
-			w.frame = lastChunk(encodeCRC(w.sum.Sum32()))
+			w.frame = w.sum.lastChunk()
 		}
 	}
 	return n, nil

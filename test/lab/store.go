@@ -3,6 +3,8 @@ package lab
 import (
 	"net/http"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ type Store struct {
 	AccessKey string
 	SecretKey string
 	Dir       string // where it keeps objects
+	Address   string // of a store below a domain: where it listens
 }
 
 // The stores' keys differ from the proxy's clients', so that a test which uses
@@ -30,6 +33,26 @@ func Versitygw(t testing.TB) *Store { t.Helper(); return versitygw(place{t: t}) 
 // MinIO starts a MinIO for one test.
 func MinIO(t testing.TB) *Store { t.Helper(); return minio(place{t: t}) }
 
+// VersitygwBelow starts a versitygw whose buckets are hosts below a domain too. Its
+// URL names the domain, which no resolver knows.
+func VersitygwBelow(t testing.TB, domain string) *Store {
+	t.Helper()
+	return below(versitygwIn(place{t: t}, place{t: t}.folder("versitygw"), []string{"--virtual-domain", domain}, nil), domain)
+}
+
+// MinIOBelow is the same with a MinIO.
+func MinIOBelow(t testing.TB, domain string) *Store {
+	t.Helper()
+	return below(minioWith(place{t: t}, "MINIO_DOMAIN="+domain), domain)
+}
+
+func below(s *Store, domain string) *Store {
+	s.Address = strings.TrimPrefix(s.URL, "http://")
+	_, port, _ := strings.Cut(s.Address, ":")
+	s.URL = "http://" + domain + ":" + port
+	return s
+}
+
 // VersitygwAt starts a versitygw on a folder that holds a store already, such as
 // the embedded one's; sidecar is where its metadata is, or "" for extended attributes.
 func VersitygwAt(t testing.TB, dir, sidecar string) *Store {
@@ -42,7 +65,7 @@ func VersitygwForSuite(t testing.TB) *Store {
 	t.Helper()
 	at := place{t: t}
 	versions := at.folder("versions")
-	return versitygwWith(at, at.folder("versitygw"), "--versioning-dir", versions)
+	return versitygwIn(at, at.folder("versitygw"), nil, []string{"--versioning-dir", versions})
 }
 
 // VersitygwBinary is the path of the built versitygw.
@@ -80,26 +103,30 @@ func versitygw(at place) *Store {
 func versitygwAt(at place, dir, sidecar string) *Store {
 	at.t.Helper()
 	if sidecar != "" {
-		return versitygwWith(at, dir, "--sidecar", sidecar)
+		return versitygwIn(at, dir, nil, []string{"--sidecar", sidecar})
 	}
-	return versitygwWith(at, dir)
+	return versitygwIn(at, dir, nil, nil)
 }
 
-func versitygwWith(at place, dir string, flags ...string) *Store {
+// versitygwIn gives further flags to the gateway and to its posix backend.
+func versitygwIn(at place, dir string, flags, posix []string) *Store {
 	at.t.Helper()
 	bin := serverBinary(at.t, "versitygw")
 	address := FreeAddress(at.t)
-	args := []string{"--access", storeAccessKey, "--secret", storeSecretKey, "--port", address, "--keep-alive", "--quiet", "posix"}
-	args = append(append(args, flags...), dir)
+	args := slices.Concat([]string{"--access", storeAccessKey, "--secret", storeSecretKey, "--port", address, "--keep-alive", "--quiet"},
+		flags, []string{"posix"}, posix, []string{dir})
 	return await(at, &Store{Process: start(at, "versitygw", bin, args, Env()), URL: "http://" + address, Dir: dir}, "/")
 }
 
-func minio(at place) *Store {
+func minio(at place) *Store { at.t.Helper(); return minioWith(at) }
+
+func minioWith(at place, settings ...string) *Store {
 	at.t.Helper()
 	bin := serverBinary(at.t, "minio")
 	address, dir := FreeAddress(at.t), at.folder("minio")
 	env := Env("HOME="+filepath.Join(dir, ".home"), "MINIO_ROOT_USER="+storeAccessKey, "MINIO_ROOT_PASSWORD="+storeSecretKey,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off")
+	env = append(env, settings...)
 	args := []string{"server", "--address", address, filepath.Join(dir, "data")}
 	return await(at, &Store{Process: start(at, "minio", bin, args, env), URL: "http://" + address, Dir: dir}, "/minio/health/ready")
 }

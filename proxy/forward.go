@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/xml"
+	"io"
+	"net/http"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// maxForwarded bounds a document that is sent on: S3's largest, a lifecycle
+// configuration of 1000 rules, has less.
+const maxForwarded = 4 << 20
+
+// forward sends a request on as its row allows, with the client's document, and the
+// store's answer back as it is.
+func forward(x *exchange) error {
+	body, err := x.readDocument(maxForwarded)
+	if err != nil {
+		return err
+	}
+	return x.forwardDocument(body)
+}
+
+func (x *exchange) forwardDocument(body []byte) error {
+	h := x.passedHeaders()
+	req := &upstream.Request{Method: x.r.Method, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()}
+	if len(body) > 0 {
+		sum := md5.Sum(body)
+		h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+		if v := x.r.Header.Get("Content-Type"); v != "" {
+			h.Set("Content-Type", v)
+		}
+		req.Bytes = body
+	}
+	resp, err := x.Upstream.Do(x.r.Context(), req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	x.passRequestID(resp.Header)
+	h = x.w.Header()
+	for _, name := range []string{
+		"Content-Type", "Content-Length", "X-Amz-Version-Id", "X-Amz-Request-Charged", "X-Amz-Restore-Output-Path", "X-Amz-Transition-Default-Minimum-Object-Size",
+	} {
+		if v := resp.Header.Get(name); v != "" {
+			h.Set(name, v)
+		}
+	}
+	x.w.WriteHeader(resp.StatusCode)
+	_, err = io.Copy(x.w, resp.Body)
+	return err
+}
+
+// restoreObject is sent on, but not its SELECT form: the store has only ciphertext
+// to select from, and would write the outcome beside.
+func restoreObject(x *exchange) error {
+	body, err := x.readDocument(maxForwarded)
+	if err != nil {
+		return err
+	}
+	var request struct {
+		Type   string    `xml:"Type"`
+		Select *struct{} `xml:"SelectParameters"`
+		Output *struct{} `xml:"OutputLocation"`
+	}
+	if len(body) > 0 {
+		if err := xml.Unmarshal(body, &request); err != nil {
+			return s3err.MalformedXML.Because(err)
+		}
+	}
+	if request.Type != "" || request.Select != nil || request.Output != nil {
+		return s3err.NotImplemented
+	}
+	return x.forwardDocument(body)
+}
+
+var preflightHeaders = []string{"Access-Control-Request-Headers", "Access-Control-Request-Method"}
+
+// preflight lets the store judge by the bucket's CORS configuration, as it does for
+// the request that follows. Browsers send it without a signature.
+func preflight(x *exchange) error {
+	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodOptions, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: true})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	x.passRequestID(resp.Header)
+	x.w.Header().Set("Content-Length", "0")
+	x.w.WriteHeader(resp.StatusCode)
+	return nil
+}

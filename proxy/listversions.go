@@ -1,0 +1,144 @@
+package proxy
+
+import (
+	"encoding/xml"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// listVersionsResult is the document of ListObjectVersions.
+type listVersionsResult struct {
+	XMLName             xml.Name               `xml:"ListVersionsResult"`
+	Xmlns               string                 `xml:"xmlns,attr"`
+	Name                string                 `xml:"Name"`
+	Prefix              *xmlText               `xml:"Prefix"`
+	KeyMarker           *xmlText               `xml:"KeyMarker"`
+	VersionIDMarker     *string                `xml:"VersionIdMarker"`
+	NextKeyMarker       *xmlText               `xml:"NextKeyMarker"`
+	NextVersionIDMarker *string                `xml:"NextVersionIdMarker"`
+	MaxKeys             int                    `xml:"MaxKeys"`
+	Delimiter           *xmlText               `xml:"Delimiter"`
+	EncodingType        string                 `xml:"EncodingType,omitempty"`
+	IsTruncated         bool                   `xml:"IsTruncated"`
+	Versions            bounded[listedVersion] `xml:"Version"`
+	Markers             bounded[listedMarker]  `xml:"DeleteMarker"`
+	CommonPrefixes      bounded[commonPrefix]  `xml:"CommonPrefixes"`
+}
+
+type listedVersion struct {
+	listedObject
+	VersionID string `xml:"VersionId"`
+	IsLatest  bool   `xml:"IsLatest"`
+}
+
+type listedMarker struct {
+	Key          xmlText      `xml:"Key"`
+	VersionID    string       `xml:"VersionId"`
+	IsLatest     bool         `xml:"IsLatest"`
+	LastModified string       `xml:"LastModified"`
+	Owner        *listedOwner `xml:"Owner"`
+}
+
+func (l *listVersionsResult) entries() int {
+	return len(l.Versions) + len(l.Markers) + len(l.CommonPrefixes)
+}
+
+// dropState takes our own objects out of a page. inState says that the page ended
+// among them.
+func (l *listVersionsResult) dropState(root string) (dropped int, inState bool) {
+	before, last := l.entries(), ""
+	for _, v := range l.Versions {
+		last = max(last, string(v.Key))
+	}
+	for _, m := range l.Markers {
+		last = max(last, string(m.Key))
+	}
+	for _, p := range l.CommonPrefixes {
+		last = max(last, string(p.Prefix))
+	}
+	ours := func(key xmlText) bool { return strings.HasPrefix(string(key), root) }
+	l.Versions = slices.DeleteFunc(l.Versions, func(v listedVersion) bool { return ours(v.Key) })
+	l.Markers = slices.DeleteFunc(l.Markers, func(m listedMarker) bool { return ours(m.Key) })
+	l.CommonPrefixes = slices.DeleteFunc(l.CommonPrefixes, func(p commonPrefix) bool { return ours(p.Prefix) })
+	return before - l.entries(), ours(xmlText(last))
+}
+
+// listObjectVersions answers with plaintext sizes and without our own objects; as
+// in list, what was dropped from a page is made up for.
+func listObjectVersions(x *exchange) error {
+	want := maxKeys
+	if n, err := strconv.ParseInt(x.query.Get("max-keys"), 10, 32); err == nil && n >= 0 { // others are for the store to refuse
+		want = min(int(n), maxKeys)
+	}
+	encoding, given := x.query["encoding-type"]
+	if given && encoding[0] != "url" {
+		return errEncodingType(encoding[0])
+	}
+	q := x.passedQuery()
+	q.Del("encoding-type")
+	page := &listVersionsResult{}
+	header, err := x.getXML(x.r.Context(), &upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()}, page)
+	if err != nil {
+		return err
+	}
+	dropped, inState := page.dropState(x.state.root())
+	for round := 0; dropped > 0 && page.IsTruncated && page.entries() < want; round++ {
+		if round == maxRounds {
+			return errors.New("the store's listing makes no progress behind the objects of s3proxy")
+		}
+		q.Set("max-keys", strconv.Itoa(want-page.entries()))
+		switch {
+		case inState:
+			q.Set("key-marker", x.state.past())
+			q.Del("version-id-marker")
+		case page.NextKeyMarker != nil:
+			q.Set("key-marker", string(*page.NextKeyMarker))
+			q.Del("version-id-marker")
+			if page.NextVersionIDMarker != nil {
+				q.Set("version-id-marker", *page.NextVersionIDMarker)
+			}
+		default:
+			return errors.New("the store's listing is truncated and gives no marker")
+		}
+		next := &listVersionsResult{}
+		if _, err := x.getXML(x.r.Context(), &upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()}, next); err != nil {
+			return err
+		}
+		_, inState = next.dropState(x.state.root())
+		page.Versions = append(page.Versions, next.Versions...)
+		page.Markers = append(page.Markers, next.Markers...)
+		page.CommonPrefixes = append(page.CommonPrefixes, next.CommonPrefixes...)
+		page.IsTruncated, page.NextKeyMarker, page.NextVersionIDMarker = next.IsTruncated, next.NextKeyMarker, next.NextVersionIDMarker
+	}
+	page.Xmlns, page.MaxKeys = s3Namespace, want
+	entries := make([]listedState, len(page.Versions))
+	for i := range page.Versions {
+		v := &page.Versions[i]
+		v.hideUploads()
+		entries[i] = listedState{key: string(v.Key), version: v.VersionID, etag: &v.ETag, size: &v.Size}
+	}
+	if err := x.showStates(entries); err != nil {
+		return err
+	}
+	if given {
+		page.EncodingType = "url"
+		for _, t := range []*xmlText{page.Prefix, page.KeyMarker, page.NextKeyMarker, page.Delimiter} {
+			encodeText(t)
+		}
+		for i := range page.Versions {
+			encodeText(&page.Versions[i].Key)
+		}
+		for i := range page.Markers {
+			encodeText(&page.Markers[i].Key)
+		}
+		for i := range page.CommonPrefixes {
+			encodeText(&page.CommonPrefixes[i].Prefix)
+		}
+	}
+	x.passRequestID(header)
+	return x.answerXML(page)
+}

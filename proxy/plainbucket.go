@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// plainHeaders are the request headers that only mean something where the object is
+// what the client sent: of a bucket that is not encrypted they reach the store.
+var plainHeaders = []string{
+	"Content-Md5", "Range", "If-Range", "X-Amz-Mp-Object-Size", "X-Amz-Copy-Source*",
+	"X-Amz-Checksum-*", "X-Amz-Metadata-Directive", "X-Amz-Tagging-Directive", "X-Amz-Write-Offset-Bytes",
+	"X-Amz-If-Match-Size", "X-Amz-If-Match-Last-Modified-Time",
+}
+
+// forwardsPlain tells whether a request of a bucket that is not encrypted is sent on
+// as it is: those on objects. Listings and the bucket's own calls have handlers that
+// hide the proxy's objects and know its region.
+func (x *exchange) forwardsPlain() bool {
+	return x.Plain && (x.op.scope == onObject && x.op.effect != forwards || x.op.name == "DeleteObjects") && x.op.header == ""
+}
+
+// forwardPlain sends a request of a bucket that is not encrypted on, re-signed, its
+// body verified while it streams, and streams the answer back.
+func forwardPlain(x *exchange) error {
+	h := x.passedHeaders()
+	for name, values := range x.r.Header {
+		if slices.ContainsFunc(plainHeaders, func(p string) bool {
+			prefix, any := strings.CutSuffix(p, "*")
+			return name == p || any && strings.HasPrefix(name, prefix)
+		}) {
+			h[name] = values
+		}
+	}
+	trimChunkedEncoding(h)
+	req := &upstream.Request{Method: x.r.Method, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()}
+	var plain *verifiedBody
+	if x.r.Method == http.MethodPut || x.r.Method == http.MethodPost {
+		var err error
+		if plain, err = x.plainBody(req); err != nil {
+			return err
+		}
+	}
+	resp, err := x.Upstream.Do(x.r.Context(), req)
+	if resp != nil {
+		defer resp.Body.Close()
+	}
+	if plain != nil {
+		if err := x.uploadFailure(plain, err); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	x.passHeaders(resp.Header)
+	out := x.w.Header()
+	for name, values := range resp.Header {
+		if strings.HasPrefix(name, "X-Amz-") && name != "X-Amz-Bucket-Region" && !strings.HasPrefix(name, "X-Amz-Meta-") {
+			out[name] = values
+		}
+	}
+	for _, name := range []string{"Accept-Ranges", "Content-Length", "Content-Range", "Etag"} {
+		if v := resp.Header.Get(name); v != "" {
+			out.Set(name, v)
+		}
+	}
+	x.w.WriteHeader(resp.StatusCode)
+	n, err := io.Copy(x.patientWriter(), resp.Body)
+	if err == nil && resp.ContentLength >= 0 && n != resp.ContentLength && x.r.Method != http.MethodHead {
+		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, resp.ContentLength)
+	}
+	return err
+}
+
+// plainBody makes the client's body that of req, with the client's own checksum.
+func (x *exchange) plainBody(req *upstream.Request) (*verifiedBody, error) {
+	body, err := x.auth.Body(x.r)
+	if err != nil {
+		return nil, err
+	}
+	if body.Length < 0 {
+		body.Length = 0 // S3 takes some POSTs without a body and its length
+	}
+	promises := x.r.Header
+	if x.op.name == "CompleteMultipartUpload" || x.op.name == "CreateMultipartUpload" {
+		promises = http.Header{} // the checksums there are the object's
+	}
+	promised, err := readPromise(promises, body.PromisedTrailers(), x.auth.Presigned)
+	if err != nil {
+		return nil, err
+	}
+	plain := verify(x.patientReader(body), body, promised)
+	req.Body, req.Length = plain, body.Length
+	if promised.given() {
+		name := checksumHeader(promised.algorithm)
+		req.Header.Del(name)
+		req.Checksum = &upstream.Checksum{Header: name, Hash: algorithms[promised.algorithm]()}
+	}
+	if body.Length == 0 {
+		// Nothing is streamed, and nothing vouches for it but the signature.
+		if _, err := io.Copy(io.Discard, plain); err != nil {
+			return nil, uploadError(err)
+		}
+		req.Body, req.Checksum = nil, nil
+		if promised.given() {
+			req.Header.Set(checksumHeader(promised.algorithm), base64.StdEncoding.EncodeToString(plain.Facts().Checksum.Value))
+		}
+	}
+	if v := x.r.Header.Get("Content-Type"); v != "" && x.r.Method == http.MethodPost {
+		req.Header.Set("Content-Type", v)
+	}
+	req.Header.Del("Content-Length")
+	return plain, nil
+}

@@ -1,0 +1,227 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/sigv4"
+)
+
+// postObject is a browser's upload: a form whose fields stand for the headers of
+// a PUT, and whose policy is signed in the place of the request.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+func postObject(x *exchange) error {
+	if x.Plain {
+		return s3err.NotImplemented.WithMessage("This bucket is not encrypted, and takes no form uploads through s3proxy.")
+	}
+	if x.auth.AccessKeyID != "" {
+		return s3err.InvalidRequest.WithMessage("A form is signed by its policy, not by an Authorization header or a query.")
+	}
+	body, err := x.auth.Body(x.r)
+	if err != nil {
+		return err
+	}
+	upload, err := x.openForm(x.patientReader(body))
+	if err != nil {
+		x.drain()
+		return err
+	}
+	defer upload.release()
+	if err := x.putPlain(upload.plain, upload.size); err != nil {
+		return err
+	}
+	return x.answerForm(upload.form)
+}
+
+// formUpload is a form that may be stored, with its file unread or held.
+type formUpload struct {
+	*form
+	plain   *verifiedBody
+	size    int64
+	release func()
+}
+
+// openForm reads a form up to its file and checks all that can be checked there.
+func (x *exchange) openForm(body io.Reader) (*formUpload, error) {
+	f, err := readForm(x.r, body)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := x.judgeForm(f)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.adoptForm(f.fields); err != nil {
+		return nil, err
+	}
+	promised, err := readPromise(x.r.Header, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	promised.wantsMD5 = x.ETag == ETagMD5
+	src, size, release, err := x.sizedFile(f)
+	if err != nil {
+		return nil, err
+	}
+	if policy != nil {
+		if err := policy.AllowLength(size); err != nil {
+			release()
+			return nil, err
+		}
+	}
+	return &formUpload{form: f, plain: verify(src, nil, promised), size: size, release: release}, nil
+}
+
+// judgeForm names the object and says whether the form may make it. The policy,
+// nil for an unsigned form, has still to judge the size.
+func (x *exchange) judgeForm(f *form) (*sigv4.Policy, error) {
+	key := f.fields["key"]
+	if key == "" {
+		return nil, sigv4.MissingFormField("key")
+	}
+	if len(key) > maxKeyLength {
+		return nil, s3err.KeyTooLongError
+	}
+	x.key = key
+	if err := x.checkKey(key); err != nil {
+		return nil, err
+	}
+	auth, policy, err := x.verifier.VerifyForm(f.fields)
+	if err != nil {
+		return nil, err
+	}
+	x.auth = auth
+	if err := x.authorize(); err != nil {
+		return nil, err
+	}
+	if policy == nil {
+		return nil, nil
+	}
+	return policy, policy.Allow(f.fields, x.bucket, key)
+}
+
+// sizedFile gives the file and its size, which has to be known before the first
+// byte goes to the store. That of a small file is found by reading it; a larger
+// one is held to what it has if the form ends with it.
+func (x *exchange) sizedFile(f *form) (src io.Reader, size int64, release func(), err error) {
+	if f.size > holdLimit || !x.hold.TryAcquire(f.size) {
+		f.bind()
+		return f, f.size, func() {}, nil
+	}
+	release = func() { x.hold.Release(f.size) }
+	file, err := f.hold()
+	if err != nil {
+		release()
+		return nil, 0, nil, err
+	}
+	return bytes.NewReader(file), int64(len(file)), release, nil
+}
+
+// adoptForm makes headers of the fields that are headers in a PUT. Those that
+// came with the request are about the form.
+func (x *exchange) adoptForm(fields map[string]string) error {
+	h, err := formHeaders(fields)
+	if err != nil {
+		return err
+	}
+	for name := range x.r.Header {
+		if strings.HasPrefix(name, "X-Amz-") || strings.HasPrefix(name, "Content-") || x.op.passesHeader(name) {
+			x.r.Header.Del(name)
+		}
+	}
+	for name, values := range h {
+		x.r.Header[name] = values
+	}
+	if to := h.Get("X-Amz-Website-Redirect-Location"); to != "" && !strings.HasPrefix(to, "/") && !isWeb(to) {
+		return s3err.InvalidRedirectLocation
+	}
+	return x.refusedHeader()
+}
+
+func isWeb(u string) bool { return strings.HasPrefix(u, "http://") || strings.HasPrefix(u, "https://") }
+
+type postResponse struct {
+	XMLName  xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ PostResponse"`
+	Location string
+	Bucket   string
+	Key      string
+	ETag     string
+}
+
+// answerForm gives the answer that the form asks for.
+func (x *exchange) answerForm(f *form) error {
+	h := x.w.Header()
+	etag := shownETag(h)
+	if to := successRedirect(f.fields, x.bucket, x.key, etag); to != "" {
+		h.Set("Location", to)
+		h.Set("Content-Length", "0")
+		x.w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
+	h.Set("Location", x.location(x.key))
+	switch f.fields["success_action_status"] {
+	case "201":
+		return x.answerDocument(http.StatusCreated, postResponse{Location: x.location(x.key), Bucket: x.bucket, Key: x.key, ETag: etag})
+	case "200":
+		h.Set("Content-Length", "0")
+		x.w.WriteHeader(http.StatusOK)
+	default:
+		x.w.WriteHeader(http.StatusNoContent)
+	}
+	return nil
+}
+
+// shownETag finds the ETag of an answer, which is not under net/http's spelling.
+func shownETag(h http.Header) string {
+	for name, values := range h {
+		if strings.EqualFold(name, "ETag") {
+			return values[0]
+		}
+	}
+	return ""
+}
+
+// successRedirect is where the browser goes after the upload, or "". What is no
+// web address is not followed, as in S3.
+func successRedirect(fields map[string]string, bucket, key, etag string) string {
+	to, ok := fields["success_action_redirect"]
+	if !ok {
+		to = fields["redirect"] // the old name
+	}
+	u, err := url.Parse(to)
+	if err != nil || !isWeb(to) {
+		return ""
+	}
+	if u.RawQuery != "" {
+		u.RawQuery += "&"
+	}
+	u.RawQuery += "bucket=" + url.QueryEscape(bucket) + "&key=" + url.QueryEscape(key) + "&etag=" + url.QueryEscape(etag)
+	return u.String()
+}
+
+// tagHeader gives x-amz-tagging for the document that a form has of it.
+func tagHeader(document string) (string, error) {
+	var tagging struct {
+		XMLName xml.Name `xml:"Tagging"`
+		Tags    bounded[struct {
+			Key, Value string
+		}] `xml:"TagSet>Tag"`
+	}
+	if err := xml.Unmarshal([]byte(document), &tagging); err != nil {
+		return "", s3err.MalformedXML.Because(err)
+	}
+	tags := url.Values{}
+	for _, t := range tagging.Tags {
+		if tags.Has(t.Key) {
+			return "", s3err.InvalidTag.WithMessage("Cannot provide multiple Tags with the same key").With(s3err.Field{Name: "TagKey", Value: t.Key})
+		}
+		tags.Set(t.Key, t.Value)
+	}
+	return tags.Encode(), nil
+}

@@ -1,0 +1,233 @@
+package test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+func TestFormsThatBoto3SignsAreUploaded(t *testing.T) {
+	for _, generation := range generations {
+		t.Run(generation, func(t *testing.T) {
+			t.Parallel()
+			onEach(t, func(t *testing.T, at target) {
+				python := lab.NeedBoto3(t, generation)
+				mustRun(t, at.Env(), python, "clients/boto3_post.py", at.URL, newBucket(t, at.S3))
+			})
+		})
+	}
+}
+
+// signedForm gives a form for a key, up to its file's first byte, and its end. Its
+// policy allows every further field that is named.
+func signedForm(t testing.TB, at lab.S3, bucket, key string, further ...[2]string) (kind string, head, tail []byte) {
+	t.Helper()
+	now := time.Now().UTC()
+	scope := now.Format("20060102") + "/us-east-1/s3/aws4_request"
+	allowed := ""
+	for _, field := range further {
+		allowed += fmt.Sprintf(`["starts-with", "$%s", ""], `, field[0])
+	}
+	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"expiration": %q, "conditions": [%s
+		{"bucket": %q}, {"key": %q}, {"x-amz-algorithm": %q}, {"x-amz-credential": "%s/%s"}, {"x-amz-date": %q}]}`,
+		now.Add(time.Minute).Format(time.RFC3339), allowed, bucket, key, signatureV4, at.AccessKey, scope, now.Format(amzDate)))
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for _, field := range append(further, [][2]string{
+		{"key", key}, {"x-amz-algorithm", signatureV4}, {"x-amz-credential", at.AccessKey + "/" + scope}, {"x-amz-date", now.Format(amzDate)},
+		{"policy", policy}, {"x-amz-signature", hex.EncodeToString(mac(signingKey(at.SecretKey, now, "us-east-1"), policy))},
+	}...) {
+		if err := w.WriteField(field[0], field[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.CreateFormFile("file", "file"); err != nil {
+		t.Fatal(err)
+	}
+	head = bytes.Clone(b.Bytes())
+	w.Close()
+	return w.FormDataContentType(), head, b.Bytes()[len(head):]
+}
+
+func TestALargeFormIsStreamed(t *testing.T) {
+	if direct {
+		t.Skip("there is no proxy to measure")
+	}
+	size := int64(300_000_000)
+	if long {
+		size = 4_900_000_000
+	}
+	p := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t)})
+	bucket := newBucket(t, p.S3())
+	kind, head, tail := signedForm(t, p.S3(), bucket, "large")
+	body := io.MultiReader(bytes.NewReader(head), io.LimitReader(generator(7), size), bytes.NewReader(tail))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+"/"+bucket, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = int64(len(head)) + size + int64(len(tail))
+	req.Header.Set("Content-Type", kind)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusNoContent {
+		t.Fatalf("%d %s", resp.StatusCode, text)
+	}
+	if err := getStream(t, p.S3(), "/"+bucket+"/large", 7, size); err != nil {
+		t.Error(err)
+	}
+	peak, err := p.PeakMemory()
+	if err != nil {
+		lab.Skip(t, "/proc")
+	}
+	t.Logf("peak memory: %d MiB", peak>>20)
+	if peak >= 64<<20 {
+		t.Errorf("peak memory is %d MiB", peak>>20)
+	}
+}
+
+func TestAFormThatIsCutMakesNoObject(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		host := strings.TrimPrefix(at.URL, "http://")
+		for _, size := range []int{1000, 3_000_000} {
+			kind, head, tail := signedForm(t, at.S3, bucket, "cut")
+			form := append(append(head, content(3, size)...), tail...)
+			for _, missing := range []int{1, 2, 3, len(tail), len(tail) + 1, len(tail) + size/2, len(tail) + size} {
+				conn, err := net.Dial("tcp", host)
+				if err != nil {
+					t.Fatal(err)
+				}
+				conn.SetDeadline(time.Now().Add(answerWithin))
+				fmt.Fprintf(conn, "POST /%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", bucket, host, kind, len(form))
+				conn.Write(form[:len(form)-missing])
+				conn.(*net.TCPConn).CloseWrite()
+				answer, _ := io.ReadAll(conn)
+				conn.Close()
+				if bytes.Contains(answer[:min(len(answer), 14)], []byte(" 2")) {
+					t.Errorf("%d bytes, %d of the form missing: %s", size, missing, answer)
+				}
+				if got := (call{method: "HEAD", path: "/" + bucket + "/cut"}).do(t, at.S3); got.status != 404 {
+					t.Fatalf("%d bytes, %d of the form missing: an object: %v", size, missing, got)
+				}
+			}
+		}
+		// The same form in whole, so that the cuts were what was refused.
+		kind, head, tail := signedForm(t, at.S3, bucket, "cut")
+		resp, err := http.Post(at.URL+"/"+bucket, kind, bytes.NewReader(append(append(head, "content"...), tail...)))
+		if err != nil || resp.StatusCode != http.StatusNoContent {
+			t.Fatal(resp, err)
+		}
+		resp.Body.Close()
+	})
+}
+
+func TestAFormOfUnknownLengthIsRefused(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, at target) {
+		if direct {
+			t.Skip("stores differ")
+		}
+		bucket := newBucket(t, at.S3)
+		kind, head, tail := signedForm(t, at.S3, bucket, "unknown")
+		resp, err := http.Post(at.URL+"/"+bucket, kind, io.MultiReader(bytes.NewReader(head), strings.NewReader("x"), bytes.NewReader(tail)))
+		if err != nil || resp.StatusCode != http.StatusLengthRequired {
+			t.Fatal(resp, err)
+		}
+		resp.Body.Close()
+	})
+}
+
+func TestAFormWithAnotherSignatureBesideItsOwnIsRefused(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, at target) {
+		if direct {
+			t.Skip("stores differ")
+		}
+		bucket := newBucket(t, at.S3)
+		kind, head, tail := signedForm(t, at.S3, bucket, "twice")
+		form := call{method: "POST", path: "/" + bucket, headers: map[string]string{"content-type": kind}, body: append(append(head, "x"...), tail...)}
+		if got := form.do(t, at.S3); got.status != 400 || got.code != "InvalidRequest" {
+			t.Error(got)
+		}
+		form.unsigned = true
+		if got := form.do(t, at.S3); got.status != 204 {
+			t.Error(got)
+		}
+	})
+}
+
+func TestTheTagsOfAFormAreTheObjects(t *testing.T) {
+	t.Parallel()
+	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		post := func(tagging string) (int, []byte) {
+			kind, head, tail := signedForm(t, at.S3, bucket, "tagged", [2]string{"tagging", tagging})
+			status, _, got := fetch(t, "POST", at.URL+"/"+bucket, kind, bytes.NewReader(append(append(head, "x"...), tail...)))
+			return status, got
+		}
+		if status, got := post(`<Tagging><TagSet><Tag><Key>a key</Key><Value>1+1=2</Value></Tag></TagSet></Tagging>`); status != 204 {
+			t.Fatalf("%d %s", status, got)
+		}
+		tags, err := sdk(t, at.store.S3()).GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &bucket, Key: aws.String("tagged")})
+		if err != nil || len(tags.TagSet) != 1 || *tags.TagSet[0].Key != "a key" || *tags.TagSet[0].Value != "1+1=2" {
+			t.Errorf("%v %v", tags, err)
+		}
+		if status, got := post("<Tagging><TagSet>"); status != 400 || !bytes.Contains(got, []byte("<Code>MalformedXML</Code>")) {
+			t.Errorf("%d %s", status, got)
+		}
+	})
+}
+
+func TestAnUnsignedFormIsForTheStoreToJudge(t *testing.T) {
+	t.Parallel()
+	if direct {
+		t.Skip("it is about the proxy's choice")
+	}
+	store := lab.SharedMinIO(t)
+	deny := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
+	judged := lab.Proxy(t, lab.ProxyOptions{Upstream: store, DataDir: deny.DataDir, Args: []string{"--anonymous", "store"}})
+	public, private := newBucket(t, deny.S3()), newBucket(t, deny.S3())
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::` + public + `/*"}]}`
+	if _, err := sdk(t, store.S3()).PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &public, Policy: &policy}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		at     lab.S3
+		bucket string
+		want   int
+	}{{deny.S3(), public, 403}, {judged.S3(), private, 403}, {judged.S3(), public, 204}} {
+		var form bytes.Buffer
+		w := multipart.NewWriter(&form)
+		w.WriteField("key", "unsigned")
+		file, err := w.CreateFormFile("file", "one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Write(content(1, 1000))
+		w.Close()
+		status, _, got := fetch(t, "POST", c.at.URL+"/"+c.bucket, w.FormDataContentType(), &form)
+		if status != c.want {
+			t.Errorf("%d, not %d: %s", status, c.want, got)
+		}
+		if got := (call{method: "GET", path: "/" + c.bucket + "/unsigned"}).do(t, deny.S3()); (got.status == 200) != (c.want == 204) || got.status == 200 && sameBytes(got.body, content(1, 1000)) != nil {
+			t.Errorf("after %d: %v", c.want, got)
+		}
+	}
+}

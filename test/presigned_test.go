@@ -1,0 +1,194 @@
+package test
+
+import (
+	"bytes"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/minio/minio-go/v7"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+func TestPresignedURLsWorkInBothStyles(t *testing.T) {
+	t.Parallel()
+	p := hostedProxy(t)
+	client, endpoint := hosted(p.Address)
+	bucket := newBucket(t, p.S3())
+	body := content(11, 100_000)
+	for style, sdk := range map[string]*s3.Client{"path": sdk(t, p.S3()), "virtual": hostedSDK(t, p.S3(), client, endpoint)} {
+		t.Run(style, func(t *testing.T) {
+			presign := s3.NewPresignClient(sdk, s3.WithPresignExpires(time.Minute))
+			key := aws.String("a/presigned key " + style)
+			do := func(method, address string, header http.Header, body []byte) (*http.Response, []byte) {
+				t.Helper()
+				req, err := http.NewRequestWithContext(t.Context(), method, address, bytes.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for name, values := range header {
+					req.Header[name] = values
+				}
+				resp, err := client.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				got, _ := io.ReadAll(resp.Body)
+				if resp.StatusCode/100 != 2 {
+					t.Fatalf("%s %s: %d %s", method, address, resp.StatusCode, got)
+				}
+				return resp, got
+			}
+			put, err := presign.PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: key, ContentType: aws.String("text/x-test"), Metadata: map[string]string{"colour": "blue"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			do("PUT", put.URL, put.SignedHeader, body)
+			get, err := presign.PresignGetObject(t.Context(), &s3.GetObjectInput{
+				Bucket: &bucket, Key: key, Range: aws.String("bytes=65530-65545"), ResponseContentType: aws.String("text/other"),
+				ResponseContentDisposition: aws.String(`attachment; filename="a b.txt"`), ResponseCacheControl: aws.String("no-store"),
+				ResponseContentEncoding: aws.String("identity"), ResponseContentLanguage: aws.String("de"),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, got := do("GET", get.URL, get.SignedHeader, nil)
+			if resp.StatusCode != http.StatusPartialContent || sameBytes(got, body[65530:65546]) != nil {
+				t.Errorf("%d with %d bytes", resp.StatusCode, len(got))
+			}
+			for name, want := range map[string]string{
+				"Content-Type": "text/other", "Content-Disposition": `attachment; filename="a b.txt"`, "Cache-Control": "no-store",
+				"Content-Encoding": "identity", "Content-Language": "de", "X-Amz-Meta-Colour": "blue",
+			} {
+				if resp.Header.Get(name) != want {
+					t.Errorf("%s: %q", name, resp.Header.Get(name))
+				}
+			}
+			head, err := presign.PresignHeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp, _ := do("HEAD", head.URL, head.SignedHeader, nil); resp.ContentLength != int64(len(body)) || resp.Header.Get("Content-Type") != "text/x-test" {
+				t.Errorf("HEAD: %d bytes, %v", resp.ContentLength, resp.Header)
+			}
+			del, err := presign.PresignDeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			do("DELETE", del.URL, del.SignedHeader, nil)
+			if got := (call{method: "HEAD", path: "/" + bucket + "/a/presigned%20key%20" + style}).do(t, p.S3()); got.status != 404 {
+				t.Errorf("after the DELETE: %v", got)
+			}
+		})
+	}
+}
+
+// fetch sends a request that needs no more than its URL.
+func fetch(t testing.TB, method, address, kind string, body io.Reader) (status int, header http.Header, got []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, address, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err = io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, got
+}
+
+func TestMinioGosPresignedRequestsWork(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, at target) {
+		bucket, body := newBucket(t, at.S3), content(12, 70_000)
+		client := newMinioClient(t, at.S3, bucket)
+		put, err := client.PresignedPutObject(t.Context(), bucket, "a/key ä", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, _, got := fetch(t, "PUT", put.String(), "", bytes.NewReader(body)); status != 200 {
+			t.Fatalf("PUT: %d %s", status, got)
+		}
+		read, err := client.PresignedGetObject(t.Context(), bucket, "a/key ä", time.Minute, url.Values{"response-content-type": {"text/other"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, header, got := fetch(t, "GET", read.String(), "", nil); status != 200 || sameBytes(got, body) != nil || header.Get("Content-Type") != "text/other" {
+			t.Errorf("GET: %d with %d bytes, %v", status, len(got), header)
+		}
+
+		policy := minio.NewPostPolicy()
+		for _, err := range []error{
+			policy.SetBucket(bucket), policy.SetKeyStartsWith("forms/"), policy.SetExpires(time.Now().Add(time.Minute)),
+			policy.SetContentLengthRange(1, 100_000), policy.SetContentType("text/x-test"), policy.SetUserMetadata("colour", "blue"),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		to, fields, err := client.PresignedPostPolicy(t.Context(), policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields["key"] = "forms/${filename}"
+		var form bytes.Buffer
+		w := multipart.NewWriter(&form)
+		for name, value := range fields {
+			if err := w.WriteField(name, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file, err := w.CreateFormFile("file", "one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Write(body)
+		w.Close()
+		if status, _, got := fetch(t, "POST", to.String(), w.FormDataContentType(), &form); status != http.StatusNoContent {
+			t.Fatalf("POST: %d %s", status, got)
+		}
+		got := get(t, at.S3, "/"+bucket+"/forms/one")
+		if sameBytes(got.body, body) != nil || got.header.Get("X-Amz-Meta-Colour") != "blue" {
+			t.Errorf("%v %v", got, got.header)
+		}
+	})
+}
+
+func TestTheAWSCLIsPresignedURLsWork(t *testing.T) {
+	for _, generation := range generations {
+		t.Run(generation, func(t *testing.T) {
+			t.Parallel()
+			onEach(t, func(t *testing.T, at target) {
+				cli := lab.NeedAWS(t, generation)
+				bucket, body := newBucket(t, at.S3), content(13, 70_000)
+				if got := (call{method: "PUT", path: "/" + bucket + "/a/key", body: body}).do(t, at.S3); got.status != 200 {
+					t.Fatal(got)
+				}
+				env := at.Env()
+				address := strings.TrimSpace(mustRun(t, env, cli, "--endpoint-url", at.URL, "s3", "presign", "s3://"+bucket+"/a/key", "--expires-in", "60"))
+				if !strings.Contains(address, "X-Amz-Signature") {
+					t.Skipf("this aws-cli signs with version 2: %s", generation)
+				}
+				if status, _, got := fetch(t, "GET", address, "", nil); status != 200 || sameBytes(got, body) != nil {
+					t.Errorf("%d with %d bytes", status, len(got))
+				}
+			})
+		})
+	}
+}
