@@ -10,7 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"strings"
+	"strconv"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -18,7 +18,12 @@ import (
 )
 
 func deleteObject(x *exchange) error {
-	resp, err := x.doConditional(x.r.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	h := x.passedHeaders()
+	// What is no size is for the store to refuse.
+	if n, err := strconv.ParseInt(h.Get("X-Amz-If-Match-Size"), 10, 64); err == nil {
+		h["X-Amz-If-Match-Size"] = []string{strconv.FormatInt(storedSizeAt(x.key, n), 10)}
+	}
+	resp, err := x.doConditional(x.r.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()})
 	if err != nil {
 		return err
 	}
@@ -26,6 +31,15 @@ func deleteObject(x *exchange) error {
 	x.passHeaders(resp.Header)
 	x.w.WriteHeader(resp.StatusCode)
 	return nil
+}
+
+// storedSizeAt is the stored size of an object of n plaintext bytes. One of none under
+// a key that ends in "/" is stored without a byte.
+func storedSizeAt(key string, n int64) int64 {
+	if kindOfPut(key, n) == envelope.KindEmpty {
+		return 0
+	}
+	return envelope.StoredSize(n)
 }
 
 type deleteRequest struct {
@@ -86,11 +100,7 @@ func deleteObjects(x *exchange) error {
 			continue
 		}
 		if o.Size != nil {
-			// A zero-byte object under a key that ends in "/" is stored without a byte.
-			stored := envelope.StoredSize(*o.Size)
-			if *o.Size == 0 && strings.HasSuffix(string(o.Key), "/") {
-				stored = 0
-			}
+			stored := storedSizeAt(string(o.Key), *o.Size)
 			o.Size = &stored
 		}
 		out.Objects = append(out.Objects, o)

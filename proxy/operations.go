@@ -50,7 +50,7 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, writeConditions, ownerHeaders), effect: encrypts, chunked: true, handle: putObject},
 		{name: "GetObject", method: "GET", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: getObject},
 		{name: "HeadObject", method: "HEAD", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: headObject},
-		{name: "DeleteObject", method: "DELETE", scope: onObject, query: []string{"versionId"}, headers: join([]string{"If-Match", "X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObject},
+		{name: "DeleteObject", method: "DELETE", scope: onObject, query: []string{"versionId"}, headers: join([]string{"If-Match", "X-Amz-If-Match-Last-Modified-Time", "X-Amz-If-Match-Size", "X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObject},
 		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", effect: refuses},
 		{name: "PostObject", method: "POST", scope: onBucket, headers: contentHeaders, effect: encrypts, signedInBody: true, handle: postObject},
 		{name: "GetObjectAttributes", method: "GET", scope: onObject, marks: []string{"attributes"}, query: []string{"versionId"}, headers: join([]string{"X-Amz-Object-Attributes", "X-Amz-Max-Parts", "X-Amz-Part-Number-Marker"}, ownerHeaders), effect: rewrites, handle: getObjectAttributes},

@@ -5,11 +5,15 @@ import (
 	"crypto/md5"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -190,4 +194,48 @@ func TestNoUpdateIsLostInModeMD5(t *testing.T) {
 			t.Logf("%d bytes: %d writes were refused and begun again", c.size, refused.Load())
 		}
 	})
+}
+
+func TestVersionsAreListedWithTheirOwnETags(t *testing.T) {
+	for _, name := range []string{onVersitygw, onMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := lab.VersitygwForSuite
+			if name == onMinIO {
+				store = lab.SharedMinIO
+			}
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store(t), Args: []string{"--etag", modeMD5}})
+			client, bucket := sdk(t, proxy.S3()), newBucket(t, proxy.S3())
+			var want []string
+			for i, status := range []types.BucketVersioningStatus{"", types.BucketVersioningStatusEnabled, types.BucketVersioningStatusEnabled} {
+				if status != "" {
+					if _, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: status}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				body := content(uint64(i), 1000+i*(1<<20)) // the later ones are streamed
+				if a := (call{method: "PUT", path: "/" + bucket + "/k", body: body}).do(t, proxy.S3()); a.status != 200 {
+					t.Fatal(a)
+				}
+				want = append([]string{fmt.Sprintf("%s %d", md5ETag(body), len(body))}, want...)
+			}
+			for range 2 { // asked, and out of the cache
+				list, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, v := range list.Versions {
+					got = append(got, fmt.Sprintf("%s %d", *v.ETag, *v.Size))
+					head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: v.Key, VersionId: v.VersionId, IfMatch: v.ETag})
+					if err != nil || *head.ETag != *v.ETag {
+						t.Errorf("HEAD of version %s, listed with %s: %v", *v.VersionId, *v.ETag, err)
+					}
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("versions are listed as %q, want %q", got, want)
+				}
+			}
+		})
+	}
 }
