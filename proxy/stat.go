@@ -56,15 +56,11 @@ type stored struct {
 func (o *objects) readStored(bucket, key string, unsigned bool, resp *http.Response) (*stored, error) {
 	s := &stored{
 		bucket: bucket, key: key, unsigned: unsigned, header: resp.Header,
-		etag: resp.Header.Get("Etag"), version: resp.Header.Get("X-Amz-Version-Id"), bytes: resp.ContentLength,
+		etag: resp.Header.Get("Etag"), version: resp.Header.Get("X-Amz-Version-Id"),
 	}
-	if resp.StatusCode == http.StatusPartialContent {
-		_, total, ok := strings.Cut(resp.Header.Get("Content-Range"), "/")
-		n, err := strconv.ParseInt(total, 10, 64)
-		if !ok || err != nil {
-			return nil, fmt.Errorf("%w: the store's Content-Range has no total size", errStored)
-		}
-		s.bytes = n
+	var err error
+	if s.bytes, err = wholeSize(resp); err != nil {
+		return nil, err
 	}
 	if s.bytes < 0 {
 		return nil, fmt.Errorf("%w: the store gave no size", errStored)
@@ -97,6 +93,20 @@ func (o *objects) readStored(bucket, key string, unsigned bool, resp *http.Respo
 	}
 	s.size = size
 	return s, nil
+}
+
+// wholeSize is the stored size of the whole object that an answer tells of, which may
+// be about a range of it; -1 when the store gave none.
+func wholeSize(resp *http.Response) (int64, error) {
+	if resp.StatusCode != http.StatusPartialContent {
+		return resp.ContentLength, nil
+	}
+	_, total, ok := strings.Cut(resp.Header.Get("Content-Range"), "/")
+	n, err := strconv.ParseInt(total, 10, 64)
+	if !ok || err != nil {
+		return 0, fmt.Errorf("%w: the store's Content-Range has no total size", errStored)
+	}
+	return n, nil
 }
 
 // openKey unwraps the object's data key; the caller destroys it.
