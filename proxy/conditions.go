@@ -156,7 +156,7 @@ func (rd *reading) asksIfModified() bool {
 // refused gives the client's form of the store's answer to a conditional request.
 func (rd *reading) refused(err error) error {
 	if rd.pinned != nil && errors.Is(err, s3err.PreconditionFailed) {
-		return s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.").Because(errChanged)
+		return errReplaced
 	}
 	var e *s3err.Error
 	if !errors.Is(err, s3err.NotModified) || !errors.As(err, &e) {

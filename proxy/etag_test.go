@@ -33,3 +33,28 @@ func TestConditionsTakeBothFormsAndListsAndTheStar(t *testing.T) {
 		t.Errorf("If-None-Match: %s", got)
 	}
 }
+
+func TestAListOfETagsNamesAnObjectByEitherForm(t *testing.T) {
+	tag := entityTag{shown: `"5d41402abc4b2a76b9719d911017c592"`, upstream: `"aaaa"`, plain: true}
+	for list, want := range map[string][2]bool{ // strongly, weakly
+		"*":                                  {true, true},
+		`"5d41402abc4b2a76b9719d911017c592"`: {true, true},
+		`5d41402abc4b2a76b9719d911017c592`:   {true, true},
+		`"x", "5d41402abc4b2a76b9719d911017c592"`: {true, true},
+		`"x","y"`:                              {false, false},
+		`"aaaa"`:                               {true, true},
+		`"aaaa-0"`:                             {true, true},
+		`"aaaa-1"`:                             {false, false},
+		`W/"5d41402abc4b2a76b9719d911017c592"`: {false, true},
+		"":                                     {false, false},
+	} {
+		if got := [2]bool{tag.isIn(list), tag.isInWeakly(list)}; got != want {
+			t.Errorf("%s: %v, want %v", list, got, want)
+		}
+	}
+	for condition, want := range map[string]bool{"": false, "*": false, " * ": false, `"a"`: true, "a": true, `*, "a"`: true} {
+		if got := namesETag(condition); got != want {
+			t.Errorf("namesETag(%s) = %v", condition, got)
+		}
+	}
+}

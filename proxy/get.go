@@ -101,8 +101,11 @@ func (rd *reading) stat() (*stored, error) {
 	h := rd.passedHeaders()
 	rd.storeConditions(h)
 	s, err := rd.statWith(h)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, rd.refused(err)
+	case rd.pinned != nil && !rd.pinned.sameAs(s):
+		return nil, errReplaced
 	}
 	return s, nil
 }
@@ -189,6 +192,9 @@ func (rd *reading) get() error {
 	s, err := rd.readStored(rd.bucket, rd.key, rd.unsigned(), resp)
 	if err != nil {
 		return err
+	}
+	if rd.pinned != nil && !rd.pinned.sameAs(s) {
+		return errReplaced
 	}
 	if s.meta == nil {
 		if rd.ranged {

@@ -96,11 +96,7 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 	if k, ok := x.states.lru.Get(id); ok {
 		return k, nil
 	}
-	q := url.Values{}
-	if e.version != "" {
-		q.Set("versionId", e.version)
-	}
-	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: e.key, Query: q, Unsigned: x.unsigned()})
+	resp, err := x.askState(ctx, e)
 	if isNotFound(err) || !x.AllowPlaintextReads && unreadable(err) {
 		return knownState{}, nil
 	}
@@ -109,7 +105,11 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 	}
 	resp.Body.Close()
 	k := knownState{plain: resp.Header.Get(metaHeaderPrefix+"Format") == ""}
-	if bareETag(resp.Header.Get("Etag")) != bareETag(etag) || resp.ContentLength != size {
+	stored, err := wholeSize(resp)
+	if err != nil {
+		return k, err
+	}
+	if bareETag(resp.Header.Get("Etag")) != bareETag(etag) || stored != size {
 		return k, nil // another state
 	}
 	if x.ETag == ETagMD5 && !k.plain {
@@ -127,4 +127,21 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 		x.states.lru.Add(id, k)
 	}
 	return k, nil
+}
+
+// askState asks for the headers of a listed object. versitygw 1.8 does not find a
+// version by HEAD when the current object has no version id; by GET it does.
+func (x *exchange) askState(ctx context.Context, e listedState) (*http.Response, error) {
+	req := &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: e.key, Query: url.Values{}, Unsigned: x.unsigned()}
+	if e.version != "" {
+		req.Query.Set("versionId", e.version)
+	}
+	resp, err := x.Upstream.Do(ctx, req)
+	if isNotFound(err) && e.version != "" {
+		req.Method, req.Header = http.MethodGet, http.Header{"Range": {"bytes=0-0"}}
+		if found, getErr := x.Upstream.Do(ctx, req); getErr == nil {
+			return found, nil
+		}
+	}
+	return resp, err
 }

@@ -76,27 +76,62 @@ func (o *objects) objectETag(ctx context.Context, s *stored) (entityTag, error) 
 // tagAt asks the store for an object, or for one version of it, and gives its ETag.
 // One that cannot be read has its opaque ETag: what stands in the way of reading it
 // is no reason to refuse that it is replaced or deleted.
+//
+// In mode md5 the store is asked twice. versitygw 1.8 reads metadata and ETag of an
+// object one after the other: in the middle of an overwrite one answer has those of
+// two states, and a condition would hold for the wrong one. Two equal answers, one
+// after the other, are of one state.
 func (o *objects) tagAt(ctx context.Context, bucket, key, version string, unsigned bool) (entityTag, error) {
 	q := url.Values{}
 	if version != "" {
 		q.Set("versionId", version)
 	}
-	for range maxResolves {
+	head := func() (*http.Response, error) {
 		resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, Query: q, Unsigned: unsigned})
-		if err != nil {
-			return entityTag{}, err
+		if err == nil {
+			resp.Body.Close()
 		}
-		resp.Body.Close()
-		tag, err := o.tagIn(ctx, bucket, key, unsigned, resp)
+		return resp, err
+	}
+	first, err := head()
+	if err != nil {
+		return entityTag{}, err
+	}
+	for range maxResolves {
+		again := first
+		if o.ETag == ETagMD5 {
+			if again, err = head(); err != nil {
+				return entityTag{}, err
+			}
+		}
+		if !sameState(first, again) {
+			first = again
+			continue
+		}
+		tag, err := o.tagIn(ctx, bucket, key, unsigned, first)
 		switch {
 		case errors.Is(err, errChanged):
+			if first, err = head(); err != nil {
+				return entityTag{}, err
+			}
 			continue
 		case unreadable(err):
-			return opaqueTag(resp.Header.Get("Etag")), nil
+			return opaqueTag(first.Header.Get("Etag")), nil
 		}
 		return tag, err
 	}
 	return entityTag{}, s3err.ConditionalRequestConflict.Because(errChanged)
+}
+
+// sameState tells whether two answers are about one state of an object. Each write
+// has a key, and so a commitment, of its own.
+func sameState(a, b *http.Response) bool {
+	for _, name := range []string{"Etag", metaHeaderPrefix + "Commit"} {
+		if a.Header.Get(name) != b.Header.Get(name) {
+			return false
+		}
+	}
+	return a.ContentLength == b.ContentLength
 }
 
 // tagIn gives the ETag of the object that an answer of the store tells of.

@@ -56,18 +56,14 @@ type stored struct {
 func (o *objects) readStored(bucket, key string, unsigned bool, resp *http.Response) (*stored, error) {
 	s := &stored{
 		bucket: bucket, key: key, unsigned: unsigned, header: resp.Header,
-		etag: resp.Header.Get("Etag"), version: resp.Header.Get("X-Amz-Version-Id"), bytes: resp.ContentLength,
+		etag: resp.Header.Get("Etag"), version: resp.Header.Get("X-Amz-Version-Id"),
 	}
 	if s.version == "" && resp.Request != nil { // not every store repeats what it was asked for
 		s.version = resp.Request.URL.Query().Get("versionId")
 	}
-	if resp.StatusCode == http.StatusPartialContent {
-		_, total, ok := strings.Cut(resp.Header.Get("Content-Range"), "/")
-		n, err := strconv.ParseInt(total, 10, 64)
-		if !ok || err != nil {
-			return nil, fmt.Errorf("%w: the store's Content-Range has no total size", errStored)
-		}
-		s.bytes = n
+	var err error
+	if s.bytes, err = wholeSize(resp); err != nil {
+		return nil, err
 	}
 	if s.bytes < 0 {
 		return nil, fmt.Errorf("%w: the store gave no size", errStored)
@@ -100,6 +96,20 @@ func (o *objects) readStored(bucket, key string, unsigned bool, resp *http.Respo
 	}
 	s.size = size
 	return s, nil
+}
+
+// wholeSize is the stored size of the whole object that an answer tells of, which may
+// be about a range of it; -1 when the store gave none.
+func wholeSize(resp *http.Response) (int64, error) {
+	if resp.StatusCode != http.StatusPartialContent {
+		return resp.ContentLength, nil
+	}
+	_, total, ok := strings.Cut(resp.Header.Get("Content-Range"), "/")
+	n, err := strconv.ParseInt(total, 10, 64)
+	if !ok || err != nil {
+		return 0, fmt.Errorf("%w: the store's Content-Range has no total size", errStored)
+	}
+	return n, nil
 }
 
 // openKey unwraps the object's data key; the caller destroys it.
@@ -171,7 +181,7 @@ func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*ht
 	}
 	resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: s.bucket, Key: s.key, Query: q, Header: h, Unsigned: s.unsigned})
 	if errors.Is(err, s3err.PreconditionFailed) {
-		return nil, s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.").Because(errChanged)
+		return nil, errReplaced
 	}
 	if err != nil {
 		return nil, err
@@ -186,6 +196,18 @@ func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*ht
 
 // errChanged says that an object was replaced between two requests of one read.
 var errChanged = errors.New("the object was replaced between two requests")
+
+// errReplaced is what the client is told of it.
+var errReplaced = s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.").Because(errChanged)
+
+// sameAs tells whether two answers are about one state of an object. Each write has a
+// key, and so a commitment, of its own.
+func (s *stored) sameAs(o *stored) bool {
+	if s.meta == nil || o.meta == nil {
+		return s.meta == o.meta && s.etag == o.etag
+	}
+	return s.meta.Commitment == o.meta.Commitment
+}
 
 // trailerID names one state of one object: an entry can never be stale. The
 // commitment stands for the metadata, which may change under the same bytes.

@@ -18,17 +18,30 @@ import (
 // run runs a foreign client and gives what it printed on stdout.
 func run(t testing.TB, env []string, program string, args ...string) (string, error) {
 	t.Helper()
+	out, _, err := runApart(t, env, program, args...)
+	return out, err
+}
+
+// runBoth gives what it printed on stdout, and behind that on stderr.
+func runBoth(t testing.TB, env []string, program string, args ...string) (string, error) {
+	t.Helper()
+	out, errs, err := runApart(t, env, program, args...)
+	return out + errs, err
+}
+
+func runApart(t testing.TB, env []string, program string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = env
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
+	err = cmd.Run()
 	if err != nil {
 		err = fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(program), strings.Join(args, " "), err, out.String(), errs.String())
 	}
-	return out.String(), err
+	return out.String(), errs.String(), err
 }
 
 func mustRun(t testing.TB, env []string, program string, args ...string) string {
