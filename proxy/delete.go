@@ -66,6 +66,13 @@ type deleteError struct {
 	Message   string  `xml:"Message"`
 }
 
+// locked tells whether a retention or a legal hold was the reason. AWS and
+// versitygw say AccessDenied, MinIO InvalidRequest, with these words.
+func (e deleteError) locked() bool {
+	text := strings.ToLower(e.Message)
+	return strings.Contains(text, "object lock") || strings.Contains(text, "worm")
+}
+
 // deleteObjects sends the client's list on, without our own objects, and with
 // ETags and sizes as the store has them.
 func deleteObjects(x *exchange) error {

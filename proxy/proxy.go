@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -75,6 +76,9 @@ type Proxy struct {
 	verifier *sigv4.Verifier
 	hold     *semaphore.Weighted
 	plain    *plainCache
+
+	sweptMu sync.Mutex
+	swept   map[string]bool // buckets that SweepUploads looks at
 }
 
 // New makes a Proxy; it contacts nobody.
@@ -88,6 +92,7 @@ func New(cfg Config) *Proxy {
 		}},
 		hold:  semaphore.NewWeighted(holdBudget),
 		plain: newPlainCache(),
+		swept: map[string]bool{},
 	}
 	trailers, uploads := newTrailerCache(), newUploadCache()
 	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers, uploads: uploads}

@@ -113,6 +113,9 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
 	}
+	sweeping, endSweeping := context.WithCancel(ctx)
+	defer endSweeping()
+	go handler.SweepUploads(sweeping)
 	announce(out, c, client, listener.Addr().String(), made)
 
 	ended := make(chan error, 1)
