@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -85,6 +86,13 @@ type deleteError struct {
 	VersionID string  `xml:"VersionId,omitempty"`
 	Code      string  `xml:"Code"`
 	Message   string  `xml:"Message"`
+}
+
+// locked tells whether a retention or a legal hold was the reason. AWS and
+// versitygw say AccessDenied, MinIO InvalidRequest, with these words.
+func (e deleteError) locked() bool {
+	text := strings.ToLower(e.Message)
+	return strings.Contains(text, "object lock") || strings.Contains(text, "worm")
 }
 
 // deleteObjects sends the client's list on, without our own objects, and with

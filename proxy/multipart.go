@@ -58,6 +58,7 @@ func createMultipartUpload(x *exchange) error {
 	if begun.UploadID == "" {
 		return during(stepCreate, errStored)
 	}
+	x.remember()
 	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: begun.UploadID, hash: envelope.UploadHash(begun.UploadID), options: options, dek: dek, unsigned: x.unsigned()}
 	if err := u.saveUpload(ctx); err != nil {
 		x.giveUp(u)
@@ -144,9 +145,13 @@ func abortMultipartUpload(x *exchange) error {
 	// such an upload.
 	q := url.Values{"uploadId": {u.id}, "max-parts": {"1"}}
 	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: u.bucket, Key: u.key, Query: q, Unsigned: u.unsigned})
+	var saved savedUpload
 	switch {
 	case err == nil:
 		resp.Body.Close()
+		if saved, err = x.loadUpload(ctx, u.bucket, u.key, u.id); err != nil && !errors.Is(err, errNoState) && !damaged(err) {
+			return during(stepRemoveKey, err)
+		}
 		if err := u.removeKey(ctx); err != nil {
 			return during(stepRemoveKey, err)
 		}
@@ -157,6 +162,10 @@ func abortMultipartUpload(x *exchange) error {
 	}
 	x.uploads.lru.Remove([3]string{u.bucket, u.key, u.id})
 	resp, err = u.abortUpstream(ctx, x.passedHeaders())
+	if err == nil {
+		resp.Body.Close()
+		err = x.completedInstead(ctx, saved)
+	}
 	if err == nil || errors.Is(err, s3err.NoSuchUpload) {
 		if err := u.removeRecords(ctx); err != nil {
 			x.log.Warn("what is left of an aborted upload is swept later", "bucket", u.bucket, "error", during(stepRemoveRecords, err))
@@ -165,9 +174,27 @@ func abortMultipartUpload(x *exchange) error {
 	if err != nil {
 		return during(stepAbort, err)
 	}
-	defer resp.Body.Close()
 	x.passHeaders(resp.Header)
 	x.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// completedInstead looks whether the upload became the object while it was being
+// aborted: MinIO says 204 to an Abort of any upload that it does not have.
+func (x *exchange) completedInstead(ctx context.Context, saved savedUpload) error {
+	if saved.meta == nil {
+		return nil
+	}
+	s, err := x.statObject(ctx, "")
+	if err != nil || s.meta == nil {
+		if err == nil || isNotFound(err) || damaged(err) || errors.Is(err, envelope.ErrNotEncrypted) {
+			return nil
+		}
+		return during(stepCheckObject, err)
+	}
+	if s.meta.Commitment == saved.meta.Commitment {
+		return s3err.NoSuchUpload.Because(errors.New("it was completed meanwhile"))
+	}
 	return nil
 }
 

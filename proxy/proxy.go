@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -79,6 +80,9 @@ type Proxy struct {
 	hold       *semaphore.Weighted
 	completing locks // by upload
 	states     *stateCache
+
+	sweptMu sync.Mutex
+	swept   map[string]bool // buckets that SweepUploads looks at
 }
 
 // New makes a Proxy; it contacts nobody.
@@ -92,6 +96,7 @@ func New(cfg Config) *Proxy {
 		}},
 		hold:   semaphore.NewWeighted(holdBudget),
 		states: newStateCache(),
+		swept:  map[string]bool{},
 	}
 	trailers, uploads := newTrailerCache(), newUploadCache()
 	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers, uploads: uploads}

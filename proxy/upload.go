@@ -335,6 +335,9 @@ func (o *objects) removeState(ctx context.Context, stateBucket, prefix string) e
 			return err
 		}
 		if len(result.Errors) > 0 {
+			if result.Errors[0].locked() {
+				return fmt.Errorf("delete %s: %w", result.Errors[0].Key, errLocked)
+			}
 			return fmt.Errorf("delete %s: %s: %s", result.Errors[0].Key, result.Errors[0].Code, result.Errors[0].Message)
 		}
 		if len(entries) < maxEntries {

@@ -108,12 +108,16 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 		listener.Close()
 		return err
 	}
+	handler := proxy.New(served)
 	server := &http.Server{
-		Handler:           proxy.New(served),
+		Handler:           handler,
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
 	}
+	sweeping, endSweeping := context.WithCancel(ctx)
+	defer endSweeping()
+	go handler.SweepUploads(sweeping)
 	announce(out, c, clients.own, listener.Addr().String(), made)
 
 	ended := make(chan error, 1)

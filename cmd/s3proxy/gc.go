@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/s3proxy/s3proxy/proxy"
+)
+
+// gcOptions are the flags that only gc has.
+type gcOptions struct {
+	dryRun, json bool
+	grace        time.Duration
+}
+
+func gcCommand() *cobra.Command {
+	var o gcOptions
+	cmd := &cobra.Command{
+		Use:   "gc s3://bucket [s3://bucket ...]",
+		Short: "Remove what is left of multipart uploads that no longer exist",
+		Long: `Looks at the state that s3proxy keeps of multipart uploads, asks the store for each
+of them, and removes what belongs to none. Uploads that the store has are never
+touched. An upload that is gone without having become the object is looked at
+twice, --grace apart: some stores hide an upload while it is being completed.
+serve does the same every hour in the buckets that it uses. State under a
+retention is left for a later run.
+
+Exit code 1 when a bucket or an upload could not be looked at.`,
+		Example: `  s3proxy gc s3://photos --dry-run
+  s3proxy gc s3://photos s3://backups --json --upstream https://s3.example.com`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("gc takes the buckets to look at, s3://bucket")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var buckets []string
+			for _, arg := range args {
+				bucket, err := parseBucketURL(arg)
+				if err != nil {
+					return err
+				}
+				buckets = append(buckets, bucket)
+			}
+			if o.grace < 0 {
+				return usagef("grace cannot be negative")
+			}
+			c, err := loadConfig(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return gc(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), newLogger(c, cmd.ErrOrStderr()))
+		},
+	}
+	storeFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "look, and remove nothing")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
+	cmd.Flags().DurationVar(&o.grace, "grace", proxy.DefaultGrace, "how long an upload must have been gone; 0 only where no other program uses the bucket")
+	return cmd
+}
+
+// parseBucketURL reads s3://bucket, with or without a slash behind it.
+func parseBucketURL(arg string) (string, error) {
+	bucket, ok := strings.CutPrefix(arg, "s3://")
+	bucket = strings.TrimSuffix(bucket, "/")
+	if !ok || bucket == "" || strings.Contains(bucket, "/") {
+		return "", usagef("%q is not of the form s3://bucket", arg)
+	}
+	return bucket, nil
+}
+
+func gc(ctx context.Context, c *config, buckets []string, o gcOptions, out io.Writer, log *slog.Logger) error {
+	stores, err := openStores(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer stores.close()
+	var failed []error
+	for _, bucket := range buckets {
+		store, err := stores.client(ctx, c.buckets[bucket].Upstream)
+		if err != nil {
+			return err
+		}
+		sweeper := proxy.Sweeper{Store: store, Place: c.state, Grace: o.grace, DryRun: o.dryRun, Log: log}
+		found, err := sweeper.Bucket(ctx, bucket)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("s3://%s: %w", bucket, err))
+		}
+		if found.Failed > 0 {
+			failed = append(failed, fmt.Errorf("s3://%s: %d uploads could not be looked at or removed", bucket, found.Failed))
+		}
+		if o.json {
+			if err := json.NewEncoder(out).Encode(found); err != nil {
+				return err
+			}
+			continue
+		}
+		verb := "removed"
+		if o.dryRun {
+			verb = "would be removed"
+		}
+		fmt.Fprintf(out, "s3://%s: state of %d uploads %s, %d live, %d gone for less than %v, %d locked, %d foreign, %d failed\n",
+			bucket, found.Removed, verb, found.Live, found.Waiting, o.grace, found.Locked, found.Foreign, found.Failed)
+	}
+	return errors.Join(failed...)
+}

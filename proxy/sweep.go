@@ -1,0 +1,303 @@
+package proxy
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// goneMark is an object in the folder of an upload that the store was seen without;
+// its date says since when.
+const goneMark = "gone"
+
+// DefaultGrace is how long an upload must have been gone before its state is
+// removed. versitygw 1.8 hides an upload while it is completed, which may fail.
+const DefaultGrace = time.Hour
+
+// Sweeper removes the state of multipart uploads that no longer exist: what is left
+// where a proxy ended in the middle, or where an upload was ended without one. It
+// needs no key, and never touches an upload that the store has.
+type Sweeper struct {
+	Store *upstream.Client
+	Place StatePlace
+	// Grace is DefaultGrace, or less where nothing else uses the bucket.
+	Grace time.Duration
+	// DryRun looks and changes nothing.
+	DryRun bool
+	// Log gets a line for each upload that could not be swept. Optional.
+	Log *slog.Logger
+}
+
+// Swept is what a sweep of one bucket found, in uploads.
+type Swept struct {
+	Bucket  string `json:"bucket"`
+	Live    int    `json:"live"`    // the store has them
+	Removed int    `json:"removed"` // or would be, in a dry run
+	Waiting int    `json:"waiting"` // gone for less than the grace time
+	Locked  int    `json:"locked"`  // under a retention that has not ended
+	Foreign int    `json:"foreign"` // not as s3proxy writes them: left alone
+	Failed  int    `json:"failed"`
+}
+
+// errLocked says that an object is under retention or legal hold.
+var errLocked = errors.New("locked by its retention")
+
+// maxFolders bounds the work of one sweep of a bucket.
+const maxFolders = 100_000
+
+// Bucket sweeps the state of one bucket's uploads. A bucket that is not there has none.
+func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
+	found := Swept{Bucket: bucket}
+	o := &objects{Bucket: Bucket{Upstream: s.Store}, state: s.Place}
+	stateBucket, prefix := s.Place.Of(bucket)
+	prefix += uploadFolder
+	after := ""
+	for range maxFolders {
+		page, err := o.listVersions(ctx, upstream.Request{Bucket: stateBucket}, prefix, after, 1)
+		if errors.Is(err, s3err.NoSuchBucket) {
+			return found, nil
+		}
+		if err != nil {
+			return found, fmt.Errorf("list the uploads' state in %s: %w", stateBucket, err)
+		}
+		entries := page.entries()
+		if len(entries) == 0 {
+			return found, nil
+		}
+		rest, ours := strings.CutPrefix(entries[0].Key, prefix)
+		if !ours || entries[0].Key <= after {
+			return found, fmt.Errorf("%w: a listing that is not in order", errStored)
+		}
+		name, _, inFolder := strings.Cut(rest, "/")
+		after = prefix + name + "/~" // behind all that is in the folder
+		if sum, err := hex.DecodeString(name); !inFolder || err != nil || len(sum) != 32 {
+			if !inFolder {
+				after = prefix + name
+			}
+			found.Foreign++
+			continue
+		}
+		err = s.folder(ctx, o, bucket, prefix+name+"/", &found)
+		switch {
+		case err == nil:
+		case errors.Is(err, errLocked):
+			found.Locked++
+		case errors.Is(err, s3err.NoSuchBucket):
+			return found, nil
+		case ctx.Err() != nil:
+			return found, ctx.Err()
+		default:
+			found.Failed++
+			if s.Log != nil {
+				s.Log.Warn("the state of an upload could not be swept", "bucket", bucket, "folder", prefix+name, "error", err)
+			}
+		}
+	}
+	return found, nil
+}
+
+// folder sweeps what is kept of one upload.
+func (s *Sweeper) folder(ctx context.Context, o *objects, bucket, folder string, found *Swept) error {
+	stateBucket, _ := s.Place.Of(bucket)
+	state, commitment, err := s.readState(ctx, stateBucket, folder+stateKey)
+	if errors.Is(err, errNoState) {
+		// The rest of a removal, or a part whose upload was aborted while it was sent.
+		return s.ended(ctx, o, stateBucket, folder, found)
+	}
+	if errors.Is(err, errStored) {
+		found.Foreign++
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, named := o.folder(bucket, state.Key, state.Upload); named != folder {
+		found.Foreign++
+		return nil
+	}
+	// Of this very upload, and not by listing uploads: one that begins in between
+	// would not be in the list.
+	q := url.Values{"uploadId": {state.Upload}, "max-parts": {"1"}}
+	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: bucket, Key: state.Key, Query: q})
+	if err == nil {
+		resp.Body.Close()
+		found.Live++
+		return s.unmark(ctx, o, stateBucket, folder)
+	}
+	if !errors.Is(err, s3err.NoSuchUpload) {
+		return err
+	}
+	if s.became(ctx, bucket, state.Key, commitment) {
+		return s.remove(ctx, o, stateBucket, folder, found)
+	}
+	return s.ended(ctx, o, stateBucket, folder, found)
+}
+
+// readState reads an upload's state object as far as it can be read without a key.
+// It gives errNoState, or errStored for one that s3proxy did not write.
+func (s *Sweeper) readState(ctx context.Context, stateBucket, key string) (*uploadState, [32]byte, error) {
+	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: key})
+	if errors.Is(err, s3err.NoSuchKey) {
+		return nil, [32]byte{}, errNoState
+	}
+	if err != nil {
+		return nil, [32]byte{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxState))
+	if err != nil {
+		return nil, [32]byte{}, fmt.Errorf("read the upload's state: %w", err)
+	}
+	var state uploadState
+	if err := json.Unmarshal(body, &state); err != nil || state.Format != envelope.Format {
+		return nil, [32]byte{}, errStored
+	}
+	fields, err := metadataFields(resp.Header)
+	if err != nil {
+		return nil, [32]byte{}, errStored
+	}
+	meta, err := envelope.ParseMetadata(fields)
+	if err != nil {
+		return nil, [32]byte{}, errStored
+	}
+	return &state, meta.Commitment, nil
+}
+
+// became tells whether the upload is the object at its key.
+func (s *Sweeper) became(ctx context.Context, bucket, key string, commitment [32]byte) bool {
+	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key})
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	fields, err := metadataFields(resp.Header)
+	if err != nil {
+		return false
+	}
+	meta, err := envelope.ParseMetadata(fields)
+	return err == nil && meta.Commitment == commitment
+}
+
+// ended removes the state of an upload that has been gone for the grace time, and
+// begins to count it.
+func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket, folder string, found *Swept) error {
+	if s.Grace <= 0 {
+		return s.remove(ctx, o, stateBucket, folder, found)
+	}
+	since, err := s.marked(ctx, stateBucket, folder)
+	if err != nil {
+		return err
+	}
+	if since >= s.Grace {
+		return s.remove(ctx, o, stateBucket, folder, found)
+	}
+	found.Waiting++
+	if since >= 0 || s.DryRun {
+		return nil
+	}
+	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: stateBucket, Key: folder + goneMark})
+	if err != nil {
+		return fmt.Errorf("mark the upload as gone: %w", err)
+	}
+	return resp.Body.Close()
+}
+
+// marked tells how long ago the upload was first seen to be gone, by the store's own
+// clock; negative when it was not.
+func (s *Sweeper) marked(ctx context.Context, stateBucket, folder string) (time.Duration, error) {
+	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: stateBucket, Key: folder + goneMark})
+	if err != nil && isNotFound(err) {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	resp.Body.Close()
+	then, err := http.ParseTime(resp.Header.Get("Last-Modified"))
+	if err != nil {
+		return 0, fmt.Errorf("%w: the mark's date: %w", errStored, err)
+	}
+	now, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return max(now.Sub(then), 0), nil
+}
+
+// unmark forgets that an upload was seen gone: it is back.
+func (s *Sweeper) unmark(ctx context.Context, o *objects, stateBucket, folder string) error {
+	since, err := s.marked(ctx, stateBucket, folder)
+	if err != nil || since < 0 || s.DryRun {
+		return err
+	}
+	return o.removeState(ctx, stateBucket, folder+goneMark)
+}
+
+// remove deletes the records first and the key last: as long as there is a key, the
+// next sweep knows what the folder is of.
+func (s *Sweeper) remove(ctx context.Context, o *objects, stateBucket, folder string, found *Swept) error {
+	if !s.DryRun {
+		if err := o.removeState(ctx, stateBucket, folder); err != nil {
+			return err
+		}
+	}
+	found.Removed++
+	return nil
+}
+
+// sweepEvery is how often a proxy sweeps the buckets that it has seen uploads in.
+const sweepEvery = time.Hour
+
+// maxSweptBuckets bounds how many buckets a proxy remembers for its sweeps.
+const maxSweptBuckets = 10_000
+
+// remember has the bucket swept by this process.
+func (x *exchange) remember() {
+	x.sweptMu.Lock()
+	defer x.sweptMu.Unlock()
+	if len(x.swept) < maxSweptBuckets {
+		x.swept[x.bucket] = true
+	}
+}
+
+// SweepUploads sweeps the buckets in which this process has begun or ended uploads,
+// every hour and not all replicas at once, until ctx ends.
+func (p *Proxy) SweepUploads(ctx context.Context) {
+	for {
+		wait := sweepEvery/2 + rand.N(sweepEvery)
+		if pause(ctx, wait) != nil {
+			return
+		}
+		p.sweptMu.Lock()
+		buckets := make([]string, 0, len(p.swept))
+		for b := range p.swept {
+			buckets = append(buckets, b)
+		}
+		p.sweptMu.Unlock()
+		for _, b := range buckets {
+			s := Sweeper{Store: p.of(b).Upstream, Place: p.cfg.State, Grace: DefaultGrace, Log: p.log}
+			found, err := s.Bucket(ctx, b)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				p.log.Warn("a bucket could not be swept", "bucket", b, "error", err)
+			} else if found.Removed > 0 {
+				p.log.Info("state of uploads that are gone was removed", "bucket", b, "uploads", found.Removed)
+			}
+		}
+	}
+}
