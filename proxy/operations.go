@@ -51,7 +51,7 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "GetObject", method: "GET", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: getObject},
 		{name: "HeadObject", method: "HEAD", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: headObject},
 		{name: "DeleteObject", method: "DELETE", scope: onObject, query: []string{"versionId"}, headers: join([]string{"If-Match", "X-Amz-If-Match-Size", "X-Amz-If-Match-Last-Modified-Time", "X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObject},
-		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", effect: refuses},
+		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", headers: join(contentHeaders, writeConditions, ownerHeaders), own: copyHeaders, effect: rewrites, handle: copyObject, note: "the data key is wrapped for the new name; streams through the proxy between stores, and into or out of a bucket that is not encrypted"},
 		{name: "PostObject", method: "POST", scope: onBucket, headers: contentHeaders, effect: encrypts, signedInBody: true, handle: postObject},
 		{name: "GetObjectAttributes", method: "GET", scope: onObject, marks: []string{"attributes"}, query: []string{"versionId"}, headers: join([]string{"X-Amz-Object-Attributes", "X-Amz-Max-Parts", "X-Amz-Part-Number-Marker"}, ownerHeaders), effect: rewrites, handle: getObjectAttributes},
 		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"}, headers: join(ownerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectVersions},
@@ -64,7 +64,7 @@ var operations = sync.OnceValue(func() []operation {
 		// Multipart uploads
 		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, ownerHeaders), effect: encrypts, handle: createMultipartUpload},
 		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: ownerHeaders, effect: encrypts, chunked: true, handle: uploadPart},
-		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", effect: refuses},
+		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", headers: ownerHeaders, own: copyHeaders, effect: encrypts, handle: uploadPartCopy, note: "streams through the proxy"},
 		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(writeConditions, ownerHeaders), own: []string{"X-Amz-Mp-Object-Size"}, effect: encrypts, handle: completeMultipartUpload},
 		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, headers: join([]string{"X-Amz-If-Match-Initiated-Time"}, ownerHeaders), effect: rewrites, handle: abortMultipartUpload},
 		{name: "ListParts", method: "GET", scope: onObject, marks: []string{"uploadId"}, query: []string{"max-parts", "part-number-marker"}, headers: ownerHeaders, effect: rewrites, handle: listParts},

@@ -183,7 +183,6 @@ func TestWhatIsNotDoneIsRefused(t *testing.T) {
 			"SelectObjectContent": {method: "POST", path: object, query: "select=&select-type=2", body: []byte("<x/>")},
 			"GetObjectTorrent":    {method: "GET", path: object, query: "torrent="},
 			"RenameObject":        {method: "PUT", path: object, query: "renameObject=", headers: map[string]string{"x-amz-rename-source": bucket + "/other"}},
-			"CopyObject":          {method: "PUT", path: object, headers: map[string]string{"x-amz-copy-source": "/" + bucket + "/other"}},
 			"PUT at an offset":    {method: "PUT", path: object, body: []byte("x"), headers: map[string]string{"x-amz-write-offset-bytes": "9"}},
 		} {
 			got := c.do(t, at.S3)

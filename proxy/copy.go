@@ -1,0 +1,384 @@
+package proxy
+
+import (
+	"context"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// maxCopySource is the largest object that one CopyObject of the store takes: 5 GiB.
+// Larger ones are copied in parts.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+const maxCopySource = 5 << 30
+
+type copyObjectResult struct {
+	XMLName      xml.Name `xml:"CopyObjectResult"`
+	Xmlns        string   `xml:"xmlns,attr"`
+	LastModified string   `xml:"LastModified"`
+	ETag         string   `xml:"ETag"`
+	ChecksumType string   `xml:"ChecksumType,omitempty"`
+	xmlChecksums
+}
+
+// Headers of a CopyObject that the proxy acts on.
+var copyHeaders = []string{
+	"X-Amz-Copy-Source", "X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match",
+	"X-Amz-Copy-Source-If-Modified-Since", "X-Amz-Copy-Source-If-Unmodified-Since",
+	"X-Amz-Copy-Source-Range", "X-Amz-Source-Expected-Bucket-Owner", "X-Amz-Metadata-Directive", "X-Amz-Tagging-Directive",
+}
+
+// describing are the headers that the metadata directive is about.
+var describing = []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires"}
+
+// copying is one CopyObject on its way.
+type copying struct {
+	*exchange
+	src         *copySource
+	replace     bool // x-amz-metadata-directive: REPLACE
+	replaceTags bool // x-amz-tagging-directive: REPLACE
+	checksum    envelope.Algorithm
+}
+
+// copyObject copies within the store where it can: the ciphertext does not move, the
+// data key is wrapped for the new name, and all metadata are sent again. Onto itself
+// never by the store's CopyObject (inplace.go). What the store cannot copy (between
+// stores, into or out of a bucket that is not encrypted, with another checksum)
+// streams through the proxy.
+func copyObject(x *exchange) error {
+	c := &copying{exchange: x}
+	if err := c.readDirectives(); err != nil {
+		return err
+	}
+	ctx := x.r.Context()
+	var err error
+	if c.src, err = x.openSource(ctx); err != nil {
+		return err
+	}
+	inStore := c.src.Upstream == x.Upstream
+	onto := inStore && c.src.bucket == x.bucket && c.src.key == x.key
+	if onto && x.query.Get("versionId") == "" && !strings.Contains(x.r.Header.Get("X-Amz-Copy-Source"), "?versionId=") {
+		if !c.changes() {
+			return errCopyOntoItself
+		}
+	}
+	switch {
+	case c.src.meta == nil && x.Plain && inStore:
+		return c.byStore(ctx)
+	case x.Plain, c.src.meta == nil, !inStore, c.checksum != envelope.NoChecksum, kindOfPut(x.key, c.src.size) == envelope.KindEmpty != (c.src.meta.Kind == envelope.KindEmpty):
+		return c.stream(ctx)
+	case onto:
+		return c.inPlace(ctx)
+	}
+	return c.rewrap(ctx)
+}
+
+var errCopyOntoItself = s3err.InvalidRequest.WithMessage("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+
+func (c *copying) readDirectives() error {
+	for name, replace := range map[string]*bool{"Metadata": &c.replace, "Tagging": &c.replaceTags} {
+		header := "X-Amz-" + name + "-Directive"
+		switch v := c.r.Header.Get(header); v {
+		case "", "COPY":
+		case "REPLACE":
+			*replace = true
+		default:
+			return s3err.InvalidArgument.WithMessage("Unknown %s directive.", strings.ToLower(name)).Argument(strings.ToLower(header), v)
+		}
+	}
+	if name := c.r.Header.Get("X-Amz-Checksum-Algorithm"); name != "" {
+		if c.checksum = algorithmNamed(name); c.checksum == envelope.NoChecksum {
+			return errUnknownAlgorithm
+		}
+	}
+	return nil
+}
+
+// changes tells whether a copy onto itself asks for anything.
+func (c *copying) changes() bool {
+	if c.replace || c.replaceTags {
+		return true
+	}
+	for _, name := range []string{"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location", "X-Amz-Server-Side-Encryption", "X-Amz-Checksum-Algorithm"} {
+		if c.r.Header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// headers are those of the new object as the client wants them: its own, and by the
+// directives the source's. Tags are copied by the store where it copies.
+func (c *copying) headers() http.Header {
+	h := c.passedHeaders()
+	if !c.replace {
+		for name := range h {
+			if strings.HasPrefix(strings.ToLower(name), metaPrefix) {
+				delete(h, name)
+			}
+		}
+		for _, name := range describing {
+			h.Del(name)
+			if v := c.src.header.Values(name); len(v) > 0 {
+				h[name] = v
+			}
+		}
+		for name, v := range c.src.header {
+			if strings.HasPrefix(name, "X-Amz-Meta-") && !strings.HasPrefix(name, metaHeaderPrefix) {
+				h[metaName(name)] = v
+			}
+		}
+	}
+	trimChunkedEncoding(h)
+	if !c.replaceTags {
+		h.Del("X-Amz-Tagging")
+	}
+	return h
+}
+
+// byStore sends a copy within buckets that are not encrypted on as it is.
+func (c *copying) byStore(ctx context.Context) error {
+	h := c.passedHeaders()
+	for name, v := range c.r.Header {
+		if strings.HasPrefix(name, "X-Amz-Copy-Source-If-") || name == "X-Amz-Metadata-Directive" || name == "X-Amz-Tagging-Directive" || name == "X-Amz-Checksum-Algorithm" || name == "X-Amz-Source-Expected-Bucket-Owner" {
+			h[name] = v
+		}
+	}
+	h.Set("X-Amz-Copy-Source", c.src.upstreamName())
+	result, header, err := c.copyUpstream(ctx, h)
+	if err != nil {
+		return err
+	}
+	c.passHeaders(header)
+	c.src.tellVersion(c.w.Header())
+	result.Xmlns = s3Namespace
+	return c.answerXML(result)
+}
+
+// copyUpstream asks the store for a copy. A 200 may hold an error.
+func (c *copying) copyUpstream(ctx context.Context, h http.Header) (*copyObjectResult, http.Header, error) {
+	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: h, Unsigned: c.unsigned()})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	if err != nil {
+		return nil, nil, s3err.ServiceUnavailable.Because(err)
+	}
+	if refused := s3err.InDocument(answer); refused != nil {
+		return nil, nil, refused
+	}
+	result := &copyObjectResult{}
+	if err := xml.Unmarshal(answer, result); err != nil {
+		return nil, nil, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err))
+	}
+	return result, resp.Header, nil
+}
+
+// rewrap copies by the store, with the key wrapped for the new name.
+func (c *copying) rewrap(ctx context.Context) error {
+	dek, err := c.src.openKey(ctx, c.src.stored)
+	if err != nil {
+		return err
+	}
+	defer dek.Destroy()
+	kind := c.src.meta.Kind
+	facts, err := dek.OpenFacts(kind, c.src.meta.Facts)
+	if err != nil {
+		return err
+	}
+	h := c.headers()
+	if _, err := c.resolveConditions(ctx, h); err != nil {
+		return err
+	}
+	if err := c.wrapFor(ctx, h, dek, kind, facts); err != nil {
+		return err
+	}
+	if c.src.bytes > maxCopySource {
+		made, header, err := c.copyParts(ctx, h, nil)
+		if err != nil {
+			return err
+		}
+		return c.answerCopy(ctx, made, header)
+	}
+	h.Set("X-Amz-Copy-Source", c.src.upstreamName())
+	h.Set("X-Amz-Copy-Source-If-Match", c.src.etag)
+	h.Set("X-Amz-Metadata-Directive", "REPLACE")
+	h.Set("X-Amz-Tagging-Directive", map[bool]string{true: "REPLACE", false: "COPY"}[c.replaceTags])
+	if v := c.r.Header.Get("X-Amz-Source-Expected-Bucket-Owner"); v != "" {
+		h.Set("X-Amz-Source-Expected-Bucket-Owner", v)
+	}
+	result, header, err := c.copyUpstream(ctx, h)
+	if err != nil {
+		return err
+	}
+	return c.answerCopy(ctx, result, header)
+}
+
+// wrapFor puts the metadata into h under which dek opens at the exchange's name.
+func (c *copying) wrapFor(ctx context.Context, h http.Header, dek *envelope.DEK, kind envelope.Kind, facts envelope.Facts) error {
+	meta, err := c.Keyring.WrapKey(ctx, kms.Name{Bucket: c.keyBucket(c.bucket), Key: c.key, Kind: kind}, dek)
+	if err != nil {
+		return err
+	}
+	fields, err := encodeMetadata(dek, meta, facts)
+	if err != nil {
+		return err
+	}
+	for name, value := range fields {
+		h[metaPrefix+name] = []string{value}
+	}
+	return nil
+}
+
+// answerCopy tells of a copy within the store, with the ETag that HEAD will show.
+func (c *copying) answerCopy(ctx context.Context, result *copyObjectResult, header http.Header) error {
+	tag := opaqueTag(result.ETag)
+	if c.ETag == ETagMD5 {
+		if found, err := c.tagAt(ctx, c.bucket, c.key, header.Get("X-Amz-Version-Id"), c.unsigned()); err == nil {
+			tag = found
+		}
+	}
+	out := copyObjectResult{Xmlns: s3Namespace, LastModified: result.LastModified, ETag: tag.shown}
+	if sum, parts, err := c.sourceChecksum(ctx); err == nil && sum.Algorithm != envelope.NoChecksum {
+		out.set(sum, parts)
+		out.ChecksumType = typeName(sum.Type)
+	}
+	c.passHeaders(header)
+	c.src.tellVersion(c.w.Header())
+	setETag(c.w.Header(), tag, header)
+	delete(c.w.Header(), "ETag") // S3 has it in the document alone
+	return c.answerXML(out)
+}
+
+// sourceChecksum is the checksum that the copy keeps, as far as the metadata tells it.
+func (c *copying) sourceChecksum(ctx context.Context) (envelope.Checksum, int, error) {
+	dek, err := c.src.openKey(ctx, c.src.stored)
+	if err != nil {
+		return envelope.Checksum{}, 0, err
+	}
+	defer dek.Destroy()
+	if c.src.meta.Kind == envelope.KindMultipart {
+		t, err := c.src.trailer(ctx, c.src.stored, dek)
+		if err != nil {
+			return envelope.Checksum{}, 0, err
+		}
+		return t.Facts.Checksum, len(t.Parts), nil
+	}
+	facts, err := dek.OpenFacts(c.src.meta.Kind, c.src.meta.Facts)
+	return facts.Checksum, 0, err
+}
+
+// stream copies by reading and writing anew: verified, sealed under a new key.
+func (c *copying) stream(ctx context.Context) error {
+	h := c.headers()
+	if !c.replaceTags {
+		tags, err := c.src.tags(ctx)
+		if err != nil {
+			return err
+		}
+		if tags != "" {
+			h.Set("X-Amz-Tagging", tags)
+		}
+	}
+	body, err := c.src.plaintext(ctx, 0, c.src.size)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	p := &promise{algorithm: c.checksum, wantsMD5: c.ETag == ETagMD5}
+	if p.algorithm == envelope.NoChecksum {
+		p.algorithm = envelope.CRC64NVME
+	}
+	plain := verify(body, nil, p)
+	// What follows is a PUT of these headers.
+	c.r.Header = h
+	if c.Plain {
+		err = c.putBare(ctx, plain)
+	} else {
+		err = c.putPlain(plain, c.src.size)
+	}
+	if err := copyFailure(plain, err); err != nil {
+		return err
+	}
+	head, err := c.statObject(ctx, c.w.Header().Get("X-Amz-Version-Id"))
+	if err != nil {
+		return err
+	}
+	out := copyObjectResult{Xmlns: s3Namespace, LastModified: isoTime(head.header.Get("Last-Modified")), ETag: c.w.Header().Get("Etag")}
+	if tag := c.w.Header()["ETag"]; len(tag) > 0 {
+		out.ETag = tag[0]
+	}
+	for name := range c.w.Header() {
+		if strings.HasPrefix(name, checksumHeaderPrefix) || strings.EqualFold(name, "ETag") {
+			delete(c.w.Header(), name)
+		}
+	}
+	out.set(plain.Facts().Checksum, 0)
+	out.ChecksumType = typeName(envelope.FullObject)
+	c.src.tellVersion(c.w.Header())
+	return c.answerXML(out)
+}
+
+// putBare writes into a bucket that is not encrypted.
+func (c *copying) putBare(ctx context.Context, plain *verifiedBody) error {
+	req := &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: c.passedHeaders(), Body: plain, Length: c.src.size, Unsigned: c.unsigned()}
+	if c.src.size == 0 {
+		if _, err := io.Copy(io.Discard, plain); err != nil {
+			return err
+		}
+		req.Body = nil
+	}
+	resp, err := c.Upstream.Do(ctx, req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	c.passHeaders(resp.Header)
+	c.w.Header()["ETag"] = []string{resp.Header.Get("Etag")}
+	return nil
+}
+
+// tags are the source's, in the form of x-amz-tagging; a store without tags has none.
+func (src *copySource) tags(ctx context.Context) (string, error) {
+	q := url.Values{"tagging": {""}}
+	if src.version != "" {
+		q.Set("versionId", src.version)
+	}
+	var set struct {
+		Tags []struct {
+			Key   string `xml:"Key"`
+			Value string `xml:"Value"`
+		} `xml:"TagSet>Tag"`
+	}
+	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, Query: q, Unsigned: src.unsigned}, &set)
+	if status, refused := refusedWith(err); refused && (status == http.StatusNotFound || status == http.StatusNotImplemented) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the source's tags: %w", err)
+	}
+	tags := url.Values{}
+	for _, t := range set.Tags {
+		tags.Add(t.Key, t.Value)
+	}
+	return strings.ReplaceAll(tags.Encode(), "+", "%20"), nil
+}
+
+// isoTime is a date of a header as S3's documents have it.
+func isoTime(header string) string {
+	t, err := http.ParseTime(header)
+	if err != nil {
+		return header
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}

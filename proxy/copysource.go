@@ -1,0 +1,295 @@
+package proxy
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// copySource is the object that a copy reads. It has the settings of its own bucket.
+type copySource struct {
+	*objects
+	*stored
+	unsigned bool
+}
+
+var (
+	errSourceBucket   = s3err.InvalidArgument.WithMessage("Invalid copy source bucket name")
+	errSourceKey      = s3err.InvalidArgument.WithMessage("Invalid copy source object key")
+	errSourceEncoding = s3err.InvalidArgument.WithMessage("Invalid copy source encoding")
+	errSourceRange    = s3err.InvalidArgument.WithMessage("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
+)
+
+// parseCopySource reads x-amz-copy-source: `bucket/key?versionId=id`, URL-encoded, with
+// or without a slash in front.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+func parseCopySource(header string) (bucket, key, version string, err error) {
+	bad := func(e *s3err.Error) error { return e.Argument("x-amz-copy-source", header) }
+	path, version, _ := strings.Cut(strings.TrimPrefix(header, "/"), "?versionId=")
+	decoded, err := url.QueryUnescape(path) // "+" is a space there, as with S3
+	if err != nil {
+		return "", "", "", bad(errSourceEncoding)
+	}
+	if version, err = url.QueryUnescape(version); err != nil {
+		return "", "", "", bad(errSourceEncoding)
+	}
+	bucket, key, ok := strings.Cut(decoded, "/")
+	switch {
+	case !ok || !bucketName.MatchString(bucket):
+		return "", "", "", bad(errSourceBucket)
+	case key == "":
+		return "", "", "", bad(errSourceKey)
+	}
+	return bucket, key, version, nil
+}
+
+// openSource looks at the source of a copy and judges the client's conditions on it.
+func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
+	header := x.r.Header.Get("X-Amz-Copy-Source")
+	bucket, key, version, err := parseCopySource(header)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.allow(bucket, false); err != nil {
+		return nil, err
+	}
+	if leavesBucket(key) {
+		return nil, errSourceKey.Argument("x-amz-copy-source", header)
+	}
+	src := *x.of(bucket)
+	if src.state.owns(key) {
+		return nil, s3err.AccessDenied.WithMessage("Keys that begin with %s belong to s3proxy.", src.state.root())
+	}
+	if src.Plain {
+		src.AllowPlaintextReads = true
+	}
+	q := url.Values{}
+	if version != "" {
+		q.Set("versionId", version)
+	}
+	h := http.Header{}
+	if v := x.r.Header.Get("X-Amz-Source-Expected-Bucket-Owner"); v != "" {
+		h.Set("X-Amz-Expected-Bucket-Owner", v)
+	}
+	ask := func(method string) (*http.Response, error) {
+		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: method, Bucket: bucket, Key: key, Query: q, Header: h, Unsigned: x.unsigned()})
+		if err == nil {
+			resp.Body.Close()
+		}
+		return resp, err
+	}
+	resp, err := ask(http.MethodHead)
+	if err != nil {
+		if _, inWords := ask(http.MethodGet); inWords != nil { // HEAD has no error document
+			err = inWords
+		}
+		return nil, err
+	}
+	s, err := src.readStored(bucket, key, x.unsigned(), resp)
+	if err != nil {
+		return nil, err
+	}
+	if s.meta != nil && src.Plain { // of such a bucket everything is what it is
+		s.meta, s.size = nil, s.bytes
+	}
+	source := &copySource{objects: &src, stored: s, unsigned: x.unsigned()}
+	return source, source.judge(ctx, x.r.Header)
+}
+
+// judge compares the x-amz-copy-source-if-* conditions: as with GET, If-Match counts
+// more than If-Unmodified-Since, and If-None-Match more than If-Modified-Since.
+func (src *copySource) judge(ctx context.Context, h http.Header) error {
+	const prefix = "X-Amz-Copy-Source-If-"
+	match, noneMatch := condition(h, prefix+"Match"), condition(h, prefix+"None-Match")
+	modified, unmodified := h.Get(prefix+"Modified-Since"), h.Get(prefix+"Unmodified-Since")
+	failed := func(name string) error {
+		return s3err.PreconditionFailed.With(s3err.Field{Name: "Condition", Value: "x-amz-copy-source-If-" + name})
+	}
+	if match != "" || noneMatch != "" {
+		tag, err := src.objectETag(ctx, src.stored)
+		if err != nil {
+			return err
+		}
+		if match != "" && !tag.isIn(match) {
+			return failed("Match")
+		}
+		if noneMatch != "" && tag.isInWeakly(noneMatch) {
+			return failed("None-Match")
+		}
+	}
+	last, err := http.ParseTime(src.header.Get("Last-Modified"))
+	if err != nil {
+		return nil
+	}
+	if since, err := http.ParseTime(unmodified); err == nil && match == "" && last.After(since) {
+		return failed("Unmodified-Since")
+	}
+	if since, err := http.ParseTime(modified); err == nil && noneMatch == "" && !last.After(since) && !since.After(time.Now()) {
+		return failed("Modified-Since")
+	}
+	return nil
+}
+
+// plaintext reads a range of the source's plaintext, authenticated; its end says that
+// all of it came.
+func (src *copySource) plaintext(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	switch {
+	case length == 0:
+		return http.NoBody, nil
+	case src.meta == nil:
+		resp, err := src.getRange(ctx, src.stored, offset, length)
+		if err != nil {
+			return nil, err
+		}
+		return resp.Body, nil
+	}
+	dek, err := src.openKey(ctx, src.stored)
+	if err != nil {
+		return nil, err
+	}
+	layout := envelope.SingleLayout(src.size)
+	if src.meta.Kind == envelope.KindMultipart {
+		t, err := src.trailer(ctx, src.stored, dek)
+		if err != nil {
+			dek.Destroy()
+			return nil, err
+		}
+		layout = layoutOf(t)
+	}
+	span := layout.Span(offset, length)
+	resp, err := src.getRange(ctx, src.stored, span.Offset, span.Length)
+	if err != nil {
+		dek.Destroy()
+		return nil, err
+	}
+	return &sourceReader{dek.Open(src.meta.Kind, layout, span, resp.Body), resp.Body, dek}, nil
+}
+
+// sourceReader closes what a read of a source needs.
+type sourceReader struct {
+	*envelope.OpenReader
+	body io.Closer
+	dek  *envelope.DEK
+}
+
+func (r *sourceReader) Close() error {
+	err := errors.Join(r.OpenReader.Close(), r.body.Close())
+	r.dek.Destroy()
+	return err
+}
+
+// copyRange reads x-amz-copy-source-range for a source of size bytes; without it the
+// whole is copied.
+func copyRange(header string, size int64) (offset, length int64, err error) {
+	if header == "" {
+		return 0, size, nil
+	}
+	r, ok := parseRange(header)
+	switch {
+	case !ok || r.first < 0 || r.last < 0:
+		return 0, 0, errSourceRange.Argument("x-amz-copy-source-range", header)
+	case r.first >= size || r.last >= size:
+		return 0, 0, s3err.InvalidArgument.WithMessage("Range specified is not valid for source object of size: %d", size).
+			Argument("x-amz-copy-source-range", header)
+	}
+	return r.first, r.last - r.first + 1, nil
+}
+
+// header gives the value of x-amz-copy-source for the store, pinned to the version that
+// was looked at.
+func (src *copySource) upstreamName() string {
+	name := "/" + src.bucket + "/" + (&url.URL{Path: src.key}).EscapedPath()
+	name = strings.ReplaceAll(name, "+", "%2B")
+	if src.version != "" {
+		name += "?versionId=" + url.QueryEscape(src.version)
+	}
+	return name
+}
+
+type copyPartResult struct {
+	XMLName      xml.Name `xml:"CopyPartResult"`
+	Xmlns        string   `xml:"xmlns,attr"`
+	LastModified string   `xml:"LastModified"`
+	ETag         string   `xml:"ETag"`
+	xmlChecksums
+}
+
+// uploadPartCopy reads a range of an object, opened and authenticated, and seals it
+// anew as a part: it streams through the proxy.
+func uploadPartCopy(x *exchange) error {
+	ctx := x.r.Context()
+	number, err := x.partNumber()
+	if err != nil {
+		return err
+	}
+	if _, _, _, err := parseCopySource(x.r.Header.Get("X-Amz-Copy-Source")); err != nil {
+		return err
+	}
+	u, err := x.openUpload(ctx)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	src, err := x.openSource(ctx)
+	if err != nil {
+		return err
+	}
+	offset, length, err := copyRange(x.r.Header.Get("X-Amz-Copy-Source-Range"), src.size)
+	if err != nil {
+		return err
+	}
+	if err := checkPartSize(number, length); err != nil {
+		return err
+	}
+	p := &promise{algorithm: u.options.Checksum, wantsMD5: u.options.MD5}
+	if p.algorithm == envelope.NoChecksum {
+		p.algorithm = envelope.CRC64NVME
+	}
+	body, err := src.plaintext(ctx, offset, length)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	plain := verify(body, nil, p)
+	record, err := x.sendPart(u, number, length, plain, plain.partFacts)
+	if err := copyFailure(plain, err); err != nil {
+		x.forgetEnded(u, err)
+		return err
+	}
+	out := copyPartResult{Xmlns: s3Namespace, LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: u.partETag(record)}
+	if u.options.Checksum != envelope.NoChecksum {
+		out.set(record.Part.Checksum, 0)
+	}
+	x.passRequestID(http.Header{})
+	x.markNoMD5(x.w.Header())
+	src.tellVersion(x.w.Header())
+	return x.answerXML(out)
+}
+
+// copyFailure is why a copy that streams failed: the source's reason counts more than
+// what the store says of a body that ended early.
+func copyFailure(plain *verifiedBody, err error) error {
+	if refusal := plain.Refusal(); refusal != nil {
+		return fmt.Errorf("read the copy's source: %w", refusal)
+	}
+	if err == nil && !plain.Verified() {
+		err = errors.New("the store answered before it had the whole body")
+	}
+	return err
+}
+
+func (src *copySource) tellVersion(h http.Header) {
+	if v := src.header.Get("X-Amz-Version-Id"); v != "" {
+		h.Set("X-Amz-Copy-Source-Version-Id", v)
+	}
+}

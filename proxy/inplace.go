@@ -1,0 +1,259 @@
+package proxy
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// An object is never copied onto itself by the store's CopyObject: with a writer
+// beside it MinIO and versitygw then mix the new body with the old metadata, and lose
+// acknowledged writes. Its bytes are read and written again, on the condition that it
+// is still the one that was read.
+
+// maxInPlaceTries bounds how often that begins anew after another write.
+const maxInPlaceTries = 8
+
+// inPlace is a client's update of an object's metadata: a copy onto itself.
+func (c *copying) inPlace(ctx context.Context) error {
+	if err := c.demandConditions(ctx); err != nil {
+		return err
+	}
+	for try := range maxInPlaceTries {
+		if try > 0 {
+			var err error
+			if c.src, err = c.openSource(ctx); err != nil { // judges the client's conditions anew
+				return err
+			}
+			if c.src.meta == nil {
+				return s3err.ConditionalRequestConflict
+			}
+		}
+		result, header, err := c.renew(ctx)
+		if errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, errChanged) || errors.Is(err, s3err.ConditionalRequestConflict) {
+			if err := pause(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return c.answerCopy(ctx, result, header)
+	}
+	return s3err.ConditionalRequestConflict.Because(errors.New("the object is written to all the time"))
+}
+
+// renew writes the source's bytes again under its own name, with new metadata: by one
+// PUT, which keeps an ETag that is of the bytes, or in the parts that the store has
+// them in, which keeps an ETag of parts.
+func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, error) {
+	dek, err := c.src.openKey(ctx, c.src.stored)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer dek.Destroy()
+	facts, err := dek.OpenFacts(c.src.meta.Kind, c.src.meta.Facts)
+	if err != nil {
+		return nil, nil, err
+	}
+	h := c.headers()
+	h.Del("If-None-Match")
+	if !c.replaceTags {
+		tags, err := c.src.tags(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if tags != "" {
+			h.Set("X-Amz-Tagging", tags)
+		}
+	}
+	if err := c.wrapFor(ctx, h, dek, c.src.meta.Kind, facts); err != nil {
+		return nil, nil, err
+	}
+	// An old version is a new write; the current one must be the one that was read.
+	current := !strings.Contains(c.r.Header.Get("X-Amz-Copy-Source"), "?versionId=")
+	h.Del("If-Match")
+	if current {
+		h.Set("If-Match", c.src.etag)
+	}
+	if strings.Contains(c.src.etag, "-") || c.src.bytes > maxCopySource {
+		sizes, err := c.src.storeParts(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return c.copyParts(ctx, h, sizes)
+	}
+	req := &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: h, Unsigned: c.unsigned()}
+	if c.src.bytes > 0 {
+		body, err := c.src.getRange(ctx, c.src.stored, 0, c.src.bytes)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer body.Body.Close()
+		req.Body, req.Length = body.Body, c.src.bytes
+	}
+	resp, err := c.Upstream.Do(ctx, req)
+	if err != nil {
+		return nil, nil, c.whyBrokenInPlace(ctx, err)
+	}
+	resp.Body.Close()
+	return &copyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: resp.Header.Get("Etag")}, resp.Header, nil
+}
+
+// whyBrokenInPlace asks whether the object was replaced when the store cut the
+// connection instead of answering (versitygw 1.8, to a conditional PUT).
+func (c *copying) whyBrokenInPlace(ctx context.Context, err error) error {
+	if !errors.Is(err, s3err.ServiceUnavailable) || ctx.Err() != nil {
+		return err
+	}
+	s, statErr := c.statObject(ctx, "")
+	if statErr == nil && s.etag != c.src.etag {
+		return fmt.Errorf("%w: %w", errChanged, err)
+	}
+	return err
+}
+
+// storeParts are the sizes of the parts that the store has an object in; nil when it
+// does not tell.
+func (src *copySource) storeParts(ctx context.Context) ([]int64, error) {
+	var sizes []int64
+	count := 1
+	var total int64
+	for n := 1; n <= count; n++ {
+		q := url.Values{"partNumber": {strconv.Itoa(n)}}
+		if src.version != "" {
+			q.Set("versionId", src.version)
+		}
+		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, Query: q, Header: http.Header{"If-Match": {src.etag}}})
+		if err != nil {
+			return nil, err
+		}
+		resp.Body.Close()
+		if n == 1 {
+			if count, err = strconv.Atoi(resp.Header.Get("X-Amz-Mp-Parts-Count")); err != nil || count < 1 || count > envelope.MaxParts {
+				return nil, nil
+			}
+		}
+		sizes = append(sizes, resp.ContentLength)
+		total += resp.ContentLength
+	}
+	if total != src.bytes {
+		return nil, nil
+	}
+	return sizes, nil
+}
+
+// copyPartSize is how much one UploadPartCopy moves where the object's own parts are
+// not known.
+const copyPartSize = 1 << 30
+
+// copyParts makes the object of pieces of the source, which do not leave the store;
+// each is of the very source that was looked at. h are the headers of the new object,
+// with its conditions; those are for the end.
+func (c *copying) copyParts(ctx context.Context, h http.Header, sizes []int64) (result *copyObjectResult, header http.Header, err error) {
+	if sizes == nil {
+		for left := c.src.bytes; left > 0; left -= min(left, copyPartSize) {
+			sizes = append(sizes, min(left, copyPartSize))
+		}
+	}
+	conditions := http.Header{}
+	for _, name := range writeConditions {
+		if v := h.Values(name); len(v) > 0 {
+			conditions[name] = v
+		}
+		h.Del(name)
+	}
+	var begun createResult
+	if _, err := c.getXML(ctx, &upstream.Request{Method: http.MethodPost, Bucket: c.bucket, Key: c.key, Query: url.Values{"uploads": {""}}, Header: h, Unsigned: c.unsigned()}, &begun); err != nil {
+		return nil, nil, err
+	}
+	u := &upload{objects: c.objects, bucket: c.bucket, key: c.key, id: begun.UploadID, unsigned: c.unsigned()}
+	defer func() {
+		if err != nil {
+			c.giveUp(u)
+		}
+	}()
+	list := completeRequest{Xmlns: s3Namespace}
+	var offset int64
+	for i, size := range sizes {
+		var part copyPartResult
+		_, err := c.getXML(ctx, &upstream.Request{
+			Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Unsigned: c.unsigned(),
+			Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}, "uploadId": {u.id}},
+			Header: http.Header{
+				"X-Amz-Copy-Source":          {c.src.upstreamName()},
+				"X-Amz-Copy-Source-Range":    {fmt.Sprintf("bytes=%d-%d", offset, offset+size-1)},
+				"X-Amz-Copy-Source-If-Match": {c.src.etag},
+			},
+		}, &part)
+		if err != nil {
+			return nil, nil, fmt.Errorf("copy a part: %w", err)
+		}
+		list.add(i+1, strings.Trim(part.ETag, `"`))
+		offset += size
+	}
+	doc, err := xml.Marshal(list)
+	if err != nil {
+		return nil, nil, err
+	}
+	conditions.Set("Content-Type", "application/xml")
+	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPost, Bucket: c.bucket, Key: c.key, Query: url.Values{"uploadId": {u.id}}, Header: conditions, Bytes: doc, Unsigned: c.unsigned()})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	if err != nil {
+		return nil, nil, s3err.ServiceUnavailable.Because(err)
+	}
+	if refused := s3err.InDocument(answer); refused != nil {
+		return nil, nil, refused
+	}
+	var made completeResult
+	if err := xml.Unmarshal(answer, &made); err != nil {
+		return nil, nil, s3err.ServiceUnavailable.Because(err)
+	}
+	return &copyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: made.ETag}, resp.Header, nil
+}
+
+// conditional remembers which stores hold a PUT to its If-Match.
+var conditional sync.Map // *upstream.Client -> bool
+
+// demandConditions refuses where the store does not hold a PUT to its If-Match: a
+// write beside ours would be lost. It is asked once, with an object of our own.
+func (c *copying) demandConditions(ctx context.Context) error {
+	if holds, ok := conditional.Load(c.Upstream); ok && holds.(bool) {
+		return nil
+	}
+	stateBucket, prefix := c.state.Of(c.bucket)
+	probe := &upstream.Request{
+		Method: http.MethodPut, Bucket: stateBucket, Key: prefix + "probe", Bytes: []byte("probe"),
+		Header: http.Header{"If-Match": {`"00000000000000000000000000000000"`}},
+	}
+	resp, err := c.Upstream.Do(ctx, probe)
+	if err == nil {
+		resp.Body.Close()
+		if err := c.removeState(ctx, stateBucket, probe.Key); err != nil {
+			return err
+		}
+		return s3err.NotImplemented.WithMessage("The store does not hold a PUT to its If-Match: an update of an object's metadata could lose a write beside it.")
+	}
+	if status, refused := refusedWith(err); !refused || status != http.StatusPreconditionFailed && status != http.StatusNotFound {
+		return err
+	}
+	conditional.Store(c.Upstream, true)
+	return nil
+}
