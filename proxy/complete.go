@@ -267,7 +267,7 @@ var errAgain = errors.New("the upload changed meanwhile")
 
 func (c *completion) try(ctx context.Context) (*completed, error) {
 	u := c.u
-	sent, err := u.sentParts(ctx, nil)
+	sent, err := u.sentParts(ctx, nil, false)
 	if err != nil {
 		return nil, during(stepListParts, err)
 	}
@@ -507,7 +507,9 @@ func (c *completion) complete(ctx context.Context, list completeRequest, trailer
 	if err := xml.Unmarshal(answer, &result); err != nil {
 		return nil, during(stepComplete, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err)))
 	}
-	return c.settle(ctx, resp.Header, result.ETag, trailer)
+	// Whoever says the checksum of the whole has put it together; versitygw 1.8 says
+	// nothing of the kind when it only finds that the upload is gone.
+	return c.settle(ctx, resp.Header, result.ETag, trailer, len(result.given()) > 0)
 }
 
 // completeFailure turns the store's refusal into the client's: what it says of the
@@ -530,17 +532,18 @@ var settleWaits = []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisec
 // settle makes sure that the object at the key is this upload's, of this list: its
 // metadata commits to this upload's key. It is not when the store said 200 for
 // another reason, or when it was overwritten since.
-func (c *completion) settle(ctx context.Context, header http.Header, etag string, trailer *envelope.Trailer) (*completed, error) {
+func (c *completion) settle(ctx context.Context, header http.Header, etag string, trailer *envelope.Trailer, proven bool) (*completed, error) {
 	done := &completed{header: header, etag: etag, trailer: trailer}
 	finished, err := c.judge(ctx, done)
 	if finished || err != nil {
 		return done, err
 	}
-	believed, err := c.storeTellsTheTruth(ctx)
-	if err != nil {
-		return nil, err
+	if !proven {
+		if proven, err = c.storeTellsTheTruth(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if believed { // overwritten since
+	if proven { // overwritten since
 		return done, nil
 	}
 	for _, wait := range settleWaits {
@@ -551,7 +554,7 @@ func (c *completion) settle(ctx context.Context, header http.Header, etag string
 			return done, err
 		}
 	}
-	if _, err := c.u.sentParts(ctx, nil); err == nil {
+	if _, err := c.u.sentParts(ctx, nil, false); err == nil {
 		return nil, fmt.Errorf("%w: the store said 200 and did nothing", errAgain)
 	} else if !errors.Is(err, s3err.NoSuchUpload) {
 		return nil, during(stepCheckObject, err)

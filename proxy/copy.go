@@ -20,6 +20,9 @@ import (
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 const maxCopySource = 5 << 30
 
+// maxUserMetadata is S3's limit of x-amz-meta-*: names and values together.
+const maxUserMetadata = 2 << 10
+
 type copyObjectResult struct {
 	XMLName      xml.Name `xml:"CopyObjectResult"`
 	Xmlns        string   `xml:"xmlns,attr"`
@@ -93,6 +96,15 @@ func (c *copying) readDirectives() error {
 		default:
 			return s3err.InvalidArgument.WithMessage("Unknown %s directive.", strings.ToLower(name)).Argument(strings.ToLower(header), v)
 		}
+	}
+	size := 0
+	for name, v := range c.r.Header {
+		if strings.HasPrefix(name, "X-Amz-Meta-") {
+			size += len(name) - len(metaPrefix) + len(strings.Join(v, ","))
+		}
+	}
+	if size > maxUserMetadata { // also where they are not used, as S3
+		return s3err.MetadataTooLarge
 	}
 	if name := c.r.Header.Get("X-Amz-Checksum-Algorithm"); name != "" {
 		if c.checksum = algorithmNamed(name); c.checksum == envelope.NoChecksum {

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -30,41 +33,62 @@ var (
 	errSourceRange    = s3err.InvalidArgument.WithMessage("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
 )
 
+// sourceBucket is the form of a bucket's name that copies may read.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+var sourceBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
 // parseCopySource reads x-amz-copy-source: `bucket/key?versionId=id`, URL-encoded, with
 // or without a slash in front.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 func parseCopySource(header string) (bucket, key, version string, err error) {
-	bad := func(e *s3err.Error) error { return e.Argument("x-amz-copy-source", header) }
-	path, version, _ := strings.Cut(strings.TrimPrefix(header, "/"), "?versionId=")
-	decoded, err := url.QueryUnescape(path) // "+" is a space there, as with S3
-	if err != nil {
-		return "", "", "", bad(errSourceEncoding)
+	// "+" is a space there, and separators may be encoded (the .NET SDK does that).
+	decoded, err := url.QueryUnescape(strings.TrimPrefix(header, "/"))
+	if err != nil || !utf8.ValidString(decoded) {
+		return "", "", "", errSourceEncoding.Argument("x-amz-copy-source", header)
 	}
-	if version, err = url.QueryUnescape(version); err != nil {
-		return "", "", "", bad(errSourceEncoding)
-	}
-	bucket, key, ok := strings.Cut(decoded, "/")
+	decoded, version, _ = strings.Cut(decoded, "?versionId=")
+	bucket, key, _ = strings.Cut(decoded, "/")
 	switch {
-	case !ok || !bucketName.MatchString(bucket):
-		return "", "", "", bad(errSourceBucket)
-	case key == "":
-		return "", "", "", bad(errSourceKey)
+	case !sourceBucket.MatchString(bucket) || net.ParseIP(bucket) != nil:
+		return "", "", "", errSourceBucket.Argument("x-amz-copy-source", header)
+	case key == "" || leavesBucket(key):
+		return "", "", "", errSourceKey.Argument("x-amz-copy-source", key)
 	}
 	return bucket, key, version, nil
 }
 
+// bucketFirst gives err, unless the bucket itself is not there: S3 says that first.
+func (x *exchange) bucketFirst(ctx context.Context, err error) error {
+	if refused := x.askSetting(ctx, "location"); errors.Is(refused, s3err.NoSuchBucket) {
+		return refused
+	}
+	return err
+}
+
+// errAnonymousCopy: "All copy requests must be authenticated", S3 says.
+var errAnonymousCopy = s3err.AccessDenied.WithMessage("Anonymous users cannot copy objects. Please authenticate.")
+
+// askSetting asks for a setting of the bucket, for the sake of the refusal: HEAD has no
+// words.
+func (x *exchange) askSetting(ctx context.Context, name string) error {
+	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: url.Values{name: {""}}, Unsigned: x.unsigned()})
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
 // openSource looks at the source of a copy and judges the client's conditions on it.
 func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
-	header := x.r.Header.Get("X-Amz-Copy-Source")
-	bucket, key, version, err := parseCopySource(header)
+	if x.unsigned() {
+		return nil, errAnonymousCopy
+	}
+	bucket, key, version, err := parseCopySource(x.r.Header.Get("X-Amz-Copy-Source"))
 	if err != nil {
-		return nil, err
+		return nil, x.bucketFirst(ctx, err)
 	}
 	if err := x.allow(bucket, false); err != nil {
 		return nil, err
-	}
-	if leavesBucket(key) {
-		return nil, errSourceKey.Argument("x-amz-copy-source", header)
 	}
 	src := *x.of(bucket)
 	if src.state.owns(key) {
@@ -233,7 +257,10 @@ func uploadPartCopy(x *exchange) error {
 		return err
 	}
 	if _, _, _, err := parseCopySource(x.r.Header.Get("X-Amz-Copy-Source")); err != nil {
-		return err
+		return x.bucketFirst(ctx, err)
+	}
+	if x.unsigned() {
+		return s3err.AccessDenied.WithMessage("Access Denied.")
 	}
 	u, err := x.openUpload(ctx)
 	if err != nil {

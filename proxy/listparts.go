@@ -59,7 +59,7 @@ func listParts(x *exchange) error {
 		return err
 	}
 	defer u.close()
-	sent, err := u.sentParts(ctx, x.passedHeaders())
+	sent, err := u.sentParts(ctx, x.passedHeaders(), x.unsigned())
 	if err != nil {
 		x.forgetEnded(u, err)
 		return during(stepListParts, err)
@@ -138,13 +138,13 @@ type sentParts struct {
 	used   map[int]bool // numbers that the store's upload has
 }
 
-func (u *upload) sentParts(ctx context.Context, h http.Header) (*sentParts, error) {
+func (u *upload) sentParts(ctx context.Context, h http.Header, unsigned bool) (*sentParts, error) {
 	sent := &sentParts{parts: map[int][]partRecord{}, used: map[int]bool{}}
 	stored := map[int]listedPart{}
 	q := url.Values{"uploadId": {u.id}, "max-parts": {strconv.Itoa(maxEntries)}}
 	for marker := 0; ; {
 		page := listPartsResult{}
-		header, err := u.getXML(ctx, &upstream.Request{Bucket: u.bucket, Key: u.key, Query: q, Header: h, Unsigned: u.unsigned}, &page)
+		header, err := u.getXML(ctx, &upstream.Request{Bucket: u.bucket, Key: u.key, Query: q, Header: h, Unsigned: unsigned}, &page)
 		if err != nil {
 			return nil, err
 		}

@@ -24,6 +24,8 @@ var notThroughTheProxy = map[string]string{
 	"IAM_CreateBucket_empty_owner_header":     "versitygw's own admin API, which is no S3",
 	"IAM_CreateBucket_non_existing_user":      "versitygw's own admin API, which is no S3",
 	"IAM_ListBuckets":                         "versitygw's own admin API, which is no S3",
+	"CopyObject_conditional_reads":            "versitygw answers 304 NotModified to a failed x-amz-copy-source-if-none-match; S3 documents 412, and so do we",
+	"UploadPartCopy_conditional_reads":        "versitygw answers 304 NotModified to a failed x-amz-copy-source-if-none-match; S3 documents 412, and so do we",
 	"CompleteMultipartUpload_mpu_object_size": "versitygw's message exchanges the two sizes; the code and the status are the same",
 }
 

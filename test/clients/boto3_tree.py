@@ -37,4 +37,4 @@ with ThreadPoolExecutor(8) as pool:
     wrong = [w for w in pool.map(there_and_back, names) if w]
 sizes = {o["Key"]: o["Size"] for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket) for o in page["Contents"]}
 wrong += [f"{n}: listed with {sizes.get(n)} bytes" for n in names if sizes.get(n) != os.path.getsize(os.path.join(tree, n))]
-sys.exit("\n".join(wrong))
+sys.exit("\n".join(wrong) or 0)
