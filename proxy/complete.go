@@ -254,6 +254,9 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 		return nil, during(stepListParts, err)
 	}
 	parts, err := c.choose(sent)
+	if errors.Is(err, s3err.InvalidPart) {
+		return nil, c.unlessEnded(ctx, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -281,6 +284,9 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 			number = envelope.MaxParts
 		}
 		body, err := u.keptBody(ctx, last)
+		if errors.Is(err, s3err.NoSuchKey) {
+			return nil, c.unlessEnded(ctx, during(stepSendTrailer, fmt.Errorf("%w: %w", errAgain, err)))
+		}
 		if err != nil {
 			return nil, during(stepSendTrailer, err)
 		}
@@ -296,6 +302,24 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 	}
 	list.add(number, etag)
 	return c.complete(ctx, list, trailer)
+}
+
+// unlessEnded gives err, or what says that the upload was ended meanwhile: its
+// records go with it.
+func (c *completion) unlessEnded(ctx context.Context, err error) error {
+	u := c.u
+	if _, gone := c.loadUpload(ctx, u.bucket, u.key, u.id); errors.Is(gone, errNoState) {
+		return s3err.NoSuchUpload.Because(gone)
+	}
+	q := url.Values{"uploadId": {u.id}, "max-parts": {"1"}}
+	resp, gone := u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: u.bucket, Key: u.key, Query: q, Unsigned: u.unsigned})
+	if errors.Is(gone, s3err.NoSuchUpload) {
+		return gone
+	}
+	if gone == nil {
+		resp.Body.Close()
+	}
+	return err
 }
 
 func (l *completeRequest) add(number int, etag string) {
