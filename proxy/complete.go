@@ -264,6 +264,14 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if sent.marked {
+		// versitygw 1.8 hides the upload while it completes it: a sweep that comes
+		// then must begin to count anew.
+		stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+		if err := u.removeState(ctx, stateBucket, folder+goneMark); err != nil {
+			return nil, during(stepForgetGone, err)
+		}
+	}
 	sealed, err := u.dek.SealTrailer(trailer)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", stepSendTrailer, err)

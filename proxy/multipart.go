@@ -171,7 +171,14 @@ func abortMultipartUpload(x *exchange) error {
 			err = x.completedInstead(ctx, saved)
 		}
 	}
-	if err == nil || errors.Is(err, s3err.NoSuchUpload) {
+	ended := err == nil
+	if errors.Is(err, s3err.NoSuchUpload) {
+		// As long as there is a key the upload may only be hidden (DefaultGrace): the
+		// sweep looks after it. Without one this is the rest of an earlier Abort.
+		_, there := x.loadUpload(ctx, u.bucket, u.key, u.id)
+		ended = errors.Is(there, errNoState)
+	}
+	if ended {
 		if err := u.removeRecords(ctx); err != nil {
 			x.log.Warn("what is left of an aborted upload is swept later", "bucket", u.bucket, "error", during(stepRemoveRecords, err))
 		}
