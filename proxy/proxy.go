@@ -77,6 +77,10 @@ type Proxy struct {
 	hold     *semaphore.Weighted
 	plain    *plainCache
 
+	// What one PUT to the store may have, and the parts of what passes it. Fields,
+	// so that a test need not send 5 GiB.
+	largePut, largePart int64
+
 	sweptMu sync.Mutex
 	swept   map[string]bool // buckets that SweepUploads looks at
 }
@@ -93,6 +97,8 @@ func New(cfg Config) *Proxy {
 		hold:  semaphore.NewWeighted(holdBudget),
 		plain: newPlainCache(),
 		swept: map[string]bool{},
+
+		largePut: maxPutSize, largePart: largePart,
 	}
 	trailers, uploads := newTrailerCache(), newUploadCache()
 	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers, uploads: uploads}

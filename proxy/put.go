@@ -38,8 +38,6 @@ func putObject(x *exchange) error {
 		return s3err.MissingContentLength
 	case body.Length > maxPutSize:
 		return s3err.EntityTooLarge.With(s3err.Field{Name: "ProposedSize", Value: fmt.Sprint(body.Length)}, s3err.Field{Name: "MaxSizeAllowed", Value: fmt.Sprint(int64(maxPutSize))})
-	case envelope.StoredSize(body.Length) > maxPutSize:
-		return s3err.EntityTooLarge.WithMessage("Encrypted, this body passes the 5 GiB that one PUT may have; use a multipart upload.")
 	}
 	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
 	if err != nil {
@@ -149,6 +147,9 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 		return x.Upstream.Do(x.r.Context(), req)
 	}
 	req.Body, req.Length = &lastUse{sealed, dek}, envelope.StoredSize(size)
+	if req.Length > x.largePut {
+		return x.putLarge(req.Header, req.Body, req.Length)
+	}
 	return x.Upstream.Do(x.r.Context(), req)
 }
 
