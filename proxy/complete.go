@@ -272,12 +272,23 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 		return nil, during(stepListParts, err)
 	}
 	parts, err := c.choose(sent)
+	if errors.Is(err, s3err.InvalidPart) {
+		return nil, c.unlessEnded(ctx, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	trailer, err := c.trailer(parts)
 	if err != nil {
 		return nil, err
+	}
+	if sent.marked {
+		// versitygw 1.8 hides the upload while it completes it: a sweep that comes
+		// then must begin to count anew.
+		stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+		if err := u.removeState(ctx, stateBucket, folder+goneMark); err != nil {
+			return nil, during(stepForgetGone, err)
+		}
 	}
 	sealed, err := u.dek.SealTrailer(trailer)
 	if err != nil {
@@ -299,6 +310,9 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 			number = envelope.MaxParts
 		}
 		body, err := u.keptBody(ctx, last)
+		if errors.Is(err, s3err.NoSuchKey) {
+			return nil, c.unlessEnded(ctx, during(stepSendTrailer, fmt.Errorf("%w: %w", errAgain, err)))
+		}
 		if err != nil {
 			return nil, during(stepSendTrailer, err)
 		}
@@ -314,6 +328,24 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 	}
 	list.add(number, etag)
 	return c.complete(ctx, list, trailer)
+}
+
+// unlessEnded gives err, or what says that the upload was ended meanwhile: its
+// records go with it.
+func (c *completion) unlessEnded(ctx context.Context, err error) error {
+	u := c.u
+	if _, gone := c.loadUpload(ctx, u.bucket, u.key, u.id); errors.Is(gone, errNoState) {
+		return s3err.NoSuchUpload.Because(gone)
+	}
+	q := url.Values{"uploadId": {u.id}, "max-parts": {"1"}}
+	resp, gone := u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: u.bucket, Key: u.key, Query: q, Unsigned: u.unsigned})
+	if errors.Is(gone, s3err.NoSuchUpload) {
+		return gone
+	}
+	if gone == nil {
+		resp.Body.Close()
+	}
+	return err
 }
 
 func (l *completeRequest) add(number int, etag string) {
@@ -482,34 +514,43 @@ func objectChecksum(o envelope.Upload, parts []envelope.Part) envelope.Checksum 
 // when an object stands at the key.
 func (c *completion) complete(ctx context.Context, list completeRequest, trailer *envelope.Trailer) (*completed, error) {
 	u := c.u
-	doc, err := xml.Marshal(list)
-	if err != nil {
-		return nil, err
-	}
 	h := c.passedHeaders()
 	if err := c.conditions(ctx, h); err != nil {
 		return nil, err
 	}
+	result, header, err := u.finish(ctx, list, h)
+	if err != nil {
+		return nil, c.completeFailure(err)
+	}
+	// Whoever says the checksum of the whole has put it together; versitygw 1.8 says
+	// nothing of the kind when it only finds that the upload is gone.
+	return c.settle(ctx, header, result.ETag, trailer, len(result.given()) > 0)
+}
+
+// finish asks the store to put an upload together. A 200 may hold an error.
+func (u *upload) finish(ctx context.Context, list completeRequest, h http.Header) (*completeResult, http.Header, error) {
+	doc, err := xml.Marshal(list)
+	if err != nil {
+		return nil, nil, err
+	}
 	h.Set("Content-Type", "application/xml")
 	resp, err := u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPost, Bucket: u.bucket, Key: u.key, Query: url.Values{"uploadId": {u.id}}, Header: h, Bytes: doc, Unsigned: u.unsigned})
 	if err != nil {
-		return nil, c.completeFailure(err)
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
 	if err != nil {
-		return nil, during(stepComplete, s3err.ServiceUnavailable.Because(err))
+		return nil, nil, s3err.ServiceUnavailable.Because(err)
 	}
 	if refused := s3err.InDocument(answer); refused != nil {
-		return nil, c.completeFailure(refused)
+		return nil, nil, refused
 	}
-	var result completeResult
-	if err := xml.Unmarshal(answer, &result); err != nil {
-		return nil, during(stepComplete, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err)))
+	result := &completeResult{}
+	if err := xml.Unmarshal(answer, result); err != nil {
+		return nil, nil, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err))
 	}
-	// Whoever says the checksum of the whole has put it together; versitygw 1.8 says
-	// nothing of the kind when it only finds that the upload is gone.
-	return c.settle(ctx, resp.Header, result.ETag, trailer, len(result.given()) > 0)
+	return result, resp.Header, nil
 }
 
 // completeFailure turns the store's refusal into the client's: what it says of the

@@ -2,10 +2,8 @@ package proxy
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -183,7 +181,7 @@ func (c *copying) copyParts(ctx context.Context, h http.Header, sizes []int64) (
 	u := &upload{objects: c.objects, bucket: c.bucket, key: c.key, id: begun.UploadID, unsigned: c.unsigned()}
 	defer func() {
 		if err != nil {
-			c.giveUp(u)
+			c.abandon(u)
 		}
 	}()
 	list := completeRequest{Xmlns: s3Namespace}
@@ -205,28 +203,11 @@ func (c *copying) copyParts(ctx context.Context, h http.Header, sizes []int64) (
 		list.add(i+1, strings.Trim(part.ETag, `"`))
 		offset += size
 	}
-	doc, err := xml.Marshal(list)
+	made, header, err := u.finish(ctx, list, conditions)
 	if err != nil {
 		return nil, nil, err
 	}
-	conditions.Set("Content-Type", "application/xml")
-	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPost, Bucket: c.bucket, Key: c.key, Query: url.Values{"uploadId": {u.id}}, Header: conditions, Bytes: doc, Unsigned: c.unsigned()})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
-	if err != nil {
-		return nil, nil, s3err.ServiceUnavailable.Because(err)
-	}
-	if refused := s3err.InDocument(answer); refused != nil {
-		return nil, nil, refused
-	}
-	var made completeResult
-	if err := xml.Unmarshal(answer, &made); err != nil {
-		return nil, nil, s3err.ServiceUnavailable.Because(err)
-	}
-	return &copyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: made.ETag}, resp.Header, nil
+	return &copyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: made.ETag}, header, nil
 }
 
 // conditional remembers which stores hold a PUT to its If-Match.

@@ -136,6 +136,7 @@ type sentParts struct {
 	header http.Header
 	parts  map[int][]partRecord
 	used   map[int]bool // numbers that the store's upload has
+	marked bool         // as gone, by a sweep
 }
 
 func (u *upload) sentParts(ctx context.Context, h http.Header, unsigned bool) (*sentParts, error) {
@@ -167,10 +168,11 @@ func (u *upload) sentParts(ctx context.Context, h http.Header, unsigned bool) (*
 		marker = next
 		q.Set("part-number-marker", strconv.Itoa(marker))
 	}
-	records, err := u.records(ctx)
+	records, marked, err := u.records(ctx)
 	if err != nil {
 		return nil, err
 	}
+	sent.marked = marked
 	for number, all := range records {
 		if number == envelope.MaxParts {
 			slices.SortFunc(all, func(a, b partRecord) int { return b.lastModified.Compare(a.lastModified) })

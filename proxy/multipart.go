@@ -146,6 +146,7 @@ func abortMultipartUpload(x *exchange) error {
 	q := url.Values{"uploadId": {u.id}, "max-parts": {"1"}}
 	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: u.bucket, Key: u.key, Query: q, Unsigned: u.unsigned})
 	var saved savedUpload
+	var gone error
 	switch {
 	case err == nil:
 		resp.Body.Close()
@@ -156,6 +157,7 @@ func abortMultipartUpload(x *exchange) error {
 			return during(stepRemoveKey, err)
 		}
 	case errors.Is(err, s3err.NoSuchUpload):
+		gone = err
 	case errors.Is(err, s3err.AccessDenied): // listing parts is a right of its own
 	default:
 		return err
@@ -164,9 +166,19 @@ func abortMultipartUpload(x *exchange) error {
 	resp, err = u.abortUpstream(ctx, x.passedHeaders())
 	if err == nil {
 		resp.Body.Close()
-		err = x.completedInstead(ctx, saved)
+		// MinIO says 204 to an Abort of any upload that it does not have.
+		if err = gone; err == nil {
+			err = x.completedInstead(ctx, saved)
+		}
 	}
-	if err == nil || errors.Is(err, s3err.NoSuchUpload) {
+	ended := err == nil
+	if errors.Is(err, s3err.NoSuchUpload) {
+		// As long as there is a key the upload may only be hidden (DefaultGrace): the
+		// sweep looks after it. Without one this is the rest of an earlier Abort.
+		_, there := x.loadUpload(ctx, u.bucket, u.key, u.id)
+		ended = errors.Is(there, errNoState)
+	}
+	if ended {
 		if err := u.removeRecords(ctx); err != nil {
 			x.log.Warn("what is left of an aborted upload is swept later", "bucket", u.bucket, "error", during(stepRemoveRecords, err))
 		}
@@ -179,8 +191,7 @@ func abortMultipartUpload(x *exchange) error {
 	return nil
 }
 
-// completedInstead looks whether the upload became the object while it was being
-// aborted: MinIO says 204 to an Abort of any upload that it does not have.
+// completedInstead looks whether the upload became the object while it was being aborted.
 func (x *exchange) completedInstead(ctx context.Context, saved savedUpload) error {
 	if saved.meta == nil {
 		return nil

@@ -81,6 +81,10 @@ type Proxy struct {
 	completing locks // by upload
 	states     *stateCache
 
+	// What one PUT to the store may have, and the parts of what passes it. Fields,
+	// so that a test need not send 5 GiB.
+	largePut, largePart int64
+
 	sweptMu sync.Mutex
 	swept   map[string]bool // buckets that SweepUploads looks at
 }
@@ -97,6 +101,8 @@ func New(cfg Config) *Proxy {
 		hold:   semaphore.NewWeighted(holdBudget),
 		states: newStateCache(),
 		swept:  map[string]bool{},
+
+		largePut: maxPutSize, largePart: largePart,
 	}
 	trailers, uploads := newTrailerCache(), newUploadCache()
 	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers, uploads: uploads}
@@ -177,6 +183,9 @@ func (x *exchange) serve() error {
 		handle = forwardPlain
 	}
 	if handle == nil {
+		if x.unsigned() { // S3 says that first
+			return s3err.AccessDenied.WithMessage("Access Denied.")
+		}
 		return s3err.NotImplemented
 	}
 	x.continueEmpty()

@@ -55,11 +55,8 @@ func putObject(x *exchange) error {
 // headers of the answer. Without an error the store has the whole body, and all
 // that was promised of it holds.
 func (x *exchange) putPlain(plain *verifiedBody, size int64) error {
-	switch {
-	case size > maxPutSize:
+	if size > maxPutSize {
 		return s3err.EntityTooLarge.With(s3err.Field{Name: "ProposedSize", Value: fmt.Sprint(size)}, s3err.Field{Name: "MaxSizeAllowed", Value: fmt.Sprint(int64(maxPutSize))})
-	case envelope.StoredSize(size) > maxPutSize:
-		return s3err.EntityTooLarge.WithMessage("Encrypted, this body passes the 5 GiB that one PUT may have; use a multipart upload.")
 	}
 	resp, err := x.putSealed(plain, size)
 	if resp != nil {
@@ -167,7 +164,12 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 		return x.doConditional(ctx, req)
 	}
 	req.Body, req.Length = &lastUse{sealed, dek}, envelope.StoredSize(size)
-	resp, err := x.Upstream.Do(ctx, req)
+	var resp *http.Response
+	if req.Length > x.largePut {
+		resp, err = x.putLarge(req.Header, req.Body, req.Length)
+	} else {
+		resp, err = x.Upstream.Do(ctx, req)
+	}
 	if err != nil && resolved {
 		err = x.lookAgain(ctx, asked, err)
 	}

@@ -138,7 +138,7 @@ func (s *Sweeper) folder(ctx context.Context, o *objects, bucket, folder string,
 		return s.unmark(ctx, o, stateBucket, folder)
 	}
 	if !errors.Is(err, s3err.NoSuchUpload) {
-		return err
+		return during(stepFindUpload, err)
 	}
 	if s.became(ctx, bucket, state.Key, commitment) {
 		return s.remove(ctx, o, stateBucket, folder, found)
@@ -210,7 +210,7 @@ func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket, folder str
 	}
 	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: stateBucket, Key: folder + goneMark})
 	if err != nil {
-		return fmt.Errorf("mark the upload as gone: %w", err)
+		return during(stepMarkGone, err)
 	}
 	return resp.Body.Close()
 }
@@ -243,7 +243,10 @@ func (s *Sweeper) unmark(ctx context.Context, o *objects, stateBucket, folder st
 	if err != nil || since < 0 || s.DryRun {
 		return err
 	}
-	return o.removeState(ctx, stateBucket, folder+goneMark)
+	if err := o.removeState(ctx, stateBucket, folder+goneMark); err != nil {
+		return during(stepForgetGone, err)
+	}
+	return nil
 }
 
 // remove deletes the records first and the key last: as long as there is a key, the

@@ -40,7 +40,16 @@ const (
 	stepRemoveKey     = "remove the upload's key"
 	stepAbort         = "abort the upload"
 	stepRemoveRecords = "remove the upload's records"
+	stepFindUpload    = "ask for the upload of a state"
+	stepMarkGone      = "mark the upload as gone"
+	stepForgetGone    = "forget that the upload was gone"
 )
+
+// steps are all of them, for the model.
+var steps = []string{
+	stepCreate, stepPutState, stepSendPart, stepPutRecord, stepListParts, stepSendTrailer, stepComplete, stepCheckObject,
+	stepRemoveKey, stepAbort, stepRemoveRecords, stepFindUpload, stepMarkGone, stepForgetGone,
+}
 
 func during(step string, err error) error { return fmt.Errorf("%s: %w", step, err) }
 
@@ -236,19 +245,24 @@ type partRecord struct {
 	lastModified time.Time
 }
 
-// records reads the names of the upload's part records. Names that are no
-// record, or do not authenticate, are not ours.
-func (u *upload) records(ctx context.Context) (map[int][]partRecord, error) {
-	found := map[int][]partRecord{}
-	err := u.eachState(ctx, func(name string, modified time.Time) {
+// records reads the names of the upload's part records, and whether a sweep has
+// marked the upload as gone. Names that are no record, or do not authenticate, are
+// not ours.
+func (u *upload) records(ctx context.Context) (found map[int][]partRecord, marked bool, err error) {
+	found = map[int][]partRecord{}
+	err = u.eachState(ctx, func(name string, modified time.Time) {
 		if name == stateKey || strings.HasPrefix(name, bodyPrefix) {
+			return
+		}
+		if name == goneMark {
+			marked = true
 			return
 		}
 		if r, err := u.dek.OpenRecord(u.hash, name); err == nil {
 			found[r.Part.Number] = append(found[r.Part.Number], partRecord{r, name, modified})
 		}
 	})
-	return found, err
+	return found, marked, err
 }
 
 // eachState visits the names in the upload's folder.

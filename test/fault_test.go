@@ -1,0 +1,440 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// faultyStore stands before a real store and does something at one request of a
+// proxy: cut the connection before the store sees it, cut it when the store has
+// done it, or whatever else a test wants to happen between two requests.
+type faultyStore struct {
+	*httptest.Server
+	mu     sync.Mutex
+	armed  bool
+	left   int // requests until the fault
+	hit    string
+	before func() (goOn bool)
+	after  func() (goOn bool)
+}
+
+func newFaultyStore(t *testing.T, store *lab.Store) *faultyStore {
+	f := &faultyStore{}
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 32}
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		var before, after func() bool
+		if f.armed {
+			if f.left--; f.left == 0 {
+				f.armed, f.hit = false, r.Method+" "+r.URL.Path+"?"+r.URL.RawQuery
+				before, after = f.before, f.after
+			}
+		}
+		f.mu.Unlock()
+		if before != nil && !before() {
+			panic(http.ErrAbortHandler)
+		}
+		out := r.Clone(r.Context())
+		out.URL.Scheme, out.URL.Host, out.RequestURI = "http", strings.TrimPrefix(store.URL, "http://"), ""
+		if r.ContentLength == 0 {
+			out.Body = nil
+		}
+		resp, err := transport.RoundTrip(out)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		defer resp.Body.Close()
+		if after != nil {
+			body, _ := io.ReadAll(resp.Body)
+			if !after() {
+				panic(http.ErrAbortHandler)
+			}
+			resp.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		for name, values := range resp.Header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(resp.StatusCode)
+		io.Copy(w, resp.Body)
+	}))
+	f.Config.ErrorLog = nil
+	t.Cleanup(func() { transport.CloseIdleConnections(); f.CloseClientConnections(); f.Close() })
+	return f
+}
+
+// arm lets the n-th request from now meet the fault.
+func (f *faultyStore) arm(n int, before, after func() bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.armed, f.left, f.hit, f.before, f.after = true, n, "", before, after
+}
+
+// disarm tells which request met it; "" for none.
+func (f *faultyStore) disarm() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.armed = false
+	return f.hit
+}
+
+// fault is a way for something to end at a request.
+type fault string
+
+const (
+	cutBefore fault = "cut before"
+	cutAfter  fault = "cut after"
+	killAfter fault = "killed after"
+)
+
+// once is a client that repeats nothing by itself.
+func once(t testing.TB, at lab.S3) *s3.Client {
+	return s3.New(sdk(t, at).Options(), func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
+}
+
+// crashes is what one test of faults works with.
+type crashes struct {
+	t      *testing.T
+	store  *lab.Store
+	faulty *faultyStore
+	dir    string // of the keys
+	proxy  *lab.ProxyProcess
+	steady *s3.Client // another replica, before the store itself
+	bucket string
+}
+
+func store(t testing.TB, name string) *lab.Store {
+	t.Helper()
+	if name == onMinIO {
+		return lab.SharedMinIO(t)
+	}
+	return lab.SharedVersitygw(t)
+}
+
+func newCrashes(t *testing.T, name string) *crashes {
+	t.Helper()
+	if direct {
+		t.Skip("there is no proxy to fail")
+	}
+	store := store(t, name)
+	steady := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
+	c := &crashes{t: t, store: store, faulty: newFaultyStore(t, store), dir: steady.DataDir, steady: sdk(t, steady.S3())}
+	c.bucket = newBucket(t, steady.S3())
+	c.restart()
+	return c
+}
+
+func (c *crashes) restart() {
+	c.t.Helper()
+	c.proxy = lab.Proxy(c.t, lab.ProxyOptions{Upstream: c.store, UpstreamURL: c.faulty.URL, DataDir: c.dir})
+}
+
+// strike does something while the n-th request of the proxy meets a fault; false
+// when there was no n-th.
+func (c *crashes) strike(f fault, n int, do func(*s3.Client) error) (hit string, err error) {
+	c.t.Helper()
+	end := func() bool { return false }
+	proxy := c.proxy
+	switch f {
+	case cutBefore:
+		c.faulty.arm(n, end, nil)
+	case cutAfter:
+		c.faulty.arm(n, nil, end)
+	case killAfter:
+		c.faulty.arm(n, nil, func() bool { proxy.Kill(); return false })
+	}
+	err = do(once(c.t, c.proxy.S3()))
+	hit = c.faulty.disarm()
+	if f == killAfter && hit != "" {
+		c.restart()
+	}
+	return hit, err
+}
+
+func (c *crashes) get(key string) []byte {
+	c.t.Helper()
+	out, err := c.steady.GetObject(c.t.Context(), &s3.GetObjectInput{Bucket: &c.bucket, Key: &key})
+	if err != nil {
+		c.t.Fatalf("GetObject: %v", err)
+	}
+	defer out.Body.Close()
+	got, err := io.ReadAll(out.Body)
+	if err != nil {
+		c.t.Fatalf("GetObject: %v", err)
+	}
+	return got
+}
+
+func (c *crashes) put(key string, body []byte) {
+	c.t.Helper()
+	if _, err := c.steady.PutObject(c.t.Context(), &s3.PutObjectInput{Bucket: &c.bucket, Key: &key, Body: bytes.NewReader(body)}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// sweptClean runs gc and looks that no state of uploads is left.
+func (c *crashes) sweptClean() {
+	c.t.Helper()
+	out, code := command(c.t, c.store, "gc", "s3://"+c.bucket, "--grace", "0s", "--upstream", c.store.URL)
+	if left := uploadState(c.t, c.store, c.bucket); code != 0 || len(left) > 0 {
+		c.t.Errorf("gc: exit code %d, %s\nstate that is left: %v", code, out, left)
+	}
+}
+
+type shape struct {
+	name   string
+	number int32 // of the last part
+	last   int
+}
+
+func faultShapes() []shape {
+	shapes := []shape{{"a small last part", 2, 100}, {"part 10,000", 10000, 200}}
+	if long {
+		shapes = append(shapes, shape{"large parts", 2, 5 * mib}, shape{"part 9,999", 9999, 5 * mib})
+	}
+	return shapes
+}
+
+// begin begins an upload over an old object and sends its parts.
+func (c *crashes) begin(key string, s shape) (m *partUpload, list []types.CompletedPart, old, made []byte) {
+	c.t.Helper()
+	a, b := content(1, 5*mib), content(2, s.last)
+	old = content(3, 77)
+	c.put(key, old)
+	client := sdk(c.t, c.proxy.S3())
+	m = newMultipart(c.t, client, c.bucket, key)
+	list = []types.CompletedPart{m.send(client, 1, a), m.send(client, s.number, b)}
+	return m, list, old, bytes.Join([][]byte{a, b}, nil)
+}
+
+func TestAFaultAtAnyStepOfCompleteLeavesTheOldObjectOrTheNewOne(t *testing.T) {
+	for _, name := range realStores {
+		for _, s := range faultShapes() {
+			t.Run(name+"/"+s.name, func(t *testing.T) {
+				t.Parallel()
+				c := newCrashes(t, name)
+				for _, f := range []fault{cutBefore, cutAfter, killAfter} {
+					for n := 1; ; n++ {
+						key := fmt.Sprintf("%s %d", f, n)
+						m, list, old, made := c.begin(key, s)
+						hit, err := c.strike(f, n, func(client *s3.Client) error { _, err := m.complete(client, list...); return err })
+						got := c.get(key)
+						if !bytes.Equal(got, made) && (!bytes.Equal(got, old) || err == nil) {
+							t.Fatalf("%s at %s: Complete gave %v, and the object has %d bytes", f, hit, err, len(got))
+						}
+						again, err := m.complete(c.steady, list...)
+						if err != nil {
+							t.Fatalf("%s at %s: a repeated Complete: %v", f, hit, err)
+						}
+						head, err := c.steady.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key})
+						if err != nil || aws.ToString(head.ETag) != aws.ToString(again.ETag) || !bytes.Equal(c.get(key), made) {
+							t.Fatalf("%s at %s: after a repeated Complete (%s): HEAD %v, %s", f, hit, aws.ToString(again.ETag), err, aws.ToString(head.ETag))
+						}
+						if hit == "" {
+							if n < 6 {
+								t.Errorf("Complete has %d requests only: is the store in front?", n-1)
+							}
+							break
+						}
+					}
+				}
+				c.sweptClean()
+			})
+		}
+	}
+}
+
+func TestCreatePartAndAbortAreSimplyRepeatedAfterAnyFault(t *testing.T) {
+	for _, name := range realStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCrashes(t, name)
+			small := shape{"small", 2, 100}
+			for _, f := range []fault{cutBefore, cutAfter, killAfter} {
+				for n := 1; ; n++ {
+					key := fmt.Sprintf("create, %s %d", f, n)
+					hit, _ := c.strike(f, n, func(client *s3.Client) error {
+						_, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key})
+						return err
+					})
+					m := newMultipart(t, c.steady, c.bucket, key)
+					if _, err := m.complete(c.steady, m.send(c.steady, 1, content(1, 50))); err != nil {
+						t.Fatalf("Create, %s at %s: %v", f, hit, err)
+					}
+					if hit == "" {
+						break
+					}
+				}
+				for n := 1; ; n++ {
+					key := fmt.Sprintf("part, %s %d", f, n)
+					m, list, _, _ := c.begin(key, small)
+					body := content(9, 60)
+					hit, _ := c.strike(f, n, func(client *s3.Client) error {
+						_, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &c.bucket, Key: &key, UploadId: &m.id, PartNumber: aws.Int32(2), Body: bytes.NewReader(content(8, 70))})
+						return err
+					})
+					if _, err := m.complete(c.steady, list[0], m.send(c.steady, 2, body)); err != nil {
+						t.Fatalf("UploadPart, %s at %s: %v", f, hit, err)
+					}
+					if got := c.get(key); !bytes.Equal(got[5*mib:], body) {
+						t.Fatalf("UploadPart, %s at %s: the last part has %d bytes", f, hit, len(got)-5*mib)
+					}
+					if hit == "" {
+						break
+					}
+				}
+				for n := 1; ; n++ {
+					key := fmt.Sprintf("abort, %s %d", f, n)
+					m, list, old, _ := c.begin(key, small)
+					abort := func(client *s3.Client) error {
+						_, err := client.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &m.id})
+						return err
+					}
+					hit, _ := c.strike(f, n, abort)
+					if err := abort(c.steady); err != nil && code(err) != "NoSuchUpload" {
+						t.Fatalf("Abort, %s at %s: repeated: %v", f, hit, err)
+					}
+					if _, err := m.complete(c.steady, list...); code(err) != "NoSuchUpload" {
+						t.Fatalf("Abort, %s at %s: Complete: %v", f, hit, err)
+					}
+					if !bytes.Equal(c.get(key), old) {
+						t.Fatalf("Abort, %s at %s: another object", f, hit)
+					}
+					if hit == "" {
+						break
+					}
+				}
+			}
+			// A Create whose answer was lost leaves a live upload, which gc does not touch.
+			out, code := command(t, store(t, name), "gc", "s3://"+c.bucket, "--grace", "0s", "--upstream", c.store.URL)
+			live := uploadState(t, c.store, c.bucket)
+			if code != 0 || len(live) == 0 || !strings.Contains(out, fmt.Sprintf("%d live", len(live))) {
+				t.Errorf("gc: exit code %d, %s: %d are live", code, out, len(live))
+			}
+			c.abortInStore(live)
+			c.sweptClean()
+		})
+	}
+}
+
+// abortInStore aborts uploads as a lifecycle rule of the store does.
+func (c *crashes) abortInStore(state []string) {
+	c.t.Helper()
+	client := sdk(c.t, c.store.S3())
+	for _, name := range state {
+		out, err := client.GetObject(c.t.Context(), &s3.GetObjectInput{Bucket: &c.bucket, Key: &name})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		var named struct{ Key, Upload string }
+		err = json.NewDecoder(out.Body).Decode(&named)
+		out.Body.Close()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if _, err := client.AbortMultipartUpload(c.t.Context(), &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &named.Key, UploadId: &named.Upload}); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// Uploads that end without a proxy leave state; gc waits before it removes it.
+func TestGcRemovesTheStateOfUploadsThatAreGoneAndNoOther(t *testing.T) {
+	for _, name := range realStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCrashes(t, name)
+			at := store(t, name)
+			_, _, _, _ = c.begin("ended", shape{"small", 2, 100})
+			ended := uploadState(t, at, c.bucket)
+			m, list, _, made := c.begin("live", shape{"small", 2, 100})
+			gc := func(want string, args ...string) {
+				t.Helper()
+				out, code := command(t, at, append([]string{"gc", "s3://" + c.bucket, "--json", "--upstream", at.URL}, args...)...)
+				if want = strings.TrimSpace(want); code != 0 || strings.TrimSpace(out) != fmt.Sprintf(`{"bucket":%q,%s,"locked":0,"foreign":0,"failed":0}`, c.bucket, want) {
+					t.Errorf("gc %v: exit code %d: %s, want %s", args, code, out, want)
+				}
+			}
+			gc(`"live":2,"removed":0,"waiting":0`)
+			for _, key := range ended {
+				if strings.HasSuffix(key, "/key") {
+					c.abortInStore([]string{key})
+				}
+			}
+			gc(`"live":1,"removed":1,"waiting":0`, "--dry-run", "--grace", "0s")
+			gc(`"live":1,"removed":0,"waiting":1`)
+			gc(`"live":1,"removed":0,"waiting":1`)
+			if left := uploadState(t, at, c.bucket); len(left) != 2*len(ended)+1 { // and the mark
+				t.Errorf("state after a gc that waits: %v", left)
+			}
+			time.Sleep(2200 * time.Millisecond) // the dates are of whole seconds
+			gc(`"live":1,"removed":1,"waiting":0`, "--grace", "1s")
+			if left := uploadState(t, at, c.bucket); len(left) != len(ended) {
+				t.Errorf("state after gc: %v", left)
+			}
+			if _, err := m.complete(c.steady, list...); err != nil || !bytes.Equal(c.get("live"), made) {
+				t.Errorf("the live upload after gc: %v", err)
+			}
+			if out, code := command(t, at, "gc", "s3://there-is-no-such-bucket", "--upstream", at.URL); code != 0 {
+				t.Errorf("gc of a bucket that is not there: exit code %d: %s", code, out)
+			}
+		})
+	}
+}
+
+func TestOfACompleteAndAnAbortExactlyOneWins(t *testing.T) {
+	for _, name := range realStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCrashes(t, name)
+			won := map[string]int{}
+			for n := 1; ; n++ {
+				key := fmt.Sprintf("raced %d", n)
+				m, list, old, made := c.begin(key, shape{"small", 2, 100})
+				var aborted error
+				c.faulty.arm(n, func() bool {
+					_, aborted = c.steady.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &m.id})
+					return true
+				}, nil)
+				_, completed := m.complete(once(t, c.proxy.S3()), list...)
+				hit := c.faulty.disarm()
+				if hit == "" {
+					break
+				}
+				got := c.get(key)
+				_, again := m.complete(c.steady, list...)
+				switch {
+				case completed == nil && code(aborted) == "NoSuchUpload":
+					won["complete"]++
+					if !bytes.Equal(got, made) || again != nil {
+						t.Errorf("Complete won at %s: the object has %d bytes, a repeated Complete: %v", hit, len(got), again)
+					}
+				case code(completed) == "NoSuchUpload" && aborted == nil:
+					won["abort"]++
+					if !bytes.Equal(got, old) || code(again) != "NoSuchUpload" {
+						t.Errorf("Abort won at %s: the object has %d bytes, a repeated Complete: %v", hit, len(got), again)
+					}
+				default:
+					t.Errorf("at %s: Complete: %v; Abort: %v", hit, completed, aborted)
+				}
+			}
+			if won["complete"] == 0 || won["abort"] == 0 {
+				t.Errorf("won: %v", won)
+			}
+			c.sweptClean()
+		})
+	}
+}
