@@ -28,7 +28,6 @@ type multipart struct {
 	client      *s3.Client
 	bucket, key string
 	id          string
-	parts       []types.CompletedPart
 }
 
 func newMultipart(t *testing.T, client *s3.Client, bucket, key string) *multipart {
