@@ -326,8 +326,9 @@ func (c *copying) stream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out := copyObjectResult{Xmlns: s3Namespace, LastModified: isoTime(head.header.Get("Last-Modified")), ETag: c.w.Header().Get("Etag")}
-	if tag := c.w.Header()["ETag"]; len(tag) > 0 {
+	const etag = "ETag" // as setETag spells it
+	out := copyObjectResult{Xmlns: s3Namespace, LastModified: isoTime(head.header.Get("Last-Modified"))}
+	if tag := c.w.Header()[etag]; len(tag) > 0 {
 		out.ETag = tag[0]
 	}
 	for name := range c.w.Header() {

@@ -184,7 +184,7 @@ func (x *exchange) serve() error {
 	}
 	if handle == nil {
 		if x.unsigned() { // S3 says that first
-			return s3err.AccessDenied.WithMessage("Access Denied.")
+			return s3err.AccessDenied.WithMessage("Anonymous users cannot invoke this API. Please authenticate.")
 		}
 		return s3err.NotImplemented
 	}

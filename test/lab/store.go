@@ -128,7 +128,7 @@ func minioWith(at place, settings ...string) *Store {
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off")
 	env = append(env, settings...)
 	args := []string{"server", "--address", address, filepath.Join(dir, "data")}
-	return await(at, &Store{Process: start(at, "minio", bin, args, env), URL: "http://" + address, Dir: dir}, "/minio/health/ready")
+	return await(at, &Store{Process: start(at, "minio", bin, args, env), URL: "http://" + address, Dir: dir}, "/") // 503 until it is ready
 }
 
 // await waits until the store answers at a path, with whatever but a 5xx.
