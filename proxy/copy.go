@@ -313,7 +313,10 @@ func (c *copying) stream(ctx context.Context) error {
 	}
 	plain := verify(body, nil, p)
 	// What follows is a PUT of these headers.
-	c.r.Header = h
+	c.r.Header = http.Header{}
+	for name, v := range h {
+		c.r.Header[http.CanonicalHeaderKey(name)] = v
+	}
 	if c.Plain {
 		err = c.putBare(ctx, plain)
 	} else {
@@ -322,17 +325,18 @@ func (c *copying) stream(ctx context.Context) error {
 	if err := copyFailure(plain, err); err != nil {
 		return err
 	}
-	head, err := c.statObject(ctx, c.w.Header().Get("X-Amz-Version-Id"))
+	head, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: c.bucket, Key: c.key})
 	if err != nil {
 		return err
 	}
-	const etag = "ETag" // as setETag spells it
-	out := copyObjectResult{Xmlns: s3Namespace, LastModified: isoTime(head.header.Get("Last-Modified"))}
-	if tag := c.w.Header()[etag]; len(tag) > 0 {
-		out.ETag = tag[0]
-	}
-	for name := range c.w.Header() {
-		if strings.HasPrefix(name, checksumHeaderPrefix) || strings.EqualFold(name, "ETag") {
+	head.Body.Close()
+	out := copyObjectResult{Xmlns: s3Namespace, LastModified: isoTime(head.Header.Get("Last-Modified"))}
+	for name, v := range c.w.Header() {
+		if strings.EqualFold(name, "ETag") { // setETag spells it as S3 does
+			out.ETag = v[0]
+			delete(c.w.Header(), name)
+		}
+		if strings.HasPrefix(name, checksumHeaderPrefix) {
 			delete(c.w.Header(), name)
 		}
 	}

@@ -151,10 +151,10 @@ func (x *exchange) removeOwn(ctx context.Context, bucket, prefix string) (remove
 // maxStatePages bounds the work of one DeleteBucket: a million state objects.
 const maxStatePages = 1000
 
-// asked begins a request on a bucket as the client is allowed it; the state bucket
-// is the proxy's own business.
+// asked begins a request about our own objects: the proxy's own business, also where
+// the store has let an anonymous client delete the bucket.
 func (x *exchange) asked(bucket string) upstream.Request {
-	return upstream.Request{Bucket: bucket, Header: x.passedHeaders(), Unsigned: x.unsigned() && bucket == x.bucket}
+	return upstream.Request{Bucket: bucket, Header: x.passedHeaders()}
 }
 
 // listVersions lists up to limit entries behind a key, all versions of them

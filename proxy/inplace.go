@@ -88,7 +88,7 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 		h.Set("If-Match", c.src.etag)
 	}
 	if strings.Contains(c.src.etag, "-") || c.src.bytes > maxCopySource {
-		sizes, err := c.src.storeParts(ctx)
+		sizes, err := c.src.storeParts(ctx, dek)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -124,31 +124,30 @@ func (c *copying) whyBrokenInPlace(ctx context.Context, err error) error {
 	return err
 }
 
-// storeParts are the sizes of the parts that the store has an object in; nil when it
-// does not tell.
-func (src *copySource) storeParts(ctx context.Context) ([]int64, error) {
-	var sizes []int64
-	count := 1
-	var total int64
-	for n := 1; n <= count; n++ {
-		q := url.Values{"partNumber": {strconv.Itoa(n)}}
-		if src.version != "" {
-			q.Set("versionId", src.version)
-		}
-		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, Query: q, Header: http.Header{"If-Match": {src.etag}}})
-		if err != nil {
-			return nil, err
-		}
-		resp.Body.Close()
-		if n == 1 {
-			if count, err = strconv.Atoi(resp.Header.Get("X-Amz-Mp-Parts-Count")); err != nil || count < 1 || count > envelope.MaxParts {
-				return nil, nil
-			}
-		}
-		sizes = append(sizes, resp.ContentLength)
-		total += resp.ContentLength
+// storeParts are the sizes of the parts that the store has an object in, which its
+// ETag is made of: what its client sent, with the trailer behind, alone or with the
+// last part. nil when the count in the ETag says that they are others.
+func (src *copySource) storeParts(ctx context.Context, dek *envelope.DEK) ([]int64, error) {
+	if src.meta.Kind != envelope.KindMultipart {
+		return nil, nil
 	}
-	if total != src.bytes {
+	t, err := src.trailer(ctx, src.stored, dek)
+	if err != nil {
+		return nil, err
+	}
+	var sizes []int64
+	left := src.bytes
+	for _, p := range t.Parts {
+		sizes = append(sizes, envelope.StoredPartSize(p.Size))
+		left -= envelope.StoredPartSize(p.Size)
+	}
+	_, count, _ := strings.Cut(strings.Trim(src.etag, `"`), "-")
+	switch count {
+	case strconv.Itoa(len(sizes)):
+		sizes[len(sizes)-1] += left
+	case strconv.Itoa(len(sizes) + 1):
+		sizes = append(sizes, left)
+	default:
 		return nil, nil
 	}
 	return sizes, nil

@@ -29,6 +29,9 @@ type listedState struct {
 // size cannot tell: one HEAD serves both, many run side by side, and what they tell
 // is kept.
 func (x *exchange) showStates(entries []listedState) error {
+	if x.Plain {
+		return nil
+	}
 	group, ctx := errgroup.WithContext(x.r.Context())
 	group.SetLimit(maxSideBySide)
 	for _, e := range entries {

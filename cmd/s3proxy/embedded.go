@@ -44,7 +44,7 @@ func startEmbedded(dataDir string, log *slog.Logger) (*embeddedStore, error) {
 	if err := ensureDir(root); err != nil {
 		return nil, err
 	}
-	opts := posix.PosixOpts{}
+	opts := posix.PosixOpts{CopyObjectThreshold: 5 << 30} // S3's limit; without it nothing can be copied
 	metadata, err := metadataStore(dataDir, root, &opts)
 	if err != nil {
 		return nil, err

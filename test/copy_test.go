@@ -1,0 +1,334 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// sourceOf is a value of x-amz-copy-source.
+func sourceOf(bucket, key string) *string {
+	return aws.String(bucket + "/" + strings.ReplaceAll((&url.URL{Path: key}).EscapedPath(), "+", "%2B"))
+}
+
+func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
+	onEach(t, func(t *testing.T, at target) {
+		client, ctx := sdk(t, at.S3), t.Context()
+		bucket, other := newBucket(t, at.S3), newBucket(t, at.S3)
+		m := newMultipart(t, client, bucket, "multipart")
+		large := [][]byte{content(1, 5*mib), content(2, 70_000)}
+		if _, err := m.complete(client, m.send(client, 1, large[0]), m.send(client, 2, large[1])); err != nil {
+			t.Fatal(err)
+		}
+		bodies := map[string][]byte{"multipart": append(bytes.Clone(large[0]), large[1]...), "small": content(3, 100), "streamed + ü.bin": content(4, 3_000_000), "nothing": nil}
+		for key, body := range bodies {
+			if key == "multipart" {
+				continue
+			}
+			if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), ContentType: aws.String("text/x-one"), CacheControl: aws.String("no-cache"), Metadata: map[string]string{"color": "red"}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for key, body := range bodies {
+			for _, to := range []string{bucket, other} {
+				copied, replaced := "copies/"+key, "replaced/"+key
+				out, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &to, Key: &copied, CopySource: sourceOf(bucket, key)})
+				if err != nil {
+					t.Fatalf("copy of %s: %v", key, err)
+				}
+				wantObject(t, client, to, copied, body)
+				head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &to, Key: &copied})
+				if err != nil || aws.ToString(head.ETag) != aws.ToString(out.CopyObjectResult.ETag) {
+					t.Errorf("%s: HEAD %v: ETag %s, CopyObject gave %s", copied, err, aws.ToString(head.ETag), aws.ToString(out.CopyObjectResult.ETag))
+				}
+				if key != "multipart" && (head.Metadata["color"] != "red" || aws.ToString(head.ContentType) != "text/x-one" || aws.ToString(head.CacheControl) != "no-cache") {
+					t.Errorf("%s: metadata %v, type %s, cache %s", copied, head.Metadata, aws.ToString(head.ContentType), aws.ToString(head.CacheControl))
+				}
+				if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &to, Key: &replaced, CopySource: sourceOf(bucket, key), MetadataDirective: types.MetadataDirectiveReplace,
+					ContentType: aws.String("text/x-two"), Metadata: map[string]string{"shape": "round"}}); err != nil {
+					t.Fatalf("replacing copy of %s: %v", key, err)
+				}
+				wantObject(t, client, to, replaced, body)
+				head, err = client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &to, Key: &replaced})
+				if err != nil || head.Metadata["shape"] != "round" || head.Metadata["color"] != "" || aws.ToString(head.ContentType) != "text/x-two" {
+					t.Errorf("%s: %v: metadata %v, type %s", replaced, err, head.Metadata, aws.ToString(head.ContentType))
+				}
+			}
+			// Onto itself.
+			if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: sourceOf(bucket, key)}); code(err) != "InvalidRequest" {
+				t.Errorf("%s onto itself without a change: %v", key, err)
+			}
+			before, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: sourceOf(bucket, key), MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"shape": "square"}}); err != nil {
+				t.Fatalf("%s onto itself: %v", key, err)
+			}
+			wantObject(t, client, bucket, key, body)
+			after, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+			if err != nil || after.Metadata["shape"] != "square" || after.Metadata["color"] != "" || aws.ToString(after.ETag) != aws.ToString(before.ETag) {
+				t.Errorf("%s onto itself: %v: metadata %v, ETag %s, before %s", key, err, after.Metadata, aws.ToString(after.ETag), aws.ToString(before.ETag))
+			}
+		}
+		// Conditions on the source, tags, and another checksum.
+		head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("small")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		try := func(change func(*s3.CopyObjectInput)) error {
+			in := &s3.CopyObjectInput{Bucket: &other, Key: aws.String("tried"), CopySource: sourceOf(bucket, "small")}
+			change(in)
+			_, err := client.CopyObject(ctx, in)
+			return err
+		}
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfMatch = head.ETag }); err != nil {
+			t.Errorf("the right x-amz-copy-source-if-match: %v", err)
+		}
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfMatch = aws.String(`"0"`) }); code(err) != "PreconditionFailed" {
+			t.Errorf("a wrong x-amz-copy-source-if-match: %v", err)
+		}
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfNoneMatch = head.ETag }); code(err) != "PreconditionFailed" {
+			t.Errorf("x-amz-copy-source-if-none-match: %v", err)
+		}
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfUnmodifiedSince = aws.Time(time.Now().Add(-time.Hour)) }); code(err) != "PreconditionFailed" {
+			t.Errorf("x-amz-copy-source-if-unmodified-since: %v", err)
+		}
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySource = sourceOf(bucket, "absent") }); code(err) != "NoSuchKey" {
+			t.Errorf("no source: %v", err)
+		}
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySource = sourceOf(bucket, ".s3proxy/keys/x") }); code(err) != "AccessDenied" && !direct {
+			t.Errorf("one of the proxy's own objects: %v", err)
+		}
+		if err := try(func(in *s3.CopyObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 }); err != nil {
+			t.Errorf("with another checksum: %v", err)
+		}
+		sum, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &other, Key: aws.String("tried"), ChecksumMode: types.ChecksumModeEnabled})
+		if err != nil || sum.ChecksumSHA256 == nil {
+			t.Errorf("the copy's SHA256: %v, %v", sum.ChecksumSHA256, err)
+		}
+	})
+}
+
+func TestAPartIsCopiedFromARangeOfAnyObject(t *testing.T) {
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client, ctx := sdk(t, at.S3), t.Context()
+		bucket, key := newBucket(t, at.S3), "made"
+		body := content(1, 12*mib+17)
+		if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("source"), Body: bytes.NewReader(body)}); err != nil {
+			t.Fatal(err)
+		}
+		m := newMultipart(t, client, bucket, key)
+		send := func(number int32, r string) types.CompletedPart {
+			t.Helper()
+			in := &s3.UploadPartCopyInput{Bucket: &bucket, Key: &key, UploadId: &m.id, PartNumber: &number, CopySource: sourceOf(bucket, "source")}
+			if r != "" {
+				in.CopySourceRange = &r
+			}
+			out, err := client.UploadPartCopy(ctx, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return types.CompletedPart{PartNumber: &number, ETag: out.CopyPartResult.ETag}
+		}
+		list := []types.CompletedPart{send(1, ""), send(2, "bytes=65530-6000000"), send(3, "bytes=0-9")}
+		for _, r := range []string{"bytes=0-99999999", "bytes=-5", "0-9", "bytes=9-0"} {
+			if _, err := client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: &bucket, Key: &key, UploadId: &m.id, PartNumber: aws.Int32(4), CopySource: sourceOf(bucket, "source"), CopySourceRange: &r}); code(err) != "InvalidArgument" {
+				t.Errorf("range %s: %v", r, err)
+			}
+		}
+		if _, err := m.complete(client, list...); err != nil {
+			t.Fatal(err)
+		}
+		wantObject(t, client, bucket, key, body, body[65530:6000001], body[:10])
+	})
+}
+
+// Between buckets that are encrypted under different keys, not encrypted at all, or in
+// another store, a copy is what the destination's settings say.
+func TestACopyBetweenBucketsFollowsTheSettingsOfBoth(t *testing.T) {
+	if direct {
+		t.Skip("there are no settings without the proxy")
+	}
+	dir := t.TempDir()
+	store, second := lab.SharedVersitygw(t), lab.SharedMinIO(t)
+	keyset := filepath.Join(dir, "other.json")
+	mustRun(t, lab.Env(), lab.S3proxy(t), "keys", "create", "--kms", "localfile://"+keyset, "--data-dir", dir)
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte(second.SecretKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := bucketNumber.Add(1)
+	plain, otherKey, elsewhere, normal := fmt.Sprintf("plain-%d", n), fmt.Sprintf("otherkey-%d", n), fmt.Sprintf("elsewhere-%d", n), fmt.Sprintf("normal-%d", n)
+	config := filepath.Join(dir, "config.yaml")
+	doc := fmt.Sprintf(`buckets:
+  %s: {encrypt: false}
+  %s: {kms: "localfile://%s"}
+  %s:
+    upstream:
+      url: %s
+      credentials: {access-key-id: %s, secret-access-key-file: %s}
+`, plain, otherKey, keyset, elsewhere, second.URL, second.AccessKey, secret)
+	if err := os.WriteFile(config, []byte(doc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--config", config}})
+	client, ctx := sdk(t, proxy.S3()), t.Context()
+	all := []string{normal, plain, otherKey, elsewhere}
+	bodies := map[string][]byte{"small": content(1, 1000), "large": content(2, 2_500_000), "none": nil}
+	for _, b := range all {
+		if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &b}); err != nil {
+			t.Fatal(err)
+		}
+		for key, body := range bodies {
+			if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b, Key: &key, Body: bytes.NewReader(body), Metadata: map[string]string{"from": b}, Tagging: aws.String("a=b%20c")}); err != nil {
+				t.Fatal(err)
+			}
+			wantObject(t, client, b, key, body)
+		}
+	}
+	for _, from := range all {
+		for _, to := range all {
+			for key, body := range bodies {
+				name := from + "/" + key
+				if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &to, Key: &name, CopySource: sourceOf(from, key)}); err != nil {
+					t.Errorf("%s to %s: %v", name, to, err)
+					continue
+				}
+				wantObject(t, client, to, name, body)
+				head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &to, Key: &name})
+				if err != nil || head.Metadata["from"] != from {
+					t.Errorf("%s to %s: metadata %v, %v", name, to, head.Metadata, err)
+				}
+				tags, err := client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &to, Key: &name})
+				if err != nil || len(tags.TagSet) != 1 || aws.ToString(tags.TagSet[0].Value) != "b c" {
+					t.Errorf("%s to %s: tags %v, %v", name, to, tags, err)
+				}
+				at := store
+				if to == elsewhere {
+					at = second
+				}
+				raw, err := sdk(t, at.S3()).GetObject(ctx, &s3.GetObjectInput{Bucket: &to, Key: &name})
+				if err != nil {
+					t.Fatal(err)
+				}
+				stored, err := io.ReadAll(raw.Body)
+				raw.Body.Close()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if bytes.Equal(stored, body) != (to == plain) {
+					t.Errorf("%s in %s: the store has %d bytes, plaintext: %v", name, to, len(stored), bytes.Equal(stored, body))
+				}
+			}
+		}
+	}
+}
+
+// An update of an object's metadata beside a writer of the same key: no acknowledged
+// write is lost, and no body stands under another's metadata. A store's own CopyObject
+// fails this within seconds (S3PROXY_TEST_DIRECT=1 shows it).
+func TestAnUpdateInPlaceLosesNoWriteBesideIt(t *testing.T) {
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client := sdk(t, at.S3)
+		bucket, key := newBucket(t, at.S3), "contended"
+		limit := 4 * time.Second
+		if long {
+			limit = 30 * time.Second
+		}
+		var written atomic.Int64 // number of the newest acknowledged write
+		put := func(ctx context.Context, n int64) error {
+			body := fmt.Appendf(nil, "%d:", n)
+			body = append(body, bytes.Repeat([]byte{byte('a' + n%26)}, 20_000+int(n%7)*100_000)...)
+			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), Metadata: map[string]string{"n": fmt.Sprint(n)}})
+			return err
+		}
+		// read gives the number in the body, and fails when it is not that of the metadata.
+		read := func() (int64, error) {
+			out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+			if err != nil {
+				return 0, err
+			}
+			defer out.Body.Close()
+			body, err := io.ReadAll(out.Body)
+			if err != nil {
+				return 0, err
+			}
+			var n int64
+			if _, err := fmt.Sscanf(string(body[:min(len(body), 20)]), "%d:", &n); err != nil {
+				return 0, err
+			}
+			if fmt.Sprint(n) != out.Metadata["n"] {
+				return n, fmt.Errorf("body %d under the metadata of %s", n, out.Metadata["n"])
+			}
+			return n, nil
+		}
+		if err := put(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		written.Store(1)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		var updates, lost, mixed int
+		var group sync.WaitGroup
+		group.Go(func() { // the updater keeps the metadata's number and changes another field
+			for ctx.Err() == nil {
+				head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+				if err != nil {
+					continue
+				}
+				_, err = client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: sourceOf(bucket, key), CopySourceIfMatch: head.ETag,
+					MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"n": head.Metadata["n"], "touched": time.Now().String()}})
+				if err == nil {
+					updates++
+				}
+			}
+		})
+		for n := int64(2); ctx.Err() == nil; n++ {
+			if err := put(t.Context(), n); err != nil {
+				t.Errorf("write %d: %v", n, err)
+				break
+			}
+			written.Store(n)
+			time.Sleep(3 * time.Millisecond)
+			got, err := read()
+			var status interface{ HTTPStatusCode() int }
+			switch {
+			case errors.As(err, &status) && status.HTTPStatusCode() >= 500:
+				// Fails closed while the object is replaced in the middle of a read.
+			case err != nil:
+				mixed++
+				t.Logf("%v", err)
+			case got < n:
+				lost++
+			}
+		}
+		group.Wait()
+		t.Logf("%d writes, %d updates in place, %d lost, %d mixed", written.Load(), updates, lost, mixed)
+		if lost > 0 || mixed > 0 {
+			t.Errorf("%d acknowledged writes were lost, %d bodies stood under other metadata", lost, mixed)
+		}
+		if updates == 0 {
+			t.Error("no update in place succeeded: nothing was tested")
+		}
+		if n, err := read(); err != nil || n != written.Load() {
+			t.Errorf("in the end %d, %v; %d was written last", n, err, written.Load())
+		}
+	})
+}
