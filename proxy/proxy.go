@@ -81,9 +81,11 @@ type Proxy struct {
 	completing locks // by upload
 	states     *stateCache
 
-	// What one PUT to the store may have, and the parts of what passes it. Fields,
-	// so that a test need not send 5 GiB.
+	// What one PUT to the store may have, and the parts of what passes it; how often
+	// uploads are swept. Fields, so that a test need not send 5 GiB or wait for hours.
 	largePut, largePart int64
+
+	sweepEvery, sweepGrace time.Duration
 
 	sweptMu sync.Mutex
 	swept   map[string]bool // buckets that SweepUploads looks at
@@ -103,6 +105,7 @@ func New(cfg Config) *Proxy {
 		swept:  map[string]bool{},
 
 		largePut: maxPutSize, largePart: largePart,
+		sweepEvery: sweepEvery, sweepGrace: DefaultGrace,
 	}
 	trailers, uploads := newTrailerCache(), newUploadCache()
 	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers, uploads: uploads}

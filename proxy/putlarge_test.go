@@ -23,6 +23,16 @@ import (
 // parts of 6 MiB, as it does from 5 GiB on.
 func smallLimits(t *testing.T, store *lab.Store) *httptest.Server {
 	t.Helper()
+	p := before(t, store)
+	p.largePut, p.largePart = 8<<20, 6<<20
+	s := httptest.NewServer(p)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// before gives a proxy before a real store.
+func before(t *testing.T, store *lab.Store) *Proxy {
+	t.Helper()
 	endpoint, err := url.Parse(store.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -43,14 +53,10 @@ func smallLimits(t *testing.T, store *lab.Store) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(Config{
+	return New(Config{
 		Default: Bucket{Upstream: client, Keyring: keyring}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
 		Credential: func(id string) (Credential, bool) { return Credential{Secret: "secret"}, id == "client" },
 	})
-	p.largePut, p.largePart = 8<<20, 6<<20
-	s := httptest.NewServer(p)
-	t.Cleanup(s.Close)
-	return s
 }
 
 func TestAPutThatPassesTheStoresLimitGoesUpInParts(t *testing.T) {

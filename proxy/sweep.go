@@ -280,7 +280,7 @@ func (x *exchange) remember() {
 // every hour and not all replicas at once, until ctx ends.
 func (p *Proxy) SweepUploads(ctx context.Context) {
 	for {
-		wait := sweepEvery/2 + rand.N(sweepEvery)
+		wait := p.sweepEvery/2 + rand.N(p.sweepEvery)
 		if pause(ctx, wait) != nil {
 			return
 		}
@@ -291,7 +291,7 @@ func (p *Proxy) SweepUploads(ctx context.Context) {
 		}
 		p.sweptMu.Unlock()
 		for _, b := range buckets {
-			s := Sweeper{Store: p.of(b).Upstream, Place: p.cfg.State, Grace: DefaultGrace, Log: p.log}
+			s := Sweeper{Store: p.of(b).Upstream, Place: p.cfg.State, Grace: p.sweepGrace, Log: p.log}
 			found, err := s.Bucket(ctx, b)
 			if ctx.Err() != nil {
 				return

@@ -13,6 +13,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+	"github.com/minio/minio-go/v7"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -159,6 +164,41 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 			mustRun(t, env, restic, "check", "--read-data")
 			mustRun(t, env, restic, "restore", "latest", "--target", down)
 			sameTree(t, filepath.Join(down, tree), hashes)
+		})
+		t.Run("aws-sdk-go-v2", func(t *testing.T) {
+			t.Parallel()
+			bucket, down := newBucket(t, at.S3), t.TempDir()
+			manager := transfermanager.New(sdk(t, at.S3))
+			up, err := manager.UploadDirectory(t.Context(), &transfermanager.UploadDirectoryInput{Bucket: &bucket, Source: &tree, Recursive: aws.Bool(true), KeyPrefix: aws.String("tree")})
+			if err != nil || up.ObjectsFailed > 0 {
+				t.Fatalf("UploadDirectory: %+v, %v", up, err)
+			}
+			if _, err := manager.DownloadDirectory(t.Context(), &transfermanager.DownloadDirectoryInput{Bucket: &bucket, Destination: &down, KeyPrefix: aws.String("tree/")}); err != nil {
+				t.Fatalf("DownloadDirectory: %v", err)
+			}
+			if _, err := os.Stat(filepath.Join(down, "tree")); err == nil {
+				down = filepath.Join(down, "tree")
+			}
+			sameTree(t, down, hashes)
+		})
+		t.Run("minio-go", func(t *testing.T) {
+			t.Parallel()
+			bucket, down := newBucket(t, at.S3), t.TempDir()
+			client := newMinioClient(t, at.S3, bucket)
+			var group errgroup.Group
+			group.SetLimit(8)
+			for name := range hashes {
+				group.Go(func() error {
+					if _, err := client.FPutObject(t.Context(), bucket, name, filepath.Join(tree, name), minio.PutObjectOptions{}); err != nil {
+						return err
+					}
+					return client.FGetObject(t.Context(), bucket, name, filepath.Join(down, name), minio.GetObjectOptions{})
+				})
+			}
+			if err := group.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			sameTree(t, down, hashes)
 		})
 		t.Run("boto3", func(t *testing.T) {
 			t.Parallel()
