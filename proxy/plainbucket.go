@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/md5"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -42,10 +44,22 @@ func forwardPlain(x *exchange) error {
 	trimChunkedEncoding(h)
 	req := &upstream.Request{Method: x.r.Method, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()}
 	var plain *verifiedBody
-	if x.r.Method == http.MethodPut || x.r.Method == http.MethodPost {
-		var err error
+	var err error
+	switch x.r.Method {
+	case http.MethodPut:
 		if plain, err = x.plainBody(req); err != nil {
 			return err
+		}
+	case http.MethodPost: // a document, or nothing; its checksum headers are the object's
+		if req.Bytes, err = x.readDocumentOf(maxDocument, http.Header{}); err != nil {
+			return err
+		}
+		if len(req.Bytes) > 0 {
+			sum := md5.Sum(req.Bytes)
+			h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+		}
+		if v := x.r.Header.Get("Content-Type"); v != "" {
+			h.Set("Content-Type", v)
 		}
 	}
 	resp, err := x.Upstream.Do(x.r.Context(), req)
@@ -86,13 +100,9 @@ func (x *exchange) plainBody(req *upstream.Request) (*verifiedBody, error) {
 		return nil, err
 	}
 	if body.Length < 0 {
-		body.Length = 0 // S3 takes some POSTs without a body and its length
+		return nil, s3err.MissingContentLength
 	}
-	promises := x.r.Header
-	if x.op.name == "CompleteMultipartUpload" || x.op.name == "CreateMultipartUpload" {
-		promises = http.Header{} // the checksums there are the object's
-	}
-	promised, err := readPromise(promises, body.PromisedTrailers(), x.auth.Presigned)
+	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
 	if err != nil {
 		return nil, err
 	}
@@ -112,9 +122,6 @@ func (x *exchange) plainBody(req *upstream.Request) (*verifiedBody, error) {
 		if promised.given() {
 			req.Header.Set(checksumHeader(promised.algorithm), base64.StdEncoding.EncodeToString(plain.Facts().Checksum.Value))
 		}
-	}
-	if v := x.r.Header.Get("Content-Type"); v != "" && x.r.Method == http.MethodPost {
-		req.Header.Set("Content-Type", v)
 	}
 	req.Header.Del("Content-Length")
 	return plain, nil

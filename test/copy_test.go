@@ -332,3 +332,61 @@ func TestAnUpdateInPlaceLosesNoWriteBesideIt(t *testing.T) {
 		}
 	})
 }
+
+func TestABucketThatIsNotEncryptedIsTheStoresOwn(t *testing.T) {
+	if direct {
+		t.Skip("there are no settings without the proxy")
+	}
+	for _, name := range realStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := lab.SharedVersitygw(t)
+			if name == onMinIO {
+				store = lab.SharedMinIO(t)
+			}
+			bucket := fmt.Sprintf("bare-%d", bucketNumber.Add(1))
+			config := filepath.Join(t.TempDir(), "config.yaml")
+			if err := os.WriteFile(config, fmt.Appendf(nil, "buckets:\n  %s: {encrypt: false}\n", bucket), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--config", config}})
+			client, raw, ctx := sdk(t, proxy.S3()), sdk(t, store.S3()), t.Context()
+			if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+				t.Fatal(err)
+			}
+			for key, size := range map[string]int{"none": 0, "small": 10, "large": 3_000_000} {
+				body := content(uint64(size), size)
+				out, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), ChecksumAlgorithm: types.ChecksumAlgorithmSha256})
+				if err != nil {
+					t.Fatalf("%s: %v", key, err)
+				}
+				wantObject(t, client, bucket, key, body)
+				wantObject(t, raw, bucket, key, body)
+				head, err := raw.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+				if err != nil || aws.ToString(head.ETag) != aws.ToString(out.ETag) || aws.ToString(head.ChecksumSHA256) != aws.ToString(out.ChecksumSHA256) || head.ChecksumSHA256 == nil {
+					t.Errorf("%s: %v: ETag %s, SHA256 %s; PUT gave %s, %s", key, err, aws.ToString(head.ETag), aws.ToString(head.ChecksumSHA256), aws.ToString(out.ETag), aws.ToString(out.ChecksumSHA256))
+				}
+			}
+			if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("bad"), Body: bytes.NewReader(content(1, 2_000_000)), ContentMD5: aws.String("1B2M2Y8AsgTpgAmY7PhCfg==")}); code(err) != "BadDigest" {
+				t.Errorf("a wrong Content-MD5: %v", err)
+			}
+			if _, err := raw.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("bad")}); err == nil {
+				t.Error("a bad upload became an object")
+			}
+			m := newMultipart(t, client, bucket, "parts")
+			a, b := content(1, 5*mib), content(2, 77)
+			first, last := m.send(client, 1, a), m.send(client, 2, b)
+			first.ChecksumCRC32, last.ChecksumCRC32 = nil, nil // versitygw wants none where the upload named none
+			if _, err := m.complete(client, first, last); err != nil {
+				t.Fatal(err)
+			}
+			wantObject(t, raw, bucket, "parts", a, b)
+			if _, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &bucket, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("none")}, {Key: aws.String("small")}}}}); err != nil {
+				t.Error(err)
+			}
+			if list, err := raw.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket}); err != nil || len(list.Contents) != 2 {
+				t.Errorf("%d objects are left, want 2 (none of the proxy's): %v", len(list.Contents), err)
+			}
+		})
+	}
+}

@@ -345,34 +345,44 @@ func TestAnAbortedUploadIsNoSuchUploadWhateverStandsAtTheKey(t *testing.T) {
 
 func TestCompleteHonoursConditions(t *testing.T) {
 	onThese(t, realStores, func(t *testing.T, at target) {
-		client := sdk(t, at.S3)
-		bucket, key := newBucket(t, at.S3), "conditional"
-		finish := func(change func(*s3.CompleteMultipartUploadInput), body []byte) (*s3.CompleteMultipartUploadOutput, error) {
-			m := newMultipart(t, client, bucket, key)
-			in := &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &m.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{m.send(client, 1, body)}}}
-			change(in)
-			return client.CompleteMultipartUpload(t.Context(), in)
+		t.Run("opaque", func(t *testing.T) { testConditionalComplete(t, at.S3) })
+		if direct {
+			return
 		}
-		one, two := content(1, 100), content(2, 101)
-		onlyNew := func(in *s3.CompleteMultipartUploadInput) { in.IfNoneMatch = aws.String("*") }
-		first, err := finish(onlyNew, one)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := finish(onlyNew, two); code(err) != "PreconditionFailed" {
-			t.Errorf("If-None-Match on an object that is there: %v", err)
-		}
-		if _, err := finish(func(in *s3.CompleteMultipartUploadInput) {
-			in.IfMatch = aws.String(`"d41d8cd98f00b204e9800998ecf8427e-1"`)
-		}, two); code(err) != "PreconditionFailed" {
-			t.Errorf("a wrong If-Match: %v", err)
-		}
-		wantObject(t, client, bucket, key, one)
-		if _, err := finish(func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = first.ETag }, two); err != nil {
-			t.Errorf("the right If-Match: %v", err)
-		}
-		wantObject(t, client, bucket, key, two)
+		t.Run("md5", func(t *testing.T) {
+			testConditionalComplete(t, lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, Args: []string{"--etag", "md5"}}).S3())
+		})
 	})
+}
+
+func testConditionalComplete(t *testing.T, at lab.S3) {
+	client := sdk(t, at)
+	bucket, key := newBucket(t, at), "conditional"
+	finish := func(change func(*s3.CompleteMultipartUploadInput), body []byte) (*s3.CompleteMultipartUploadOutput, error) {
+		m := newMultipart(t, client, bucket, key)
+		in := &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &m.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{m.send(client, 1, body)}}}
+		change(in)
+		return client.CompleteMultipartUpload(t.Context(), in)
+	}
+	one, two := content(1, 100), content(2, 101)
+	onlyNew := func(in *s3.CompleteMultipartUploadInput) { in.IfNoneMatch = aws.String("*") }
+	first, err := finish(onlyNew, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := finish(onlyNew, two); code(err) != "PreconditionFailed" {
+		t.Errorf("If-None-Match on an object that is there: %v", err)
+	}
+	if _, err := finish(func(in *s3.CompleteMultipartUploadInput) {
+		in.IfMatch = aws.String(`"d41d8cd98f00b204e9800998ecf8427e-1"`)
+	}, two); code(err) != "PreconditionFailed" {
+		t.Errorf("a wrong If-Match: %v", err)
+	}
+	wantObject(t, client, bucket, key, one)
+	if _, err := finish(func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = first.ETag }, two); err != nil {
+		t.Errorf("the right If-Match: %v", err)
+	}
+	wantObject(t, client, bucket, key, two)
 }
 
 func TestEachReplicaTakesAnyPartAndCompletes(t *testing.T) {
