@@ -6,10 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
-	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -66,23 +64,8 @@ func (r Records) PutRecord(ctx context.Context, bucket, id string, record []byte
 
 // GetRecord reads a record; kms.ErrNoRecord if there is none.
 func (r Records) GetRecord(ctx context.Context, bucket, id string) ([]byte, error) {
-	stateBucket, prefix := r.Where(bucket)
-	resp, err := r.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: prefix + id})
-	if status, refused := refusedWith(err); refused && status == http.StatusNotFound {
-		return nil, fmt.Errorf("%w: %s in bucket %s", kms.ErrNoRecord, id, bucket)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("get the window record: %w", err)
-	}
-	defer resp.Body.Close()
-	record, err := io.ReadAll(io.LimitReader(resp.Body, maxRecord+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the window record: %w", err)
-	}
-	if len(record) > maxRecord {
-		return nil, fmt.Errorf("the window record %s has more than %d bytes", id, maxRecord)
-	}
-	return record, nil
+	record, _, err := r.Read(ctx, bucket, id)
+	return record, err
 }
 
 // refusedWith gives the status of a refusal by the store.

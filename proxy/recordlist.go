@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// ErrRaced says that a window record is no longer the one that was read.
+var ErrRaced = errors.New("the record was changed meanwhile")
+
+// List visits the ids of all window records of a bucket, in order.
+func (r Records) List(ctx context.Context, bucket string, visit func(id string) error) error {
+	stateBucket, prefix := r.Where(bucket)
+	o := &objects{Bucket: Bucket{Upstream: r.Store}}
+	after := prefix
+	for {
+		var page struct {
+			Contents bounded[struct {
+				Key string `xml:"Key"`
+			}] `xml:"Contents"`
+			IsTruncated bool `xml:"IsTruncated"`
+		}
+		q := url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}}
+		if _, err := o.getXML(ctx, &upstream.Request{Bucket: stateBucket, Query: q}, &page); err != nil {
+			return fmt.Errorf("list the window records: %w", err)
+		}
+		for _, c := range page.Contents {
+			id, ok := strings.CutPrefix(c.Key, prefix)
+			if !ok || c.Key <= after {
+				return fmt.Errorf("%w: a listing that is not in order", errStored)
+			}
+			after = c.Key
+			if err := visit(id); err != nil {
+				return err
+			}
+		}
+		if !page.IsTruncated || len(page.Contents) == 0 {
+			return nil
+		}
+	}
+}
+
+// Read gives a record and the store's ETag of it; kms.ErrNoRecord if there is none.
+func (r Records) Read(ctx context.Context, bucket, id string) (record []byte, etag string, err error) {
+	stateBucket, prefix := r.Where(bucket)
+	resp, err := r.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: prefix + id})
+	if isNotFound(err) {
+		return nil, "", fmt.Errorf("%w: %s in bucket %s", kms.ErrNoRecord, id, bucket)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("get the window record: %w", err)
+	}
+	defer resp.Body.Close()
+	record, err = io.ReadAll(io.LimitReader(resp.Body, maxRecord+1))
+	if err != nil {
+		return nil, "", fmt.Errorf("read the window record: %w", err)
+	}
+	if len(record) > maxRecord {
+		return nil, "", fmt.Errorf("the window record %s has more than %d bytes", id, maxRecord)
+	}
+	return record, resp.Header.Get("Etag"), nil
+}
+
+// Replace puts a record in the place of the one that Read gave with etag; ErrRaced when
+// that is not there any more.
+func (r Records) Replace(ctx context.Context, bucket, id, etag string, record []byte) error {
+	stateBucket, prefix := r.Where(bucket)
+	sum := md5.Sum(record)
+	resp, err := r.Store.Do(ctx, &upstream.Request{
+		Method: http.MethodPut, Bucket: stateBucket, Key: prefix + id, Bytes: record,
+		Header: lockState(ctx, r.Store, stateBucket, http.Header{
+			"If-Match":     {etag},
+			"Content-Type": {"application/json"},
+			"Content-Md5":  {base64.StdEncoding.EncodeToString(sum[:])},
+		}),
+	})
+	if errors.Is(err, s3err.PreconditionFailed) || isNotFound(err) {
+		return fmt.Errorf("%w: %s", ErrRaced, id)
+	}
+	if err != nil {
+		return fmt.Errorf("put the window record: %w", err)
+	}
+	return resp.Body.Close()
+}
