@@ -3,11 +3,13 @@ package proxy
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -49,7 +51,19 @@ type copying struct {
 	replace     bool // x-amz-metadata-directive: REPLACE
 	replaceTags bool // x-amz-tagging-directive: REPLACE
 	checksum    envelope.Algorithm
+	sameName    bool           // of source and destination
+	facts       envelope.Facts // of the source, which a copy within the store keeps
+	parts       int            // of it; 0 where it was one PUT
+	update      bool           // of the very object that is read: it must not change meanwhile
 }
+
+// maxCopyTries bounds how often a copy begins anew because its source was replaced
+// between two requests.
+const maxCopyTries = 8
+
+// maxDamagedTries is the same for a source that does not authenticate: it may be two states
+// of an object, and it may be damaged.
+const maxDamagedTries = 3
 
 // copyObject copies within the store where it can: the ciphertext does not move, the
 // data key is wrapped for the new name, and all metadata are sent again. Onto itself
@@ -62,26 +76,103 @@ func copyObject(x *exchange) error {
 		return err
 	}
 	ctx := x.r.Context()
-	var err error
-	if c.src, err = x.openSource(ctx); err != nil {
-		return err
-	}
-	inStore := c.src.Upstream == x.Upstream
-	onto := inStore && c.src.bucket == x.bucket && c.src.key == x.key
-	if onto && x.query.Get("versionId") == "" && !strings.Contains(x.r.Header.Get("X-Amz-Copy-Source"), "?versionId=") {
-		if !c.changes() {
-			return errCopyOntoItself
+	asked := x.r.Header
+	var raced error
+	for try := range maxCopyTries {
+		if err := pause(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
+			return err
 		}
+		x.r.Header = asked
+		var err error
+		if c.src, err = x.openSource(ctx); err != nil { // judges the client's conditions anew
+			return err
+		}
+		if err = c.place(ctx); err != nil {
+			return err
+		}
+		err = c.once(ctx)
+		if err == nil || x.begun() || !c.raced(ctx, err) || damaged(err) && try == maxDamagedTries {
+			return err
+		}
+		raced = err
 	}
+	if c.update {
+		return s3err.ConditionalRequestConflict.Because(raced)
+	}
+	return s3err.ServiceUnavailable.WithMessage("The source was replaced each time while it was copied; please try again.").Because(raced)
+}
+
+// place looks where the copy goes. One onto the very object that is read is judged by the
+// client's conditions here: its write has one of its own. A version that is named is
+// restored, by a write like any other, unless it is the version "null" where that is the
+// current one.
+func (c *copying) place(ctx context.Context) error {
+	src := c.src
+	c.sameName = src.Upstream == c.Upstream && src.bucket == c.bucket && src.key == c.key
+	c.update = c.sameName && src.asked == ""
+	if !c.sameName {
+		return nil
+	}
+	if src.asked == "null" {
+		s, err := c.statObject(ctx, "")
+		if err != nil && !isNotFound(err) {
+			return err
+		}
+		c.update = err == nil && (s.version == "" || s.version == "null")
+	}
+	if !c.update {
+		return nil
+	}
+	if src.asked == "" && !c.changes() {
+		return errCopyOntoItself
+	}
+	match, noneMatch := condition(c.r.Header, "If-Match"), condition(c.r.Header, "If-None-Match")
+	if match == "" && noneMatch == "" {
+		return nil
+	}
+	tag, err := src.objectETag(ctx, src.stored)
 	switch {
-	case c.src.meta == nil && x.Plain && inStore:
+	case err != nil:
+		return err
+	case match != "" && !tag.isIn(match):
+		return notMatched("If-Match")
+	case noneMatch != "" && tag.isInWeakly(noneMatch):
+		return notMatched("If-None-Match")
+	}
+	return nil
+}
+
+// once tries the copy of the state that was found; it has answered when there is no error.
+func (c *copying) once(ctx context.Context) error {
+	inStore := c.src.Upstream == c.Upstream
+	switch {
+	case c.src.meta == nil && c.Plain && inStore:
 		return c.byStore(ctx)
-	case x.Plain, c.src.meta == nil, !inStore, c.checksum != envelope.NoChecksum, kindOfPut(x.key, c.src.size) == envelope.KindEmpty != (c.src.meta.Kind == envelope.KindEmpty):
+	case c.Plain, c.src.meta == nil, !inStore, c.checksum != envelope.NoChecksum, kindOfPut(c.key, c.src.size) == envelope.KindEmpty != (c.src.meta.Kind == envelope.KindEmpty):
 		return c.stream(ctx)
-	case onto:
+	case c.sameName:
 		return c.inPlace(ctx)
 	}
 	return c.rewrap(ctx)
+}
+
+// raced tells whether the source was replaced between looking at it and copying it. The
+// store's word for it is that of a condition which the client may have, too.
+func (c *copying) raced(ctx context.Context, err error) bool {
+	if errors.Is(err, errChanged) || damaged(err) {
+		return true
+	}
+	if !errors.Is(err, s3err.PreconditionFailed) && !errors.Is(err, s3err.ConditionalRequestConflict) {
+		return false
+	}
+	if c.update {
+		return true
+	}
+	resp, asked := c.src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: c.src.bucket, Key: c.src.key, Unsigned: c.src.unsigned})
+	if asked == nil {
+		resp.Body.Close()
+	}
+	return c.src.asked == "" && (asked != nil || resp.Header.Get("Etag") != c.src.etag)
 }
 
 var errCopyOntoItself = s3err.InvalidRequest.WithMessage("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
@@ -208,6 +299,9 @@ func (c *copying) rewrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.facts, c.parts, err = c.src.prove(ctx, dek); err != nil {
+		return err
+	}
 	h := c.headers()
 	if _, err := c.resolveConditions(ctx, h); err != nil {
 		return err
@@ -261,10 +355,8 @@ func (c *copying) answerCopy(ctx context.Context, result *copyObjectResult, head
 		}
 	}
 	out := copyObjectResult{Xmlns: s3Namespace, LastModified: result.LastModified, ETag: tag.shown}
-	if sum, parts, err := c.sourceChecksum(ctx); err == nil && sum.Algorithm != envelope.NoChecksum {
-		out.set(sum, parts)
-		out.ChecksumType = typeName(sum.Type)
-	}
+	out.set(c.facts.Checksum, c.parts)
+	out.ChecksumType = typeName(c.facts.Checksum.Type)
 	c.passHeaders(header)
 	c.src.tellVersion(c.w.Header())
 	setETag(c.w.Header(), tag, header)
@@ -272,27 +364,16 @@ func (c *copying) answerCopy(ctx context.Context, result *copyObjectResult, head
 	return c.answerXML(out)
 }
 
-// sourceChecksum is the checksum that the copy keeps, as far as the metadata tells it.
-func (c *copying) sourceChecksum(ctx context.Context) (envelope.Checksum, int, error) {
-	dek, err := c.src.openKey(ctx, c.src.stored)
-	if err != nil {
-		return envelope.Checksum{}, 0, err
-	}
-	defer dek.Destroy()
-	if c.src.meta.Kind == envelope.KindMultipart {
-		t, err := c.src.trailer(ctx, c.src.stored, dek)
-		if err != nil {
-			return envelope.Checksum{}, 0, err
-		}
-		return t.Facts.Checksum, len(t.Parts), nil
-	}
-	facts, err := dek.OpenFacts(c.src.meta.Kind, c.src.meta.Facts)
-	return facts.Checksum, 0, err
-}
-
 // stream copies by reading and writing anew: verified, sealed under a new key.
 func (c *copying) stream(ctx context.Context) error {
 	h := c.headers()
+	if c.update {
+		if err := c.demandConditions(ctx); err != nil {
+			return err
+		}
+		h.Del("If-None-Match")
+		h.Set("If-Match", c.src.etag)
+	}
 	if !c.replaceTags {
 		tags, err := c.src.tags(ctx)
 		if err != nil {
@@ -320,7 +401,7 @@ func (c *copying) stream(ctx context.Context) error {
 	if c.Plain {
 		err = c.putBare(ctx, plain)
 	} else {
-		err = c.putPlain(plain, c.src.size)
+		err = c.putAnew(plain)
 	}
 	if err := copyFailure(plain, err); err != nil {
 		return err
@@ -345,6 +426,23 @@ func (c *copying) stream(ctx context.Context) error {
 	c.src.tellVersion(c.w.Header())
 	return c.answerXML(out)
 }
+
+// putAnew writes sealed. It is putPlain without what that does to a client who sends.
+func (c *copying) putAnew(plain *verifiedBody) error {
+	if c.src.size > maxPutSize {
+		return errSourceTooLarge
+	}
+	resp, err := c.putSealed(plain, c.src.size)
+	if err != nil {
+		return c.whyBroken(err)
+	}
+	defer resp.Body.Close()
+	c.passHeaders(resp.Header)
+	setETag(c.w.Header(), c.md5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
+	return nil
+}
+
+var errSourceTooLarge = s3err.InvalidRequest.WithMessage("The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(maxCopySource))
 
 // putBare writes into a bucket that is not encrypted.
 func (c *copying) putBare(ctx context.Context, plain *verifiedBody) error {

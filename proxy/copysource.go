@@ -24,6 +24,7 @@ type copySource struct {
 	*objects
 	*stored
 	unsigned bool
+	asked    string // the version that the client names; "" for the current one
 }
 
 var (
@@ -126,7 +127,7 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 	if s.meta != nil && src.Plain { // of such a bucket everything is what it is
 		s.meta, s.size = nil, s.bytes
 	}
-	source := &copySource{objects: &src, stored: s, unsigned: x.unsigned()}
+	source := &copySource{objects: &src, stored: s, unsigned: x.unsigned(), asked: version}
 	return source, source.judge(ctx, x.r.Header)
 }
 
@@ -165,12 +166,13 @@ func (src *copySource) judge(ctx context.Context, h http.Header) error {
 }
 
 // plaintext reads a range of the source's plaintext, authenticated; its end says that
-// all of it came.
+// all of it came. The whole of an object is read with its end: an object's size is the
+// store's word until then, that of an empty one too.
 func (src *copySource) plaintext(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-	switch {
-	case length == 0:
-		return http.NoBody, nil
-	case src.meta == nil:
+	if src.meta == nil {
+		if length == 0 {
+			return http.NoBody, nil
+		}
 		resp, err := src.getRange(ctx, src.stored, offset, length)
 		if err != nil {
 			return nil, err
@@ -181,22 +183,61 @@ func (src *copySource) plaintext(ctx context.Context, offset, length int64) (io.
 	if err != nil {
 		return nil, err
 	}
+	opened, err := src.openRange(ctx, dek, offset, length)
+	if err != nil {
+		dek.Destroy()
+	}
+	return opened, err
+}
+
+func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset, length int64) (io.ReadCloser, error) {
+	kind := src.meta.Kind
+	if kind == envelope.KindEmpty {
+		if _, err := dek.OpenFacts(kind, src.meta.Facts); err != nil {
+			return nil, err
+		}
+		dek.Destroy()
+		return http.NoBody, nil
+	}
 	layout := envelope.SingleLayout(src.size)
-	if src.meta.Kind == envelope.KindMultipart {
-		t, err := src.trailer(ctx, src.stored, dek)
-		if err != nil {
-			dek.Destroy()
+	var t *envelope.Trailer
+	if kind == envelope.KindMultipart {
+		var err error
+		if t, err = src.trailer(ctx, src.stored, dek); err != nil {
 			return nil, err
 		}
 		layout = layoutOf(t)
 	}
+	whole := length == src.size
 	span := layout.Span(offset, length)
-	resp, err := src.getRange(ctx, src.stored, span.Offset, span.Length)
+	from, n := span.Offset, span.Length
+	if whole {
+		from, n = 0, src.bytes
+	}
+	resp, err := src.getRange(ctx, src.stored, from, n)
 	if err != nil {
-		dek.Destroy()
 		return nil, err
 	}
-	return &sourceReader{dek.Open(src.meta.Kind, layout, span, resp.Body), resp.Body, dek}, nil
+	if whole {
+		return &sourceReader{dek.OpenObject(kind, layout, src.bytes, t, resp.Body), resp.Body, dek}, nil
+	}
+	return &sourceReader{dek.Open(kind, layout, span, resp.Body), resp.Body, dek}, nil
+}
+
+// prove makes sure that the ETag and the metadata that were found are of one state, before
+// the bytes of that ETag are kept under this key: the end of the body that has the ETag opens
+// under it. versitygw 1.8 reads them one after the other, and in the middle of an overwrite
+// one answer has those of two states.
+func (src *copySource) prove(ctx context.Context, dek *envelope.DEK) (envelope.Facts, int, error) {
+	if src.meta.Kind == envelope.KindEmpty {
+		facts, err := dek.OpenFacts(src.meta.Kind, src.meta.Facts)
+		return facts, 0, err
+	}
+	t, err := src.trailer(ctx, src.stored, dek)
+	if err != nil {
+		return envelope.Facts{}, 0, err
+	}
+	return t.Facts, partsOf(t), nil
 }
 
 // sourceReader closes what a read of a source needs.

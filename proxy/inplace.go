@@ -21,37 +21,18 @@ import (
 // acknowledged writes. Its bytes are read and written again, on the condition that it
 // is still the one that was read.
 
-// maxInPlaceTries bounds how often that begins anew after another write.
-const maxInPlaceTries = 8
-
 // inPlace is a client's update of an object's metadata: a copy onto itself.
 func (c *copying) inPlace(ctx context.Context) error {
-	if err := c.demandConditions(ctx); err != nil {
-		return err
-	}
-	for try := range maxInPlaceTries {
-		if try > 0 {
-			var err error
-			if c.src, err = c.openSource(ctx); err != nil { // judges the client's conditions anew
-				return err
-			}
-			if c.src.meta == nil {
-				return s3err.ConditionalRequestConflict
-			}
-		}
-		result, header, err := c.renew(ctx)
-		if errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, errChanged) || errors.Is(err, s3err.ConditionalRequestConflict) {
-			if err := pause(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
-				return err
-			}
-			continue
-		}
-		if err != nil {
+	if c.update {
+		if err := c.demandConditions(ctx); err != nil {
 			return err
 		}
-		return c.answerCopy(ctx, result, header)
 	}
-	return s3err.ConditionalRequestConflict.Because(errors.New("the object is written to all the time"))
+	result, header, err := c.renew(ctx)
+	if err != nil {
+		return err
+	}
+	return c.answerCopy(ctx, result, header)
 }
 
 // renew writes the source's bytes again under its own name, with new metadata: by one
@@ -67,8 +48,10 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 	if err != nil {
 		return nil, nil, err
 	}
+	if c.facts, c.parts, err = c.src.prove(ctx, dek); err != nil {
+		return nil, nil, err
+	}
 	h := c.headers()
-	h.Del("If-None-Match")
 	if !c.replaceTags {
 		tags, err := c.src.tags(ctx)
 		if err != nil {
@@ -82,10 +65,11 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 		return nil, nil, err
 	}
 	// An old version is a new write; the current one must be the one that was read.
-	current := !strings.Contains(c.r.Header.Get("X-Amz-Copy-Source"), "?versionId=")
-	h.Del("If-Match")
-	if current {
+	if c.update {
+		h.Del("If-None-Match")
 		h.Set("If-Match", c.src.etag)
+	} else if _, err := c.resolveConditions(ctx, h); err != nil {
+		return nil, nil, err
 	}
 	if strings.Contains(c.src.etag, "-") || c.src.bytes > maxCopySource {
 		sizes, err := c.src.storeParts(ctx, dek)
@@ -118,7 +102,7 @@ func (c *copying) whyBrokenInPlace(ctx context.Context, err error) error {
 		return err
 	}
 	s, statErr := c.statObject(ctx, "")
-	if statErr == nil && s.etag != c.src.etag {
+	if c.update && statErr == nil && s.etag != c.src.etag {
 		return fmt.Errorf("%w: %w", errChanged, err)
 	}
 	return err
@@ -231,7 +215,7 @@ func (c *copying) demandConditions(ctx context.Context) error {
 		}
 		return s3err.NotImplemented.WithMessage("The store does not hold a PUT to its If-Match: an update of an object's metadata could lose a write beside it.")
 	}
-	if status, refused := refusedWith(err); !refused || status != http.StatusPreconditionFailed && status != http.StatusNotFound {
+	if status, refused := refusedWith(err); !refused || status != http.StatusPreconditionFailed && status != http.StatusNotFound || errors.Is(err, s3err.NoSuchBucket) {
 		return err
 	}
 	conditional.Store(c.Upstream, true)

@@ -2,16 +2,12 @@ package test
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -239,98 +235,6 @@ func TestACopyBetweenBucketsFollowsTheSettingsOfBoth(t *testing.T) {
 			}
 		}
 	}
-}
-
-// An update of an object's metadata beside a writer of the same key: no acknowledged
-// write is lost, and no body stands under another's metadata. A store's own CopyObject
-// fails this within seconds (S3PROXY_TEST_DIRECT=1 shows it).
-func TestAnUpdateInPlaceLosesNoWriteBesideIt(t *testing.T) {
-	onThese(t, realStores, func(t *testing.T, at target) {
-		client := sdk(t, at.S3)
-		bucket, key := newBucket(t, at.S3), "contended"
-		limit := 4 * time.Second
-		if long {
-			limit = 30 * time.Second
-		}
-		var written atomic.Int64 // number of the newest acknowledged write
-		put := func(ctx context.Context, n int64) error {
-			body := fmt.Appendf(nil, "%d:", n)
-			body = append(body, bytes.Repeat([]byte{byte('a' + n%26)}, 20_000+int(n%7)*100_000)...)
-			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), Metadata: map[string]string{"n": fmt.Sprint(n)}})
-			return err
-		}
-		// read gives the number in the body, and fails when it is not that of the metadata.
-		read := func() (int64, error) {
-			out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
-			if err != nil {
-				return 0, err
-			}
-			defer out.Body.Close()
-			body, err := io.ReadAll(out.Body)
-			if err != nil {
-				return 0, err
-			}
-			var n int64
-			if _, err := fmt.Sscanf(string(body[:min(len(body), 20)]), "%d:", &n); err != nil {
-				return 0, err
-			}
-			if fmt.Sprint(n) != out.Metadata["n"] {
-				return n, fmt.Errorf("body %d under the metadata of %s", n, out.Metadata["n"])
-			}
-			return n, nil
-		}
-		if err := put(t.Context(), 1); err != nil {
-			t.Fatal(err)
-		}
-		written.Store(1)
-		ctx, cancel := context.WithTimeout(t.Context(), limit)
-		defer cancel()
-		var updates, lost, mixed int
-		var group sync.WaitGroup
-		group.Go(func() { // the updater keeps the metadata's number and changes another field
-			for ctx.Err() == nil {
-				head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
-				if err != nil {
-					continue
-				}
-				_, err = client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: sourceOf(bucket, key), CopySourceIfMatch: head.ETag,
-					MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"n": head.Metadata["n"], "touched": time.Now().String()}})
-				if err == nil {
-					updates++
-				}
-			}
-		})
-		for n := int64(2); ctx.Err() == nil; n++ {
-			if err := put(t.Context(), n); err != nil {
-				t.Errorf("write %d: %v", n, err)
-				break
-			}
-			written.Store(n)
-			time.Sleep(3 * time.Millisecond)
-			got, err := read()
-			var status interface{ HTTPStatusCode() int }
-			switch {
-			case errors.As(err, &status) && status.HTTPStatusCode() >= 500:
-				// Fails closed while the object is replaced in the middle of a read.
-			case err != nil:
-				mixed++
-				t.Logf("%v", err)
-			case got < n:
-				lost++
-			}
-		}
-		group.Wait()
-		t.Logf("%d writes, %d updates in place, %d lost, %d mixed", written.Load(), updates, lost, mixed)
-		if lost > 0 || mixed > 0 {
-			t.Errorf("%d acknowledged writes were lost, %d bodies stood under other metadata", lost, mixed)
-		}
-		if updates == 0 {
-			t.Error("no update in place succeeded: nothing was tested")
-		}
-		if n, err := read(); err != nil || n != written.Load() {
-			t.Errorf("in the end %d, %v; %d was written last", n, err, written.Load())
-		}
-	})
 }
 
 func TestABucketThatIsNotEncryptedIsTheStoresOwn(t *testing.T) {

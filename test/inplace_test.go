@@ -1,0 +1,255 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// An update of an object's metadata beside a writer of the same key: no acknowledged
+// write is lost, and no body stands under another's metadata. A store's own CopyObject
+// fails this within seconds (S3PROXY_TEST_DIRECT=1 shows it).
+func TestAnUpdateInPlaceLosesNoWriteBesideIt(t *testing.T) {
+	for name, change := range map[string]func(*s3.CopyObjectInput){
+		"metadata":         func(*s3.CopyObjectInput) {},
+		"checksum":         func(in *s3.CopyObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 },
+		"the null version": func(in *s3.CopyObjectInput) { in.CopySource = aws.String(*in.CopySource + "?versionId=null") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onThese(t, realStores, func(t *testing.T, at target) {
+				if name == "the null version" && at.name == onVersitygw {
+					t.Skip("versitygw has no versions in a bucket without versioning")
+				}
+				updateBesideAWriter(t, at, change)
+			})
+		})
+	}
+}
+
+func updateBesideAWriter(t *testing.T, at target, change func(*s3.CopyObjectInput)) {
+	client := sdk(t, at.S3)
+	bucket, key := newBucket(t, at.S3), "contended"
+	limit := 4 * time.Second
+	if long {
+		limit = 30 * time.Second
+	}
+	var written atomic.Int64 // number of the newest acknowledged write
+	put := func(ctx context.Context, n int64) error {
+		body := fmt.Appendf(nil, "%d:", n)
+		body = append(body, bytes.Repeat([]byte{byte('a' + n%26)}, 20_000+int(n%7)*100_000)...)
+		_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), Metadata: map[string]string{"n": fmt.Sprint(n)}})
+		return err
+	}
+	// read gives the number in the body, and fails when it is not that of the metadata.
+	read := func(match *string) (int64, error) {
+		out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key, IfMatch: match})
+		if err != nil {
+			return 0, err
+		}
+		defer out.Body.Close()
+		body, err := io.ReadAll(out.Body)
+		if err != nil {
+			return 0, err
+		}
+		var n int64
+		if _, err := fmt.Sscanf(string(body[:min(len(body), 20)]), "%d:", &n); err != nil {
+			return 0, err
+		}
+		if fmt.Sprint(n) != out.Metadata["n"] {
+			return n, fmt.Errorf("body %d under the metadata of %s", n, out.Metadata["n"])
+		}
+		return n, nil
+	}
+	if err := put(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	written.Store(1)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	var updates, lost, mixed int
+	var group sync.WaitGroup
+	group.Go(func() { // the updater keeps the metadata's number and changes another field
+		for ctx.Err() == nil {
+			head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+			if err != nil {
+				continue
+			}
+			// versitygw's HEAD may have the ETag of one state and the metadata of another.
+			if n, err := read(head.ETag); err != nil || fmt.Sprint(n) != head.Metadata["n"] {
+				continue
+			}
+			in := &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: sourceOf(bucket, key), CopySourceIfMatch: head.ETag,
+				MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"n": head.Metadata["n"], "touched": time.Now().String()}}
+			change(in)
+			if _, err = client.CopyObject(t.Context(), in); err == nil {
+				updates++
+			}
+		}
+	})
+	for n := int64(2); ctx.Err() == nil; n++ {
+		if err := put(t.Context(), n); err != nil {
+			t.Errorf("write %d: %v", n, err)
+			break
+		}
+		written.Store(n)
+		time.Sleep(3 * time.Millisecond)
+		got, err := read(nil)
+		var status interface{ HTTPStatusCode() int }
+		switch {
+		case errors.As(err, &status) && status.HTTPStatusCode() >= 500:
+			// Fails closed while the object is replaced in the middle of a read.
+		case err != nil:
+			mixed++
+			t.Logf("%v", err)
+		case got < n:
+			lost++
+		}
+	}
+	group.Wait()
+	t.Logf("%d writes, %d updates in place, %d lost, %d mixed", written.Load(), updates, lost, mixed)
+	if lost > 0 || mixed > 0 {
+		t.Errorf("%d acknowledged writes were lost, %d bodies stood under other metadata", lost, mixed)
+	}
+	if updates == 0 {
+		t.Error("no update in place succeeded: nothing was tested")
+	}
+	if n, err := read(nil); err != nil || n != written.Load() {
+		t.Errorf("in the end %d, %v; %d was written last", n, err, written.Load())
+	}
+}
+
+func TestACopyOntoItselfHonoursConditionsOnTheDestination(t *testing.T) {
+	if direct {
+		t.Skip("versitygw and MinIO look at no conditions of a copy's destination")
+	}
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client, bucket, key := sdk(t, at.S3), newBucket(t, at.S3), "k"
+		put, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(content(1, 1000))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			name             string
+			match, noneMatch *string
+			algorithm        types.ChecksumAlgorithm
+			code             string
+		}{
+			{"another If-Match", aws.String(`"0123456789abcdef0123456789abcdef"`), nil, "", "PreconditionFailed"},
+			{"If-None-Match: *", nil, aws.String("*"), "", "PreconditionFailed"},
+			{"If-None-Match of it", nil, put.ETag, "", "PreconditionFailed"},
+			{"another If-Match, with another checksum", aws.String(`"0123456789abcdef0123456789abcdef"`), nil, types.ChecksumAlgorithmSha1, "PreconditionFailed"},
+			{"the right If-Match", put.ETag, nil, "", ""},
+			{"another If-None-Match", nil, aws.String(`"0123456789abcdef0123456789abcdef"`), "", ""},
+		} {
+			_, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: sourceOf(bucket, key), IfMatch: c.match, IfNoneMatch: c.noneMatch,
+				ChecksumAlgorithm: c.algorithm, MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"by": "copy"}})
+			if code(err) != c.code {
+				t.Errorf("%s: %v, want %q", c.name, err, c.code)
+			}
+			head, headErr := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+			if headErr != nil || (head.Metadata["by"] == "copy") != (c.code == "") {
+				t.Errorf("%s: metadata %v, %v", c.name, head.Metadata, headErr)
+			}
+		}
+	})
+}
+
+// The size of a source is the store's word: a body cut to that of an empty object is no
+// empty object, whoever reads it.
+func TestASourceThatTheStoreEmptiedIsNotCopied(t *testing.T) {
+	if direct {
+		t.Skip("only the proxy authenticates")
+	}
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client, operator, bucket, key := sdk(t, at.S3), sdk(t, at.store.S3()), newBucket(t, at.S3), "k"
+		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("empty"), Body: bytes.NewReader(nil)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(content(1, 1000))}); err != nil {
+			t.Fatal(err)
+		}
+		empty := rawGet(t, at.store.S3(), "/"+bucket+"/empty")
+		full := rawGet(t, at.store.S3(), "/"+bucket+"/"+key)
+		if _, err := operator.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(empty.body), Metadata: full.meta}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key}); err == nil {
+			t.Error("it can be read")
+		}
+		for _, to := range []string{"copy", key} {
+			if _, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: &to, CopySource: sourceOf(bucket, key), ChecksumAlgorithm: types.ChecksumAlgorithmSha1, MetadataDirective: types.MetadataDirectiveReplace}); err == nil {
+				t.Errorf("it was copied to %s as an empty object", to)
+			}
+		}
+		m := newMultipart(t, client, bucket, "parts")
+		if _, err := client.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: &bucket, Key: &m.key, UploadId: &m.id, PartNumber: aws.Int32(1), CopySource: sourceOf(bucket, key)}); err == nil {
+			t.Error("it was copied as an empty part")
+		}
+	})
+}
+
+// A copy to another name looks at its source and then copies: a source that is replaced
+// meanwhile is copied anew, and the client hears of no condition that it did not give.
+func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
+	onThese(t, realStores, func(t *testing.T, at target) {
+		client, bucket := sdk(t, at.S3), newBucket(t, at.S3)
+		source, to := "source", "copy"
+		put := func(ctx context.Context, n int) error {
+			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &source, Body: bytes.NewReader(content(uint64(n), 1000+n)), Metadata: map[string]string{"n": fmt.Sprint(n)}})
+			return err
+		}
+		if err := put(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		var group sync.WaitGroup
+		group.Go(func() {
+			for n := 1; ctx.Err() == nil; n++ {
+				if err := put(t.Context(), n); err != nil {
+					t.Errorf("write %d: %v", n, err)
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+		copies := 0
+		for ctx.Err() == nil {
+			_, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: &to, CopySource: sourceOf(bucket, source)})
+			if code(err) == "PreconditionFailed" {
+				t.Error(err)
+				break
+			}
+			if err != nil {
+				continue
+			}
+			copies++
+			out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &to})
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(out.Body)
+			out.Body.Close()
+			var n int
+			fmt.Sscan(out.Metadata["n"], &n)
+			if err != nil || sameBytes(body, content(uint64(n), 1000+n)) != nil {
+				t.Errorf("the copy has the metadata of %d, and: %v, %v", n, err, sameBytes(body, content(uint64(n), 1000+n)))
+			}
+		}
+		group.Wait()
+		if copies == 0 {
+			t.Error("no copy succeeded: nothing was tested")
+		}
+		t.Logf("%d copies", copies)
+	})
+}
