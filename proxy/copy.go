@@ -20,7 +20,7 @@ import (
 // maxCopySource is the largest object that one CopyObject of the store takes: 5 GiB.
 // Larger ones are copied in parts.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-const maxCopySource = 5 << 30
+var maxCopySource int64 = 5 << 30 // a test lowers it
 
 // maxUserMetadata is S3's limit of x-amz-meta-*: names and values together.
 const maxUserMetadata = 2 << 10
@@ -310,7 +310,10 @@ func (c *copying) rewrap(ctx context.Context) error {
 		return err
 	}
 	if c.src.bytes > maxCopySource {
-		made, header, err := c.copyParts(ctx, h, nil)
+		if err := c.copyTags(ctx, h); err != nil {
+			return err
+		}
+		made, header, err := c.src.copyParts(ctx, c.objects, c.bucket, c.key, h, nil)
 		if err != nil {
 			return err
 		}
@@ -368,20 +371,14 @@ func (c *copying) answerCopy(ctx context.Context, result *copyObjectResult, head
 func (c *copying) stream(ctx context.Context) error {
 	h := c.headers()
 	if c.update {
-		if err := c.demandConditions(ctx); err != nil {
+		if err := c.demandConditions(ctx, c.bucket); err != nil {
 			return err
 		}
 		h.Del("If-None-Match")
 		h.Set("If-Match", c.src.etag)
 	}
-	if !c.replaceTags {
-		tags, err := c.src.tags(ctx)
-		if err != nil {
-			return err
-		}
-		if tags != "" {
-			h.Set("X-Amz-Tagging", tags)
-		}
+	if err := c.copyTags(ctx, h); err != nil {
+		return err
 	}
 	body, err := c.src.plaintext(ctx, 0, c.src.size)
 	if err != nil {
@@ -442,7 +439,7 @@ func (c *copying) putAnew(plain *verifiedBody) error {
 	return nil
 }
 
-var errSourceTooLarge = s3err.InvalidRequest.WithMessage("The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(maxCopySource))
+var errSourceTooLarge = s3err.InvalidRequest.WithMessage("The specified copy source is larger than the maximum allowable size for a copy source: %d", maxCopySource)
 
 // putBare writes into a bucket that is not encrypted.
 func (c *copying) putBare(ctx context.Context, plain *verifiedBody) error {
@@ -461,6 +458,19 @@ func (c *copying) putBare(ctx context.Context, plain *verifiedBody) error {
 	c.passHeaders(resp.Header)
 	c.w.Header()["ETag"] = []string{resp.Header.Get("Etag")}
 	return nil
+}
+
+// copyTags adds the source's tags to h, where the store's CopyObject does not copy them and
+// the client has none of its own.
+func (c *copying) copyTags(ctx context.Context, h http.Header) error {
+	if c.replaceTags {
+		return nil
+	}
+	tags, err := c.src.tags(ctx)
+	if tags != "" {
+		h.Set("X-Amz-Tagging", tags)
+	}
+	return err
 }
 
 // tags are the source's, in the form of x-amz-tagging; a store without tags has none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,7 +25,7 @@ import (
 // inPlace is a client's update of an object's metadata: a copy onto itself.
 func (c *copying) inPlace(ctx context.Context) error {
 	if c.update {
-		if err := c.demandConditions(ctx); err != nil {
+		if err := c.demandConditions(ctx, c.bucket); err != nil {
 			return err
 		}
 	}
@@ -52,14 +53,8 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 		return nil, nil, err
 	}
 	h := c.headers()
-	if !c.replaceTags {
-		tags, err := c.src.tags(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		if tags != "" {
-			h.Set("X-Amz-Tagging", tags)
-		}
+	if err := c.copyTags(ctx, h); err != nil {
+		return nil, nil, err
 	}
 	if err := c.wrapFor(ctx, h, dek, c.src.meta.Kind, facts); err != nil {
 		return nil, nil, err
@@ -71,25 +66,41 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 	} else if _, err := c.resolveConditions(ctx, h); err != nil {
 		return nil, nil, err
 	}
-	if strings.Contains(c.src.etag, "-") || c.src.bytes > maxCopySource {
-		sizes, err := c.src.storeParts(ctx, dek)
+	return c.src.writeAgain(ctx, dek, h)
+}
+
+// writeAgain writes an object's stored bytes under its own name with the headers h, their
+// conditions among them: by one PUT, which keeps an ETag that is of the bytes, or in the
+// parts that the store has them in. dek is nil for plaintext.
+func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http.Header) (*copyObjectResult, http.Header, error) {
+	if strings.Contains(src.etag, "-") || src.bytes > maxCopySource {
+		sizes, err := src.storeParts(ctx, dek)
 		if err != nil {
 			return nil, nil, err
 		}
-		return c.copyParts(ctx, h, sizes)
+		return src.copyParts(ctx, src.objects, src.bucket, src.key, h, sizes)
 	}
-	req := &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: h, Unsigned: c.unsigned()}
-	if c.src.bytes > 0 {
-		body, err := c.src.getRange(ctx, c.src.stored, 0, c.src.bytes)
+	var body io.Reader = http.NoBody
+	if src.bytes > 0 {
+		resp, err := src.getRange(ctx, src.stored, 0, src.bytes)
 		if err != nil {
 			return nil, nil, err
 		}
-		defer body.Body.Close()
-		req.Body, req.Length = body.Body, c.src.bytes
+		defer resp.Body.Close()
+		body = resp.Body
 	}
-	resp, err := c.Upstream.Do(ctx, req)
+	return src.writeOver(ctx, h, body, src.bytes)
+}
+
+// writeOver puts a body of length stored bytes in the object's place.
+func (src *copySource) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*copyObjectResult, http.Header, error) {
+	req := &upstream.Request{Method: http.MethodPut, Bucket: src.bucket, Key: src.key, Header: h, Unsigned: src.unsigned}
+	if length > 0 {
+		req.Body, req.Length = body, length
+	}
+	resp, err := src.Upstream.Do(ctx, req)
 	if err != nil {
-		return nil, nil, c.whyBrokenInPlace(ctx, err)
+		return nil, nil, src.whyBrokenInPlace(ctx, h, err)
 	}
 	resp.Body.Close()
 	return &copyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: resp.Header.Get("Etag")}, resp.Header, nil
@@ -97,41 +108,82 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 
 // whyBrokenInPlace asks whether the object was replaced when the store cut the
 // connection instead of answering (versitygw 1.8, to a conditional PUT).
-func (c *copying) whyBrokenInPlace(ctx context.Context, err error) error {
-	if !errors.Is(err, s3err.ServiceUnavailable) || ctx.Err() != nil {
+func (src *copySource) whyBrokenInPlace(ctx context.Context, h http.Header, err error) error {
+	if !errors.Is(err, s3err.ServiceUnavailable) || ctx.Err() != nil || h.Get("If-Match") != src.etag {
 		return err
 	}
-	s, statErr := c.statObject(ctx, "")
-	if c.update && statErr == nil && s.etag != c.src.etag {
+	resp, asked := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, Unsigned: src.unsigned})
+	if asked != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.Header.Get("Etag") != src.etag {
 		return fmt.Errorf("%w: %w", errChanged, err)
 	}
 	return err
 }
 
-// storeParts are the sizes of the parts that the store has an object in, which its
-// ETag is made of: what its client sent, with the trailer behind, alone or with the
-// last part. nil when the count in the ETag says that they are others.
+// storeParts are the sizes of the parts that the store has an object in, which its ETag is
+// made of; nil where nothing tells them. Those of a client's upload follow from its trailer,
+// the others (a large PUT, an earlier copy) the store is asked for.
 func (src *copySource) storeParts(ctx context.Context, dek *envelope.DEK) ([]int64, error) {
-	if src.meta.Kind != envelope.KindMultipart {
+	_, text, _ := strings.Cut(strings.Trim(src.etag, `"`), "-")
+	count, err := strconv.Atoi(text)
+	if err != nil || count < 1 || count > envelope.MaxParts {
 		return nil, nil
 	}
-	t, err := src.trailer(ctx, src.stored, dek)
-	if err != nil {
-		return nil, err
+	if src.meta != nil && src.meta.Kind == envelope.KindMultipart {
+		t, err := src.trailer(ctx, src.stored, dek)
+		if err != nil {
+			return nil, err
+		}
+		if sizes := uploadedParts(t, src.bytes, count); sizes != nil {
+			return sizes, nil
+		}
 	}
-	var sizes []int64
-	left := src.bytes
+	return src.askParts(ctx, count)
+}
+
+// uploadedParts are what a client sent, with the trailer behind: alone or with the last
+// part. nil when the count in the ETag says that they are others.
+func uploadedParts(t *envelope.Trailer, stored int64, count int) (sizes []int64) {
 	for _, p := range t.Parts {
 		sizes = append(sizes, envelope.StoredPartSize(p.Size))
-		left -= envelope.StoredPartSize(p.Size)
+		stored -= envelope.StoredPartSize(p.Size)
 	}
-	_, count, _ := strings.Cut(strings.Trim(src.etag, `"`), "-")
 	switch count {
-	case strconv.Itoa(len(sizes)):
-		sizes[len(sizes)-1] += left
-	case strconv.Itoa(len(sizes) + 1):
-		sizes = append(sizes, left)
+	case len(sizes):
+		sizes[len(sizes)-1] += stored
+	case len(sizes) + 1:
+		sizes = append(sizes, stored)
 	default:
+		return nil
+	}
+	return sizes
+}
+
+// askParts asks the store for the size of each part; nil where it does not tell.
+func (src *copySource) askParts(ctx context.Context, count int) (sizes []int64, err error) {
+	sum := int64(0)
+	for number := range count {
+		q := url.Values{"partNumber": {strconv.Itoa(number + 1)}}
+		if src.version != "" {
+			q.Set("versionId", src.version)
+		}
+		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, Query: q, Header: http.Header{"If-Match": {src.etag}}, Unsigned: src.unsigned})
+		if errors.Is(err, s3err.PreconditionFailed) {
+			return nil, fmt.Errorf("%w: %w", errChanged, err)
+		}
+		if _, refused := refusedWith(err); refused && !errors.Is(err, s3err.ServiceUnavailable) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		resp.Body.Close()
+		sizes, sum = append(sizes, resp.ContentLength), sum+resp.ContentLength
+	}
+	if sum != src.bytes {
 		return nil, nil
 	}
 	return sizes, nil
@@ -139,14 +191,14 @@ func (src *copySource) storeParts(ctx context.Context, dek *envelope.DEK) ([]int
 
 // copyPartSize is how much one UploadPartCopy moves where the object's own parts are
 // not known.
-const copyPartSize = 1 << 30
+var copyPartSize int64 = 1 << 30 // a test lowers it
 
-// copyParts makes the object of pieces of the source, which do not leave the store;
-// each is of the very source that was looked at. h are the headers of the new object,
-// with its conditions; those are for the end.
-func (c *copying) copyParts(ctx context.Context, h http.Header, sizes []int64) (result *copyObjectResult, header http.Header, err error) {
+// copyParts makes an object of to, in the same store, of pieces of the source, which do not
+// leave the store; each is of the very source that was looked at. h are the headers of the
+// new object, with its conditions; those are for the end.
+func (src *copySource) copyParts(ctx context.Context, to *objects, bucket, key string, h http.Header, sizes []int64) (result *copyObjectResult, header http.Header, err error) {
 	if sizes == nil {
-		for left := c.src.bytes; left > 0; left -= min(left, copyPartSize) {
+		for left := src.bytes; left > 0; left -= min(left, copyPartSize) {
 			sizes = append(sizes, min(left, copyPartSize))
 		}
 	}
@@ -158,26 +210,34 @@ func (c *copying) copyParts(ctx context.Context, h http.Header, sizes []int64) (
 		h.Del(name)
 	}
 	var begun createResult
-	if _, err := c.getXML(ctx, &upstream.Request{Method: http.MethodPost, Bucket: c.bucket, Key: c.key, Query: url.Values{"uploads": {""}}, Header: h, Unsigned: c.unsigned()}, &begun); err != nil {
+	if _, err := to.getXML(ctx, &upstream.Request{Method: http.MethodPost, Bucket: bucket, Key: key, Query: url.Values{"uploads": {""}}, Header: h, Unsigned: src.unsigned}, &begun); err != nil {
 		return nil, nil, err
 	}
-	u := &upload{objects: c.objects, bucket: c.bucket, key: c.key, id: begun.UploadID, unsigned: c.unsigned()}
+	u := &upload{objects: to, bucket: bucket, key: key, id: begun.UploadID, unsigned: src.unsigned}
 	defer func() {
-		if err != nil {
-			c.abandon(u)
+		if err == nil {
+			return
 		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		resp, failed := u.abortUpstream(ctx, nil)
+		if failed != nil {
+			err = errors.Join(err, during(stepAbort, failed))
+			return
+		}
+		resp.Body.Close()
 	}()
 	list := completeRequest{Xmlns: s3Namespace}
 	var offset int64
 	for i, size := range sizes {
 		var part copyPartResult
-		_, err := c.getXML(ctx, &upstream.Request{
-			Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Unsigned: c.unsigned(),
+		_, err := to.getXML(ctx, &upstream.Request{
+			Method: http.MethodPut, Bucket: bucket, Key: key, Unsigned: src.unsigned,
 			Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}, "uploadId": {u.id}},
 			Header: http.Header{
-				"X-Amz-Copy-Source":          {c.src.upstreamName()},
+				"X-Amz-Copy-Source":          {src.upstreamName()},
 				"X-Amz-Copy-Source-Range":    {fmt.Sprintf("bytes=%d-%d", offset, offset+size-1)},
-				"X-Amz-Copy-Source-If-Match": {c.src.etag},
+				"X-Amz-Copy-Source-If-Match": {src.etag},
 			},
 		}, &part)
 		if err != nil {
@@ -196,28 +256,32 @@ func (c *copying) copyParts(ctx context.Context, h http.Header, sizes []int64) (
 // conditional remembers which stores hold a PUT to its If-Match.
 var conditional sync.Map // *upstream.Client -> bool
 
-// demandConditions refuses where the store does not hold a PUT to its If-Match: a
-// write beside ours would be lost. It is asked once, with an object of our own.
-func (c *copying) demandConditions(ctx context.Context) error {
-	if holds, ok := conditional.Load(c.Upstream); ok && holds.(bool) {
+// ErrNoConditions says that the store does not hold a PUT to its If-Match, so that what
+// others write meanwhile could be lost.
+var ErrNoConditions = errors.New("the store does not hold a PUT to its If-Match")
+
+// demandConditions refuses where the store does not hold a PUT to its If-Match. It is asked
+// once, with an object of our own.
+func (o *objects) demandConditions(ctx context.Context, bucket string) error {
+	if holds, ok := conditional.Load(o.Upstream); ok && holds.(bool) {
 		return nil
 	}
-	stateBucket, prefix := c.state.Of(c.bucket)
+	stateBucket, prefix := o.state.Of(bucket)
 	probe := &upstream.Request{
 		Method: http.MethodPut, Bucket: stateBucket, Key: prefix + "probe", Bytes: []byte("probe"),
 		Header: http.Header{"If-Match": {`"00000000000000000000000000000000"`}},
 	}
-	resp, err := c.Upstream.Do(ctx, probe)
+	resp, err := o.Upstream.Do(ctx, probe)
 	if err == nil {
 		resp.Body.Close()
-		if err := c.removeState(ctx, stateBucket, probe.Key); err != nil {
+		if err := o.removeState(ctx, stateBucket, probe.Key); err != nil {
 			return err
 		}
-		return s3err.NotImplemented.WithMessage("The store does not hold a PUT to its If-Match: an update of an object's metadata could lose a write beside it.")
+		return s3err.NotImplemented.WithMessage("The store does not hold a PUT to its If-Match: an update of an object's metadata could lose a write beside it.").Because(ErrNoConditions)
 	}
 	if status, refused := refusedWith(err); !refused || status != http.StatusPreconditionFailed && status != http.StatusNotFound || errors.Is(err, s3err.NoSuchBucket) {
 		return err
 	}
-	conditional.Store(c.Upstream, true)
+	conditional.Store(o.Upstream, true)
 	return nil
 }

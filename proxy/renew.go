@@ -1,0 +1,224 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// Errors of Renewer.Renew that its caller decides on, beside ErrNoConditions.
+var (
+	// ErrRaced says that others wrote the object each time it was tried.
+	ErrRaced = errors.New("the object was replaced each time while it was renewed")
+	// ErrLocked says that the store refuses to write an object that has a lock.
+	ErrLocked = errors.New("the object is locked")
+)
+
+// Renewal is one state of an object that is to be written again under its own name.
+type Renewal struct {
+	// Meta is what it carries of ours, nil for plaintext. What is there after the change
+	// is written.
+	Meta *envelope.Metadata
+	// DEK is its key, open until the change returns; nil for plaintext.
+	DEK *envelope.DEK
+	// Stored are its bytes in the store.
+	Stored int64
+	// Header are the headers that it is written with: all that it has.
+	Header http.Header
+	// Body, if not nil, makes new stored bytes, Length of them, out of the old ones.
+	Body   func(old io.Reader) io.Reader
+	Length int64
+}
+
+// Renewer writes objects again under their own names, beside clients who write them.
+type Renewer struct {
+	objects *objects
+	// OnlyWriter says that nobody else writes: a store without conditions is taken.
+	OnlyWriter bool
+}
+
+// NewRenewer makes a Renewer for buckets of these settings; it contacts nobody.
+func NewRenewer(b Bucket, state StatePlace) *Renewer {
+	return &Renewer{objects: &objects{Bucket: b, state: state, trailers: newTrailerCache(), uploads: newUploadCache()}}
+}
+
+// Renew reads the current state of an object, lets change say what is to be written, and
+// writes that if the object is still in this state; otherwise it begins anew, change
+// included. Another's write always wins. Content headers, user metadata, tags, storage
+// class, legal hold, retention and redirect stay, an ACL does not. Without a new Body the
+// bytes, and with them the ETag, stay: by the same PUT, or the same parts.
+//
+// Errors: ErrRaced, ErrLocked, ErrNoConditions, s3err.NoSuchKey, those of reading an object
+// that is damaged, and any of change, which end it.
+func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(context.Context, *Renewal) error) error {
+	if !r.OnlyWriter {
+		if err := r.objects.demandConditions(ctx, bucket); err != nil {
+			return err
+		}
+	}
+	var err error
+	for try := range maxCopyTries {
+		if err := pause(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
+			return err
+		}
+		err = r.once(ctx, bucket, key, change)
+		replaced := errors.Is(err, errChanged) || errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.ConditionalRequestConflict)
+		if !replaced && (!damaged(err) || try == maxDamagedTries) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrRaced, err)
+}
+
+func (r *Renewer) once(ctx context.Context, bucket, key string, change func(context.Context, *Renewal) error) error {
+	src, err := r.find(ctx, bucket, key)
+	if err != nil {
+		return err
+	}
+	n := &Renewal{Meta: src.meta, Stored: src.bytes, Header: src.ownHeaders()}
+	if src.meta != nil {
+		if n.DEK, err = src.openKey(ctx, src.stored); err != nil {
+			return err
+		}
+		defer n.DEK.Destroy()
+		if _, _, err := src.prove(ctx, n.DEK); err != nil {
+			return err
+		}
+	}
+	tags, err := src.tags(ctx)
+	if err != nil {
+		return err
+	}
+	if tags != "" {
+		n.Header.Set("X-Amz-Tagging", tags)
+	}
+	if err := change(ctx, n); err != nil {
+		return err
+	}
+	if n.Meta != nil {
+		fields, err := n.Meta.Encode()
+		if err != nil {
+			return err
+		}
+		for name, value := range fields {
+			n.Header[metaPrefix+name] = []string{value}
+		}
+	}
+	n.Header.Set("If-Match", src.etag)
+	if err = src.write(ctx, n); err == nil {
+		return nil
+	}
+	if status, refused := refusedWith(err); refused && status == http.StatusForbidden && src.locked() {
+		return fmt.Errorf("%w: %w", ErrLocked, err)
+	}
+	return err
+}
+
+func (src *copySource) write(ctx context.Context, n *Renewal) error {
+	if n.Body == nil {
+		_, _, err := src.writeAgain(ctx, n.DEK, n.Header)
+		return err
+	}
+	var old io.Reader = http.NoBody
+	if src.bytes > 0 {
+		resp, err := src.getRange(ctx, src.stored, 0, src.bytes)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		old = resp.Body
+	}
+	_, _, err := src.writeOver(ctx, n.Header, n.Body(old), n.Length)
+	return err
+}
+
+// find asks for an object twice: versitygw 1.8 reads what a HEAD tells piece by piece, and
+// in the middle of an overwrite one answer has pieces of two states. Two equal answers,
+// one after the other, are of one.
+func (r *Renewer) find(ctx context.Context, bucket, key string) (*copySource, error) {
+	var before http.Header
+	for range maxResolves {
+		resp, err := r.objects.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key})
+		if err != nil {
+			return nil, err
+		}
+		resp.Body.Close()
+		if before == nil || !sameObject(before, resp.Header) {
+			before = resp.Header
+			continue
+		}
+		s, err := r.objects.readStored(bucket, key, false, resp)
+		if errors.Is(err, envelope.ErrNotEncrypted) {
+			s, err = &stored{
+				bucket: bucket, key: key, header: resp.Header, etag: resp.Header.Get("Etag"),
+				version: resp.Header.Get("X-Amz-Version-Id"), bytes: resp.ContentLength, size: resp.ContentLength,
+			}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s.etag == "" {
+			return nil, fmt.Errorf("%w: the store gives no ETag", ErrNoConditions)
+		}
+		return &copySource{objects: r.objects, stored: s}, nil
+	}
+	return nil, errChanged
+}
+
+// settled are the headers of an object, beside its metadata, that a renewal keeps.
+var settled = slices.Concat(describing, []string{
+	"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location",
+	"X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date",
+})
+
+// sameObject tells whether two answers are about one state of an object.
+func sameObject(a, b http.Header) bool {
+	for _, name := range append([]string{"Etag", "Content-Length", "Last-Modified", "X-Amz-Version-Id"}, settled...) {
+		if !slices.Equal(a.Values(name), b.Values(name)) {
+			return false
+		}
+	}
+	return maps.EqualFunc(metadataOf(a), metadataOf(b), slices.Equal)
+}
+
+func metadataOf(h http.Header) http.Header {
+	all := http.Header{}
+	for name, v := range h {
+		if strings.HasPrefix(name, "X-Amz-Meta-") {
+			all[name] = v
+		}
+	}
+	return all
+}
+
+// ownHeaders are those that the object is written with again, without our metadata.
+func (s *stored) ownHeaders() http.Header {
+	h := http.Header{}
+	for _, name := range settled {
+		if v := s.header.Values(name); len(v) > 0 {
+			h[name] = slices.Clone(v)
+		}
+	}
+	trimChunkedEncoding(h)
+	for name, v := range metadataOf(s.header) {
+		if !strings.HasPrefix(name, metaHeaderPrefix) {
+			h[metaName(name)] = v
+		}
+	}
+	return h
+}
+
+// locked tells whether an object has a legal hold or a retention.
+func (s *stored) locked() bool {
+	return s.header.Get("X-Amz-Object-Lock-Mode") != "" || strings.EqualFold(s.header.Get("X-Amz-Object-Lock-Legal-Hold"), "ON")
+}

@@ -1,0 +1,217 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+var stores = map[string]func(testing.TB) *lab.Store{"versitygw": lab.Versitygw, "minio": lab.MinIO}
+
+func randomBytes(seed byte, n int) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{seed}).Read(b)
+	return b
+}
+
+// onServer gives a proxy, with a bucket, before a store.
+func onServer(t *testing.T, start func(testing.TB) *lab.Store) (*Proxy, *httptest.Server) {
+	t.Helper()
+	p := before(t, start(t))
+	s := httptest.NewServer(p)
+	t.Cleanup(s.Close)
+	mustAsk(t, s, "PUT", "/bucket", nil)
+	return p, s
+}
+
+func mustAsk(t *testing.T, s *httptest.Server, method, path string, body []byte, header ...string) (*http.Response, string) {
+	t.Helper()
+	resp, text := ask(t, s, method, path, body, header...)
+	if resp.StatusCode/100 != 2 {
+		t.Fatalf("%s %s: %s %s", method, path, resp.Status, text)
+	}
+	return resp, text
+}
+
+// It is not parallel: it lowers the limits of the package.
+func TestACopyThatPassesTheStoresLimitGoesByParts(t *testing.T) {
+	limit, part := maxCopySource, copyPartSize
+	maxCopySource, copyPartSize = 8<<20, 6<<20
+	t.Cleanup(func() { maxCopySource, copyPartSize = limit, part })
+	for name, start := range stores {
+		t.Run(name, func(t *testing.T) {
+			_, s := onServer(t, start)
+			body := randomBytes(1, 20<<20)
+			mustAsk(t, s, "PUT", "/bucket/large", body, "Content-Type", "text/plain", "X-Amz-Meta-Color", "red", "X-Amz-Tagging", "a=b")
+			for _, to := range []string{"copy", "large"} { // another name, and onto itself
+				_, text := mustAsk(t, s, "PUT", "/bucket/"+to, nil, "X-Amz-Copy-Source", "bucket/large", "X-Amz-Website-Redirect-Location", "/x")
+				resp, got := mustAsk(t, s, "GET", "/bucket/"+to, nil)
+				if h := resp.Header; got != string(body) || h.Get("Content-Type") != "text/plain" || h.Get("X-Amz-Meta-Color") != "red" {
+					t.Errorf("%s: %d bytes, %v", to, len(got), h)
+				}
+				if etag := resp.Header.Get("Etag"); !strings.HasSuffix(etag, `-4"`) || !strings.Contains(text, strings.Trim(etag, `"`)) {
+					t.Errorf("%s: ETag %s: %s", to, etag, text)
+				}
+				if _, tags := mustAsk(t, s, "GET", "/bucket/"+to+"?tagging=", nil); !strings.Contains(tags, "<Key>a</Key><Value>b</Value>") {
+					t.Errorf("%s: tags %s", to, tags)
+				}
+				if _, list := mustAsk(t, s, "GET", "/bucket?uploads=", nil); strings.Contains(list, "<Upload>") {
+					t.Errorf("%s: uploads that are left: %s", to, list)
+				}
+			}
+			if resp, text := ask(t, s, "PUT", "/bucket/copy", nil, "X-Amz-Copy-Source", "bucket/large", "If-None-Match", "*"); resp.StatusCode != 412 {
+				t.Errorf("If-None-Match on an object that is there: %s %s", resp.Status, text)
+			}
+		})
+	}
+}
+
+// rewrapped is the change of a key's renewal.
+func rewrapped(k Keyring, key string) func(context.Context, *Renewal) error {
+	return func(ctx context.Context, n *Renewal) error {
+		meta, err := k.WrapKey(ctx, kms.Name{Bucket: "bucket", Key: key, Kind: n.Meta.Kind}, n.DEK)
+		if err != nil {
+			return err
+		}
+		meta.Facts = n.Meta.Facts
+		n.Meta = meta
+		return nil
+	}
+}
+
+func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
+	for name, start := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, s := onServer(t, start)
+			p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
+			b := p.others.Bucket
+			r := NewRenewer(b, StatePlace{})
+			for key, body := range map[string][]byte{"small": randomBytes(1, 1000), "streamed": randomBytes(2, 3<<20), "parts": randomBytes(3, 20<<20), "folder/": nil} {
+				mustAsk(t, s, "PUT", "/bucket/"+key, body, "Content-Type", "text/x-own", "Cache-Control", "no-store", "Content-Encoding", "x-own", "X-Amz-Meta-Color", "red", "X-Amz-Tagging", "a=b%20c")
+				raw := func() http.Header {
+					resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "HEAD", Bucket: "bucket", Key: key})
+					if err != nil {
+						t.Fatal(err)
+					}
+					resp.Body.Close()
+					return resp.Header
+				}
+				old := raw()
+				if err := r.Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key)); err != nil {
+					t.Fatalf("%s: %v", key, err)
+				}
+				renewed := raw()
+				if renewed.Get(metaHeaderPrefix+"Dek") == old.Get(metaHeaderPrefix+"Dek") {
+					t.Errorf("%s: the same wrapped key", key)
+				}
+				for _, h := range []http.Header{old, renewed} {
+					for _, name := range []string{"Dek", "Window"} {
+						h.Del(metaHeaderPrefix + name)
+					}
+					h.Del("Last-Modified")
+					trimChunkedEncoding(h) // versitygw keeps it
+				}
+				if !sameObject(old, renewed) {
+					t.Errorf("%s: before %v\nand then %v", key, old, renewed)
+				}
+				if resp, got := mustAsk(t, s, "GET", "/bucket/"+key, nil); got != string(body) || resp.Header.Get("Content-Type") != old.Get("Content-Type") {
+					t.Errorf("%s: %d bytes, %v", key, len(got), resp.Header)
+				}
+				if _, tags := mustAsk(t, s, "GET", "/bucket/"+key+"?tagging=", nil); !strings.Contains(tags, "<Value>b c</Value>") {
+					t.Errorf("%s: tags %s", key, tags)
+				}
+			}
+		})
+	}
+}
+
+func TestAnothersWriteWinsOverARenewal(t *testing.T) {
+	for name, start := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, s := onServer(t, start)
+			b := p.others.Bucket
+			for key, size := range map[string]int{"small": 1000, "large": 3 << 20} {
+				seed := byte(0)
+				overwrite := func() { seed++; mustAsk(t, s, "PUT", "/bucket/"+key, randomBytes(seed, size)) }
+				overwrite()
+				calls := 0
+				renew := func(times int) error {
+					return NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error {
+						if calls++; calls <= times {
+							overwrite()
+						}
+						return rewrapped(b.Keyring, key)(ctx, n)
+					})
+				}
+				if err := renew(1); err != nil || calls != 2 {
+					t.Errorf("%s: %v after %d tries", key, err, calls)
+				}
+				if _, got := mustAsk(t, s, "GET", "/bucket/"+key, nil); got != string(randomBytes(seed, size)) {
+					t.Errorf("%s: the write beside it is lost", key)
+				}
+				calls = 0
+				if err := renew(1000); !errors.Is(err, ErrRaced) {
+					t.Errorf("%s, written all the time: %v", key, err)
+				}
+				if _, got := mustAsk(t, s, "GET", "/bucket/"+key, nil); got != string(randomBytes(seed, size)) {
+					t.Errorf("%s: the last write is lost", key)
+				}
+				stop := errors.New("stop")
+				if err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, func(context.Context, *Renewal) error { return stop }); !errors.Is(err, stop) {
+					t.Errorf("%s: %v", key, err)
+				}
+			}
+		})
+	}
+}
+
+func TestARenewalCanEncryptWhatWasPlaintext(t *testing.T) {
+	for name, start := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, s := onServer(t, start)
+			b, body := p.others.Bucket, randomBytes(1, 100_000)
+			resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: "bucket", Key: "k", Bytes: body, Header: http.Header{"x-amz-meta-color": {"red"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			err = NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", "k", func(ctx context.Context, n *Renewal) error {
+				dek, meta, err := b.Keyring.NewKey(ctx, kms.Name{Bucket: "bucket", Key: "k", Kind: envelope.KindSingle})
+				if err != nil {
+					return err
+				}
+				if n.Meta != nil || n.DEK != nil {
+					return errors.New("it has a key")
+				}
+				if meta.Facts, err = dek.SealFacts(meta.Kind, envelope.Facts{}); err != nil {
+					return err
+				}
+				n.Meta, n.Length = meta, envelope.StoredSize(n.Stored)
+				n.Body = func(old io.Reader) io.Reader {
+					return dek.SealObject(n.Stored, old, func() envelope.Facts { return envelope.Facts{} })
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp, got := mustAsk(t, s, "GET", "/bucket/k", nil); !bytes.Equal([]byte(got), body) || resp.Header.Get("X-Amz-Meta-Color") != "red" {
+				t.Errorf("%d bytes, %v", len(got), resp.Header)
+			}
+		})
+	}
+}
