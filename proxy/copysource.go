@@ -303,6 +303,9 @@ func uploadPartCopy(x *exchange) error {
 	if x.unsigned() {
 		return s3err.AccessDenied.WithMessage("Access Denied.")
 	}
+	if x.Plain {
+		return x.copyPlainPart(ctx)
+	}
 	u, err := x.openUpload(ctx)
 	if err != nil {
 		return err

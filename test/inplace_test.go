@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // An update of an object's metadata beside a writer of the same key: no acknowledged
@@ -252,4 +254,44 @@ func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
 		}
 		t.Logf("%d copies", copies)
 	})
+}
+
+// boto3's copy and rclone's server-side copy of large objects use parts.
+func TestAPartIsCopiedIntoABucketThatIsNotEncrypted(t *testing.T) {
+	if direct {
+		t.Skip("there are no settings without the proxy")
+	}
+	for name, start := range map[string]func(testing.TB) *lab.Store{onVersitygw: lab.SharedVersitygw, onMinIO: lab.SharedMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plain, sealed := freeName("plain"), freeName("sealed")
+			config := privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: start(t), Args: []string{"--config", config}})
+			client, body := sdk(t, proxy.S3()), content(1, 12*mib+17)
+			for _, b := range []string{plain, sealed} {
+				makeBucket(t, proxy.S3(), b)
+				if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b, Key: aws.String("source"), Body: bytes.NewReader(body)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, from := range []string{plain, sealed} {
+				for _, to := range []string{plain, sealed} {
+					m := newMultipart(t, client, to, "from-"+from)
+					var list []types.CompletedPart
+					for i, r := range []string{"bytes=0-6000000", fmt.Sprintf("bytes=6000001-%d", len(body)-1)} {
+						number := int32(i + 1)
+						out, err := client.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: &to, Key: &m.key, UploadId: &m.id, PartNumber: &number, CopySource: sourceOf(from, "source"), CopySourceRange: &r})
+						if err != nil {
+							t.Fatalf("%s to %s: %v", from, to, err)
+						}
+						list = append(list, types.CompletedPart{PartNumber: &number, ETag: out.CopyPartResult.ETag})
+					}
+					if _, err := m.complete(client, list...); err != nil {
+						t.Fatalf("%s to %s: %v", from, to, err)
+					}
+					mustGet(t, proxy.S3(), to, m.key, body)
+				}
+			}
+		})
+	}
 }

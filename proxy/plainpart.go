@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// copyPlainPart is UploadPartCopy into a bucket that is not encrypted: by the store where
+// it has the source as plaintext, too; else opened here and sent as a part.
+func (x *exchange) copyPlainPart(ctx context.Context) error {
+	src, err := x.openSource(ctx)
+	if err != nil {
+		return err
+	}
+	offset, length, err := copyRange(x.r.Header.Get("X-Amz-Copy-Source-Range"), src.size)
+	if err != nil {
+		return err
+	}
+	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()}
+	out := copyPartResult{}
+	var header http.Header
+	if src.meta == nil && src.Upstream == x.Upstream {
+		req.Header.Set("X-Amz-Copy-Source", src.upstreamName())
+		req.Header.Set("X-Amz-Copy-Source-If-Match", src.etag)
+		if v := x.r.Header.Get("X-Amz-Copy-Source-Range"); v != "" {
+			req.Header.Set("X-Amz-Copy-Source-Range", v)
+		}
+		header, err = x.getXML(ctx, req, &out)
+	} else {
+		header, err = x.sendPlainPart(ctx, req, src, offset, length, &out)
+	}
+	if err != nil {
+		return err
+	}
+	out.Xmlns = s3Namespace
+	x.passRequestID(header)
+	src.tellVersion(x.w.Header())
+	return x.answerXML(out)
+}
+
+// sendPlainPart sends a range of the source as a part, with the checksum that the upload
+// wants of its parts.
+func (x *exchange) sendPlainPart(ctx context.Context, req *upstream.Request, src *copySource, offset, length int64, out *copyPartResult) (http.Header, error) {
+	algorithm, err := x.partChecksum(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &promise{algorithm: algorithm}
+	if algorithm == envelope.NoChecksum {
+		p.algorithm = envelope.CRC64NVME
+	}
+	body, err := src.plaintext(ctx, offset, length)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	plain := verify(body, nil, p)
+	if length == 0 {
+		if _, err := io.Copy(io.Discard, plain); err != nil {
+			return nil, err
+		}
+	} else {
+		req.Body, req.Length = plain, length
+		if algorithm != envelope.NoChecksum {
+			req.Checksum = &upstream.Checksum{Header: checksumHeader(algorithm), Hash: algorithms[algorithm]()}
+		}
+	}
+	resp, err := x.Upstream.Do(ctx, req)
+	if resp != nil {
+		defer resp.Body.Close()
+	}
+	if err := copyFailure(plain, err); err != nil {
+		return nil, err
+	}
+	out.LastModified, out.ETag = time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), resp.Header.Get("Etag")
+	if algorithm != envelope.NoChecksum {
+		out.set(plain.Facts().Checksum, 0)
+	}
+	return resp.Header, nil
+}
+
+// partChecksum asks the store which checksum an upload wants of its parts.
+func (x *exchange) partChecksum(ctx context.Context) (envelope.Algorithm, error) {
+	var list struct {
+		Algorithm string `xml:"ChecksumAlgorithm"`
+	}
+	q := url.Values{"uploadId": {x.query.Get("uploadId")}, "max-parts": {"1"}}
+	if _, err := x.getXML(ctx, &upstream.Request{Bucket: x.bucket, Key: x.key, Query: q, Unsigned: x.unsigned()}, &list); err != nil {
+		return envelope.NoChecksum, err
+	}
+	a := algorithmNamed(list.Algorithm)
+	if a == envelope.NoChecksum && list.Algorithm != "" && !strings.EqualFold(list.Algorithm, "null") {
+		return a, fmt.Errorf("the upload wants a checksum that is not known: %q", list.Algorithm)
+	}
+	return a, nil
+}
