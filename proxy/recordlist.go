@@ -16,9 +16,6 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// ErrRaced says that a window record is no longer the one that was read.
-var ErrRaced = errors.New("the record was changed meanwhile")
-
 // List visits the ids of all window records of a bucket, in order.
 func (r Records) List(ctx context.Context, bucket string, visit func(id string) error) error {
 	stateBucket, prefix := r.Where(bucket)

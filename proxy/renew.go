@@ -18,8 +18,9 @@ import (
 
 // Errors of Renewer.Renew that its caller decides on, beside ErrNoConditions.
 var (
-	// ErrRaced says that others wrote the object each time it was tried.
-	ErrRaced = errors.New("the object was replaced each time while it was renewed")
+	// ErrRaced says that others wrote the object each time it was tried, or a record
+	// that was to be replaced.
+	ErrRaced = errors.New("it was replaced by another writer meanwhile")
 	// ErrLocked says that the store refuses to write an object that has a lock.
 	ErrLocked = errors.New("the object is locked")
 )
