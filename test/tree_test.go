@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/minio/minio-go/v7"
 	"golang.org/x/sync/errgroup"
 
@@ -173,11 +174,32 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 			if err != nil || up.ObjectsFailed > 0 {
 				t.Fatalf("UploadDirectory: %+v, %v", up, err)
 			}
-			if _, err := manager.DownloadDirectory(t.Context(), &transfermanager.DownloadDirectoryInput{Bucket: &bucket, Destination: &down, KeyPrefix: aws.String("tree/")}); err != nil {
-				t.Fatalf("DownloadDirectory: %v", err)
+			// Not DownloadDirectory: of transfermanager v0.4.1 it hangs at a file of 1 GB, on
+			// MinIO without a proxy too.
+			client := sdk(t, at.S3)
+			var group errgroup.Group
+			group.SetLimit(8)
+			for name := range hashes {
+				group.Go(func() error {
+					out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("tree/" + name)})
+					if err != nil {
+						return err
+					}
+					defer out.Body.Close()
+					path := filepath.Join(down, name)
+					if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+						return err
+					}
+					f, err := os.Create(path)
+					if err != nil {
+						return err
+					}
+					_, err = io.Copy(f, out.Body)
+					return errors.Join(err, f.Close())
+				})
 			}
-			if _, err := os.Stat(filepath.Join(down, "tree")); err == nil {
-				down = filepath.Join(down, "tree")
+			if err := group.Wait(); err != nil {
+				t.Fatal(err)
 			}
 			sameTree(t, down, hashes)
 		})
