@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
@@ -48,7 +49,9 @@ func newTree(t testing.TB) (dir string, hashes map[string]string) {
 		}
 		sum := sha256.New()
 		_, err = io.CopyN(io.MultiWriter(f, sum), generator(random.Uint64()), size)
-		if err := errors.Join(err, f.Close()); err != nil {
+		// Listings have whole seconds: a file of the same second would look newer.
+		hourAgo := time.Now().Add(-time.Hour)
+		if err := errors.Join(err, f.Close(), os.Chtimes(path, hourAgo, hourAgo)); err != nil {
 			t.Fatal(err)
 		}
 		hashes[name] = fmt.Sprintf("%x", sum.Sum(nil))
