@@ -1,0 +1,213 @@
+package proxy
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// ended looks for the object of an upload that the store no longer has. While
+// another request's Complete puts the parts together, versitygw 1.8 hides the
+// upload, and shows it again when that fails: as long as nobody took the state
+// away, the object may still come.
+func (c *completion) ended(ctx context.Context, gone error) (*completed, error) {
+	for _, wait := range settleWaits {
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+		done, err := c.finishedBefore(ctx, gone)
+		if !errors.Is(err, s3err.NoSuchUpload) {
+			return done, err
+		}
+		_, err = c.loadUpload(ctx, c.u.bucket, c.u.key, c.u.id)
+		if errors.Is(err, errNoState) {
+			// Whoever took it away may have done so because the object is there.
+			return c.finishedBefore(ctx, gone)
+		}
+		if err != nil {
+			return nil, during(stepCheckObject, err)
+		}
+	}
+	return nil, gone
+}
+
+// settleWaits are the pauses before looking again whether the object is there.
+var settleWaits = []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond, time.Second, 2 * time.Second}
+
+// settle makes sure that the object at the key is this upload's, of this list: its
+// metadata commits to this upload's key. It is not when the store said 200 for
+// another reason, or when it was overwritten since.
+func (c *completion) settle(ctx context.Context, header http.Header, etag string, trailer *envelope.Trailer, proven bool) (*completed, error) {
+	done := &completed{header: header, etag: etag, trailer: trailer}
+	finished, err := c.judge(ctx, done)
+	if finished || err != nil {
+		return done, err
+	}
+	if !proven {
+		if proven, err = c.storeTellsTheTruth(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if proven { // overwritten since
+		return done, nil
+	}
+	for _, wait := range settleWaits {
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+		if finished, err := c.judge(ctx, done); finished || err != nil {
+			return done, err
+		}
+	}
+	if _, err := c.u.sentParts(ctx, nil, false); err == nil {
+		return nil, fmt.Errorf("%w: the store said 200 and did nothing", errAgain)
+	} else if !errors.Is(err, s3err.NoSuchUpload) {
+		return nil, during(stepCheckObject, err)
+	}
+	return nil, s3err.ServiceUnavailable.WithMessage("Whether this upload became the object is not known: another request completes it, or its object was overwritten since. Please try again.").
+		Because(fmt.Errorf("%s: the store says 200 for any upload that it does not have", stepCheckObject))
+}
+
+// judge tells whether the object at the key is what this Complete asked for. An
+// upload that was aborted, or completed with another list, is NoSuchUpload.
+func (c *completion) judge(ctx context.Context, done *completed) (finished bool, err error) {
+	u := c.u
+	s, err := c.statObject(ctx, done.header.Get("X-Amz-Version-Id"))
+	if err != nil && !isNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
+		return false, during(stepCheckObject, err)
+	}
+	if err == nil && s.meta != nil && s.meta.Commitment == u.dek.Commitment() {
+		if made := strings.Trim(done.etag, `"`); multipartETag.MatchString(made) && made == strings.Trim(s.etag, `"`) {
+			return true, nil // of these very parts, for each trailer is another
+		}
+		t, err := c.objects.trailer(ctx, s, u.dek)
+		if err != nil {
+			return false, during(stepCheckObject, err)
+		}
+		if !sameParts(t.Parts, done.trailer.Parts) {
+			return false, s3err.NoSuchUpload.Because(errors.New("the upload was completed with another list of parts"))
+		}
+		done.etag, done.trailer = s.etag, t
+		return true, nil
+	}
+	if _, err := c.loadUpload(ctx, u.bucket, u.key, u.id); errors.Is(err, errNoState) {
+		return false, s3err.NoSuchUpload.Because(err) // aborted, or completed by another request: run looks
+	} else if err != nil {
+		return false, during(stepCheckObject, err)
+	}
+	return false, nil
+}
+
+// multipartETag is one that is made of the parts' ETags.
+var multipartETag = regexp.MustCompile(`^[0-9a-f]{32}-[0-9]+$`)
+
+func sameParts(a, b []envelope.Part) bool {
+	return slices.EqualFunc(a, b, func(a, b envelope.Part) bool { return a.Number == b.Number && a.ID == b.ID && a.Size == b.Size })
+}
+
+// storeTellsTheTruth asks for a Complete that cannot be: of this upload at the key
+// of its own state object. A store that says 200 says it always.
+func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
+	u := c.u
+	list := completeRequest{Xmlns: s3Namespace}
+	list.add(1, strings.Repeat("0", 32))
+	doc, err := xml.Marshal(list)
+	if err != nil {
+		return false, err
+	}
+	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	resp, err := u.Upstream.Do(ctx, &upstream.Request{
+		Method: http.MethodPost, Bucket: stateBucket, Key: folder + stateKey, Query: url.Values{"uploadId": {u.id}},
+		Header: http.Header{"Content-Type": {"application/xml"}}, Bytes: doc,
+	})
+	truth := false
+	switch status, refused := refusedWith(err); {
+	case err == nil:
+		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+		resp.Body.Close()
+		if err != nil {
+			return false, during(stepCheckObject, s3err.ServiceUnavailable.Because(err))
+		}
+		truth = s3err.InDocument(answer) != nil
+	case refused && status < http.StatusInternalServerError:
+		truth = true
+	default:
+		return false, during(stepCheckObject, err)
+	}
+	// A store may say 200 only where an object stands: it did, if it still does.
+	if _, err := c.loadUpload(ctx, u.bucket, u.key, u.id); errors.Is(err, errNoState) {
+		return false, s3err.NoSuchUpload.Because(err)
+	} else if err != nil {
+		return false, during(stepCheckObject, err)
+	}
+	return truth, nil
+}
+
+// statObject asks for the object at the upload's key, with the proxy's own credentials.
+func (x *exchange) statObject(ctx context.Context, version string) (*stored, error) {
+	q := url.Values{}
+	if version != "" && version != "null" {
+		q.Set("versionId", version)
+	}
+	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: x.key, Query: q})
+	if err != nil {
+		return nil, err
+	}
+	resp.Body.Close()
+	return x.readStored(x.bucket, x.key, false, resp)
+}
+
+func isNotFound(err error) bool {
+	status, refused := refusedWith(err)
+	return refused && status == http.StatusNotFound
+}
+
+// finishedBefore looks whether a Complete of this upload has succeeded before: only
+// the object itself can prove it, by the hash of the upload's id in its summary. An
+// aborted upload is NoSuchUpload whatever stands at the key.
+func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed, error) {
+	s, err := c.statObject(ctx, "")
+	if err != nil || s.meta == nil || s.meta.Kind != envelope.KindMultipart {
+		if err != nil && !isNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
+			return nil, during(stepCheckObject, err)
+		}
+		return nil, gone
+	}
+	dek, err := c.openKey(ctx, s)
+	if err != nil {
+		return nil, during(stepCheckObject, err)
+	}
+	defer dek.Destroy()
+	t, err := c.objects.trailer(ctx, s, dek)
+	if err != nil {
+		return nil, during(stepCheckObject, err)
+	}
+	if t.UploadHash != envelope.UploadHash(c.query.Get("uploadId")) || !c.lists(t.Parts) {
+		return nil, gone
+	}
+	return &completed{header: s.header, etag: s.etag, trailer: t}, nil
+}
+
+// lists tells whether the client's list is that of a finished object, as far as the
+// object knows: the parts' ETags went with the state, but that of number 10,000.
+func (c *completion) lists(parts []envelope.Part) bool {
+	return slices.EqualFunc(c.asked, parts, func(asked completedPart, p envelope.Part) bool {
+		if asked.PartNumber == nil || asked.ETag == nil || *asked.PartNumber != p.Number {
+			return false
+		}
+		etag := strings.Trim(*asked.ETag, `"`)
+		return p.Number != envelope.MaxParts || c.ETag == ETagMD5 || etag == ownETag(p.ID) || etag == strings.Trim(clientETag(ownETag(p.ID)), `"`)
+	})
+}
