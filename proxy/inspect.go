@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -21,11 +22,11 @@ type Inspection struct {
 	stored  *stored
 }
 
-// Inspect asks the store for an object's headers. It needs no key and no
-// running proxy.
-func Inspect(ctx context.Context, store *upstream.Client, bucket, key string) (*Inspection, error) {
+// Inspect asks the store for the headers of an object, or of one version of it if
+// versionID is not empty. It needs no key and no running proxy.
+func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID string) (*Inspection, error) {
 	o := &objects{Bucket: Bucket{Upstream: store, AllowPlaintextReads: true}, trailers: newTrailerCache()}
-	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key})
+	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, Query: ofVersion(versionID)})
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +34,9 @@ func Inspect(ctx context.Context, store *upstream.Client, bucket, key string) (*
 	s, err := o.readStored(bucket, key, false, resp)
 	if err != nil {
 		return nil, err
+	}
+	if versionID != "" {
+		s.version = versionID
 	}
 	return &Inspection{
 		Bucket: bucket, Key: key, ETag: s.etag, LastModified: resp.Header.Get("Last-Modified"),
@@ -56,4 +60,12 @@ func (i *Inspection) Contents(ctx context.Context, b Bucket) (envelope.Facts, *e
 	}
 	trailer, err := i.objects.trailer(ctx, i.stored, dek)
 	return facts, trailer, err
+}
+
+// ofVersion is the query that names a version; none for the current one.
+func ofVersion(id string) url.Values {
+	if id == "" {
+		return url.Values{}
+	}
+	return url.Values{"versionId": {id}}
 }

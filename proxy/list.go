@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -91,15 +92,31 @@ func errEncodingType(given string) error {
 	return s3err.InvalidArgument.WithMessage("Invalid Encoding Method specified in Request").Argument("encoding-type", given)
 }
 
-// listPage asks the store for one page. A page with a key that XML 1.0 has no
-// place for cannot be parsed; then it is asked for again with encoding-type=url.
+// listPage asks the store for one page, as the client.
 func (x *exchange) listPage(q url.Values) (*listResult, http.Header, error) {
-	page, header, err := x.readPage(q)
+	return x.readList(x.r.Context(), upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+}
+
+// readList reads one page. One with a key that XML 1.0 has no place for cannot be parsed;
+// then it is asked for again with encoding-type=url.
+func (o *objects) readList(ctx context.Context, req upstream.Request) (*listResult, http.Header, error) {
+	ask := func() (*listResult, http.Header, error) {
+		resp, err := o.Upstream.Do(ctx, &req)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer resp.Body.Close()
+		page := &listResult{}
+		err = xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(page)
+		page.Xmlns = s3Namespace
+		return page, resp.Header, err
+	}
+	page, header, err := ask()
 	var syntax *xml.SyntaxError
 	if errors.As(err, &syntax) {
-		q = maps.Clone(q)
-		q.Set("encoding-type", "url")
-		if page, header, err = x.readPage(q); err == nil && page.EncodingType == "url" {
+		req.Query = maps.Clone(req.Query)
+		req.Query.Set("encoding-type", "url")
+		if page, header, err = ask(); err == nil && page.EncodingType == "url" {
 			err = page.decode()
 		}
 	}
@@ -108,18 +125,6 @@ func (x *exchange) listPage(q url.Values) (*listResult, http.Header, error) {
 		err = fmt.Errorf("the store's listing: %w", err)
 	}
 	return page, header, err
-}
-
-func (x *exchange) readPage(q url.Values) (*listResult, http.Header, error) {
-	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer resp.Body.Close()
-	page := &listResult{}
-	err = xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(page)
-	page.Xmlns = s3Namespace
-	return page, resp.Header, err
 }
 
 func (l *listResult) entries() int { return len(l.Contents) + len(l.CommonPrefixes) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -36,11 +35,7 @@ func (o *Opened) Close() error {
 func OpenStored(ctx context.Context, b Bucket, bucket, key, versionID string) (*Opened, error) {
 	b.AllowPlaintextReads = false
 	o := &objects{Bucket: b, trailers: newTrailerCache()}
-	q := url.Values{}
-	if versionID != "" {
-		q.Set("versionId", versionID)
-	}
-	resp, err := b.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: bucket, Key: key, Query: q})
+	resp, err := b.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: bucket, Key: key, Query: ofVersion(versionID)})
 	if err != nil {
 		return nil, err
 	}

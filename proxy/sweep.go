@@ -112,7 +112,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 // folder sweeps what is kept of one upload.
 func (s *Sweeper) folder(ctx context.Context, o *objects, bucket, folder string, found *Swept) error {
 	stateBucket, _ := s.Place.Of(bucket)
-	state, commitment, err := s.readState(ctx, stateBucket, folder+stateKey)
+	state, meta, err := s.readState(ctx, stateBucket, folder+stateKey)
 	if errors.Is(err, errNoState) {
 		// The rest of a removal, or a part whose upload was aborted while it was sent.
 		return s.ended(ctx, o, stateBucket, folder, found)
@@ -140,7 +140,7 @@ func (s *Sweeper) folder(ctx context.Context, o *objects, bucket, folder string,
 	if !errors.Is(err, s3err.NoSuchUpload) {
 		return during(stepFindUpload, err)
 	}
-	if s.became(ctx, bucket, state.Key, commitment) {
+	if s.became(ctx, bucket, state.Key, meta.Commitment) {
 		return s.remove(ctx, o, stateBucket, folder, found)
 	}
 	return s.ended(ctx, o, stateBucket, folder, found)
@@ -148,32 +148,32 @@ func (s *Sweeper) folder(ctx context.Context, o *objects, bucket, folder string,
 
 // readState reads an upload's state object as far as it can be read without a key.
 // It gives errNoState, or errStored for one that s3proxy did not write.
-func (s *Sweeper) readState(ctx context.Context, stateBucket, key string) (*uploadState, [32]byte, error) {
+func (s *Sweeper) readState(ctx context.Context, stateBucket, key string) (*uploadState, *envelope.Metadata, error) {
 	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: key})
 	if errors.Is(err, s3err.NoSuchKey) {
-		return nil, [32]byte{}, errNoState
+		return nil, nil, errNoState
 	}
 	if err != nil {
-		return nil, [32]byte{}, err
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxState))
 	if err != nil {
-		return nil, [32]byte{}, fmt.Errorf("read the upload's state: %w", err)
+		return nil, nil, fmt.Errorf("read the upload's state: %w", err)
 	}
 	var state uploadState
 	if err := json.Unmarshal(body, &state); err != nil || state.Format != envelope.Format {
-		return nil, [32]byte{}, errStored
+		return nil, nil, errStored
 	}
 	fields, err := metadataFields(resp.Header)
 	if err != nil {
-		return nil, [32]byte{}, errStored
+		return nil, nil, errStored
 	}
 	meta, err := envelope.ParseMetadata(fields)
 	if err != nil {
-		return nil, [32]byte{}, errStored
+		return nil, nil, errStored
 	}
-	return &state, meta.Commitment, nil
+	return &state, meta, nil
 }
 
 // became tells whether the upload is the object at its key.

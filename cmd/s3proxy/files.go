@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"github.com/cheggaaa/pb/v3"
-	"golang.org/x/term"
 )
 
 // openInput opens a file to be read from its beginning; "-" is standard input,
@@ -104,8 +103,8 @@ func (o *output) discard() {
 // progress shows bytes and speed on a terminal, and nothing elsewhere.
 func progress(size int64, errOut io.Writer) *pb.ProgressBar {
 	bar := pb.Full.New(0).SetTotal(size).Set(pb.Bytes, true)
-	if f, ok := errOut.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return bar.SetWriter(f).Start()
+	if isTerminal(errOut) {
+		return bar.SetWriter(errOut).Start()
 	}
 	return bar.SetWriter(io.Discard).Set(pb.Static, true).Start()
 }

@@ -89,7 +89,7 @@ func inspect(ctx context.Context, c *config, bucket, key string, asJSON bool, ou
 	if err != nil {
 		return err
 	}
-	object, err := proxy.Inspect(ctx, store, bucket, key)
+	object, err := proxy.Inspect(ctx, store, bucket, key, "")
 	if err != nil {
 		return fmt.Errorf("s3://%s/%s: %w", bucket, key, err)
 	}

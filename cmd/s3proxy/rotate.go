@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/cheggaaa/pb/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
@@ -287,13 +284,4 @@ func (r *rotated) print(out io.Writer, o rotateOptions) error {
 		fmt.Fprintf(out, "  %s: %s\n", id, why)
 	}
 	return err
-}
-
-// newBar shows progress on a terminal, and nothing elsewhere.
-func newBar(w io.Writer, total int, unit string) *pb.ProgressBar {
-	bar := pb.New(total).SetTemplateString(`{{counters . }} ` + unit + ` {{bar . }} {{speed . "%s/s"}} {{rtime . "%s left"}}`)
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return bar.SetWriter(f).Start()
-	}
-	return bar.SetWriter(io.Discard).Set(pb.Static, true).Start()
 }

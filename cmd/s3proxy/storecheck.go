@@ -31,7 +31,7 @@ func findEncrypted(ctx context.Context, s *stores) (string, error) {
 	found := ""
 	err := s.eachSample(ctx, func(at sample) (bool, error) {
 		if at.record == "" {
-			object, err := proxy.Inspect(ctx, s.embedded.client, at.bucket, at.key)
+			object, err := proxy.Inspect(ctx, s.embedded.client, at.bucket, at.key, "")
 			if err != nil || object.Metadata == nil {
 				return true, err
 			}
@@ -72,7 +72,7 @@ func checkEmbedded(ctx context.Context, c *config, s *stores) error {
 			opened = opened || err == nil
 			return true, nil
 		}
-		object, err := proxy.Inspect(ctx, records.Store, at.bucket, at.key)
+		object, err := proxy.Inspect(ctx, records.Store, at.bucket, at.key, "")
 		if err != nil || object.Metadata == nil {
 			return true, nil // damaged or foreign: its read will say so
 		}

@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// Listed is what a listing of the store tells of a client's object, or of a version.
+type Listed struct {
+	Key string
+	// Version is empty where the listing names none, and for the current state.
+	Version string
+	// Old is set for a version that is not the current one.
+	Old      bool
+	Bytes    int64 // stored
+	Modified time.Time
+}
+
+// Walker visits what a store has of a bucket's clients, in the order of the keys. The
+// proxy's own objects are passed over. It needs no key.
+type Walker struct {
+	Store *upstream.Client
+	Place StatePlace
+}
+
+// Objects visits the current objects below prefix. An error of visit ends the walk.
+func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
+	o := &objects{Bucket: Bucket{Upstream: w.Store}}
+	q := url.Values{"list-type": {"2"}, "prefix": {prefix}}
+	for {
+		page, _, err := o.readList(ctx, upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: q})
+		if err != nil {
+			return fmt.Errorf("list s3://%s/%s: %w", bucket, prefix, err)
+		}
+		page.dropState(w.Place.root())
+		for _, c := range page.Contents {
+			if err := visit(Listed{Key: string(c.Key), Bytes: c.Size, Modified: listedTime(c.LastModified)}); err != nil {
+				return err
+			}
+		}
+		if !page.IsTruncated {
+			return nil
+		}
+		if page.NextContinuationToken == nil || string(*page.NextContinuationToken) == q.Get("continuation-token") {
+			return fmt.Errorf("%w: a listing that makes no progress", errStored)
+		}
+		q.Set("continuation-token", string(*page.NextContinuationToken))
+	}
+}
+
+// Versions visits every version of the objects below prefix, delete markers not among
+// them. A store that lists none answers with s3err.NotImplemented.
+func (w Walker) Versions(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
+	o := &objects{Bucket: Bucket{Upstream: w.Store}}
+	q := url.Values{"versions": {""}, "prefix": {prefix}}
+	var seen listedMarker // versitygw 1.8 lists the version of the marker again
+	for {
+		page := &listVersionsResult{}
+		if _, err := o.getXML(ctx, &upstream.Request{Bucket: bucket, Query: q}, page); err != nil {
+			return fmt.Errorf("list the versions of s3://%s/%s: %w", bucket, prefix, err)
+		}
+		key, version := page.end()
+		page.dropState(w.Place.root())
+		page.drop(seen)
+		for _, v := range page.Versions {
+			err := visit(Listed{Key: string(v.Key), Version: v.VersionID, Old: !v.IsLatest, Bytes: v.Size, Modified: listedTime(v.LastModified)})
+			if err != nil {
+				return err
+			}
+		}
+		if !page.IsTruncated {
+			return nil
+		}
+		next := listedMarker{}
+		if key != nil {
+			next.Key = *key
+		}
+		if version != nil {
+			next.VersionID = *version
+		}
+		if next == seen || next.Key == "" {
+			return fmt.Errorf("%w: a listing of versions that makes no progress", errStored)
+		}
+		seen = next
+		q.Set("key-marker", string(next.Key))
+		q.Del("version-id-marker")
+		if next.VersionID != "" {
+			q.Set("version-id-marker", next.VersionID)
+		}
+	}
+}
+
+// Uploads visits the uploads in progress of a bucket: what their objects will carry of
+// ours. One without state was not begun through s3proxy.
+func (w Walker) Uploads(ctx context.Context, bucket string, visit func(key string, meta *envelope.Metadata) error) error {
+	stateBucket, prefix := w.Place.Of(bucket)
+	prefix += uploadFolder
+	s := Sweeper{Store: w.Store, Place: w.Place}
+	o := &objects{Bucket: Bucket{Upstream: w.Store}, state: w.Place}
+	after := prefix
+	for range maxFolders {
+		page, _, err := o.readList(ctx, upstream.Request{Method: "GET", Bucket: stateBucket, Query: url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}, "max-keys": {"1"}}})
+		if err != nil {
+			return fmt.Errorf("list the uploads' state in %s: %w", stateBucket, err)
+		}
+		if len(page.Contents) == 0 {
+			return nil
+		}
+		rest, ours := strings.CutPrefix(string(page.Contents[0].Key), prefix)
+		if !ours || string(page.Contents[0].Key) <= after {
+			return fmt.Errorf("%w: a listing that is not in order", errStored)
+		}
+		name, _, _ := strings.Cut(rest, "/")
+		after = prefix + name + "/~"
+		state, meta, err := s.readState(ctx, stateBucket, prefix+name+"/"+stateKey)
+		if errors.Is(err, errNoState) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("the state of the upload %s: %w", name, err)
+		}
+		if err := visit(state.Key, meta); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("more than %d uploads in progress", maxFolders)
+}
+
+// Versioned tells whether a bucket keeps old versions, or has kept some.
+func (w Walker) Versioned(ctx context.Context, bucket string) (bool, error) {
+	o := &objects{Bucket: Bucket{Upstream: w.Store}}
+	var setting struct {
+		Status string `xml:"Status"`
+	}
+	_, err := o.getXML(ctx, &upstream.Request{Bucket: bucket, Query: url.Values{"versioning": {""}}}, &setting)
+	if status, refused := refusedWith(err); refused && (status == http.StatusNotImplemented || status == http.StatusNotFound) && !errors.Is(err, s3err.NoSuchBucket) {
+		return false, nil // versitygw without a folder for versions says 404
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask for the versioning of s3://%s: %w", bucket, err)
+	}
+	return setting.Status != "", nil
+}
+
+// listedTime is the zero time where the store's is none.
+func listedTime(text string) time.Time {
+	t, _ := time.Parse(time.RFC3339, text)
+	return t
+}
