@@ -56,7 +56,7 @@ func NewRenewer(b Bucket, state StatePlace) *Renewer {
 // Renew reads the current state of an object, lets change say what is to be written, and
 // writes that if the object is still in this state; otherwise it begins anew, change
 // included. Another's write always wins. Content headers, user metadata, tags, storage
-// class, legal hold, retention and redirect stay, an ACL does not. Without a new Body the
+// class, legal hold, retention, redirect and ACL stay. Without a new Body the
 // bytes, and with them the ETag, stay: by the same PUT, or the same parts.
 //
 // Errors: ErrRaced, ErrLocked, ErrNoConditions, s3err.NoSuchKey, those of reading an object
@@ -102,6 +102,9 @@ func (r *Renewer) once(ctx context.Context, bucket, key string, change func(cont
 	}
 	if tags != "" {
 		n.Header.Set("X-Amz-Tagging", tags)
+	}
+	if err := src.grants(ctx, n.Header); err != nil {
+		return err
 	}
 	if err := change(ctx, n); err != nil {
 		return err

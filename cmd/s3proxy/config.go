@@ -96,14 +96,19 @@ func storeFlags(f *pflag.FlagSet) {
 	f.String("log-format", "text", "text or json")
 }
 
+// windowFlags are for the commands that make keys of objects.
+func windowFlags(f *pflag.FlagSet) {
+	f.Duration("key-window", time.Hour, "how long one window key serves; 0: the KMS wraps the key of each object")
+	f.Int("key-window-objects", 100_000, "how many objects one window key serves at most")
+}
+
 func serveFlags(f *pflag.FlagSet) {
 	storeFlags(f)
 	f.String("listen", defaultListen, "`address` for S3 clients")
 	f.String("admin-listen", defaultAdminListen, "`address` for /healthz, /readyz and pprof; \"\" turns it off")
 	f.String("region", "us-east-1", "`region` that clients sign for")
 	f.StringSlice("domain", nil, "`name` below which a host is a bucket, as in bucket.name; repeatable. Other hosts have the bucket in the path")
-	f.Duration("key-window", time.Hour, "how long one window key serves; 0: the KMS wraps the key of each object")
-	f.Int("key-window-objects", 100_000, "how many objects one window key serves at most")
+	windowFlags(f)
 	f.String("anonymous", "deny", "unsigned requests: deny, or store (sent on unsigned, the store judges)")
 	f.String("etag", "opaque", "ETags that clients see: opaque (the store's, never an MD5), or md5 (of the plaintext, as S3 without encryption; LIST and HEAD may cost a further request)")
 	f.Bool("allow-plaintext-reads", false, "serve objects that s3proxy did not write as they are (the store could forge them)")

@@ -20,11 +20,21 @@ import (
 
 // rotateOptions are the flags of keys rotate.
 type rotateOptions struct {
-	newVersion, dryRun, json bool
-	from                     string
-	concurrency              int
-	settle                   time.Duration
+	newVersion, objects, dryRun, json bool
+	onlyWriter                        bool
+	from                              string
+	pace                              pace
+	settle                            time.Duration
 }
+
+// isFrom tells whether a KEK is one that is to be rotated away from.
+func (o *rotateOptions) isFrom(kek string) bool {
+	base, _, _ := strings.Cut(kek, "#")
+	return o.from == "" || kek == o.from || base == o.from
+}
+
+// place is an argument: a bucket, and for --objects a prefix in it.
+type place struct{ bucket, prefix string }
 
 // rotated is what keys rotate tells of a bucket; the JSON names are part of the interface.
 type rotated struct {
@@ -35,12 +45,13 @@ type rotated struct {
 	Current   int               `json:"current"`   // of that KEK already
 	Left      int               `json:"left"`      // of other KEKs than --from
 	Failed    map[string]string `json:"failed"`    // reason by record id
+	Objects   *renewed          `json:"objects,omitempty"`
 }
 
 func keysRotateCommand() *cobra.Command {
 	var o rotateOptions
 	cmd := &cobra.Command{
-		Use:   "rotate s3://bucket...",
+		Use:   "rotate s3://bucket[/prefix]...",
 		Short: "Wrap the window records of buckets anew under the current version of the key",
 		Long: `Wraps every window record of the buckets anew under the current version of the key
 that --kms names. No object is read or written: ETags, dates, versions and locks
@@ -48,11 +59,20 @@ stay, and locked, archived and old versions rotate too. Clients may read and
 write meanwhile; a process that makes a window under the old version is caught by
 further passes. A run that was ended in the middle is simply started again.
 
-Keys that only --kms-read names are opened and left: that is how records move
-from one KMS to another.`,
+Keys that only --kms-read names open what is to be wrapped anew: that is how
+records move from one KMS to another.
+
+With --objects the metadata of each object is renewed too, in place: the object is
+written again as it is, on the condition that nobody else has written it, so that
+it needs no window record. Bytes, ETag, parts, content type, user metadata, tags,
+ACL, storage class, legal hold, retention and redirect stay; Last-Modified does
+not, and in a versioned bucket each renewal is a new version. A client's write that
+races wins. Versions that are not current, and locked objects where the store lets
+nobody write them, cannot be renewed so; the records cover them.`,
 		Example: `  s3proxy keys rotate --new-version s3://photos s3://archive
   s3proxy keys rotate --kms localfile:///etc/s3proxy/new.json --kms-read localfile:///etc/s3proxy/old.json s3://photos
-  s3proxy keys rotate --dry-run --json s3://photos`,
+  s3proxy keys rotate --dry-run --json s3://photos
+  s3proxy keys rotate --objects --rate 100 s3://photos/2026/`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("keys rotate takes the buckets, s3://bucket")
@@ -60,16 +80,25 @@ from one KMS to another.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var buckets []string
+			var places []place
 			for _, arg := range args {
-				bucket, err := parseBucketURL(arg)
+				bucket, prefix, err := parseTreeURL(arg)
 				if err != nil {
 					return err
 				}
-				buckets = append(buckets, bucket)
+				if prefix != "" && !o.objects {
+					return usagef("%s: a record is of a whole bucket; a prefix goes with --objects", arg)
+				}
+				places = append(places, place{bucket, prefix})
 			}
-			if o.concurrency < 1 || o.settle < 0 {
-				return usagef("concurrency is at least 1, and settle cannot be negative")
+			if err := o.pace.check(); err != nil {
+				return err
+			}
+			if o.settle < 0 {
+				return usagef("settle cannot be negative")
+			}
+			if o.onlyWriter && !o.objects {
+				return usagef("%s goes with --objects", onlyWriterFlag)
 			}
 			if o.newVersion && o.dryRun {
 				return usagef("new-version changes the key: not in a dry-run")
@@ -81,72 +110,113 @@ from one KMS to another.`,
 			if o.from != "" && !strings.Contains(o.from, ":") {
 				return usagef("from: %q is no URI of a key", o.from)
 			}
-			return rotate(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return rotate(cmd.Context(), c, places, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	storeFlags(cmd.Flags())
 	f := cmd.Flags()
+	windowFlags(f)
+	o.pace.add(f)
+	f.BoolVar(&o.objects, "objects", false, "renew the metadata of each object too, in place")
+	f.BoolVar(&o.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
 	f.BoolVar(&o.newVersion, "new-version", false, "make a new version of the key first (local key file, Vault)")
-	f.StringVar(&o.from, "from", "", "only records of this key: a `URI`, with or without #version")
+	f.StringVar(&o.from, "from", "", "only what is wrapped by this key: a `URI`, with or without #version")
 	f.BoolVar(&o.dryRun, "dry-run", false, "look, and change nothing")
-	f.IntVar(&o.concurrency, "concurrency", 8, "how many records at once")
 	f.DurationVar(&o.settle, "settle", 15*time.Second, "after new-version: how long running proxies may go on with the old one before the last pass")
 	f.BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
 	return cmd
 }
 
-func rotate(ctx context.Context, c *config, buckets []string, o rotateOptions, out, errOut io.Writer) error {
+func rotate(ctx context.Context, c *config, places []place, o rotateOptions, out, errOut io.Writer) (err error) {
 	log := newLogger(c, errOut)
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	defer stores.close()
+	defer func() { err = errors.Join(err, stores.closeKeyrings(context.WithoutCancel(ctx))) }()
 	if o.newVersion {
-		if err := newVersions(ctx, c, stores, buckets, out, o.json); err != nil {
+		if err := newVersions(ctx, c, stores, places, out, o.json); err != nil {
 			return err
 		}
 	}
-	began := time.Now()
+	r := &rotation{stores: stores, rotateOptions: o, began: time.Now(), errOut: errOut, log: log}
 	var failed []error
-	for _, bucket := range buckets {
-		found, err := rotateBucket(ctx, stores, bucket, o, errOut, log)
-		if err == nil && !o.dryRun {
-			// What a process wrapped meanwhile under the old version.
-			wait := time.Duration(0)
-			if o.newVersion {
-				wait = o.settle - time.Since(began)
-			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(wait):
-			}
-			first := found.Rewrapped
-			if found, err = rotateBucket(ctx, stores, bucket, o, errOut, log); err == nil {
-				found.Rewrapped += first
-				found.Current -= first
-			}
-		}
+	for _, at := range places {
+		found, err := r.place(ctx, at)
 		if err != nil {
-			failed = append(failed, fmt.Errorf("s3://%s: %w", bucket, err))
+			failed = append(failed, fmt.Errorf("s3://%s: %w", at.bucket, err))
 			continue
 		}
 		if err := found.print(out, o); err != nil {
 			return err
 		}
 		if n := len(found.Failed); n > 0 {
-			failed = append(failed, fmt.Errorf("s3://%s: %d records could not be wrapped anew", bucket, n))
+			failed = append(failed, fmt.Errorf("s3://%s: %d records could not be wrapped anew", at.bucket, n))
+		}
+		if found.Objects != nil && len(found.Objects.Failed) > 0 {
+			failed = append(failed, fmt.Errorf("s3://%s: %d objects could not be renewed", at.bucket, len(found.Objects.Failed)))
 		}
 	}
 	return errors.Join(failed...)
 }
 
+// rotation is one run of the command.
+type rotation struct {
+	rotateOptions
+	stores *stores
+	began  time.Time
+	errOut io.Writer
+	log    *slog.Logger
+}
+
+// place rotates one bucket, in two passes: the second catches what a process wrapped
+// meanwhile under the old version.
+func (r *rotation) place(ctx context.Context, at place) (*rotated, error) {
+	ring, records, err := r.stores.keyring(ctx, at.bucket)
+	if err != nil {
+		return nil, err
+	}
+	rewrapping, err := ring.NewRewrapping(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.records(ctx, at.bucket, rewrapping, records)
+	if err != nil {
+		return nil, err
+	}
+	if r.objects {
+		if found.Objects, err = renewObjects(ctx, r.stores, at.bucket, at.prefix, rewrapping, r.rotateOptions, r.errOut, r.log); err != nil {
+			return nil, err
+		}
+	}
+	if r.dryRun {
+		return found, nil
+	}
+	if r.newVersion {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(r.settle - time.Since(r.began)):
+		}
+	}
+	again, err := r.records(ctx, at.bucket, rewrapping, records)
+	if err != nil {
+		return nil, err
+	}
+	again.Rewrapped += found.Rewrapped
+	again.Current -= found.Rewrapped
+	if again.Objects = found.Objects; r.objects {
+		err = again.Objects.again(ctx, rewrapping, r.errOut)
+	}
+	return again, err
+}
+
 // newVersions rotates each key for writing of the buckets once.
-func newVersions(ctx context.Context, c *config, stores *stores, buckets []string, out io.Writer, quiet bool) error {
+func newVersions(ctx context.Context, c *config, stores *stores, places []place, out io.Writer, quiet bool) error {
 	done := map[string]bool{}
-	for _, bucket := range buckets {
-		uri, _ := c.keyURIs(c.buckets[bucket])
+	for _, at := range places {
+		uri, _ := c.keyURIs(c.buckets[at.bucket])
 		if done[uri] {
 			continue
 		}
@@ -170,31 +240,23 @@ func newVersions(ctx context.Context, c *config, stores *stores, buckets []strin
 	return nil
 }
 
-// rotateBucket is one pass over a bucket's records.
-func rotateBucket(ctx context.Context, stores *stores, bucket string, o rotateOptions, errOut io.Writer, log *slog.Logger) (*rotated, error) {
-	ring, records, err := stores.keyring(ctx, bucket)
-	if err != nil {
-		return nil, err
-	}
-	origin := orElse(stores.c.buckets[bucket].Alias, bucket)
-	rewrapping, err := ring.NewRewrapping(ctx)
-	if err != nil {
-		return nil, err
-	}
+// records is one pass over a bucket's window records.
+func (r *rotation) records(ctx context.Context, bucket string, rewrapping *kms.Rewrapping, records proxy.Records) (*rotated, error) {
+	origin := orElse(r.stores.c.buckets[bucket].Alias, bucket)
 	found := &rotated{Bucket: bucket, KEK: rewrapping.KEK(), Failed: map[string]string{}}
 	var ids []string
 	if err := records.List(ctx, origin, func(id string) error { ids = append(ids, id); return nil }); err != nil {
 		return nil, err
 	}
 	found.Records = len(ids)
-	bar := newBar(errOut, len(ids), "records")
+	bar := newBar(r.errOut, len(ids), "records")
 	defer bar.Finish()
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(o.concurrency)
+	group.SetLimit(r.pace.concurrency)
 	for _, id := range ids {
 		group.Go(func() error {
-			outcome, err := rotateRecord(ctx, rewrapping, records, origin, id, o)
+			outcome, err := rotateRecord(ctx, rewrapping, records, origin, id, r.rotateOptions)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -204,7 +266,7 @@ func rotateBucket(ctx context.Context, stores *stores, bucket string, o rotateOp
 			switch {
 			case err != nil:
 				found.Failed[id] = err.Error()
-				log.Warn("a window record was left as it is", "bucket", bucket, "record", id, "error", err)
+				r.log.Warn("a window record was left as it is", "bucket", bucket, "record", id, "error", err)
 			case outcome == recordRewrapped:
 				found.Rewrapped++
 			case outcome == recordCurrent:
@@ -248,7 +310,7 @@ func rotateRecord(ctx context.Context, rewrapping *kms.Rewrapping, records proxy
 		if parseErr != nil {
 			return 0, parseErr
 		}
-		if base, _, _ := strings.Cut(kek, "#"); o.from != "" && kek != o.from && base != o.from && kek != rewrapping.KEK() {
+		if !o.isFrom(kek) && kek != rewrapping.KEK() {
 			return recordLeft, nil
 		}
 		fresh, _, changed, wrapErr := rewrapping.Record(ctx, bucket, id, record)
@@ -282,6 +344,9 @@ func (r *rotated) print(out io.Writer, o rotateOptions) error {
 	_, err := fmt.Fprintf(out, "s3://%s: %d of %d records %s under %s, %d were already, %d left, %d failed\n", r.Bucket, r.Rewrapped, r.Records, verb, r.KEK, r.Current, r.Left, len(r.Failed))
 	for id, why := range r.Failed {
 		fmt.Fprintf(out, "  %s: %s\n", id, why)
+	}
+	if r.Objects != nil && err == nil {
+		err = r.Objects.print(out, r.KEK, o.dryRun)
 	}
 	return err
 }

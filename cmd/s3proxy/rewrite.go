@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+// rewrite writes objects of one bucket again, in place, beside clients who read and
+// write. What it has done it finds done when it runs again.
+type rewrite struct {
+	bucket, prefix string
+	walker         proxy.Walker
+	renewer        *proxy.Renewer
+	// due tells by an object's metadata, nil for plaintext, whether it is to be written
+	// again.
+	due func(*envelope.Metadata) bool
+	// change says what is written. An object that is not due any more is left.
+	change func(ctx context.Context, key string, n *proxy.Renewal) error
+	pace   pace
+	dryRun bool
+	log    *slog.Logger
+}
+
+// rewritten counts what became of the objects; the JSON names are part of the interface.
+type rewritten struct {
+	Objects   int               `json:"objects"`
+	Rewritten int               `json:"rewritten"` // or would be, in a dry run
+	Done      int               `json:"done"`      // there was nothing to do
+	Gone      int               `json:"gone"`      // deleted meanwhile
+	Locked    int               `json:"locked"`    // the store refuses to write them
+	Failed    map[string]string `json:"failed"`    // reason by key
+	mu        sync.Mutex
+}
+
+// errNotDue ends a renewal that has become needless: another has written the object.
+var errNotDue = errors.New("there is nothing to do")
+
+// onlyWriterFlag is what takes a store that holds no PUT to its If-Match.
+const onlyWriterFlag = "i-am-the-only-writer"
+
+// run goes through all objects that take picks; nil picks all.
+func (r *rewrite) run(ctx context.Context, errOut io.Writer, take func(proxy.Listed) bool) (*rewritten, error) {
+	found := &rewritten{Failed: map[string]string{}}
+	objects := walk{pace: r.pace, errOut: errOut, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
+		return r.walker.Objects(ctx, r.bucket, r.prefix, func(l proxy.Listed) error {
+			if take != nil && !take(l) {
+				return nil
+			}
+			return visit(l)
+		})
+	}}
+	return found, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error {
+		wrote, err := r.object(ctx, l.Key)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, kms.ErrUnavailable): // so it would be for all others
+			return fmt.Errorf("%s: %w (run it again when the KMS is back: what is done stays done)", l.Key, err)
+		case errors.Is(err, proxy.ErrNoConditions):
+			return fmt.Errorf("%w: a client's write could be lost; --%s if there is none", err, onlyWriterFlag)
+		}
+		found.mu.Lock()
+		defer found.mu.Unlock()
+		found.Objects++
+		switch {
+		case errors.Is(err, s3err.NoSuchKey):
+			found.Gone++
+		case errors.Is(err, proxy.ErrLocked):
+			found.Locked++
+		case err != nil:
+			found.Failed[l.Key] = err.Error()
+			r.log.Warn("an object was left as it is", "bucket", r.bucket, "key", l.Key, "error", err)
+		case wrote:
+			found.Rewritten++
+		default:
+			found.Done++
+		}
+		return nil
+	})
+}
+
+func (r *rewrite) object(ctx context.Context, key string) (wrote bool, err error) {
+	object, err := proxy.Inspect(ctx, r.walker.Store, r.bucket, key, "")
+	if err != nil || !r.due(object.Metadata) {
+		return false, err
+	}
+	if r.dryRun {
+		return true, nil
+	}
+	err = r.renewer.Renew(ctx, r.bucket, key, func(ctx context.Context, n *proxy.Renewal) error {
+		if !r.due(n.Meta) {
+			return errNotDue
+		}
+		return r.change(ctx, key, n)
+	})
+	if errors.Is(err, errNotDue) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// again adds what a further pass over some of the same objects found.
+func (r *rewritten) again(more *rewritten) {
+	for key := range r.Failed { // looked at again, or gone
+		delete(r.Failed, key)
+	}
+	maps.Copy(r.Failed, more.Failed)
+	r.Rewritten += more.Rewritten
+}
+
+// print writes the counts in one line, and each failure in its own.
+func (r *rewritten) print(out io.Writer, name, verb string) error {
+	_, err := fmt.Fprintf(out, "%s: %d of %d objects %s, %d were already, %d gone meanwhile, %d locked, %d failed\n",
+		name, r.Rewritten, r.Objects, verb, r.Done, r.Gone, r.Locked, len(r.Failed))
+	for _, key := range slices.Sorted(maps.Keys(r.Failed)) {
+		fmt.Fprintf(out, "  %q: %s\n", key, r.Failed[key])
+	}
+	return err
+}

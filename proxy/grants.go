@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// grantHeaders are how a write names what an ACL grants.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
+var grantHeaders = map[string]string{
+	"FULL_CONTROL": "X-Amz-Grant-Full-Control",
+	"READ":         "X-Amz-Grant-Read",
+	"READ_ACP":     "X-Amz-Grant-Read-Acp",
+	"WRITE_ACP":    "X-Amz-Grant-Write-Acp",
+}
+
+// grants adds to h what the object's ACL grants beside its owner's own full control,
+// which every write grants by itself. A store that has no ACLs, or tells none, is taken
+// as having none.
+func (src *copySource) grants(ctx context.Context, h http.Header) error {
+	type grantee struct {
+		ID  string `xml:"ID"`
+		URI string `xml:"URI"`
+	}
+	var acl struct {
+		Owner  grantee `xml:"Owner"`
+		Grants []struct {
+			Grantee    grantee `xml:"Grantee"`
+			Permission string  `xml:"Permission"`
+		} `xml:"AccessControlList>Grant"`
+	}
+	q := url.Values{"acl": {""}}
+	if src.version != "" {
+		q.Set("versionId", src.version)
+	}
+	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, Query: q, Unsigned: src.unsigned}, &acl)
+	if status, refused := refusedWith(err); refused && status < 500 || status == http.StatusNotImplemented {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the object's ACL: %w", err)
+	}
+	more := false
+	named := map[string][]string{}
+	for _, g := range acl.Grants {
+		name, known := grantHeaders[g.Permission]
+		to := fmt.Sprintf("id=%q", g.Grantee.ID)
+		if g.Grantee.URI != "" {
+			to = fmt.Sprintf("uri=%q", g.Grantee.URI)
+		}
+		if !known || strings.ContainsAny(g.Grantee.ID+g.Grantee.URI, "\"\\\r\n") {
+			return fmt.Errorf("%w: an ACL that grants %q", errStored, g.Permission)
+		}
+		more = more || g.Permission != "FULL_CONTROL" || g.Grantee != acl.Owner
+		named[name] = append(named[name], to)
+	}
+	if !more {
+		return nil
+	}
+	for name, to := range named {
+		slices.Sort(to)
+		h.Set(name, strings.Join(to, ", "))
+	}
+	return nil
+}
