@@ -72,7 +72,7 @@ func TestKeysRotateBesideAWriterAndTheOldVersionMayGo(t *testing.T) {
 			if !strings.Contains(out, " 0 failed") {
 				t.Errorf("keys rotate: %s", out)
 			}
-			if again := keys("rotate", "s3://"+bucket); !strings.Contains(again, ": 0 of ") {
+			if again := keys("rotate", "--settle", "0", "s3://"+bucket); !strings.Contains(again, ": 0 of ") {
 				t.Errorf("a second run: %s", again)
 			}
 			t.Logf("%d writes beside it; %s", written.Load(), strings.TrimSpace(out))

@@ -122,7 +122,7 @@ nobody write them, cannot be renewed so; the records cover them.`,
 	f.BoolVar(&o.newVersion, "new-version", false, "make a new version of the key first (local key file, Vault)")
 	f.StringVar(&o.from, "from", "", "only what is wrapped by this key: a `URI`, with or without #version")
 	f.BoolVar(&o.dryRun, "dry-run", false, "look, and change nothing")
-	f.DurationVar(&o.settle, "settle", 15*time.Second, "how long running proxies may go on with an older version before the last pass, which catches what they wrote")
+	f.DurationVar(&o.settle, "settle", 15*time.Second, "how long running proxies may go on with an older version before the last pass, which catches what they wrote; 0 where none runs")
 	f.BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
 	return cmd
 }
@@ -193,12 +193,10 @@ func (r *rotation) place(ctx context.Context, at place) (*rotated, error) {
 	if r.dryRun {
 		return found, nil
 	}
-	if r.newVersion || found.Rewrapped > 0 || found.Objects != nil && found.Objects.Rewritten > 0 {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(r.settle - time.Since(r.began)):
-		}
+	select { // also when this run found nothing to do: one before it may have been ended here
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(r.settle - time.Since(r.began)):
 	}
 	again, err := r.records(ctx, at.bucket, rewrapping, records)
 	if err != nil {
