@@ -313,7 +313,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 		if err := c.copyTags(ctx, h); err != nil {
 			return err
 		}
-		made, header, err := c.src.copyParts(ctx, c.objects, c.bucket, c.key, h, nil)
+		made, header, err := c.src.copyParts(ctx, c.objects, c.bucket, c.key, h, nil, nil)
 		if err != nil {
 			return err
 		}

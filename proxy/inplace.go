@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +23,11 @@ import (
 // beside it MinIO and versitygw then mix the new body with the old metadata, and lose
 // acknowledged writes. Its bytes are read and written again, on the condition that it
 // is still the one that was read.
+//
+// A client's update gets a trailer that is sealed anew, and with it a new ETag of the
+// store, as S3 gives one to a copy under SSE-KMS: by the same ETag another conditional
+// write in place (a renewal of keys, a second update) could not see that this one was
+// there, and would undo it.
 
 // inPlace is a client's update of an object's metadata: a copy onto itself.
 func (c *copying) inPlace(ctx context.Context) error {
@@ -66,30 +73,53 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 	} else if _, err := c.resolveConditions(ctx, h); err != nil {
 		return nil, nil, err
 	}
-	return c.src.writeAgain(ctx, dek, h)
+	var tail []byte
+	if c.update && c.src.meta.Kind != envelope.KindEmpty {
+		t, err := c.src.trailer(ctx, c.src.stored, dek)
+		if err != nil {
+			return nil, nil, err
+		}
+		if tail, err = dek.SealTrailer(t); err != nil {
+			return nil, nil, err
+		}
+	}
+	return c.src.writeAgain(ctx, dek, h, tail)
 }
 
 // writeAgain writes an object's stored bytes under its own name with the headers h, their
 // conditions among them: by one PUT, which keeps an ETag that is of the bytes, or in the
-// parts that the store has them in. dek is nil for plaintext.
-func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http.Header) (*copyObjectResult, http.Header, error) {
+// parts that the store has them in. tail, if there is one, takes the place of as many
+// bytes at the end. dek is nil for plaintext.
+func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http.Header, tail []byte) (*copyObjectResult, http.Header, error) {
 	if strings.Contains(src.etag, "-") || src.bytes > maxCopySource {
 		sizes, err := src.storeParts(ctx, dek)
 		if err != nil {
 			return nil, nil, err
 		}
-		return src.copyParts(ctx, src.objects, src.bucket, src.key, h, sizes)
+		return src.copyParts(ctx, src.objects, src.bucket, src.key, h, sizes, tail)
 	}
-	var body io.Reader = http.NoBody
-	if src.bytes > 0 {
-		resp, err := src.getRange(ctx, src.stored, 0, src.bytes)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer resp.Body.Close()
-		body = resp.Body
+	body, err := src.withTail(ctx, 0, src.bytes, tail)
+	if err != nil {
+		return nil, nil, err
 	}
+	defer body.Close()
 	return src.writeOver(ctx, h, body, src.bytes)
+}
+
+// withTail reads stored bytes, length of them, with tail in the place of the last.
+func (src *copySource) withTail(ctx context.Context, offset, length int64, tail []byte) (io.ReadCloser, error) {
+	n := length - int64(len(tail))
+	if n == 0 {
+		return io.NopCloser(bytes.NewReader(tail)), nil
+	}
+	resp, err := src.getRange(ctx, src.stored, offset, n)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(resp.Body, bytes.NewReader(tail)), resp.Body}, nil
 }
 
 // writeOver puts a body of length stored bytes in the object's place.
@@ -195,13 +225,14 @@ var copyPartSize int64 = 1 << 30 // a test lowers it
 
 // copyParts makes an object of to, in the same store, of pieces of the source, which do not
 // leave the store; each is of the very source that was looked at. h are the headers of the
-// new object, with its conditions; those are for the end.
-func (src *copySource) copyParts(ctx context.Context, to *objects, bucket, key string, h http.Header, sizes []int64) (result *copyObjectResult, header http.Header, err error) {
+// new object, with its conditions; those are for the end. tail is as in writeAgain.
+func (src *copySource) copyParts(ctx context.Context, to *objects, bucket, key string, h http.Header, sizes []int64, tail []byte) (result *copyObjectResult, header http.Header, err error) {
 	if sizes == nil {
 		for left := src.bytes; left > 0; left -= min(left, copyPartSize) {
 			sizes = append(sizes, min(left, copyPartSize))
 		}
 	}
+	sizes, rest := withoutTail(sizes, int64(len(tail)))
 	conditions := http.Header{}
 	for _, name := range writeConditions {
 		if v := h.Values(name); len(v) > 0 {
@@ -246,11 +277,43 @@ func (src *copySource) copyParts(ctx context.Context, to *objects, bucket, key s
 		list.add(i+1, strings.Trim(part.ETag, `"`))
 		offset += size
 	}
+	if rest > 0 {
+		body, err := src.withTail(ctx, offset, rest, tail)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer body.Close()
+		etag, err := u.sendUpstream(ctx, len(sizes)+1, &upstream.Request{Body: body, Length: rest})
+		if err != nil {
+			return nil, nil, fmt.Errorf("write the last part: %w", err)
+		}
+		list.add(len(sizes)+1, etag)
+	}
 	made, header, err := u.finish(ctx, list, conditions)
 	if err != nil {
 		return nil, nil, err
 	}
 	return &copyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: made.ETag}, header, nil
+}
+
+// withoutTail gives what of an object's parts can be copied when a new tail of so many
+// bytes takes the place of its end, and how many bytes the part behind them has: the tail,
+// with what is left of the last part where that is too small for a part of its own.
+func withoutTail(sizes []int64, tail int64) (copied []int64, rest int64) {
+	rest = tail
+	copied = slices.Clone(sizes)
+	for n := len(copied) - 1; n >= 0 && tail > 0; n-- {
+		cut := min(copied[n], tail)
+		copied[n], tail = copied[n]-cut, tail-cut
+		switch {
+		case copied[n] == 0:
+			copied = copied[:n]
+		case copied[n] < envelope.MinPartSize || n+1 == envelope.MaxParts:
+			rest += copied[n]
+			copied = copied[:n]
+		}
+	}
+	return copied, rest
 }
 
 // conditional remembers which stores hold a PUT to its If-Match.

@@ -130,7 +130,7 @@ func (r *Renewer) once(ctx context.Context, bucket, key string, change func(cont
 
 func (src *copySource) write(ctx context.Context, n *Renewal) error {
 	if n.Body == nil {
-		_, _, err := src.writeAgain(ctx, n.DEK, n.Header)
+		_, _, err := src.writeAgain(ctx, n.DEK, n.Header, nil)
 		return err
 	}
 	var old io.Reader = http.NoBody

@@ -144,7 +144,8 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 			t.Parallel()
 			p, s := onServer(t, start)
 			b := p.others.Bucket
-			for key, size := range map[string]int{"small": 1000, "large": 3 << 20} {
+			p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
+			for key, size := range map[string]int{"small": 1000, "large": 3 << 20, "parts": 14 << 20} {
 				seed := byte(0)
 				overwrite := func() { seed++; mustAsk(t, s, "PUT", "/bucket/"+key, randomBytes(seed, size)) }
 				overwrite()
@@ -167,6 +168,9 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 					})
 				}
 				for _, late := range []bool{false, true} {
+					if late && key == "parts" {
+						continue // MinIO lets nobody write what is read, and this passes its buffers
+					}
 					calls = 0
 					if err := renew(1, late); err != nil || calls != 2 {
 						t.Errorf("%s: %v after %d tries", key, err, calls)
@@ -176,11 +180,26 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 					}
 				}
 				calls = 0
-				if err := renew(1000, true); !errors.Is(err, ErrRaced) {
+				if err := renew(1000, key != "parts"); !errors.Is(err, ErrRaced) {
 					t.Errorf("%s, written all the time: %v", key, err)
 				}
 				if _, got := mustAsk(t, s, "GET", "/bucket/"+key, nil); got != string(randomBytes(seed, size)) {
 					t.Errorf("%s: the last write is lost", key)
+				}
+				// Of the metadata alone: the same plaintext, and all the same another state.
+				color := func() string {
+					resp, _ := mustAsk(t, s, "GET", "/bucket/"+key, nil)
+					return resp.Header.Get("X-Amz-Meta-Color")
+				}
+				calls = 0
+				err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error {
+					if calls++; calls == 1 {
+						mustAsk(t, s, "PUT", "/bucket/"+key, nil, "X-Amz-Copy-Source", "bucket/"+key, "X-Amz-Metadata-Directive", "REPLACE", "X-Amz-Meta-Color", "blue")
+					}
+					return rewrapped(b.Keyring, key)(ctx, n)
+				})
+				if err != nil || calls != 2 || color() != "blue" {
+					t.Errorf("%s: %v after %d tries, and the metadata that a client wrote meanwhile is %q", key, err, calls, color())
 				}
 				stop := errors.New("stop")
 				if err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, func(context.Context, *Renewal) error { return stop }); !errors.Is(err, stop) {

@@ -79,7 +79,8 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 			}
 			wantObject(t, client, bucket, key, body)
 			after, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
-			if err != nil || after.Metadata["shape"] != "square" || after.Metadata["color"] != "" || aws.ToString(after.ETag) != aws.ToString(before.ETag) {
+			if err != nil || after.Metadata["shape"] != "square" || after.Metadata["color"] != "" || !direct && aws.ToString(after.ETag) == aws.ToString(before.ETag) {
+				// By the same ETag a conditional write could not see that this one was there.
 				t.Errorf("%s onto itself: %v: metadata %v, ETag %s, before %s", key, err, after.Metadata, aws.ToString(after.ETag), aws.ToString(before.ETag))
 			}
 		}
