@@ -17,13 +17,14 @@ import (
 // server is a program that a nested module test/servers/<name> builds.
 type server struct {
 	name string // of the folder and of the binary
-	pkg  string // main package, pinned by the module's tool directive or part of it
+	pkg  string // main package: of the module itself, or pinned by its tool directive
 }
 
 // servers is the list; one line each.
 var servers = []server{
 	{"versitygw", "github.com/versity/versitygw/cmd/versitygw"},
 	{"minio", "github.com/minio/minio"},
+	{"vault", "."},
 }
 
 // Binaries are the paths of the built programs.
