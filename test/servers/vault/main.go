@@ -39,7 +39,7 @@ func main() {
 }
 
 func run(listen, dir string) error {
-	log := hclog.New(&hclog.LoggerOptions{Level: hclog.Info, Output: os.Stderr})
+	log := hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr})
 	var store physical.Backend
 	store, err := file.NewFileBackend(map[string]string{"path": dir}, log)
 	if err != nil {

@@ -1,0 +1,265 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/s3proxy/s3proxy/kms"
+)
+
+// Connection is a client of one Vault, logged in and kept so. All keys of a process share
+// it. It logs in with the first call, so that a proxy starts while Vault is away.
+type Connection struct {
+	client *api.Client
+	login  login
+	again  bool // the login can be repeated
+	file   string
+	log    *slog.Logger
+
+	// turn is held by who logs in or renews.
+	turn chan struct{}
+
+	mu    sync.Mutex
+	token *token // nil: not logged in
+
+	failed failure // of who has the turn
+
+	end    context.CancelFunc
+	ended  context.Context
+	keeper sync.WaitGroup
+}
+
+// failure is a login that failed. Who waited for it is told the same.
+type failure struct {
+	err error
+	at  time.Time
+}
+
+// Retries of a call that Vault did not answer, or answered with 412, 429 or 5xx; with
+// jitter, longer as Retry-After says, and within the caller's deadline. In all they wait
+// for at most about 2.5 s.
+const (
+	maxRetries   = 3
+	minRetryWait = 50 * time.Millisecond
+	maxRetryWait = 400 * time.Millisecond
+)
+
+// callTimeout bounds what no caller waits for, and a call without a deadline.
+const callTimeout = 20 * time.Second
+
+// NewConnection makes a Connection to the Vault that the environment's VAULT_* variables
+// name. It calls nobody.
+func NewConnection(s Settings, log *slog.Logger) (*Connection, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	config := api.DefaultConfig()
+	if config.Error != nil {
+		return nil, fmt.Errorf("the environment's settings of Vault: %w", config.Error)
+	}
+	if os.Getenv(api.EnvVaultMaxRetries) == "" {
+		config.MaxRetries = maxRetries
+	}
+	config.MinRetryWait, config.MaxRetryWait = minRetryWait, maxRetryWait
+	client, err := api.NewClient(config)
+	if err != nil {
+		return nil, fmt.Errorf("the environment's settings of Vault: %w", err)
+	}
+	client.ClearToken()
+	c := &Connection{client: client, file: s.TokenFile, log: log, turn: make(chan struct{}, 1)}
+	c.login, c.again = s.method()
+	c.ended, c.end = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// Open implements [kms.Opener].
+func (c *Connection) Open(_ context.Context, uri *url.URL) (kms.Key, error) {
+	mount, key, err := parseURI(uri)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{connection: c, mount: mount, key: key}, nil
+}
+
+// Opener gives an opener whose keys share one Connection, as the environment says. It is
+// made with the first key.
+func Opener() kms.Opener {
+	connect := sync.OnceValues(func() (*Connection, error) {
+		s, err := SettingsFromEnvironment()
+		if err != nil {
+			return nil, err
+		}
+		return NewConnection(s, slog.Default())
+	})
+	return func(ctx context.Context, uri *url.URL) (kms.Key, error) {
+		c, err := connect()
+		if err != nil {
+			return nil, err
+		}
+		return c.Open(ctx, uri)
+	}
+}
+
+// Close ends the renewal of the token. It does not revoke it.
+func (c *Connection) Close() {
+	c.end()
+	c.keeper.Wait()
+}
+
+// do runs a call with a token that is valid. When Vault refuses the token, which another
+// may have revoked, it logs in anew, if it can, and calls once more.
+func (c *Connection) do(ctx context.Context, call func(context.Context, *api.Client) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, errNoAnswer)
+	defer cancel()
+	used, err := c.valid(ctx)
+	if err != nil {
+		return err
+	}
+	if err = call(ctx, used.client); !isDenied(err) {
+		return c.bounded(ctx, err)
+	}
+	fresh, failed := c.replace(ctx, used)
+	if failed != nil {
+		return failed
+	}
+	if fresh == used { // the token is good: it is the policy that denies
+		return err
+	}
+	return c.bounded(ctx, call(ctx, fresh.client))
+}
+
+var errNoAnswer = errors.New("no answer")
+
+// bounded says of a call that took callTimeout that Vault did not answer: only the
+// caller's own end is an error of the context.
+func (c *Connection) bounded(ctx context.Context, err error) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(context.Cause(ctx), errNoAnswer) {
+		return fmt.Errorf("%w: no answer within %v", kms.ErrUnavailable, callTimeout)
+	}
+	return err
+}
+
+// valid gives the token in use, and logs in where there is none.
+func (c *Connection) valid(ctx context.Context) (*token, error) {
+	if t := c.current(); t != nil {
+		return t, nil
+	}
+	asked := time.Now()
+	if err := c.take(ctx); err != nil {
+		return nil, err
+	}
+	defer c.give()
+	if t := c.current(); t != nil {
+		return t, nil
+	}
+	if c.failed.at.After(asked) {
+		return nil, c.failed.err
+	}
+	t, err := c.logIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended.Err() == nil && !t.forEver() || c.file != "" {
+		c.keeper.Go(c.keep)
+	}
+	return t, nil
+}
+
+// replace gives another token for one that Vault refused, or the same one when Vault
+// still knows it.
+func (c *Connection) replace(ctx context.Context, refused *token) (*token, error) {
+	if err := c.take(ctx); err != nil {
+		return nil, err
+	}
+	defer c.give()
+	if t := c.current(); t != refused {
+		return t, nil
+	}
+	if time.Since(refused.checked) < minCheck {
+		return refused, nil
+	}
+	refused.checked = time.Now()
+	if _, err := refused.client.Auth().Token().LookupSelfWithContext(ctx); !isDenied(err) {
+		return refused, nil
+	}
+	return c.logIn(ctx)
+}
+
+// minCheck is how long a token that was looked at, or made, is taken for good when Vault
+// denies something: else each denied call would be a login.
+const minCheck = time.Second
+
+// minLogin is how long nobody tries again after Vault has refused a login: after five in
+// a row Vault locks the role out for a quarter of an hour.
+// https://developer.hashicorp.com/vault/docs/concepts/user-lockout
+const minLogin = 15 * time.Second
+
+// logIn is called by who has the turn.
+func (c *Connection) logIn(ctx context.Context) (*token, error) {
+	if errors.Is(c.failed.err, kms.ErrDenied) && time.Since(c.failed.at) < minLogin {
+		return nil, c.failed.err
+	}
+	t, err := c.tryLogin(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.failed = failure{err, time.Now()}
+		}
+		return nil, err
+	}
+	c.failed = failure{}
+	c.mu.Lock()
+	c.token = t
+	c.mu.Unlock()
+	return t, nil
+}
+
+func (c *Connection) tryLogin(ctx context.Context) (*token, error) {
+	auth, err := c.login(ctx, c.client)
+	if err != nil {
+		class, reason := classOf(ctx, err)
+		var refused *api.ResponseError
+		var path *os.PathError
+		switch {
+		case class == nil:
+			return nil, reason
+		case errors.As(err, &path), errors.As(err, &refused) && class != kms.ErrUnavailable:
+			class = kms.ErrDenied // a wrong role or secret id is a 400
+		}
+		return nil, fmt.Errorf("%w: the login to Vault: %w", class, reason)
+	}
+	t, err := newToken(c.client, auth)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the login to Vault: %w", kms.ErrUnavailable, err)
+	}
+	return t, nil
+}
+
+func (c *Connection) current() *token {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.token
+}
+
+func (c *Connection) take(ctx context.Context) error {
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *Connection) give() { <-c.turn }

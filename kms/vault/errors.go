@@ -1,0 +1,76 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/s3proxy/s3proxy/kms"
+)
+
+// What Vault says in a 400, from sdk/helper/keysutil and builtin/logical/transit. The
+// first two mean that the version or the key is gone; all other words are about the blob.
+const (
+	textTooOld = "disallowed by policy (too old)"
+	textNoKey  = "encryption key not found"
+)
+
+// classify puts an error of doing something with the key into one of the classes of
+// package kms. It tells Vault's reasons, in which nothing of the request is repeated.
+func (k *Key) classify(ctx context.Context, doing string, err error) error {
+	class, reason := classOf(ctx, err)
+	if class == nil {
+		return reason
+	}
+	return fmt.Errorf("%w: %s: %s: %w", class, k.URI(), doing, reason)
+}
+
+// classOf gives the class of an error of Vault's client and what to tell of it. The class
+// is nil when the error is the context's, or has a class already.
+func classOf(ctx context.Context, err error) (class, reason error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	for _, class := range []error{kms.ErrUnavailable, kms.ErrDenied, kms.ErrNotFound, kms.ErrInvalid} {
+		if errors.Is(err, class) {
+			return nil, err
+		}
+	}
+	var refused *api.ResponseError
+	if !errors.As(err, &refused) {
+		// No answer, or one that is not Vault's. Its text may be of the caller's own
+		// deadline inside of the library; it is not passed on as that.
+		return kms.ErrUnavailable, errors.New(err.Error())
+	}
+	said := strings.Join(strings.Fields(strings.Join(refused.Errors, "; ")), " ")
+	if refused.RawError && len(said) > 200 { // some gateway's page
+		said = said[:200]
+	}
+	if said == "" {
+		said = http.StatusText(refused.StatusCode)
+	}
+	reason = fmt.Errorf("answer %d of Vault: %s", refused.StatusCode, said)
+	switch status := refused.StatusCode; {
+	case status == http.StatusBadRequest && (strings.Contains(said, textTooOld) || strings.Contains(said, textNoKey)):
+		return kms.ErrNotFound, reason
+	case status == http.StatusBadRequest:
+		return kms.ErrInvalid, reason
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return kms.ErrDenied, reason
+	case status == http.StatusNotFound:
+		return kms.ErrNotFound, fmt.Errorf("answer 404 of Vault: there is no such key, or no transit engine at this mount (%s)", said)
+	case status == http.StatusMethodNotAllowed:
+		return kms.ErrNotFound, fmt.Errorf("answer 405 of Vault: it is no transit engine (%s)", said)
+	}
+	// 412 and 429 pass, 472 and 473 are standbys, 501 is not initialized, 503 sealed.
+	return kms.ErrUnavailable, reason
+}
+
+func isDenied(err error) bool {
+	var refused *api.ResponseError
+	return errors.As(err, &refused) && refused.StatusCode == http.StatusForbidden
+}

@@ -1,0 +1,141 @@
+package vault
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// token is one that Vault has given, and a client that carries it.
+type token struct {
+	client    *api.Client
+	text      string
+	renewable bool
+	checked   time.Time // when Vault was last known to take it; of who has the turn
+
+	// Of Connection.keep alone, once it runs.
+	until time.Time // zero: for ever
+	life  time.Duration
+}
+
+func newToken(client *api.Client, auth *api.SecretAuth) (*token, error) {
+	own, err := client.Clone()
+	if err != nil {
+		return nil, err
+	}
+	own.SetNamespace(client.Namespace())
+	own.SetToken(auth.ClientToken)
+	t := &token{client: own, text: auth.ClientToken, renewable: auth.Renewable, checked: time.Now()}
+	t.lives(time.Duration(auth.LeaseDuration) * time.Second)
+	return t, nil
+}
+
+func (t *token) lives(d time.Duration) {
+	t.life, t.until = d, time.Time{}
+	if d > 0 {
+		t.until = time.Now().Add(d)
+	}
+}
+
+func (t *token) forEver() bool { return t.until.IsZero() }
+
+// rest is how long to wait before the token is seen to: until about two thirds of its life
+// have passed, not the same in all replicas.
+func (t *token) rest() time.Duration {
+	left := time.Until(t.until)
+	return left - t.life/3 - rand.N(t.life/10+1)
+}
+
+// fileEvery is how often a token's file is looked at.
+const fileEvery = 2 * time.Second
+
+// keep sees to the token until the Connection is closed: it is renewed, or exchanged by a
+// new login, well before it ends. What fails is tried again, sooner the less time is left.
+func (c *Connection) keep() {
+	failures := 0
+	for {
+		t := c.current()
+		wait := t.rest()
+		switch {
+		case c.file != "":
+			wait = fileEvery
+		case failures > 0:
+			wait = max(min(time.Until(t.until)/4, time.Minute), 500*time.Millisecond)
+		case t.forEver():
+			return
+		}
+		select {
+		case <-c.ended.Done():
+			return
+		case <-time.After(max(wait, 0)):
+		}
+		ctx, cancel := context.WithTimeout(c.ended, callTimeout)
+		err := c.refresh(ctx, t)
+		cancel()
+		if c.ended.Err() != nil {
+			return
+		}
+		if err == nil {
+			if failures > 0 {
+				c.log.Info("the token of Vault is in order again")
+			}
+			failures = 0
+			continue
+		}
+		failures++
+		if failures == 1 || failures%20 == 0 {
+			advice := "it is tried again"
+			if !c.again {
+				advice = "nothing makes a new one: use AppRole, Kubernetes or a token file"
+			}
+			c.log.Warn("the token of Vault could not be renewed; "+advice, "ends", t.until, "error", err)
+		}
+		if !c.again && time.Now().After(t.until) {
+			return // calls say what is wrong
+		}
+	}
+}
+
+// refresh renews a token, or exchanges it.
+func (c *Connection) refresh(ctx context.Context, t *token) error {
+	if err := c.take(ctx); err != nil {
+		return err
+	}
+	defer c.give()
+	if c.current() != t { // another call has seen to it
+		return nil
+	}
+	if c.file != "" {
+		return c.reread(ctx, t)
+	}
+	if t.renewable {
+		renewed, err := t.client.Auth().Token().RenewSelfWithContext(ctx, int(t.life.Seconds()))
+		if err == nil && renewed != nil && renewed.Auth != nil {
+			life := time.Duration(renewed.Auth.LeaseDuration) * time.Second
+			// Near its longest life Vault gives less than was asked for.
+			if life >= t.life*9/10 || !c.again && life > time.Until(t.until)+time.Second {
+				t.lives(life)
+				return nil
+			}
+		} else if !c.again {
+			return err
+		}
+	}
+	if !c.again {
+		return errNotRenewable
+	}
+	_, err := c.logIn(ctx)
+	return err
+}
+
+// reread takes another token when the file has one.
+func (c *Connection) reread(ctx context.Context, t *token) error {
+	text, err := (&Settings{TokenFile: c.file}).readTokenFile()
+	if err != nil || text == t.text {
+		return err
+	}
+	_, err = c.logIn(ctx)
+	return err
+}

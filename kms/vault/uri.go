@@ -1,0 +1,30 @@
+package vault
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Scheme is the scheme of the driver's URIs.
+const Scheme = "vault"
+
+// parseURI reads vault://MOUNT/KEY.
+func parseURI(uri *url.URL) (mount, key string, err error) {
+	const want = "write vault://MOUNT/KEY, as vault://transit/photos; Vault's address is in VAULT_ADDR"
+	switch {
+	case uri.Scheme != Scheme:
+		return "", "", fmt.Errorf("scheme %q: %s", uri.Scheme, want)
+	case uri.User != nil, uri.Port() != "", uri.RawQuery != "", uri.ForceQuery, uri.Fragment != "", uri.RawPath != "", uri.Opaque != "":
+		return "", "", fmt.Errorf("more than a mount and a key: %s", want)
+	}
+	elements := strings.Split(uri.Host+uri.Path, "/")
+	if len(elements) < 2 || slices.ContainsFunc(elements, func(e string) bool {
+		return e == "" || e == "." || e == ".." || strings.ContainsFunc(e, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`#?%"\`, r) })
+	}) {
+		return "", "", fmt.Errorf("no mount and key: %s", want)
+	}
+	last := len(elements) - 1
+	return strings.Join(elements[:last], "/"), elements[last], nil
+}
