@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,11 +25,12 @@ import (
 )
 
 // keyEncryptionKey is a key that a test rotates: what proxies and commands are told of
-// it, and how its old versions are ended.
+// it, and how its old versions, or all of them, are ended.
 type keyEncryptionKey struct {
 	uri    string
 	env    []string
 	retire func(t *testing.T)
+	end    func(t *testing.T)
 }
 
 // localKEK is a new keyset in a file.
@@ -45,7 +48,33 @@ func localKEK(t *testing.T) keyEncryptionKey {
 			}
 		}
 	}
+	k.end = func(t *testing.T) {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return k
+}
+
+// vaultKEK is a new key of a Vault, which proxies and commands use by AppRole.
+func vaultKEK(t *testing.T) keyEncryptionKey {
+	v := lab.SharedVault(t)
+	name := freeName("kek")
+	v.CreateKey(t, name)
+	v.Policy(t, name, fmt.Sprintf(`
+path "transit/encrypt/%[1]s"     { capabilities = ["update"] }
+path "transit/decrypt/%[1]s"     { capabilities = ["update"] }
+path "transit/keys/%[1]s"        { capabilities = ["read"] }
+path "transit/keys/%[1]s/rotate" { capabilities = ["update"] }`, name))
+	roleID, secretID := v.AppRole(t, name, []string{name}, 20*time.Second, time.Minute)
+	return keyEncryptionKey{
+		uri: "vault://transit/" + name,
+		env: []string{"VAULT_ADDR=" + v.URL, "S3PROXY_VAULT_ROLE_ID=" + roleID, "S3PROXY_VAULT_SECRET_ID=" + secretID},
+		retire: func(t *testing.T) {
+			latest := v.Must(t, "GET", "transit/keys/"+name, nil)["latest_version"]
+			v.Must(t, "POST", "transit/keys/"+name+"/config", map[string]any{"min_decryption_version": latest})
+		},
+	}
 }
 
 // rotating is a bucket behind three proxies, in use while its key rotates.
@@ -53,7 +82,7 @@ type rotating struct {
 	t       *testing.T
 	store   *lab.Store
 	kek     keyEncryptionKey
-	args    []string // of every proxy
+	before  *keyEncryptionKey // the one that kek takes the place of
 	proxies []*lab.ProxyProcess
 	bucket  string
 	settled map[string]*settledObject // nobody writes to them
@@ -186,6 +215,7 @@ func (r *rotating) load() (stop func()) {
 					t.Errorf("beside the rotation: %v", err)
 					return
 				}
+				time.Sleep(2 * time.Millisecond) // the machine has other tests
 			}
 		})
 	}
@@ -286,11 +316,21 @@ func (c *racer) read(t *testing.T, client *s3.Client, bucket string) error {
 
 // command begins keys rotate on the bucket, through a counter of its requests.
 func (r *rotating) command(through *counted, args ...string) *lab.Process {
-	args = append([]string{"keys", "rotate", "--upstream", through.URL, "--kms", r.kek.uri}, args...)
-	return lab.Start(r.t, "rotate", lab.S3proxy(r.t), append(args, "s3://"+r.bucket), r.store.S3().Env(r.kek.env...))
+	kms, env := r.kms()
+	args = slices.Concat([]string{"keys", "rotate", "--upstream", through.URL}, kms, args, []string{"s3://" + r.bucket})
+	return lab.Start(r.t, "rotate", lab.S3proxy(r.t), args, r.store.S3().Env(env...))
 }
 
-// rotate makes a new version and rotates, killed twice on the way.
+// kms are the flags and the environment that name the keys.
+func (r *rotating) kms() (flags, env []string) {
+	flags = []string{"--kms", r.kek.uri}
+	if r.before == nil {
+		return flags, r.kek.env
+	}
+	return append(flags, "--kms-read", r.before.uri), slices.Concat(r.kek.env, r.before.env)
+}
+
+// rotate makes a new version, if the key stays, and rotates, killed twice on the way.
 func (r *rotating) rotate(kills [2]time.Duration, args ...string) {
 	t := r.t
 	t.Helper()
@@ -298,7 +338,7 @@ func (r *rotating) rotate(kills [2]time.Duration, args ...string) {
 	began := time.Now()
 	for i, wait := range kills {
 		more := args
-		if i == 0 {
+		if i == 0 && r.before == nil {
 			more = append([]string{"--new-version"}, args...)
 		}
 		p := r.command(through, more...)
@@ -327,8 +367,8 @@ func (r *rotating) startProxies() {
 	}
 	r.proxies = nil
 	for range 3 {
-		args := append([]string{"--kms", r.kek.uri, "--key-window-objects", "20"}, r.args...)
-		r.proxies = append(r.proxies, lab.Proxy(r.t, lab.ProxyOptions{Upstream: r.store, Args: args, Env: r.kek.env}))
+		kms, env := r.kms()
+		r.proxies = append(r.proxies, lab.Proxy(r.t, lab.ProxyOptions{Upstream: r.store, Args: append(kms, "--key-window-objects", "20"), Env: env}))
 	}
 }
 
@@ -400,17 +440,34 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}
-	for name, makeKEK := range map[string]func(*testing.T) keyEncryptionKey{"localfile": localKEK} {
+	for name, c := range map[string]struct {
+		kek, before func(*testing.T) keyEncryptionKey
+		objects     int
+	}{
+		"vault":                   {vaultKEK, nil, 1000},
+		"localfile":               {localKEK, nil, 200},
+		"from localfile to vault": {vaultKEK, localKEK, 200},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			objects, multipart := 1000, 2
+			objects, multipart := c.objects, 2
 			if long {
-				objects, multipart = 10_000, 20
+				objects, multipart = 10*c.objects, 20
 			}
-			r := &rotating{t: t, store: lab.MinIO(t), kek: makeKEK(t)}
+			r := &rotating{t: t, store: lab.MinIO(t)}
+			if c.before != nil {
+				r.kek = c.before(t)
+			} else {
+				r.kek = c.kek(t)
+			}
 			r.startProxies()
 			r.bucket = newBucket(t, r.proxies[0].S3())
 			r.populate(objects, multipart)
+			if c.before != nil {
+				before := r.kek
+				r.kek, r.before = c.kek(t), &before
+				r.startProxies()
+			}
 			for _, pass := range []struct {
 				args      []string
 				kills     [2]time.Duration
@@ -422,10 +479,15 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 				stop := r.load()
 				r.rotate(pass.kills, pass.args...)
 				stop()
+				if r.before != nil {
+					r.before.end(t)
+					r.before = nil
+				} else {
+					r.kek.retire(t)
+				}
 				if pass.args != nil {
 					r.dropRecords()
 				}
-				r.kek.retire(t)
 				r.check(pass.sameDates)
 				if t.Failed() {
 					return
