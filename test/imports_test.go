@@ -14,6 +14,7 @@ var mayImport = []struct {
 }{
 	{"envelope", []string{"envelope"}},
 	{"kms/kmstest", []string{"kms"}},
+	{"kms/awskms", []string{"kms"}},
 	{"kms/localfile", []string{"kms"}},
 	{"kms/vault", []string{"kms"}},
 	{"kms", []string{"envelope"}},
@@ -21,7 +22,7 @@ var mayImport = []struct {
 	{"proxy/sigv4", []string{"proxy/s3err"}},
 	{"proxy/upstream", []string{"proxy/sigv4", "proxy/s3err"}},
 	{"proxy", []string{"envelope", "kms", "proxy/s3err", "proxy/sigv4", "proxy/upstream"}},
-	{"cmd/s3proxy", []string{"envelope", "kms", "kms/localfile", "kms/vault", "proxy", "proxy/s3err", "proxy/sigv4", "proxy/upstream"}},
+	{"cmd/s3proxy", []string{"envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/s3err", "proxy/sigv4", "proxy/upstream"}},
 	{"test", []string{"test/lab"}},
 }
 

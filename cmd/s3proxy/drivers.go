@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/kms/awskms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/kms/vault"
 )
@@ -12,6 +13,7 @@ import (
 // share its login.
 var drivers = sync.OnceValue(func() *kms.Registry {
 	r := kms.NewRegistry()
+	r.Register(awskms.Scheme, awskms.Opener)
 	r.Register(localfile.Scheme, localfile.Opener)
 	r.Register(vault.Scheme, vault.Opener())
 	return r

@@ -1,0 +1,260 @@
+// Package awskms wraps keys with a symmetric key of AWS KMS.
+//
+// # URIs
+//
+//	awskms://alias/photos                                           an alias
+//	awskms:///1234abcd-12ab-34cd-56ef-1234567890ab                  a key's id
+//	awskms:///arn:aws:kms:eu-west-1:111122223333:key/1234abcd-...   an ARN, of an alias too
+//
+// Credentials, region and endpoint are found as the AWS SDKs do. Where the store's own
+// credentials are in the same variables, ?profile=NAME names a profile of the shared
+// configuration for KMS alone; ?region= and ?endpoint= do the same for theirs. An ARN's
+// region counts more than all of these.
+//
+// # Keys
+//
+// The name of a KEK is "awskms:#" and the ARN of the key that made the blob, as AWS
+// answered it: an alias may move later. A context is AWS's encryption context, as it is,
+// and stands in CloudTrail. AWS tells no version of a key, and opens what any of its
+// versions made: its automatic rotation needs nothing.
+//
+// # Which keys may open
+//
+// A KEK's name is the store's word, and the store's operator may own keys too: what such a
+// key opens is forged. A Key that was configured by id or key ARN opens what that key, or
+// its replica in another region, has made, and nothing else. One that was configured by an
+// alias also opens what other keys of the same account and region have made, which the
+// alias may have named before, as far as IAM lets it.
+package awskms
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/s3proxy/s3proxy/kms"
+)
+
+// identity is the URI of every key, without a version.
+const identity = Scheme + ":"
+
+// Key is a key of AWS KMS.
+type Key struct {
+	client *awskms.Client
+	name   string // as it was configured: an alias, an id, or an ARN
+
+	mu  sync.Mutex
+	own string // the ARN that name was last seen to mean; "" until then
+}
+
+var (
+	_ kms.Key       = (*Key)(nil)
+	_ kms.Rewrapper = (*Key)(nil)
+)
+
+// URI implements [kms.Key].
+func (k *Key) URI() string { return identity }
+
+// Wrap implements [kms.Key].
+func (k *Key) Wrap(ctx context.Context, plaintext []byte, c kms.Context) (kms.Wrapped, error) {
+	out, err := k.client.Encrypt(ctx, &awskms.EncryptInput{KeyId: &k.name, Plaintext: plaintext, EncryptionContext: c})
+	if err != nil {
+		return kms.Wrapped{}, k.classify(ctx, "Encrypt", k.name, err)
+	}
+	return k.wrapped(out.KeyId, out.CiphertextBlob)
+}
+
+// wrapped is what AWS answered, and under which key.
+func (k *Key) wrapped(id *string, blob []byte) (kms.Wrapped, error) {
+	made := aws.ToString(id)
+	if _, err := parseKeyARN(made); err != nil || len(blob) == 0 {
+		return kms.Wrapped{}, fmt.Errorf("%w: %s: an answer without the ARN of a key or a blob", kms.ErrUnavailable, k.name)
+	}
+	k.mu.Lock()
+	k.own = made
+	k.mu.Unlock()
+	return kms.Wrapped{KEK: identity + "#" + made, Blob: blob}, nil
+}
+
+// Unwrap implements [kms.Key].
+func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte, error) {
+	id, err := k.maker(ctx, w.KEK, k.isAlias())
+	if err != nil {
+		return nil, err
+	}
+	out, err := k.client.Decrypt(ctx, &awskms.DecryptInput{KeyId: &id, CiphertextBlob: w.Blob, EncryptionContext: c})
+	if err != nil {
+		return nil, k.classifyOf(ctx, "Decrypt", id, err)
+	}
+	if aws.ToString(out.KeyId) != id {
+		clear(out.Plaintext)
+		return nil, fmt.Errorf("%w: %s was asked to open it, and %s has", kms.ErrInvalid, id, aws.ToString(out.KeyId))
+	}
+	return out.Plaintext, nil
+}
+
+// Current implements [kms.Key]: it asks what the name means now, or, where that is not
+// allowed, has it encrypt nothing secret.
+func (k *Key) Current(ctx context.Context) (string, error) {
+	own, err := k.resolve(ctx)
+	if err != nil {
+		return "", err
+	}
+	return identity + "#" + own, nil
+}
+
+func (k *Key) resolve(ctx context.Context) (string, error) {
+	out, err := k.client.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &k.name})
+	if isAccessDenied(err) {
+		w, err := k.Wrap(ctx, make([]byte, 32), kms.Context{"purpose": "version"})
+		return strings.TrimPrefix(w.KEK, identity+"#"), err
+	}
+	if err != nil {
+		return "", k.classify(ctx, "DescribeKey", k.name, err)
+	}
+	m := out.KeyMetadata
+	if m == nil {
+		m = &types.KeyMetadata{}
+	}
+	own := aws.ToString(m.Arn)
+	if _, err := parseKeyARN(own); err != nil {
+		return "", fmt.Errorf("%w: %s: DescribeKey answered no ARN of a key", kms.ErrUnavailable, k.name)
+	}
+	if m.KeySpec != types.KeySpecSymmetricDefault || m.KeyUsage != types.KeyUsageTypeEncryptDecrypt {
+		return "", fmt.Errorf("%w: %s is for %s, of spec %s: a key of spec SYMMETRIC_DEFAULT for ENCRYPT_DECRYPT is needed, which can bind a context", kms.ErrDenied, own, m.KeyUsage, m.KeySpec)
+	}
+	switch m.KeyState {
+	case types.KeyStateEnabled, types.KeyStateUpdating: // an update of its regions stops nobody
+	case types.KeyStateUnavailable:
+		return "", fmt.Errorf("%w: %s is %s", kms.ErrUnavailable, own, stateText(m.KeyState))
+	default:
+		return "", fmt.Errorf("%w: %s is %s", kms.ErrNotFound, own, stateText(m.KeyState))
+	}
+	k.mu.Lock()
+	k.own = own
+	k.mu.Unlock()
+	return own, nil
+}
+
+// ownARN is what the name was last seen to mean.
+func (k *Key) ownARN(ctx context.Context) (string, error) {
+	k.mu.Lock()
+	own := k.own
+	k.mu.Unlock()
+	if own != "" {
+		return own, nil
+	}
+	return k.resolve(ctx)
+}
+
+// maker gives the key that AWS is asked to open a blob with: the one that the KEK's name
+// says, if it may be. Others of the account may be with others.
+func (k *Key) maker(ctx context.Context, kek string, others bool) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	named, ours := strings.CutPrefix(kek, identity+"#")
+	made, err := parseKeyARN(named)
+	if !ours || err != nil {
+		return "", fmt.Errorf("%w: %q names no key of AWS KMS", kms.ErrInvalid, kek)
+	}
+	own, err := k.ownARN(ctx)
+	if err != nil {
+		return "", err
+	}
+	if named == own {
+		return own, nil
+	}
+	mine, err := parseKeyARN(own)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", kms.ErrInvalid, err)
+	}
+	switch {
+	case made.Partition != mine.Partition || made.AccountID != mine.AccountID:
+	case made.Resource == mine.Resource && strings.HasPrefix(made.Resource, "key/mrk-"):
+		// Keys of one id in several regions are one key.
+		// https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+		return own, nil
+	case others && made.Region == mine.Region:
+		return named, nil
+	}
+	return "", fmt.Errorf("%w: it is of %s, and %s may not open that: name that key too", kms.ErrInvalid, named, k.name)
+}
+
+// isAlias tells whether the configured name may come to mean another key.
+func (k *Key) isAlias() bool {
+	if a, err := arn.Parse(k.name); err == nil {
+		return strings.HasPrefix(a.Resource, "alias/")
+	}
+	return strings.HasPrefix(k.name, "alias/")
+}
+
+// Rewrap implements [kms.Rewrapper] by ReEncrypt. The source may be any key of the account
+// and region: it is how records move from one key to the next.
+func (k *Key) Rewrap(ctx context.Context, w kms.Wrapped, from, to kms.Context) (kms.Wrapped, error) {
+	source, err := k.maker(ctx, w.KEK, true)
+	if err != nil {
+		return kms.Wrapped{}, err
+	}
+	out, err := k.client.ReEncrypt(ctx, &awskms.ReEncryptInput{
+		SourceKeyId: &source, CiphertextBlob: w.Blob, SourceEncryptionContext: from,
+		DestinationKeyId: &k.name, DestinationEncryptionContext: to,
+	})
+	if err != nil {
+		return kms.Wrapped{}, k.classifyOf(ctx, "ReEncrypt", source, err)
+	}
+	if aws.ToString(out.SourceKeyId) != source {
+		return kms.Wrapped{}, fmt.Errorf("%w: %s was asked to open it, and %s has", kms.ErrInvalid, source, aws.ToString(out.SourceKeyId))
+	}
+	return k.wrapped(out.KeyId, out.CiphertextBlob)
+}
+
+// Check implements [kms.Key]: it wraps and unwraps a key of no use.
+func (k *Key) Check(ctx context.Context) error {
+	if _, err := k.resolve(ctx); err != nil {
+		return err
+	}
+	probe := make([]byte, 32)
+	_, _ = rand.Read(probe) // never fails
+	c := kms.Context{"purpose": "check"}
+	w, err := k.Wrap(ctx, bytes.Clone(probe), c)
+	if err != nil {
+		return err
+	}
+	got, err := k.Unwrap(ctx, w, c)
+	if err != nil {
+		return err
+	}
+	if subtle.ConstantTimeCompare(probe, got) != 1 {
+		return fmt.Errorf("%w: %s gave back another key than it wrapped", kms.ErrInvalid, k.name)
+	}
+	return nil
+}
+
+// parseKeyARN reads the ARN of a key, in the one form that AWS writes.
+// https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN
+func parseKeyARN(text string) (arn.ARN, error) {
+	a, err := arn.Parse(text)
+	id, isKey := strings.CutPrefix(a.Resource, "key/")
+	switch {
+	case err != nil:
+		return a, err
+	case !isKey || id == "" || strings.ContainsFunc(id, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || 'A' <= r && r <= 'Z')
+	}):
+		return a, errors.New("not the ARN of a key")
+	case a.Service != "kms" || a.Region == "" || len(a.AccountID) != 12 || a.String() != text:
+		return a, errors.New("not an ARN of KMS")
+	}
+	return a, nil
+}

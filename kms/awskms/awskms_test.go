@@ -1,0 +1,287 @@
+package awskms_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/kms/awskms"
+	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
+)
+
+var (
+	secret = bytes.Repeat([]byte{7}, 32)
+	bucket = kms.Context{"bucket": "photos"}
+)
+
+func wrap(t *testing.T, key kms.Key) kms.Wrapped {
+	t.Helper()
+	w, err := key.Wrap(t.Context(), secret, bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func opens(t *testing.T, key kms.Key, w kms.Wrapped) {
+	t.Helper()
+	if got, err := key.Unwrap(t.Context(), w, bucket); err != nil || !bytes.Equal(got, secret) {
+		t.Errorf("%s does not open: %v", w.KEK, err)
+	}
+}
+
+func TestAnAliasMayMove(t *testing.T) {
+	s := newFake(t)
+	first, second := s.CreateKey("", ""), s.CreateKey("", "")
+	s.Alias("alias/photos", first)
+	running := open(t, "awskms://alias/photos")
+	old := wrap(t, running)
+	if old.KEK != "awskms:#"+first {
+		t.Errorf("the KEK is %q", old.KEK)
+	}
+	s.Alias("alias/photos", second)
+	if kek, err := running.Current(t.Context()); err != nil || kek != "awskms:#"+second {
+		t.Errorf("current: %q, %v", kek, err)
+	}
+	if w := wrap(t, running); w.KEK != "awskms:#"+second {
+		t.Errorf("the KEK is %q", w.KEK)
+	}
+	for _, key := range []kms.Key{running, open(t, "awskms://alias/photos"), open(t, "awskms:///arn:aws:kms:eu-west-1:111122223333:alias/photos"), open(t, "awskms:///"+first)} {
+		opens(t, key, old)
+	}
+	fresh, err := running.(kms.Rewrapper).Rewrap(t.Context(), old, bucket, bucket)
+	if err != nil || fresh.KEK != "awskms:#"+second {
+		t.Fatalf("re-wrapped by %q: %v", fresh.KEK, err)
+	}
+	s.SetState(first, "")
+	opens(t, open(t, "awskms://alias/photos"), fresh)
+	if s.Calls("ReEncrypt") != 1 {
+		t.Errorf("%d calls of ReEncrypt", s.Calls("ReEncrypt"))
+	}
+}
+
+func TestKeysOfOneIdInTwoRegionsAreOne(t *testing.T) {
+	s := newFake(t)
+	here, there := s.CreateMultiRegionKey("eu-west-1", "us-east-2")
+	opens(t, open(t, "awskms:///"+there), wrap(t, open(t, "awskms:///"+here)))
+	opens(t, open(t, "awskms:///"+here), wrap(t, open(t, "awskms:///"+there)))
+}
+
+func TestAKeyOfAnotherAccountIsNamedByItsARN(t *testing.T) {
+	s := newFake(t)
+	foreign := s.CreateKey("444455556666", "ap-south-1")
+	key := open(t, "awskms:///"+foreign)
+	opens(t, key, wrap(t, key))
+}
+
+// The store names the key of an object; it must not be able to name one of its operator.
+func TestAForeignKeyInAName(t *testing.T) {
+	s := newFake(t)
+	own, sibling, foreign := s.CreateKey("", ""), s.CreateKey("", ""), s.CreateKey("444455556666", "")
+	s.Alias("alias/photos", own)
+	for _, c := range []struct {
+		configured, maker string
+	}{
+		{"awskms:///" + own, sibling}, {"awskms:///" + own, foreign}, {"awskms://alias/photos", foreign},
+	} {
+		forged := wrap(t, open(t, "awskms:///"+c.maker))
+		key := open(t, c.configured)
+		before := s.Calls("Decrypt")
+		if got, err := key.Unwrap(t.Context(), forged, bucket); !errors.Is(err, kms.ErrInvalid) || got != nil {
+			t.Errorf("%s opens what %s has made: %v", c.configured, c.maker, err)
+		}
+		if s.Calls("Decrypt") != before {
+			t.Errorf("%s: KMS was asked to open with %s", c.configured, c.maker)
+		}
+	}
+	forged := wrap(t, open(t, "awskms:///"+foreign))
+	if _, err := open(t, "awskms:///"+own).(kms.Rewrapper).Rewrap(t.Context(), forged, bucket, bucket); !errors.Is(err, kms.ErrInvalid) || s.Calls("ReEncrypt") != 0 {
+		t.Errorf("re-wrapped what a foreign key has made: %v", err)
+	}
+}
+
+func TestThrottlingPasses(t *testing.T) {
+	s := newFake(t)
+	key := open(t, "awskms:///"+s.CreateKey("", ""))
+	s.Throttle(2)
+	opens(t, key, wrap(t, key))
+	s.Throttle(1000)
+	_, err := key.Wrap(t.Context(), secret, bucket)
+	want(t, err, kms.ErrUnavailable, "ThrottlingException")
+	s.Throttle(0)
+	opens(t, key, wrap(t, key))
+}
+
+func want(t *testing.T, err, class error, texts ...string) {
+	t.Helper()
+	if !errors.Is(err, class) {
+		t.Errorf("%v, want %v", err, class)
+		return
+	}
+	for _, text := range texts {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("the error does not tell %q: %v", text, err)
+		}
+	}
+}
+
+func TestWhatTheOperatorSees(t *testing.T) {
+	s := newFake(t)
+	arn := s.CreateKey("", "")
+	key := open(t, "awskms:///"+arn)
+	w := wrap(t, key)
+	for state, c := range map[string]struct {
+		class error
+		text  string
+	}{
+		fakekms.Disabled:        {kms.ErrNotFound, "disabled: enable it again"},
+		fakekms.PendingDeletion: {kms.ErrNotFound, "pending deletion: cancel that now"},
+		fakekms.PendingImport:   {kms.ErrNotFound, "key material to be imported"},
+		fakekms.Unavailable:     {kms.ErrUnavailable, "custom key store"},
+	} {
+		s.SetState(arn, state)
+		want(t, key.Check(t.Context()), c.class, arn, c.text)
+		_, err := key.Unwrap(t.Context(), w, bucket)
+		want(t, err, kms.ErrNotFound, arn, "Decrypt", "request 7d1a0e9e")
+	}
+	s.SetState(arn, fakekms.Enabled)
+	if err := key.Check(t.Context()); err != nil {
+		t.Errorf("enabled again: %v", err)
+	}
+	want(t, open(t, "awskms://alias/none").Check(t.Context()), kms.ErrNotFound, "alias/none", "NotFoundException")
+
+	rsa := s.CreateKey("", "")
+	s.SetSpec(rsa, "RSA_2048")
+	want(t, open(t, "awskms:///"+rsa).Check(t.Context()), kms.ErrDenied, "RSA_2048", "SYMMETRIC_DEFAULT")
+
+	s.Deny("DescribeKey") // is not needed
+	if err := open(t, "awskms:///"+arn).Check(t.Context()); err != nil {
+		t.Errorf("without DescribeKey: %v", err)
+	}
+	s.Deny("Encrypt")
+	want(t, open(t, "awskms:///"+arn).Check(t.Context()), kms.ErrDenied, "AccessDeniedException", "kms:Encrypt")
+
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+	want(t, open(t, "awskms:///"+arn).Check(t.Context()), kms.ErrDenied, "InvalidSignatureException")
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDNOBODY")
+	want(t, open(t, "awskms:///"+arn).Check(t.Context()), kms.ErrDenied, "UnrecognizedClientException")
+}
+
+func TestURIs(t *testing.T) {
+	newFake(t)
+	const arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	for text, good := range map[string]bool{
+		"awskms://alias/photos": true, "awskms://alias/team/photos": true, "awskms:///1234abcd-12ab-34cd-56ef-1234567890ab": true,
+		"awskms:///" + arn: true, "awskms:///" + arn + "?region=eu-west-1": true, "awskms://alias/photos?region=eu-west-1&endpoint=http%3A%2F%2F127.0.0.1%3A1": true,
+		"awskms://": false, "awskms:///": false, "awskms://alias": false, "awskms://alias/": false, "awskms://photos": false, "awskms://photos/x": false,
+		"awskms:///" + arn + "?region=us-east-1": false, "awskms:///arn:aws:s3:::photos": false, "awskms://alias/photos?key=x": false, "awskms://alias/photos?region=": false,
+		"awskms://me@alias/photos": false, "awskms://alias/photos#1": false, "awskms:alias/photos": false, "awskms://alias/photos?profile=does-not-exist": false,
+	} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := awskms.Opener(t.Context(), u); good != (err == nil) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_DEFAULT_REGION", "")
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
+	u, _ := url.Parse("awskms://alias/photos")
+	if _, err := awskms.Opener(t.Context(), u); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
+		t.Errorf("without a region: %v", err)
+	}
+}
+
+func TestKMSMayHaveAProfileOfItsOwn(t *testing.T) {
+	s := newFake(t)
+	arn := s.CreateKey("", "")
+	s.Alias("alias/photos", arn)
+	file := filepath.Join(t.TempDir(), "config")
+	text := fmt.Sprintf("[profile kms]\nregion = %s\naws_access_key_id = %s\naws_secret_access_key = %s\n", fakekms.Region, fakekms.AccessKeyID, fakekms.SecretAccessKey)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_CONFIG_FILE", file)
+	t.Setenv("AWS_ACCESS_KEY_ID", "of-the-store")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "of-the-store")
+	t.Setenv("AWS_REGION", "us-east-1")
+	if err := open(t, "awskms://alias/photos?profile=kms&region=eu-west-1").Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// The requests as they go over the wire, beside what AWS documents of each
+// (testdata/*.documented: the request syntax of the API reference).
+func TestTheRequestsAreAsDocumented(t *testing.T) {
+	s := newFake(t)
+	own, old := s.CreateKey("", ""), s.CreateKey("", "")
+	s.Alias("alias/ExampleAlias", own)
+	key := open(t, "awskms://alias/ExampleAlias")
+	w := wrap(t, open(t, "awskms:///"+old))
+	mustDo := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := key.Current(t.Context())
+	mustDo(err)
+	_, err = key.Wrap(t.Context(), secret, kms.Context{"bucket": "photos", "id": "00112233445566778899aabbccddeeff"})
+	mustDo(err)
+	_, err = key.Unwrap(t.Context(), w, bucket)
+	mustDo(err)
+	_, err = key.(kms.Rewrapper).Rewrap(t.Context(), w, bucket, kms.Context{"bucket": "photos", "id": "00112233445566778899aabbccddeeff"})
+	mustDo(err)
+	requests := s.Requests()
+	for i, name := range []string{"Encrypt", "DescribeKey", "Encrypt", "Decrypt", "ReEncrypt"} {
+		if i == 0 {
+			continue // of the other key
+		}
+		r := requests[i]
+		var body map[string]any
+		mustDo(json.Unmarshal(r.Body, &body))
+		for field := range body {
+			if field == "CiphertextBlob" {
+				body[field] = "BLOB"
+			}
+			if body[field] == old {
+				body[field] = "arn:aws:kms:eu-west-1:111122223333:key/OLD"
+			}
+		}
+		pretty, err := json.MarshalIndent(body, "", "  ")
+		mustDo(err)
+		got := fmt.Sprintf("%s %s HTTP/1.1\nX-Amz-Target: %s\nContent-Type: %s\n\n%s\n", r.Method, r.Path, r.Target, r.ContentType, pretty)
+		path := filepath.Join("testdata", strings.ToLower(name)+".golden")
+		if *update {
+			mustDo(os.WriteFile(path, []byte(got), 0o644))
+		}
+		golden, err := os.ReadFile(path)
+		mustDo(err)
+		if got != string(golden) {
+			t.Errorf("%s:\n%s\nwant:\n%s", name, got, golden)
+		}
+		// Each field and header is one that AWS documents.
+		documented, err := os.ReadFile(filepath.Join("testdata", strings.ToLower(name)+".documented"))
+		mustDo(err)
+		for field := range body {
+			if !strings.Contains(string(documented), `"`+field+`"`) {
+				t.Errorf("%s: AWS documents no field %s", name, field)
+			}
+		}
+		if !strings.Contains(string(documented), "X-Amz-Target: "+r.Target+"\n") || !strings.Contains(string(documented), "Content-Type: "+r.ContentType+"\n") {
+			t.Errorf("%s: AWS documents another target or content type than %s, %s", name, r.Target, r.ContentType)
+		}
+	}
+}
