@@ -10,21 +10,29 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// List visits the ids of all window records of a bucket, in order.
-func (r Records) List(ctx context.Context, bucket string, visit func(id string) error) error {
+// ListedRecord is what a listing tells of a window record.
+type ListedRecord struct {
+	ID       string
+	Modified time.Time // when it was made, or last wrapped anew; zero if the store's date is none
+}
+
+// List visits all window records of a bucket, in the order of their ids.
+func (r Records) List(ctx context.Context, bucket string, visit func(ListedRecord) error) error {
 	stateBucket, prefix := r.Where(bucket)
 	o := &objects{Bucket: Bucket{Upstream: r.Store}}
 	after := prefix
 	for {
 		var page struct {
 			Contents bounded[struct {
-				Key string `xml:"Key"`
+				Key          string `xml:"Key"`
+				LastModified string `xml:"LastModified"`
 			}] `xml:"Contents"`
 			IsTruncated bool `xml:"IsTruncated"`
 		}
@@ -38,7 +46,7 @@ func (r Records) List(ctx context.Context, bucket string, visit func(id string) 
 				return fmt.Errorf("%w: a listing that is not in order", errStored)
 			}
 			after = c.Key
-			if err := visit(id); err != nil {
+			if err := visit(ListedRecord{ID: id, Modified: listedTime(c.LastModified)}); err != nil {
 				return err
 			}
 		}
@@ -89,4 +97,15 @@ func (r Records) Replace(ctx context.Context, bucket, id, etag string, record []
 		return fmt.Errorf("put the window record: %w", err)
 	}
 	return resp.Body.Close()
+}
+
+// Remove deletes a record, all its versions. ErrLocked if the store keeps it until its
+// retention ends.
+func (r Records) Remove(ctx context.Context, bucket, id string) error {
+	stateBucket, prefix := r.Where(bucket)
+	o := &objects{Bucket: Bucket{Upstream: r.Store}}
+	if err := o.removeState(ctx, stateBucket, prefix+id); err != nil {
+		return fmt.Errorf("remove the window record %s: %w", id, err)
+	}
+	return nil
 }

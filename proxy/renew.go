@@ -21,7 +21,8 @@ var (
 	// ErrRaced says that others wrote the object each time it was tried, or a record
 	// that was to be replaced.
 	ErrRaced = errors.New("it was replaced by another writer meanwhile")
-	// ErrLocked says that the store refuses to write an object that has a lock.
+	// ErrLocked says that the store refuses to write or to delete an object under a
+	// retention or legal hold.
 	ErrLocked = errors.New("the object is locked")
 )
 

@@ -52,9 +52,6 @@ type Swept struct {
 	Failed  int    `json:"failed"`
 }
 
-// errLocked says that an object is under retention or legal hold.
-var errLocked = errors.New("locked by its retention")
-
 // maxFolders bounds the work of one sweep of a bucket.
 const maxFolders = 100_000
 
@@ -93,7 +90,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 		err = s.folder(ctx, o, bucket, prefix+name+"/", &found)
 		switch {
 		case err == nil:
-		case errors.Is(err, errLocked):
+		case errors.Is(err, ErrLocked):
 			found.Locked++
 		case errors.Is(err, s3err.NoSuchBucket):
 			return found, nil
@@ -112,7 +109,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 // folder sweeps what is kept of one upload.
 func (s *Sweeper) folder(ctx context.Context, o *objects, bucket, folder string, found *Swept) error {
 	stateBucket, _ := s.Place.Of(bucket)
-	state, meta, err := s.readState(ctx, stateBucket, folder+stateKey)
+	state, err := s.readState(ctx, stateBucket, folder+stateKey)
 	if errors.Is(err, errNoState) {
 		// The rest of a removal, or a part whose upload was aborted while it was sent.
 		return s.ended(ctx, o, stateBucket, folder, found)
@@ -140,40 +137,46 @@ func (s *Sweeper) folder(ctx context.Context, o *objects, bucket, folder string,
 	if !errors.Is(err, s3err.NoSuchUpload) {
 		return during(stepFindUpload, err)
 	}
-	if s.became(ctx, bucket, state.Key, meta.Commitment) {
+	if s.became(ctx, bucket, state.Key, state.meta.Commitment) {
 		return s.remove(ctx, o, stateBucket, folder, found)
 	}
 	return s.ended(ctx, o, stateBucket, folder, found)
 }
 
-// readState reads an upload's state object as far as it can be read without a key.
-// It gives errNoState, or errStored for one that s3proxy did not write.
-func (s *Sweeper) readState(ctx context.Context, stateBucket, key string) (*uploadState, *envelope.Metadata, error) {
+// keptState is an upload's state as far as it can be read without a key.
+type keptState struct {
+	uploadState
+	meta  *envelope.Metadata
+	since time.Time // when it was written; zero if the store's date is none
+}
+
+// readState gives errNoState, or errStored for one that s3proxy did not write.
+func (s *Sweeper) readState(ctx context.Context, stateBucket, key string) (*keptState, error) {
 	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: key})
 	if errors.Is(err, s3err.NoSuchKey) {
-		return nil, nil, errNoState
+		return nil, errNoState
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxState))
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the upload's state: %w", err)
+		return nil, fmt.Errorf("read the upload's state: %w", err)
 	}
-	var state uploadState
-	if err := json.Unmarshal(body, &state); err != nil || state.Format != envelope.Format {
-		return nil, nil, errStored
+	var state keptState
+	if err := json.Unmarshal(body, &state.uploadState); err != nil || state.Format != envelope.Format {
+		return nil, errStored
 	}
 	fields, err := metadataFields(resp.Header)
 	if err != nil {
-		return nil, nil, errStored
+		return nil, errStored
 	}
-	meta, err := envelope.ParseMetadata(fields)
-	if err != nil {
-		return nil, nil, errStored
+	if state.meta, err = envelope.ParseMetadata(fields); err != nil {
+		return nil, errStored
 	}
-	return &state, meta, nil
+	state.since, _ = http.ParseTime(resp.Header.Get("Last-Modified"))
+	return &state, nil
 }
 
 // became tells whether the upload is the object at its key.

@@ -350,7 +350,7 @@ func (o *objects) removeState(ctx context.Context, stateBucket, prefix string) e
 		}
 		if len(result.Errors) > 0 {
 			if result.Errors[0].locked() {
-				return fmt.Errorf("delete %s: %w", result.Errors[0].Key, errLocked)
+				return fmt.Errorf("delete %s: %w", result.Errors[0].Key, ErrLocked)
 			}
 			return fmt.Errorf("delete %s: %s: %s", result.Errors[0].Key, result.Errors[0].Code, result.Errors[0].Message)
 		}

@@ -99,9 +99,18 @@ func (w Walker) Versions(ctx context.Context, bucket, prefix string, visit func(
 	}
 }
 
-// Uploads visits the uploads in progress of a bucket: what their objects will carry of
-// ours. One without state was not begun through s3proxy.
-func (w Walker) Uploads(ctx context.Context, bucket string, visit func(key string, meta *envelope.Metadata) error) error {
+// InProgress is what the state of an upload in progress tells without a key.
+type InProgress struct {
+	Key   string
+	Since time.Time // when it was begun, by the store's clock
+	// Meta is the state's own. The object will carry what was made a moment before: the
+	// same key, in the same window or in one that ended then.
+	Meta *envelope.Metadata
+}
+
+// Uploads visits the uploads in progress of a bucket. One without state was not begun
+// through s3proxy.
+func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgress) error) error {
 	stateBucket, prefix := w.Place.Of(bucket)
 	prefix += uploadFolder
 	s := Sweeper{Store: w.Store, Place: w.Place}
@@ -121,14 +130,14 @@ func (w Walker) Uploads(ctx context.Context, bucket string, visit func(key strin
 		}
 		name, _, _ := strings.Cut(rest, "/")
 		after = prefix + name + "/~"
-		state, meta, err := s.readState(ctx, stateBucket, prefix+name+"/"+stateKey)
+		state, err := s.readState(ctx, stateBucket, prefix+name+"/"+stateKey)
 		if errors.Is(err, errNoState) {
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("the state of the upload %s: %w", name, err)
 		}
-		if err := visit(state.Key, meta); err != nil {
+		if err := visit(InProgress{Key: state.Key, Since: state.since, Meta: state.meta}); err != nil {
 			return err
 		}
 	}

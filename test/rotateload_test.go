@@ -84,6 +84,7 @@ type rotating struct {
 	kek     keyEncryptionKey
 	before  *keyEncryptionKey // the one that kek takes the place of
 	proxies []*lab.ProxyProcess
+	clients []*s3.Client // of each proxy
 	bucket  string
 	settled map[string]*settledObject // nobody writes to them
 	racing  []*racer
@@ -176,7 +177,7 @@ func (r *rotating) eachSettled(do func(client *s3.Client, key string, o *settled
 	_ = group.Wait()
 }
 
-func (r *rotating) client(i int) *s3.Client { return sdk(r.t, r.proxies[i%len(r.proxies)].S3()) }
+func (r *rotating) client(i int) *s3.Client { return r.clients[i%len(r.clients)] }
 
 // putParts uploads an object in parts.
 func putParts(ctx context.Context, client *s3.Client, bucket, key string, parts [][]byte) error {
@@ -365,10 +366,11 @@ func (r *rotating) startProxies() {
 	for _, p := range r.proxies {
 		p.Kill()
 	}
-	r.proxies = nil
+	r.proxies, r.clients = nil, nil
 	for range 3 {
 		kms, env := r.kms()
-		r.proxies = append(r.proxies, lab.Proxy(r.t, lab.ProxyOptions{Upstream: r.store, Args: append(kms, "--key-window-objects", "20"), Env: env}))
+		p := lab.Proxy(r.t, lab.ProxyOptions{Upstream: r.store, Args: append(kms, "--key-window-objects", "20"), Env: env})
+		r.proxies, r.clients = append(r.proxies, p), append(r.clients, sdk(r.t, p.S3()))
 	}
 }
 

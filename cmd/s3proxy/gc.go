@@ -17,8 +17,9 @@ import (
 
 // gcOptions are the flags that only gc has.
 type gcOptions struct {
-	dryRun, json bool
-	grace        time.Duration
+	dryRun, json, records bool
+	grace, recordsGrace   time.Duration
+	pace                  pace
 }
 
 func gcCommand() *cobra.Command {
@@ -33,8 +34,15 @@ twice, --grace apart: some stores hide an upload while it is being completed.
 serve does the same every hour in the buckets that it uses. State under a
 retention is left for a later run.
 
-Exit code 1 when a bucket or an upload could not be looked at.`,
+With --records it removes window records instead: those that no object, version or
+upload in progress names, once they are older than --records-grace. It looks at all
+of the bucket's metadata for that, and removes nothing if it could not look at
+something. Objects that are put back later from a copy of the store need their
+records from that copy too.
+
+Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 		Example: `  s3proxy gc s3://photos --dry-run
+  s3proxy gc --records s3://photos
   s3proxy gc s3://photos s3://backups --json --upstream https://s3.example.com`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -51,17 +59,23 @@ Exit code 1 when a bucket or an upload could not be looked at.`,
 				}
 				buckets = append(buckets, bucket)
 			}
-			if o.grace < 0 {
-				return usagef("grace cannot be negative")
+			if o.grace < 0 || o.recordsGrace < 0 {
+				return usagef("a time of grace cannot be negative")
+			}
+			if err := o.pace.check(); err != nil {
+				return err
 			}
 			c, err := loadConfig(cmd.Flags())
 			if err != nil {
 				return err
 			}
-			return gc(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), newLogger(c, cmd.ErrOrStderr()))
+			return gc(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	storeFlags(cmd.Flags())
+	o.pace.add(cmd.Flags())
+	cmd.Flags().BoolVar(&o.records, "records", false, "remove window records that nothing names, instead")
+	cmd.Flags().DurationVar(&o.recordsGrace, "records-grace", recordsGrace, "how old such a record must be: more than a window and the longest write; 0 only where nobody writes")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "look, and remove nothing")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
 	cmd.Flags().DurationVar(&o.grace, "grace", proxy.DefaultGrace, "how long an upload must have been gone; 0 only where no other program uses the bucket")
@@ -78,7 +92,8 @@ func parseBucketURL(arg string) (string, error) {
 	return bucket, nil
 }
 
-func gc(ctx context.Context, c *config, buckets []string, o gcOptions, out io.Writer, log *slog.Logger) error {
+func gc(ctx context.Context, c *config, buckets []string, o gcOptions, out, errOut io.Writer) error {
+	log := newLogger(c, errOut)
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
 		return err
@@ -86,30 +101,46 @@ func gc(ctx context.Context, c *config, buckets []string, o gcOptions, out io.Wr
 	defer stores.close()
 	var failed []error
 	for _, bucket := range buckets {
-		store, err := stores.client(ctx, c.buckets[bucket].Upstream)
-		if err != nil {
-			return err
-		}
-		sweeper := proxy.Sweeper{Store: store, Place: c.state, Grace: o.grace, DryRun: o.dryRun, Log: log}
-		found, err := sweeper.Bucket(ctx, bucket)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("s3://%s: %w", bucket, err))
-		}
-		if found.Failed > 0 {
-			failed = append(failed, fmt.Errorf("s3://%s: %d uploads could not be looked at or removed", bucket, found.Failed))
-		}
-		if o.json {
-			if err := json.NewEncoder(out).Encode(found); err != nil {
+		if o.records {
+			found, err := gcRecords(ctx, stores, bucket, o, errOut, log)
+			if err != nil {
+				failed = append(failed, fmt.Errorf("s3://%s: %w", bucket, err))
+				continue
+			}
+			if err := found.print(out, o); err != nil {
 				return err
 			}
+			failed = append(failed, found.err())
 			continue
 		}
-		verb := "removed"
-		if o.dryRun {
-			verb = "would be removed"
+		if err := gcUploads(ctx, stores, bucket, o, out, log); err != nil {
+			failed = append(failed, err)
 		}
-		fmt.Fprintf(out, "s3://%s: state of %d uploads %s, %d live, %d gone for less than %v, %d locked, %d foreign, %d failed\n",
-			bucket, found.Removed, verb, found.Live, found.Waiting, o.grace, found.Locked, found.Foreign, found.Failed)
 	}
 	return errors.Join(failed...)
+}
+
+// gcUploads removes and tells what is left of a bucket's uploads.
+func gcUploads(ctx context.Context, s *stores, bucket string, o gcOptions, out io.Writer, log *slog.Logger) error {
+	store, err := s.client(ctx, s.c.buckets[bucket].Upstream)
+	if err != nil {
+		return err
+	}
+	sweeper := proxy.Sweeper{Store: store, Place: s.c.state, Grace: o.grace, DryRun: o.dryRun, Log: log}
+	found, err := sweeper.Bucket(ctx, bucket)
+	if err != nil {
+		err = fmt.Errorf("s3://%s: %w", bucket, err)
+	} else if found.Failed > 0 {
+		err = fmt.Errorf("s3://%s: %d uploads could not be looked at or removed", bucket, found.Failed)
+	}
+	if o.json {
+		return errors.Join(err, json.NewEncoder(out).Encode(found))
+	}
+	verb := "removed"
+	if o.dryRun {
+		verb = "would be removed"
+	}
+	fmt.Fprintf(out, "s3://%s: state of %d uploads %s, %d live, %d gone for less than %v, %d locked, %d foreign, %d failed\n",
+		bucket, found.Removed, verb, found.Live, found.Waiting, o.grace, found.Locked, found.Foreign, found.Failed)
+	return err
 }

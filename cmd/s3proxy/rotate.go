@@ -243,7 +243,7 @@ func (r *rotation) records(ctx context.Context, bucket string, rewrapping *kms.R
 	origin := orElse(r.stores.c.buckets[bucket].Alias, bucket)
 	found := &rotated{Bucket: bucket, KEK: rewrapping.KEK(), Failed: map[string]string{}}
 	var ids []string
-	if err := records.List(ctx, origin, func(id string) error { ids = append(ids, id); return nil }); err != nil {
+	if err := records.List(ctx, origin, func(l proxy.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
 		return nil, err
 	}
 	found.Records = len(ids)

@@ -99,8 +99,8 @@ func (r *renewed) countLeft(ctx context.Context, kek string) error {
 			return err
 		}
 	}
-	return w.Uploads(ctx, r.rewrite.bucket, func(key string, m *envelope.Metadata) error {
-		if m.KEK != kek && strings.HasPrefix(key, r.Prefix) {
+	return w.Uploads(ctx, r.rewrite.bucket, func(u proxy.InProgress) error {
+		if u.Meta.KEK != kek && strings.HasPrefix(u.Key, r.Prefix) {
 			r.Uploads++
 		}
 		return nil

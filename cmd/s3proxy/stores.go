@@ -118,16 +118,12 @@ func (s *stores) keyring(ctx context.Context, name string) (*kms.Keyring, proxy.
 }
 
 func (s *stores) findKeyring(ctx context.Context, name string, set bucketSettings) (*kms.Keyring, proxy.Records, error) {
-	store, err := s.client(ctx, set.Upstream)
+	records, err := s.records(ctx, name, set)
 	if err != nil {
 		return nil, proxy.Records{}, err
 	}
 	write, read := s.c.keyURIs(set)
-	id := keyringID{store: store, kms: strings.Join(append([]string{write}, read...), "\n")}
-	records := proxy.Records{Store: store, Place: s.c.state}
-	if set.Alias != "" {
-		id.alias, records.Bucket = name, name
-	}
+	id := keyringID{store: records.Store, kms: strings.Join(append([]string{write}, read...), "\n"), alias: records.Bucket}
 	if ring := s.keyrings[id]; ring != nil {
 		return ring, records, nil
 	}
@@ -136,6 +132,16 @@ func (s *stores) findKeyring(ctx context.Context, name string, set bucketSetting
 		s.keyrings[id] = ring
 	}
 	return ring, records, err
+}
+
+// records says where a bucket's window records are. It needs no key.
+func (s *stores) records(ctx context.Context, name string, set bucketSettings) (proxy.Records, error) {
+	store, err := s.client(ctx, set.Upstream)
+	records := proxy.Records{Store: store, Place: s.c.state}
+	if set.Alias != "" {
+		records.Bucket = name
+	}
+	return records, err
 }
 
 func (s *stores) newKeyring(ctx context.Context, write string, read []string, records kms.Records) (*kms.Keyring, error) {

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+// census goes through the metadata of all that a bucket has: uploads in progress, objects,
+// and versions that are not current.
+type census struct {
+	walker proxy.Walker
+	bucket string
+	pace   pace
+	errOut io.Writer
+	// upload is called before all others: an upload that ends meanwhile is then an object
+	// that the walk has before it.
+	upload func(proxy.InProgress) error
+	// object is called for several at once. The metadata is nil for what is not encrypted.
+	object func(ctx context.Context, name string, m *envelope.Metadata) error
+}
+
+// run tells what could not be looked at by name, with the reason. An error of one of the
+// functions ends it.
+func (c *census) run(ctx context.Context) (unseen map[string]string, err error) {
+	versioned, err := c.walker.Versioned(ctx, c.bucket)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.walker.Uploads(ctx, c.bucket, c.upload); err != nil {
+		return nil, err
+	}
+	unseen = map[string]string{}
+	var mu sync.Mutex
+	objects := walk{pace: c.pace, errOut: c.errOut, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
+		if versioned {
+			return c.walker.Versions(ctx, c.bucket, "", visit)
+		}
+		return c.walker.Objects(ctx, c.bucket, "", visit)
+	}}
+	return unseen, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error {
+		found, err := proxy.Inspect(ctx, c.walker.Store, c.bucket, l.Key, l.Version)
+		switch {
+		case err == nil:
+			return c.object(ctx, listedName(l), found.Metadata)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, s3err.NoSuchKey) || errors.Is(err, s3err.NoSuchVersion): // deleted since
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		unseen[listedName(l)] = err.Error()
+		return nil
+	})
+}
+
+func listedName(l proxy.Listed) string {
+	if l.Old {
+		return fmt.Sprintf("%q version %s", l.Key, l.Version)
+	}
+	return fmt.Sprintf("%q", l.Key)
+}

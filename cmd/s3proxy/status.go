@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+// statusOptions are the flags of keys status.
+type statusOptions struct {
+	objects, json bool
+	keks          []string
+	pace          pace
+}
+
+func keysStatusCommand() *cobra.Command {
+	var o statusOptions
+	cmd := &cobra.Command{
+		Use:   "status s3://bucket...",
+		Short: "Count what each version of the key is needed for, and say which may be destroyed",
+		Long: `Counts the window records of the buckets by the version of the key that wraps them.
+
+With --objects it also looks at every object, every version of it and every upload
+in progress, and says of each version of the key whether it may be destroyed as far
+as the bucket is concerned. It may if no record is wrapped by it, and each object
+that names it has a window record that another version wraps and that opens now.
+Without --objects the answer is never yes: objects of window 0 have no record, and
+records may be missing.
+
+--kek asks for certain versions; the exit code is then 0 only if all of them may be
+destroyed, in all the buckets. A key that serves other buckets too is still needed
+for what is in them. Objects must not be put back from copies of the store that are
+older than a destroyed version, unless their records are put back too.`,
+		Example: `  s3proxy keys status s3://photos
+  s3proxy keys status --objects --kek 3 s3://photos s3://archive
+  s3proxy keys status --objects --json s3://photos --kms vault://transit/photos`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("keys status takes the buckets, s3://bucket")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var buckets []string
+			for _, arg := range args {
+				bucket, err := parseBucketURL(arg)
+				if err != nil {
+					return err
+				}
+				buckets = append(buckets, bucket)
+			}
+			if err := o.pace.check(); err != nil {
+				return err
+			}
+			c, err := loadConfig(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return keysStatus(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	storeFlags(cmd.Flags())
+	f := cmd.Flags()
+	o.pace.add(f)
+	f.BoolVar(&o.objects, "objects", false, "look at all objects, versions and uploads too")
+	f.StringSliceVar(&o.keks, "kek", nil, "may this be destroyed? A `VERSION` of the bucket's key, or a whole URI with #version")
+	f.BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
+	return cmd
+}
+
+func keysStatus(ctx context.Context, c *config, buckets []string, o statusOptions, out, errOut io.Writer) error {
+	stores, err := openStores(ctx, c, newLogger(c, errOut))
+	if err != nil {
+		return err
+	}
+	defer stores.close()
+	var failed []error
+	for _, bucket := range buckets {
+		found, err := bucketStatus(ctx, stores, bucket, o, errOut)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("s3://%s: %w", bucket, err))
+			continue
+		}
+		if err := found.print(out, o); err != nil {
+			return err
+		}
+		if n := len(found.Unseen); n > 0 {
+			failed = append(failed, fmt.Errorf("s3://%s: %d could not be looked at", bucket, n))
+		}
+		for _, use := range found.Keys {
+			if len(o.keks) > 0 && !use.MayDestroy {
+				failed = append(failed, fmt.Errorf("s3://%s: %s: %s", bucket, use.KEK, use.Why))
+			}
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// keyStatus is what keys status tells of a bucket; the JSON names are part of the interface.
+type keyStatus struct {
+	Bucket  string            `json:"bucket"`
+	Current string            `json:"current"`
+	Records int               `json:"records"`
+	Objects bool              `json:"objects-looked-at"`
+	Plain   int               `json:"not-encrypted"`
+	Keys    []*kekUse         `json:"keys"`   // by KEK
+	Unseen  map[string]string `json:"unseen"` // what could not be looked at, and why
+}
+
+// kekUse counts what names a version of a key.
+type kekUse struct {
+	KEK     string `json:"kek"`
+	Records int    `json:"records"`
+	Objects int    `json:"objects"` // versions and uploads in progress among them
+	// Of the objects:
+	Covered    int `json:"covered"` // their record is another key's, and opens
+	WindowZero int `json:"window-0"`
+	NoRecord   int `json:"record-missing"`
+	BadRecord  int `json:"record-broken"`
+	// Some of those that are not covered, by name.
+	First      []string `json:"first,omitempty"`
+	MayDestroy bool     `json:"may-be-destroyed"`
+	Why        string   `json:"why"`
+}
+
+// maxFirst bounds how many objects are named as a reason.
+const maxFirst = 5
+
+func (c *keyStatus) print(out io.Writer, o statusOptions) error {
+	if o.json {
+		return json.NewEncoder(out).Encode(c)
+	}
+	fmt.Fprintf(out, "s3://%s: %d window records; new objects are encrypted under %s\n", c.Bucket, c.Records, c.Current)
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	if c.Objects {
+		fmt.Fprintln(w, "KEY\tRECORDS\tOBJECTS\tCOVERED\tMAY IT BE DESTROYED?")
+	} else {
+		fmt.Fprintln(w, "KEY\tRECORDS\tMAY IT BE DESTROYED?")
+	}
+	for _, use := range c.Keys {
+		counts := fmt.Sprintf("%s\t%d", use.KEK, use.Records)
+		if c.Objects {
+			counts += fmt.Sprintf("\t%d\t%d", use.Objects, use.Covered)
+		}
+		answer := "no: " + use.Why
+		if use.MayDestroy {
+			answer = "yes"
+		} else if strings.HasPrefix(use.Why, "not known") {
+			answer = use.Why
+		}
+		fmt.Fprintf(w, "%s\t%s\n", counts, answer)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, use := range c.Keys {
+		for _, name := range use.First {
+			fmt.Fprintf(out, "  needs %s: %s\n", use.KEK, name)
+		}
+	}
+	if c.Plain > 0 {
+		fmt.Fprintf(out, "  %d objects are not encrypted\n", c.Plain)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Unseen)) {
+		fmt.Fprintf(out, "  not looked at: %s: %s\n", name, c.Unseen[name])
+	}
+	return nil
+}
