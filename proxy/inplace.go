@@ -124,11 +124,18 @@ func (src *copySource) withTail(ctx context.Context, offset, length int64, tail 
 
 // writeOver puts a body of length stored bytes in the object's place.
 func (src *copySource) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*copyObjectResult, http.Header, error) {
-	req := &upstream.Request{Method: http.MethodPut, Bucket: src.bucket, Key: src.key, Header: h, Unsigned: src.unsigned}
-	if length > 0 {
-		req.Body, req.Length = body, length
+	var resp *http.Response
+	var err error
+	if length > maxCopySource { // what one PUT takes, too
+		u := &upload{objects: src.objects, bucket: src.bucket, key: src.key, unsigned: src.unsigned}
+		resp, err = u.putLarge(ctx, h, body, length, copyPartSize)
+	} else {
+		req := &upstream.Request{Method: http.MethodPut, Bucket: src.bucket, Key: src.key, Header: h, Unsigned: src.unsigned}
+		if length > 0 {
+			req.Body, req.Length = body, length
+		}
+		resp, err = src.Upstream.Do(ctx, req)
 	}
-	resp, err := src.Upstream.Do(ctx, req)
 	if err != nil {
 		return nil, nil, src.whyBrokenInPlace(ctx, h, err)
 	}
@@ -226,70 +233,48 @@ var copyPartSize int64 = 1 << 30 // a test lowers it
 // copyParts makes an object of to, in the same store, of pieces of the source, which do not
 // leave the store; each is of the very source that was looked at. h are the headers of the
 // new object, with its conditions; those are for the end. tail is as in writeAgain.
-func (src *copySource) copyParts(ctx context.Context, to *objects, bucket, key string, h http.Header, sizes []int64, tail []byte) (result *copyObjectResult, header http.Header, err error) {
+func (src *copySource) copyParts(ctx context.Context, to *objects, bucket, key string, h http.Header, sizes []int64, tail []byte) (*copyObjectResult, http.Header, error) {
 	if sizes == nil {
 		for left := src.bytes; left > 0; left -= min(left, copyPartSize) {
 			sizes = append(sizes, min(left, copyPartSize))
 		}
 	}
 	sizes, rest := withoutTail(sizes, int64(len(tail)))
-	conditions := http.Header{}
-	for _, name := range writeConditions {
-		if v := h.Values(name); len(v) > 0 {
-			conditions[name] = v
+	u := &upload{objects: to, bucket: bucket, key: key, unsigned: src.unsigned}
+	made, header, err := u.inParts(ctx, h, func(list *completeRequest) error {
+		var offset int64
+		for i, size := range sizes {
+			var part copyPartResult
+			_, err := to.getXML(ctx, &upstream.Request{
+				Method: http.MethodPut, Bucket: bucket, Key: key, Unsigned: src.unsigned,
+				Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}, "uploadId": {u.id}},
+				Header: http.Header{
+					"X-Amz-Copy-Source":          {src.upstreamName()},
+					"X-Amz-Copy-Source-Range":    {fmt.Sprintf("bytes=%d-%d", offset, offset+size-1)},
+					"X-Amz-Copy-Source-If-Match": {src.etag},
+				},
+			}, &part)
+			if err != nil {
+				return fmt.Errorf("copy a part: %w", err)
+			}
+			list.add(i+1, strings.Trim(part.ETag, `"`))
+			offset += size
 		}
-		h.Del(name)
-	}
-	var begun createResult
-	if _, err := to.getXML(ctx, &upstream.Request{Method: http.MethodPost, Bucket: bucket, Key: key, Query: url.Values{"uploads": {""}}, Header: h, Unsigned: src.unsigned}, &begun); err != nil {
-		return nil, nil, err
-	}
-	u := &upload{objects: to, bucket: bucket, key: key, id: begun.UploadID, unsigned: src.unsigned}
-	defer func() {
-		if err == nil {
-			return
+		if rest == 0 {
+			return nil
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		resp, failed := u.abortUpstream(ctx, nil)
-		if failed != nil {
-			err = errors.Join(err, during(stepAbort, failed))
-			return
-		}
-		resp.Body.Close()
-	}()
-	list := completeRequest{Xmlns: s3Namespace}
-	var offset int64
-	for i, size := range sizes {
-		var part copyPartResult
-		_, err := to.getXML(ctx, &upstream.Request{
-			Method: http.MethodPut, Bucket: bucket, Key: key, Unsigned: src.unsigned,
-			Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}, "uploadId": {u.id}},
-			Header: http.Header{
-				"X-Amz-Copy-Source":          {src.upstreamName()},
-				"X-Amz-Copy-Source-Range":    {fmt.Sprintf("bytes=%d-%d", offset, offset+size-1)},
-				"X-Amz-Copy-Source-If-Match": {src.etag},
-			},
-		}, &part)
-		if err != nil {
-			return nil, nil, fmt.Errorf("copy a part: %w", err)
-		}
-		list.add(i+1, strings.Trim(part.ETag, `"`))
-		offset += size
-	}
-	if rest > 0 {
 		body, err := src.withTail(ctx, offset, rest, tail)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		defer body.Close()
 		etag, err := u.sendUpstream(ctx, len(sizes)+1, &upstream.Request{Body: body, Length: rest})
 		if err != nil {
-			return nil, nil, fmt.Errorf("write the last part: %w", err)
+			return fmt.Errorf("write the last part: %w", err)
 		}
 		list.add(len(sizes)+1, etag)
-	}
-	made, header, err := u.finish(ctx, list, conditions)
+		return nil
+	})
 	if err != nil {
 		return nil, nil, err
 	}

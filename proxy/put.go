@@ -166,7 +166,8 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 	req.Body, req.Length = &lastUse{sealed, dek}, envelope.StoredSize(size)
 	var resp *http.Response
 	if req.Length > x.largePut {
-		resp, err = x.putLarge(req.Header, req.Body, req.Length)
+		u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, unsigned: x.unsigned()}
+		resp, err = u.putLarge(ctx, req.Header, req.Body, req.Length, x.largePart)
 	} else {
 		resp, err = x.Upstream.Do(ctx, req)
 	}

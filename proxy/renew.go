@@ -40,6 +40,8 @@ type Renewal struct {
 	// Body, if not nil, makes new stored bytes, Length of them, out of the old ones.
 	Body   func(old io.Reader) io.Reader
 	Length int64
+
+	checksum envelope.Checksum // of the whole, where it is plaintext and the store tells
 }
 
 // Renewer writes objects again under their own names, beside clients who write them.
@@ -57,7 +59,7 @@ func NewRenewer(b Bucket, state StatePlace) *Renewer {
 // Renew reads the current state of an object, lets change say what is to be written, and
 // writes that if the object is still in this state; otherwise it begins anew, change
 // included. Another's write always wins. Content headers, user metadata, tags, storage
-// class, legal hold, retention, redirect and ACL stay. Without a new Body the
+// class, legal hold, retention, redirect, the store's own encryption and ACL stay. Without a new Body the
 // bytes, and with them the ETag, stay: by the same PUT, or the same parts.
 //
 // Errors: ErrRaced, ErrLocked, ErrNoConditions, s3err.NoSuchKey, those of reading an object
@@ -75,7 +77,8 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 		}
 		err = r.once(ctx, bucket, key, change)
 		replaced := errors.Is(err, errChanged) || errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.ConditionalRequestConflict)
-		if !replaced && (!damaged(err) || try == maxDamagedTries) {
+		mixed := damaged(err) || errors.Is(err, s3err.BadDigest) // perhaps of two states
+		if !replaced && (!mixed || try == maxDamagedTries) {
 			return err
 		}
 	}
@@ -88,7 +91,9 @@ func (r *Renewer) once(ctx context.Context, bucket, key string, change func(cont
 		return err
 	}
 	n := &Renewal{Meta: src.meta, Stored: src.bytes, Header: src.ownHeaders()}
-	if src.meta != nil {
+	if src.meta == nil {
+		n.checksum = wholeChecksum(src.header)
+	} else {
 		if n.DEK, err = src.openKey(ctx, src.stored); err != nil {
 			return err
 		}
@@ -153,7 +158,7 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 func (r *Renewer) find(ctx context.Context, bucket, key string) (*copySource, error) {
 	var before http.Header
 	for range maxResolves {
-		resp, err := r.objects.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key})
+		resp, err := r.objects.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}})
 		if err != nil {
 			return nil, err
 		}
@@ -184,6 +189,7 @@ func (r *Renewer) find(ctx context.Context, bucket, key string) (*copySource, er
 var settled = slices.Concat(describing, []string{
 	"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location",
 	"X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date",
+	"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled",
 })
 
 // sameObject tells whether two answers are about one state of an object.

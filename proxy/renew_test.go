@@ -282,3 +282,44 @@ func TestARenewedObjectKeepsItsLock(t *testing.T) {
 		})
 	}
 }
+
+// It is not parallel: it lowers the limits of the package.
+func TestPlaintextOfAnySizeIsEncryptedInPlace(t *testing.T) {
+	limit, part := maxCopySource, copyPartSize
+	maxCopySource, copyPartSize = 8<<20, 6<<20 // so that the store has parts
+	t.Cleanup(func() { maxCopySource, copyPartSize = limit, part })
+	for name, start := range stores {
+		t.Run(name, func(t *testing.T) {
+			p, s := onServer(t, start)
+			b := p.others.Bucket
+			r := NewRenewer(b, StatePlace{})
+			encrypt := func(key string) error {
+				return r.Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error { return r.Encrypt(ctx, "bucket", key, n) })
+			}
+			for key, body := range map[string][]byte{"nothing": nil, "folder/": nil, "small": randomBytes(1, 1000), "large": randomBytes(3, 20<<20)} {
+				resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: "bucket", Key: key, Bytes: body, Header: http.Header{"x-amz-meta-color": {"red"}, "Content-Type": {"text/x-own"}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if err := encrypt(key); err != nil {
+					t.Fatalf("%s: %v", key, err)
+				}
+				resp, got := mustAsk(t, s, "GET", "/bucket/"+key, nil)
+				if got != string(body) || resp.Header.Get("X-Amz-Meta-Color") != "red" || key != "folder/" && resp.Header.Get("Content-Type") != "text/x-own" {
+					t.Errorf("%s: %d bytes, %v", key, len(got), resp.Header)
+				}
+				found, err := Inspect(t.Context(), b.Upstream, "bucket", key, "")
+				if err != nil || found.Metadata == nil || found.Size != int64(len(body)) {
+					t.Errorf("%s: %+v, %v", key, found, err)
+				}
+				if parts := strings.HasSuffix(found.ETag, `-4"`); parts != (key == "large") {
+					t.Errorf("%s: the store's ETag is %s", key, found.ETag)
+				}
+				if err := encrypt(key); !errors.Is(err, ErrEncrypted) {
+					t.Errorf("%s, once more: %v", key, err)
+				}
+			}
+		})
+	}
+}

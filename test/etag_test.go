@@ -158,6 +158,7 @@ func TestAMultipartObjectHasItsETagInBothModesThoughItWasPutRaw(t *testing.T) {
 // counted is a store behind a reverse proxy that writes down what it is asked.
 type counted struct {
 	*httptest.Server
+	first func(*http.Request) // called before the store is asked; nil: nothing
 	mu    sync.Mutex
 	asked []string
 }
@@ -176,6 +177,9 @@ func count(t *testing.T, store *lab.Store) *counted {
 		c.mu.Lock()
 		c.asked = append(c.asked, r.Method+" "+r.URL.RequestURI()+" "+r.Header.Get("Range"))
 		c.mu.Unlock()
+		if c.first != nil {
+			c.first(r)
+		}
 		forward.ServeHTTP(w, r)
 	}))
 	t.Cleanup(c.Close)

@@ -103,6 +103,12 @@ func windowFlags(f *pflag.FlagSet) {
 	f.Int("key-window-objects", 100_000, "how many objects one window key serves at most")
 }
 
+// plaintextFlag is for the commands to which it matters that a bucket may have objects
+// which are not encrypted.
+func plaintextFlag(f *pflag.FlagSet) {
+	f.Bool("allow-plaintext-reads", false, "serve objects that s3proxy did not write as they are (the store could forge them)")
+}
+
 func serveFlags(f *pflag.FlagSet) {
 	storeFlags(f)
 	f.String("listen", defaultListen, "`address` for S3 clients")
@@ -112,7 +118,7 @@ func serveFlags(f *pflag.FlagSet) {
 	windowFlags(f)
 	f.String("anonymous", "deny", "unsigned requests: deny, or store (sent on unsigned, the store judges)")
 	f.String("etag", "opaque", "ETags that clients see: opaque (the store's, never an MD5), or md5 (of the plaintext, as S3 without encryption; LIST and HEAD may cost a further request)")
-	f.Bool("allow-plaintext-reads", false, "serve objects that s3proxy did not write as they are (the store could forge them)")
+	plaintextFlag(f)
 	f.String("credentials", "", "YAML `file` (mode 0600) with a list of clients' credentials, read again at SIGHUP")
 	f.Duration("drain-timeout", 30*time.Second, "how long running requests may take to finish after SIGTERM")
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -30,7 +31,12 @@ type rewrite struct {
 	pace   pace
 	dryRun bool
 	log    *slog.Logger
+
+	began time.Time
 }
+
+// clockSkew is how far the store's clock may be from ours.
+const clockSkew = 15 * time.Minute
 
 // rewritten counts what became of the objects; the JSON names are part of the interface.
 type rewritten struct {
@@ -49,8 +55,30 @@ var errNotDue = errors.New("there is nothing to do")
 // onlyWriterFlag is what takes a store that holds no PUT to its If-Match.
 const onlyWriterFlag = "i-am-the-only-writer"
 
-// run goes through all objects that take picks; nil picks all.
-func (r *rewrite) run(ctx context.Context, errOut io.Writer, take func(proxy.Listed) bool) (*rewritten, error) {
+// run goes through all objects.
+func (r *rewrite) run(ctx context.Context, errOut io.Writer) (*rewritten, error) {
+	r.began = time.Now()
+	return r.pass(ctx, errOut, nil)
+}
+
+// again is a further pass, over what was written since run began, perhaps by a process
+// that does it in the old way still, and over what failed. It adds to found.
+func (r *rewrite) again(ctx context.Context, errOut io.Writer, found *rewritten) error {
+	since := r.began.Add(-clockSkew)
+	more, err := r.pass(ctx, errOut, func(l proxy.Listed) bool {
+		_, failed := found.Failed[l.Key]
+		return failed || l.Modified.IsZero() || l.Modified.After(since)
+	})
+	if err != nil {
+		return err
+	}
+	found.Failed = more.Failed // the others were looked at again, or are gone
+	found.Rewritten += more.Rewritten
+	return nil
+}
+
+// pass goes through all objects that take picks; nil picks all.
+func (r *rewrite) pass(ctx context.Context, errOut io.Writer, take func(proxy.Listed) bool) (*rewritten, error) {
 	found := &rewritten{Failed: map[string]string{}}
 	objects := walk{pace: r.pace, errOut: errOut, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
 		return r.walker.Objects(ctx, r.bucket, r.prefix, func(l proxy.Listed) error {
@@ -108,15 +136,6 @@ func (r *rewrite) object(ctx context.Context, key string) (wrote bool, err error
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// again adds what a further pass over some of the same objects found.
-func (r *rewritten) again(more *rewritten) {
-	for key := range r.Failed { // looked at again, or gone
-		delete(r.Failed, key)
-	}
-	maps.Copy(r.Failed, more.Failed)
-	r.Rewritten += more.Rewritten
 }
 
 // print writes the counts in one line, and each failure in its own.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -23,12 +22,8 @@ type renewed struct {
 	OldVersions int `json:"old-versions"`
 	Uploads     int `json:"uploads"`
 
-	began   time.Time
 	rewrite *rewrite
 }
-
-// clockSkew is how far the store's clock may be from ours.
-const clockSkew = 15 * time.Minute
 
 // renewObjects is the first pass of a rotation over objects: each whose metadata names
 // another KEK is written again with metadata of the current one, and nothing else changed.
@@ -58,25 +53,18 @@ func renewObjects(ctx context.Context, s *stores, bucket, prefix string, rewrapp
 		},
 	}
 	r.renewer.OnlyWriter = o.onlyWriter
-	found := &renewed{Prefix: prefix, began: time.Now(), rewrite: r}
-	if found.rewritten, err = r.run(ctx, errOut, nil); err != nil {
+	found := &renewed{Prefix: prefix, rewrite: r}
+	if found.rewritten, err = r.run(ctx, errOut); err != nil {
 		return nil, err
 	}
 	return found, found.countLeft(ctx, rewrapping.KEK())
 }
 
-// again is the further pass, over what was written since the first one began, perhaps by
-// a process that had not seen the new version, and over what failed.
+// again is the further pass, after all processes have seen the new version.
 func (r *renewed) again(ctx context.Context, rewrapping *kms.Rewrapping, errOut io.Writer) error {
-	since := r.began.Add(-clockSkew)
-	more, err := r.rewrite.run(ctx, errOut, func(l proxy.Listed) bool {
-		_, failed := r.Failed[l.Key]
-		return failed || l.Modified.IsZero() || l.Modified.After(since)
-	})
-	if err != nil {
+	if err := r.rewrite.again(ctx, errOut, r.rewritten); err != nil {
 		return err
 	}
-	r.rewritten.again(more)
 	return r.countLeft(ctx, rewrapping.KEK())
 }
 

@@ -73,6 +73,7 @@ not be read.`,
 	}
 	storeFlags(cmd.Flags())
 	f := cmd.Flags()
+	plaintextFlag(f)
 	o.pace.add(f)
 	f.Float64Var(&o.sample, "sample", 1, "read so large a part of the objects, chosen at random: 0.01 is one in a hundred")
 	f.BoolVar(&o.versions, "versions", false, "read versions that are not current too")

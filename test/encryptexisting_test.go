@@ -1,0 +1,326 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// existing is a plaintext object, and what a client does to it while it is encrypted.
+type existing struct {
+	key  string
+	body []byte
+	in   s3.PutObjectInput
+
+	change  string // by a client, once; "" for none
+	changed atomic.Bool
+	head    *s3.HeadObjectOutput
+	tags    []types.Tag
+}
+
+// A bucket with objects that are not encrypted becomes an encrypted one while clients read
+// all of it and write to a part; the command is killed twice.
+func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
+	onKeyed(t, func(k *keyed) {
+		ctx := t.Context()
+		raw := k.raw()
+		objects := 240
+		if long {
+			objects = 3000
+		}
+		var all []*existing
+		add := func(key string, body []byte, more func(in *s3.PutObjectInput)) *existing {
+			o := &existing{key: key, body: body}
+			o.in = s3.PutObjectInput{
+				Bucket: &k.bucket, Key: &o.key, ContentType: aws.String("text/x-own"), CacheControl: aws.String("no-store"),
+				Metadata: map[string]string{"color": "red"}, Tagging: aws.String("a=b"),
+			}
+			if more != nil {
+				more(&o.in)
+			}
+			all = append(all, o)
+			return o
+		}
+		for i := range objects {
+			o := add(fmt.Sprintf("many/%04d", i), content(uint64(i), 100+37*i), nil)
+			o.change = []string{"", "overwritten", "updated", "deleted"}[i%4]
+		}
+		add("empty", nil, nil)
+		add("folder/", nil, nil)
+		add("with blank & ünicode+%41", content(1, 1000), nil)
+		add("sha", content(2, 100_000), func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 })
+		add("crc32c", content(3, 3*mib), func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32c })
+		group, _ := errgroup.WithContext(ctx)
+		group.SetLimit(16)
+		for _, o := range all {
+			group.Go(func() error {
+				in := o.in
+				in.Body = bytes.NewReader(o.body)
+				_, err := raw.PutObject(ctx, &in)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		parts := [][]byte{content(4, 5*mib), content(5, 3*mib)}
+		upload := newMultipart(t, raw, k.bucket, "parts")
+		var sent []types.CompletedPart
+		for i, body := range parts {
+			part := upload.send(raw, int32(i+1), body)
+			sent = append(sent, types.CompletedPart{PartNumber: part.PartNumber, ETag: part.ETag})
+		}
+		if _, err := upload.complete(raw, sent...); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, &existing{key: "parts", body: bytes.Join(parts, nil)})
+
+		p := lab.Proxy(t, lab.ProxyOptions{Upstream: k.store, Args: []string{"--kms", k.kms, "--etag", "md5", "--allow-plaintext-reads"}})
+		client := sdk(t, p.S3())
+		for _, o := range all {
+			o.head, o.tags = k.headAndTags(raw, o.key)
+		}
+		stop := k.readWhileEncrypted(client, all)
+		through := count(t, k.store)
+		through.first = changeBetween(t, client, k.bucket, all)
+		args := []string{"encrypt-existing", "--json", "--allow-plaintext-reads", "--kms", k.kms, "--upstream", through.URL, "--rate", fmt.Sprint(objects / 2), "s3://" + k.bucket}
+		for i := range 2 {
+			run := lab.Start(t, fmt.Sprintf("encrypt-%d", i), lab.S3proxy(t), args, k.store.S3().Env())
+			time.Sleep(time.Duration(300+200*i) * time.Millisecond)
+			run.Kill()
+			if strings.Contains(run.Log(), "can-be-switched-off") {
+				t.Errorf("it ended before it was killed: %s", run.Log())
+			}
+		}
+		out, code := command(t, k.store, args...)
+		stop()
+		var first, again encryptResult
+		if err := json.Unmarshal([]byte(jsonLine(out)), &first); err != nil || code != 0 || !first.Off || first.Rewritten == 0 || first.Done == 0 {
+			t.Fatalf("exit code %d, %v: %s", code, err, out)
+		}
+		t.Logf("beside the clients, after two kills: %s", jsonLine(out))
+		if out, code = command(t, k.store, args...); json.Unmarshal([]byte(jsonLine(out)), &again) != nil || code != 0 || again.Rewritten != 0 {
+			t.Errorf("a second run: exit code %d: %s", code, out)
+		}
+		if k.versioned() != (again.OldVersions > 0) {
+			t.Errorf("old versions that are not encrypted: %d", again.OldVersions)
+		}
+		if out, code := command(t, k.store, "keys", "verify", "--kms", k.kms, "--upstream", k.store.URL, "s3://"+k.bucket); code != 0 || !strings.Contains(out, " 0 objects not encrypted, 0 bad") {
+			t.Errorf("keys verify: exit code %d: %s", code, out)
+		}
+		fresh := sdk(t, lab.Proxy(t, lab.ProxyOptions{Upstream: k.store, Args: []string{"--kms", k.kms, "--etag", "md5"}}).S3())
+		for _, o := range all {
+			if o.change != "" && !o.changed.Load() {
+				t.Errorf("%s was never encrypted", o.key)
+			}
+			k.checkEncrypted(fresh, o)
+		}
+	})
+}
+
+// encryptResult is what encrypt-existing --json prints.
+type encryptResult struct {
+	Objects, Rewritten, Done, Gone, Locked int
+	Failed                                 map[string]string
+	OldVersions                            int  `json:"old-versions-not-encrypted"`
+	Off                                    bool `json:"allow-plaintext-reads-can-be-switched-off"`
+}
+
+func (k *keyed) headAndTags(client *s3.Client, key string) (*s3.HeadObjectOutput, []types.Tag) {
+	k.t.Helper()
+	head, err := client.HeadObject(k.t.Context(), &s3.HeadObjectInput{Bucket: &k.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+	if err != nil {
+		k.t.Fatalf("HEAD %s: %v", key, err)
+	}
+	tags, err := client.GetObjectTagging(k.t.Context(), &s3.GetObjectTaggingInput{Bucket: &k.bucket, Key: &key})
+	if err != nil {
+		k.t.Fatalf("tags of %s: %v", key, err)
+	}
+	return head, tags.TagSet
+}
+
+const changedBody = "a client's own"
+
+// changeBetween changes each of the objects that are to be changed once, at the very moment
+// when the command reads it, or when it writes it: after that request has begun, and
+// before the store has it.
+func changeBetween(t *testing.T, client *s3.Client, bucket string, all []*existing) func(*http.Request) {
+	at := map[string]*existing{}
+	for i, o := range all {
+		if o.change != "" {
+			at[[]string{"GET", "PUT"}[i/4%2]+" /"+bucket+"/"+o.key] = o
+		}
+	}
+	return func(r *http.Request) {
+		o := at[r.Method+" "+r.URL.Path]
+		whole := r.Method == "PUT" || r.Header.Get("Range") != "" // not of tags, nor the ACL
+		if o == nil || !whole || !o.changed.CompareAndSwap(false, true) {
+			return
+		}
+		if err := o.doChange(t.Context(), client, bucket); err != nil {
+			t.Errorf("%s, to be %s: %v", o.key, o.change, err)
+		}
+	}
+}
+
+// readWhileEncrypted reads what nobody writes to, until the function that it gives is called.
+func (k *keyed) readWhileEncrypted(client *s3.Client, all []*existing) (stop func()) {
+	t := k.t
+	var group sync.WaitGroup
+	var ended atomic.Bool
+	settled := slices.DeleteFunc(slices.Clone(all), func(o *existing) bool { return o.change != "" })
+	for range 3 {
+		group.Go(func() {
+			for !ended.Load() {
+				o := settled[rand.IntN(len(settled))]
+				out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &k.bucket, Key: &o.key})
+				if err != nil {
+					t.Errorf("GET %s: %v", o.key, err)
+					return
+				}
+				got, err := io.ReadAll(out.Body)
+				out.Body.Close()
+				if err == nil {
+					err = sameBytes(got, o.body)
+				}
+				if err != nil {
+					t.Errorf("GET %s: %v", o.key, err)
+				}
+			}
+		})
+	}
+	return func() {
+		ended.Store(true)
+		group.Wait()
+	}
+}
+
+func (o *existing) doChange(ctx context.Context, client *s3.Client, bucket string) error {
+	var err error
+	switch o.change {
+	case "overwritten":
+		_, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &o.key, Body: strings.NewReader(changedBody)})
+	case "updated":
+		_, err = client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &o.key, CopySource: aws.String(bucket + "/" + o.key), MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"color": "blue"}})
+	case "deleted":
+		_, err = client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &o.key})
+	}
+	return err
+}
+
+// checkEncrypted wants an object as its last writer left it.
+func (k *keyed) checkEncrypted(client *s3.Client, o *existing) {
+	t := k.t
+	t.Helper()
+	if o.change == "deleted" {
+		if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &k.bucket, Key: &o.key}); code(err) != "NotFound" {
+			t.Errorf("%s, which a client deleted: %v", o.key, err)
+		}
+		return
+	}
+	want := o.body
+	if o.change == "overwritten" {
+		want = []byte(changedBody)
+	}
+	wantObject(t, client, k.bucket, o.key, want)
+	head, tags := k.headAndTags(client, o.key)
+	if o.change == "updated" && head.Metadata["color"] != "blue" {
+		t.Errorf("%s: the client's metadata are lost: %v", o.key, head.Metadata)
+	}
+	if o.change != "" {
+		return
+	}
+	shown := func(h *s3.HeadObjectOutput, tags []types.Tag) string {
+		etag := aws.ToString(h.ETag)
+		if strings.Contains(etag, "-") || strings.Contains(aws.ToString(o.head.ETag), "-") {
+			etag = "" // of parts before
+		}
+		return fmt.Sprint(etag, aws.ToInt64(h.ContentLength), h.Metadata, aws.ToString(h.ContentType), aws.ToString(h.CacheControl), len(tags),
+			aws.ToString(h.ChecksumCRC32C), aws.ToString(h.ChecksumSHA256))
+	}
+	if got, before := shown(head, tags), shown(o.head, o.tags); got != before {
+		t.Errorf("%s: now %s\nbefore %s", o.key, got, before)
+	}
+	if o.key != "parts" && aws.ToString(head.ChecksumCRC32) != aws.ToString(o.head.ChecksumCRC32) {
+		t.Errorf("%s: CRC32 %s, before %s", o.key, aws.ToString(head.ChecksumCRC32), aws.ToString(o.head.ChecksumCRC32))
+	}
+}
+
+// An object whose bytes rotted at the store does not become an encrypted one that
+// authenticates, and what the store locks or the settings forbid is said.
+func TestEncryptExistingLeavesWhatItCannotProve(t *testing.T) {
+	if direct {
+		t.Skip("there are no keys without the proxy")
+	}
+	k := &keyed{t: t, store: lab.SharedVersitygw(t), kms: "localfile://" + filepath.Join(t.TempDir(), "keyset.json")}
+	k.command(0, "keys", "create")
+	k.bucket = newBucket(t, k.store.S3())
+	raw := k.raw()
+	for _, key := range []string{"good", "rotten"} {
+		_, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &k.bucket, Key: &key, Body: bytes.NewReader(content(1, 10_000)), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(k.store.Dir, k.bucket, "rotten")
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{body[5000] ^ 1}, 5000); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	args := []string{"encrypt-existing", "--json", "s3://" + k.bucket, "--kms", k.kms, "--upstream", k.store.URL}
+	want := func(wantCode, rewritten, done int, more ...string) encryptResult {
+		t.Helper()
+		var got encryptResult
+		out, code := command(t, k.store, slices.Concat(args, more)...)
+		if err := json.Unmarshal([]byte(jsonLine(out)), &got); err != nil || code != wantCode || got.Rewritten != rewritten || got.Done != done || got.Off {
+			t.Errorf("exit code %d, %v: %s", code, err, out)
+		}
+		return got
+	}
+	want(0, 2, 0, "--dry-run")
+	if got := want(1, 1, 0); !strings.Contains(got.Failed["rotten"], "did not match the calculated checksum") {
+		t.Errorf("failed: %v", got.Failed)
+	}
+	body[5000] ^= 1
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("the rotten object was changed: %v", err)
+	}
+	want(1, 0, 1)
+	if out, code := command(t, k.store, args...); code != 1 || !strings.Contains(out, "have no allow-plaintext-reads") {
+		t.Errorf("without allow-plaintext-reads: %s", out)
+	}
+	settings := filepath.Join(t.TempDir(), "s3proxy.yaml")
+	if err := os.WriteFile(settings, []byte("buckets:\n  "+k.bucket+":\n    encrypt: false\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := command(t, k.store, append(args, "--config", settings)...); code != 1 || !strings.Contains(out, "configured without encryption") {
+		t.Errorf("of a bucket without encryption: exit code %d: %s", code, out)
+	}
+}
