@@ -189,13 +189,17 @@ func (c *Connection) replace(ctx context.Context, refused *token) (*token, error
 		return t, nil
 	}
 	if time.Since(refused.checked) < minCheck {
-		return refused, nil
+		return refused, refused.over
 	}
-	refused.checked = time.Now()
+	refused.checked, refused.over = time.Now(), nil
 	if _, err := refused.client.Auth().Token().LookupSelfWithContext(ctx); !isDenied(err) {
 		return refused, nil
 	}
-	return c.logIn(ctx)
+	t, err := c.logIn(ctx)
+	if ctx.Err() == nil {
+		refused.over = err
+	}
+	return t, err
 }
 
 // minCheck is how long a token that was looked at, or made, is taken for good when Vault

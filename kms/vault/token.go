@@ -13,7 +13,10 @@ type token struct {
 	client    *api.Client
 	text      string
 	renewable bool
-	checked   time.Time // when Vault was last known to take it; of who has the turn
+	// Of who has the turn: when it was last asked whether Vault takes it, and if it does
+	// not, why there is no other one.
+	checked time.Time
+	over    error
 
 	// Of Connection.keep alone, once it runs.
 	until time.Time // zero: for ever

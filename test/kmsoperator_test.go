@@ -1,0 +1,171 @@
+package test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// kmsTrouble is what goes wrong with a KMS under a running proxy, and what is seen of it.
+type kmsTrouble struct {
+	uri     string
+	env     []string
+	begin   func()
+	end     func() // nil: it cannot be put right without a restart
+	status  int    // that clients get for a new window
+	says    []string
+	warns   string // in the log, before any request fails
+	private []string
+}
+
+// What the operator sees when the KMS refuses or is away: /readyz and the log say why, and
+// what to do; the clients' answers say nothing of it.
+func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
+	if direct {
+		t.Skip("there are no keys without the proxy")
+	}
+	policy := func(v *lab.Vault, name string) {
+		v.CreateKey(t, name)
+		v.Policy(t, name, `path "transit/+/`+name+`" { capabilities = ["read", "update"] }`)
+	}
+	for name, start := range map[string]func(t *testing.T) kmsTrouble{
+		"a token that expires": func(t *testing.T) kmsTrouble {
+			v, key := lab.SharedVault(t), freeName("expires")
+			policy(v, key)
+			token := v.Token(t, []string{key}, 6*time.Second, 0, false)
+			return kmsTrouble{
+				uri: "vault://transit/" + key, env: []string{"VAULT_ADDR=" + v.URL, "VAULT_TOKEN=" + token},
+				begin: func() { time.Sleep(7 * time.Second) }, status: 500, warns: "nothing makes a new one",
+				says: []string{"the token has expired, was revoked"}, private: []string{token},
+			}
+		},
+		"a revoked AppRole": func(t *testing.T) kmsTrouble {
+			v, key := lab.SharedVault(t), freeName("revoked")
+			policy(v, key)
+			roleID, secretID := v.AppRole(t, key, []string{key}, 3*time.Second, 3*time.Second)
+			return kmsTrouble{
+				uri: "vault://transit/" + key, env: []string{"VAULT_ADDR=" + v.URL, "S3PROXY_VAULT_ROLE_ID=" + roleID, "S3PROXY_VAULT_SECRET_ID=" + secretID},
+				begin: func() {
+					v.Must(t, "DELETE", "auth/approle/role/"+key, nil)
+					time.Sleep(4 * time.Second)
+				},
+				status: 500, warns: "could not be renewed", says: []string{"the login to Vault", "invalid role"}, private: []string{secretID},
+			}
+		},
+		"a sealed Vault": func(t *testing.T) kmsTrouble {
+			v := lab.NewVault(t)
+			policy(v, "photos")
+			token := v.Token(t, []string{"photos"}, time.Hour, time.Hour, true)
+			return kmsTrouble{
+				uri: "vault://transit/photos", env: []string{"VAULT_ADDR=" + v.URL, "VAULT_TOKEN=" + token},
+				begin: func() { v.Seal(t) }, end: func() { v.Unseal(t) }, status: 503, says: []string{"sealed"}, private: []string{token},
+			}
+		},
+		"a disabled AWS key": func(t *testing.T) kmsTrouble { return awsTrouble(t, fakekms.Disabled, "is disabled") },
+		"an AWS key to be deleted": func(t *testing.T) kmsTrouble {
+			return awsTrouble(t, fakekms.PendingDeletion, "is pending")
+		},
+		"an AWS key that is denied": func(t *testing.T) kmsTrouble { return awsTrouble(t, "", "AccessDeniedException", "alias/photos") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trouble := start(t)
+			admin := lab.FreeAddress(t)
+			store := lab.SharedVersitygw(t)
+			args := []string{"--kms", trouble.uri, "--key-window", "1s", "--admin-listen", admin}
+			p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: trouble.env, Args: args})
+			bucket := newBucket(t, p.S3())
+			roundTrip(t, p.S3(), bucket, 1000)
+			if status, text := readyz(t, admin); status != http.StatusOK {
+				t.Fatalf("/readyz before: %d %s", status, text)
+			}
+			trouble.begin()
+			if !strings.Contains(p.Log(), trouble.warns) {
+				t.Errorf("nothing warned before a request failed, wanted %q:\n%s", trouble.warns, p.Log())
+			}
+			time.Sleep(1100 * time.Millisecond) // the window
+			a := call{method: http.MethodPut, path: "/" + bucket + "/refused", body: []byte("x")}.do(t, p.S3())
+			if a.status != trouble.status || trouble.status == 503 != (a.header.Get("Retry-After") != "") {
+				t.Errorf("a PUT: %v %v", a, a.header)
+			}
+			for _, private := range append(trouble.says, "vault:", "arn:", "transit", "denied") {
+				if strings.Contains(a.text, private) {
+					t.Errorf("the client is told %q: %s", private, a.body)
+				}
+			}
+			status, text := readyz(t, admin)
+			for _, says := range trouble.says {
+				if status != http.StatusServiceUnavailable || !strings.Contains(text, says) {
+					t.Errorf("/readyz: %d %s, wanted %q", status, text, says)
+				}
+				if !strings.Contains(p.Log(), says) {
+					t.Errorf("the log has no %q:\n%s", says, p.Log())
+				}
+			}
+			// What is there is read on: its window's key is known.
+			mustGet(t, p.S3(), bucket, "k", content(1000, 1000))
+			// So a command says it, and a proxy that begins now.
+			out, code := runKeys(t, lab.ProxyOptions{Upstream: store, Env: trouble.env, Args: args}, "rotate", "s3://"+bucket)
+			if code != 1 || !strings.Contains(out, trouble.says[0]) {
+				t.Errorf("keys rotate: exit code %d: %s", code, out)
+			}
+			args[len(args)-1] = lab.FreeAddress(t)
+			late := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: trouble.env, Args: args})
+			if status, text := readyz(t, args[len(args)-1]); status != http.StatusServiceUnavailable || !strings.Contains(text, trouble.says[0]) {
+				t.Errorf("/readyz of a proxy that began then: %d %s", status, text)
+			}
+			for _, secret := range trouble.private {
+				if strings.Contains(p.Log()+out+late.Log()+text, secret) {
+					t.Errorf("a secret is shown")
+				}
+			}
+			if a := get(t, p.S3(), "/"+bucket+"/refused"); a.status != http.StatusNotFound {
+				t.Errorf("what was refused: %v", a)
+			}
+			if trouble.end == nil {
+				return
+			}
+			trouble.end()
+			for _, at := range []lab.S3{p.S3(), late.S3()} {
+				eventually(t, "it is well again", func() bool {
+					return call{method: http.MethodPut, path: "/" + bucket + "/" + fmt.Sprint(time.Now().UnixNano()), body: []byte("x")}.do(t, at).status == http.StatusOK
+				})
+			}
+			if status, text := readyz(t, admin); status != http.StatusOK {
+				t.Errorf("/readyz afterwards: %d %s", status, text)
+			}
+		})
+	}
+}
+
+// awsTrouble has a key of the fake of AWS KMS be in a state, or denied for "".
+func awsTrouble(t *testing.T, state string, says ...string) kmsTrouble {
+	uri, env, fake, _ := awsKMS(t)
+	arn := fake.CreateKey("", "")
+	fake.Alias("alias/photos", arn)
+	begin, end := func() { fake.SetState(arn, state) }, func() { fake.SetState(arn, fakekms.Enabled) }
+	if state == "" {
+		begin, end = func() { fake.Deny(arn) }, nil
+	}
+	return kmsTrouble{uri: uri, env: env, begin: begin, end: end, status: 500, says: says, private: []string{fakekms.SecretAccessKey}}
+}
+
+func readyz(t *testing.T, admin string) (status int, text string) {
+	t.Helper()
+	answer, err := http.Get("http://" + admin + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
+}
