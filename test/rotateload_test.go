@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -29,6 +30,7 @@ import (
 type keyEncryptionKey struct {
 	uri    string
 	env    []string
+	renew  func(t *testing.T) // nil: by keys rotate --new-version
 	retire func(t *testing.T)
 	end    func(t *testing.T)
 }
@@ -74,7 +76,27 @@ path "transit/keys/%[1]s/rotate" { capabilities = ["update"] }`, name))
 			latest := v.Must(t, "GET", "transit/keys/"+name, nil)["latest_version"]
 			v.Must(t, "POST", "transit/keys/"+name+"/config", map[string]any{"min_decryption_version": latest})
 		},
+		end: func(t *testing.T) {
+			v.Must(t, "POST", "transit/keys/"+name+"/config", map[string]any{"deletion_allowed": true})
+			v.Must(t, "DELETE", "transit/keys/"+name, nil)
+		},
 	}
+}
+
+// awsKEK is an alias of the fake of AWS KMS. Its new version is another key.
+func awsKEK(t *testing.T) keyEncryptionKey {
+	uri, env, fake, _ := awsKMS(t)
+	var all []string
+	renew := func(*testing.T) {
+		all = append(all, fake.CreateKey("", ""))
+		fake.Alias("alias/photos", all[len(all)-1])
+	}
+	renew(t)
+	return keyEncryptionKey{uri: uri, env: env, renew: renew, retire: func(*testing.T) {
+		for _, old := range all[:len(all)-1] {
+			fake.SetState(old, fakekms.PendingDeletion)
+		}
+	}}
 }
 
 // rotating is a bucket behind three proxies, in use while its key rotates.
@@ -336,10 +358,13 @@ func (r *rotating) rotate(kills [2]time.Duration, args ...string) {
 	t := r.t
 	t.Helper()
 	through := count(t, r.store)
+	if r.before == nil && r.kek.renew != nil {
+		r.kek.renew(t)
+	}
 	began := time.Now()
 	for i, wait := range kills {
 		more := args
-		if i == 0 && r.before == nil {
+		if i == 0 && r.before == nil && r.kek.renew == nil {
 			more = append([]string{"--new-version"}, args...)
 		}
 		p := r.command(through, more...)
@@ -449,6 +474,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 		"vault":                   {vaultKEK, nil, 1000},
 		"localfile":               {localKEK, nil, 200},
 		"from localfile to vault": {vaultKEK, localKEK, 200},
+		"from vault to awskms":    {awsKEK, vaultKEK, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
