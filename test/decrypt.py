@@ -3,9 +3,12 @@
 
     decrypt.py --key DEK --meta META.json OBJECT > plaintext
     decrypt.py --kek KEK --bucket B --name KEY [--upload ID] --meta META.json OBJECT > plaintext
+    decrypt.py --ask --bucket B --name KEY [--record RECORD.json] --meta META.json
+    decrypt.py --window-key KEY --bucket B --name KEY --meta META.json OBJECT > plaintext
 
-DEK and KEK are 64 hexadecimal digits; a KEK is a raw AES-256 key in place of a KMS. META.json maps the
-names of the user metadata (s3proxy-kind ...) to values. --range OFFSET LENGTH gives a part of the plaintext."""
+Keys are 64 hexadecimal digits; a KEK is a raw AES-256 key in place of a KMS. META.json maps the names of the
+user metadata (s3proxy-kind ...) to values. --range OFFSET LENGTH gives a part of the plaintext. --ask prints
+what a KMS has to be asked: its answer is the --window-key, or in window 0 the --key."""
 import argparse, base64, hashlib, hmac, json, os, re, struct, sys
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -60,18 +63,33 @@ def metadata(meta):
     need(len(commit) == 32 and 30 <= len(facts) <= 111, "commitment or facts malformed")
     return own["s3proxy-kind"], own["s3proxy-kek"], window, dek, commit, facts
 
+def window0_context(args, kind):
+    digest = lambda s: hashlib.sha256(s.encode()).hexdigest()
+    c = {"bucket": args.bucket, "format": "1", "kind": kind, "key-sha256": digest(args.name)}
+    return c | ({"upload-sha256": digest(args.upload)} if args.upload else {})
+
+def ask(args, kind, kek_uri, window, dek):
+    blob, c = (dek, window0_context(args, kind)) if window is None else (window[1], {"bucket": args.bucket})
+    if args.record:
+        record = json.load(open(args.record))
+        kek_uri, blob = record["kek"], base64.b64decode(record["wrapped"])
+        if hashlib.sha256(blob).digest()[:16] != window[0]:
+            c["id"] = window[0].hex()
+    text = lambda b: base64.b64encode(b).decode()
+    return {"kek": kek_uri, "blob": text(blob), "context": c, "associated_data": text(canonical(c))}
+
 def unwrapped(args, kind, kek_uri, window, dek):
     """The DEK. With --key it is given, and the names that it is bound to cannot be checked."""
     need(window is None or hashlib.sha256(window[1]).digest()[:16] == window[0], "window id of another window key")
     if args.key:
         return args.key
-    digest = lambda s: hashlib.sha256(s.encode()).hexdigest()
-    c, key = {"bucket": args.bucket, "format": "1", "kind": kind}, args.kek
+    key = args.kek
     if window is None:
-        c |= {"key-sha256": digest(args.name)} | ({"upload-sha256": digest(args.upload)} if args.upload else {})
+        c = window0_context(args, kind)
     else:
-        key = opened(args.kek, window[1], canonical({"bucket": args.bucket}), "window key")
-        c |= {"key": args.name, "kek": kek_uri, "window": window[0].hex()} | ({"upload": args.upload} if args.upload else {})
+        key = args.window_key or opened(args.kek, window[1], canonical({"bucket": args.bucket}), "window key")
+        c = {"bucket": args.bucket, "format": "1", "kind": kind, "key": args.name, "kek": kek_uri, "window": window[0].hex()}
+        c |= {"upload": args.upload} if args.upload else {}
     raw = opened(key, dek, canonical(c), "DEK")
     need(len(raw) == 32, "DEK of another length")
     return raw
@@ -141,13 +159,17 @@ def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--key", type=bytes.fromhex)
     a.add_argument("--kek", type=bytes.fromhex)
-    for name in ("--bucket", "--name", "--upload"):
+    a.add_argument("--window-key", type=bytes.fromhex)
+    a.add_argument("--ask", action="store_true")
+    for name in ("--bucket", "--name", "--upload", "--record"):
         a.add_argument(name)
     a.add_argument("--meta", required=True)
     a.add_argument("--range", type=int, nargs=2)
-    a.add_argument("object")
+    a.add_argument("object", nargs="?")
     args = a.parse_args()
     word, kek_uri, window, wrapped, commit, facts = metadata(json.load(open(args.meta)))
+    if args.ask:
+        return print(json.dumps(ask(args, word, kek_uri, window, wrapped)))
     kind, dek = KINDS[word], unwrapped(args, word, kek_uri, window, wrapped)
     own = HKDF(SHA256(), 32, salt=None, info=b"s3proxy commit v1").derive(dek)
     need(hmac.compare_digest(own, commit), "commitment of another DEK")

@@ -1,0 +1,154 @@
+package test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// asked is what decrypt.py --ask prints.
+type asked struct {
+	KEK, Blob string
+	Context   map[string]string
+	Data      string `json:"associated_data"`
+}
+
+// docs/KEYS.md, "Recover with the proxy gone": the store, the KMS's own program and
+// decrypt.py, which shares nothing with s3proxy, are enough; after a rotation, too.
+func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
+	if direct {
+		t.Skip("there are no keys without the proxy")
+	}
+	needPython(t)
+	store := lab.SharedVersitygw(t)
+	for name, start := range map[string]func(*testing.T) (k keyEncryptionKey, unwrap func(asked) string){
+		"vault": func(t *testing.T) (keyEncryptionKey, func(asked) string) {
+			k, v := vaultKEK(t), lab.SharedVault(t)
+			return k, func(a asked) string {
+				uri, version, _ := strings.Cut(a.KEK, "#")
+				key := strings.TrimPrefix(uri, "vault://transit/")
+				return v.Must(t, "POST", "transit/decrypt/"+key, map[string]any{"ciphertext": "vault:v" + version + ":" + a.Blob, "associated_data": a.Data})["plaintext"].(string)
+			}
+		},
+		"awskms": func(t *testing.T) (keyEncryptionKey, func(asked) string) {
+			cli, err := exec.LookPath("aws")
+			if err != nil {
+				lab.Skip(t, "awscli")
+			}
+			uri, env, fake, _ := awsKMS(t)
+			k := keyEncryptionKey{uri: uri, env: env, renew: func(*testing.T) { fake.Alias("alias/photos", fake.CreateKey("", "")) }}
+			return k, func(a asked) string {
+				blob, err := base64.StdEncoding.DecodeString(a.Blob)
+				if err != nil {
+					t.Fatal(err)
+				}
+				file := filepath.Join(t.TempDir(), "blob")
+				if err := os.WriteFile(file, blob, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				context, _ := json.Marshal(a.Context)
+				out := mustRun(t, lab.Env("AWS_ACCESS_KEY_ID="+fakekms.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+fakekms.SecretAccessKey), cli, "kms", "decrypt",
+					"--endpoint-url", fake.URL, "--region", fakekms.Region, "--key-id", strings.TrimPrefix(a.KEK, "awskms:#"),
+					"--ciphertext-blob", "fileb://"+file, "--encryption-context", string(context), "--output", "text", "--query", "Plaintext")
+				return strings.TrimSpace(out)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kek, unwrap := start(t)
+			body := content(5, 200_000)
+			put := func(bucket, key string, more ...string) string {
+				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: kek.env, Args: append([]string{"--kms", kek.uri}, more...)})
+				if bucket == "" {
+					bucket = newBucket(t, p.S3())
+				}
+				mustPut(t, p.S3(), "/"+bucket+"/"+key, body)
+				p.Term()
+				p.Wait(answerWithin)
+				return bucket
+			}
+			bucket := put("", "windowed")
+			put(bucket, "alone", "--key-window", "0")
+			recover := func(key string, record []byte) {
+				t.Helper()
+				whole := rawGet(t, store.S3(), "/"+bucket+"/"+key)
+				dir := t.TempDir()
+				files := map[string][]byte{"object": whole.body, "record": record}
+				files["meta"], _ = json.Marshal(whole.meta)
+				for name, content := range files {
+					if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				names := []string{"--bucket", bucket, "--name", key}
+				ask := append([]string{"decrypt.py", "--ask", "--meta", filepath.Join(dir, "meta")}, names...)
+				if record != nil {
+					ask = append(ask, "--record", filepath.Join(dir, "record"))
+				}
+				path, _ := python()
+				printed, err := exec.Command(path, ask...).Output()
+				var a asked
+				if err != nil || json.Unmarshal(printed, &a) != nil {
+					t.Fatalf("decrypt.py --ask: %v: %s", err, printed)
+				}
+				raw, err := base64.StdEncoding.DecodeString(unwrap(a))
+				if err != nil {
+					t.Fatal(err)
+				}
+				as := "--window-key"
+				if whole.meta["s3proxy-window"] == "" {
+					as = "--key"
+				}
+				got, err := decrypt(t, whole.meta, filepath.Join(dir, "object"), append(names, as, hex.EncodeToString(raw))...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := sameBytes(got, body); err != nil {
+					t.Errorf("%s: %v", key, err)
+				}
+			}
+			recover("windowed", nil)
+			recover("alone", nil)
+
+			rotate := []string{"rotate", "--settle", "0", "s3://" + bucket}
+			if kek.renew != nil {
+				kek.renew(t)
+			} else {
+				rotate = append(rotate, "--new-version")
+			}
+			if out, code := runKeys(t, lab.ProxyOptions{Upstream: store, Env: kek.env, Args: []string{"--kms", kek.uri}}, rotate...); code != 0 {
+				t.Fatalf("keys rotate: %s", out)
+			}
+			if kek.retire != nil {
+				kek.retire(t)
+			}
+			client := sdk(t, store.S3())
+			list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/keys/")})
+			if err != nil || len(list.Contents) != 1 {
+				t.Fatalf("%d records, %v", len(list.Contents), err)
+			}
+			out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: list.Contents[0].Key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			record, err := io.ReadAll(out.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			recover("windowed", record)
+		})
+	}
+}
