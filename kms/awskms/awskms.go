@@ -130,7 +130,8 @@ func (k *Key) resolve(ctx context.Context) (string, error) {
 	if _, err := parseKeyARN(own); err != nil {
 		return "", fmt.Errorf("%w: %s: DescribeKey answered no ARN of a key", kms.ErrUnavailable, k.name)
 	}
-	if m.KeySpec != types.KeySpecSymmetricDefault || m.KeyUsage != types.KeyUsageTypeEncryptDecrypt {
+	// Both may be absent in an answer: only KeyId is required of AWS's.
+	if m.KeySpec != types.KeySpecSymmetricDefault && m.KeySpec != "" || m.KeyUsage != types.KeyUsageTypeEncryptDecrypt && m.KeyUsage != "" {
 		return "", fmt.Errorf("%w: %s is for %s, of spec %s: a key of spec SYMMETRIC_DEFAULT for ENCRYPT_DECRYPT is needed, which can bind a context", kms.ErrDenied, own, m.KeyUsage, m.KeySpec)
 	}
 	switch m.KeyState {
