@@ -32,7 +32,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 	}
 	policy := func(v *lab.Vault, name string) {
 		v.CreateKey(t, name)
-		v.Policy(t, name, `path "transit/+/`+name+`" { capabilities = ["read", "update"] }`)
+		v.Policy(t, name, vaultPolicy(t, name, false))
 	}
 	for name, start := range map[string]func(t *testing.T) kmsTrouble{
 		"a token that expires": func(t *testing.T) kmsTrouble {

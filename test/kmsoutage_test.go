@@ -26,10 +26,7 @@ func vaultKey(t *testing.T) (v *lab.Vault, o lab.ProxyOptions) {
 	t.Helper()
 	v = lab.NewVault(t)
 	v.CreateKey(t, "photos")
-	v.Policy(t, "photos", `
-path "transit/encrypt/photos" { capabilities = ["update"] }
-path "transit/decrypt/photos" { capabilities = ["update"] }
-path "transit/keys/photos"    { capabilities = ["read"] }`)
+	v.Policy(t, "photos", vaultPolicy(t, "photos", false))
 	token := v.Token(t, []string{"photos"}, time.Hour, time.Hour, true)
 	return v, lab.ProxyOptions{
 		Upstream: lab.SharedMinIO(t),

@@ -99,28 +99,32 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}
-	for name, start := range map[string]func(*testing.T) (uri string, env []string, kms *recorder){
-		"vault": func(t *testing.T) (string, []string, *recorder) {
+	for name, start := range map[string]func(*testing.T) (kek keyEncryptionKey, kms *recorder){
+		"vault": func(t *testing.T) (keyEncryptionKey, *recorder) {
 			v := lab.SharedVault(t)
 			name := freeName("traced")
 			v.CreateKey(t, name)
-			v.Policy(t, name, `path "transit/+/`+name+`*" { capabilities = ["read", "update"] }`)
+			v.Policy(t, name, vaultPolicy(t, name, false))
 			roleID, secretID := v.AppRole(t, name, []string{name}, 2*time.Second, 4*time.Second)
 			kms := record(t, v.URL)
-			return "vault://transit/" + name, []string{"VAULT_ADDR=" + kms.URL, "S3PROXY_VAULT_ROLE_ID=" + roleID, "S3PROXY_VAULT_SECRET_ID=" + secretID}, kms
+			return keyEncryptionKey{
+				uri: "vault://transit/" + name, env: []string{"VAULT_ADDR=" + kms.URL, "S3PROXY_VAULT_ROLE_ID=" + roleID, "S3PROXY_VAULT_SECRET_ID=" + secretID},
+				renew: func(t *testing.T) { v.Must(t, "POST", "transit/keys/"+name+"/rotate", nil) },
+			}, kms
 		},
-		"awskms": func(t *testing.T) (string, []string, *recorder) {
-			uri, env, _, kms := awsKMS(t)
+		"awskms": func(t *testing.T) (keyEncryptionKey, *recorder) {
+			uri, env, fake, kms := awsKMS(t)
 			kms.secrets[fakekms.SecretAccessKey] = "the KMS's secret access key"
-			return uri, env, kms
+			return keyEncryptionKey{uri: uri, env: env, renew: func(*testing.T) { fake.Alias("alias/photos", fake.CreateKey("", "")) }}, kms
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			uri, env, kms := start(t)
+			kek, kms := start(t)
+			env := kek.env
 			store := lab.SharedMinIO(t)
 			logs := map[string]string{}
-			trace := []string{"--kms", uri, "--log-level", "trace"}
+			trace := []string{"--kms", kek.uri, "--log-level", "trace"}
 			serve := func(more ...string) {
 				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: append(more, trace...)})
 				bucket := newBucket(t, p.S3())
@@ -129,6 +133,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 					mustPut(t, p.S3(), "/"+bucket+"/"+fmt.Sprint(i), []byte(strings.Repeat(marker, 10)))
 					time.Sleep(time.Second) // Vault's token is renewed and exchanged meanwhile
 				}
+				kek.renew(t)
 				for _, args := range [][]string{{"keys", "rotate", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"}, {"gc", "--records"}} {
 					c := lab.Start(t, args[1], lab.S3proxy(t), append(append(args, trace...), "--upstream", store.URL, "s3://"+bucket), store.S3().Env(env...))
 					if code, ended := c.Wait(time.Minute); code != 0 || !ended {
@@ -153,6 +158,9 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 				if strings.Contains(name, "SECRET") || strings.Contains(name, "TOKEN") {
 					kms.secrets[value] = name
 				}
+			}
+			if name == "awskms" {
+				wantAllowed(t, kms.calls)
 			}
 			if len(kms.secrets) < 30 {
 				t.Errorf("only %d secrets were seen: %v", len(kms.secrets), kms.calls)

@@ -63,11 +63,7 @@ func vaultKEK(t *testing.T) keyEncryptionKey {
 	v := lab.SharedVault(t)
 	name := freeName("kek")
 	v.CreateKey(t, name)
-	v.Policy(t, name, fmt.Sprintf(`
-path "transit/encrypt/%[1]s"     { capabilities = ["update"] }
-path "transit/decrypt/%[1]s"     { capabilities = ["update"] }
-path "transit/keys/%[1]s"        { capabilities = ["read"] }
-path "transit/keys/%[1]s/rotate" { capabilities = ["update"] }`, name))
+	v.Policy(t, name, vaultPolicy(t, name, true))
 	roleID, secretID := v.AppRole(t, name, []string{name}, 20*time.Second, time.Minute)
 	return keyEncryptionKey{
 		uri: "vault://transit/" + name,

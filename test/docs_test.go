@@ -1,0 +1,80 @@
+package test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// docBlocks are the code blocks of a language in a page of docs/.
+func docBlocks(t testing.TB, page, language string) (blocks []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rest := range strings.Split(string(text), "\n```"+language+"\n")[1:] {
+		block, _, ended := strings.Cut(rest, "\n```\n")
+		if !ended {
+			t.Fatalf("%s: a block of %s does not end", page, language)
+		}
+		blocks = append(blocks, block)
+	}
+	return blocks
+}
+
+// vaultPolicy is the policy that docs/KEYS.md has for serve, or with rotate for the
+// commands, of a key.
+func vaultPolicy(t testing.TB, key string, rotate bool) string {
+	t.Helper()
+	blocks := docBlocks(t, "KEYS.md", "hcl")
+	if len(blocks) != 2 {
+		t.Fatalf("docs/KEYS.md has %d policies of Vault", len(blocks))
+	}
+	policy := blocks[0]
+	if rotate {
+		policy += "\n" + blocks[1]
+	}
+	return strings.ReplaceAll(policy, "/photos", "/"+key)
+}
+
+// wantAllowed checks that the IAM policy of docs/KEYS.md allows what AWS KMS was asked
+// for, and nothing that it never was.
+func wantAllowed(t *testing.T, calls map[string]int) {
+	t.Helper()
+	var policy struct {
+		Statement []struct {
+			Effect string
+			Action []string
+		}
+	}
+	blocks := docBlocks(t, "KEYS.md", "json")
+	if len(blocks) != 1 || json.Unmarshal([]byte(blocks[0]), &policy) != nil || len(policy.Statement) != 1 {
+		t.Fatalf("docs/KEYS.md has no IAM policy of one statement: %q", blocks)
+	}
+	allowed := map[string]bool{}
+	for _, action := range policy.Statement[0].Action {
+		allowed[strings.TrimPrefix(action, "kms:")] = true
+	}
+	used := map[string]bool{}
+	for target := range calls {
+		switch operation := strings.TrimPrefix(target, "TrentService."); operation {
+		case "ReEncrypt":
+			used["ReEncryptFrom"], used["ReEncryptTo"] = true, true
+		default:
+			used[operation] = true
+		}
+	}
+	for action := range used {
+		if !allowed[action] {
+			t.Errorf("docs/KEYS.md does not allow %s, which was used", action)
+		}
+	}
+	for action := range allowed {
+		if !used[action] {
+			t.Errorf("docs/KEYS.md allows %s, which was not used", action)
+		}
+	}
+}
