@@ -1,0 +1,134 @@
+package test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// balanced are two proxies behind a load balancer. They are exchanged one after the other.
+type balanced struct {
+	t     *testing.T
+	store *lab.Store
+	front *httptest.Server
+
+	mu      sync.Mutex
+	proxies []*lab.ProxyProcess
+	next    atomic.Int64
+}
+
+func balance(t *testing.T, store *lab.Store, env []string, args ...string) *balanced {
+	b := &balanced{t: t, store: store}
+	for range 2 {
+		b.proxies = append(b.proxies, lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: args}))
+	}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		b.mu.Lock()
+		to, err := url.Parse(b.proxies[int(b.next.Add(1))%len(b.proxies)].S3().URL)
+		b.mu.Unlock()
+		if err == nil {
+			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = to.Scheme, to.Host, r.In.Host
+		}
+	}}
+	b.front = httptest.NewServer(http.HandlerFunc(forward.ServeHTTP))
+	t.Cleanup(b.front.Close)
+	return b
+}
+
+func (b *balanced) s3() lab.S3 {
+	at := b.proxies[0].S3()
+	at.URL = b.front.URL
+	return at
+}
+
+// exchange begins each proxy anew with other settings: it is taken out, ended in order,
+// and the new one put in.
+func (b *balanced) exchange(env []string, args ...string) {
+	for range 2 {
+		b.mu.Lock()
+		old := b.proxies[0]
+		b.proxies = slices.Clone(b.proxies[1:])
+		b.mu.Unlock()
+		time.Sleep(200 * time.Millisecond) // a request that was just sent arrives
+		old.Term()
+		old.Wait(answerWithin)
+		fresh := lab.Proxy(b.t, lab.ProxyOptions{Upstream: b.store, Env: env, Args: args})
+		b.mu.Lock()
+		b.proxies = append(b.proxies, fresh)
+		b.mu.Unlock()
+		time.Sleep(time.Second) // both are used
+	}
+}
+
+// The steps of docs/KEYS.md, "Move to another KMS": from a local file to Vault and on to
+// AWS KMS, without one request that fails.
+func TestAKMSIsExchangedWithNoDowntime(t *testing.T) {
+	t.Parallel()
+	if direct {
+		t.Skip("there are no keys without the proxy")
+	}
+	chain := []keyEncryptionKey{localKEK(t), vaultKEK(t), awsKEK(t)}
+	store := lab.SharedMinIO(t)
+	short := []string{"--key-window-objects", "20"}
+	kms := func(write keyEncryptionKey, read *keyEncryptionKey) (env, args []string) {
+		env, args = write.env, []string{"--kms", write.uri}
+		if read != nil {
+			env, args = slices.Concat(write.env, read.env), append(args, "--kms-read", read.uri)
+		}
+		return env, args
+	}
+	env, args := kms(chain[0], nil)
+	b := balance(t, store, env, append(args, short...)...)
+	u := use(t, b.s3(), newBucket(t, b.s3()))
+	time.Sleep(time.Second)
+	for i := range chain[1:] {
+		old, fresh := chain[i], chain[i+1]
+		env, args := kms(old, &fresh)
+		b.exchange(env, append(args, short...)...)
+		env, args = kms(fresh, &old)
+		b.exchange(env, append(args, short...)...)
+		rotate := lab.Start(t, "rotate", lab.S3proxy(t), slices.Concat([]string{"keys", "rotate", "--settle", "1s", "--upstream", store.URL, "s3://" + u.bucket}, args), store.S3().Env(env...))
+		if code, ended := rotate.Wait(time.Minute); code != 0 || !ended {
+			t.Fatalf("keys rotate: exit code %d: %s", code, rotate.Log())
+		}
+		status := lab.Start(t, "status", lab.S3proxy(t), slices.Concat([]string{"keys", "status", "--objects", "--upstream", store.URL, "s3://" + u.bucket}, args), store.S3().Env(env...))
+		if code, ended := status.Wait(time.Minute); code != 0 || !ended {
+			t.Fatalf("keys status: exit code %d: %s", code, status.Log())
+		}
+		scheme, _, _ := strings.Cut(old.uri, ":")
+		asked := 0
+		for line := range strings.Lines(status.Log()) {
+			if strings.HasPrefix(line, scheme+":") {
+				if asked++; !strings.HasSuffix(strings.TrimSpace(line), "yes") {
+					t.Errorf("keys status: %s", line)
+				}
+			}
+		}
+		if asked == 0 {
+			t.Errorf("keys status does not speak of %s:\n%s", scheme, status.Log())
+		}
+		env, args = kms(fresh, nil)
+		b.exchange(env, append(args, short...)...)
+		old.end(t)
+	}
+	u.stop()
+	for what, all := range map[string][]answered{"a write": u.writes, "a read": u.reads} {
+		for _, a := range all {
+			if a.status != http.StatusOK {
+				t.Errorf("%s: status %d: %s %s", what, a.status, a.code, a.text)
+			}
+		}
+	}
+	last := chain[len(chain)-1]
+	u.check(lab.ProxyOptions{Upstream: store, Env: last.env, Args: []string{"--kms", last.uri}})
+	t.Logf("%d writes and %d reads beside it", len(u.writes), len(u.reads))
+}
