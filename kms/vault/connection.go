@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"sync"
@@ -43,7 +44,7 @@ type failure struct {
 	at  time.Time
 }
 
-// Retries of a call that Vault did not answer, or answered with 412, 429 or 5xx; with
+// Retries of a call that Vault did not answer, or answered with 412, 429, 472, 473 or 5xx; with
 // jitter, longer as Retry-After says, and within the caller's deadline. In all they wait
 // for at most about 2.5 s.
 const (
@@ -69,6 +70,7 @@ func NewConnection(s Settings, log *slog.Logger) (*Connection, error) {
 		config.MaxRetries = maxRetries
 	}
 	config.MinRetryWait, config.MaxRetryWait = minRetryWait, maxRetryWait
+	config.CheckRetry = passes
 	client, err := api.NewClient(config)
 	if err != nil {
 		return nil, fmt.Errorf("the environment's settings of Vault: %w", err)
@@ -78,6 +80,23 @@ func NewConnection(s Settings, log *slog.Logger) (*Connection, error) {
 	c.login, c.again = s.method()
 	c.ended, c.end = context.WithCancel(context.Background())
 	return c, nil
+}
+
+// What Vault's health answers for a standby.
+// https://developer.hashicorp.com/vault/api-docs/system/health
+const (
+	statusRecoverySecondary  = 472
+	statusPerformanceStandby = 473
+)
+
+// passes says whether to ask again. A balancer that goes by Vault's health may give out a
+// standby's status, which the client library takes for final.
+func passes(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	again, err := api.DefaultRetryPolicy(ctx, resp, err)
+	if err != nil || again || resp == nil {
+		return again, err
+	}
+	return resp.StatusCode == statusRecoverySecondary || resp.StatusCode == statusPerformanceStandby, nil
 }
 
 // Open implements [kms.Opener].
