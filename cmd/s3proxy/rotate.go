@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -340,8 +342,8 @@ func (r *rotated) print(out io.Writer, o rotateOptions) error {
 		verb = "would be wrapped anew"
 	}
 	_, err := fmt.Fprintf(out, "s3://%s: %d of %d records %s under %s, %d were already, %d left, %d failed\n", r.Bucket, r.Rewrapped, r.Records, verb, r.KEK, r.Current, r.Left, len(r.Failed))
-	for id, why := range r.Failed {
-		fmt.Fprintf(out, "  %s: %s\n", id, why)
+	for _, id := range slices.Sorted(maps.Keys(r.Failed)) {
+		fmt.Fprintf(out, "  %s: %s\n", id, r.Failed[id])
 	}
 	if r.Objects != nil && err == nil {
 		err = r.Objects.print(out, r.KEK, o.dryRun)

@@ -1,0 +1,145 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// stored is what the store has under the bucket's keys: each one's bytes, ETag and date.
+func (k *keyed) stored(keys ...string) map[string]string {
+	k.t.Helper()
+	all := map[string]string{}
+	for _, key := range keys {
+		o, err := k.raw().GetObject(k.t.Context(), &s3.GetObjectInput{Bucket: &k.bucket, Key: &key})
+		if err != nil {
+			k.t.Fatalf("%s: %v", key, err)
+		}
+		body, err := io.ReadAll(o.Body)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		all[key] = fmt.Sprint(*o.ETag, *o.LastModified, o.Metadata, body)
+	}
+	return all
+}
+
+// keys rotate says by name what it could not do and does the rest, and with --dry-run and
+// --from leaves what it is told to leave.
+func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
+	onKeyed(t, func(k *keyed) {
+		const windows = 4
+		var keys []string
+		k.proxied(func(client *s3.Client) {
+			for i := range 2 * windows {
+				keys = append(keys, fmt.Sprintf("o%d", i))
+				k.put(client, keys[i], content(uint64(i), 1000))
+			}
+		}, "--key-window-objects", "2")
+		s3url := "s3://" + k.bucket
+		first := k.primary()
+		type counts struct {
+			KEK                               string
+			Records, Rewrapped, Current, Left int
+			Failed                            map[string]string
+			Objects                           *struct {
+				Objects, Rewritten, Done int
+				Failed                   map[string]string
+			}
+		}
+		rotate := func(code int, args ...string) (got counts) {
+			t.Helper()
+			out := k.command(code, append([]string{"keys", "rotate", "--settle", "0", "--json", s3url}, args...)...)
+			if err := json.Unmarshal([]byte(jsonLine(out)), &got); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			return got
+		}
+		want := func(got counts, rewrapped, current, left, failed int) {
+			t.Helper()
+			if got.Records != windows || got.Rewrapped != rewrapped || got.Current != current || got.Left != left || len(got.Failed) != failed {
+				t.Errorf("wanted %d rewrapped, %d current, %d left and %d failed of %d: %+v", rewrapped, current, left, failed, windows, got)
+			}
+		}
+
+		broken := k.recordOf("o4")
+		before := k.stored(append(keys, k.records()...)...)
+		o, err := k.raw().GetObject(t.Context(), &s3.GetObjectInput{Bucket: &k.bucket, Key: &broken})
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := io.ReadAll(o.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.put(k.raw(), broken, whole[:len(whole)/2])
+
+		if out := k.command(2, "keys", "rotate", "--new-version", "--dry-run", s3url); !strings.Contains(out, "dry-run") {
+			t.Errorf("a new version in a dry run: %s", out)
+		}
+		if k.primary() != first {
+			t.Error("a dry run made a new version")
+		}
+
+		id := strings.TrimPrefix(broken, ".s3proxy/keys/")
+		got := rotate(1, "--new-version")
+		second := k.primary()
+		if want(got, windows-1, 0, 0, 1); got.Failed[id] == "" || got.KEK != "localfile:#"+second || second == first {
+			t.Errorf("with a broken record %s: %+v; version %s after %s", id, got, second, first)
+		}
+		if out := k.command(1, "keys", "rotate", "--settle", "0", s3url); !strings.Contains(out, id) || !strings.Contains(out, "0 of 4 records") || !strings.Contains(out, "1 failed") {
+			t.Errorf("the failure is not named: %s", out)
+		}
+		k.put(k.raw(), broken, whole)
+		now := k.stored(k.records()...)
+
+		want(rotate(0, "--dry-run"), 1, windows-1, 0, 0)
+		want(rotate(0, "--from", "localfile:#"+second), 0, windows-1, 1, 0)
+		want(rotate(0, "--from", "vault://transit/photos"), 0, windows-1, 1, 0)
+		if got := k.stored(k.records()...); !maps.Equal(got, now) {
+			t.Error("a dry run, or one of another key, changed records")
+		}
+		want(rotate(0, "--from", "localfile:#"+first, "--concurrency", "1"), 1, windows-1, 0, 0)
+		want(rotate(0), 0, windows, 0, 0)
+		for key, is := range k.stored(keys...) {
+			if is != before[key] {
+				t.Errorf("%s was changed by a rotation of records", key)
+			}
+		}
+
+		// The same with objects: one has metadata that nobody can read.
+		_, err = k.raw().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &k.bucket, Key: aws.String("odd"), Body: strings.NewReader("x"), Metadata: map[string]string{"s3proxy-format": "1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects := func(code, rewritten, done int, args ...string) {
+			t.Helper()
+			got := rotate(code, append(args, "--objects")...).Objects
+			if got == nil || got.Rewritten != rewritten || got.Done != done || len(got.Failed) != code || code > 0 && got.Failed["odd"] == "" {
+				t.Errorf("%q: wanted %d rewritten, %d done: %+v", args, rewritten, done, got)
+			}
+		}
+		objects(1, 2*windows, 0, "--dry-run")
+		objects(1, 0, 2*windows, "--from", "localfile:#"+second)
+		if got := k.stored("o0", "o7"); got["o0"] != before["o0"] || got["o7"] != before["o7"] {
+			t.Error("a dry run, or one of another key, changed objects")
+		}
+		objects(1, 2*windows, 0, "--from", "localfile:#"+first, "--rate", "100")
+		if out := k.command(1, "keys", "rotate", "--objects", "--settle", "0", s3url); !strings.Contains(out, `"odd"`) || !strings.Contains(out, "1 failed") {
+			t.Errorf("the failure is not named: %s", out)
+		}
+		k.purge("odd")
+		objects(0, 0, 2*windows)
+		k.proxied(func(client *s3.Client) {
+			for i, key := range keys {
+				wantObject(t, client, k.bucket, key, content(uint64(i), 1000))
+			}
+		})
+	})
+}
