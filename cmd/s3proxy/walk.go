@@ -76,7 +76,7 @@ func (w *walk) each(ctx context.Context, do func(context.Context, proxy.Listed) 
 
 // newBar shows progress on a terminal, and nothing elsewhere.
 func newBar(w io.Writer, total int, unit string) *pb.ProgressBar {
-	bar := pb.New(total).SetTemplateString(`{{counters . }} ` + unit + ` {{bar . }} {{speed . "%s/s"}} {{rtime . "%s left"}}`)
+	bar := pb.New(total).SetTemplateString(`{{counters . }} ` + unit + ` {{bar . }} {{speed . "%s/s" " "}} {{rtime . "%s left" "in %s" ""}}`)
 	if isTerminal(w) {
 		return bar.SetWriter(w).Start()
 	}
