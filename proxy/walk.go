@@ -58,8 +58,33 @@ func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(L
 }
 
 // Versions visits every version of the objects below prefix, delete markers not among
-// them. A store that lists none answers with s3err.NotImplemented.
+// them. In a bucket that has never kept any, these are the current objects.
 func (w Walker) Versions(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
+	versioned, err := w.versioned(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	if !versioned { // versitygw lists a version "null" then that it refuses to give
+		return w.Objects(ctx, bucket, prefix, visit)
+	}
+	return w.versions(ctx, bucket, prefix, visit)
+}
+
+// OldVersions visits the versions below prefix that are not current.
+func (w Walker) OldVersions(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
+	versioned, err := w.versioned(ctx, bucket)
+	if err != nil || !versioned {
+		return err
+	}
+	return w.versions(ctx, bucket, prefix, func(l Listed) error {
+		if !l.Old {
+			return nil
+		}
+		return visit(l)
+	})
+}
+
+func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
 	o := &objects{Bucket: Bucket{Upstream: w.Store}}
 	q := url.Values{"versions": {""}, "prefix": {prefix}}
 	var seen listedMarker // versitygw 1.8 lists the version of the marker again
@@ -144,8 +169,8 @@ func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgres
 	return fmt.Errorf("more than %d uploads in progress", maxFolders)
 }
 
-// Versioned tells whether a bucket keeps old versions, or has kept some.
-func (w Walker) Versioned(ctx context.Context, bucket string) (bool, error) {
+// versioned tells whether a bucket keeps old versions, or has kept some.
+func (w Walker) versioned(ctx context.Context, bucket string) (bool, error) {
 	o := &objects{Bucket: Bucket{Upstream: w.Store}}
 	var setting struct {
 		Status string `xml:"Status"`

@@ -29,20 +29,13 @@ type census struct {
 // run tells what could not be looked at by name, with the reason. An error of one of the
 // functions ends it.
 func (c *census) run(ctx context.Context) (unseen map[string]string, err error) {
-	versioned, err := c.walker.Versioned(ctx, c.bucket)
-	if err != nil {
-		return nil, err
-	}
 	if err := c.walker.Uploads(ctx, c.bucket, c.upload); err != nil {
 		return nil, err
 	}
 	unseen = map[string]string{}
 	var mu sync.Mutex
 	objects := walk{pace: c.pace, errOut: c.errOut, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
-		if versioned {
-			return c.walker.Versions(ctx, c.bucket, "", visit)
-		}
-		return c.walker.Objects(ctx, c.bucket, "", visit)
+		return c.walker.Versions(ctx, c.bucket, "", visit)
 	}}
 	return unseen, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error {
 		found, err := proxy.Inspect(ctx, c.walker.Store, c.bucket, l.Key, l.Version)

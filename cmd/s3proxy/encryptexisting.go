@@ -157,20 +157,11 @@ func encryptPlace(ctx context.Context, s *stores, at place, o existingOptions, e
 // countOld counts the versions that are not current and not encrypted.
 func (e *encryptedExisting) countOld(ctx context.Context, r *rewrite) error {
 	e.Unseen = map[string]string{}
-	versioned, err := r.walker.Versioned(ctx, e.Bucket)
-	if err != nil || !versioned {
-		return err
-	}
 	var plain atomic.Int64
 	old := walk{pace: r.pace, errOut: io.Discard, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
-		return r.walker.Versions(ctx, e.Bucket, e.Prefix, func(l proxy.Listed) error {
-			if !l.Old {
-				return nil
-			}
-			return visit(l)
-		})
+		return r.walker.OldVersions(ctx, e.Bucket, e.Prefix, visit)
 	}}
-	err = old.each(ctx, func(ctx context.Context, l proxy.Listed) error {
+	err := old.each(ctx, func(ctx context.Context, l proxy.Listed) error {
 		found, err := proxy.Inspect(ctx, r.walker.Store, e.Bucket, l.Key, l.Version)
 		switch {
 		case ctx.Err() != nil:

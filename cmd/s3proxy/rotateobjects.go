@@ -11,7 +11,6 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
-	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
 // renewed is what keys rotate --objects tells of a bucket.
@@ -72,20 +71,8 @@ func (r *renewed) again(ctx context.Context, rewrapping *kms.Rewrapping, errOut 
 func (r *renewed) countLeft(ctx context.Context, kek string) error {
 	r.OldVersions, r.Uploads = 0, 0
 	w := r.rewrite.walker
-	versioned, err := w.Versioned(ctx, r.rewrite.bucket)
-	if err != nil {
+	if err := w.OldVersions(ctx, r.rewrite.bucket, r.Prefix, func(proxy.Listed) error { r.OldVersions++; return nil }); err != nil {
 		return err
-	}
-	if versioned {
-		err := w.Versions(ctx, r.rewrite.bucket, r.Prefix, func(l proxy.Listed) error {
-			if l.Old {
-				r.OldVersions++
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, s3err.NotImplemented) {
-			return err
-		}
 	}
 	return w.Uploads(ctx, r.rewrite.bucket, func(u proxy.InProgress) error {
 		if u.Meta.KEK != kek && strings.HasPrefix(u.Key, r.Prefix) {

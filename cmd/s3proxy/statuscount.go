@@ -104,26 +104,24 @@ func (c *statusCount) countRecords(ctx context.Context, p pace) error {
 	group.SetLimit(p.concurrency)
 	for _, id := range ids {
 		group.Go(func() error {
-			record, err := c.record(ctx, id)
-			c.mu.Lock()
-			defer c.mu.Unlock()
+			_, err := c.record(ctx, id)
 			switch {
 			case ctx.Err() != nil:
 				return ctx.Err()
-			case errors.Is(err, kms.ErrNoRecord): // removed since
-			case err != nil:
-				c.Unseen["window record "+id] = err.Error()
-			default:
-				c.Records++
-				c.use(record.kek).Records++
+			case err == nil || errors.Is(err, kms.ErrNoRecord): // removed since
+				return nil
 			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.Unseen["window record "+id] = err.Error()
 			return nil
 		})
 	}
 	return group.Wait()
 }
 
-// record reads a record, once.
+// record reads a record and counts it, once: also one that a proxy put after they were
+// listed, perhaps under a version that it should no longer use.
 func (c *statusCount) record(ctx context.Context, id string) (readRecord, error) {
 	c.mu.Lock()
 	known, ok := c.read[id]
@@ -143,7 +141,12 @@ func (c *statusCount) record(ctx context.Context, id string) (readRecord, error)
 	read := readRecord{kek, sync.OnceValue(func() error { return c.ring.OpenRecord(ctx, c.origin, id, body) })}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if known, ok := c.read[id]; ok {
+		return known, nil
+	}
 	c.read[id] = read
+	c.Records++
+	c.use(kek).Records++
 	return read, nil
 }
 

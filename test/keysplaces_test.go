@@ -1,0 +1,180 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// The commands find the records and uploads of a bucket where its proxies put them, under
+// the names that its keys are bound to.
+func TestKeyCommandsKnowWhereABucketsStateIs(t *testing.T) {
+	for name, where := range map[string]func(k *keyed) []string{
+		"state bucket": func(k *keyed) []string {
+			return []string{"--state-bucket", newBucket(k.t, k.store.S3()), "--state-prefix", "team/"}
+		},
+		"prefix": func(*keyed) []string { return []string{"--state-prefix", "team/"} },
+		"alias":  func(k *keyed) []string { return []string{"--bucket-alias", k.bucket + "=" + freeName("origin")} },
+		"all": func(k *keyed) []string {
+			return []string{"--state-bucket", newBucket(k.t, k.store.S3()), "--state-prefix", "team", "--bucket-alias", k.bucket + "=" + freeName("origin")}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onKeyed(t, func(k *keyed) {
+				where := where(k)
+				key := "k"
+				if strings.Contains(strings.Join(where, " "), "--state-prefix") {
+					key = "team/k"
+				}
+				k.wholeLife(key, where)
+			})
+		})
+	}
+}
+
+// Versioning that was enabled and is suspended: the current object may be a version with an
+// id or the one without.
+func TestKeyCommandsOnABucketWithSuspendedVersioning(t *testing.T) {
+	onKeyed(t, func(k *keyed) {
+		t := k.t
+		if !k.versioned() {
+			return
+		}
+		k.proxied(func(client *s3.Client) {
+			k.put(client, "enabled", content(1, 1000))
+			k.put(client, "both", content(2, 1000))
+			_, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &k.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.put(client, "both", content(3, 1000))
+			k.put(client, "suspended", content(4, 1000))
+		})
+		k.put(k.raw(), "plain", content(5, 1000))
+		first := k.primary()
+		k.command(0, "encrypt-existing", "s3://"+k.bucket)
+		k.command(0, "keys", "rotate", "--new-version", "--objects", "--settle", "0", "s3://"+k.bucket)
+		k.wantAnswer(first, true, "yes", "--objects")
+		// The versions with an id are there still, and only their records cover them.
+		var shown struct {
+			Keys []struct{ Objects, Covered int }
+		}
+		out := k.command(0, "keys", "status", "--objects", "--json", "--kek", first, "s3://"+k.bucket)
+		if err := json.Unmarshal([]byte(jsonLine(out)), &shown); err != nil || len(shown.Keys) != 1 || shown.Keys[0].Objects != 2 || shown.Keys[0].Covered != 2 {
+			t.Errorf("wanted two versions under the first key: %v %s", err, out)
+		}
+		k.command(0, "keys", "destroy", "--yes", first)
+		k.command(0, "keys", "verify", "--versions", "s3://"+k.bucket)
+		k.proxied(func(client *s3.Client) {
+			for key, seed := range map[string]uint64{"enabled": 1, "both": 3, "suspended": 4, "plain": 5} {
+				wantObject(t, client, k.bucket, key, content(seed, 1000))
+			}
+		})
+	})
+}
+
+// wholeLife has a key's objects encrypted, rotated, counted, verified and cleaned up, with
+// the settings that say where records and uploads are.
+func (k *keyed) wholeLife(prefix string, where []string) {
+	t := k.t
+	const objects = 4
+	do := func(args ...string) string { return k.command(0, append(args, where...)...) }
+	key := func(i int) string { return fmt.Sprintf("%s%d", prefix, i) }
+	s3url := "s3://" + k.bucket
+	var upload *partUpload
+	k.proxied(func(client *s3.Client) {
+		for i := range objects {
+			k.put(client, key(i), content(uint64(i), 1000))
+		}
+		upload = newMultipart(t, client, k.bucket, prefix+"uploaded")
+	}, append(where, "--key-window-objects", "2")...)
+	k.put(k.raw(), key(objects), content(objects, 1000))
+	do("encrypt-existing", s3url)
+	first := k.primary()
+
+	var rotated struct {
+		Records, Rewrapped int
+		Objects            struct{ Objects, Rewritten, Uploads int }
+	}
+	out := do("keys", "rotate", "--new-version", "--objects", "--settle", "0", "--json", s3url)
+	if err := json.Unmarshal([]byte(jsonLine(out)), &rotated); err != nil || rotated.Rewrapped != 4 || rotated.Objects.Rewritten != objects+1 || rotated.Objects.Uploads != 1 {
+		t.Errorf("keys rotate, wanted 4 records, %d objects and one upload: %v %s", objects+1, err, out)
+	}
+	do("keys", "status", "--objects", "--kek", first, s3url)
+
+	k.proxied(func(client *s3.Client) {
+		if _, err := upload.complete(client, upload.send(client, 1, content(77, 1000))); err != nil {
+			t.Fatal(err)
+		}
+	}, where...)
+	// What is not current, and what was uploaded, name their records; the others can go.
+	var removed struct{ Records, Named, Removed int }
+	time.Sleep(1100 * time.Millisecond) // Last-Modified has whole seconds
+	out = do("gc", "--records", "--records-grace", "0", "--json", s3url)
+	named := 2 // that of the upload, and that of the objects written again
+	if k.versioned() {
+		named = rotated.Records
+	}
+	if err := json.Unmarshal([]byte(jsonLine(out)), &removed); err != nil || removed.Named != named || removed.Removed != removed.Records-named {
+		t.Errorf("gc --records, wanted %d to stay: %v %s", named, err, out)
+	}
+	do("keys", "destroy", "--yes", first)
+	if k.versioned() {
+		k.purgeOld(key(objects)) // the version that is not encrypted
+	}
+	if out := do("keys", "verify", "--versions", s3url); !strings.Contains(out, fmt.Sprintf(" %d window records opened", named)) || !strings.Contains(out, " 0 bad") {
+		t.Errorf("keys verify, wanted %d records: %s", named, out)
+	}
+	k.proxied(func(client *s3.Client) {
+		for i := range objects + 1 {
+			wantObject(t, client, k.bucket, key(i), content(uint64(i), 1000))
+		}
+		wantObject(t, client, k.bucket, prefix+"uploaded", content(77, 1000))
+	}, where...)
+}
+
+// A proxy that has not seen the new version yet makes a window while keys status looks: its
+// record was not there when the records were listed.
+func TestKeysStatusCountsARecordThatIsPutMeanwhile(t *testing.T) {
+	onKeyed(t, func(k *keyed) {
+		t := k.t
+		file := strings.TrimPrefix(k.kms, "localfile://")
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stale := filepath.Join(t.TempDir(), "keyset.json")
+		if err := os.WriteFile(stale, body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := lab.Proxy(t, lab.ProxyOptions{Upstream: k.store, Args: []string{"--kms", "localfile://" + stale, "--key-window-objects", "1"}})
+		client := sdk(t, p.S3())
+		k.put(client, "before", content(1, 1000))
+		first := k.primary()
+		k.command(0, "keys", "rotate", "--new-version", "--settle", "0", "s3://"+k.bucket)
+		k.wantAnswer(first, true, "yes", "--objects")
+
+		through := count(t, k.store)
+		var once sync.Once
+		through.first = func(r *http.Request) {
+			if strings.Contains(r.URL.Query().Get("prefix"), "/uploads/") {
+				once.Do(func() { k.put(client, "meanwhile", content(2, 1000)) })
+			}
+		}
+		out, code := command(t, k.store, "keys", "status", "--objects", "--kek", first, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)
+		if code != 1 || !strings.Contains(out, "1 window records are wrapped by it") {
+			t.Errorf("exit code %d: %s", code, out)
+		}
+	})
+}
