@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -43,20 +41,11 @@ that is not encrypted, until a lifecycle rule or somebody removes it: the comman
 these. No copy of the object is made under any other name.`,
 		Example: `  s3proxy encrypt-existing --dry-run s3://photos
   s3proxy encrypt-existing --rate 100 s3://photos --upstream https://s3.example.com --kms vault://transit/photos`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("encrypt-existing takes what to encrypt, s3://bucket or s3://bucket/prefix")
-			}
-			return nil
-		},
+		Args: someArgs("what to encrypt, s3://bucket or s3://bucket/prefix"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var places []place
-			for _, arg := range args {
-				bucket, prefix, err := parseTreeURL(arg)
-				if err != nil {
-					return err
-				}
-				places = append(places, place{bucket, prefix})
+			places, err := parseEach(args, parsePlace)
+			if err != nil {
+				return err
 			}
 			if err := o.pace.check(); err != nil {
 				return err
@@ -91,14 +80,14 @@ func encryptExisting(ctx context.Context, c *config, places []place, o existingO
 	for _, at := range places {
 		found, err := encryptPlace(ctx, stores, at, o, errOut, log)
 		if err != nil {
-			failed = append(failed, fmt.Errorf("s3://%s/%s: %w", at.bucket, at.prefix, err))
+			failed = append(failed, fmt.Errorf("%v: %w", at, err))
 			continue
 		}
 		if err := found.print(out, o); err != nil {
 			return err
 		}
 		if n := len(found.Failed) + found.Locked; n > 0 {
-			failed = append(failed, fmt.Errorf("s3://%s/%s: %d objects could not be encrypted", at.bucket, at.prefix, n))
+			failed = append(failed, fmt.Errorf("%v: %d objects could not be encrypted", at, n))
 		}
 	}
 	return errors.Join(failed...)
@@ -194,9 +183,7 @@ func (e *encryptedExisting) print(out io.Writer, o existingOptions) error {
 	if e.OldVersions > 0 {
 		fmt.Fprintf(out, "  %d versions that are not current are not encrypted: the store's operator reads them until they are deleted\n", e.OldVersions)
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.Unseen)) {
-		fmt.Fprintf(out, "  not looked at: %s: %s\n", name, e.Unseen[name])
-	}
+	printReasons(out, "not looked at: ", e.Unseen)
 	switch {
 	case o.dryRun:
 	case e.Done && e.OldVersions == 0:

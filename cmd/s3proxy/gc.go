@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,20 +43,11 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 		Example: `  s3proxy gc s3://photos --dry-run
   s3proxy gc --records s3://photos
   s3proxy gc s3://photos s3://backups --json --upstream https://s3.example.com`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("gc takes the buckets to look at, s3://bucket")
-			}
-			return nil
-		},
+		Args: someArgs("the buckets to look at, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var buckets []string
-			for _, arg := range args {
-				bucket, err := parseBucketURL(arg)
-				if err != nil {
-					return err
-				}
-				buckets = append(buckets, bucket)
+			buckets, err := parseEach(args, parseBucketURL)
+			if err != nil {
+				return err
 			}
 			if o.grace < 0 || o.recordsGrace < 0 {
 				return usagef("a time of grace cannot be negative")
@@ -80,16 +70,6 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
 	cmd.Flags().DurationVar(&o.grace, "grace", proxy.DefaultGrace, "how long an upload must have been gone; 0 only where no other program uses the bucket")
 	return cmd
-}
-
-// parseBucketURL reads s3://bucket, with or without a slash behind it.
-func parseBucketURL(arg string) (string, error) {
-	bucket, ok := strings.CutPrefix(arg, "s3://")
-	bucket = strings.TrimSuffix(bucket, "/")
-	if !ok || bucket == "" || strings.Contains(bucket, "/") {
-		return "", usagef("%q is not of the form s3://bucket", arg)
-	}
-	return bucket, nil
 }
 
 func gc(ctx context.Context, c *config, buckets []string, o gcOptions, out, errOut io.Writer) error {

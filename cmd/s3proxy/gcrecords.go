@@ -122,10 +122,7 @@ func (r *removedRecords) print(out io.Writer, o gcOptions) error {
 	}
 	_, err := fmt.Fprintf(out, "s3://%s: %d of %d window records %s, %d named, %d not named but younger than %v (before the oldest upload in progress), %d locked, %d failed\n",
 		r.Bucket, r.Removed, r.Records, verb, r.Named, r.Young, o.recordsGrace, r.Locked, len(r.Failed))
-	for _, why := range []map[string]string{r.Failed, r.Unseen} {
-		for _, name := range slices.Sorted(maps.Keys(why)) {
-			fmt.Fprintf(out, "  %s: %s\n", name, why[name])
-		}
-	}
+	printReasons(out, "", r.Failed)
+	printReasons(out, "not looked at: ", r.Unseen)
 	return err
 }

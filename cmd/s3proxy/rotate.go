@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,9 +32,6 @@ func (o *rotateOptions) isFrom(kek string) bool {
 	base, _, _ := strings.Cut(kek, "#")
 	return o.from == "" || kek == o.from || base == o.from
 }
-
-// place is an argument: a bucket, and for --objects a prefix in it.
-type place struct{ bucket, prefix string }
 
 // rotated is what keys rotate tells of a bucket; the JSON names are part of the interface.
 type rotated struct {
@@ -75,23 +70,16 @@ nobody write them, cannot be renewed so; the records cover them.`,
   s3proxy keys rotate --kms localfile:///etc/s3proxy/new.json --kms-read localfile:///etc/s3proxy/old.json s3://photos
   s3proxy keys rotate --dry-run --json s3://photos
   s3proxy keys rotate --objects --rate 100 s3://photos/2026/`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("keys rotate takes the buckets, s3://bucket")
-			}
-			return nil
-		},
+		Args: someArgs("the buckets, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var places []place
-			for _, arg := range args {
-				bucket, prefix, err := parseTreeURL(arg)
-				if err != nil {
-					return err
+			places, err := parseEach(args, parsePlace)
+			if err != nil {
+				return err
+			}
+			for _, at := range places {
+				if at.prefix != "" && !o.objects {
+					return usagef("%v: a record is of a whole bucket; a prefix goes with --objects", at)
 				}
-				if prefix != "" && !o.objects {
-					return usagef("%s: a record is of a whole bucket; a prefix goes with --objects", arg)
-				}
-				places = append(places, place{bucket, prefix})
 			}
 			if err := o.pace.check(); err != nil {
 				return err
@@ -342,9 +330,7 @@ func (r *rotated) print(out io.Writer, o rotateOptions) error {
 		verb = "would be wrapped anew"
 	}
 	_, err := fmt.Fprintf(out, "s3://%s: %d of %d records %s under %s, %d were already, %d left, %d failed\n", r.Bucket, r.Rewrapped, r.Records, verb, r.KEK, r.Current, r.Left, len(r.Failed))
-	for _, id := range slices.Sorted(maps.Keys(r.Failed)) {
-		fmt.Fprintf(out, "  %s: %s\n", id, r.Failed[id])
-	}
+	printReasons(out, "", r.Failed)
 	if r.Objects != nil && err == nil {
 		err = r.Objects.print(out, r.KEK, o.dryRun)
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -42,20 +40,11 @@ older than a destroyed version, unless their records are put back too.`,
 		Example: `  s3proxy keys status s3://photos
   s3proxy keys status --objects --kek 3 s3://photos s3://archive
   s3proxy keys status --objects --json s3://photos --kms vault://transit/photos`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("keys status takes the buckets, s3://bucket")
-			}
-			return nil
-		},
+		Args: someArgs("the buckets, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var buckets []string
-			for _, arg := range args {
-				bucket, err := parseBucketURL(arg)
-				if err != nil {
-					return err
-				}
-				buckets = append(buckets, bucket)
+			buckets, err := parseEach(args, parseBucketURL)
+			if err != nil {
+				return err
 			}
 			if err := o.pace.check(); err != nil {
 				return err
@@ -169,8 +158,6 @@ func (c *keyStatus) print(out io.Writer, o statusOptions) error {
 	if c.Plain > 0 {
 		fmt.Fprintf(out, "  %d objects are not encrypted\n", c.Plain)
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Unseen)) {
-		fmt.Fprintf(out, "  not looked at: %s: %s\n", name, c.Unseen[name])
-	}
+	printReasons(out, "not looked at: ", c.Unseen)
 	return nil
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -43,20 +41,11 @@ not be read.`,
 		Example: `  s3proxy keys verify s3://photos
   s3proxy keys verify --sample 0.01 --versions s3://photos/2026/ s3://archive
   s3proxy keys verify --rate 50 --json s3://photos`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("keys verify takes what to read, s3://bucket or s3://bucket/prefix")
-			}
-			return nil
-		},
+		Args: someArgs("what to read, s3://bucket or s3://bucket/prefix"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var places []place
-			for _, arg := range args {
-				bucket, prefix, err := parseTreeURL(arg)
-				if err != nil {
-					return err
-				}
-				places = append(places, place{bucket, prefix})
+			places, err := parseEach(args, parsePlace)
+			if err != nil {
+				return err
 			}
 			if err := o.pace.check(); err != nil {
 				return err
@@ -91,14 +80,14 @@ func keysVerify(ctx context.Context, c *config, places []place, o verifyOptions,
 	for _, at := range places {
 		found, err := verifyPlace(ctx, stores, at, o, errOut)
 		if err != nil {
-			failed = append(failed, fmt.Errorf("s3://%s/%s: %w", at.bucket, at.prefix, err))
+			failed = append(failed, fmt.Errorf("%v: %w", at, err))
 			continue
 		}
 		if err := found.print(out, o); err != nil {
 			return err
 		}
 		if n := len(found.Bad); n > 0 {
-			failed = append(failed, fmt.Errorf("s3://%s/%s: %d are damaged or could not be read", at.bucket, at.prefix, n))
+			failed = append(failed, fmt.Errorf("%v: %d are damaged or could not be read", at, n))
 		}
 	}
 	return errors.Join(failed...)
@@ -234,8 +223,6 @@ func (v *verified) print(out io.Writer, o verifyOptions) error {
 	}
 	_, err := fmt.Fprintf(out, "s3://%s/%s: %d objects with %d bytes read, %d window records opened, %d objects not encrypted, %d bad\n",
 		v.Bucket, v.Prefix, v.Objects, v.Bytes, v.Records, v.Plain, len(v.Bad))
-	for _, name := range slices.Sorted(maps.Keys(v.Bad)) {
-		fmt.Fprintf(out, "  %s: %s\n", name, v.Bad[name])
-	}
+	printReasons(out, "", v.Bad)
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/cheggaaa/pb/v3"
 	"github.com/spf13/pflag"
@@ -86,14 +85,4 @@ func newBar(w io.Writer, total int, unit string) *pb.ProgressBar {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// parseTreeURL reads s3://bucket or s3://bucket/prefix; the prefix is taken as it stands.
-func parseTreeURL(arg string) (bucket, prefix string, err error) {
-	rest, ok := strings.CutPrefix(arg, "s3://")
-	bucket, prefix, _ = strings.Cut(rest, "/")
-	if !ok || bucket == "" {
-		return "", "", usagef("%q is not of the form s3://bucket or s3://bucket/prefix", arg)
-	}
-	return bucket, prefix, nil
 }

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// place is what a command goes through: a bucket, or what is below a prefix in it.
+type place struct{ bucket, prefix string }
+
+func (p place) String() string { return "s3://" + p.bucket + "/" + p.prefix }
+
+// parsePlace reads s3://bucket or s3://bucket/prefix; the prefix is taken as it stands.
+func parsePlace(arg string) (place, error) {
+	rest, ok := strings.CutPrefix(arg, "s3://")
+	bucket, prefix, _ := strings.Cut(rest, "/")
+	if !ok || bucket == "" {
+		return place{}, usagef("%q is not of the form s3://bucket or s3://bucket/prefix", arg)
+	}
+	return place{bucket, prefix}, nil
+}
+
+// parseBucketURL reads s3://bucket, with or without a slash behind it.
+func parseBucketURL(arg string) (string, error) {
+	bucket, ok := strings.CutPrefix(arg, "s3://")
+	bucket = strings.TrimSuffix(bucket, "/")
+	if !ok || bucket == "" || strings.Contains(bucket, "/") {
+		return "", usagef("%q is not of the form s3://bucket", arg)
+	}
+	return bucket, nil
+}
+
+// parseEach reads all arguments of a command with one of the functions above.
+func parseEach[T any](args []string, parse func(string) (T, error)) ([]T, error) {
+	var all []T
+	for _, arg := range args {
+		one, err := parse(arg)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// someArgs refuses a command line without arguments, and says what they are.
+func someArgs(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef("%s takes %s", strings.TrimPrefix(cmd.CommandPath(), "s3proxy "), what)
+		}
+		return nil
+	}
+}
+
+// printReasons writes a line for each name, sorted, with what came of it.
+func printReasons(out io.Writer, before string, reasons map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(reasons)) {
+		fmt.Fprintf(out, "  %s%s: %s\n", before, name, reasons[name])
+	}
+}
