@@ -178,3 +178,56 @@ func TestKeysStatusCountsARecordThatIsPutMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// Several places at once, of buckets with keys of their own. Objects elsewhere stay as they
+// are, and those whose first key is gone are renewed through their records.
+func TestKeyCommandsOnSeveralPlaces(t *testing.T) {
+	onKeyed(t, func(k *keyed) {
+		t := k.t
+		other := &keyed{t: t, store: k.store, kms: "localfile://" + filepath.Join(t.TempDir(), "keyset.json"), bucket: newBucket(t, k.store.S3())}
+		other.command(0, "keys", "create")
+		config := privateFile(t, "buckets:\n  "+other.bucket+": {kms: '"+other.kms+"'}\n")
+		k.proxied(func(client *s3.Client) {
+			for _, key := range []string{"a/1", "a/2", "ab", "b/1", "c/1"} {
+				k.put(client, key, content(uint64(len(key)), 1000))
+				other.put(client, key, content(uint64(len(key)), 2000))
+			}
+		}, "--config", config)
+		k.put(k.raw(), "b/plain", content(9, 1000))
+		k.put(k.raw(), "c/plain", content(9, 1000))
+		first, others := k.primary(), other.primary()
+
+		out := k.command(0, "encrypt-existing", "--config", config, "s3://"+k.bucket+"/b/")
+		if !strings.Contains(out, "1 of 2 objects encrypted") || !strings.Contains(out, "Only below this prefix") {
+			t.Errorf("encrypt-existing below a prefix: %s", out)
+		}
+		k.command(0, "keys", "rotate", "--new-version", "--settle", "0", "--config", config, "s3://"+k.bucket, "s3://"+other.bucket)
+		if k.primary() == first || other.primary() == others {
+			t.Error("not each bucket's key has a new version")
+		}
+		k.command(0, "keys", "status", "--objects", "--config", config, "--kek", "localfile:#"+first, "--kek", "localfile:#"+others, "s3://"+k.bucket, "s3://"+other.bucket)
+		k.command(0, "keys", "destroy", "--yes", first)
+		other.command(0, "keys", "destroy", "--yes", others)
+
+		before := k.stored("ab", "c/1", "c/plain", "a/1", "b/1")
+		elsewhere := other.stored("a/1", "ab", "b/1", "c/1")
+		k.command(2, "keys", "rotate", "--config", config, "s3://"+k.bucket+"/a/")
+		k.command(0, "keys", "rotate", "--objects", "--settle", "0", "--config", config, "s3://"+k.bucket+"/a/", "s3://"+k.bucket+"/b/", "s3://"+other.bucket+"/a")
+		for key, is := range k.stored("ab", "c/1", "c/plain", "a/1", "b/1") {
+			if renewed := strings.Contains(key[:2], "/") && key[0] != 'c'; (is != before[key]) != renewed {
+				t.Errorf("%s: renewed %t, wanted %t", key, is != before[key], renewed)
+			}
+		}
+		for key, is := range other.stored("a/1", "ab", "b/1", "c/1") {
+			if renewed := key[0] == 'a'; (is != elsewhere[key]) != renewed {
+				t.Errorf("%s of the other bucket: renewed %t, wanted %t", key, is != elsewhere[key], renewed)
+			}
+		}
+		out = k.command(1, "keys", "verify", "--config", config, "s3://"+k.bucket+"/a/", "s3://"+k.bucket+"/c/", "s3://"+other.bucket)
+		for _, want := range []string{k.bucket + "/a/: 2 objects with 2000 bytes", k.bucket + "/c/: 2 objects with 1000 bytes", `"c/plain": `, other.bucket + "/: 5 objects with 10000 bytes", "s3proxy: s3://" + k.bucket + "/c/: 1 are damaged"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("keys verify does not say %q: %s", want, out)
+			}
+		}
+	})
+}
