@@ -32,6 +32,15 @@ type Walker struct {
 	Place StatePlace
 }
 
+// Reach tells whether the store lists the bucket to us. Where the proxy's own objects are
+// in another bucket, it is what finds a wrong name.
+func (w Walker) Reach(ctx context.Context, bucket string) error {
+	o := &objects{Bucket: Bucket{Upstream: w.Store}}
+	q := url.Values{"list-type": {"2"}, "prefix": {w.Place.root()}, "max-keys": {"1"}}
+	_, _, err := o.readList(ctx, upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: q})
+	return err
+}
+
 // Objects visits the current objects below prefix. An error of visit ends the walk.
 func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
 	o := &objects{Bucket: Bucket{Upstream: w.Store}}

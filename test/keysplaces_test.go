@@ -196,6 +196,15 @@ func TestKeyCommandsOnSeveralPlaces(t *testing.T) {
 		k.put(k.raw(), "b/plain", content(9, 1000))
 		k.put(k.raw(), "c/plain", content(9, 1000))
 		first, others := k.primary(), other.primary()
+		// A misspelt bucket is found before anything is done, also where it has no records of its own.
+		for _, args := range [][]string{{"keys", "rotate", "--new-version"}, {"keys", "rotate", "--dry-run", "--state-bucket", other.bucket}, {"keys", "status", "--state-bucket", other.bucket}, {"gc", "--state-bucket", other.bucket}, {"gc", "--records"}, {"keys", "verify"}, {"encrypt-existing", "--dry-run"}} {
+			if out := k.command(1, append(args, "--config", config, "s3://"+k.bucket, "s3://misspelt")...); !strings.Contains(out, "s3://misspelt") || !strings.Contains(out, "NoSuchBucket") {
+				t.Errorf("%q of a bucket that is not there: %s", args, out)
+			}
+		}
+		if k.primary() != first {
+			t.Error("a new version was made, and nothing done with it")
+		}
 
 		out := k.command(0, "encrypt-existing", "--config", config, "s3://"+k.bucket+"/b/")
 		if !strings.Contains(out, "1 of 2 objects encrypted") || !strings.Contains(out, "Only below this prefix") {

@@ -165,7 +165,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 
 		k.wantAnswer(first, false, "not known: only --objects")
 		k.wantAnswer(first, true, "yes", "--objects")
-		k.wantAnswer("localfile:#12345", true, "yes", "--objects")
+		k.wantAnswer("localfile:#12345", true, "yes: nothing here names it", "--objects")
 		out := k.command(0, "keys", "status", "--objects", "--json", "s3://"+k.bucket)
 		var shown struct {
 			Current string

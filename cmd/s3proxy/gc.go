@@ -81,6 +81,10 @@ func gc(ctx context.Context, c *config, buckets []string, o gcOptions, out, errO
 	defer stores.close()
 	var failed []error
 	for _, bucket := range buckets {
+		if err := stores.reach(ctx, bucket); err != nil {
+			failed = append(failed, fmt.Errorf("s3://%s: %w", bucket, err))
+			continue
+		}
 		if o.records {
 			found, err := gcRecords(ctx, stores, bucket, o, errOut, log)
 			if err != nil {

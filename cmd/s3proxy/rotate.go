@@ -125,6 +125,11 @@ func rotate(ctx context.Context, c *config, places []place, o rotateOptions, out
 	}
 	defer stores.close()
 	defer func() { err = errors.Join(err, stores.closeKeyrings(context.WithoutCancel(ctx))) }()
+	for _, at := range places { // before there is a new version for nothing
+		if err := stores.reach(ctx, at.bucket); err != nil {
+			return fmt.Errorf("%v: %w", at, err)
+		}
+	}
 	if o.newVersion {
 		if err := newVersions(ctx, c, stores, places, out, o.json); err != nil {
 			return err

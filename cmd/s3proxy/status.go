@@ -140,9 +140,12 @@ func (c *keyStatus) print(out io.Writer, o statusOptions) error {
 			counts += fmt.Sprintf("\t%d\t%d", use.Objects, use.Covered)
 		}
 		answer := "no: " + use.Why
-		if use.MayDestroy {
+		switch {
+		case use.MayDestroy && use.Objects == 0:
+			answer = "yes: nothing here names it" // it may also be misspelt
+		case use.MayDestroy:
 			answer = "yes"
-		} else if strings.HasPrefix(use.Why, "not known") {
+		case strings.HasPrefix(use.Why, "not known"):
 			answer = use.Why
 		}
 		fmt.Fprintf(w, "%s\t%s\n", counts, answer)

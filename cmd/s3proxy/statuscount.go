@@ -38,6 +38,9 @@ type readRecord struct {
 }
 
 func bucketStatus(ctx context.Context, s *stores, bucket string, o statusOptions, errOut io.Writer) (*keyStatus, error) {
+	if err := s.reach(ctx, bucket); err != nil {
+		return nil, err
+	}
 	ring, records, err := s.keyring(ctx, bucket)
 	if err != nil {
 		return nil, err

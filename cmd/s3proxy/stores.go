@@ -134,6 +134,15 @@ func (s *stores) findKeyring(ctx context.Context, name string, set bucketSetting
 	return ring, records, err
 }
 
+// reach fails with the store's reason for a bucket that it does not list to us.
+func (s *stores) reach(ctx context.Context, name string) error {
+	store, err := s.client(ctx, s.c.buckets[name].Upstream)
+	if err != nil {
+		return err
+	}
+	return proxy.Walker{Store: store, Place: s.c.state}.Reach(ctx, name)
+}
+
 // records says where a bucket's window records are. It needs no key.
 func (s *stores) records(ctx context.Context, name string, set bucketSettings) (proxy.Records, error) {
 	store, err := s.client(ctx, set.Upstream)
