@@ -67,7 +67,7 @@ func (x *exchange) onlyState(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	first, err := x.listVersions(ctx, x.asked(x.bucket), "", "", 1)
-	if err != nil || len(first.entries()) == 0 || !strings.HasPrefix(first.entries()[0].Key, x.state.root()) {
+	if err != nil || len(first.entries()) == 0 || !strings.HasPrefix(string(first.entries()[0].Key), x.state.root()) {
 		return false, err
 	}
 	behind, err := x.listVersions(ctx, x.asked(x.bucket), "", x.state.past(), 1)
@@ -88,6 +88,8 @@ type stateObject struct {
 
 // versionsResult takes a listing of versions, or one of objects.
 type versionsResult struct {
+	EncodingType string `xml:"EncodingType"`
+
 	Versions bounded[versionEntry] `xml:"Version"`
 	Markers  bounded[versionEntry] `xml:"DeleteMarker"`
 	Contents bounded[versionEntry] `xml:"Contents"`
@@ -97,9 +99,20 @@ func (v *versionsResult) entries() []versionEntry {
 	return slices.Concat(v.Versions, v.Markers, v.Contents)
 }
 
+func (v *versionsResult) texts() (all []*xmlText) {
+	for _, entries := range [][]versionEntry{v.Versions, v.Markers, v.Contents} {
+		for i := range entries {
+			all = append(all, &entries[i].Key)
+		}
+	}
+	return all
+}
+
+func (v *versionsResult) encodingType() *string { return &v.EncodingType }
+
 type versionEntry struct {
-	Key       string `xml:"Key"`
-	VersionID string `xml:"VersionId"`
+	Key       xmlText `xml:"Key"`
+	VersionID string  `xml:"VersionId"`
 }
 
 // removeOwn deletes our own objects that begin with prefix, by version where
@@ -115,11 +128,11 @@ func (x *exchange) removeOwn(ctx context.Context, bucket, prefix string) (remove
 			return removed, nil
 		}
 		for _, e := range entries {
-			o := stateObject{key: e.Key, version: e.VersionID}
+			o := stateObject{key: string(e.Key), version: e.VersionID}
 			if !strings.HasPrefix(o.key, prefix) {
 				return removed, fmt.Errorf("the store lists %q under the prefix %q", o.key, prefix)
 			}
-			if id, ok := strings.CutPrefix(e.Key, prefix+recordFolder); ok && bucket == x.bucket {
+			if id, ok := strings.CutPrefix(o.key, prefix+recordFolder); ok && bucket == x.bucket {
 				o.body, err = x.records().GetRecord(ctx, x.bucket, id)
 				if err != nil && !errors.Is(err, kms.ErrNoRecord) { // what cannot be put back is not deleted
 					return removed, err
@@ -166,10 +179,9 @@ func (o *objects) listVersions(ctx context.Context, at upstream.Request, prefix,
 		if after != "" {
 			q.Set(cursor, after)
 		}
-		page := &versionsResult{}
 		req := at
 		req.Query = q
-		_, err := o.getXML(ctx, &req, page)
+		page, _, err := getList[versionsResult](ctx, o, req)
 		return page, err
 	}
 	page, err := list(url.Values{"versions": {""}}, "key-marker")

@@ -1,12 +1,8 @@
 package proxy
 
 import (
-	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -77,12 +73,12 @@ func (x *exchange) list(v2 bool) error {
 		n := page.entries()
 		page.KeyCount = &n
 	}
-	page.MaxKeys = want
+	page.Xmlns, page.MaxKeys = s3Namespace, want
 	if err := x.plainSizes(page); err != nil {
 		return err
 	}
 	if encoding == "url" {
-		page.encode()
+		encodeTexts(page)
 	}
 	x.passRequestID(header)
 	return x.answerXML(page)
@@ -94,37 +90,7 @@ func errEncodingType(given string) error {
 
 // listPage asks the store for one page, as the client.
 func (x *exchange) listPage(q url.Values) (*listResult, http.Header, error) {
-	return x.readList(x.r.Context(), upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
-}
-
-// readList reads one page. One with a key that XML 1.0 has no place for cannot be parsed;
-// then it is asked for again with encoding-type=url.
-func (o *objects) readList(ctx context.Context, req upstream.Request) (*listResult, http.Header, error) {
-	ask := func() (*listResult, http.Header, error) {
-		resp, err := o.Upstream.Do(ctx, &req)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer resp.Body.Close()
-		page := &listResult{}
-		err = xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(page)
-		page.Xmlns = s3Namespace
-		return page, resp.Header, err
-	}
-	page, header, err := ask()
-	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) {
-		req.Query = maps.Clone(req.Query)
-		req.Query.Set("encoding-type", "url")
-		if page, header, err = ask(); err == nil && page.EncodingType == "url" {
-			err = page.decode()
-		}
-	}
-	var refused *s3err.Error
-	if err != nil && !errors.As(err, &refused) {
-		err = fmt.Errorf("the store's listing: %w", err)
-	}
-	return page, header, err
+	return getList[listResult](x.r.Context(), x.objects, upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 }
 
 func (l *listResult) entries() int { return len(l.Contents) + len(l.CommonPrefixes) }

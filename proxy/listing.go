@@ -1,9 +1,16 @@
 package proxy
 
 import (
+	"context"
 	"encoding/xml"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // s3Namespace is that of all of S3's documents. Not every store writes it, so
@@ -107,46 +114,68 @@ func hexDigits(r rune) string {
 	return string(digits[r>>4]) + string(digits[r&15])
 }
 
-// decode undoes encoding-type=url in everything that it applies to.
-func (l *listResult) decode() error {
-	fields := []*xmlText{l.Prefix, l.Marker, l.NextMarker, l.StartAfter, l.Delimiter}
+// keyed is a document with keys in it, which a store may write in URL encoding.
+type keyed interface {
+	// texts are those that encoding-type=url applies to; some may be nil.
+	texts() []*xmlText
+	encodingType() *string
+}
+
+func (l *listResult) texts() []*xmlText {
+	all := []*xmlText{l.Prefix, l.Marker, l.NextMarker, l.StartAfter, l.Delimiter}
 	for i := range l.Contents {
-		fields = append(fields, &l.Contents[i].Key)
+		all = append(all, &l.Contents[i].Key)
 	}
 	for i := range l.CommonPrefixes {
-		fields = append(fields, &l.CommonPrefixes[i].Prefix)
+		all = append(all, &l.CommonPrefixes[i].Prefix)
 	}
-	for _, f := range fields {
-		if f == nil {
+	return all
+}
+
+func (l *listResult) encodingType() *string { return &l.EncodingType }
+
+// decodeTexts undoes encoding-type=url.
+func decodeTexts(doc keyed) error {
+	for _, t := range doc.texts() {
+		if t == nil {
 			continue
 		}
-		plain, err := url.QueryUnescape(string(*f))
+		plain, err := url.QueryUnescape(string(*t))
 		if err != nil {
-			return err
+			return fmt.Errorf("the store's listing: %w", err)
 		}
-		*f = xmlText(plain)
+		*t = xmlText(plain)
 	}
-	l.EncodingType = ""
+	*doc.encodingType() = ""
 	return nil
 }
 
-// encodeText applies encoding-type=url as S3 does: '/' stays as it is.
-func encodeText(t *xmlText) {
-	if t != nil {
-		*t = xmlText(strings.ReplaceAll(url.QueryEscape(string(*t)), "%2F", "/"))
+// encodeTexts applies encoding-type=url as S3 does: '/' stays as it is.
+func encodeTexts(doc keyed) {
+	for _, t := range doc.texts() {
+		if t != nil {
+			*t = xmlText(strings.ReplaceAll(url.QueryEscape(string(*t)), "%2F", "/"))
+		}
 	}
+	*doc.encodingType() = "url"
 }
 
-// encode encodes everything that encoding-type=url applies to.
-func (l *listResult) encode() {
-	for _, t := range []*xmlText{l.Prefix, l.Marker, l.NextMarker, l.StartAfter, l.Delimiter} {
-		encodeText(t)
+// getList asks the store for a document with keys. One with a key that XML 1.0 has no place
+// for cannot be parsed; then it is asked for again with encoding-type=url.
+func getList[T any, P interface {
+	*T
+	keyed
+}](ctx context.Context, o *objects, req upstream.Request) (P, http.Header, error) {
+	page := P(new(T))
+	header, err := o.getXML(ctx, &req, page)
+	if !errors.As(err, new(*xml.SyntaxError)) {
+		return page, header, err
 	}
-	for i := range l.Contents {
-		encodeText(&l.Contents[i].Key)
+	req.Query = maps.Clone(req.Query)
+	req.Query.Set("encoding-type", "url")
+	page = new(T)
+	if header, err = o.getXML(ctx, &req, page); err == nil && *page.encodingType() == "url" {
+		err = decodeTexts(page)
 	}
-	for i := range l.CommonPrefixes {
-		encodeText(&l.CommonPrefixes[i].Prefix)
-	}
-	l.EncodingType = "url"
+	return page, header, err
 }

@@ -16,11 +16,11 @@ func TestAListingKeepsEveryCharacterOfAKey(t *testing.T) {
 	if !strings.Contains(string(out), "a &lt;b&gt;&amp;&quot;'+ %2F/ü&#x1;&#xA;日本") {
 		t.Errorf("in XML: %s", out)
 	}
-	page.encode()
+	encodeTexts(page)
 	if string(page.Contents[0].Key) != "a+%3Cb%3E%26%22%27%2B+%252F/%C3%BC%01%0A%E6%97%A5%E6%9C%AC" {
 		t.Errorf("encoded: %s", page.Contents[0].Key)
 	}
-	if err := page.decode(); err != nil || string(page.Contents[0].Key) != key {
+	if err := decodeTexts(page); err != nil || string(page.Contents[0].Key) != key {
 		t.Errorf("decoded again: %q, %v", page.Contents[0].Key, err)
 	}
 }

@@ -207,6 +207,19 @@ type listUploadsResult struct {
 	CommonPrefixes     bounded[commonPrefix] `xml:"CommonPrefixes"`
 }
 
+func (l *listUploadsResult) texts() []*xmlText {
+	all := []*xmlText{&l.KeyMarker, &l.NextKeyMarker, &l.Prefix, &l.Delimiter}
+	for i := range l.Uploads {
+		all = append(all, &l.Uploads[i].Key)
+	}
+	for i := range l.CommonPrefixes {
+		all = append(all, &l.CommonPrefixes[i].Prefix)
+	}
+	return all
+}
+
+func (l *listUploadsResult) encodingType() *string { return &l.EncodingType }
+
 type listedUpload struct {
 	Key               xmlText      `xml:"Key"`
 	UploadID          string       `xml:"UploadId"`
@@ -228,8 +241,7 @@ func listMultipartUploads(x *exchange) error {
 	}
 	q := x.passedQuery()
 	q.Del("encoding-type")
-	out := listUploadsResult{}
-	header, err := x.getXML(x.r.Context(), &upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()}, &out)
+	out, header, err := getList[listUploadsResult](x.r.Context(), x.objects, upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
 		return err
 	}
@@ -238,16 +250,7 @@ func listMultipartUploads(x *exchange) error {
 		return err
 	}
 	if given {
-		out.EncodingType = "url"
-		for _, t := range []*xmlText{&out.KeyMarker, &out.NextKeyMarker, &out.Prefix, &out.Delimiter} {
-			encodeText(t)
-		}
-		for i := range out.Uploads {
-			encodeText(&out.Uploads[i].Key)
-		}
-		for i := range out.CommonPrefixes {
-			encodeText(&out.CommonPrefixes[i].Prefix)
-		}
+		encodeTexts(out)
 	}
 	x.passRequestID(header)
 	return x.answerXML(out)

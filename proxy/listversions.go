@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/xml"
 	"errors"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,22 @@ type listedMarker struct {
 	LastModified string       `xml:"LastModified"`
 	Owner        *listedOwner `xml:"Owner"`
 }
+
+func (l *listVersionsResult) texts() []*xmlText {
+	all := []*xmlText{l.Prefix, l.KeyMarker, l.NextKeyMarker, l.Delimiter}
+	for i := range l.Versions {
+		all = append(all, &l.Versions[i].Key)
+	}
+	for i := range l.Markers {
+		all = append(all, &l.Markers[i].Key)
+	}
+	for i := range l.CommonPrefixes {
+		all = append(all, &l.CommonPrefixes[i].Prefix)
+	}
+	return all
+}
+
+func (l *listVersionsResult) encodingType() *string { return &l.EncodingType }
 
 func (l *listVersionsResult) entries() int {
 	return len(l.Versions) + len(l.Markers) + len(l.CommonPrefixes)
@@ -115,8 +132,10 @@ func listObjectVersions(x *exchange) error {
 	}
 	q := x.passedQuery()
 	q.Del("encoding-type")
-	page := &listVersionsResult{}
-	header, err := x.getXML(x.r.Context(), &upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()}, page)
+	ask := func() (*listVersionsResult, http.Header, error) {
+		return getList[listVersionsResult](x.r.Context(), x.objects, upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	}
+	page, header, err := ask()
 	if err != nil {
 		return err
 	}
@@ -144,8 +163,8 @@ func listObjectVersions(x *exchange) error {
 		default:
 			return errors.New("the store's listing is truncated and gives no marker")
 		}
-		next := &listVersionsResult{}
-		if _, err := x.getXML(x.r.Context(), &upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()}, next); err != nil {
+		next, _, err := ask()
+		if err != nil {
 			return err
 		}
 		_, inState = next.dropState(x.state.root())
@@ -171,19 +190,7 @@ func listObjectVersions(x *exchange) error {
 		return err
 	}
 	if given {
-		page.EncodingType = "url"
-		for _, t := range []*xmlText{page.Prefix, page.KeyMarker, page.NextKeyMarker, page.Delimiter} {
-			encodeText(t)
-		}
-		for i := range page.Versions {
-			encodeText(&page.Versions[i].Key)
-		}
-		for i := range page.Markers {
-			encodeText(&page.Markers[i].Key)
-		}
-		for i := range page.CommonPrefixes {
-			encodeText(&page.CommonPrefixes[i].Prefix)
-		}
+		encodeTexts(page)
 	}
 	x.passRequestID(header)
 	return x.answerXML(page)

@@ -74,8 +74,9 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 		if len(entries) == 0 {
 			return found, nil
 		}
-		rest, ours := strings.CutPrefix(entries[0].Key, prefix)
-		if !ours || entries[0].Key <= after {
+		key := string(entries[0].Key)
+		rest, ours := strings.CutPrefix(key, prefix)
+		if !ours || key <= after {
 			return found, fmt.Errorf("%w: a listing that is not in order", errStored)
 		}
 		name, _, inFolder := strings.Cut(rest, "/")

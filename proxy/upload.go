@@ -339,10 +339,10 @@ func (o *objects) removeState(ctx context.Context, stateBucket, prefix string) e
 		}
 		list := deleteRequest{Xmlns: s3Namespace, Quiet: true}
 		for _, e := range entries {
-			if !strings.HasPrefix(e.Key, prefix) {
+			if !strings.HasPrefix(string(e.Key), prefix) {
 				return fmt.Errorf("%w: %q listed under the prefix %q", errStored, e.Key, prefix)
 			}
-			list.Objects = append(list.Objects, deletedObject{Key: xmlText(e.Key), VersionID: e.VersionID})
+			list.Objects = append(list.Objects, deletedObject{Key: e.Key, VersionID: e.VersionID})
 		}
 		var result deleteResult
 		if _, err := o.deleteList(ctx, stateBucket, list, nil, false, &result); err != nil {

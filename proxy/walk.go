@@ -37,7 +37,7 @@ type Walker struct {
 func (w Walker) Reach(ctx context.Context, bucket string) error {
 	o := &objects{Bucket: Bucket{Upstream: w.Store}}
 	q := url.Values{"list-type": {"2"}, "prefix": {w.Place.root()}, "max-keys": {"1"}}
-	_, _, err := o.readList(ctx, upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: q})
+	_, _, err := getList[listResult](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: q})
 	return err
 }
 
@@ -46,7 +46,7 @@ func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(L
 	o := &objects{Bucket: Bucket{Upstream: w.Store}}
 	q := url.Values{"list-type": {"2"}, "prefix": {prefix}}
 	for {
-		page, _, err := o.readList(ctx, upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: q})
+		page, _, err := getList[listResult](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: q})
 		if err != nil {
 			return fmt.Errorf("list s3://%s/%s: %w", bucket, prefix, err)
 		}
@@ -98,8 +98,8 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 	q := url.Values{"versions": {""}, "prefix": {prefix}}
 	var seen listedMarker // versitygw 1.8 lists the version of the marker again
 	for {
-		page := &listVersionsResult{}
-		if _, err := o.getXML(ctx, &upstream.Request{Bucket: bucket, Query: q}, page); err != nil {
+		page, _, err := getList[listVersionsResult](ctx, o, upstream.Request{Bucket: bucket, Query: q})
+		if err != nil {
 			return fmt.Errorf("list the versions of s3://%s/%s: %w", bucket, prefix, err)
 		}
 		key, version := page.end()
@@ -151,7 +151,7 @@ func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgres
 	o := &objects{Bucket: Bucket{Upstream: w.Store}, state: w.Place}
 	after := prefix
 	for range maxFolders {
-		page, _, err := o.readList(ctx, upstream.Request{Method: "GET", Bucket: stateBucket, Query: url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}, "max-keys": {"1"}}})
+		page, _, err := getList[listResult](ctx, o, upstream.Request{Method: "GET", Bucket: stateBucket, Query: url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}, "max-keys": {"1"}}})
 		if err != nil {
 			return fmt.Errorf("list the uploads' state in %s: %w", stateBucket, err)
 		}

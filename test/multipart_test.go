@@ -69,18 +69,7 @@ func code(err error) string {
 func wantObject(t *testing.T, client *s3.Client, bucket, key string, parts ...[]byte) {
 	t.Helper()
 	want := slices.Concat(parts...)
-	out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
-	if err != nil {
-		t.Fatalf("GetObject: %v", err)
-	}
-	defer out.Body.Close()
-	got, err := io.ReadAll(out.Body)
-	if err != nil {
-		t.Fatalf("GetObject: %v", err)
-	}
-	if err := sameBytes(got, want); err != nil {
-		t.Fatalf("GetObject: %v", err)
-	}
+	out := mustRead(t, client, bucket, key, want)
 	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {
 		t.Fatalf("HeadObject: %v", err)

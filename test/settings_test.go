@@ -37,17 +37,22 @@ func roundTrip(t *testing.T, at lab.S3, bucket string, n int) {
 
 func mustGet(t *testing.T, at lab.S3, bucket, key string, want []byte) *s3.GetObjectOutput {
 	t.Helper()
-	out, err := sdk(t, at).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	return mustRead(t, sdk(t, at), bucket, key, want)
+}
+
+func mustRead(t *testing.T, client *s3.Client, bucket, key string, want []byte) *s3.GetObjectOutput {
+	t.Helper()
+	out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("GetObject %q: %v", key, err)
 	}
 	defer out.Body.Close()
 	got, err := io.ReadAll(out.Body)
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		err = sameBytes(got, want)
 	}
-	if err := sameBytes(got, want); err != nil {
-		t.Fatal(err)
+	if err != nil {
+		t.Fatalf("GetObject %q: %v", key, err)
 	}
 	return out
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy"
@@ -39,19 +41,33 @@ func (c *census) run(ctx context.Context) (unseen map[string]string, err error) 
 	}}
 	return unseen, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error {
 		found, err := proxy.Inspect(ctx, c.walker.Store, c.bucket, l.Key, l.Version)
+		gone, err := deletedSince(l, err)
 		switch {
+		case gone:
+			return nil
 		case err == nil:
 			return c.object(ctx, listedName(l), found.Metadata)
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, s3err.NoSuchKey) || errors.Is(err, s3err.NoSuchVersion): // deleted since
-			return nil
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		unseen[listedName(l)] = err.Error()
 		return nil
 	})
+}
+
+// deletedSince tells by the error that it gave whether a listed object is there no more. It
+// gives any other error back. Stores that write U+FFFD for what XML has no place for
+// (versitygw 1.8) list a name under which there is nothing: that one is not gone.
+func deletedSince(l proxy.Listed, err error) (bool, error) {
+	if !errors.Is(err, s3err.NoSuchKey) && !errors.Is(err, s3err.NoSuchVersion) {
+		return false, err
+	}
+	if strings.ContainsRune(l.Key, utf8.RuneError) {
+		return false, fmt.Errorf("the store cannot list its name as it is (%v)", err)
+	}
+	return true, nil
 }
 
 func listedName(l proxy.Listed) string {

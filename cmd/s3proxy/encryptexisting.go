@@ -13,7 +13,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy"
-	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
 // existingOptions are the flags of encrypt-existing.
@@ -152,10 +151,11 @@ func (e *encryptedExisting) countOld(ctx context.Context, r *rewrite) error {
 	}}
 	err := old.each(ctx, func(ctx context.Context, l proxy.Listed) error {
 		found, err := proxy.Inspect(ctx, r.walker.Store, e.Bucket, l.Key, l.Version)
+		gone, err := deletedSince(l, err)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, s3err.NoSuchKey) || errors.Is(err, s3err.NoSuchVersion): // deleted since
+		case gone:
 		case err != nil:
 			e.mu.Lock()
 			defer e.mu.Unlock()

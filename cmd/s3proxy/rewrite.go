@@ -14,7 +14,6 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
-	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
 // rewrite writes objects of one bucket again, in place, beside clients who read and
@@ -90,6 +89,7 @@ func (r *rewrite) pass(ctx context.Context, errOut io.Writer, take func(proxy.Li
 	}}
 	return found, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error {
 		wrote, err := r.object(ctx, l.Key)
+		gone, err := deletedSince(l, err)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -102,7 +102,7 @@ func (r *rewrite) pass(ctx context.Context, errOut io.Writer, take func(proxy.Li
 		defer found.mu.Unlock()
 		found.Objects++
 		switch {
-		case errors.Is(err, s3err.NoSuchKey):
+		case gone:
 			found.Gone++
 		case errors.Is(err, proxy.ErrLocked):
 			found.Locked++

@@ -154,15 +154,16 @@ func (v *verified) object(ctx context.Context, b proxy.Bucket, l proxy.Listed) e
 			break
 		}
 	}
+	gone, err := deletedSince(l, err)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case gone:
+		return nil
 	case errors.Is(err, kms.ErrUnavailable): // so it would be for all others
 		return fmt.Errorf("%s: %w", listedName(l), err)
-	case errors.Is(err, s3err.NoSuchKey) || errors.Is(err, s3err.NoSuchVersion): // deleted since
-		return nil
 	case errors.Is(err, envelope.ErrNotEncrypted):
 		v.Plain++
 		if b.AllowPlaintextReads {
