@@ -388,7 +388,7 @@ func TestGcRemovesTheStateOfUploadsThatAreGoneAndNoOther(t *testing.T) {
 			if _, err := m.complete(c.steady, list...); err != nil || !bytes.Equal(c.get("live"), made) {
 				t.Errorf("the live upload after gc: %v", err)
 			}
-			if out, code := command(t, at, "gc", "s3://there-is-no-such-bucket", "--upstream", at.URL); code != 0 {
+			if out, code := command(t, at, "gc", "s3://there-is-no-such-bucket", "--upstream", at.URL); code != 1 || !strings.Contains(out, "NoSuchBucket") {
 				t.Errorf("gc of a bucket that is not there: exit code %d: %s", code, out)
 			}
 		})
