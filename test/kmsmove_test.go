@@ -76,7 +76,7 @@ func TestAKMSIsExchangedWithNoDowntime(t *testing.T) {
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}
-	chain := []keyEncryptionKey{localKEK(t), vaultKEK(t), awsKEK(t)}
+	chain := []keyEncryptionKey{localKEK(t), vaultKEK(t), emulatedKEK(t)}
 	store := lab.SharedMinIO(t)
 	short := []string{"--key-window-objects", "20"}
 	kms := func(write keyEncryptionKey, read *keyEncryptionKey) (env, args []string) {

@@ -187,10 +187,18 @@ func awsKMS(t *testing.T) (uri string, env []string, fake *fakekms.Server, kms *
 	t.Cleanup(fake.Close)
 	fake.Alias("alias/photos", fake.CreateKey("", ""))
 	kms = record(t, fake.URL)
-	profile := filepath.Join(t.TempDir(), "credentials")
-	text := fmt.Sprintf("[kms]\naws_access_key_id = %s\naws_secret_access_key = %s\n", fakekms.AccessKeyID, fakekms.SecretAccessKey)
-	if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
+	uri, env = awsProfile(t, fakekms.AccessKeyID, fakekms.SecretAccessKey, fakekms.Region, kms.URL)
+	return uri, env, fake, kms
+}
+
+// awsProfile gives the URI of alias/photos at an endpoint, and the environment in which
+// its profile has the credentials.
+func awsProfile(t *testing.T, id, secret, region, endpoint string) (uri string, env []string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "credentials")
+	text := fmt.Sprintf("[kms]\naws_access_key_id = %s\naws_secret_access_key = %s\n", id, secret)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return "awskms://alias/photos?profile=kms&region=" + fakekms.Region + "&endpoint=" + kms.URL, []string{"AWS_SHARED_CREDENTIALS_FILE=" + profile}, fake, kms
+	return "awskms://alias/photos?profile=kms&region=" + region + "&endpoint=" + endpoint, []string{"AWS_SHARED_CREDENTIALS_FILE=" + file}
 }

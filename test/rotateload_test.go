@@ -95,6 +95,14 @@ func awsKEK(t *testing.T) keyEncryptionKey {
 	}}
 }
 
+// emulatedKEK is an alias of an emulator of AWS KMS that others wrote.
+func emulatedKEK(t *testing.T) keyEncryptionKey {
+	server := lab.NewLocalKMS(t)
+	server.Alias(t, "alias/photos", server.CreateKey(t))
+	uri, env := awsProfile(t, "any", "any", lab.LocalKMSRegion, server.URL)
+	return keyEncryptionKey{uri: uri, env: env}
+}
+
 // rotating is a bucket behind three proxies, in use while its key rotates.
 type rotating struct {
 	t       *testing.T

@@ -25,6 +25,7 @@ var servers = []server{
 	{"versitygw", "github.com/versity/versitygw/cmd/versitygw"},
 	{"minio", "github.com/minio/minio"},
 	{"vault", "."},
+	{"localkms", "github.com/nsmithuk/local-kms"},
 }
 
 // Binaries are the paths of the built programs.
