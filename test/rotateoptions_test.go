@@ -143,3 +143,21 @@ func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
 		})
 	})
 }
+
+// A KMS driver's log has the format and the level that the command was told.
+func TestTheLogOfACommandsKMSIsInItsFormat(t *testing.T) {
+	onKeyed(t, func(k *keyed) {
+		out := k.command(0, "keys", "rotate", "--new-version", "--json", "--settle", "0", "--log-format", "json", "s3://"+k.bucket)
+		if !strings.Contains(out, "the keyset file was read again") {
+			k.t.Errorf("the driver logged nothing: %s", out)
+		}
+		for line := range strings.Lines(out) {
+			if !json.Valid([]byte(line)) {
+				k.t.Errorf("not JSON: %s", line)
+			}
+		}
+		if out := k.command(0, "keys", "rotate", "--new-version", "--settle", "0", "--log-level", "error", "s3://"+k.bucket); strings.Contains(out, "was read again") {
+			k.t.Errorf("logged at level error: %s", out)
+		}
+	})
+}

@@ -58,7 +58,6 @@ SIGHUP reads these again; a file that cannot be used leaves the old ones.`,
 // serve runs the proxy until ctx ends, then lets running requests finish.
 func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	log := newLogger(c, errOut)
-	slog.SetDefault(log) // KMS drivers log there
 	if err := ensureDir(c.DataDir); err != nil {
 		return err
 	}
@@ -213,8 +212,11 @@ func newLogger(c *config, w io.Writer) *slog.Logger {
 		}
 		return a
 	}}
+	var handler slog.Handler = slog.NewTextHandler(w, opts)
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
+		handler = slog.NewJSONHandler(w, opts)
 	}
-	return slog.New(slog.NewTextHandler(w, opts))
+	log := slog.New(handler)
+	slog.SetDefault(log) // KMS drivers log there
+	return log
 }
