@@ -57,6 +57,16 @@ type Rewrapper interface {
 	Rewrap(ctx context.Context, w Wrapped, from, to Context) (Wrapped, error)
 }
 
+// Namer is a Key whose versions people may call otherwise than Wrapped.KEK does. What
+// asks whether a version may be destroyed must not take another spelling of its name for
+// a key that nothing needs.
+type Namer interface {
+	// Named gives Wrapped.KEK's spelling of a version of this key, and for "" that of what
+	// the key was opened as: its URI, which stands for all versions, or one version where a
+	// KMS has no others. ErrInvalid, or ErrNotFound, for what no version is called.
+	Named(ctx context.Context, version string) (kek string, err error)
+}
+
 // Wrapped is a key that was wrapped by a KEK.
 type Wrapped struct {
 	// KEK is the versioned URI of the key that made the blob: the Key's URI, "#",

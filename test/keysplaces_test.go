@@ -166,16 +166,25 @@ func TestKeysStatusCountsARecordThatIsPutMeanwhile(t *testing.T) {
 		k.command(0, "keys", "rotate", "--new-version", "--settle", "0", "s3://"+k.bucket)
 		k.wantAnswer(first, true, "yes", "--objects")
 
-		through := count(t, k.store)
-		var once sync.Once
-		through.first = func(r *http.Request) {
-			if strings.Contains(r.URL.Query().Get("prefix"), "/uploads/") {
-				once.Do(func() { k.put(client, "meanwhile", content(2, 1000)) })
+		for name, when := range map[string]func(*http.Request) bool{
+			"before objects are listed": func(r *http.Request) bool { return strings.Contains(r.URL.Query().Get("prefix"), "/uploads/") },
+			"behind the walk": func(r *http.Request) bool {
+				return r.Method == http.MethodHead && strings.HasSuffix(r.URL.Path, "/before")
+			},
+		} {
+			k.command(0, "keys", "rotate", "--settle", "0", "s3://"+k.bucket)
+			k.wantAnswer(first, true, "yes", "--objects")
+			through := count(t, k.store)
+			var once sync.Once
+			through.first = func(r *http.Request) {
+				if when(r) {
+					once.Do(func() { k.put(client, "a/"+name, content(2, 1000)) })
+				}
 			}
-		}
-		out, code := command(t, k.store, "keys", "status", "--objects", "--kek", first, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)
-		if code != 1 || !strings.Contains(out, "1 window records are wrapped by it") {
-			t.Errorf("exit code %d: %s", code, out)
+			out, code := command(t, k.store, "keys", "status", "--objects", "--kek", first, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)
+			if code != 1 || !strings.Contains(out, "1 window records are wrapped by it") {
+				t.Errorf("%s: exit code %d: %s", name, code, out)
+			}
 		}
 	})
 }

@@ -166,6 +166,16 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		k.wantAnswer(first, false, "not known: only --objects")
 		k.wantAnswer(first, true, "yes", "--objects")
 		k.wantAnswer("localfile:#12345", true, "yes: nothing here names it", "--objects")
+		k.wantAnswer(k.kms+"#"+first, true, "yes", "--objects")
+		k.wantAnswer(k.kms+"#"+second, false, "it is the current one", "--objects")
+		k.wantAnswer("vault://transit/photos#1", false, "no configured key is called so", "--objects")
+		k.wantAnswer("localfile:///elsewhere#"+first, false, "no configured key is called so", "--objects")
+		if out := k.command(1, "keys", "status", "--objects", "--kek", "x1", "s3://"+k.bucket); !strings.Contains(out, "names no key id") {
+			k.t.Errorf("a version that is none: %s", out)
+		}
+		if out := k.command(2, "keys", "status", "--objects", "--kek", k.kms, "s3://"+k.bucket); !strings.Contains(out, "many versions") {
+			k.t.Errorf("a key without a version: %s", out)
+		}
 		out := k.command(0, "keys", "status", "--objects", "--json", "s3://"+k.bucket)
 		var shown struct {
 			Current string

@@ -101,7 +101,15 @@ func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
 
 		want(rotate(0, "--dry-run"), 1, windows-1, 0, 0)
 		want(rotate(0, "--from", "localfile:#"+second), 0, windows-1, 1, 0)
-		want(rotate(0, "--from", "vault://transit/photos"), 0, windows-1, 1, 0)
+		// A key is also called as --kms has it. What no key is called is not taken for one that wraps nothing.
+		want(rotate(0, "--from", k.kms+"#"+second), 0, windows-1, 1, 0)
+		want(rotate(0, "--from", k.kms, "--dry-run"), 1, windows-1, 0, 0)
+		want(rotate(0, "--from", first, "--dry-run"), 1, windows-1, 0, 0)
+		for _, none := range []string{"vault://transit/photos", "localfile:///elsewhere#" + first, "awskms:#" + first} {
+			if out := k.command(2, "keys", "rotate", "--new-version", "--from", none, s3url); !strings.Contains(out, "no configured key") || k.primary() != second {
+				t.Errorf("from %s: %s", none, out)
+			}
+		}
 		if got := k.stored(k.records()...); !maps.Equal(got, now) {
 			t.Error("a dry run, or one of another key, changed records")
 		}

@@ -22,7 +22,7 @@ import (
 type rotateOptions struct {
 	newVersion, objects, dryRun, json bool
 	onlyWriter                        bool
-	from                              string
+	from                              string // a KEK's name, or all of a key, once a place is rotated
 	pace                              pace
 	settle                            time.Duration
 }
@@ -97,9 +97,6 @@ nobody write them, cannot be renewed so; the records cover them.`,
 			if err != nil {
 				return err
 			}
-			if o.from != "" && !strings.Contains(o.from, ":") {
-				return usagef("from: %q is no URI of a key", o.from)
-			}
 			return rotate(cmd.Context(), c, places, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -110,7 +107,7 @@ nobody write them, cannot be renewed so; the records cover them.`,
 	f.BoolVar(&o.objects, "objects", false, "renew the metadata of each object too, in place")
 	f.BoolVar(&o.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
 	f.BoolVar(&o.newVersion, "new-version", false, "make a new version of the key first (local key file, Vault)")
-	f.StringVar(&o.from, "from", "", "only what is wrapped by this key: a `URI`, with or without #version")
+	f.StringVar(&o.from, "from", "", "only what is wrapped by this key: a `URI` of --kms or --kms-read, with or without #version, or a version alone")
 	f.BoolVar(&o.dryRun, "dry-run", false, "look, and change nothing")
 	f.DurationVar(&o.settle, "settle", 15*time.Second, "how long running proxies may go on with an older version before the last pass, which catches what they wrote; 0 where none runs")
 	f.BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
@@ -125,8 +122,13 @@ func rotate(ctx context.Context, c *config, places []place, o rotateOptions, out
 	}
 	defer stores.close()
 	defer func() { err = errors.Join(err, stores.closeKeyrings(context.WithoutCancel(ctx))) }()
-	for _, at := range places { // before there is a new version for nothing
+	runs := make([]rotation, len(places))
+	for i, at := range places { // before there is a new version for nothing
 		if err := stores.reach(ctx, at.bucket); err != nil {
+			return fmt.Errorf("%v: %w", at, err)
+		}
+		runs[i] = rotation{stores: stores, rotateOptions: o, errOut: errOut, log: log}
+		if runs[i].from, err = fromKEK(ctx, stores, at.bucket, o.from); err != nil {
 			return fmt.Errorf("%v: %w", at, err)
 		}
 	}
@@ -135,10 +137,11 @@ func rotate(ctx context.Context, c *config, places []place, o rotateOptions, out
 			return err
 		}
 	}
-	r := &rotation{stores: stores, rotateOptions: o, began: time.Now(), errOut: errOut, log: log}
+	began := time.Now()
 	var failed []error
-	for _, at := range places {
-		found, err := r.place(ctx, at)
+	for i, at := range places {
+		runs[i].began = began
+		found, err := runs[i].place(ctx, at)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("s3://%s: %w", at.bucket, err))
 			continue
@@ -156,11 +159,26 @@ func rotate(ctx context.Context, c *config, places []place, o rotateOptions, out
 	return errors.Join(failed...)
 }
 
-// rotation is one run of the command.
+// fromKEK is what --from means for a bucket: the name of a KEK, or of all of a key.
+func fromKEK(ctx context.Context, s *stores, bucket, given string) (string, error) {
+	if given == "" {
+		return "", nil
+	}
+	kek, known, err := s.namedKEK(ctx, bucket, given)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("from %s: %w", given, err)
+	case !known:
+		return "", usagef("from: no configured key of the bucket is called %s: keys that are not --kms go to --kms-read", given)
+	}
+	return kek, nil
+}
+
+// rotation is one run of the command over one place.
 type rotation struct {
 	rotateOptions
 	stores *stores
-	began  time.Time
+	began  time.Time // the new version was there then
 	errOut io.Writer
 	log    *slog.Logger
 }

@@ -60,7 +60,7 @@ older than a destroyed version, unless their records are put back too.`,
 	f := cmd.Flags()
 	o.pace.add(f)
 	f.BoolVar(&o.objects, "objects", false, "look at all objects, versions and uploads too")
-	f.StringSliceVar(&o.keks, "kek", nil, "may this be destroyed? A `VERSION` of the bucket's key, or a whole URI with #version")
+	f.StringSliceVar(&o.keks, "kek", nil, "may this be destroyed? A `VERSION` of the bucket's key, or a URI with #version, as --kms takes it or as keys status shows it")
 	f.BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
 	return cmd
 }
@@ -118,6 +118,8 @@ type kekUse struct {
 	First      []string `json:"first,omitempty"`
 	MayDestroy bool     `json:"may-be-destroyed"`
 	Why        string   `json:"why"`
+
+	unknown bool // no configured key is called so
 }
 
 // maxFirst bounds how many objects are named as a reason.

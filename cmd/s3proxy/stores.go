@@ -183,6 +183,36 @@ func (s *stores) key(ctx context.Context, uri string) (kms.Key, error) {
 	return key, err
 }
 
+// namedKEK gives the name that records and metadata have for what a person calls a key: a
+// version of the bucket's own, or a URI with or without #version, as --kms takes it or as
+// keys status shows it. Without a version it may be the name of all of a key's versions.
+// What no configured key is called comes back as it is; known is false then.
+func (s *stores) namedKEK(ctx context.Context, bucket, given string) (kek string, known bool, err error) {
+	write, read := s.c.keyURIs(s.c.buckets[bucket])
+	uri, version, whole := strings.Cut(given, "#")
+	if !whole && !strings.Contains(given, "://") && !strings.HasSuffix(given, ":") {
+		uri, version = write, given
+	}
+	for _, configured := range append([]string{write}, read...) {
+		key, err := s.key(ctx, configured)
+		if err != nil {
+			return "", false, err
+		}
+		namer, can := key.(kms.Namer)
+		switch {
+		case given == key.URI():
+			return given, true, nil
+		case uri != configured && uri != key.URI():
+			continue
+		case !can:
+			return key.URI() + "#" + version, true, nil
+		}
+		kek, err = namer.Named(ctx, version)
+		return kek, true, err
+	}
+	return given, false, nil
+}
+
 // client gives the client of a store; what set leaves out is the default store's.
 func (s *stores) client(ctx context.Context, set upstreamSettings) (*upstream.Client, error) {
 	if set == (upstreamSettings{}) && s.embedded != nil {

@@ -60,6 +60,7 @@ type Key struct {
 var (
 	_ kms.Key       = (*Key)(nil)
 	_ kms.Rewrapper = (*Key)(nil)
+	_ kms.Namer     = (*Key)(nil)
 )
 
 // URI implements [kms.Key].
@@ -113,8 +114,40 @@ func (k *Key) Current(ctx context.Context) (string, error) {
 	return identity + "#" + own, nil
 }
 
+// Named implements [kms.Namer]. A version is a key, in whatever state: by its ARN, its id,
+// or an alias.
+func (k *Key) Named(ctx context.Context, version string) (string, error) {
+	if _, err := parseKeyARN(version); err == nil {
+		return identity + "#" + version, nil
+	}
+	if version == "" {
+		version = k.name
+	}
+	m, err := k.describe(ctx, version)
+	if err != nil {
+		return "", k.classify(ctx, "DescribeKey", version, err)
+	}
+	return identity + "#" + *m.Arn, nil
+}
+
+// describe asks AWS what a name means; the answer has the ARN of a key. The error is the
+// SDK's own.
+func (k *Key) describe(ctx context.Context, name string) (*types.KeyMetadata, error) {
+	out, err := k.client.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &name})
+	if err != nil {
+		return nil, err
+	}
+	if out.KeyMetadata == nil {
+		return nil, errors.New("an answer without a key")
+	}
+	if _, err := parseKeyARN(aws.ToString(out.KeyMetadata.Arn)); err != nil {
+		return nil, fmt.Errorf("an answer without the ARN of a key: %w", err)
+	}
+	return out.KeyMetadata, nil
+}
+
 func (k *Key) resolve(ctx context.Context) (string, error) {
-	out, err := k.client.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &k.name})
+	m, err := k.describe(ctx, k.name)
 	if isAccessDenied(err) {
 		w, err := k.Wrap(ctx, make([]byte, 32), kms.Context{"purpose": "version"})
 		return strings.TrimPrefix(w.KEK, identity+"#"), err
@@ -122,14 +155,7 @@ func (k *Key) resolve(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", k.classify(ctx, "DescribeKey", k.name, err)
 	}
-	m := out.KeyMetadata
-	if m == nil {
-		m = &types.KeyMetadata{}
-	}
-	own := aws.ToString(m.Arn)
-	if _, err := parseKeyARN(own); err != nil {
-		return "", fmt.Errorf("%w: %s: DescribeKey answered no ARN of a key", kms.ErrUnavailable, k.name)
-	}
+	own := *m.Arn
 	// Both may be absent in an answer: only KeyId is required of AWS's.
 	if m.KeySpec != types.KeySpecSymmetricDefault && m.KeySpec != "" || m.KeyUsage != types.KeyUsageTypeEncryptDecrypt && m.KeyUsage != "" {
 		return "", fmt.Errorf("%w: %s is for %s, of spec %s: a key of spec SYMMETRIC_DEFAULT for ENCRYPT_DECRYPT is needed, which can bind a context", kms.ErrDenied, own, m.KeyUsage, m.KeySpec)

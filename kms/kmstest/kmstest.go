@@ -64,6 +64,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("One key serves many at once", h.concurrent)
 	t.Run("A working key is healthy", h.healthy)
 	t.Run("The current version is the one that wraps", h.current)
+	t.Run("A version is known by what people call it", h.versionNamed)
 	// Last, since they leave new versions behind.
 	t.Run("A rotated key wraps by its new version and opens what older ones wrapped", h.rotated)
 	t.Run("A rotation disturbs nobody", h.rotatedInUse)
@@ -310,6 +311,27 @@ func (h Harness) current(t *testing.T) {
 	}
 	if w := mustWrap(ctx, t, key, newPlaintext(32), kms.Context{"bucket": "photos"}); w.KEK != kek {
 		t.Errorf("Current answers %q, Wrap names %q", kek, w.KEK)
+	}
+}
+
+func (h Harness) versionNamed(t *testing.T) {
+	ctx, key := testContext(t), h.Key(t)
+	namer, can := key.(kms.Namer)
+	if !can {
+		t.Skip("no kms.Namer")
+	}
+	kek := mustWrap(ctx, t, key, newPlaintext(32), nil).KEK
+	_, version, _ := strings.Cut(kek, "#")
+	if got, err := namer.Named(ctx, version); got != kek || err != nil {
+		t.Errorf("version %q: %q, %v, want %q", version, got, err, kek)
+	}
+	if got, err := namer.Named(ctx, ""); got != kek && got != key.URI() || err != nil {
+		t.Errorf("as opened: %q, %v, want %q or %q", got, err, kek, key.URI())
+	}
+	for _, none := range []string{"0x1", "-1", "1 ", "no-such-version", "#1", kek} {
+		if got, err := namer.Named(ctx, none); !errors.Is(err, kms.ErrInvalid) && !errors.Is(err, kms.ErrNotFound) {
+			t.Errorf("%q: %q, %v, want a refusal", none, got, err)
+		}
 	}
 }
 

@@ -63,6 +63,7 @@ type Key struct {
 var (
 	_ kms.Key     = (*Key)(nil)
 	_ kms.Rotator = (*Key)(nil)
+	_ kms.Namer   = (*Key)(nil)
 )
 
 // Option is a setting of a keyset file.
@@ -227,6 +228,18 @@ func (k *Key) Check(ctx context.Context) error {
 		return errors.New("local key: what was unwrapped is not what was wrapped")
 	}
 	return nil
+}
+
+// Named implements [kms.Namer].
+func (k *Key) Named(_ context.Context, version string) (string, error) {
+	if version == "" {
+		return identity, nil
+	}
+	id, err := parseKEKName(identity + "#" + version)
+	if err != nil {
+		return "", err
+	}
+	return kekName(id), nil
 }
 
 func kekName(id uint32) string {

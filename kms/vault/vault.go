@@ -52,6 +52,7 @@ type Key struct {
 var (
 	_ kms.Key     = (*Key)(nil)
 	_ kms.Rotator = (*Key)(nil)
+	_ kms.Namer   = (*Key)(nil)
 )
 
 // URI implements [kms.Key].
@@ -164,6 +165,18 @@ func (k *Key) usable(settings map[string]any) error {
 		return fmt.Errorf("%w: %s derives its keys (derived=true), which s3proxy does not use: make a key without it", kms.ErrDenied, k.URI())
 	}
 	return nil
+}
+
+// Named implements [kms.Namer].
+func (k *Key) Named(_ context.Context, version string) (string, error) {
+	if version == "" {
+		return k.URI(), nil
+	}
+	number, err := k.versionOf(k.URI() + "#" + version)
+	if err != nil {
+		return "", err
+	}
+	return k.named(number), nil
 }
 
 // Rotate implements [kms.Rotator].
