@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,9 +20,14 @@ import (
 
 // ListedRecord is what a listing tells of a window record.
 type ListedRecord struct {
-	ID       string
+	ID string
+	// Foreign says that it is no name that s3proxy gives a record.
+	Foreign  bool
 	Modified time.Time // when it was made, or last wrapped anew; zero if the store's date is none
 }
+
+// recordID is how the ids of windows are written.
+var recordID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // List visits all window records of a bucket, in the order of their ids.
 func (r Records) List(ctx context.Context, bucket string, visit func(ListedRecord) error) error {
@@ -46,7 +52,7 @@ func (r Records) List(ctx context.Context, bucket string, visit func(ListedRecor
 				return fmt.Errorf("%w: a listing that is not in order", errStored)
 			}
 			after = c.Key
-			if err := visit(ListedRecord{ID: id, Modified: listedTime(c.LastModified)}); err != nil {
+			if err := visit(ListedRecord{ID: id, Foreign: !recordID.MatchString(id), Modified: listedTime(c.LastModified)}); err != nil {
 				return err
 			}
 		}
@@ -104,7 +110,8 @@ func (r Records) Replace(ctx context.Context, bucket, id, etag string, record []
 func (r Records) Remove(ctx context.Context, bucket, id string) error {
 	stateBucket, prefix := r.Where(bucket)
 	o := &objects{Bucket: Bucket{Upstream: r.Store}}
-	if err := o.removeState(ctx, stateBucket, prefix+id); err != nil {
+	// The store lists by prefix; another name may begin with this one.
+	if err := o.removeEntries(ctx, stateBucket, prefix+id, func(key string) bool { return key == prefix+id }); err != nil {
 		return fmt.Errorf("remove the window record %s: %w", id, err)
 	}
 	return nil

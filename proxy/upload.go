@@ -14,6 +14,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -328,12 +329,19 @@ func (u *upload) removeRecords(ctx context.Context) error {
 // removeState deletes all own objects whose keys begin with prefix, every version
 // of them.
 func (o *objects) removeState(ctx context.Context, stateBucket, prefix string) error {
+	return o.removeEntries(ctx, stateBucket, prefix, func(string) bool { return true })
+}
+
+// removeEntries deletes those own objects below prefix that which picks.
+func (o *objects) removeEntries(ctx context.Context, stateBucket, prefix string, which func(key string) bool) error {
 	for range maxStatePages {
 		page, err := o.listVersions(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", maxEntries)
 		if err != nil {
 			return err
 		}
 		entries := page.entries()
+		full := len(entries) >= maxEntries
+		entries = slices.DeleteFunc(entries, func(e versionEntry) bool { return !which(string(e.Key)) })
 		if len(entries) == 0 {
 			return nil
 		}
@@ -354,7 +362,7 @@ func (o *objects) removeState(ctx context.Context, stateBucket, prefix string) e
 			}
 			return fmt.Errorf("delete %s: %s: %s", result.Errors[0].Key, result.Errors[0].Code, result.Errors[0].Message)
 		}
-		if len(entries) < maxEntries {
+		if !full {
 			return nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -346,11 +347,26 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 		if got := k.records(); len(got) != len(all) {
 			t.Fatalf("%d records, before any went %d", len(got), len(all))
 		}
+		// What others put there is not a record, nor is it the beginning of ones.
+		foreign := []string{".s3proxy/keys/0", ".s3proxy/keys/" + strings.ToUpper(strings.TrimPrefix(all[0], ".s3proxy/keys/")), gone + "x"}
+		for _, key := range foreign {
+			k.put(k.raw(), key, []byte("x"))
+		}
+		if out := k.command(0, "gc", "--records", "--records-grace", "0", "--dry-run", s3url); !strings.Contains(out, fmt.Sprintf("%d foreign", len(foreign))) {
+			t.Errorf("with foreign names: %s", out)
+		}
 		want(k.command(0, "gc", "--records", "--records-grace", "0", "--json", s3url), 1, len(all)-1, 0)
 		want(k.command(0, "gc", "--records", "--records-grace", "0", "--json", s3url), 0, len(all)-1, 0)
-		left := strings.Join(k.records(), " ")
-		if strings.Contains(left, gone) || len(k.records()) != len(all)-1 {
+		left := k.records()
+		if slices.Contains(left, gone) || len(left) != len(all)-1+len(foreign) {
 			t.Errorf("%s is there, or others are not: %s", gone, left)
+		}
+		for _, key := range foreign {
+			k.purge(key)
+		}
+		config := privateFile(t, "key-window: 1h\n")
+		if out := k.command(2, "gc", "--records", "--records-grace", "90m", "--config", config, s3url); !strings.Contains(out, "two windows") {
+			t.Errorf("a grace that is shorter than a window may be long: %s", out)
 		}
 
 		first := k.primary()

@@ -55,9 +55,17 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 			if err := o.pace.check(); err != nil {
 				return err
 			}
+			for _, name := range []string{"records-grace", "concurrency", "rate"} {
+				if !o.records && cmd.Flags().Changed(name) {
+					return usagef("%s goes with --records", name)
+				}
+			}
 			c, err := loadConfig(cmd.Flags())
 			if err != nil {
 				return err
+			}
+			if 0 < o.recordsGrace && o.recordsGrace < 2*c.KeyWindow {
+				return usagef("records-grace %v is less than two windows of keys (key-window is %v)", o.recordsGrace, c.KeyWindow)
 			}
 			return gc(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

@@ -30,6 +30,7 @@ type removedRecords struct {
 	Young   int               `json:"young"`   // not named, and too young to remove
 	Removed int               `json:"removed"` // or would be, in a dry run
 	Locked  int               `json:"locked"`  // under a retention that has not ended
+	Foreign int               `json:"foreign"` // not named as s3proxy does: left alone
 	Failed  map[string]string `json:"failed"`  // reason by record id
 	Unseen  map[string]string `json:"unseen"`  // what could not be looked at, and why
 }
@@ -47,7 +48,14 @@ func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOu
 	// a process took from the window meanwhile, and then the record is young.
 	before := time.Now().Add(-o.recordsGrace)
 	unnamed := map[string]time.Time{}
-	err = records.List(ctx, origin, func(l proxy.ListedRecord) error { unnamed[l.ID] = l.Modified; return nil })
+	err = records.List(ctx, origin, func(l proxy.ListedRecord) error {
+		if l.Foreign {
+			found.Foreign++
+		} else {
+			unnamed[l.ID] = l.Modified
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +128,8 @@ func (r *removedRecords) print(out io.Writer, o gcOptions) error {
 	if o.dryRun {
 		verb = "would be removed"
 	}
-	_, err := fmt.Fprintf(out, "s3://%s: %d of %d window records %s, %d named, %d not named but younger than %v (before the oldest upload in progress), %d locked, %d failed\n",
-		r.Bucket, r.Removed, r.Records, verb, r.Named, r.Young, o.recordsGrace, r.Locked, len(r.Failed))
+	_, err := fmt.Fprintf(out, "s3://%s: %d of %d window records %s, %d named, %d not named but younger than %v (before the oldest upload in progress), %d locked, %d foreign, %d failed\n",
+		r.Bucket, r.Removed, r.Records, verb, r.Named, r.Young, o.recordsGrace, r.Locked, r.Foreign, len(r.Failed))
 	printReasons(out, "", r.Failed)
 	printReasons(out, "not looked at: ", r.Unseen)
 	return err
