@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,13 +118,7 @@ buckets:
 func TestABucketElsewhereIsListedThoughItsStoreRefusesToList(t *testing.T) {
 	t.Parallel()
 	first, second := lab.Versitygw(t), lab.SharedMinIO(t)
-	target, err := url.Parse(second.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
-	}}
+	forward := wayTo(t, second)
 	var status atomic.Int32
 	status.Store(http.StatusForbidden)
 	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -163,16 +163,22 @@ type counted struct {
 	asked []string
 }
 
-func count(t *testing.T, store *lab.Store) *counted {
+// wayTo is a way to a store that keeps the requests' host, which they are signed for.
+func wayTo(t *testing.T, store *lab.Store) *httputil.ReverseProxy {
 	t.Helper()
 	target, err := url.Parse(store.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &counted{}
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
 	}}
+}
+
+func count(t *testing.T, store *lab.Store) *counted {
+	t.Helper()
+	c := &counted{}
+	forward := wayTo(t, store)
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
 		c.asked = append(c.asked, r.Method+" "+r.URL.RequestURI()+" "+r.Header.Get("Range"))

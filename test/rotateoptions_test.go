@@ -1,15 +1,22 @@
 package test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // stored is what the store has under the bucket's keys: each one's bytes, ETag and date.
@@ -166,6 +173,46 @@ func TestTheLogOfACommandsKMSIsInItsFormat(t *testing.T) {
 		}
 		if out := k.command(0, "keys", "rotate", "--new-version", "--settle", "0", "--log-level", "error", "s3://"+k.bucket); strings.Contains(out, "was read again") {
 			k.t.Errorf("logged at level error: %s", out)
+		}
+	})
+}
+
+// On AWS an object that was uploaded in parts has the date of the upload's begin: one that
+// ends between the passes of a rotation seems older than the rotation.
+func TestKeysRotateRenewsAnUploadThatEndsMeanwhile(t *testing.T) {
+	onKeyed(t, func(k *keyed) {
+		t := k.t
+		date := regexp.MustCompile(`<LastModified>[^<]*</LastModified>`)
+		forward := wayTo(t, k.store)
+		forward.ModifyResponse = func(resp *http.Response) error {
+			if resp.Request.URL.Query().Get("list-type") == "" {
+				return nil
+			}
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				return err
+			}
+			body = date.ReplaceAll(body, []byte("<LastModified>2020-01-02T03:04:05.000Z</LastModified>"))
+			resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			resp.Header.Set("Content-Length", fmt.Sprint(len(body)))
+			return nil
+		}
+		aged := httptest.NewServer(forward)
+		t.Cleanup(aged.Close)
+		k.proxied(func(client *s3.Client) {
+			upload := newMultipart(t, client, k.bucket, "uploaded")
+			part := upload.send(client, 1, content(1, 1000))
+			rotate := lab.Start(t, "rotate", lab.S3proxy(t), []string{"keys", "rotate", "--new-version", "--objects", "--settle", "5s", "--kms", k.kms, "--upstream", aged.URL, "s3://" + k.bucket}, k.store.S3().Env())
+			time.Sleep(3 * time.Second)
+			if _, err := upload.complete(client, part); err != nil {
+				t.Fatal(err)
+			}
+			if code, ended := rotate.Wait(answerWithin); code != 0 || !ended {
+				t.Fatalf("keys rotate: exit code %d: %s", code, rotate.Log())
+			}
+		})
+		if out := k.command(0, "inspect", "--json", "s3://"+k.bucket+"/uploaded"); !strings.Contains(out, "localfile:#"+k.primary()) {
+			t.Errorf("it is not under version %s: %s", k.primary(), out)
 		}
 	})
 }

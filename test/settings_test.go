@@ -94,10 +94,7 @@ func TestTheUpstreamIsReachedThroughTheProxyOfTheEnvironment(t *testing.T) {
 
 func TestAnUpstreamOverTLSIsVerifiedByTheSystemsOrTheGivenCertificates(t *testing.T) {
 	store := lab.SharedMinIO(t)
-	target, _ := url.Parse(store.URL)
-	secure := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
-	}})
+	secure := httptest.NewTLSServer(wayTo(t, store))
 	t.Cleanup(secure.Close)
 	authority := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {

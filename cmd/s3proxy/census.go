@@ -52,6 +52,9 @@ func (c *census) run(ctx context.Context) (unseen map[string]string, err error) 
 		}
 		mu.Lock()
 		defer mu.Unlock()
+		if len(unseen) >= maxFailed {
+			return fmt.Errorf("%w: %w", errTooMany, err)
+		}
 		unseen[listedName(l)] = err.Error()
 		return nil
 	})

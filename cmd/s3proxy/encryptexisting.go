@@ -80,13 +80,18 @@ func encryptExisting(ctx context.Context, c *config, places []place, o existingO
 		found, err := encryptPlace(ctx, stores, at, o, errOut, log)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%v: %w", at, err))
+		}
+		if found == nil {
 			continue
 		}
-		if err := found.print(out, o); err != nil {
+		if err := found.print(out, o); err != nil { // what was done before it ended, too
 			return err
 		}
 		if n := len(found.Failed) + found.Locked; n > 0 {
 			failed = append(failed, fmt.Errorf("%v: %d objects could not be encrypted", at, n))
+		}
+		if n := len(found.Unseen); n > 0 {
+			failed = append(failed, fmt.Errorf("%v: %d versions that are not current could not be looked at", at, n))
 		}
 	}
 	return errors.Join(failed...)
@@ -128,15 +133,15 @@ func encryptPlace(ctx context.Context, s *stores, at place, o existingOptions, e
 	}
 	found := &encryptedExisting{Bucket: at.bucket, Prefix: at.prefix}
 	if found.rewritten, err = r.run(ctx, errOut); err != nil {
-		return nil, err
+		return found, err
 	}
 	if !o.dryRun {
 		if err := r.again(ctx, errOut, found.rewritten); err != nil {
-			return nil, err
+			return found, err
 		}
 	}
 	if err := found.countOld(ctx, r); err != nil {
-		return nil, err
+		return found, err
 	}
 	found.Done = !o.dryRun && at.prefix == "" && found.Locked == 0 && len(found.Failed) == 0
 	return found, nil
@@ -159,6 +164,9 @@ func (e *encryptedExisting) countOld(ctx context.Context, r *rewrite) error {
 		case err != nil:
 			e.mu.Lock()
 			defer e.mu.Unlock()
+			if len(e.Unseen) >= maxFailed {
+				return fmt.Errorf("%w: %w", errTooMany, err)
+			}
 			e.Unseen[listedName(l)] = err.Error()
 		case found.Metadata == nil:
 			plain.Add(1)
@@ -186,7 +194,7 @@ func (e *encryptedExisting) print(out io.Writer, o existingOptions) error {
 	printReasons(out, "not looked at: ", e.Unseen)
 	switch {
 	case o.dryRun:
-	case e.Done && e.OldVersions == 0:
+	case e.Done && e.OldVersions == 0 && len(e.Unseen) == 0:
 		fmt.Fprintln(out, "  All objects are encrypted: allow-plaintext-reads can be switched off, if all who write do it through s3proxy.")
 	case e.Done:
 		fmt.Fprintln(out, "  All current objects are encrypted: allow-plaintext-reads can be switched off, if all who write do it through s3proxy, and nobody needs the old versions through it.")

@@ -32,6 +32,10 @@ type rewrite struct {
 	log    *slog.Logger
 
 	began time.Time
+	// uploading are keys that an upload was in progress for when the run began. The object
+	// that it becomes has the date of the upload's begin on AWS, and seems older than the run.
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+	uploading map[string]bool
 }
 
 // clockSkew is how far the store's clock may be from ours.
@@ -51,6 +55,12 @@ type rewritten struct {
 // errNotDue ends a renewal that has become needless: another has written the object.
 var errNotDue = errors.New("there is nothing to do")
 
+// maxFailed bounds what is kept of failures, in memory and in the summary. So many have one
+// cause, and it is not in the objects.
+const maxFailed = 10_000
+
+var errTooMany = fmt.Errorf("more than %d failures: mend their cause and run it again", maxFailed)
+
 // onlyWriterFlag is what takes a store that holds no PUT to its If-Match.
 const onlyWriterFlag = "i-am-the-only-writer"
 
@@ -61,18 +71,20 @@ func (r *rewrite) run(ctx context.Context, errOut io.Writer) (*rewritten, error)
 }
 
 // again is a further pass, over what was written since run began, perhaps by a process
-// that does it in the old way still, and over what failed. It adds to found.
+// that does it in the old way still, and over what failed. It adds to found, with an
+// error too.
 func (r *rewrite) again(ctx context.Context, errOut io.Writer, found *rewritten) error {
 	since := r.began.Add(-clockSkew)
 	more, err := r.pass(ctx, errOut, func(l proxy.Listed) bool {
 		_, failed := found.Failed[l.Key]
-		return failed || l.Modified.IsZero() || l.Modified.After(since)
+		return failed || r.uploading[l.Key] || l.Modified.IsZero() || l.Modified.After(since)
 	})
+	found.Rewritten += more.Rewritten
 	if err != nil {
+		maps.Copy(found.Failed, more.Failed)
 		return err
 	}
 	found.Failed = more.Failed // the others were looked at again, or are gone
-	found.Rewritten += more.Rewritten
 	return nil
 }
 
@@ -107,6 +119,9 @@ func (r *rewrite) pass(ctx context.Context, errOut io.Writer, take func(proxy.Li
 		case errors.Is(err, proxy.ErrLocked):
 			found.Locked++
 		case err != nil:
+			if len(found.Failed) >= maxFailed {
+				return fmt.Errorf("%w: %w", errTooMany, err)
+			}
 			found.Failed[l.Key] = err.Error()
 			r.log.Warn("an object was left as it is", "bucket", r.bucket, "key", l.Key, "error", err)
 		case wrote:

@@ -90,6 +90,9 @@ nobody write them, cannot be renewed so; the records cover them.`,
 			if o.onlyWriter && !o.objects {
 				return usagef("%s goes with --objects", onlyWriterFlag)
 			}
+			if o.pace.rate > 0 && !o.objects {
+				return usagef("rate goes with --objects: records are few")
+			}
 			if o.newVersion && o.dryRun {
 				return usagef("new-version changes the key: not in a dry-run")
 			}
@@ -144,9 +147,11 @@ func rotate(ctx context.Context, c *config, places []place, o rotateOptions, out
 		found, err := runs[i].place(ctx, at)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("s3://%s: %w", at.bucket, err))
+		}
+		if found == nil {
 			continue
 		}
-		if err := found.print(out, o); err != nil {
+		if err := found.print(out, o); err != nil { // what was done before it ended, too
 			return err
 		}
 		if n := len(found.Failed); n > 0 {
@@ -184,7 +189,7 @@ type rotation struct {
 }
 
 // place rotates one bucket, in two passes: the second catches what a process wrapped
-// meanwhile under the old version.
+// meanwhile under the old version. With an error it tells what was done until then.
 func (r *rotation) place(ctx context.Context, at place) (*rotated, error) {
 	ring, records, err := r.stores.keyring(ctx, at.bucket)
 	if err != nil {
@@ -196,11 +201,11 @@ func (r *rotation) place(ctx context.Context, at place) (*rotated, error) {
 	}
 	found, err := r.records(ctx, at.bucket, rewrapping, records)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	if r.objects {
 		if found.Objects, err = renewObjects(ctx, r.stores, at.bucket, at.prefix, rewrapping, r.rotateOptions, r.errOut, r.log); err != nil {
-			return nil, err
+			return found, err
 		}
 	}
 	if r.dryRun {
@@ -208,12 +213,12 @@ func (r *rotation) place(ctx context.Context, at place) (*rotated, error) {
 	}
 	select { // also when this run found nothing to do: one before it may have been ended here
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return found, ctx.Err()
 	case <-time.After(r.settle - time.Since(r.began)):
 	}
 	again, err := r.records(ctx, at.bucket, rewrapping, records)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	again.Rewrapped += found.Rewrapped
 	again.Current -= found.Rewrapped

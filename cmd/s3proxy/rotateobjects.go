@@ -53,10 +53,24 @@ func renewObjects(ctx context.Context, s *stores, bucket, prefix string, rewrapp
 	}
 	r.renewer.OnlyWriter = o.onlyWriter
 	found := &renewed{Prefix: prefix, rewrite: r}
-	if found.rewritten, err = r.run(ctx, errOut); err != nil {
+	if r.uploading, err = uploading(ctx, r.walker, bucket, prefix); err != nil {
 		return nil, err
 	}
+	if found.rewritten, err = r.run(ctx, errOut); err != nil {
+		return found, err
+	}
 	return found, found.countLeft(ctx, rewrapping.KEK())
+}
+
+// uploading are the keys below a prefix that uploads in progress will write to.
+func uploading(ctx context.Context, w proxy.Walker, bucket, prefix string) (map[string]bool, error) {
+	keys := map[string]bool{}
+	return keys, w.Uploads(ctx, bucket, func(u proxy.InProgress) error {
+		if strings.HasPrefix(u.Key, prefix) {
+			keys[u.Key] = true
+		}
+		return nil
+	})
 }
 
 // again is the further pass, after all processes have seen the new version.

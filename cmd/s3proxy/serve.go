@@ -66,8 +66,9 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 		return err
 	}
 	defer clients.reloadOnHangup(c, log)()
-	stores, err := openStores(ctx, c, log)
-	if err != nil {
+	stores := newStores(c, log)
+	stores.attempts = 1 // clients try again themselves
+	if err := stores.open(ctx); err != nil {
 		return err
 	}
 	defer stores.close()

@@ -23,6 +23,8 @@ import (
 type stores struct {
 	c   *config
 	log *slog.Logger
+	// attempts at what has no effect at the store.
+	attempts int
 	// embedded is nil with an upstream.
 	embedded *embeddedStore
 	clients  map[upstreamSettings]*upstream.Client
@@ -36,10 +38,14 @@ type keyringID struct {
 	alias string // the bucket whose records are read under the name of another
 }
 
+// commandAttempts is for programs that run for hours, with nobody who tries again: some
+// answers of a busy store among millions must not end them.
+const commandAttempts = 6
+
 // newStores makes nothing yet.
 func newStores(c *config, log *slog.Logger) *stores {
 	return &stores{
-		c: c, log: log,
+		c: c, log: log, attempts: commandAttempts,
 		clients: map[upstreamSettings]*upstream.Client{}, keys: map[string]kms.Key{}, keyrings: map[keyringID]*kms.Keyring{},
 	}
 }
@@ -48,18 +54,19 @@ func newStores(c *config, log *slog.Logger) *stores {
 // The caller closes it.
 func openStores(ctx context.Context, c *config, log *slog.Logger) (*stores, error) {
 	s := newStores(c, log)
-	if c.upstreamURL == nil {
-		embedded, err := startEmbedded(c.DataDir, log)
-		if err != nil {
-			return nil, err
-		}
-		s.embedded = embedded
-		return s, nil
-	}
-	if _, err := s.client(ctx, upstreamSettings{}); err != nil {
+	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+func (s *stores) open(ctx context.Context) (err error) {
+	if s.c.upstreamURL == nil {
+		s.embedded, err = startEmbedded(s.c.DataDir, s.log)
+		return err
+	}
+	_, err = s.client(ctx, upstreamSettings{})
+	return err
 }
 
 // close ends the embedded store.
@@ -228,7 +235,7 @@ func (s *stores) client(ctx context.Context, set upstreamSettings) (*upstream.Cl
 		return nil, usagef("upstream: %w", err)
 	}
 	conf := upstream.Config{
-		Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Trace: proxy.TraceUpstream(s.log),
+		Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts, Trace: proxy.TraceUpstream(s.log),
 	}
 	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(set.Region)}
 	switch at := set.Credentials; {

@@ -81,9 +81,11 @@ func keysVerify(ctx context.Context, c *config, places []place, o verifyOptions,
 		found, err := verifyPlace(ctx, stores, at, o, errOut)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%v: %w", at, err))
+		}
+		if found == nil {
 			continue
 		}
-		if err := found.print(out, o); err != nil {
+		if err := found.print(out, o); err != nil { // what was read before it ended, too
 			return err
 		}
 		if n := len(found.Bad); n > 0 {
@@ -117,7 +119,7 @@ func verifyPlace(ctx context.Context, s *stores, at place, o verifyOptions, errO
 	found := &verified{Bucket: at.bucket, Prefix: at.prefix, Bad: map[string]string{}}
 	if at.prefix == "" {
 		if err := found.records(ctx, s, at.bucket); err != nil {
-			return nil, err
+			return found, err
 		}
 	}
 	walker := proxy.Walker{Store: b.Upstream, Place: s.c.state}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
@@ -43,6 +44,10 @@ type Config struct {
 	Credentials aws.CredentialsProvider
 	// Payload says how streamed bodies are sent.
 	Payload Payload
+	// Attempts is how often a GET or HEAD is sent at most, while the store does not
+	// answer or says that it cannot now (5xx but 501, 429), with growing pauses between.
+	// 0 is 1: a proxy's clients try again themselves.
+	Attempts int
 	// Trace, if not nil, sees each exchange: the request as it was sent and the
 	// answer's headers (nil without an answer). It must not read bodies.
 	Trace func(req *http.Request, resp *http.Response)
@@ -128,6 +133,33 @@ type Request struct {
 // store's own code, status and message, and its headers. No answer at all is
 // s3err.ServiceUnavailable with the cause inside, or the context's error.
 func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
+	for attempt := 1; ; attempt++ {
+		resp, err := c.once(ctx, in)
+		if err == nil || attempt >= c.cfg.Attempts || !passes(in, err) {
+			return resp, err
+		}
+		wait, _ := pauses.BackoffDelay(attempt-1, err) // fails for a negative attempt only
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// pauses are random, of at most 1 s before the second attempt, then 2, then 4 s.
+var pauses = retry.NewExponentialJitterBackoff(4 * time.Second)
+
+// passes tells whether the same request, which has no effect, may succeed a moment later.
+func passes(in *Request, err error) bool {
+	var refused *s3err.Error
+	if in.Method != http.MethodGet && in.Method != http.MethodHead || !errors.As(err, &refused) {
+		return false
+	}
+	return refused.Status >= 500 && refused.Status != http.StatusNotImplemented || refused.Status == http.StatusTooManyRequests
+}
+
+func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) {
 	req, err := c.build(ctx, in)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,85 @@
+package test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// busy is a way to a store on which every tenth GET or HEAD is answered with SlowDown.
+func busy(t *testing.T, store *lab.Store) *httptest.Server {
+	t.Helper()
+	forward := wayTo(t, store)
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && asked.Add(1)%10 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// A run of hours does not end because the store is busy now and then.
+func TestCommandsGoOnBesideABusyStore(t *testing.T) {
+	onKeyed(t, func(k *keyed) {
+		t := k.t
+		k.proxied(func(client *s3.Client) {
+			for i := range 6 {
+				k.put(client, fmt.Sprint("o", i), content(uint64(i), 1000))
+			}
+		}, "--key-window-objects", "2")
+		k.put(k.raw(), "plain", content(9, 1000))
+		through := busy(t, k.store)
+		for _, args := range [][]string{
+			{"encrypt-existing"}, {"keys", "rotate", "--new-version", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"},
+			{"gc"}, {"gc", "--records", "--records-grace", "0"},
+		} {
+			if out, code := command(t, k.store, append(args, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)...); code != 0 {
+				t.Errorf("%q: exit code %d: %s", args, code, out)
+			}
+		}
+	})
+}
+
+// A run that is ended, or ends by itself, tells what it has done until then.
+func TestARunThatIsEndedTellsWhatItHasDone(t *testing.T) {
+	onKeyed(t, func(k *keyed) {
+		t := k.t
+		const objects = 30
+		for i := range objects {
+			k.put(k.raw(), fmt.Sprint("o", i), content(uint64(i), 1000))
+		}
+		for i, args := range [][]string{{"encrypt-existing"}, {"keys", "rotate", "--objects", "--new-version"}, {"keys", "verify"}} {
+			verb := []string{"objects encrypted", "objects renewed", "objects with"}[i]
+			if i == 1 {
+				k.command(0, "encrypt-existing", "s3://"+k.bucket)
+			}
+			p := lab.Start(t, args[0], lab.S3proxy(t), append(args, "s3://"+k.bucket, "--rate", "10", "--kms", k.kms, "--upstream", k.store.URL), k.store.S3().Env())
+			time.Sleep(time.Second)
+			p.Term()
+			if code, ended := p.Wait(answerWithin); !ended || code == 0 {
+				t.Errorf("%s: exit code %d", verb, code)
+			}
+			summary := ""
+			for line := range strings.Lines(p.Log()) {
+				if strings.HasPrefix(line, "s3://"+k.bucket+"/:") && strings.Contains(line, verb) {
+					summary = line
+				}
+			}
+			if summary == "" || strings.Contains(summary, fmt.Sprint(": ", objects, " ")) || strings.Contains(summary, ": 0 ") {
+				t.Errorf("%s: %s", verb, p.Log())
+			}
+		}
+	})
+}
