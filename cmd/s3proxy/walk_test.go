@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+func TestAWalkKeepsItsRateAndItsConcurrency(t *testing.T) {
+	t.Parallel()
+	const objects, most = 21, 3
+	var now, seen atomic.Int64
+	w := walk{pace: pace{concurrency: most, rate: 100}, errOut: io.Discard, list: func(_ context.Context, visit func(proxy.Listed) error) error {
+		for range objects {
+			if err := visit(proxy.Listed{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	began := time.Now()
+	err := w.each(t.Context(), func(context.Context, proxy.Listed) error {
+		if now.Add(1) > most {
+			t.Error("more at once than allowed")
+		}
+		time.Sleep(20 * time.Millisecond)
+		now.Add(-1)
+		seen.Add(1)
+		return nil
+	})
+	if took := time.Since(began); err != nil || seen.Load() != objects || took < (objects-1)*time.Second/100 {
+		t.Errorf("%d objects in %v: %v", seen.Load(), took, err)
+	}
+}
+
+// A cause that all objects share ends a run before its failures fill the memory.
+func TestARunWhoseObjectsAllFailEnds(t *testing.T) {
+	t.Parallel()
+	const perPage = 1000
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		var page strings.Builder
+		var from int
+		fmt.Sscan(r.URL.Query().Get("continuation-token"), &from)
+		for i := range perPage {
+			fmt.Fprintf(&page, "<Contents><Key>%08d</Key><Size>1</Size></Contents>", from+i)
+		}
+		fmt.Fprintf(w, "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken>%s</ListBucketResult>", from+perPage, page.String())
+	}))
+	t.Cleanup(server.Close)
+	endpoint, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := upstream.New(upstream.Config{Endpoint: endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rewrite{
+		bucket: "b", walker: proxy.Walker{Store: store}, pace: pace{concurrency: 8},
+		due: func(*envelope.Metadata) bool { return true }, log: slog.New(slog.DiscardHandler),
+	}
+	found, err := r.run(t.Context(), io.Discard)
+	if !errors.Is(err, errTooMany) || len(found.Failed) != maxFailed {
+		t.Errorf("%d failures are kept, and the run ends with: %v", len(found.Failed), err)
+	}
+}
