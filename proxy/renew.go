@@ -212,13 +212,18 @@ func metadataOf(h http.Header) http.Header {
 	return all
 }
 
-// ownHeaders are those that the object is written with again, without our metadata.
+// ownHeaders are those that the object is written with again, without our metadata. A
+// retention that is over is still told of, and refused when it is sent.
 func (s *stored) ownHeaders() http.Header {
 	h := http.Header{}
 	for _, name := range settled {
 		if v := s.header.Values(name); len(v) > 0 {
 			h[name] = slices.Clone(v)
 		}
+	}
+	if !s.retained() {
+		h.Del("X-Amz-Object-Lock-Mode")
+		h.Del("X-Amz-Object-Lock-Retain-Until-Date")
 	}
 	trimChunkedEncoding(h)
 	for name, v := range metadataOf(s.header) {
@@ -231,5 +236,22 @@ func (s *stored) ownHeaders() http.Header {
 
 // locked tells whether an object has a legal hold or a retention.
 func (s *stored) locked() bool {
-	return s.header.Get("X-Amz-Object-Lock-Mode") != "" || strings.EqualFold(s.header.Get("X-Amz-Object-Lock-Legal-Hold"), "ON")
+	return s.retained() || strings.EqualFold(s.header.Get("X-Amz-Object-Lock-Legal-Hold"), "ON")
+}
+
+// retained tells whether an object has a retention that was not over, by the store's
+// clock, when the store told of it.
+func (s *stored) retained() bool {
+	if s.header.Get("X-Amz-Object-Lock-Mode") == "" {
+		return false
+	}
+	until, err := time.Parse(time.RFC3339, s.header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+	if err != nil {
+		return true // the store may understand its own date
+	}
+	now, err := http.ParseTime(s.header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return until.After(now)
 }

@@ -283,6 +283,68 @@ func TestARenewedObjectKeepsItsLock(t *testing.T) {
 	}
 }
 
+// Stores go on telling of a retention that is over, and take none that is.
+func TestARetentionThatIsOverStopsNoRenewal(t *testing.T) {
+	for name, start := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := before(t, start(t))
+			s := httptest.NewServer(p)
+			t.Cleanup(s.Close)
+			b := p.others.Bucket
+			p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
+			mustAsk(t, s, "PUT", "/bucket", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
+			bodies := map[string][]byte{"small": randomBytes(1, 1000), "parts": randomBytes(2, 14<<20)}
+			for key, body := range bodies {
+				until := time.Now().Add(4 * time.Second).UTC().Format(time.RFC3339)
+				mustAsk(t, s, "PUT", "/bucket/"+key, body, "Content-Type", "text/x-own", "X-Amz-Meta-Color", "red", "X-Amz-Object-Lock-Mode", "GOVERNANCE", "X-Amz-Object-Lock-Retain-Until-Date", until)
+			}
+			time.Sleep(5 * time.Second)
+			for key, body := range bodies {
+				resp, _ := mustAsk(t, s, "HEAD", "/bucket/"+key, nil)
+				if resp.Header.Get("X-Amz-Object-Lock-Mode") == "" {
+					t.Errorf("%s: nothing is told of the retention: nothing was tested", key)
+				}
+				if err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key)); err != nil {
+					t.Errorf("%s: %v", key, err)
+				}
+				resp, got := mustAsk(t, s, "GET", "/bucket/"+key, nil)
+				if h := resp.Header; got != string(body) || h.Get("Content-Type") != "text/x-own" || h.Get("X-Amz-Meta-Color") != "red" || h.Get("X-Amz-Object-Lock-Mode") != "" {
+					t.Errorf("%s: %d bytes, %v", key, len(got), h)
+				}
+			}
+		})
+	}
+}
+
+func TestARetentionIsOverByTheStoresClock(t *testing.T) {
+	const noon = "Thu, 26 Nov 2026 12:00:00 GMT"
+	for name, c := range map[string]struct {
+		mode, until, date string
+		retained          bool
+	}{
+		"none":                       {"", "", noon, false},
+		"in force":                   {"GOVERNANCE", "2026-11-26T12:00:01Z", noon, true},
+		"with fractions":             {"COMPLIANCE", "2026-11-26T12:00:00.500Z", noon, true},
+		"over":                       {"GOVERNANCE", "2026-11-26T11:59:59.000Z", noon, false},
+		"ends now":                   {"GOVERNANCE", "2026-11-26T12:00:00Z", noon, false},
+		"in force, by our clock":     {"GOVERNANCE", time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "", true},
+		"over, by our clock":         {"GOVERNANCE", "2001-01-01T00:00:00Z", "", false},
+		"a date that we do not read": {"GOVERNANCE", "next week", noon, true},
+	} {
+		h := http.Header{}
+		for name, v := range map[string]string{"X-Amz-Object-Lock-Mode": c.mode, "X-Amz-Object-Lock-Retain-Until-Date": c.until, "Date": c.date} {
+			if v != "" {
+				h.Set(name, v)
+			}
+		}
+		s := &stored{header: h}
+		if sent := s.ownHeaders().Get("X-Amz-Object-Lock-Retain-Until-Date") != ""; s.retained() != c.retained || s.locked() != c.retained || sent != c.retained {
+			t.Errorf("%s: retained %v, locked %v, sent %v", name, s.retained(), s.locked(), sent)
+		}
+	}
+}
+
 // It is not parallel: it lowers the limits of the package.
 func TestPlaintextOfAnySizeIsEncryptedInPlace(t *testing.T) {
 	limit, part := maxCopySource, copyPartSize
