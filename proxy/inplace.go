@@ -122,20 +122,13 @@ func (src *copySource) withTail(ctx context.Context, offset, length int64, tail 
 	}{io.MultiReader(resp.Body, bytes.NewReader(tail)), resp.Body}, nil
 }
 
-// writeOver puts a body of length stored bytes in the object's place.
+// writeOver puts a body of length stored bytes in the object's place, by one PUT.
 func (src *copySource) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*copyObjectResult, http.Header, error) {
-	var resp *http.Response
-	var err error
-	if length > maxCopySource { // what one PUT takes, too
-		u := &upload{objects: src.objects, bucket: src.bucket, key: src.key, unsigned: src.unsigned}
-		resp, err = u.putLarge(ctx, h, body, length, copyPartSize)
-	} else {
-		req := &upstream.Request{Method: http.MethodPut, Bucket: src.bucket, Key: src.key, Header: h, Unsigned: src.unsigned}
-		if length > 0 {
-			req.Body, req.Length = body, length
-		}
-		resp, err = src.Upstream.Do(ctx, req)
+	req := &upstream.Request{Method: http.MethodPut, Bucket: src.bucket, Key: src.key, Header: h, Unsigned: src.unsigned}
+	if length > 0 {
+		req.Body, req.Length = body, length
 	}
+	resp, err := src.putLate(ctx, req)
 	if err != nil {
 		return nil, nil, src.whyBrokenInPlace(ctx, h, err)
 	}
@@ -240,7 +233,7 @@ func (src *copySource) copyParts(ctx context.Context, to *objects, bucket, key s
 		}
 	}
 	sizes, rest := withoutTail(sizes, int64(len(tail)))
-	u := &upload{objects: to, bucket: bucket, key: key, unsigned: src.unsigned}
+	u := &upload{objects: to, bucket: bucket, key: key, unsigned: src.unsigned, lastLook: src.lastLook}
 	made, header, err := u.inParts(ctx, h, func(list *completeRequest) error {
 		var offset int64
 		for i, size := range sizes {

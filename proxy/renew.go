@@ -58,9 +58,14 @@ func NewRenewer(b Bucket, state StatePlace) *Renewer {
 
 // Renew reads the current state of an object, lets change say what is to be written, and
 // writes that if the object is still in this state; otherwise it begins anew, change
-// included. Another's write always wins. Content headers, user metadata, tags, storage
-// class, legal hold, retention, redirect, the store's own encryption and ACL stay. Without a new Body the
-// bytes, and with them the ETag, stay: by the same PUT, or the same parts.
+// included. Another's write wins. Content headers, user metadata, tags, storage class, legal
+// hold, retention that is not over, redirect, the store's own encryption and ACL stay.
+// Without a new Body the bytes, and with them the ETag, stay: by the same PUT, or the same
+// parts.
+//
+// A write that leaves the ETag as it was (of an object of no bytes, or of a copy that is made
+// again inside the store) is seen by a last look alone. It is lost if it comes in the moment
+// between that and the store's own commit.
 //
 // Errors: ErrRaced, ErrLocked, ErrNoConditions, s3err.NoSuchKey, those of reading an object
 // that is damaged, and any of change, which end it.
@@ -148,8 +153,19 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 		defer resp.Body.Close()
 		old = resp.Body
 	}
-	_, _, err := src.writeOver(ctx, n.Header, n.Body(old), n.Length)
-	return err
+	body := n.Body(old)
+	if n.Length <= heldBody {
+		_, _, err := src.writeOver(ctx, n.Header, body, n.Length)
+		return err
+	}
+	// Other bytes have another ETag in any case. In parts they stream, also where the store
+	// lets nobody read what is written.
+	u := &upload{objects: src.objects, bucket: src.bucket, key: src.key, lastLook: src.lastLook}
+	resp, err := u.putLarge(ctx, n.Header, body, n.Length, copyPartSize)
+	if err != nil {
+		return src.whyBrokenInPlace(ctx, n.Header, err)
+	}
+	return resp.Body.Close()
 }
 
 // find asks for an object twice: versitygw 1.8 reads what a HEAD tells piece by piece, and
@@ -158,11 +174,10 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 func (r *Renewer) find(ctx context.Context, bucket, key string) (*copySource, error) {
 	var before http.Header
 	for range maxResolves {
-		resp, err := r.objects.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}})
+		resp, err := r.head(ctx, bucket, key)
 		if err != nil {
 			return nil, err
 		}
-		resp.Body.Close()
 		if before == nil || !sameObject(before, resp.Header) {
 			before = resp.Header
 			continue
@@ -180,9 +195,23 @@ func (r *Renewer) find(ctx context.Context, bucket, key string) (*copySource, er
 		if s.etag == "" {
 			return nil, fmt.Errorf("%w: the store gives no ETag", ErrNoConditions)
 		}
-		return &copySource{objects: r.objects, stored: s}, nil
+		return &copySource{objects: r.objects, stored: s, lastLook: func(ctx context.Context) error {
+			now, err := r.head(ctx, bucket, key)
+			if err == nil && !sameObject(s.header, now.Header) {
+				return errChanged
+			}
+			return err
+		}}, nil
 	}
 	return nil, errChanged
+}
+
+func (r *Renewer) head(ctx context.Context, bucket, key string) (*http.Response, error) {
+	resp, err := r.objects.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}})
+	if err != nil {
+		return nil, err
+	}
+	return resp, resp.Body.Close()
 }
 
 // settled are the headers of an object, beside its metadata, that a renewal keeps.

@@ -50,6 +50,11 @@ func (u *upload) inParts(ctx context.Context, h http.Header, send func(list *com
 	if err := send(&list); err != nil {
 		return nil, nil, err
 	}
+	if u.lastLook != nil {
+		if err := u.lastLook(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
 	return u.finish(ctx, list, finish)
 }
 

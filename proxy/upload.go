@@ -72,6 +72,7 @@ type upload struct {
 	options         envelope.Upload
 	dek             *envelope.DEK
 	unsigned        bool
+	lastLook        func(context.Context) error // before it is completed; nil for none
 }
 
 // close destroys the upload's key.
