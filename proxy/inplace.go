@@ -89,9 +89,10 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 // writeAgain writes an object's stored bytes under its own name with the headers h, their
 // conditions among them: by one PUT, which keeps an ETag that is of the bytes, or in the
 // parts that the store has them in. tail, if there is one, takes the place of as many
-// bytes at the end. dek is nil for plaintext.
+// bytes at the end: the ETag is another one then, and a large object is copied inside the
+// store, which need not let it be read while it is written (MinIO). dek is nil for plaintext.
 func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http.Header, tail []byte) (*copyObjectResult, http.Header, error) {
-	if strings.Contains(src.etag, "-") || src.bytes > maxCopySource {
+	if strings.Contains(src.etag, "-") || src.bytes > maxCopySource || tail != nil && src.bytes > heldBody {
 		sizes, err := src.storeParts(ctx, dek)
 		if err != nil {
 			return nil, nil, err

@@ -187,10 +187,12 @@ func TestALargeObjectIsWrittenAgainWhereTheStoreLocksIt(t *testing.T) {
 			if err := r.Renew(t.Context(), "bucket", "encrypted", func(ctx context.Context, n *Renewal) error { return r.Encrypt(ctx, "bucket", "encrypted", n) }); err != nil {
 				t.Fatal(err)
 			}
-			for _, key := range []string{"renewed", "encrypted"} {
+			mustAsk(t, s, "PUT", "/bucket/updated", body)
+			mustAsk(t, s, "PUT", "/bucket/updated", nil, "X-Amz-Copy-Source", "bucket/updated", "X-Amz-Metadata-Directive", "REPLACE", "X-Amz-Meta-Color", "blue")
+			for _, key := range []string{"renewed", "encrypted", "updated"} {
 				resp, got := mustAsk(t, s, "GET", "/bucket/"+key, nil)
-				if got != string(body) || key == "renewed" && resp.Header.Get("Etag") != first.Header.Get("Etag") {
-					t.Errorf("%s: %d bytes, ETag %s, it was %s", key, len(got), resp.Header.Get("Etag"), first.Header.Get("Etag"))
+				if h := resp.Header; got != string(body) || key == "renewed" && h.Get("Etag") != first.Header.Get("Etag") || key == "updated" && h.Get("X-Amz-Meta-Color") != "blue" {
+					t.Errorf("%s: %d bytes, ETag %s, it was %s: %v", key, len(got), h.Get("Etag"), first.Header.Get("Etag"), h)
 				}
 			}
 		})
