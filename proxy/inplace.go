@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -293,37 +292,4 @@ func withoutTail(sizes []int64, tail int64) (copied []int64, rest int64) {
 		}
 	}
 	return copied, rest
-}
-
-// conditional remembers which stores hold a PUT to its If-Match.
-var conditional sync.Map // *upstream.Client -> bool
-
-// ErrNoConditions says that the store does not hold a PUT to its If-Match, so that what
-// others write meanwhile could be lost.
-var ErrNoConditions = errors.New("the store does not hold a PUT to its If-Match")
-
-// demandConditions refuses where the store does not hold a PUT to its If-Match. It is asked
-// once, with an object of our own.
-func (o *objects) demandConditions(ctx context.Context, bucket string) error {
-	if holds, ok := conditional.Load(o.Upstream); ok && holds.(bool) {
-		return nil
-	}
-	stateBucket, prefix := o.state.Of(bucket)
-	probe := &upstream.Request{
-		Method: http.MethodPut, Bucket: stateBucket, Key: prefix + "probe", Bytes: []byte("probe"),
-		Header: http.Header{"If-Match": {`"00000000000000000000000000000000"`}},
-	}
-	resp, err := o.Upstream.Do(ctx, probe)
-	if err == nil {
-		resp.Body.Close()
-		if err := o.removeState(ctx, stateBucket, probe.Key); err != nil {
-			return err
-		}
-		return s3err.NotImplemented.WithMessage("The store does not hold a PUT to its If-Match: an update of an object's metadata could lose a write beside it.").Because(ErrNoConditions)
-	}
-	if status, refused := refusedWith(err); !refused || status != http.StatusPreconditionFailed && status != http.StatusNotFound || errors.Is(err, s3err.NoSuchBucket) {
-		return err
-	}
-	conditional.Store(o.Upstream, true)
-	return nil
 }

@@ -23,23 +23,9 @@ const largePart = 1 << 30
 // and gets the id. The conditions among the headers h are those of the upload's end. An
 // upload that fails is aborted.
 func (u *upload) inParts(ctx context.Context, h http.Header, send func(list *completeRequest) error) (_ *completeResult, _ http.Header, err error) {
-	begin, finish := h.Clone(), http.Header{}
-	for _, name := range slices.Concat(writeConditions, ownerHeaders) {
-		if v, given := begin[name]; given {
-			finish[name] = v
-		}
-	}
-	for _, name := range writeConditions {
-		delete(begin, name)
-	}
-	var begun createResult
-	if _, err := u.getXML(ctx, &upstream.Request{
-		Method: http.MethodPost, Bucket: u.bucket, Key: u.key, Query: url.Values{"uploads": {""}}, Header: begin, Unsigned: u.unsigned,
-	}, &begun); err != nil {
+	finish, err := u.begin(ctx, h)
+	if err != nil {
 		return nil, nil, err
-	}
-	if u.id = begun.UploadID; u.id == "" {
-		return nil, nil, fmt.Errorf("%w: an upload without an id", errStored)
 	}
 	defer func() {
 		if err != nil {
@@ -56,6 +42,30 @@ func (u *upload) inParts(ctx context.Context, h http.Header, send func(list *com
 		}
 	}
 	return u.finish(ctx, list, finish)
+}
+
+// begin asks the store for the upload of an object with the headers h, and gives those of
+// them that are for its end.
+func (u *upload) begin(ctx context.Context, h http.Header) (finish http.Header, err error) {
+	begin, finish := h.Clone(), http.Header{}
+	for _, name := range slices.Concat(writeConditions, ownerHeaders) {
+		if v, given := begin[name]; given {
+			finish[name] = v
+		}
+	}
+	for _, name := range writeConditions {
+		delete(begin, name)
+	}
+	var begun createResult
+	if _, err := u.getXML(ctx, &upstream.Request{
+		Method: http.MethodPost, Bucket: u.bucket, Key: u.key, Query: url.Values{"uploads": {""}}, Header: begin, Unsigned: u.unsigned,
+	}, &begun); err != nil {
+		return nil, err
+	}
+	if u.id = begun.UploadID; u.id == "" {
+		return nil, fmt.Errorf("%w: an upload without an id", errStored)
+	}
+	return finish, nil
 }
 
 // abandon aborts the upload at the store; whoever it was for may be gone.
