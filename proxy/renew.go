@@ -24,6 +24,8 @@ var (
 	// ErrLocked says that the store refuses to write or to delete an object under a
 	// retention or legal hold.
 	ErrLocked = errors.New("the object is locked")
+	// ErrArchived says that the store gives the bytes only after they were restored.
+	ErrArchived = errors.New("the object is archived: it has to be restored first")
 )
 
 // Renewal is one state of an object that is to be written again under its own name.
@@ -67,7 +69,7 @@ func NewRenewer(b Bucket, state StatePlace) *Renewer {
 // again inside the store) is seen by a last look alone. It is lost if it comes in the moment
 // between that and the store's own commit.
 //
-// Errors: ErrRaced, ErrLocked, ErrNoConditions, s3err.NoSuchKey, those of reading an object
+// Errors: ErrRaced, ErrLocked, ErrArchived, ErrNoConditions, s3err.NoSuchKey, those of reading an object
 // that is damaged, and any of change, which end it.
 func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(context.Context, *Renewal) error) error {
 	if !r.OnlyWriter {
@@ -81,6 +83,9 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 			return err
 		}
 		err = r.once(ctx, bucket, key, change)
+		if errors.Is(err, s3err.InvalidObjectState) {
+			return fmt.Errorf("%w: %w", ErrArchived, err)
+		}
 		replaced := errors.Is(err, errChanged) || errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.ConditionalRequestConflict)
 		mixed := damaged(err) || errors.Is(err, s3err.BadDigest) // perhaps of two states
 		if !replaced && (!mixed || try == maxDamagedTries) {
@@ -133,7 +138,7 @@ func (r *Renewer) once(ctx context.Context, bucket, key string, change func(cont
 	if err = src.write(ctx, n); err == nil {
 		return nil
 	}
-	if status, refused := refusedWith(err); refused && status == http.StatusForbidden && src.locked() {
+	if status, refused := refusedWith(err); refused && status == http.StatusForbidden && src.locked() && !errors.Is(err, s3err.InvalidObjectState) {
 		return fmt.Errorf("%w: %w", ErrLocked, err)
 	}
 	return err

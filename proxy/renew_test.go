@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -314,6 +316,46 @@ func TestARetentionThatIsOverStopsNoRenewal(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
+	var archived atomic.Bool
+	p := before(t, inFront(t, lab.MinIO(t), func(w http.ResponseWriter, r *http.Request) bool {
+		reads := r.Method == http.MethodGet && r.Header.Get("Range") != "" || r.Header.Get("X-Amz-Copy-Source") != ""
+		if !reads || !archived.Load() {
+			return false
+		}
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "<Error><Code>InvalidObjectState</Code><Message>The operation is not valid for the object's storage class</Message><StorageClass>GLACIER</StorageClass></Error>")
+		return true
+	}))
+	p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
+	s := httptest.NewServer(p)
+	t.Cleanup(s.Close)
+	b := p.others.Bucket
+	mustAsk(t, s, "PUT", "/bucket", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
+	mustAsk(t, s, "PUT", "/bucket/small", randomBytes(1, 1000))
+	mustAsk(t, s, "PUT", "/bucket/parts", randomBytes(2, 14<<20))
+	resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: "bucket", Key: "plain", Bytes: []byte("plaintext"), Header: http.Header{"Content-Md5": {contentMD5([]byte("plaintext"))}, "X-Amz-Object-Lock-Legal-Hold": {"ON"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	r := NewRenewer(b, StatePlace{})
+	for key, change := range map[string]func(context.Context, *Renewal) error{
+		"small": rewrapped(b.Keyring, "small"),
+		"parts": func(ctx context.Context, n *Renewal) error { // from here on: its parts are copied
+			archived.Store(true)
+			return rewrapped(b.Keyring, "parts")(ctx, n)
+		},
+		"plain": func(ctx context.Context, n *Renewal) error { return r.Encrypt(ctx, "bucket", "plain", n) },
+	} {
+		archived.Store(key != "parts")
+		err := r.Renew(t.Context(), "bucket", key, change)
+		if !errors.Is(err, ErrArchived) || !errors.Is(err, s3err.InvalidObjectState) || errors.Is(err, ErrLocked) {
+			t.Errorf("%s: %v", key, err)
+		}
 	}
 }
 
