@@ -25,6 +25,9 @@ type copySource struct {
 	*stored
 	unsigned bool
 	asked    string // the version that the client names; "" for the current one
+	// lastLook, in a renewal, fails with errChanged where the object is not in the state any
+	// more that was read. It is asked as late as a write can be taken back.
+	lastLook func(context.Context) error
 }
 
 var (

@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -20,9 +22,21 @@ var grantHeaders = map[string]string{
 	"WRITE_ACP":    "X-Amz-Grant-Write-Acp",
 }
 
+// noACLs tells whether a store's refusal to give an ACL means that it has none: versitygw
+// says NotImplemented. MinIO gives one of the owner alone.
+func noACLs(err error) bool {
+	switch status, refused := refusedWith(err); {
+	case !refused:
+		return false
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
+		return true
+	}
+	return errors.Is(err, s3err.AccessControlListNotSupported)
+}
+
 // grants adds to h what the object's ACL grants beside its owner's own full control,
-// which every write grants by itself. A store that has no ACLs, or tells none, is taken
-// as having none.
+// which every write grants by itself. A store that has no ACLs has none to keep; an ACL
+// that the proxy may not see would be lost.
 func (src *copySource) grants(ctx context.Context, h http.Header) error {
 	type grantee struct {
 		ID  string `xml:"ID"`
@@ -40,8 +54,11 @@ func (src *copySource) grants(ctx context.Context, h http.Header) error {
 		q.Set("versionId", src.version)
 	}
 	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, Query: q, Unsigned: src.unsigned}, &acl)
-	if status, refused := refusedWith(err); refused && status < 500 || status == http.StatusNotImplemented {
+	if noACLs(err) {
 		return nil
+	}
+	if status, refused := refusedWith(err); refused && status == http.StatusForbidden {
+		return fmt.Errorf("read the object's ACL, which would be lost: the right s3:GetObjectAcl is missing (MinIO asks for s3:GetBucketPolicy instead): %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("read the object's ACL: %w", err)

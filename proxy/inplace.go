@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -89,9 +88,10 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 // writeAgain writes an object's stored bytes under its own name with the headers h, their
 // conditions among them: by one PUT, which keeps an ETag that is of the bytes, or in the
 // parts that the store has them in. tail, if there is one, takes the place of as many
-// bytes at the end. dek is nil for plaintext.
+// bytes at the end: the ETag is another one then, and a large object is copied inside the
+// store, which need not let it be read while it is written (MinIO). dek is nil for plaintext.
 func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http.Header, tail []byte) (*copyObjectResult, http.Header, error) {
-	if strings.Contains(src.etag, "-") || src.bytes > maxCopySource {
+	if strings.Contains(src.etag, "-") || src.bytes > maxCopySource || tail != nil && src.bytes > heldBody {
 		sizes, err := src.storeParts(ctx, dek)
 		if err != nil {
 			return nil, nil, err
@@ -122,20 +122,13 @@ func (src *copySource) withTail(ctx context.Context, offset, length int64, tail 
 	}{io.MultiReader(resp.Body, bytes.NewReader(tail)), resp.Body}, nil
 }
 
-// writeOver puts a body of length stored bytes in the object's place.
+// writeOver puts a body of length stored bytes in the object's place, by one PUT.
 func (src *copySource) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*copyObjectResult, http.Header, error) {
-	var resp *http.Response
-	var err error
-	if length > maxCopySource { // what one PUT takes, too
-		u := &upload{objects: src.objects, bucket: src.bucket, key: src.key, unsigned: src.unsigned}
-		resp, err = u.putLarge(ctx, h, body, length, copyPartSize)
-	} else {
-		req := &upstream.Request{Method: http.MethodPut, Bucket: src.bucket, Key: src.key, Header: h, Unsigned: src.unsigned}
-		if length > 0 {
-			req.Body, req.Length = body, length
-		}
-		resp, err = src.Upstream.Do(ctx, req)
+	req := &upstream.Request{Method: http.MethodPut, Bucket: src.bucket, Key: src.key, Header: h, Unsigned: src.unsigned}
+	if length > 0 {
+		req.Body, req.Length = body, length
 	}
+	resp, err := src.putLate(ctx, req)
 	if err != nil {
 		return nil, nil, src.whyBrokenInPlace(ctx, h, err)
 	}
@@ -240,7 +233,7 @@ func (src *copySource) copyParts(ctx context.Context, to *objects, bucket, key s
 		}
 	}
 	sizes, rest := withoutTail(sizes, int64(len(tail)))
-	u := &upload{objects: to, bucket: bucket, key: key, unsigned: src.unsigned}
+	u := &upload{objects: to, bucket: bucket, key: key, unsigned: src.unsigned, lastLook: src.lastLook}
 	made, header, err := u.inParts(ctx, h, func(list *completeRequest) error {
 		var offset int64
 		for i, size := range sizes {
@@ -299,37 +292,4 @@ func withoutTail(sizes []int64, tail int64) (copied []int64, rest int64) {
 		}
 	}
 	return copied, rest
-}
-
-// conditional remembers which stores hold a PUT to its If-Match.
-var conditional sync.Map // *upstream.Client -> bool
-
-// ErrNoConditions says that the store does not hold a PUT to its If-Match, so that what
-// others write meanwhile could be lost.
-var ErrNoConditions = errors.New("the store does not hold a PUT to its If-Match")
-
-// demandConditions refuses where the store does not hold a PUT to its If-Match. It is asked
-// once, with an object of our own.
-func (o *objects) demandConditions(ctx context.Context, bucket string) error {
-	if holds, ok := conditional.Load(o.Upstream); ok && holds.(bool) {
-		return nil
-	}
-	stateBucket, prefix := o.state.Of(bucket)
-	probe := &upstream.Request{
-		Method: http.MethodPut, Bucket: stateBucket, Key: prefix + "probe", Bytes: []byte("probe"),
-		Header: http.Header{"If-Match": {`"00000000000000000000000000000000"`}},
-	}
-	resp, err := o.Upstream.Do(ctx, probe)
-	if err == nil {
-		resp.Body.Close()
-		if err := o.removeState(ctx, stateBucket, probe.Key); err != nil {
-			return err
-		}
-		return s3err.NotImplemented.WithMessage("The store does not hold a PUT to its If-Match: an update of an object's metadata could lose a write beside it.").Because(ErrNoConditions)
-	}
-	if status, refused := refusedWith(err); !refused || status != http.StatusPreconditionFailed && status != http.StatusNotFound || errors.Is(err, s3err.NoSuchBucket) {
-		return err
-	}
-	conditional.Store(o.Upstream, true)
-	return nil
 }

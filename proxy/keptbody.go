@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,13 +28,9 @@ func (x *exchange) keep(sealed io.Reader, size int64) (*keptBody, error) {
 		}
 		return k, nil
 	}
-	f, err := os.CreateTemp("", ".s3proxy-part-*")
+	f, err := unnamedFile(".s3proxy-part-*")
 	if err != nil {
 		return nil, s3err.SlowDown.WithMessage("Too many small parts at once; please try again.").Because(fmt.Errorf("no memory left in the budget, and no temporary file: %w", err))
-	}
-	// Without a name it goes when it is closed, however this process ends.
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
 	}
 	k := &keptBody{file: f, size: size, release: func() { f.Close() }}
 	if n, err := io.Copy(f, sealed); err != nil || n != size {

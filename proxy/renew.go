@@ -24,6 +24,8 @@ var (
 	// ErrLocked says that the store refuses to write or to delete an object under a
 	// retention or legal hold.
 	ErrLocked = errors.New("the object is locked")
+	// ErrArchived says that the store gives the bytes only after they were restored.
+	ErrArchived = errors.New("the object is archived: it has to be restored first")
 )
 
 // Renewal is one state of an object that is to be written again under its own name.
@@ -58,11 +60,16 @@ func NewRenewer(b Bucket, state StatePlace) *Renewer {
 
 // Renew reads the current state of an object, lets change say what is to be written, and
 // writes that if the object is still in this state; otherwise it begins anew, change
-// included. Another's write always wins. Content headers, user metadata, tags, storage
-// class, legal hold, retention, redirect, the store's own encryption and ACL stay. Without a new Body the
-// bytes, and with them the ETag, stay: by the same PUT, or the same parts.
+// included. Another's write wins. Content headers, user metadata, tags, storage class, legal
+// hold, retention that is not over, redirect, the store's own encryption and ACL stay.
+// Without a new Body the bytes, and with them the ETag, stay: by the same PUT, or the same
+// parts.
 //
-// Errors: ErrRaced, ErrLocked, ErrNoConditions, s3err.NoSuchKey, those of reading an object
+// A write that leaves the ETag as it was (of an object of no bytes, or of a copy that is made
+// again inside the store) is seen by a last look alone. It is lost if it comes in the moment
+// between that and the store's own commit.
+//
+// Errors: ErrRaced, ErrLocked, ErrArchived, ErrNoConditions, s3err.NoSuchKey, those of reading an object
 // that is damaged, and any of change, which end it.
 func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(context.Context, *Renewal) error) error {
 	if !r.OnlyWriter {
@@ -76,6 +83,9 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 			return err
 		}
 		err = r.once(ctx, bucket, key, change)
+		if errors.Is(err, s3err.InvalidObjectState) {
+			return fmt.Errorf("%w: %w", ErrArchived, err)
+		}
 		replaced := errors.Is(err, errChanged) || errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.ConditionalRequestConflict)
 		mixed := damaged(err) || errors.Is(err, s3err.BadDigest) // perhaps of two states
 		if !replaced && (!mixed || try == maxDamagedTries) {
@@ -128,7 +138,7 @@ func (r *Renewer) once(ctx context.Context, bucket, key string, change func(cont
 	if err = src.write(ctx, n); err == nil {
 		return nil
 	}
-	if status, refused := refusedWith(err); refused && status == http.StatusForbidden && src.locked() {
+	if status, refused := refusedWith(err); refused && status == http.StatusForbidden && src.locked() && !errors.Is(err, s3err.InvalidObjectState) {
 		return fmt.Errorf("%w: %w", ErrLocked, err)
 	}
 	return err
@@ -148,8 +158,19 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 		defer resp.Body.Close()
 		old = resp.Body
 	}
-	_, _, err := src.writeOver(ctx, n.Header, n.Body(old), n.Length)
-	return err
+	body := n.Body(old)
+	if n.Length <= heldBody {
+		_, _, err := src.writeOver(ctx, n.Header, body, n.Length)
+		return err
+	}
+	// Other bytes have another ETag in any case. In parts they stream, also where the store
+	// lets nobody read what is written.
+	u := &upload{objects: src.objects, bucket: src.bucket, key: src.key, lastLook: src.lastLook}
+	resp, err := u.putLarge(ctx, n.Header, body, n.Length, copyPartSize)
+	if err != nil {
+		return src.whyBrokenInPlace(ctx, n.Header, err)
+	}
+	return resp.Body.Close()
 }
 
 // find asks for an object twice: versitygw 1.8 reads what a HEAD tells piece by piece, and
@@ -158,11 +179,10 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 func (r *Renewer) find(ctx context.Context, bucket, key string) (*copySource, error) {
 	var before http.Header
 	for range maxResolves {
-		resp, err := r.objects.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}})
+		resp, err := r.head(ctx, bucket, key)
 		if err != nil {
 			return nil, err
 		}
-		resp.Body.Close()
 		if before == nil || !sameObject(before, resp.Header) {
 			before = resp.Header
 			continue
@@ -180,9 +200,23 @@ func (r *Renewer) find(ctx context.Context, bucket, key string) (*copySource, er
 		if s.etag == "" {
 			return nil, fmt.Errorf("%w: the store gives no ETag", ErrNoConditions)
 		}
-		return &copySource{objects: r.objects, stored: s}, nil
+		return &copySource{objects: r.objects, stored: s, lastLook: func(ctx context.Context) error {
+			now, err := r.head(ctx, bucket, key)
+			if err == nil && !sameObject(s.header, now.Header) {
+				return errChanged
+			}
+			return err
+		}}, nil
 	}
 	return nil, errChanged
+}
+
+func (r *Renewer) head(ctx context.Context, bucket, key string) (*http.Response, error) {
+	resp, err := r.objects.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}})
+	if err != nil {
+		return nil, err
+	}
+	return resp, resp.Body.Close()
 }
 
 // settled are the headers of an object, beside its metadata, that a renewal keeps.
@@ -212,13 +246,18 @@ func metadataOf(h http.Header) http.Header {
 	return all
 }
 
-// ownHeaders are those that the object is written with again, without our metadata.
+// ownHeaders are those that the object is written with again, without our metadata. A
+// retention that is over is still told of, and refused when it is sent.
 func (s *stored) ownHeaders() http.Header {
 	h := http.Header{}
 	for _, name := range settled {
 		if v := s.header.Values(name); len(v) > 0 {
 			h[name] = slices.Clone(v)
 		}
+	}
+	if !s.retained() {
+		h.Del("X-Amz-Object-Lock-Mode")
+		h.Del("X-Amz-Object-Lock-Retain-Until-Date")
 	}
 	trimChunkedEncoding(h)
 	for name, v := range metadataOf(s.header) {
@@ -231,5 +270,22 @@ func (s *stored) ownHeaders() http.Header {
 
 // locked tells whether an object has a legal hold or a retention.
 func (s *stored) locked() bool {
-	return s.header.Get("X-Amz-Object-Lock-Mode") != "" || strings.EqualFold(s.header.Get("X-Amz-Object-Lock-Legal-Hold"), "ON")
+	return s.retained() || strings.EqualFold(s.header.Get("X-Amz-Object-Lock-Legal-Hold"), "ON")
+}
+
+// retained tells whether an object has a retention that was not over, by the store's
+// clock, when the store told of it.
+func (s *stored) retained() bool {
+	if s.header.Get("X-Amz-Object-Lock-Mode") == "" {
+		return false
+	}
+	until, err := time.Parse(time.RFC3339, s.header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+	if err != nil {
+		return true // the store may understand its own date
+	}
+	now, err := http.ParseTime(s.header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return until.After(now)
 }

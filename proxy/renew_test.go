@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -100,7 +102,8 @@ func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
 			b := p.others.Bucket
 			r := NewRenewer(b, StatePlace{})
 			for key, body := range map[string][]byte{"small": randomBytes(1, 1000), "streamed": randomBytes(2, 3<<20), "parts": randomBytes(3, 20<<20), "folder/": nil} {
-				mustAsk(t, s, "PUT", "/bucket/"+key, body, "Content-Type", "text/x-own", "Cache-Control", "no-store", "Content-Encoding", "x-own", "X-Amz-Meta-Color", "red", "X-Amz-Tagging", "a=b%20c")
+				mustAsk(t, s, "PUT", "/bucket/"+key, body, "Content-Type", "text/x-own", "Cache-Control", "no-store", "Content-Encoding", "x-own", "X-Amz-Meta-Color", "red", "X-Amz-Tagging", "a=b%20c",
+					"X-Amz-Storage-Class", "REDUCED_REDUNDANCY", "X-Amz-Website-Redirect-Location", "/elsewhere")
 				raw := func() http.Header {
 					resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "HEAD", Bucket: "bucket", Key: key})
 					if err != nil {
@@ -123,6 +126,14 @@ func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
 					}
 					h.Del("Last-Modified")
 					trimChunkedEncoding(h) // versitygw keeps it
+				}
+				// Neither store keeps both.
+				header, want := "X-Amz-Storage-Class", "REDUCED_REDUNDANCY"
+				if name == "versitygw" {
+					header, want = "X-Amz-Website-Redirect-Location", "/elsewhere"
+				}
+				if old.Get(header) != want || renewed.Get(header) != want {
+					t.Errorf("%s: %s was %q and is %q", key, header, old.Get(header), renewed.Get(header))
 				}
 				if !sameObject(old, renewed) {
 					t.Errorf("%s: before %v\nand then %v", key, old, renewed)
@@ -280,6 +291,108 @@ func TestARenewedObjectKeepsItsLock(t *testing.T) {
 				t.Errorf("the version is %q, it was %q", v, first.Header.Get("X-Amz-Version-Id"))
 			}
 		})
+	}
+}
+
+// Stores go on telling of a retention that is over, and take none that is.
+func TestARetentionThatIsOverStopsNoRenewal(t *testing.T) {
+	for name, start := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := before(t, start(t))
+			s := httptest.NewServer(p)
+			t.Cleanup(s.Close)
+			b := p.others.Bucket
+			p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
+			mustAsk(t, s, "PUT", "/bucket", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
+			bodies := map[string][]byte{"small": randomBytes(1, 1000), "parts": randomBytes(2, 14<<20)}
+			for key, body := range bodies {
+				until := time.Now().Add(4 * time.Second).UTC().Format(time.RFC3339)
+				mustAsk(t, s, "PUT", "/bucket/"+key, body, "Content-Type", "text/x-own", "X-Amz-Meta-Color", "red", "X-Amz-Object-Lock-Mode", "GOVERNANCE", "X-Amz-Object-Lock-Retain-Until-Date", until)
+			}
+			time.Sleep(5 * time.Second)
+			for key, body := range bodies {
+				resp, _ := mustAsk(t, s, "HEAD", "/bucket/"+key, nil)
+				if resp.Header.Get("X-Amz-Object-Lock-Mode") == "" {
+					t.Errorf("%s: nothing is told of the retention: nothing was tested", key)
+				}
+				if err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key)); err != nil {
+					t.Errorf("%s: %v", key, err)
+				}
+				resp, got := mustAsk(t, s, "GET", "/bucket/"+key, nil)
+				if h := resp.Header; got != string(body) || h.Get("Content-Type") != "text/x-own" || h.Get("X-Amz-Meta-Color") != "red" || h.Get("X-Amz-Object-Lock-Mode") != "" {
+					t.Errorf("%s: %d bytes, %v", key, len(got), h)
+				}
+			}
+		})
+	}
+}
+
+func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
+	var archived atomic.Bool
+	p := before(t, inFront(t, lab.MinIO(t), func(w http.ResponseWriter, r *http.Request) bool {
+		reads := r.Method == http.MethodGet && r.Header.Get("Range") != "" || r.Header.Get("X-Amz-Copy-Source") != ""
+		if !reads || !archived.Load() {
+			return false
+		}
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "<Error><Code>InvalidObjectState</Code><Message>The operation is not valid for the object's storage class</Message><StorageClass>GLACIER</StorageClass></Error>")
+		return true
+	}))
+	p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
+	s := httptest.NewServer(p)
+	t.Cleanup(s.Close)
+	b := p.others.Bucket
+	mustAsk(t, s, "PUT", "/bucket", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
+	mustAsk(t, s, "PUT", "/bucket/small", randomBytes(1, 1000))
+	mustAsk(t, s, "PUT", "/bucket/parts", randomBytes(2, 14<<20))
+	resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: "bucket", Key: "plain", Bytes: []byte("plaintext"), Header: http.Header{"Content-Md5": {contentMD5([]byte("plaintext"))}, "X-Amz-Object-Lock-Legal-Hold": {"ON"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	r := NewRenewer(b, StatePlace{})
+	for key, change := range map[string]func(context.Context, *Renewal) error{
+		"small": rewrapped(b.Keyring, "small"),
+		"parts": func(ctx context.Context, n *Renewal) error { // from here on: its parts are copied
+			archived.Store(true)
+			return rewrapped(b.Keyring, "parts")(ctx, n)
+		},
+		"plain": func(ctx context.Context, n *Renewal) error { return r.Encrypt(ctx, "bucket", "plain", n) },
+	} {
+		archived.Store(key != "parts")
+		err := r.Renew(t.Context(), "bucket", key, change)
+		if !errors.Is(err, ErrArchived) || !errors.Is(err, s3err.InvalidObjectState) || errors.Is(err, ErrLocked) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
+func TestARetentionIsOverByTheStoresClock(t *testing.T) {
+	const noon = "Thu, 26 Nov 2026 12:00:00 GMT"
+	for name, c := range map[string]struct {
+		mode, until, date string
+		retained          bool
+	}{
+		"none":                       {"", "", noon, false},
+		"in force":                   {"GOVERNANCE", "2026-11-26T12:00:01Z", noon, true},
+		"with fractions":             {"COMPLIANCE", "2026-11-26T12:00:00.500Z", noon, true},
+		"over":                       {"GOVERNANCE", "2026-11-26T11:59:59.000Z", noon, false},
+		"ends now":                   {"GOVERNANCE", "2026-11-26T12:00:00Z", noon, false},
+		"in force, by our clock":     {"GOVERNANCE", time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "", true},
+		"over, by our clock":         {"GOVERNANCE", "2001-01-01T00:00:00Z", "", false},
+		"a date that we do not read": {"GOVERNANCE", "next week", noon, true},
+	} {
+		h := http.Header{}
+		for name, v := range map[string]string{"X-Amz-Object-Lock-Mode": c.mode, "X-Amz-Object-Lock-Retain-Until-Date": c.until, "Date": c.date} {
+			if v != "" {
+				h.Set(name, v)
+			}
+		}
+		s := &stored{header: h}
+		if sent := s.ownHeaders().Get("X-Amz-Object-Lock-Retain-Until-Date") != ""; s.retained() != c.retained || s.locked() != c.retained || sent != c.retained {
+			t.Errorf("%s: retained %v, locked %v, sent %v", name, s.retained(), s.locked(), sent)
+		}
 	}
 }
 

@@ -23,6 +23,30 @@ const largePart = 1 << 30
 // and gets the id. The conditions among the headers h are those of the upload's end. An
 // upload that fails is aborted.
 func (u *upload) inParts(ctx context.Context, h http.Header, send func(list *completeRequest) error) (_ *completeResult, _ http.Header, err error) {
+	finish, err := u.begin(ctx, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, u.abandon(ctx))
+		}
+	}()
+	list := completeRequest{Xmlns: s3Namespace}
+	if err := send(&list); err != nil {
+		return nil, nil, err
+	}
+	if u.lastLook != nil {
+		if err := u.lastLook(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	return u.finish(ctx, list, finish)
+}
+
+// begin asks the store for the upload of an object with the headers h, and gives those of
+// them that are for its end.
+func (u *upload) begin(ctx context.Context, h http.Header) (finish http.Header, err error) {
 	begin, finish := h.Clone(), http.Header{}
 	for _, name := range slices.Concat(writeConditions, ownerHeaders) {
 		if v, given := begin[name]; given {
@@ -36,21 +60,12 @@ func (u *upload) inParts(ctx context.Context, h http.Header, send func(list *com
 	if _, err := u.getXML(ctx, &upstream.Request{
 		Method: http.MethodPost, Bucket: u.bucket, Key: u.key, Query: url.Values{"uploads": {""}}, Header: begin, Unsigned: u.unsigned,
 	}, &begun); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if u.id = begun.UploadID; u.id == "" {
-		return nil, nil, fmt.Errorf("%w: an upload without an id", errStored)
+		return nil, fmt.Errorf("%w: an upload without an id", errStored)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, u.abandon(ctx))
-		}
-	}()
-	list := completeRequest{Xmlns: s3Namespace}
-	if err := send(&list); err != nil {
-		return nil, nil, err
-	}
-	return u.finish(ctx, list, finish)
+	return finish, nil
 }
 
 // abandon aborts the upload at the store; whoever it was for may be gone.

@@ -33,11 +33,16 @@ func smallLimits(t *testing.T, store *lab.Store) *httptest.Server {
 // before gives a proxy before a real store.
 func before(t *testing.T, store *lab.Store) *Proxy {
 	t.Helper()
+	return beforeWith(t, store, upstream.PayloadChecked)
+}
+
+func beforeWith(t *testing.T, store *lab.Store, payload upstream.Payload) *Proxy {
+	t.Helper()
 	endpoint, err := url.Parse(store.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := upstream.New(upstream.Config{Endpoint: endpoint, Region: "us-east-1", Payload: upstream.PayloadChecked, Credentials: credentials.NewStaticCredentialsProvider(store.AccessKey, store.SecretKey, "")})
+	client, err := upstream.New(upstream.Config{Endpoint: endpoint, Region: "us-east-1", Payload: payload, Credentials: credentials.NewStaticCredentialsProvider(store.AccessKey, store.SecretKey, "")})
 	if err != nil {
 		t.Fatal(err)
 	}

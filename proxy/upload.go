@@ -73,6 +73,7 @@ type upload struct {
 	options         envelope.Upload
 	dek             *envelope.DEK
 	unsigned        bool
+	lastLook        func(context.Context) error // before it is completed; nil for none
 }
 
 // close destroys the upload's key.
@@ -146,19 +147,29 @@ func (u *upload) saveUpload(ctx context.Context) error {
 // putState puts an object into the upload's folder; req has its body and headers.
 func (u *upload) putState(ctx context.Context, name string, req *upstream.Request) error {
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	req.Method, req.Bucket, req.Key = http.MethodPut, stateBucket, folder+name
-	req.Header = lockState(ctx, u.Upstream, stateBucket, req.Header)
-	if req.Body == nil { // S3 wants it where there is a lock; a streamed body has a checksum behind it
-		sum := md5.Sum(req.Bytes)
-		h := http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(sum[:])}}
+	return u.putOwn(ctx, stateBucket, folder+name, req)
+}
+
+// putOwn puts one of our own objects; req has its body and headers.
+func (o *objects) putOwn(ctx context.Context, stateBucket, key string, req *upstream.Request) error {
+	req.Method, req.Bucket, req.Key = http.MethodPut, stateBucket, key
+	req.Header = lockState(ctx, o.Upstream, stateBucket, req.Header)
+	if req.Body == nil { // a streamed body has a checksum behind it
+		h := http.Header{"Content-Md5": {contentMD5(req.Bytes)}}
 		maps.Copy(h, req.Header)
 		req.Header = h
 	}
-	resp, err := u.Upstream.Do(ctx, req)
+	resp, err := o.Upstream.Do(ctx, req)
 	if err != nil {
 		return err
 	}
 	return resp.Body.Close()
+}
+
+// contentMD5 is the header's value; S3 wants it where there is a lock.
+func contentMD5(body []byte) string {
+	sum := md5.Sum(body)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // openUpload finds the state of the upload that the request names.

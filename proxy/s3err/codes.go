@@ -45,6 +45,7 @@ var (
 
 // Errors of the request itself.
 var (
+	AccessControlListNotSupported   = &Error{Code: "AccessControlListNotSupported", Status: 400, Message: "The bucket does not allow ACLs"}
 	BadRequest                      = &Error{Code: "BadRequest", Status: 400, Message: "Bad Request"}
 	InvalidArgument                 = &Error{Code: "InvalidArgument", Status: 400, Message: "Invalid Argument"}
 	InvalidEncryptionAlgorithmError = &Error{Code: "InvalidEncryptionAlgorithmError", Status: 400, Message: "The encryption request you specified is not valid. The valid value is AES256."}

@@ -107,6 +107,9 @@ func New(cfg Config) (*Client, error) {
 // Region is the store's region, as configured.
 func (c *Client) Region() string { return c.cfg.Region }
 
+// ChecksBodies tells whether the store can see that a streamed body lacks its end.
+func (c *Client) ChecksBodies() bool { return c.cfg.Payload != PayloadUnsigned }
+
 // Request is one request to the store. Nothing of a client's request gets into
 // it but what a handler has put there by name.
 type Request struct {

@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// A renewal is held to the ETag that it has read, and an ETag is of bytes, not of a state:
+// all objects of no bytes have the same, and a copy inside the store keeps its source's.
+// S3 has no other condition. So the object is looked at once more, as late as its write can
+// still be taken back: before the last byte of a body is sent, or before the parts are put
+// together. A body without its end never becomes an object, where the store checks that.
+
+// heldBody is up to how many bytes are read before the write begins. What is larger streams.
+var heldBody int64 = 8 << 20 // a test lowers it
+
+// stallLimit is how long a streamed body may stand still.
+var stallLimit = 10 * time.Second // a test lowers it
+
+// holding remembers the stores that let nobody read an object while they take a conditional
+// PUT of it: MinIO locks it from the condition to the body's end, and for as long as a body
+// is read. There the body must be here before, and the last look too; whatever comes behind
+// it waits for the lock, and wins.
+var holding sync.Map // *upstream.Client -> true
+
+var errHolds = errors.New("the store lets nobody read the object while it is written")
+
+// putLate sends a PUT in the object's place, if the last look finds it as it was read.
+func (src *copySource) putLate(ctx context.Context, req *upstream.Request) (*http.Response, error) {
+	if src.lastLook == nil {
+		return src.Upstream.Do(ctx, req)
+	}
+	_, holds := holding.Load(src.Upstream)
+	if req.Length > heldBody && !holds && src.Upstream.ChecksBodies() {
+		return src.putStream(ctx, req)
+	}
+	if req.Body != nil {
+		whole, err := readWhole(req.Body, req.Length)
+		if err != nil {
+			return nil, fmt.Errorf("read the object: %w", err)
+		}
+		defer whole.Close()
+		req.Body = whole
+	}
+	if err := src.lastLook(ctx); err != nil {
+		return nil, err
+	}
+	return src.Upstream.Do(ctx, req)
+}
+
+// putStream sends a body while it is read. One that stands still is given up, and read
+// before it is sent the next time.
+func (src *copySource) putStream(ctx context.Context, req *upstream.Request) (*http.Response, error) {
+	sending, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	stalled := time.AfterFunc(stallLimit, func() { giveUp(errHolds) })
+	stalled.Stop() // until it is read
+	body := &lateBody{body: req.Body, left: req.Length, look: func() error { return src.lastLook(sending) }, stalled: stalled}
+	req.Body = body
+	resp, err := src.Upstream.Do(sending, req)
+	switch {
+	case err != nil && errors.Is(context.Cause(sending), errHolds):
+		holding.Store(src.Upstream, true)
+		return nil, fmt.Errorf("%w: %w", errChanged, errHolds)
+	case err != nil:
+		return nil, err
+	case !body.looked.Load():
+		resp.Body.Close()
+		return nil, errors.New("the store answered before it had the whole body")
+	}
+	return resp, nil
+}
+
+// lateBody gives the last byte of a body after the last look.
+type lateBody struct {
+	body    io.Reader
+	left    int64
+	look    func() error
+	looked  atomic.Bool
+	stalled *time.Timer // goes off when nothing moves
+}
+
+func (l *lateBody) Read(p []byte) (int, error) {
+	if l.left > 1 {
+		p = p[:min(int64(len(p)), l.left-1)]
+	}
+	if l.left > 0 {
+		l.stalled.Reset(stallLimit)
+	}
+	if l.left == 1 && !l.looked.Load() {
+		if err := l.look(); err != nil {
+			l.stalled.Stop()
+			return 0, err
+		}
+		l.looked.Store(true)
+	}
+	n, err := l.body.Read(p)
+	if l.left -= int64(n); l.left <= 0 || err != nil {
+		l.stalled.Stop() // the store may take its time now
+	}
+	return n, err
+}
+
+// readWhole reads a body of stored bytes to its end: into memory, or where it is large into
+// a file that has no name any more.
+func readWhole(body io.Reader, length int64) (io.ReadCloser, error) {
+	body = io.LimitReader(body, length+1)
+	var n int64
+	var err error
+	var whole io.ReadCloser
+	if length <= heldBody {
+		buf := bytes.NewBuffer(make([]byte, 0, length+bytes.MinRead))
+		n, err = io.Copy(buf, body)
+		whole = io.NopCloser(buf)
+	} else {
+		f, failed := unnamedFile(".s3proxy-object-*")
+		if failed != nil {
+			return nil, failed
+		}
+		if n, err = io.Copy(f, body); err == nil {
+			_, err = f.Seek(0, io.SeekStart)
+		}
+		whole = f
+	}
+	if err == nil && n != length {
+		err = fmt.Errorf("%d of %d bytes: %w", n, length, io.ErrUnexpectedEOF)
+	}
+	if err != nil {
+		whole.Close()
+		return nil, err
+	}
+	return whole, nil
+}
+
+// unnamedFile is a temporary file without a name: it goes when it is closed, however this
+// process ends.
+func unnamedFile(pattern string) (*os.File, error) {
+	f, err := os.CreateTemp("", pattern)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

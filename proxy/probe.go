@@ -1,0 +1,96 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// conditional remembers which stores hold a write to its If-Match.
+var conditional sync.Map // *upstream.Client -> true
+
+// ErrNoConditions says that the store does not hold a write to its If-Match, so that what
+// others write meanwhile could be lost.
+var ErrNoConditions = errors.New("the store does not hold a write to its If-Match")
+
+// noETag is that of no object.
+const noETag = `"00000000000000000000000000000000"`
+
+// demandConditions refuses where the store does not hold a PUT, and the end of an upload in
+// parts, to its If-Match. It is asked for both once, with an object of our own that must not
+// come to be. Its name is of this one probe: others may probe at the same time.
+func (o *objects) demandConditions(ctx context.Context, bucket string) error {
+	if _, ok := conditional.Load(o.Upstream); ok {
+		return nil
+	}
+	stateBucket, prefix := o.state.Of(bucket)
+	key := prefix + "probe-" + rand.Text()
+	for _, probe := range []struct {
+		what string
+		send func(ctx context.Context, stateBucket, key string) (held bool, err error)
+	}{
+		{"a PUT", o.probePut},
+		{"the end of a multipart upload", o.probeComplete},
+	} {
+		held, err := probe.send(ctx, stateBucket, key)
+		if err != nil {
+			return fmt.Errorf("probe whether the store holds %s to its If-Match: %w", probe.what, err)
+		}
+		if !held {
+			why := ErrNoConditions
+			if err := o.removeState(ctx, stateBucket, key); err != nil { // under a retention that ends in a minute
+				why = fmt.Errorf("%w; %s is left of the probe: %v", ErrNoConditions, key, err)
+			}
+			return s3err.NotImplemented.WithMessage("The store does not hold %s to its If-Match: an update of an object's metadata could lose a write beside it.", probe.what).Because(why)
+		}
+	}
+	conditional.Store(o.Upstream, true)
+	return nil
+}
+
+func (o *objects) probePut(ctx context.Context, stateBucket, key string) (held bool, err error) {
+	return heldTo(o.putOwn(ctx, stateBucket, key, &upstream.Request{Bytes: []byte("probe"), Header: http.Header{"If-Match": {noETag}}}))
+}
+
+func (o *objects) probeComplete(ctx context.Context, stateBucket, key string) (held bool, err error) {
+	u := &upload{objects: o, bucket: stateBucket, key: key}
+	finish, err := u.begin(ctx, lockState(ctx, o.Upstream, stateBucket, http.Header{"If-Match": {noETag}}))
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if failed := u.abandon(ctx); failed != nil && !errors.Is(failed, s3err.NoSuchUpload) {
+			err = errors.Join(err, failed)
+		}
+	}()
+	part := []byte("p")
+	etag, err := u.sendUpstream(ctx, 1, &upstream.Request{Bytes: part, Header: http.Header{"Content-Md5": {contentMD5(part)}}})
+	if err != nil {
+		return false, err
+	}
+	list := completeRequest{Xmlns: s3Namespace}
+	list.add(1, etag)
+	_, _, err = u.finish(ctx, list, finish)
+	return heldTo(err)
+}
+
+// heldTo tells by what came of a write on the condition of an ETag that nothing has whether
+// the store looked at the condition. Where there is no object it may say that.
+func heldTo(err error) (held bool, _ error) {
+	status, refused := refusedWith(err)
+	switch {
+	case err == nil:
+		return false, nil
+	case errors.Is(err, s3err.NoSuchBucket), errors.Is(err, s3err.NoSuchUpload):
+	case refused && (status == http.StatusPreconditionFailed || status == http.StatusNotFound),
+		errors.Is(err, s3err.ConditionalRequestConflict), errors.Is(err, s3err.OperationAborted):
+		return true, nil
+	}
+	return false, err
+}
