@@ -117,11 +117,11 @@ func (k *Key) Current(ctx context.Context) (string, error) {
 // Named implements [kms.Namer]. A version is a key, in whatever state: by its ARN, its id,
 // or an alias.
 func (k *Key) Named(ctx context.Context, version string) (string, error) {
-	if _, err := parseKeyARN(version); err == nil {
-		return identity + "#" + version, nil
-	}
 	if version == "" {
 		version = k.name
+	}
+	if _, err := parseKeyARN(version); err == nil {
+		return identity + "#" + version, nil
 	}
 	m, err := k.describe(ctx, version)
 	if err != nil {

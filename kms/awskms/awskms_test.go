@@ -80,6 +80,20 @@ func TestAKeyOfAnotherAccountIsNamedByItsARN(t *testing.T) {
 	opens(t, key, wrap(t, key))
 }
 
+func TestAKeyThatIsNamedByItsARNNeedsNoMoreThanDecryptToUnwrap(t *testing.T) {
+	s := newFake(t)
+	arn := s.CreateKey("", "")
+	w := wrap(t, open(t, "awskms:///"+arn))
+	for _, operation := range []string{"DescribeKey", "Encrypt", "ReEncrypt"} {
+		s.Deny(operation)
+	}
+	key := open(t, "awskms:///"+arn)
+	opens(t, key, w)
+	if kek, err := key.(kms.Namer).Named(t.Context(), ""); kek != w.KEK || err != nil {
+		t.Errorf("it is called %q, %v", kek, err)
+	}
+}
+
 func TestAFormerKeyOfAnAliasIsGone(t *testing.T) {
 	s := newFake(t)
 	first, second := s.CreateKey("", ""), s.CreateKey("", "")

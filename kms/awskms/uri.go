@@ -116,5 +116,9 @@ func Opener(ctx context.Context, uri *url.URL) (kms.Key, error) {
 			o.BaseEndpoint = &p.endpoint
 		}
 	})
-	return &Key{client: client, name: p.name}, nil
+	key := &Key{client: client, name: p.name}
+	if _, err := parseKeyARN(p.name); err == nil {
+		key.own = p.name // so that kms:Decrypt alone is enough to unwrap
+	}
+	return key, nil
 }
