@@ -70,7 +70,7 @@ func (k *Key) URI() string { return identity }
 func (k *Key) Wrap(ctx context.Context, plaintext []byte, c kms.Context) (kms.Wrapped, error) {
 	out, err := k.client.Encrypt(ctx, &awskms.EncryptInput{KeyId: &k.name, Plaintext: plaintext, EncryptionContext: c})
 	if err != nil {
-		return kms.Wrapped{}, k.classify(ctx, "Encrypt", k.name, err)
+		return kms.Wrapped{}, k.classify(ctx, "Encrypt", err, k.name)
 	}
 	return k.wrapped(out.KeyId, out.CiphertextBlob)
 }
@@ -95,7 +95,7 @@ func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte,
 	}
 	out, err := k.client.Decrypt(ctx, &awskms.DecryptInput{KeyId: &id, CiphertextBlob: w.Blob, EncryptionContext: c})
 	if err != nil {
-		return nil, k.classifyOf(ctx, "Decrypt", id, err)
+		return nil, k.classify(ctx, "Decrypt", err, id)
 	}
 	if aws.ToString(out.KeyId) != id {
 		clear(out.Plaintext)
@@ -117,15 +117,15 @@ func (k *Key) Current(ctx context.Context) (string, error) {
 // Named implements [kms.Namer]. A version is a key, in whatever state: by its ARN, its id,
 // or an alias.
 func (k *Key) Named(ctx context.Context, version string) (string, error) {
-	if _, err := parseKeyARN(version); err == nil {
-		return identity + "#" + version, nil
-	}
 	if version == "" {
 		version = k.name
 	}
+	if _, err := parseKeyARN(version); err == nil {
+		return identity + "#" + version, nil
+	}
 	m, err := k.describe(ctx, version)
 	if err != nil {
-		return "", k.classify(ctx, "DescribeKey", version, err)
+		return "", k.classify(ctx, "DescribeKey", err, version)
 	}
 	return identity + "#" + *m.Arn, nil
 }
@@ -153,19 +153,16 @@ func (k *Key) resolve(ctx context.Context) (string, error) {
 		return strings.TrimPrefix(w.KEK, identity+"#"), err
 	}
 	if err != nil {
-		return "", k.classify(ctx, "DescribeKey", k.name, err)
+		return "", k.classify(ctx, "DescribeKey", err, k.name)
 	}
 	own := *m.Arn
 	// Both may be absent in an answer: only KeyId is required of AWS's.
 	if m.KeySpec != types.KeySpecSymmetricDefault && m.KeySpec != "" || m.KeyUsage != types.KeyUsageTypeEncryptDecrypt && m.KeyUsage != "" {
 		return "", fmt.Errorf("%w: %s is for %s, of spec %s: a key of spec SYMMETRIC_DEFAULT for ENCRYPT_DECRYPT is needed, which can bind a context", kms.ErrDenied, own, m.KeyUsage, m.KeySpec)
 	}
-	switch m.KeyState {
-	case types.KeyStateEnabled, types.KeyStateUpdating: // an update of its regions stops nobody
-	case types.KeyStateUnavailable:
-		return "", fmt.Errorf("%w: %s is %s", kms.ErrUnavailable, own, stateText(m.KeyState))
-	default:
-		return "", fmt.Errorf("%w: %s is %s", kms.ErrNotFound, own, stateText(m.KeyState))
+	// An update of its regions stops nobody.
+	if m.KeyState != types.KeyStateEnabled && m.KeyState != types.KeyStateUpdating {
+		return "", fmt.Errorf("%w: %s is %s", stateClass(m.KeyState), own, stateText(m.KeyState))
 	}
 	k.mu.Lock()
 	k.own = own
@@ -238,7 +235,7 @@ func (k *Key) Rewrap(ctx context.Context, w kms.Wrapped, from, to kms.Context) (
 		DestinationKeyId: &k.name, DestinationEncryptionContext: to,
 	})
 	if err != nil {
-		return kms.Wrapped{}, k.classifyOf(ctx, "ReEncrypt", source, err)
+		return kms.Wrapped{}, k.classify(ctx, "ReEncrypt", err, source, k.name)
 	}
 	if aws.ToString(out.SourceKeyId) != source {
 		return kms.Wrapped{}, fmt.Errorf("%w: %s was asked to open it, and %s has", kms.ErrInvalid, source, aws.ToString(out.SourceKeyId))

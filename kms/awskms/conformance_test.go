@@ -1,7 +1,9 @@
 package awskms_test
 
 import (
+	"fmt"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -37,9 +39,11 @@ func open(t *testing.T, uri string) kms.Key {
 
 func TestConformance(t *testing.T) {
 	s := newFake(t)
-	photos, other, retired, denied, foreign := s.CreateKey("", ""), s.CreateKey("", ""), s.CreateKey("", ""), s.CreateKey("", ""), s.CreateKey("444455556666", "")
+	photos, other, retired, foreign := s.CreateKey("", ""), s.CreateKey("", ""), s.CreateKey("", ""), s.CreateKey("444455556666", "")
 	s.Alias("alias/photos", photos)
-	s.Deny(denied)
+	profiles := filepath.Join(t.TempDir(), "config")
+	write(t, profiles, fmt.Sprintf("[profile stranger]\naws_access_key_id = %s\naws_secret_access_key = %s\n", fakekms.StrangerID, fakekms.SecretAccessKey))
+	t.Setenv("AWS_CONFIG_FILE", profiles)
 	away := fakekms.New()
 	away.Close()
 	for name, c := range map[string]struct{ key, other string }{
@@ -65,7 +69,7 @@ func TestConformance(t *testing.T) {
 				Unavailable: func(t *testing.T) kms.Key {
 					return open(t, "awskms:///"+photos+"?endpoint="+url.QueryEscape(away.URL))
 				},
-				Denied: func(t *testing.T) kms.Key { return open(t, "awskms:///"+denied) },
+				Denied: func(t *testing.T) kms.Key { return open(t, c.key+"?profile=stranger") },
 			})
 		})
 	}

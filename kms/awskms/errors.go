@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
@@ -14,26 +15,35 @@ import (
 )
 
 // The codes that Encrypt, Decrypt, ReEncrypt and DescribeKey answer with, and those of all
-// of AWS's services. What is in neither list is unavailable.
+// of AWS's services, some of which are spelt in two ways. What is in neither list is denied
+// where the status says so, and else unavailable.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html#API_ReEncrypt_Errors
 // https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
+// https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 var classes = map[string]error{
-	"NotFoundException":        kms.ErrNotFound,
-	"DisabledException":        kms.ErrNotFound,
-	"KMSInvalidStateException": kms.ErrNotFound, // pending deletion or import, or its store is away
+	"NotFoundException": kms.ErrNotFound,
+	"DisabledException": kms.ErrNotFound,
 
-	"AccessDeniedException":       kms.ErrDenied,
-	"NotAuthorized":               kms.ErrDenied,
-	"OptInRequired":               kms.ErrDenied,
-	"UnrecognizedClientException": kms.ErrDenied,
-	"InvalidClientTokenId":        kms.ErrDenied,
-	"InvalidSignatureException":   kms.ErrDenied,
-	"IncompleteSignature":         kms.ErrDenied,
-	"MissingAuthenticationToken":  kms.ErrDenied,
-	"ExpiredTokenException":       kms.ErrDenied,
-	"RequestExpired":              kms.ErrDenied,
-	"InvalidGrantTokenException":  kms.ErrDenied,
-	"InvalidKeyUsageException":    kms.ErrDenied,
+	"AccessDeniedException":               kms.ErrDenied,
+	"NotAuthorized":                       kms.ErrDenied,
+	"OptInRequired":                       kms.ErrDenied,
+	"UnrecognizedClientException":         kms.ErrDenied,
+	"InvalidClientTokenId":                kms.ErrDenied,
+	"InvalidSignatureException":           kms.ErrDenied,
+	"IncompleteSignature":                 kms.ErrDenied,
+	"IncompleteSignatureException":        kms.ErrDenied,
+	"MissingAuthenticationToken":          kms.ErrDenied,
+	"MissingAuthenticationTokenException": kms.ErrDenied,
+	"ExpiredToken":                        kms.ErrDenied,
+	"ExpiredTokenException":               kms.ErrDenied,
+	"RequestExpired":                      kms.ErrDenied,
+	"InvalidGrantTokenException":          kms.ErrDenied,
+	"InvalidKeyUsageException":            kms.ErrDenied,
+	// The key cannot do this, by its origin or key store.
+	// https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html#key-state-table
+	"UnsupportedOperationException": kms.ErrDenied,
+	// What answers is another service than KMS.
+	"UnknownOperationException": kms.ErrDenied,
 
 	"InvalidCiphertextException": kms.ErrInvalid,
 	"IncorrectKeyException":      kms.ErrInvalid,
@@ -43,65 +53,115 @@ var classes = map[string]error{
 }
 
 // classify puts an error of a call into one of the classes of package kms, with AWS's code,
-// message and request id.
-func (k *Key) classify(ctx context.Context, operation, key string, err error) error {
+// message and request id. keys are those that the call was about.
+func (k *Key) classify(ctx context.Context, operation string, err error, keys ...string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	class := kms.ErrUnavailable
-	var said smithy.APIError
-	if !errors.As(err, &said) {
+	about := strings.Join(keys, " to ") + ": " + operation
+	var none *noCredentials
+	if errors.As(err, &none) {
+		text, class := none.tell()
+		return fmt.Errorf("%w: %s: %s", class, about, text)
+	}
+	said := answerOf(err)
+	if said.code == "" {
 		// No answer. Its text may be of a deadline that is not the caller's.
-		return fmt.Errorf("%w: %s: %s", class, key, err.Error())
+		return fmt.Errorf("%w: %s: %s", kms.ErrUnavailable, about, err.Error())
 	}
-	if known, ok := classes[said.ErrorCode()]; ok {
-		class = known
-	}
-	text := said.ErrorMessage()
-	if text == "" {
-		text = meanings[said.ErrorCode()]
-	}
-	var resp *awshttp.ResponseError
-	status, request := 0, ""
-	if errors.As(err, &resp) {
-		status, request = resp.HTTPStatusCode(), resp.ServiceRequestID()
-	}
-	if class == kms.ErrUnavailable && status == http.StatusForbidden {
+	class, known := classes[said.code]
+	switch {
+	case said.code == invalidState:
+		var why string
+		if why, class = k.askState(ctx, keys[0], said.text); ctx.Err() != nil {
+			return ctx.Err()
+		}
+		said.text = strings.TrimSuffix(said.text, ".") + why
+	case known:
+	case said.status == http.StatusUnauthorized, said.status == http.StatusForbidden:
 		class = kms.ErrDenied
+	default:
+		class = kms.ErrUnavailable
 	}
-	return fmt.Errorf("%w: %s: %s: %s: %s (request %s)", class, key, operation, said.ErrorCode(), text, request)
+	return fmt.Errorf("%w: %s: %s: %s (request %s)", class, about, said.code, said.text, said.request)
+}
+
+// answer is an error that a service of AWS answered with; no code where none answered.
+type answer struct {
+	code, text, request string
+	status              int
+}
+
+func answerOf(err error) (a answer) {
+	var resp *awshttp.ResponseError
+	if errors.As(err, &resp) {
+		a.status, a.request = resp.HTTPStatusCode(), resp.ServiceRequestID()
+	}
+	var said smithy.APIError
+	if errors.As(err, &said) {
+		// The further lines of a refused signature are the whole request, with its session
+		// token.
+		a.code = said.ErrorCode()
+		a.text, _, _ = strings.Cut(said.ErrorMessage(), "\n")
+	}
+	if a.text == "" {
+		a.text = meanings[a.code]
+	}
+	return a
 }
 
 // meanings are for answers without a message.
 var meanings = map[string]string{
 	"NotFoundException":          "there is no such key or alias",
 	"DisabledException":          "the key is disabled",
-	"KMSInvalidStateException":   "the key is pending deletion or import, or its key store is away",
 	"AccessDeniedException":      "neither a key policy nor IAM allows it",
 	"InvalidCiphertextException": "the blob or its context was changed",
 	"IncorrectKeyException":      "another key made the blob",
+	"UnknownOperationException":  "what answers is not KMS: is the endpoint right?",
 }
 
-// classifyOf is classify for an exchange about what the key with this ARN has made. That
-// there is no such key says that the name was changed, when it is not the key's own.
-func (k *Key) classifyOf(ctx context.Context, operation, id string, err error) error {
-	k.mu.Lock()
-	own := k.own
-	k.mu.Unlock()
-	var missing *types.NotFoundException
-	if ctx.Err() == nil && id != own && errors.As(err, &missing) {
-		return fmt.Errorf("%w: %s: %s: NotFoundException: the account has no such key, or has it no more", kms.ErrInvalid, id, operation)
+// invalidState is the code that says that a key cannot be used now, for good or not: of a
+// key in a custom or external key store it is the general failure, a timeout too.
+// https://docs.aws.amazon.com/kms/latest/developerguide/xks-troubleshooting.html
+const invalidState = "KMSInvalidStateException"
+
+// askState asks in which state the key is, of which AWS has said that it is a wrong one: the
+// one that AWS's message names, else key. why is to be told after that message.
+func (k *Key) askState(ctx context.Context, key, message string) (why string, class error) {
+	if strings.Contains(message, "specified ciphertext or additional authenticated data is corrupted") {
+		return "", kms.ErrInvalid // so says an external key store of a blob or a context
 	}
-	return k.classify(ctx, operation, id, err)
+	if named, _, _ := strings.Cut(message, " "); strings.HasPrefix(named, "arn:") {
+		key = named
+	}
+	m, err := k.describe(ctx, key)
+	switch {
+	case err == nil && m.KeyState == types.KeyStateEnabled:
+		return ": the key is enabled, its key store has failed", kms.ErrUnavailable
+	case err == nil:
+		return ": the key is " + stateText(m.KeyState), stateClass(m.KeyState)
+	case strings.Contains(message, "pending"): // it may be that DescribeKey is not allowed
+		return "", kms.ErrNotFound
+	}
+	return "", kms.ErrUnavailable
 }
 
 func isAccessDenied(err error) bool {
-	var said smithy.APIError
-	return errors.As(err, &said) && said.ErrorCode() == "AccessDeniedException"
+	var none *noCredentials
+	return !errors.As(err, &none) && answerOf(err).code == "AccessDeniedException"
+}
+
+// stateClass is the class of a use of a key in a state that does not allow it.
+// https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+func stateClass(state types.KeyState) error {
+	switch state {
+	case types.KeyStateDisabled, types.KeyStatePendingDeletion, types.KeyStatePendingReplicaDeletion, types.KeyStatePendingImport:
+		return kms.ErrNotFound
+	}
+	return kms.ErrUnavailable // it passes
 }
 
 // stateText says what to do about a key that cannot be used.
-// https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
 func stateText(state types.KeyState) string {
 	switch state {
 	case types.KeyStateDisabled:

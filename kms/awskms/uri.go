@@ -100,16 +100,25 @@ func Opener(ctx context.Context, uri *url.URL) (kms.Key, error) {
 		options = append(options, config.WithRegion(p.region))
 	}
 	c, err := config.LoadDefaultConfig(ctx, options...)
+	var unread *url.Error
+	if errors.As(err, &unread) { // a URL may be as secret as what it gives
+		return nil, errors.New("the AWS configuration: AWS_CONTAINER_CREDENTIALS_FULL_URI is no URL")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the AWS configuration: %w", err)
 	}
 	if c.Region == "" {
 		return nil, errors.New("no region: set AWS_REGION, or add ?region=")
 	}
+	c.Credentials = credentials{c.Credentials}
 	client := awskms.NewFromConfig(c, func(o *awskms.Options) {
 		if p.endpoint != "" {
 			o.BaseEndpoint = &p.endpoint
 		}
 	})
-	return &Key{client: client, name: p.name}, nil
+	key := &Key{client: client, name: p.name}
+	if _, err := parseKeyARN(p.name); err == nil {
+		key.own = p.name // so that kms:Decrypt alone is enough to unwrap
+	}
+	return key, nil
 }

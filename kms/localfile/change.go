@@ -174,7 +174,7 @@ func change(ctx context.Context, path string, o options, makeContent func(h *key
 		return err
 	}
 	defer history.Close()
-	handle, err := read(path, o)
+	handle, old, err := read(path, o)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func change(ctx context.Context, path string, o options, makeContent func(h *key
 		return fmt.Errorf("changing keyset file %s: %w", path, err)
 	}
 	defer clear(content)
-	if err := replace(path, content); err != nil {
+	if err := replace(path, content, old); err != nil {
 		return fmt.Errorf("changing keyset file %s: %w", path, err)
 	}
 	note(history, e)

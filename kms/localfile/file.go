@@ -13,37 +13,36 @@ import (
 const maxFile = 1 << 20
 
 // readPrivate reads a regular file that nobody but its owner may use. A link to one
-// will do: that is how Kubernetes mounts a secret.
-func readPrivate(path string) (content []byte, err error) {
+// will do: that is how Kubernetes mounts a secret. info is of the file that was read.
+func readPrivate(path string) (content []byte, info fs.FileInfo, err error) {
 	// Before it is opened, since opening a pipe waits for its writer.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("keyset file: %w", err)
+	if info, err = os.Stat(path); err != nil {
+		return nil, nil, fmt.Errorf("keyset file: %w", err)
 	}
 	if err := checkPrivate(path, info); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("keyset file: %w", err)
+		return nil, nil, fmt.Errorf("keyset file: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	// And again, of the file that is read.
 	if info, err = f.Stat(); err != nil {
-		return nil, fmt.Errorf("keyset file: %w", err)
+		return nil, nil, fmt.Errorf("keyset file: %w", err)
 	}
 	if err := checkPrivate(path, info); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if info.Size() > maxFile {
-		return nil, fmt.Errorf("keyset file %s is %d bytes long; at most %d", path, info.Size(), maxFile)
+		return nil, nil, fmt.Errorf("keyset file %s is %d bytes long; at most %d", path, info.Size(), maxFile)
 	}
 	content = make([]byte, info.Size())
 	if _, err := io.ReadFull(f, content); err != nil {
 		clear(content)
-		return nil, fmt.Errorf("reading keyset file %s: %w", path, err)
+		return nil, nil, fmt.Errorf("reading keyset file %s: %w", path, err)
 	}
-	return content, nil
+	return content, info, nil
 }
 
 func checkPrivate(path string, info fs.FileInfo) error {
@@ -70,17 +69,20 @@ func writeNew(path string, content []byte) error {
 }
 
 // replace puts content in the place of the file at path, with mode 0600 and the
-// owner that it had: a rotation by root must not take the file from the proxy.
-func replace(path string, content []byte) error {
+// owner of old, the file that was read: a rotation by root must not take the file from
+// the proxy, nor give the keys to who has put another in its place meanwhile.
+func replace(path string, content []byte, old fs.FileInfo) error {
 	return writeBeside(path, content, func(temporary string) error {
 		return os.Rename(temporary, path)
 	}, func(f *os.File) error {
-		return keepOwner(f, path)
+		return keepOwner(f, old)
 	})
 }
 
 // writeBeside writes content under a temporary name in path's folder, gives it the
-// name path with name, and makes that last. prepare may be nil.
+// name path with name, and makes that last. prepare may be nil. The file is a new one
+// (O_EXCL) and changed by its descriptor alone, and neither link(2) nor rename(2) follows a
+// link under the new name.
 func writeBeside(path string, content []byte, name func(temporary string) error, prepare func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".keyset-*.tmp") // mode 0600

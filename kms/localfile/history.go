@@ -28,13 +28,9 @@ func historyPath(path string) string { return path + ".history" }
 
 // lock waits until no other changes the keyset at path. Closing the file ends it.
 func lock(ctx context.Context, path string) (*os.File, error) {
-	f, err := os.OpenFile(historyPath(path), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := openHistory(path)
 	if err != nil {
 		return nil, fmt.Errorf("locking keyset file %s: %w", path, err)
-	}
-	// A history that root has made would keep the keyset's owner from changing it.
-	if err := keepOwner(f, path); err != nil {
-		return nil, errors.Join(fmt.Errorf("locking keyset file %s: %w", path, err), f.Close())
 	}
 	const pause = 20 * time.Millisecond
 	for {
@@ -66,7 +62,7 @@ func note(history *os.File, e event) {
 // madeTimes tells by version when keys were made, as far as the history knows.
 func madeTimes(path string) map[string]time.Time {
 	made := make(map[string]time.Time)
-	f, err := os.Open(historyPath(realPath(path)))
+	f, err := openRegular(historyPath(realPath(path)), os.O_RDONLY)
 	if err != nil {
 		return made
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ type loaded struct {
 }
 
 func load(path string, o options) (*loaded, error) {
-	handle, err := read(path, o)
+	handle, _, err := read(path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -55,38 +56,39 @@ func load(path string, o options) (*loaded, error) {
 	return set, nil
 }
 
-// read reads the keyset at path, whatever keys are in it.
-func read(path string, o options) (*keyset.Handle, error) {
-	content, err := readPrivate(path)
+// read reads the keyset at path, whatever keys are in it. The FileInfo is of the file
+// that was read.
+func read(path string, o options) (*keyset.Handle, fs.FileInfo, error) {
+	content, info, err := readPrivate(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer clear(content)
 	passphrase, err := o.readPassphrase()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer clear(passphrase)
 	switch {
 	case isSealed(content) && passphrase == nil:
-		return nil, fmt.Errorf("keyset file %s is encrypted under a passphrase, and none is set: set %s or %s", path, EnvPassphrase, EnvPassphraseFile)
+		return nil, nil, fmt.Errorf("keyset file %s is encrypted under a passphrase, and none is set: set %s or %s", path, EnvPassphrase, EnvPassphraseFile)
 	case isSealed(content):
 		plaintext, err := unseal(content, passphrase)
 		if err != nil {
-			return nil, fmt.Errorf("keyset file %s (%d bytes) %w", path, len(content), err)
+			return nil, nil, fmt.Errorf("keyset file %s (%d bytes) %w", path, len(content), err)
 		}
 		defer clear(plaintext)
 		content = plaintext
 	case passphrase != nil && bytes.HasPrefix(content, []byte("{")):
-		return nil, fmt.Errorf("keyset file %s is not encrypted, but a passphrase is set: "+
+		return nil, nil, fmt.Errorf("keyset file %s is not encrypted, but a passphrase is set: "+
 			"encrypt it with s3proxy keys passphrase, or unset %s and %s", path, EnvPassphrase, EnvPassphraseFile)
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(content)))
 	if err != nil {
 		// Not err: it may quote what a parser stumbled over, which may be key material.
-		return nil, fmt.Errorf("keyset file %s (%d bytes) is not a whole and valid Tink keyset in JSON: restore it from a backup", path, len(content))
+		return nil, nil, fmt.Errorf("keyset file %s (%d bytes) is not a whole and valid Tink keyset in JSON: restore it from a backup", path, len(content))
 	}
-	return handle, nil
+	return handle, info, nil
 }
 
 // encode gives the keyset in clear; the caller clears it.

@@ -24,6 +24,13 @@ import (
 	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 )
 
+// The suite skips "A KMS that does not answer is unavailable" and "A KMS that refuses has
+// denied", by name: once a file is read it neither stays away nor refuses, and Wrap and
+// Unwrap do with what was read. A file that cannot be read at the start is no Key at all
+// (TestAFileThatOthersMayUseIsRefused, TestABrokenFileIsRefusedByNameAndItsKeysAreNotShown);
+// one that breaks under a running proxy is in reload_test.go
+// (TestAFileThatBreaksLeavesTheKeysInUseAndIsReported), and a Rotate that cannot write in
+// change_test.go (TestAFailedRotationLeavesTheFileAsItWas).
 func TestLocalfilePassesTheSuite(t *testing.T) {
 	kmstest.Run(t, kmstest.Harness{
 		Key:      func(t *testing.T) kms.Key { return mustOpen(t, mustCreate(t)) },

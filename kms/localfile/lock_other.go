@@ -4,10 +4,15 @@ package localfile
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 )
 
 // Elsewhere a keyset file is read but not changed; see lock_unix.go.
 func tryLock(*os.File) (bool, error) { return false, errors.ErrUnsupported }
 
-func keepOwner(*os.File, string) error { return errors.ErrUnsupported }
+func keepOwner(*os.File, fs.FileInfo) error { return errors.ErrUnsupported }
+
+func openHistory(string) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+func openRegular(name string, flags int) (*os.File, error) { return os.OpenFile(name, flags, 0) }

@@ -5,6 +5,7 @@ package localfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -21,12 +22,48 @@ func tryLock(f *os.File) (taken bool, err error) {
 	return err == nil, err
 }
 
-// keepOwner gives f the owner of the keyset at path.
-func keepOwner(f *os.File, path string) error {
-	old, err := os.Stat(path)
-	if err != nil {
-		return err
+// openHistory opens the history of the keyset at path, or makes it. Who may write to the
+// folder may put a link there, or a second name of another's file, while root changes the
+// keyset: so nothing is followed, and only a file that was made here is given away.
+func openHistory(path string) (*os.File, error) {
+	const flags = os.O_WRONLY | os.O_APPEND
+	f, err := os.OpenFile(historyPath(path), flags|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return openRegular(historyPath(path), flags)
 	}
+	if err != nil {
+		return nil, err
+	}
+	// A history that root has made would keep the keyset's owner from changing it.
+	keyset, err := os.Lstat(path)
+	if err == nil {
+		err = keepOwner(f, keyset)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// openRegular opens a regular file that has this name alone. It waits for nobody, as the
+// opening of a pipe would.
+func openRegular(name string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if is, ok := info.Sys().(*syscall.Stat_t); !ok || !info.Mode().IsRegular() || is.Nlink != 1 {
+		return nil, errors.Join(fmt.Errorf("%s is not a regular file, or has a second name: remove it; nothing but dates is lost with it", name), f.Close())
+	}
+	return f, nil
+}
+
+// keepOwner gives f the owner of the keyset that was read.
+func keepOwner(f *os.File, old fs.FileInfo) error {
 	fresh, err := f.Stat()
 	if err != nil {
 		return err
@@ -37,7 +74,7 @@ func keepOwner(f *os.File, path string) error {
 		return nil
 	}
 	if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil && was.Uid != is.Uid {
-		return fmt.Errorf("keeping the owner (user %d) of %s: %w", was.Uid, path, err)
+		return fmt.Errorf("keeping the owner (user %d) of %s: %w", was.Uid, old.Name(), err)
 	}
 	return nil // another group reads nothing in a file of mode 0600
 }

@@ -79,7 +79,7 @@ func (o options) readPassphrase() ([]byte, error) {
 
 // Encrypted tells whether the keyset at path is encrypted under a passphrase.
 func Encrypted(path string) (bool, error) {
-	content, err := readPrivate(path)
+	content, _, err := readPrivate(path)
 	if err != nil {
 		return false, err
 	}

@@ -29,9 +29,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// The one identity that the server knows, and its account.
+// The identities that the server knows, of one account and secret. The stranger is known and
+// may do nothing.
 const (
 	AccessKeyID     = "AKIDFAKEKMS"
+	StrangerID      = "AKIDSTRANGER"
 	SecretAccessKey = "fake-secret-of-kms/0a9b8c7d"
 	Account         = "111122223333"
 	Region          = "eu-west-1"
@@ -40,21 +42,24 @@ const (
 // States of a key.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
 const (
-	Enabled         = "Enabled"
-	Disabled        = "Disabled"
-	PendingDeletion = "PendingDeletion"
-	PendingImport   = "PendingImport"
-	Unavailable     = "Unavailable"
+	Enabled                = "Enabled"
+	Disabled               = "Disabled"
+	PendingDeletion        = "PendingDeletion"
+	PendingReplicaDeletion = "PendingReplicaDeletion"
+	PendingImport          = "PendingImport"
+	Unavailable            = "Unavailable"
+	Creating               = "Creating"
+	Updating               = "Updating"
 )
 
 // Server is the fake.
 type Server struct {
 	*httptest.Server
 	mu       sync.Mutex
-	keys     map[string]*key   // by ARN
-	aliases  map[string]string // ARN of the alias -> ARN of the key
-	throttle int
-	denied   map[string]bool // operation, or ARN
+	keys     map[string]*key     // by ARN
+	aliases  map[string]string   // ARN of the alias -> ARN of the key
+	failures map[string]*failure // by operation; "" is all
+	denied   map[string]bool     // operation, or ARN
 	calls    map[string]int
 	requests []Request
 }
@@ -73,7 +78,7 @@ type Request struct {
 
 // New starts a server; the caller closes it.
 func New() *Server {
-	s := &Server{keys: map[string]*key{}, aliases: map[string]string{}, denied: map[string]bool{}, calls: map[string]int{}}
+	s := &Server{keys: map[string]*key{}, aliases: map[string]string{}, failures: map[string]*failure{}, denied: map[string]bool{}, calls: map[string]int{}}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	return s
 }
@@ -150,20 +155,6 @@ func (s *Server) SetSpec(keyARN, spec string) {
 	s.keys[keyARN].spec = spec
 }
 
-// Deny has an operation ("Encrypt"), or all on a key, refused.
-func (s *Server) Deny(operationOrARN string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.denied[operationOrARN] = true
-}
-
-// Throttle has the next n calls refused.
-func (s *Server) Throttle(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.throttle = n
-}
-
 // Calls tells how often an operation was asked for.
 func (s *Server) Calls(operation string) int {
 	s.mu.Lock()
@@ -176,18 +167,6 @@ func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
-}
-
-// refusal is an error as AWS's JSON protocol has it.
-type refusal struct {
-	status        int
-	code, message string
-}
-
-func (r *refusal) Error() string { return r.code }
-
-func refuse(code, format string, args ...any) error {
-	return &refusal{http.StatusBadRequest, code, fmt.Sprintf(format, args...)}
 }
 
 type input struct {
@@ -204,9 +183,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		refused, ok := err.(*refusal)
 		if !ok {
-			refused = &refusal{http.StatusInternalServerError, "KMSInternalException", err.Error()}
+			refused = &refusal{"KMSInternalException", err.Error()}
 		}
-		w.WriteHeader(refused.status)
+		w.WriteHeader(refused.status())
 		answer = map[string]string{"__type": refused.code, "message": refused.message}
 	}
 	_ = json.NewEncoder(w).Encode(answer)
@@ -217,7 +196,7 @@ func (s *Server) answer(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	region, err := verify(r, body)
+	region, identity, err := verify(r, body)
 	if err != nil {
 		return nil, err
 	}
@@ -235,11 +214,10 @@ func (s *Server) answer(r *http.Request) (any, error) {
 	defer s.mu.Unlock()
 	s.calls[operation]++
 	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.Header.Get("X-Amz-Target"), r.Header.Get("Content-Type"), body})
-	if s.throttle > 0 {
-		s.throttle--
-		return nil, refuse("ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.")
+	if err := s.failing(operation); err != nil {
+		return nil, err
 	}
-	if s.denied[operation] {
+	if s.denied[operation] || identity == StrangerID {
 		return nil, refuse("AccessDeniedException", "User: arn:aws:iam::%s:user/proxy is not authorized to perform: kms:%s", Account, operation)
 	}
 	switch operation {
@@ -299,16 +277,6 @@ func (s *Server) find(region, id string) (string, *key, error) {
 		return "", nil, refuse("AccessDeniedException", "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.")
 	}
 	return name, k, nil
-}
-
-func (k *key) usable(name string) error {
-	switch k.state {
-	case Enabled:
-		return nil
-	case Disabled:
-		return refuse("DisabledException", "%s is disabled.", name)
-	}
-	return refuse("KMSInvalidStateException", "%s is %s.", name, strings.ToLower(k.state))
 }
 
 // blobMagic begins this server's blobs; the id of the material and an AES-GCM box follow.
@@ -382,11 +350,12 @@ func encode(context map[string]string) (out []byte) {
 	return out
 }
 
-// verify checks the signature with AWS's own signer and gives the region that it is for.
-func verify(r *http.Request, body []byte) (region string, err error) {
+// verify checks the signature with AWS's own signer and gives the region that it is for, and
+// whose it is.
+func verify(r *http.Request, body []byte) (region, identity string, err error) {
 	fields, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ")
 	if !ok {
-		return "", refuse("MissingAuthenticationToken", "Missing Authentication Token")
+		return "", "", refuse("MissingAuthenticationToken", "Missing Authentication Token")
 	}
 	parts := map[string]string{}
 	for field := range strings.SplitSeq(fields, ",") {
@@ -396,13 +365,13 @@ func verify(r *http.Request, body []byte) (region string, err error) {
 	scope := strings.Split(parts["Credential"], "/")
 	when, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	if err != nil || len(scope) != 5 || scope[3] != "kms" || scope[4] != "aws4_request" || scope[1] != when.Format("20060102") {
-		return "", refuse("IncompleteSignature", "")
+		return "", "", refuse("IncompleteSignature", "")
 	}
-	if scope[0] != AccessKeyID {
-		return "", refuse("UnrecognizedClientException", "The security token included in the request is invalid.")
+	if scope[0] != AccessKeyID && scope[0] != StrangerID {
+		return "", "", refuse("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
 	if age := time.Since(when); age > 5*time.Minute || age < -5*time.Minute {
-		return "", refuse("RequestExpired", "")
+		return "", "", refuse("RequestExpired", "")
 	}
 	signed := strings.Split(parts["SignedHeaders"], ";")
 	again := r.Clone(context.Background())
@@ -417,17 +386,17 @@ func verify(r *http.Request, body []byte) (region string, err error) {
 	}
 	for _, must := range []string{"host", "x-amz-date", "x-amz-target"} {
 		if !slices.Contains(signed, must) {
-			return "", refuse("IncompleteSignature", "%s is not signed", must)
+			return "", "", refuse("IncompleteSignature", "%s is not signed", must)
 		}
 	}
 	again.URL.Scheme, again.URL.Host = "http", r.Host
 	sum := sha256.Sum256(body)
-	err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey}, again, hex.EncodeToString(sum[:]), "kms", scope[2], when)
+	err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: scope[0], SecretAccessKey: SecretAccessKey}, again, hex.EncodeToString(sum[:]), "kms", scope[2], when)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if again.Header.Get("Authorization") != r.Header.Get("Authorization") {
-		return "", refuse("InvalidSignatureException", "The request signature we calculated does not match the signature you provided.")
+		return "", "", refuse("InvalidSignatureException", "The request signature we calculated does not match the signature you provided.")
 	}
-	return scope[2], nil
+	return scope[2], scope[0], nil
 }
