@@ -76,6 +76,8 @@ func NewConnection(s Settings, log *slog.Logger) (*Connection, error) {
 		return nil, fmt.Errorf("the environment's settings of Vault: %w", err)
 	}
 	client.ClearToken()
+	// VAULT_WRAP_TTL would hide each answer behind another token.
+	client.SetWrappingLookupFunc(func(string, string) string { return "" })
 	c := &Connection{client: client, file: s.TokenFile, log: log, turn: make(chan struct{}, 1)}
 	c.login, c.again = s.method()
 	c.ended, c.end = context.WithCancel(context.Background())
@@ -89,9 +91,16 @@ const (
 	statusPerformanceStandby = 473
 )
 
+// once marks the context of a call that has an effect each time: the client library has no
+// other way to say it of one call.
+type once struct{}
+
 // passes says whether to ask again. A balancer that goes by Vault's health may give out a
 // standby's status, which the client library takes for final.
 func passes(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if ctx.Value(once{}) != nil {
+		return false, err
+	}
 	again, err := api.DefaultRetryPolicy(ctx, resp, err)
 	if err != nil || again || resp == nil {
 		return again, err
@@ -191,7 +200,7 @@ func (c *Connection) valid(ctx context.Context) (*token, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended.Err() == nil && !t.forEver() || c.file != "" {
+	if c.ended.Err() == nil && (!t.forEver() || c.file != "") {
 		c.keeper.Go(c.keep)
 	}
 	return t, nil
@@ -211,8 +220,12 @@ func (c *Connection) replace(ctx context.Context, refused *token) (*token, error
 		return refused, refused.over
 	}
 	refused.checked, refused.over = time.Now(), nil
-	if _, err := refused.client.Auth().Token().LookupSelfWithContext(ctx); !isDenied(err) {
+	switch _, err := refused.client.Auth().Token().LookupSelfWithContext(ctx); {
+	case err == nil:
 		return refused, nil
+	case !isDenied(err): // whether it is good is not known
+		refused.checked = time.Time{}
+		return nil, err
 	}
 	t, err := c.logIn(ctx)
 	if ctx.Err() == nil {
@@ -232,7 +245,11 @@ const minLogin = 15 * time.Second
 
 // logIn is called by who has the turn.
 func (c *Connection) logIn(ctx context.Context) (*token, error) {
-	if errors.Is(c.failed.err, kms.ErrDenied) && time.Since(c.failed.at) < minLogin {
+	pause := minLogin
+	if c.file != "" { // its token may be another a moment later, and nothing is locked out
+		pause = minCheck
+	}
+	if errors.Is(c.failed.err, kms.ErrDenied) && time.Since(c.failed.at) < pause {
 		return nil, c.failed.err
 	}
 	t, err := c.tryLogin(ctx)
@@ -250,24 +267,18 @@ func (c *Connection) logIn(ctx context.Context) (*token, error) {
 }
 
 func (c *Connection) tryLogin(ctx context.Context) (*token, error) {
-	auth, err := c.login(ctx, c.client)
+	granted, err := c.login(ctx, c.client)
 	if err != nil {
 		class, reason := classOf(ctx, err)
-		var refused *api.ResponseError
-		var path *os.PathError
 		switch {
 		case class == nil:
 			return nil, reason
-		case errors.As(err, &path), errors.As(err, &refused) && class != kms.ErrUnavailable:
+		case errors.As(err, new(*api.ResponseError)) && class != kms.ErrUnavailable:
 			class = kms.ErrDenied // a wrong role or secret id is a 400
 		}
 		return nil, fmt.Errorf("%w: the login to Vault: %w", class, reason)
 	}
-	t, err := newToken(c.client, auth)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the login to Vault: %w", kms.ErrUnavailable, err)
-	}
-	return t, nil
+	return newToken(c.client, granted), nil
 }
 
 func (c *Connection) current() *token {

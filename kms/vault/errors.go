@@ -13,9 +13,10 @@ import (
 )
 
 // What Vault says in a 400, from sdk/helper/keysutil and builtin/logical/transit. The
-// first two mean that the version or the key is gone; all other words are about the blob.
+// first three mean that the version or the key is gone; all other words are about the blob.
 const (
 	textTooOld = "disallowed by policy (too old)"
+	textTooNew = "version is too new" // of a Vault that was put back from an older copy
 	textNoKey  = "encryption key not found"
 )
 
@@ -55,7 +56,9 @@ func classOf(ctx context.Context, err error) (class, reason error) {
 	}
 	reason = fmt.Errorf("answer %d of Vault: %s", refused.StatusCode, said)
 	switch status := refused.StatusCode; {
-	case status == http.StatusBadRequest && (strings.Contains(said, textTooOld) || strings.Contains(said, textNoKey)):
+	case refused.RawError: // Vault answers in JSON
+		return kms.ErrUnavailable, fmt.Errorf("answer %d, which is not Vault's: %s", refused.StatusCode, said)
+	case status == http.StatusBadRequest && (strings.Contains(said, textTooOld) || strings.Contains(said, textTooNew) || strings.Contains(said, textNoKey)):
 		return kms.ErrNotFound, reason
 	case status == http.StatusBadRequest:
 		return kms.ErrInvalid, reason
@@ -72,5 +75,5 @@ func classOf(ctx context.Context, err error) (class, reason error) {
 
 func isDenied(err error) bool {
 	var refused *api.ResponseError
-	return errors.As(err, &refused) && refused.StatusCode == http.StatusForbidden
+	return errors.As(err, &refused) && refused.StatusCode == http.StatusForbidden && !refused.RawError
 }

@@ -3,11 +3,13 @@ package vault
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/hashicorp/vault/api/auth/approle"
@@ -17,7 +19,16 @@ import (
 )
 
 // login gives a token, and what Vault says of its life.
-type login func(ctx context.Context, client *api.Client) (*api.SecretAuth, error)
+type login func(ctx context.Context, client *api.Client) (*grant, error)
+
+// grant is a token as Vault tells of it.
+type grant struct {
+	token     string
+	renewable bool
+	left      time.Duration // zero: for ever
+	// whole is what it was made for: to renew it by what is left would shorten it.
+	whole time.Duration
+}
 
 // method is how the settings log in. again tells whether that can be repeated for a new
 // token.
@@ -35,16 +46,12 @@ func (s *Settings) method() (log login, again bool) {
 
 // withToken looks at a token that is there already.
 func (s *Settings) withToken(read func() (string, error)) login {
-	return func(ctx context.Context, client *api.Client) (*api.SecretAuth, error) {
+	return func(ctx context.Context, client *api.Client) (*grant, error) {
 		token, err := read()
 		if err != nil {
 			return nil, err
 		}
-		own, err := client.Clone()
-		if err != nil {
-			return nil, err
-		}
-		own.SetNamespace(client.Namespace())
+		own := another(client)
 		own.SetToken(token)
 		found, err := own.Auth().Token().LookupSelfWithContext(ctx)
 		if isDenied(err) {
@@ -62,10 +69,21 @@ func (s *Settings) withToken(read func() (string, error)) login {
 		if err != nil {
 			return nil, err
 		}
-		// A file's token is renewed by who writes the file.
-		return &api.SecretAuth{ClientToken: token, LeaseDuration: int(ttl.Seconds()), Renewable: renewable && s.TokenFile == ""}, nil
+		whole := ttl
+		if made, ok := found.Data["creation_ttl"].(json.Number); ok {
+			if seconds, err := made.Int64(); err == nil {
+				whole = max(whole, time.Duration(seconds)*time.Second)
+			}
+		}
+		// A file's token is renewed by who writes the file, if that is a program.
+		return &grant{token: token, renewable: renewable && (s.TokenFile == "" || s.renewFile), left: ttl, whole: whole}, nil
 	}
 }
+
+// another is a client like this one, which may carry another token. (Clone would read the
+// environment again, and lose VAULT_DISABLE_REDIRECTS: a redirect would carry the token
+// to another host.)
+func another(client *api.Client) *api.Client { return client.WithNamespace(client.Namespace()) }
 
 func (s *Settings) readTokenFile() (string, error) {
 	text, err := os.ReadFile(s.TokenFile)
@@ -79,7 +97,7 @@ func (s *Settings) readTokenFile() (string, error) {
 	return token, nil
 }
 
-func (s *Settings) appRole(ctx context.Context, client *api.Client) (*api.SecretAuth, error) {
+func (s *Settings) appRole(ctx context.Context, client *api.Client) (*grant, error) {
 	var options []approle.LoginOption
 	if s.AuthMount != "" {
 		options = append(options, approle.WithMountPath(s.AuthMount))
@@ -91,7 +109,7 @@ func (s *Settings) appRole(ctx context.Context, client *api.Client) (*api.Secret
 	return logIn(ctx, client, method)
 }
 
-func (s *Settings) kubernetes(ctx context.Context, client *api.Client) (*api.SecretAuth, error) {
+func (s *Settings) kubernetes(ctx context.Context, client *api.Client) (*grant, error) {
 	path := s.KubernetesTokenFile
 	if path == "" {
 		path = serviceAccountToken
@@ -107,13 +125,9 @@ func (s *Settings) kubernetes(ctx context.Context, client *api.Client) (*api.Sec
 	return logIn(ctx, client, method)
 }
 
-func logIn(ctx context.Context, client *api.Client, method api.AuthMethod) (*api.SecretAuth, error) {
-	own, err := client.Clone() // a login carries no token
-	if err != nil {
-		return nil, err
-	}
-	own.SetNamespace(client.Namespace())
-	own.ClearToken()
+func logIn(ctx context.Context, client *api.Client, method api.AuthMethod) (*grant, error) {
+	own := another(client)
+	own.ClearToken() // a login carries none
 	secret, err := method.Login(ctx, own)
 	if err != nil {
 		return nil, err
@@ -121,7 +135,8 @@ func logIn(ctx context.Context, client *api.Client, method api.AuthMethod) (*api
 	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
 		return nil, errors.New("the answer of Vault to the login has no token")
 	}
-	return secret.Auth, nil
+	life := time.Duration(secret.Auth.LeaseDuration) * time.Second
+	return &grant{token: secret.Auth.ClientToken, renewable: secret.Auth.Renewable, left: life, whole: life}, nil
 }
 
 func sorted(names []string) []string {

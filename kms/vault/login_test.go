@@ -184,7 +184,7 @@ func TestWhatTheOperatorSees(t *testing.T) {
 	want(t, check(root, "vault://transit/derived"), kms.ErrDenied, "derived=true")
 	want(t, check(root, "vault://transit/rsa"), kms.ErrDenied, "rsa-2048", "aes256-gcm96")
 	want(t, check(vault.Settings{Token: "hvs.nonsense"}, "vault://transit/photos"), kms.ErrDenied, "the token has expired, was revoked")
-	want(t, check(vault.Settings{TokenFile: "/does/not/exist"}, "vault://transit/photos"), kms.ErrDenied, "the token's file", "/does/not/exist")
+	want(t, check(vault.Settings{TokenFile: "/does/not/exist"}, "vault://transit/photos"), kms.ErrUnavailable, "the token's file", "/does/not/exist")
 
 	roleID, secretID := v.AppRole(t, "proxy", []string{"photos"}, time.Second, 2*time.Second)
 	var log logged

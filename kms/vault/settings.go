@@ -34,6 +34,7 @@ type Settings struct {
 	// TokenFile has a token that another program renews and exchanges, such as the sink
 	// of Vault Agent. It is read again when it has changed.
 	TokenFile string
+	renewFile bool // nobody else renews it
 	// RoleID, with SecretID or a file with it, logs in by AppRole. The file is read at
 	// each login.
 	RoleID, SecretID, SecretIDFile string
@@ -58,7 +59,7 @@ func SettingsFromEnvironment() (Settings, error) {
 		if err != nil {
 			return s, errNoMethod
 		}
-		s.TokenFile = filepath.Join(home, ".vault-token")
+		s.TokenFile, s.renewFile = filepath.Join(home, ".vault-token"), true
 		if _, err := os.Stat(s.TokenFile); err != nil {
 			return s, errNoMethod
 		}

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -21,24 +22,25 @@ type token struct {
 	// Of Connection.keep alone, once it runs.
 	until time.Time // zero: for ever
 	life  time.Duration
+	whole time.Duration // what it is renewed by
+	// Of a file's token: when it is next looked at, and whether it was last found to end.
+	look time.Time
+	ends error
 }
 
-func newToken(client *api.Client, auth *api.SecretAuth) (*token, error) {
-	own, err := client.Clone()
-	if err != nil {
-		return nil, err
-	}
-	own.SetNamespace(client.Namespace())
-	own.SetToken(auth.ClientToken)
-	t := &token{client: own, text: auth.ClientToken, renewable: auth.Renewable, checked: time.Now()}
-	t.lives(time.Duration(auth.LeaseDuration) * time.Second)
-	return t, nil
+func newToken(client *api.Client, g *grant) *token {
+	own := another(client)
+	own.SetToken(g.token)
+	t := &token{client: own, text: g.token, renewable: g.renewable, whole: g.whole, checked: time.Now()}
+	t.lives(g.left)
+	return t
 }
 
 func (t *token) lives(d time.Duration) {
 	t.life, t.until = d, time.Time{}
 	if d > 0 {
 		t.until = time.Now().Add(d)
+		t.look, t.ends = t.until.Add(-d/3), nil
 	}
 }
 
@@ -114,16 +116,14 @@ func (c *Connection) refresh(ctx context.Context, t *token) error {
 		return c.reread(ctx, t)
 	}
 	if t.renewable {
-		renewed, err := t.client.Auth().Token().RenewSelfWithContext(ctx, int(t.life.Seconds()))
-		if err == nil && renewed != nil && renewed.Auth != nil {
-			life := time.Duration(renewed.Auth.LeaseDuration) * time.Second
-			// Near its longest life Vault gives less than was asked for.
-			if life >= t.life*9/10 || !c.again && life > time.Until(t.until)+time.Second {
-				t.lives(life)
-				return nil
-			}
-		} else if !c.again {
+		life, err := t.renew(ctx)
+		switch {
+		case err != nil && !c.again:
 			return err
+		// Near its longest life Vault gives less than was asked for.
+		case err == nil && (life >= t.life*9/10 || !c.again && life > time.Until(t.until)+time.Second):
+			t.lives(life)
+			return nil
 		}
 	}
 	if !c.again {
@@ -133,12 +133,48 @@ func (c *Connection) refresh(ctx context.Context, t *token) error {
 	return err
 }
 
-// reread takes another token when the file has one.
+// reread takes another token when the file has one, and looks whether the one that it has
+// goes on living: an agent renews it without a change of the file.
 func (c *Connection) reread(ctx context.Context, t *token) error {
 	text, err := (&Settings{TokenFile: c.file}).readTokenFile()
-	if err != nil || text == t.text {
+	if err != nil {
 		return err
 	}
-	_, err = c.logIn(ctx)
+	if text != t.text {
+		_, err = c.logIn(ctx)
+		return err
+	}
+	if t.forEver() || time.Now().Before(t.look) {
+		return t.ends
+	}
+	if t.renewable {
+		if renewed, err := t.renew(ctx); err == nil && renewed > time.Until(t.until)+time.Second {
+			t.lives(renewed)
+			return nil
+		}
+	}
+	g, err := c.login(ctx, c.client)
+	if err == nil && g.left > time.Until(t.until)+time.Second {
+		t.lives(g.left)
+		return nil
+	}
+	if err == nil {
+		err = errFileEnds
+	}
+	t.ends, t.look = err, time.Now().Add(max(time.Until(t.until)/10, fileEvery))
 	return err
+}
+
+var errFileEnds = errors.New("nobody has renewed the token in the file, or written another")
+
+// renew asks for the whole life once more, and gives what there is.
+func (t *token) renew(ctx context.Context) (time.Duration, error) {
+	renewed, err := t.client.Auth().Token().RenewSelfWithContext(ctx, int(t.whole.Seconds()))
+	if err != nil {
+		return 0, err
+	}
+	if renewed == nil || renewed.Auth == nil {
+		return 0, errors.New("the answer of Vault to the renewal says nothing")
+	}
+	return time.Duration(renewed.Auth.LeaseDuration) * time.Second, nil
 }

@@ -144,12 +144,20 @@ func (k *Key) latest(ctx context.Context) (uint64, error) {
 	if err := k.usable(answer.Data); err != nil {
 		return 0, err
 	}
+	version, err := latestVersion(answer)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %s: %w", kms.ErrUnavailable, k.URI(), err)
+	}
+	k.seen.Store(true)
+	return version, nil
+}
+
+func latestVersion(answer *api.Secret) (uint64, error) {
 	number, _ := answer.Data["latest_version"].(json.Number)
 	version, err := strconv.ParseUint(number.String(), 10, 64)
 	if err != nil || version == 0 {
-		return 0, fmt.Errorf("%w: %s: Vault names no latest version", kms.ErrUnavailable, k.URI())
+		return 0, errors.New("Vault names no latest version")
 	}
-	k.seen.Store(true)
 	return version, nil
 }
 
@@ -184,12 +192,18 @@ func (k *Key) Rotate(ctx context.Context) (string, error) {
 	if _, err := k.latest(ctx); err != nil {
 		return "", err
 	}
-	err := k.connection.do(ctx, func(ctx context.Context, client *api.Client) error {
-		_, err := client.Logical().WriteWithContext(ctx, k.path("keys")+"/rotate", nil)
+	var answer *api.Secret
+	err := k.connection.do(ctx, func(ctx context.Context, client *api.Client) (err error) {
+		answer, err = client.Logical().WriteWithContext(context.WithValue(ctx, once{}, true), k.path("keys")+"/rotate", nil)
 		return err
 	})
 	if err != nil {
 		return "", k.classify(ctx, "rotate the key", err)
+	}
+	if answer != nil { // older Vaults answer with nothing
+		if version, err := latestVersion(answer); err == nil {
+			return k.named(version), nil
+		}
 	}
 	return k.Current(ctx)
 }
