@@ -31,7 +31,8 @@ type Key interface {
 
 	// Unwrap decrypts what Wrap gave. It refuses with ErrInvalid a blob that was
 	// changed, another context, and a w.KEK whose version is not the one that
-	// the blob itself names; with ErrNotFound a version that is gone.
+	// the blob itself names; with ErrNotFound a version that is gone, or, of a KMS whose
+	// names do not tell, that never was.
 	Unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, error)
 
 	// Current is the versioned URI that Wrap would answer with now. It is cheap

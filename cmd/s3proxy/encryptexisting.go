@@ -87,7 +87,7 @@ func encryptExisting(ctx context.Context, c *config, places []place, o existingO
 		if err := found.print(out, o); err != nil { // what was done before it ended, too
 			return err
 		}
-		if n := len(found.Failed) + found.Locked; n > 0 {
+		if n := len(found.Failed) + found.Locked + found.Archived; n > 0 {
 			failed = append(failed, fmt.Errorf("%v: %d objects could not be encrypted", at, n))
 		}
 		if n := len(found.Unseen); n > 0 {
@@ -143,7 +143,7 @@ func encryptPlace(ctx context.Context, s *stores, at place, o existingOptions, e
 	if err := found.countOld(ctx, r); err != nil {
 		return found, err
 	}
-	found.Done = !o.dryRun && at.prefix == "" && found.Locked == 0 && len(found.Failed) == 0
+	found.Done = !o.dryRun && at.prefix == "" && found.Locked == 0 && found.Archived == 0 && len(found.Failed) == 0
 	return found, nil
 }
 

@@ -48,6 +48,7 @@ type rewritten struct {
 	Done      int               `json:"done"`      // there was nothing to do
 	Gone      int               `json:"gone"`      // deleted meanwhile
 	Locked    int               `json:"locked"`    // the store refuses to write them
+	Archived  int               `json:"archived"`  // the store refuses to read them
 	Failed    map[string]string `json:"failed"`    // reason by key
 	mu        sync.Mutex
 }
@@ -118,6 +119,8 @@ func (r *rewrite) pass(ctx context.Context, errOut io.Writer, take func(proxy.Li
 			found.Gone++
 		case errors.Is(err, proxy.ErrLocked):
 			found.Locked++
+		case errors.Is(err, proxy.ErrArchived):
+			found.Archived++
 		case err != nil:
 			if len(found.Failed) >= maxFailed {
 				return fmt.Errorf("%w: %w", errTooMany, err)
@@ -155,8 +158,8 @@ func (r *rewrite) object(ctx context.Context, key string) (wrote bool, err error
 
 // print writes the counts in one line, and each failure in its own.
 func (r *rewritten) print(out io.Writer, name, verb string) error {
-	_, err := fmt.Fprintf(out, "%s: %d of %d objects %s, %d were already, %d gone meanwhile, %d locked, %d failed\n",
-		name, r.Rewritten, r.Objects, verb, r.Done, r.Gone, r.Locked, len(r.Failed))
+	_, err := fmt.Fprintf(out, "%s: %d of %d objects %s, %d were already, %d gone meanwhile, %d locked, %d archived, %d failed\n",
+		name, r.Rewritten, r.Objects, verb, r.Done, r.Gone, r.Locked, r.Archived, len(r.Failed))
 	for _, key := range slices.Sorted(maps.Keys(r.Failed)) {
 		fmt.Fprintf(out, "  %q: %s\n", key, r.Failed[key])
 	}

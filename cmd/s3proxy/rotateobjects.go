@@ -109,6 +109,7 @@ func (r *renewed) print(out io.Writer, kek string, dryRun bool) error {
 		what string
 	}{
 		{r.Locked, "objects under retention or legal hold cannot be renewed in place"},
+		{r.Archived, "archived objects cannot be read until they are restored"},
 		{r.OldVersions, "versions that are not current cannot be renewed in place"},
 		{r.Uploads, "uploads in progress have a key of another version"},
 	} {
