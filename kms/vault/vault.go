@@ -156,7 +156,7 @@ func latestVersion(answer *api.Secret) (uint64, error) {
 	number, _ := answer.Data["latest_version"].(json.Number)
 	version, err := strconv.ParseUint(number.String(), 10, 64)
 	if err != nil || version == 0 {
-		return 0, errors.New("Vault names no latest version")
+		return 0, errors.New("no latest version in Vault's answer")
 	}
 	return version, nil
 }
