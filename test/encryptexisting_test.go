@@ -15,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -52,7 +51,7 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 			o := &existing{key: key, body: body}
 			o.in = s3.PutObjectInput{
 				Bucket: &k.bucket, Key: &o.key, ContentType: aws.String("text/x-own"), CacheControl: aws.String("no-store"),
-				Metadata: map[string]string{"color": "red"}, Tagging: aws.String("a=b"),
+				Metadata: map[string]string{"color": "red"}, Tagging: aws.String(twoTags),
 			}
 			if more != nil {
 				more(&o.in)
@@ -99,18 +98,21 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 		for _, o := range all {
 			o.head, o.tags = k.headAndTags(raw, o.key)
 		}
+		args := []string{"encrypt-existing", "--json", "--allow-plaintext-reads", "--kms", k.kms, "--rate", fmt.Sprint(objects / 2), "s3://" + k.bucket}
 		stop := k.readWhileEncrypted(client, all)
-		through := count(t, k.store)
-		through.first = changeBetween(t, client, k.bucket, all)
-		args := []string{"encrypt-existing", "--json", "--allow-plaintext-reads", "--kms", k.kms, "--upstream", through.URL, "--rate", fmt.Sprint(objects / 2), "s3://" + k.bucket}
-		for i := range 2 {
-			run := lab.Start(t, fmt.Sprintf("encrypt-%d", i), lab.S3proxy(t), args, k.store.S3().Env())
-			time.Sleep(time.Duration(300+200*i) * time.Millisecond)
-			run.Kill()
-			if strings.Contains(run.Log(), "can-be-switched-off") {
-				t.Errorf("it ended before it was killed: %s", run.Log())
-			}
+		change := changeBetween(t, client, k.bucket, all)
+		run := func(through *counted) *lab.Process {
+			return lab.Start(t, "encrypt", lab.S3proxy(t), append(args, "--upstream", through.URL), k.store.S3().Env())
 		}
+		for range 2 {
+			killedAt(t, k.store, objects/8, func(r *http.Request) bool {
+				change(r)
+				return replaces(r, k.bucket, "many/")
+			}, run)
+		}
+		through := count(t, k.store)
+		through.first = change
+		args = append(args, "--upstream", through.URL)
 		out, code := command(t, k.store, args...)
 		stop()
 		var first, again encryptResult
@@ -156,6 +158,18 @@ func (k *keyed) headAndTags(client *s3.Client, key string) (*s3.HeadObjectOutput
 		k.t.Fatalf("tags of %s: %v", key, err)
 	}
 	return head, tags.TagSet
+}
+
+const twoTags = "a=b&color=dark%20red"
+
+// tagged shows tags, which have no order.
+func tagged(tags []types.Tag) string {
+	var all []string
+	for _, tag := range tags {
+		all = append(all, fmt.Sprintf("%q=%q", aws.ToString(tag.Key), aws.ToString(tag.Value)))
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }
 
 const changedBody = "a client's own"
@@ -254,7 +268,7 @@ func (k *keyed) checkEncrypted(client *s3.Client, o *existing) {
 		if strings.Contains(etag, "-") || strings.Contains(aws.ToString(o.head.ETag), "-") {
 			etag = "" // of parts before
 		}
-		return fmt.Sprint(etag, aws.ToInt64(h.ContentLength), h.Metadata, aws.ToString(h.ContentType), aws.ToString(h.CacheControl), len(tags),
+		return fmt.Sprint(etag, aws.ToInt64(h.ContentLength), h.Metadata, aws.ToString(h.ContentType), aws.ToString(h.CacheControl), tagged(tags),
 			aws.ToString(h.ChecksumCRC32C), aws.ToString(h.ChecksumSHA256))
 	}
 	if got, before := shown(head, tags), shown(o.head, o.tags); got != before {

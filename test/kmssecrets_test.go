@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -14,7 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
+	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -79,18 +85,135 @@ func (r *recorder) noteFields(body []byte) {
 	walk("", document)
 }
 
-// note keeps a secret in the forms in which it could be written; the caller holds mu.
+// note keeps a secret; the caller holds mu.
 func (r *recorder) note(name, secret string) {
 	if secret == "" {
 		return
 	}
 	r.secrets[secret] = name
-	if raw, err := base64.StdEncoding.DecodeString(secret); err == nil && name == "plaintext" {
-		r.secrets[string(raw)] = name + ", raw"
-		r.secrets[hex.EncodeToString(raw)] = name + ", in hexadecimal"
-		r.secrets[base64.RawURLEncoding.EncodeToString(raw)] = name + ", in base64 for URLs"
-		r.secrets[fmt.Sprint(raw)] = name + ", as a slice"
+	if raw, err := base64.StdEncoding.DecodeString(secret); err == nil && name == plaintextField {
+		r.noteBytes(name, raw)
 	}
+}
+
+const plaintextField = "plaintext"
+
+// noteBytes keeps a secret in the forms in which it could be written; the caller holds mu.
+func (r *recorder) noteBytes(name string, raw []byte) {
+	r.secrets[string(raw)] = name + inItself
+	r.secrets[hex.EncodeToString(raw)] = name + ", in hexadecimal"
+	r.secrets[base64.StdEncoding.EncodeToString(raw)] = name + ", in base64"
+	r.secrets[base64.RawURLEncoding.EncodeToString(raw)] = name + ", in base64 for URLs"
+	r.secrets[fmt.Sprint(raw)] = name + ", as a slice"
+}
+
+const inItself = ", raw"
+
+// seenKey is a KMS for which there is one key: one that another KMS was seen to be given.
+type seenKey struct {
+	kms.Key
+	uri string
+	raw string
+}
+
+func (k seenKey) URI() string { return k.uri }
+
+func (k seenKey) Unwrap(context.Context, kms.Wrapped, kms.Context) ([]byte, error) {
+	return []byte(k.raw), nil
+}
+
+// seenKeys are all keys that the KMS at uri was seen to be given, or to give.
+func (r *recorder) seenKeys(uri string) (keys []kms.Key) {
+	for secret, name := range r.secrets {
+		if name == plaintextField+inItself && len(secret) == envelope.KeySize {
+			keys = append(keys, seenKey{uri: uri, raw: secret})
+		}
+	}
+	return keys
+}
+
+// noteDataKeys keeps the data keys of objects, each of which one of the keys opens; the
+// caller holds mu.
+func (r *recorder) noteDataKeys(t *testing.T, store *lab.Store, bucket string, objects []string, keys []kms.Key) {
+	t.Helper()
+	for _, object := range objects {
+		head, err := sdk(t, store.S3()).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &object})
+		if err != nil {
+			t.Fatalf("%s: %v", object, err)
+		}
+		meta, err := envelope.ParseMetadata(head.Metadata)
+		if err != nil {
+			t.Fatalf("%s: %v", object, err)
+		}
+		opened := false
+		for _, key := range keys {
+			ring, err := kms.NewKeyring(kms.Config{Write: key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			dek, err := ring.OpenKey(t.Context(), kms.Name{Bucket: bucket, Key: object, Kind: meta.Kind}, meta)
+			if err == nil {
+				opened = true
+				_ = dek.WithBytes(func(raw []byte) error { r.noteBytes("a data key", raw); return nil })
+			}
+		}
+		if !opened {
+			t.Errorf("the data key of %s was not found", object)
+		}
+	}
+}
+
+// wantNone wants a log to have no secret; the caller holds mu.
+func (r *recorder) wantNone(t *testing.T, what, log string) {
+	t.Helper()
+	for secret, name := range r.secrets {
+		if strings.Contains(log, secret) {
+			t.Errorf("%s: the log has a secret (%s)", what, name)
+		}
+	}
+}
+
+// tracedKeyset is a keyset of two versions in a file under a passphrase. No log may have
+// what is in it.
+func tracedKeyset(t *testing.T) (keyEncryptionKey, *recorder, kms.Key) {
+	t.Helper()
+	uri, path := newKeyset(t)
+	env := []string{localfile.EnvPassphrase + "=" + passphrase}
+	seen := &recorder{secrets: map[string]string{}}
+	keys := func(env []string, args ...string) {
+		t.Helper()
+		said := mustKeys(t, uri, env, append(args, "--log-level", "trace")...)
+		seen.wantNone(t, "keys "+args[0], said)
+	}
+	keys(nil, "add")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keyset struct {
+		Key []struct{ KeyData struct{ Value []byte } }
+	}
+	if err := json.Unmarshal(content, &keyset); err != nil || len(keyset.Key) != 2 {
+		t.Fatalf("a keyset of %d keys: %v", len(keyset.Key), err)
+	}
+	for _, k := range keyset.Key {
+		message := k.KeyData.Value // a protobuf, whose last field is the key
+		seen.note("a key as Tink writes it", base64.StdEncoding.EncodeToString(message))
+		seen.noteBytes("a key of the keyset", message[len(message)-envelope.KeySize:])
+	}
+	seen.noteBytes("the passphrase", []byte(passphrase))
+	keys(env, "passphrase")
+	key, err := localfile.Open(path, localfile.WithPassphrase(func() ([]byte, error) { return []byte(passphrase), nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keyEncryptionKey{uri: uri, env: env, renew: func(t *testing.T) {
+		for _, k := range listKeys(t, uri, env...) {
+			if !k.Primary {
+				keys(env, "promote", k.Version)
+			}
+		}
+	}}, seen, key
 }
 
 // The log of a whole run at the highest level, of proxies and of commands, has no key, no
@@ -99,81 +222,95 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}
-	for name, start := range map[string]func(*testing.T) (kek keyEncryptionKey, kms *recorder){
-		"vault": func(t *testing.T) (keyEncryptionKey, *recorder) {
+	for name, c := range map[string]struct {
+		// The key, if there is one, opens what objects carry; the others do by what is seen.
+		start func(*testing.T) (kek keyEncryptionKey, seen *recorder, key kms.Key)
+		least int // secrets beside the data keys
+	}{
+		"localfile": {tracedKeyset, 20},
+		"vault": {func(t *testing.T) (keyEncryptionKey, *recorder, kms.Key) {
 			v := lab.SharedVault(t)
 			name := freeName("traced")
 			v.CreateKey(t, name)
 			v.Policy(t, name, vaultPolicy(t, name, false))
 			roleID, secretID := v.AppRole(t, name, []string{name}, 2*time.Second, 4*time.Second)
-			kms := record(t, v.URL)
+			seen := record(t, v.URL)
 			return keyEncryptionKey{
-				uri: "vault://transit/" + name, env: []string{"VAULT_ADDR=" + kms.URL, "S3PROXY_VAULT_ROLE_ID=" + roleID, "S3PROXY_VAULT_SECRET_ID=" + secretID},
+				uri: "vault://transit/" + name, env: []string{"VAULT_ADDR=" + seen.URL, "S3PROXY_VAULT_ROLE_ID=" + roleID, "S3PROXY_VAULT_SECRET_ID=" + secretID},
 				renew: func(t *testing.T) { v.Must(t, "POST", "transit/keys/"+name+"/rotate", nil) },
-			}, kms
-		},
-		"awskms": func(t *testing.T) (keyEncryptionKey, *recorder) {
-			uri, env, fake, kms := awsKMS(t)
-			kms.secrets[fakekms.SecretAccessKey] = "the KMS's secret access key"
-			return keyEncryptionKey{uri: uri, env: env, renew: func(*testing.T) { fake.Alias("alias/photos", fake.CreateKey("", "")) }}, kms
-		},
+			}, seen, nil
+		}, 30},
+		"awskms": {func(t *testing.T) (keyEncryptionKey, *recorder, kms.Key) {
+			uri, env, fake, seen := awsKMS(t)
+			seen.secrets[fakekms.SecretAccessKey] = "the KMS's secret access key"
+			return keyEncryptionKey{uri: uri, env: env, renew: func(*testing.T) { fake.Alias("alias/photos", fake.CreateKey("", "")) }}, seen, nil
+		}, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			kek, kms := start(t)
+			kek, seen, key := c.start(t)
 			env := kek.env
 			store := lab.SharedMinIO(t)
 			logs := map[string]string{}
+			var buckets []string
 			trace := []string{"--kms", kek.uri, "--log-level", "trace"}
 			serve := func(more ...string) {
 				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: append(more, trace...)})
 				bucket := newBucket(t, p.S3())
+				buckets = append(buckets, bucket)
+				mustPut(t, store.S3(), "/"+bucket+"/plain", []byte(marker)) // for encrypt-existing
 				for i := range 5 {
 					roundTrip(t, p.S3(), bucket, 1000+i)
 					mustPut(t, p.S3(), "/"+bucket+"/"+fmt.Sprint(i), []byte(strings.Repeat(marker, 10)))
 					time.Sleep(time.Second) // Vault's token is renewed and exchanged meanwhile
 				}
 				kek.renew(t)
-				for _, args := range [][]string{{"keys", "rotate", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"}, {"gc", "--records"}} {
-					c := lab.Start(t, args[1], lab.S3proxy(t), append(append(args, trace...), "--upstream", store.URL, "s3://"+bucket), store.S3().Env(env...))
-					if code, ended := c.Wait(time.Minute); code != 0 || !ended {
-						t.Errorf("%v: exit code %d: %s", args, code, c.Log())
+				for _, args := range [][]string{{"encrypt-existing", "--allow-plaintext-reads"}, {"keys", "rotate", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"}, {"gc", "--records"}} {
+					run := lab.Start(t, args[0], lab.S3proxy(t), append(append(args, trace...), "--upstream", store.URL, "s3://"+bucket), store.S3().Env(env...))
+					if code, ended := run.Wait(time.Minute); code != 0 || !ended {
+						t.Errorf("%v: exit code %d: %s", args, code, run.Log())
 					}
-					logs[strings.Join(args, " ")] = c.Log()
+					logs[fmt.Sprint(args, " beside ", more)] = run.Log()
 				}
 				p.Term()
 				p.Wait(answerWithin)
-				logs["serve "+strings.Join(more, " ")] = p.Log()
+				logs[fmt.Sprint("serve ", more)] = p.Log()
 			}
 			serve("--log-format", "text", "--key-window-objects", "2")
 			serve("--log-format", "json", "--key-window", "0")
 
-			kms.mu.Lock()
-			defer kms.mu.Unlock()
-			kms.secrets[lab.ClientSecretKey] = "the client's secret"
-			kms.secrets[store.SecretKey] = "the store's secret"
-			kms.secrets[marker] = "an object"
+			seen.mu.Lock()
+			defer seen.mu.Unlock()
+			seen.secrets[lab.ClientSecretKey] = "the client's secret"
+			seen.secrets[store.SecretKey] = "the store's secret"
+			seen.secrets[marker] = "an object"
 			for _, e := range env {
 				name, value, _ := strings.Cut(e, "=")
 				if strings.Contains(name, "SECRET") || strings.Contains(name, "TOKEN") {
-					kms.secrets[value] = name
+					seen.secrets[value] = name
 				}
 			}
 			if name == "awskms" {
-				wantAllowed(t, kms.calls)
+				wantAllowed(t, seen.calls)
 			}
-			if len(kms.secrets) < 30 {
-				t.Errorf("only %d secrets were seen: %v", len(kms.secrets), kms.calls)
+			if len(seen.secrets) < c.least {
+				t.Errorf("only %d secrets were seen: %v", len(seen.secrets), seen.calls)
+			}
+			keys := []kms.Key{key}
+			if key == nil {
+				keys = seen.seenKeys(kek.uri)
+			}
+			for _, bucket := range buckets {
+				seen.noteDataKeys(t, store, bucket, []string{"k", "0", "1", "2", "3", "4", "plain"}, keys)
+			}
+			if len(logs) != 12 { // of five commands and a proxy, twice
+				t.Errorf("%d logs", len(logs))
 			}
 			for what, log := range logs {
 				if !strings.Contains(log, "TRACE") && !strings.Contains(log, "DEBUG-4") {
 					t.Errorf("%s: no trace:\n%.500s", what, log)
 				}
-				for secret, name := range kms.secrets {
-					if strings.Contains(log, secret) {
-						t.Errorf("%s: the log has a secret (%s)", what, name)
-					}
-				}
+				seen.wantNone(t, what, log)
 			}
 		})
 	}
