@@ -8,8 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,87 +21,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
-
-// keyEncryptionKey is a key that a test rotates: what proxies and commands are told of
-// it, and how its old versions, or all of them, are ended.
-type keyEncryptionKey struct {
-	uri    string
-	env    []string
-	renew  func(t *testing.T) // nil: by keys rotate --new-version
-	retire func(t *testing.T)
-	end    func(t *testing.T)
-}
-
-// localKEK is a new keyset in a file.
-func localKEK(t *testing.T) keyEncryptionKey {
-	path := filepath.Join(t.TempDir(), "keyset.json")
-	k := keyEncryptionKey{uri: "localfile://" + path}
-	keys := func(t *testing.T, args ...string) string {
-		return mustRun(t, lab.Env(), lab.S3proxy(t), append([]string{"keys"}, append(args, "--kms", k.uri)...)...)
-	}
-	keys(t, "create")
-	k.retire = func(t *testing.T) {
-		for line := range strings.Lines(keys(t, "list")) {
-			if f := strings.Fields(line); len(f) > 3 && f[3] == "false" && f[2] != "destroyed" {
-				keys(t, "destroy", f[0], "--yes")
-			}
-		}
-	}
-	k.end = func(t *testing.T) {
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return k
-}
-
-// vaultKEK is a new key of a Vault, which proxies and commands use by AppRole.
-func vaultKEK(t *testing.T) keyEncryptionKey {
-	v := lab.SharedVault(t)
-	name := freeName("kek")
-	v.CreateKey(t, name)
-	v.Policy(t, name, vaultPolicy(t, name, true))
-	roleID, secretID := v.AppRole(t, name, []string{name}, 20*time.Second, time.Minute)
-	return keyEncryptionKey{
-		uri: "vault://transit/" + name,
-		env: []string{"VAULT_ADDR=" + v.URL, "S3PROXY_VAULT_ROLE_ID=" + roleID, "S3PROXY_VAULT_SECRET_ID=" + secretID},
-		retire: func(t *testing.T) {
-			latest := v.Must(t, "GET", "transit/keys/"+name, nil)["latest_version"]
-			v.Must(t, "POST", "transit/keys/"+name+"/config", map[string]any{"min_decryption_version": latest})
-		},
-		end: func(t *testing.T) {
-			v.Must(t, "POST", "transit/keys/"+name+"/config", map[string]any{"deletion_allowed": true})
-			v.Must(t, "DELETE", "transit/keys/"+name, nil)
-		},
-	}
-}
-
-// awsKEK is an alias of the fake of AWS KMS. Its new version is another key.
-func awsKEK(t *testing.T) keyEncryptionKey {
-	uri, env, fake, _ := awsKMS(t)
-	var all []string
-	renew := func(*testing.T) {
-		all = append(all, fake.CreateKey("", ""))
-		fake.Alias("alias/photos", all[len(all)-1])
-	}
-	renew(t)
-	return keyEncryptionKey{uri: uri, env: env, renew: renew, retire: func(*testing.T) {
-		for _, old := range all[:len(all)-1] {
-			fake.SetState(old, fakekms.PendingDeletion)
-		}
-	}}
-}
-
-// emulatedKEK is an alias of an emulator of AWS KMS that others wrote.
-func emulatedKEK(t *testing.T) keyEncryptionKey {
-	server := lab.NewLocalKMS(t)
-	server.Alias(t, "alias/photos", server.CreateKey(t))
-	uri, env := awsProfile(t, "any", "any", lab.LocalKMSRegion, server.URL)
-	return keyEncryptionKey{uri: uri, env: env}
-}
 
 // rotating is a bucket behind three proxies and a fourth, in use while its key rotates.
 type rotating struct {
