@@ -25,7 +25,7 @@ servers:
 # go test hides what a passing package prints, so what was skipped is shown here.
 test: servers
 	@summary=$$(mktemp) && trap 'rm -f "$$summary"' EXIT && \
-	S3PROXY_TEST_SUMMARY="$$summary" $(GO) test -timeout 20m $(PACKAGES) && cat "$$summary"
+	S3PROXY_TEST_SUMMARY="$$summary" $(GO) test -timeout 40m $(PACKAGES) && cat "$$summary"
 
 test-long: servers
 	S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 120m $(PACKAGES)
