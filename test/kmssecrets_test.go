@@ -216,6 +216,10 @@ func tracedKeyset(t *testing.T) (keyEncryptionKey, *recorder, kms.Key) {
 	}}, seen, key
 }
 
+// plainMarker is in what a store is given as plaintext; another test looks for marker in all
+// that the store has.
+const plainMarker = "plaintext-that-no-log-may-have-51c0de"
+
 // The log of a whole run at the highest level, of proxies and of commands, has no key, no
 // token, no secret and no byte of an object.
 func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
@@ -258,7 +262,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: append(more, trace...)})
 				bucket := newBucket(t, p.S3())
 				buckets = append(buckets, bucket)
-				mustPut(t, store.S3(), "/"+bucket+"/plain", []byte(marker)) // for encrypt-existing
+				mustPut(t, store.S3(), "/"+bucket+"/plain", []byte(plainMarker)) // for encrypt-existing
 				for i := range 5 {
 					roundTrip(t, p.S3(), bucket, 1000+i)
 					mustPut(t, p.S3(), "/"+bucket+"/"+fmt.Sprint(i), []byte(strings.Repeat(marker, 10)))
@@ -284,6 +288,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 			seen.secrets[lab.ClientSecretKey] = "the client's secret"
 			seen.secrets[store.SecretKey] = "the store's secret"
 			seen.secrets[marker] = "an object"
+			seen.secrets[plainMarker] = "an object that was not encrypted"
 			for _, e := range env {
 				name, value, _ := strings.Cut(e, "=")
 				if strings.Contains(name, "SECRET") || strings.Contains(name, "TOKEN") {
