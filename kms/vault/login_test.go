@@ -200,6 +200,9 @@ func TestWhatTheOperatorSees(t *testing.T) {
 		err = key.Check(t.Context())
 	}
 	want(t, err, kms.ErrDenied, "the login to Vault", "invalid role or secret ID")
+	for !strings.Contains(log.String(), "could not be renewed") && time.Now().Before(deadline) {
+		time.Sleep(50 * time.Millisecond) // it is told beside the calls
+	}
 	if text := log.String(); !strings.Contains(text, "could not be renewed") || strings.Contains(text, secretID) {
 		t.Errorf("logged: %s", text)
 	}
