@@ -78,6 +78,7 @@ func NewConnection(s Settings, log *slog.Logger) (*Connection, error) {
 	client.ClearToken()
 	// VAULT_WRAP_TTL would hide each answer behind another token.
 	client.SetWrappingLookupFunc(func(string, string) string { return "" })
+	client = client.WithResponseCallbacks(refuseForeign)
 	c := &Connection{client: client, file: s.TokenFile, log: log, turn: make(chan struct{}, 1)}
 	c.login, c.again = s.method()
 	c.ended, c.end = context.WithCancel(context.Background())
@@ -138,7 +139,9 @@ func Opener() kms.Opener {
 
 // Close ends the renewal of the token. It does not revoke it.
 func (c *Connection) Close() {
+	c.mu.Lock() // valid starts none afterwards
 	c.end()
+	c.mu.Unlock()
 	c.keeper.Wait()
 }
 

@@ -48,16 +48,14 @@ func classOf(ctx context.Context, err error) (class, reason error) {
 		return kms.ErrUnavailable, errors.New(err.Error())
 	}
 	said := strings.Join(strings.Fields(strings.Join(refused.Errors, "; ")), " ")
-	if refused.RawError && len(said) > 200 { // some gateway's page
-		said = said[:200]
+	if refused.StatusCode == statusForeign {
+		return kms.ErrUnavailable, errors.New(said)
 	}
 	if said == "" {
 		said = http.StatusText(refused.StatusCode)
 	}
 	reason = fmt.Errorf("answer %d of Vault: %s", refused.StatusCode, said)
 	switch status := refused.StatusCode; {
-	case refused.RawError: // Vault answers in JSON
-		return kms.ErrUnavailable, fmt.Errorf("answer %d, which is not Vault's: %s", refused.StatusCode, said)
 	case status == http.StatusBadRequest && (strings.Contains(said, textTooOld) || strings.Contains(said, textTooNew) || strings.Contains(said, textNoKey)):
 		return kms.ErrNotFound, reason
 	case status == http.StatusBadRequest:
@@ -75,5 +73,5 @@ func classOf(ctx context.Context, err error) (class, reason error) {
 
 func isDenied(err error) bool {
 	var refused *api.ResponseError
-	return errors.As(err, &refused) && refused.StatusCode == http.StatusForbidden && !refused.RawError
+	return errors.As(err, &refused) && refused.StatusCode == http.StatusForbidden
 }

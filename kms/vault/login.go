@@ -61,9 +61,15 @@ func (s *Settings) withToken(read func() (string, error)) login {
 		if err != nil {
 			return nil, err
 		}
+		if found == nil || found.Data["ttl"] == nil { // else it would be one that never ends
+			return nil, errors.New("the answer of Vault does not say how long the token lives")
+		}
 		ttl, err := found.TokenTTL()
 		if err != nil {
 			return nil, err
+		}
+		if ttl == 0 && found.Data["expire_time"] != nil { // less than a second is left
+			ttl = time.Millisecond
 		}
 		renewable, err := found.TokenIsRenewable()
 		if err != nil {
@@ -85,16 +91,19 @@ func (s *Settings) withToken(read func() (string, error)) login {
 // to another host.)
 func another(client *api.Client) *api.Client { return client.WithNamespace(client.Namespace()) }
 
-func (s *Settings) readTokenFile() (string, error) {
-	text, err := os.ReadFile(s.TokenFile)
+func (s *Settings) readTokenFile() (string, error) { return readFile("the token's file", s.TokenFile) }
+
+// readFile reads what another program writes, at any time, which a moment ago may not have
+// been there or been empty.
+func readFile(what, file string) (string, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("the token's file: %w", err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	}
-	token := string(bytes.TrimSpace(text))
-	if token == "" {
-		return "", errors.New("the token's file is empty")
+	if text = bytes.TrimSpace(text); len(text) == 0 {
+		return "", fmt.Errorf("%s, %s, is empty", what, file)
 	}
-	return token, nil
+	return string(text), nil
 }
 
 func (s *Settings) appRole(ctx context.Context, client *api.Client) (*grant, error) {
@@ -102,7 +111,14 @@ func (s *Settings) appRole(ctx context.Context, client *api.Client) (*grant, err
 	if s.AuthMount != "" {
 		options = append(options, approle.WithMountPath(s.AuthMount))
 	}
-	method, err := approle.NewAppRoleAuth(s.RoleID, &approle.SecretID{FromFile: s.SecretIDFile, FromString: s.SecretID}, options...)
+	secretID := s.SecretID
+	if s.SecretIDFile != "" {
+		var err error
+		if secretID, err = readFile("the secret id's file", s.SecretIDFile); err != nil {
+			return nil, err
+		}
+	}
+	method, err := approle.NewAppRoleAuth(s.RoleID, &approle.SecretID{FromString: secretID}, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +130,15 @@ func (s *Settings) kubernetes(ctx context.Context, client *api.Client) (*grant, 
 	if path == "" {
 		path = serviceAccountToken
 	}
-	options := []kubernetes.LoginOption{kubernetes.WithServiceAccountTokenPath(path)}
+	token, err := readFile("the service account's file", path)
+	if err != nil {
+		return nil, err
+	}
+	options := []kubernetes.LoginOption{kubernetes.WithServiceAccountToken(token)}
 	if s.AuthMount != "" {
 		options = append(options, kubernetes.WithMountPath(s.AuthMount))
 	}
-	method, err := kubernetes.NewKubernetesAuth(s.KubernetesRole, options...) // reads the file
+	method, err := kubernetes.NewKubernetesAuth(s.KubernetesRole, options...)
 	if err != nil {
 		return nil, err
 	}

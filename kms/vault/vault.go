@@ -165,6 +165,8 @@ func latestVersion(answer *api.Secret) (uint64, error) {
 func (k *Key) usable(settings map[string]any) error {
 	kind, _ := settings["type"].(string)
 	switch kind {
+	case "":
+		return fmt.Errorf("%w: %s: Vault's answer names no type of key", kms.ErrUnavailable, k.URI())
 	case "aes256-gcm96", "aes128-gcm96", "chacha20-poly1305":
 	default:
 		return fmt.Errorf("%w: %s is of type %q, which takes no associated data: make a key of type aes256-gcm96", kms.ErrDenied, k.URI(), kind)
