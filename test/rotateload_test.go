@@ -48,15 +48,6 @@ type settledObject struct {
 	tags  []types.Tag
 }
 
-// racer is an object that one client overwrites, again and again, and others read.
-type racer struct {
-	key            string
-	updates        bool // every other write is an update of the metadata alone
-	parts          bool // the others are uploads in parts
-	started, acked atomic.Int64
-	seen           atomic.Int64 // the newest that a read has given
-}
-
 // populate writes objects and multipart ones through all proxies, in many short windows.
 func (r *rotating) populate(objects, multipart int) {
 	t := r.t
@@ -238,62 +229,6 @@ func (r *rotating) readSettled(client *s3.Client, key string, o *settledObject) 
 		return err
 	}
 	return sameBytes(got, bytes.Join(o.parts, nil))
-}
-
-// write writes the next number, as body and metadata, or as metadata alone.
-func (c *racer) write(t *testing.T, client *s3.Client, bucket string) error {
-	n := c.started.Add(1)
-	meta := map[string]string{"n": strconv.FormatInt(n, 10)}
-	body := []byte(strings.Repeat(strconv.FormatInt(n, 10)+" ", 100))
-	var err error
-	switch {
-	case c.updates && n%2 == 0:
-		_, err = client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: &c.key, CopySource: aws.String(bucket + "/" + c.key), MetadataDirective: types.MetadataDirectiveReplace, Metadata: meta})
-	case c.parts:
-		err = putParts(t.Context(), client, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &c.key, Metadata: meta}, [][]byte{body})
-	default:
-		_, err = client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &c.key, Metadata: meta, Body: bytes.NewReader(body)})
-	}
-	if err != nil {
-		return fmt.Errorf("write %d of %s: %w", n, c.key, err)
-	}
-	c.acked.Store(n)
-	return nil
-}
-
-// read checks what one writer and any readers of a register demand: nothing older than
-// what was acknowledged or read before, nothing that was not begun, and body and metadata
-// of one write (an update of the metadata keeps the body of the write before it).
-func (c *racer) read(t *testing.T, client *s3.Client, bucket string) error {
-	least := max(c.acked.Load(), c.seen.Load())
-	if least == 0 {
-		time.Sleep(time.Millisecond)
-		return nil
-	}
-	out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &c.key})
-	if err != nil {
-		return fmt.Errorf("read %s: %w", c.key, err)
-	}
-	defer out.Body.Close()
-	body, err := io.ReadAll(out.Body)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", c.key, err)
-	}
-	most := c.started.Load()
-	n, err := strconv.ParseInt(out.Metadata["n"], 10, 64)
-	if err != nil || n < least || n > most {
-		return fmt.Errorf("%s is %v, not of %d to %d", c.key, out.Metadata, least, most)
-	}
-	want := n
-	if c.updates && n%2 == 0 {
-		want--
-	}
-	if first, _, _ := strings.Cut(string(body), " "); first != strconv.FormatInt(want, 10) {
-		return fmt.Errorf("%s: body %s under metadata %d", c.key, first, n)
-	}
-	for seen := c.seen.Load(); n > seen && !c.seen.CompareAndSwap(seen, n); seen = c.seen.Load() {
-	}
-	return nil
 }
 
 // command begins keys rotate on the bucket, through a counter of its requests.
