@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -67,7 +68,7 @@ func (c *config) validateBucket(name string, set bucketSettings) error {
 	if set.ETag != "" && !slices.Contains(etagModes, set.ETag) {
 		return usagef("etag: %q is none of %s", set.ETag, strings.Join(etagModes, ", "))
 	}
-	if set.Encrypt != nil && !*set.Encrypt && (set.ETag != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
+	if set.plain() && (set.ETag != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
 		return usagef("encrypt is false, so that etag, kms, kms-read, alias and allow-plaintext-reads mean nothing")
 	}
 	if set.KMS != "" && slices.Contains(set.KMSRead, set.KMS) {
@@ -106,12 +107,41 @@ func (c *config) validateUpstream(u upstreamSettings) error {
 	return nil
 }
 
-// keyURIs are those of a bucket's keys: its own, else those for all.
-func (c *config) keyURIs(set bucketSettings) (write string, read []string) {
-	write = orElse(orElse(set.KMS, c.KMS), c.keysetURI())
+// keyURIs are those of the keys of a bucket, "" for any without settings of its own:
+// its own keys, else those for all. Only the embedded store has a key by default: it is
+// lost together with the data. A store that outlives the data folder, and in a container
+// that is every one, needs a key that somebody has named.
+func (c *config) keyURIs(bucket string) (write string, read []string, err error) {
+	set := c.buckets[bucket]
+	write = orElse(set.KMS, c.KMS)
+	if write == "" && (c.Upstream != "" || set.Upstream.URL != "") && !set.plain() {
+		return "", nil, usagef("an upstream is set but kms is not: name the key by --kms vault://MOUNT/KEY, awskms://alias/NAME or localfile:///path/keyset.json (s3proxy keys create --kms localfile:///path/keyset.json makes one)")
+	}
+	write = orElse(write, c.keysetURI())
 	read = c.KMSRead
 	if set.KMSRead != nil {
 		read = set.KMSRead
 	}
-	return write, slices.DeleteFunc(slices.Clone(read), func(uri string) bool { return uri == write })
+	return write, slices.DeleteFunc(slices.Clone(read), func(uri string) bool { return uri == write }), nil
 }
+
+// checkKeys refuses a bucket that has no key, before anything is opened or made.
+func (c *config) checkKeys() error {
+	for _, name := range append([]string{""}, sortedKeys(c.buckets)...) {
+		if _, _, err := c.keyURIs(name); err != nil {
+			return inBucket(name, err)
+		}
+	}
+	return nil
+}
+
+// inBucket says of which bucket an error is, if of one.
+func inBucket(name string, err error) error {
+	if err == nil || name == "" {
+		return err
+	}
+	return fmt.Errorf("bucket %s: %w", name, err)
+}
+
+// plain tells whether the bucket is forwarded as it is.
+func (s *bucketSettings) plain() bool { return s.Encrypt != nil && !*s.Encrypt }

@@ -88,7 +88,7 @@ func storeFlags(f *pflag.FlagSet) {
 	f.String("upstream-region", "us-east-1", "`region` that requests to the store are signed for; credentials are found as the AWS SDKs do")
 	f.String("upstream-payload", "checked", "how bodies are streamed to the store: checked (unsigned chunks with a CRC32C), signed (signed chunks), unsigned (for stores that take neither)")
 	f.String("upstream-addressing", "auto", "where requests to the store name the bucket: path, virtual (bucket.host), auto (virtual for amazonaws.com over https)")
-	f.String("kms", "", "`URI` of the key that wraps new keys: localfile:///path/keyset.json, vault://MOUNT/KEY, awskms://alias/NAME (default: a keyset in the data folder)")
+	f.String("kms", "", "`URI` of the key that wraps new keys: localfile:///path/keyset.json, vault://MOUNT/KEY, awskms://alias/NAME (default, without an upstream: a keyset in the data folder)")
 	f.StringSlice("kms-read", nil, "`URI` of a further key that may unwrap; repeatable")
 	f.StringSlice("bucket-alias", nil, "`replica=origin`: the bucket is a copy of another, whose name its keys are bound to; repeatable")
 	f.String("state-bucket", "", "`bucket` that keeps the proxy's own objects for all buckets of its store; none: each bucket keeps its own")

@@ -185,8 +185,8 @@ func TestTheExampleConfigurationIsValidAndMeansWhatItSays(t *testing.T) {
 		!*c.buckets["legal"].AllowPlaintextReads || c.buckets["archive"].Upstream.Credentials.AccessKeyID != "s3proxy" {
 		t.Errorf("buckets: %+v", c.buckets)
 	}
-	if write, read := c.keyURIs(c.buckets["legal"]); write != "localfile:///etc/s3proxy/legal.json" || len(read) != 1 || read[0] != c.KMS {
-		t.Errorf("keys of legal: %s %v", write, read)
+	if write, read, err := c.keyURIs("legal"); err != nil || write != "localfile:///etc/s3proxy/legal.json" || len(read) != 1 || read[0] != c.KMS {
+		t.Errorf("keys of legal: %s %v, %v", write, read, err)
 	}
 	if c.state.Bucket != "s3proxy-state" || c.state.Prefix != "team-a/" || !c.inline {
 		t.Errorf("state %+v, credentials inline: %v", c.state, c.inline)

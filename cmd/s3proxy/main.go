@@ -70,7 +70,7 @@ Exit codes: 0 done, 1 failed, 2 wrong flags, environment or configuration.`,
   s3proxy serve --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json
   s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json
   s3proxy inspect s3://bucket/key --upstream https://s3.example.com
-  s3proxy decrypt s3://bucket/key -o file --upstream https://s3.example.com
+  s3proxy decrypt s3://bucket/key -o file --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json
   s3proxy gc s3://bucket --upstream https://s3.example.com`,
 		SilenceErrors: true,
 		SilenceUsage:  true,

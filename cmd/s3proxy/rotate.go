@@ -232,7 +232,10 @@ func (r *rotation) place(ctx context.Context, at place) (*rotated, error) {
 func newVersions(ctx context.Context, c *config, stores *stores, places []place, out io.Writer, quiet bool) error {
 	done := map[string]bool{}
 	for _, at := range places {
-		uri, _ := c.keyURIs(c.buckets[at.bucket])
+		uri, _, err := c.keyURIs(at.bucket)
+		if err != nil {
+			return err
+		}
 		if done[uri] {
 			continue
 		}

@@ -32,7 +32,8 @@ func serveCommand() *cobra.Command {
 		Short: "Run the proxy",
 		Long: `Runs the proxy. With nothing configured it keeps an S3 store in the data folder,
 makes a keyset and the client's credentials there at the first start, and prints
-an aws command to try. With --upstream it stands before a real store.
+an aws command to try. With --upstream it stands before a real store, and --kms
+names the key: s3proxy keys create makes one in a file.
 
 Upstream credentials are found as the AWS SDKs do: environment, shared
 configuration, container, instance. ` + envAccessKey + ` and
@@ -40,7 +41,7 @@ configuration, container, instance. ` + envAccessKey + ` and
 file, or the one that --credentials names, may hold more, each with its buckets.
 SIGHUP reads these again; a file that cannot be used leaves the old ones.`,
 		Example: `  s3proxy serve
-  s3proxy serve --upstream https://s3.eu-central-1.amazonaws.com --upstream-region eu-central-1
+  s3proxy serve --upstream https://s3.eu-central-1.amazonaws.com --upstream-region eu-central-1 --kms awskms://alias/photos
   s3proxy serve --config /etc/s3proxy/config.yaml --log-level debug --log-format json`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,6 +59,9 @@ SIGHUP reads these again; a file that cannot be used leaves the old ones.`,
 // serve runs the proxy until ctx ends, then lets running requests finish.
 func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	log := newLogger(c, errOut)
+	if err := c.checkKeys(); err != nil {
+		return err
+	}
 	if err := ensureDir(c.DataDir); err != nil {
 		return err
 	}
@@ -155,24 +159,22 @@ func drain(server *http.Server, timeout time.Duration, log *slog.Logger) {
 }
 
 // firstKeyset makes the keyset of the data folder where no --kms names another
-// key and none is there yet. With the embedded store, encrypted data without a
-// keyset means that the keyset was lost: a new one would hide that.
+// key and none is there yet. Encrypted data in the embedded store without a keyset
+// means that the keyset was lost: a new one would hide that.
 func firstKeyset(ctx context.Context, c *config, stores *stores) (made bool, err error) {
-	if c.KMS != "" {
+	if c.KMS != "" || stores.embedded == nil {
 		return false, nil
 	}
 	path := c.keysetPath()
 	if have, err := exists(path); have || err != nil {
 		return false, err
 	}
-	if stores.embedded != nil {
-		found, err := findEncrypted(ctx, stores)
-		if err != nil {
-			return false, err
-		}
-		if found != "" {
-			return false, fmt.Errorf("the keyset %s is not there, but the store in %s holds what was encrypted under it (%s): restore the keyset from its backup. Without it this data is lost; to begin anew, move the data folder away", path, c.DataDir, found)
-		}
+	found, err := findEncrypted(ctx, stores)
+	if err != nil {
+		return false, err
+	}
+	if found != "" {
+		return false, fmt.Errorf("the keyset %s is not there, but the store in %s holds what was encrypted under it (%s): restore the keyset from its backup. Without it this data is lost; to begin anew, move the data folder away", path, c.DataDir, found)
 	}
 	if err := localfile.Create(path, fromEnvironment); err != nil && !errors.Is(err, fs.ErrExist) {
 		return false, err

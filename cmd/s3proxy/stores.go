@@ -94,7 +94,7 @@ func (s *stores) bucket(ctx context.Context, name string) (proxy.Bucket, error) 
 	set := s.c.buckets[name]
 	b := proxy.Bucket{
 		Upstream: records.Store, Keyring: keyring, Origin: set.Alias,
-		Plain: set.Encrypt != nil && !*set.Encrypt, ETag: proxy.ETagMode(orElse(set.ETag, s.c.ETag)),
+		Plain: set.plain(), ETag: proxy.ETagMode(orElse(set.ETag, s.c.ETag)),
 		AllowPlaintextReads: s.c.AllowPlaintextReads,
 	}
 	if set.AllowPlaintextReads != nil {
@@ -110,7 +110,10 @@ func (s *stores) keysOnly(ctx context.Context, name string) (proxy.Bucket, error
 	if s.c.upstreamURL != nil || set.Upstream.URL != "" {
 		return s.bucket(ctx, name)
 	}
-	write, read := s.c.keyURIs(set)
+	write, read, err := s.c.keyURIs(name)
+	if err != nil {
+		return proxy.Bucket{}, err
+	}
 	ring, err := s.newKeyring(ctx, write, read, nil)
 	return proxy.Bucket{Keyring: ring, Origin: set.Alias}, err
 }
@@ -118,10 +121,7 @@ func (s *stores) keysOnly(ctx context.Context, name string) (proxy.Bucket, error
 // keyring gives a bucket's Keyring, and where its records are.
 func (s *stores) keyring(ctx context.Context, name string) (*kms.Keyring, proxy.Records, error) {
 	ring, records, err := s.findKeyring(ctx, name, s.c.buckets[name])
-	if err != nil && name != "" {
-		err = fmt.Errorf("bucket %s: %w", name, err)
-	}
-	return ring, records, err
+	return ring, records, inBucket(name, err)
 }
 
 func (s *stores) findKeyring(ctx context.Context, name string, set bucketSettings) (*kms.Keyring, proxy.Records, error) {
@@ -129,7 +129,10 @@ func (s *stores) findKeyring(ctx context.Context, name string, set bucketSetting
 	if err != nil {
 		return nil, proxy.Records{}, err
 	}
-	write, read := s.c.keyURIs(set)
+	write, read, err := s.c.keyURIs(name)
+	if err != nil {
+		return nil, proxy.Records{}, err
+	}
 	id := keyringID{store: records.Store, kms: strings.Join(append([]string{write}, read...), "\n"), alias: records.Bucket}
 	if ring := s.keyrings[id]; ring != nil {
 		return ring, records, nil
@@ -195,7 +198,10 @@ func (s *stores) key(ctx context.Context, uri string) (kms.Key, error) {
 // keys status shows it. Without a version it may be the name of all of a key's versions.
 // What no configured key is called comes back as it is; known is false then.
 func (s *stores) namedKEK(ctx context.Context, bucket, given string) (kek string, known bool, err error) {
-	write, read := s.c.keyURIs(s.c.buckets[bucket])
+	write, read, err := s.c.keyURIs(bucket)
+	if err != nil {
+		return "", false, err
+	}
 	uri, version, whole := strings.Cut(given, "#")
 	if !whole && !strings.Contains(given, "://") && !strings.HasSuffix(given, ":") {
 		uri, version = write, given

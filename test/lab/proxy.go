@@ -1,6 +1,12 @@
 package lab
 
-import "testing"
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+)
 
 // Keys of the proxy's client; tests sign with them.
 const (
@@ -73,8 +79,32 @@ func launch(at place, o ProxyOptions) *ProxyProcess {
 		args = append(args, "--upstream", o.UpstreamURL)
 		env = append(env, "AWS_ACCESS_KEY_ID="+storeAccessKey, "AWS_SECRET_ACCESS_KEY="+storeSecretKey)
 	}
-	p.Process = start(at, "s3proxy", bin, append(args, o.Args...), append(env, o.Env...))
+	env = append(env, o.Env...)
+	if o.Upstream != nil || o.UpstreamURL != "" {
+		args = append(args, ownKeyset(at, bin, p.DataDir, o.Args, env)...)
+	}
+	p.Process = start(at, "s3proxy", bin, append(args, o.Args...), env)
 	return p
+}
+
+// ownKeyset names a keyset in the data folder, made if it is not there yet, to a proxy
+// that has no other key: with an upstream, s3proxy wants one named.
+func ownKeyset(at place, bin, dataDir string, args, env []string) []string {
+	at.t.Helper()
+	if slices.Contains(args, "--kms") {
+		return nil
+	}
+	path := filepath.Join(dataDir, "keyset.json")
+	named := []string{"--kms", "localfile://" + path}
+	if _, err := os.Stat(path); err == nil {
+		return named
+	}
+	create := exec.Command(bin, append([]string{"keys", "create"}, named...)...)
+	create.Env = env
+	if out, err := create.CombinedOutput(); err != nil {
+		at.t.Fatalf("%v: %s", err, out)
+	}
+	return named
 }
 
 func awaitProxy(t testing.TB, p *ProxyProcess) *ProxyProcess {
