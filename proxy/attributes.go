@@ -9,7 +9,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
-	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 type attributesResult struct {
@@ -47,7 +46,7 @@ type attributesPart struct {
 // say, and HEAD has no words for that. What it answers is of the ciphertext.
 func getObjectAttributes(x *exchange) error {
 	ctx := x.r.Context()
-	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	resp, err := x.Upstream.Do(ctx, x.request())
 	switch {
 	case err == nil:
 		resp.Body.Close()

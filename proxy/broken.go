@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -26,13 +27,13 @@ func (x *exchange) whyBroken(err error) error {
 		resp.Body.Close()
 	}
 	if isNotFound(bucketErr) {
-		return s3err.NoSuchBucket.With(s3err.Field{Name: "BucketName", Value: x.bucket})
+		return s3err.NoSuchBucket.With(s3err.Field{Name: "BucketName", Value: x.bucket.String()})
 	}
 	match, noneMatch := x.r.Header.Get("If-Match"), x.r.Header.Get("If-None-Match")
 	if match == "" && noneMatch == "" {
 		return err
 	}
-	tag, objectErr := x.tagAt(ctx, x.bucket, x.key, "", x.unsigned())
+	tag, objectErr := x.tagAt(ctx, x.bucket, x.key, s3name.VersionID{}, x.unsigned())
 	there := objectErr == nil
 	switch {
 	case noneMatch != "" && there && tag.isInWeakly(noneMatch):
@@ -40,7 +41,7 @@ func (x *exchange) whyBroken(err error) error {
 	case match != "" && there && !tag.isIn(match):
 		return notMatched("If-Match")
 	case match != "" && isNotFound(objectErr):
-		return s3err.NoSuchKey.With(s3err.Field{Name: "Key", Value: x.key})
+		return s3err.NoSuchKey.With(s3err.Field{Name: "Key", Value: x.key.String()})
 	}
 	return err
 }

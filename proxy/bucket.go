@@ -53,7 +53,7 @@ func createBucket(x *exchange) error {
 	}
 	defer resp.Body.Close()
 	x.passRequestID(resp.Header)
-	x.w.Header().Set("Location", "/"+x.bucket)
+	x.w.Header().Set("Location", "/"+x.bucket.String())
 	if arn := resp.Header.Get("X-Amz-Bucket-Arn"); arn != "" {
 		x.w.Header().Set("X-Amz-Bucket-Arn", arn)
 	}

@@ -180,7 +180,11 @@ func (x *exchange) bucketsElsewhere(ctx context.Context, buckets map[string]*obj
 // bucketExists asks with the proxy's own credentials; one that these may not use
 // is as good as none.
 func bucketExists(ctx context.Context, store *upstream.Client, name string) (bool, error) {
-	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: name})
+	bucket, err := parseBucket(name)
+	if err != nil {
+		return false, err
+	}
+	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket})
 	if status, refused := refusedWith(err); refused && status/100 == 4 {
 		return false, nil
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -97,7 +96,7 @@ func completeMultipartUpload(x *exchange) error {
 		}
 		return err
 	}
-	out := completeResult{Xmlns: s3Namespace, Location: x.location(x.key), Bucket: x.bucket, Key: xmlText(x.key), ETag: x.completedETag(done)}
+	out := completeResult{Xmlns: s3Namespace, Location: x.location(x.key.String()), Bucket: x.bucket.String(), Key: xmlText(x.key.String()), ETag: x.completedETag(done)}
 	facts := done.trailer.Facts
 	out.set(facts.Checksum, len(done.trailer.Parts))
 	out.ChecksumType = typeName(facts.Checksum.Type)
@@ -190,7 +189,7 @@ const maxCompleteTries = 8
 // try, since parts may be sent again meanwhile.
 func (c *completion) run(ctx context.Context) (*completed, error) {
 	// One at a time in this process: each would replace the other's trailer.
-	release, err := c.completing.acquire(ctx, [3]string{c.bucket, c.key, c.query.Get("uploadId")})
+	release, err := c.completing.acquire(ctx, uploadName{c.bucket, c.key, c.uploadID})
 	if err != nil {
 		return nil, err
 	}
@@ -309,13 +308,8 @@ func (c *completion) unlessEnded(ctx context.Context, err error) error {
 	if _, gone := c.loadUpload(ctx, u.bucket, u.key, u.id); errors.Is(gone, errNoState) {
 		return s3err.NoSuchUpload.Because(gone)
 	}
-	q := url.Values{"uploadId": {u.id}, "max-parts": {"1"}}
-	resp, gone := u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: u.bucket, Key: u.key, Query: q, Unsigned: u.unsigned})
-	if errors.Is(gone, s3err.NoSuchUpload) {
+	if gone := u.there(ctx); errors.Is(gone, s3err.NoSuchUpload) {
 		return gone
-	}
-	if gone == nil {
-		resp.Body.Close()
 	}
 	return err
 }
@@ -332,7 +326,11 @@ func (u *upload) keptBody(ctx context.Context, p partRecord) (io.ReadCloser, err
 	if p.Part.Number == envelope.MaxParts {
 		name = bodyPrefix + fmt.Sprintf("%x", p.Part.ID[:])
 	}
-	resp, err := u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: folder + name})
+	req, err := u.ownRequest(http.MethodGet, stateBucket, folder+name)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := u.Upstream.Do(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -368,7 +366,7 @@ func (u *upload) finish(ctx context.Context, list completeRequest, h http.Header
 		return nil, nil, err
 	}
 	h.Set("Content-Type", "application/xml")
-	resp, err := u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPost, Bucket: u.bucket, Key: u.key, Query: url.Values{"uploadId": {u.id}}, Header: h, Bytes: doc, Unsigned: u.unsigned})
+	resp, err := u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPost, Bucket: u.bucket, Key: u.key, UploadID: u.id, Header: h, Bytes: doc, Unsigned: u.unsigned})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -406,7 +404,7 @@ func (c *completion) removeState(ctx context.Context) {
 	if err := c.u.removeRecords(ctx); err != nil {
 		c.log.Warn("what is left of a completed upload is swept later", "bucket", c.u.bucket, "error", during(stepRemoveRecords, err))
 	}
-	c.uploads.lru.Remove([3]string{c.u.bucket, c.u.key, c.u.id})
+	c.uploads.lru.Remove(uploadName{c.u.bucket, c.u.key, c.u.id})
 }
 
 // conditions are the client's, translated for the store.

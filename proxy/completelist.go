@@ -53,7 +53,7 @@ func (c *completion) choose(sent *sentParts) ([]partRecord, error) {
 
 func (c *completion) invalidPart(asked completedPart) error {
 	return s3err.InvalidPart.With(
-		s3err.Field{Name: "UploadId", Value: c.u.id}, s3err.Field{Name: "PartNumber", Value: strconv.Itoa(*asked.PartNumber)},
+		s3err.Field{Name: "UploadId", Value: c.u.id.String()}, s3err.Field{Name: "PartNumber", Value: strconv.Itoa(*asked.PartNumber)},
 		s3err.Field{Name: "ETag", Value: strings.Trim(*asked.ETag, `"`)})
 }
 

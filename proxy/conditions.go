@@ -35,7 +35,7 @@ func (x *exchange) resolveConditions(ctx context.Context, h http.Header) (resolv
 		translateConditions(h)
 		return false, nil
 	}
-	tag, err := x.tagAt(ctx, x.bucket, x.key, x.query.Get("versionId"), x.unsigned())
+	tag, err := x.tagAt(ctx, x.bucket, x.key, x.version, x.unsigned())
 	if isNotFound(err) {
 		translateConditions(h)
 		return false, nil
@@ -167,7 +167,7 @@ func (rd *reading) refused(err error) error {
 	e.Header.Del("Etag")
 	tag := opaqueTag(upstream)
 	if rd.ETag == ETagMD5 {
-		tag, err = rd.tagAt(rd.r.Context(), rd.bucket, rd.key, rd.query.Get("versionId"), rd.unsigned())
+		tag, err = rd.tagAt(rd.r.Context(), rd.bucket, rd.key, rd.version, rd.unsigned())
 		if err != nil || upstream != "" && tag.upstream != upstream {
 			return e // without its ETag, of which nothing is known any more
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -109,21 +110,21 @@ func copyObject(x *exchange) error {
 func (c *copying) place(ctx context.Context) error {
 	src := c.src
 	c.sameName = src.Upstream == c.Upstream && src.bucket == c.bucket && src.key == c.key
-	c.update = c.sameName && src.asked == ""
+	c.update = c.sameName && src.asked == (s3name.VersionID{})
 	if !c.sameName {
 		return nil
 	}
-	if src.asked == "null" {
-		s, err := c.statObject(ctx, "")
+	if src.asked.String() == noVersion {
+		s, err := c.statObject(ctx, s3name.VersionID{})
 		if err != nil && !isNotFound(err) {
 			return err
 		}
-		c.update = err == nil && (s.version == "" || s.version == "null")
+		c.update = err == nil && (s.version == (s3name.VersionID{}) || s.version.String() == noVersion)
 	}
 	if !c.update {
 		return nil
 	}
-	if src.asked == "" && !c.changes() {
+	if src.asked == (s3name.VersionID{}) && !c.changes() {
 		return errCopyOntoItself
 	}
 	match, noneMatch := condition(c.r.Header, "If-Match"), condition(c.r.Header, "If-None-Match")
@@ -148,7 +149,7 @@ func (c *copying) once(ctx context.Context) error {
 	switch {
 	case c.src.meta == nil && c.Plain && inStore:
 		return c.byStore(ctx)
-	case c.Plain, c.src.meta == nil, !inStore, c.checksum != envelope.NoChecksum, kindOfPut(c.key, c.src.size) == envelope.KindEmpty != (c.src.meta.Kind == envelope.KindEmpty):
+	case c.Plain, c.src.meta == nil, !inStore, c.checksum != envelope.NoChecksum, kindOfPut(c.key.String(), c.src.size) == envelope.KindEmpty != (c.src.meta.Kind == envelope.KindEmpty):
 		return c.stream(ctx)
 	case c.sameName:
 		return c.inPlace(ctx)
@@ -172,7 +173,7 @@ func (c *copying) raced(ctx context.Context, err error) bool {
 	if asked == nil {
 		resp.Body.Close()
 	}
-	return c.src.asked == "" && (asked != nil || resp.Header.Get("Etag") != c.src.etag)
+	return c.src.asked == (s3name.VersionID{}) && (asked != nil || resp.Header.Get("Etag") != c.src.etag)
 }
 
 var errCopyOntoItself = s3err.InvalidRequest.WithMessage("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
@@ -255,7 +256,6 @@ func (c *copying) byStore(ctx context.Context) error {
 			h[name] = v
 		}
 	}
-	h.Set("X-Amz-Copy-Source", c.src.upstreamName())
 	result, header, err := c.copyUpstream(ctx, h)
 	if err != nil {
 		return err
@@ -268,7 +268,7 @@ func (c *copying) byStore(ctx context.Context) error {
 
 // copyUpstream asks the store for a copy. A 200 may hold an error.
 func (c *copying) copyUpstream(ctx context.Context, h http.Header) (*copyObjectResult, http.Header, error) {
-	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: h, Unsigned: c.unsigned()})
+	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Source: c.src.source(), Header: h, Unsigned: c.unsigned()})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -319,7 +319,6 @@ func (c *copying) rewrap(ctx context.Context) error {
 		}
 		return c.answerCopy(ctx, made, header)
 	}
-	h.Set("X-Amz-Copy-Source", c.src.upstreamName())
 	h.Set("X-Amz-Copy-Source-If-Match", c.src.etag)
 	h.Set("X-Amz-Metadata-Directive", "REPLACE")
 	h.Set("X-Amz-Tagging-Directive", map[bool]string{true: "REPLACE", false: "COPY"}[c.replaceTags])
@@ -335,7 +334,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 
 // wrapFor puts the metadata into h under which dek opens at the exchange's name.
 func (c *copying) wrapFor(ctx context.Context, h http.Header, dek *envelope.DEK, kind envelope.Kind, facts envelope.Facts) error {
-	meta, err := c.Keyring.WrapKey(ctx, kms.Name{Bucket: c.keyBucket(c.bucket), Key: c.key, Kind: kind}, dek)
+	meta, err := c.Keyring.WrapKey(ctx, kms.Name{Bucket: c.keyBucket(c.bucket), Key: c.key.String(), Kind: kind}, dek)
 	if err != nil {
 		return err
 	}
@@ -353,7 +352,11 @@ func (c *copying) wrapFor(ctx context.Context, h http.Header, dek *envelope.DEK,
 func (c *copying) answerCopy(ctx context.Context, result *copyObjectResult, header http.Header) error {
 	tag := opaqueTag(result.ETag)
 	if c.ETag == ETagMD5 {
-		if found, err := c.tagAt(ctx, c.bucket, c.key, header.Get("X-Amz-Version-Id"), c.unsigned()); err == nil {
+		version, err := answeredVersion(header)
+		if err != nil {
+			return err
+		}
+		if found, err := c.tagAt(ctx, c.bucket, c.key, version, c.unsigned()); err == nil {
 			tag = found
 		}
 	}
@@ -475,17 +478,13 @@ func (c *copying) copyTags(ctx context.Context, h http.Header) error {
 
 // tags are the source's, in the form of x-amz-tagging; a store without tags has none.
 func (src *copySource) tags(ctx context.Context) (string, error) {
-	q := url.Values{"tagging": {""}}
-	if src.version != "" {
-		q.Set("versionId", src.version)
-	}
 	var set struct {
 		Tags []struct {
 			Key   string `xml:"Key"`
 			Value string `xml:"Value"`
 		} `xml:"TagSet>Tag"`
 	}
-	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, Query: q, Unsigned: src.unsigned}, &set)
+	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: url.Values{"tagging": {""}}, Unsigned: src.unsigned}, &set)
 	if status, refused := refusedWith(err); refused && (status == http.StatusNotFound || status == http.StatusNotImplemented) {
 		return "", nil
 	}

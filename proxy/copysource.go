@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -24,7 +25,7 @@ type copySource struct {
 	*objects
 	*stored
 	unsigned bool
-	asked    string // the version that the client names; "" for the current one
+	asked    s3name.VersionID // the version that the client names; zero for the current one
 	// lastLook, in a renewal, fails with errChanged where the object is not in the state any
 	// more that was read. It is asked as late as a write can be taken back.
 	lastLook func(context.Context) error
@@ -44,21 +45,30 @@ var sourceBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 // parseCopySource reads x-amz-copy-source: `bucket/key?versionId=id`, URL-encoded, with
 // or without a slash in front.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-func parseCopySource(header string) (bucket, key, version string, err error) {
-	// "+" is a space there, and separators may be encoded (the .NET SDK does that).
-	decoded, err := url.QueryUnescape(strings.TrimPrefix(header, "/"))
+func parseCopySource(header string) (src s3name.Source, err error) {
+	// What is encoded in the key is of the key: the version is behind a bare question mark.
+	encoded, version, versioned := strings.Cut(strings.TrimPrefix(header, "/"), "?versionId=")
+	// "+" is a space there, and the slash may be encoded (the .NET SDK does that).
+	decoded, err := url.QueryUnescape(encoded)
 	if err != nil || !utf8.ValidString(decoded) {
-		return "", "", "", errSourceEncoding.Argument("x-amz-copy-source", header)
+		return src, errSourceEncoding.Argument("x-amz-copy-source", header)
 	}
-	decoded, version, _ = strings.Cut(decoded, "?versionId=")
-	bucket, key, _ = strings.Cut(decoded, "/")
-	switch {
-	case !sourceBucket.MatchString(bucket) || net.ParseIP(bucket) != nil:
-		return "", "", "", errSourceBucket.Argument("x-amz-copy-source", header)
-	case key == "" || leavesBucket(key):
-		return "", "", "", errSourceKey.Argument("x-amz-copy-source", key)
+	bucket, key, _ := strings.Cut(decoded, "/")
+	if src.Bucket, err = s3name.ParseBucket(bucket); err != nil || !sourceBucket.MatchString(bucket) || net.ParseIP(bucket) != nil {
+		return src, errSourceBucket.Argument("x-amz-copy-source", header)
 	}
-	return bucket, key, version, nil
+	if src.Key, err = s3name.ParseKey(key); err != nil {
+		return src, errSourceKey.Argument("x-amz-copy-source", key)
+	}
+	if versioned {
+		if version, err = url.QueryUnescape(version); err != nil {
+			return src, errSourceEncoding.Argument("x-amz-copy-source", header)
+		}
+		if src.Version, err = s3name.ParseVersionID(version); err != nil {
+			return src, err
+		}
+	}
+	return src, nil
 }
 
 // bucketFirst gives err, unless the bucket itself is not there: S3 says that first.
@@ -87,30 +97,26 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 	if x.unsigned() {
 		return nil, errAnonymousCopy
 	}
-	bucket, key, version, err := parseCopySource(x.r.Header.Get("X-Amz-Copy-Source"))
+	named, err := parseCopySource(x.r.Header.Get("X-Amz-Copy-Source"))
 	if err != nil {
 		return nil, x.bucketFirst(ctx, err)
 	}
-	if err := x.allow(bucket, false); err != nil {
+	if err := x.allow(named.Bucket, false); err != nil {
 		return nil, err
 	}
-	src := *x.of(bucket)
-	if src.state.owns(key) {
-		return nil, s3err.AccessDenied.WithMessage("Keys that begin with %s belong to s3proxy.", src.state.root())
+	src := *x.of(named.Bucket)
+	if err := src.state.refuseOwn(named.Key); err != nil {
+		return nil, err
 	}
 	if src.Plain {
 		src.AllowPlaintextReads = true
-	}
-	q := url.Values{}
-	if version != "" {
-		q.Set("versionId", version)
 	}
 	h := http.Header{}
 	if v := x.r.Header.Get("X-Amz-Source-Expected-Bucket-Owner"); v != "" {
 		h.Set("X-Amz-Expected-Bucket-Owner", v)
 	}
 	ask := func(method string) (*http.Response, error) {
-		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: method, Bucket: bucket, Key: key, Query: q, Header: h, Unsigned: x.unsigned()})
+		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: method, Bucket: named.Bucket, Key: named.Key, VersionID: named.Version, Header: h, Unsigned: x.unsigned()})
 		if err == nil {
 			resp.Body.Close()
 		}
@@ -123,14 +129,14 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 		}
 		return nil, err
 	}
-	s, err := src.readStored(bucket, key, x.unsigned(), resp)
+	s, err := src.readStored(named.Bucket, named.Key, x.unsigned(), resp)
 	if err != nil {
 		return nil, err
 	}
 	if s.meta != nil && src.Plain { // of such a bucket everything is what it is
 		s.meta, s.size = nil, s.bytes
 	}
-	source := &copySource{objects: &src, stored: s, unsigned: x.unsigned(), asked: version}
+	source := &copySource{objects: &src, stored: s, unsigned: x.unsigned(), asked: named.Version}
 	return source, source.judge(ctx, x.r.Header)
 }
 
@@ -273,15 +279,9 @@ func copyRange(header string, size int64) (offset, length int64, err error) {
 	return r.first, r.last - r.first + 1, nil
 }
 
-// header gives the value of x-amz-copy-source for the store, pinned to the version that
-// was looked at.
-func (src *copySource) upstreamName() string {
-	name := "/" + src.bucket + "/" + (&url.URL{Path: src.key}).EscapedPath()
-	name = strings.ReplaceAll(name, "+", "%2B")
-	if src.version != "" {
-		name += "?versionId=" + url.QueryEscape(src.version)
-	}
-	return name
+// source is what the store shall copy, pinned to the version that was looked at.
+func (src *copySource) source() *s3name.Source {
+	return &s3name.Source{Bucket: src.bucket, Key: src.key, Version: src.version}
 }
 
 type copyPartResult struct {
@@ -300,7 +300,7 @@ func uploadPartCopy(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if _, _, _, err := parseCopySource(x.r.Header.Get("X-Amz-Copy-Source")); err != nil {
+	if _, err := parseCopySource(x.r.Header.Get("X-Amz-Copy-Source")); err != nil {
 		return x.bucketFirst(ctx, err)
 	}
 	if x.unsigned() {

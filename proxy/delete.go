@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -22,9 +24,11 @@ func deleteObject(x *exchange) error {
 	h := x.passedHeaders()
 	const ifSize = "X-Amz-If-Match-Size"
 	if n, err := strconv.ParseInt(h.Get(ifSize), 10, 64); err == nil && n >= 0 && n <= envelope.MaxObjectSize { // others are for the store to refuse
-		h.Set(ifSize, strconv.FormatInt(storedSizeOf(x.key, n), 10))
+		h.Set(ifSize, strconv.FormatInt(storedSizeOf(x.key.String(), n), 10))
 	}
-	resp, err := x.doConditional(x.r.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()})
+	req := x.request()
+	req.Header = h
+	resp, err := x.doConditional(x.r.Context(), req)
 	if err != nil {
 		return err
 	}
@@ -95,6 +99,50 @@ func (e deleteError) locked() bool {
 	return strings.Contains(text, "object lock") || strings.Contains(text, "worm")
 }
 
+// deletion is one object of a list, with its key and version checked.
+type deletion struct {
+	key     s3name.Key
+	version s3name.VersionID
+	asked   deletedObject // conditions as the client gave them
+}
+
+// deletions are a list for the store.
+type deletions struct {
+	quiet   bool
+	objects []deletion
+}
+
+// readDeletions checks the names of a client's list. What is refused, because it names
+// what is not the client's or no object at all, is answered entry by entry.
+func (s StatePlace) readDeletions(in deleteRequest) (list deletions, refused []deleteError, err error) {
+	list.quiet = in.Quiet
+	for _, o := range in.Objects {
+		if o.Key == "" {
+			return list, nil, s3err.MalformedXML
+		}
+		d := deletion{asked: o}
+		d.key, err = s.clientKey(string(o.Key))
+		if err == nil && o.VersionID != "" {
+			d.version, err = s3name.ParseVersionID(o.VersionID)
+		}
+		if err != nil {
+			refused = append(refused, refusedName(o, err))
+			continue
+		}
+		list.objects = append(list.objects, d)
+	}
+	return list, refused, nil
+}
+
+// refusedName is the entry of the answer for a name that is none, or not the client's.
+func refusedName(o deletedObject, err error) deleteError {
+	e := deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "The key leads out of its bucket, or into what belongs to the store or to s3proxy."}
+	if errors.Is(err, s3name.ErrVersionID) {
+		e.Code, e.Message = s3err.InvalidArgument.Code, "Invalid version id specified"
+	}
+	return e
+}
+
 // deleteObjects sends the client's list on, without our own objects, and with
 // ETags and sizes as the store has them.
 func deleteObjects(x *exchange) error {
@@ -106,25 +154,22 @@ func deleteObjects(x *exchange) error {
 	if err := xml.Unmarshal(body, &in); err != nil {
 		return x.refusedDocument(s3err.MalformedXML.Because(err))
 	}
-	var refused []deleteError
-	out := deleteRequest{Xmlns: s3Namespace, Quiet: in.Quiet}
-	for _, o := range in.Objects {
-		if o.Key == "" {
-			return s3err.MalformedXML
-		}
-		if x.state.owns(string(o.Key)) || leavesBucket(string(o.Key)) {
-			refused = append(refused, deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "Keys that begin with " + x.state.root() + ", or leave their bucket, are refused."})
-			continue
-		}
-		if o.Size != nil {
-			stored := storedSizeOf(string(o.Key), *o.Size)
-			o.Size = &stored
-		}
-		out.Objects = append(out.Objects, o)
+	list, refused, err := x.state.readDeletions(in)
+	if err != nil {
+		return err
 	}
 	result := deleteResult{}
-	if len(out.Objects) > 0 || len(in.Objects) == 0 { // an empty list is for the store to judge
-		if err := x.deleteConditional(out, &result); err != nil {
+	switch {
+	case len(list.objects) == 0 && len(in.Objects) > 0:
+		x.passRequestID(nil)
+	case x.Plain: // sizes and ETags are the store's own; an empty list is for it to judge
+		header, err := x.deleteList(x.r.Context(), x.bucket, list, x.passedHeaders(), x.unsigned(), &result)
+		if err != nil {
+			return err
+		}
+		x.passRequestID(header)
+	default:
+		if err := x.deleteConditional(list, &result); err != nil {
 			return err
 		}
 	}
@@ -134,8 +179,14 @@ func deleteObjects(x *exchange) error {
 }
 
 // deleteList sends a DeleteObjects; header may be nil.
-func (o *objects) deleteList(ctx context.Context, bucket string, list deleteRequest, header http.Header, unsigned bool, result *deleteResult) (http.Header, error) {
-	doc, err := xml.Marshal(list)
+func (o *objects) deleteList(ctx context.Context, bucket s3name.Bucket, list deletions, header http.Header, unsigned bool, result *deleteResult) (http.Header, error) {
+	out := deleteRequest{Xmlns: s3Namespace, Quiet: list.quiet}
+	for _, d := range list.objects {
+		entry := d.asked
+		entry.Key, entry.VersionID = xmlText(d.key.String()), d.version.String()
+		out.Objects = append(out.Objects, entry)
+	}
+	doc, err := xml.Marshal(out)
 	if err != nil {
 		return nil, fmt.Errorf("write the list of keys: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -82,8 +83,9 @@ func (x *exchange) records() Records {
 // stateObject is one version of one of our own objects. body is kept of
 // window records only, to put them back.
 type stateObject struct {
-	key, version string
-	body         []byte
+	key     s3name.Key
+	version s3name.VersionID
+	body    []byte
 }
 
 // versionsResult takes a listing of versions, or one of objects.
@@ -115,9 +117,23 @@ type versionEntry struct {
 	VersionID string  `xml:"VersionId"`
 }
 
+// ownEntry checks an entry of a listing of the proxy's own objects below prefix.
+func (o *objects) ownEntry(e versionEntry, prefix string) (key s3name.Key, version s3name.VersionID, err error) {
+	if !strings.HasPrefix(string(e.Key), prefix) {
+		return key, version, fmt.Errorf("%w: %q listed under the prefix %q", errStored, e.Key, prefix)
+	}
+	if key, err = o.state.ownKey(string(e.Key)); err != nil || e.VersionID == "" {
+		return key, version, err
+	}
+	if version, err = s3name.ParseVersionID(e.VersionID); err != nil {
+		err = storeNamed(err)
+	}
+	return key, version, err
+}
+
 // removeOwn deletes our own objects that begin with prefix, by version where
 // the store has versions. It gives those that it deleted, also with an error.
-func (x *exchange) removeOwn(ctx context.Context, bucket, prefix string) (removed []stateObject, err error) {
+func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix string) (removed []stateObject, err error) {
 	for range maxStatePages {
 		page, err := x.listVersions(ctx, x.asked(bucket), prefix, "", maxEntries)
 		if err != nil {
@@ -128,22 +144,18 @@ func (x *exchange) removeOwn(ctx context.Context, bucket, prefix string) (remove
 			return removed, nil
 		}
 		for _, e := range entries {
-			o := stateObject{key: string(e.Key), version: e.VersionID}
-			if !strings.HasPrefix(o.key, prefix) {
-				return removed, fmt.Errorf("the store lists %q under the prefix %q", o.key, prefix)
+			var o stateObject
+			if o.key, o.version, err = x.ownEntry(e, prefix); err != nil {
+				return removed, err
 			}
-			if id, ok := strings.CutPrefix(o.key, prefix+recordFolder); ok && bucket == x.bucket {
-				o.body, err = x.records().GetRecord(ctx, x.bucket, id)
+			if id, ok := strings.CutPrefix(o.key.String(), prefix+recordFolder); ok && bucket == x.bucket {
+				o.body, err = x.records().GetRecord(ctx, x.bucket.String(), id)
 				if err != nil && !errors.Is(err, kms.ErrNoRecord) { // what cannot be put back is not deleted
 					return removed, err
 				}
 			}
-			q := url.Values{}
-			if o.version != "" {
-				q.Set("versionId", o.version)
-			}
 			req := x.asked(bucket)
-			req.Method, req.Key, req.Query = http.MethodDelete, o.key, q
+			req.Method, req.Key, req.VersionID = http.MethodDelete, o.key, o.version
 			resp, err := x.Upstream.Do(ctx, &req)
 			if errors.Is(err, s3err.AccessDenied) {
 				// Perhaps the minute's retention of our own (lockState), which is only there
@@ -166,7 +178,7 @@ const maxStatePages = 1000
 
 // asked begins a request about our own objects: the proxy's own business, also where
 // the store has let an anonymous client delete the bucket.
-func (x *exchange) asked(bucket string) upstream.Request {
+func (x *exchange) asked(bucket s3name.Bucket) upstream.Request {
 	return upstream.Request{Bucket: bucket, Header: x.passedHeaders()}
 }
 
@@ -199,7 +211,7 @@ func (x *exchange) restoreOwn(removed []stateObject) {
 		if o.body == nil {
 			continue
 		}
-		if err := x.records().PutRecord(ctx, x.bucket, strings.TrimPrefix(o.key, x.state.root()+recordFolder), o.body); err != nil {
+		if err := x.records().PutRecord(ctx, x.bucket.String(), strings.TrimPrefix(o.key.String(), x.state.root()+recordFolder), o.body); err != nil {
 			x.log.Error("a window record could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
 		}
 	}

@@ -9,14 +9,14 @@ import (
 // deleteConditional sends a DeleteObjects whose entries may name ETags that clients
 // see. An entry that the store refuses, though its ETag was right a moment before, is
 // looked at again; what has become of the others is not asked twice.
-func (x *exchange) deleteConditional(asked deleteRequest, result *deleteResult) error {
+func (x *exchange) deleteConditional(asked deletions, result *deleteResult) error {
 	for try := range maxResolves {
-		sent := deleteRequest{Xmlns: asked.Xmlns, Quiet: asked.Quiet}
-		resolved, err := x.resolveDeletes(asked.Objects, &sent, result)
+		sent := deletions{quiet: asked.quiet}
+		resolved, err := x.resolveDeletes(asked.objects, &sent, result)
 		if err != nil {
 			return err
 		}
-		if len(sent.Objects) == 0 && len(asked.Objects) > 0 {
+		if len(sent.objects) == 0 && len(asked.objects) > 0 {
 			x.passRequestID(nil)
 			return nil
 		}
@@ -27,43 +27,44 @@ func (x *exchange) deleteConditional(asked deleteRequest, result *deleteResult) 
 		}
 		x.passRequestID(header)
 		result.Deleted = append(result.Deleted, answer.Deleted...)
-		asked.Objects = nil
+		asked.objects = nil
 		for _, e := range answer.Errors {
 			original, again := resolved[[2]string{string(e.Key), e.VersionID}]
 			if again && e.Code == s3err.PreconditionFailed.Code && try < maxResolves-1 {
-				asked.Objects = append(asked.Objects, original)
+				asked.objects = append(asked.objects, original)
 			} else {
 				result.Errors = append(result.Errors, e)
 			}
 		}
-		if len(asked.Objects) == 0 {
+		if len(asked.objects) == 0 {
 			return nil
 		}
 	}
 	return nil
 }
 
-// resolveDeletes puts the entries into sent with the store's ETags, and those whose
-// ETag is another one into result. resolved are the entries as the client gave them
+// resolveDeletes puts the entries into sent with the store's ETags and sizes, and those
+// whose ETag is another one into result. resolved are the entries as the client gave them
 // whose ETag was compared here.
-func (x *exchange) resolveDeletes(asked []deletedObject, sent *deleteRequest, result *deleteResult) (resolved map[[2]string]deletedObject, err error) {
+func (x *exchange) resolveDeletes(asked []deletion, sent *deletions, result *deleteResult) (resolved map[[2]string]deletion, err error) {
 	upstreamTags := make([]string, len(asked))
 	compared, refused := make([]bool, len(asked)), make([]bool, len(asked))
 	group, ctx := errgroup.WithContext(x.r.Context())
 	group.SetLimit(maxSideBySide)
 	for i, o := range asked {
-		upstreamTags[i] = upstreamETags(o.ETag)
-		if x.ETag != ETagMD5 || !namesETag(o.ETag) {
+		etag := o.asked.ETag
+		upstreamTags[i] = upstreamETags(etag)
+		if x.ETag != ETagMD5 || !namesETag(etag) {
 			continue
 		}
 		group.Go(func() error {
-			tag, err := x.tagAt(ctx, x.bucket, string(o.Key), o.VersionID, x.unsigned())
+			tag, err := x.tagAt(ctx, x.bucket, o.key, o.version, x.unsigned())
 			switch {
 			case isNotFound(err): // the store says what S3 says of it
 				return nil
 			case err != nil:
 				return err
-			case !tag.isIn(o.ETag):
+			case !tag.isIn(etag):
 				refused[i] = true
 			default:
 				upstreamTags[i], compared[i] = tag.upstream, true
@@ -74,17 +75,21 @@ func (x *exchange) resolveDeletes(asked []deletedObject, sent *deleteRequest, re
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	resolved = map[[2]string]deletedObject{}
+	resolved = map[[2]string]deletion{}
 	for i, o := range asked {
 		if refused[i] {
-			result.Errors = append(result.Errors, deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.PreconditionFailed.Code, Message: s3err.PreconditionFailed.Message})
+			result.Errors = append(result.Errors, deleteError{Key: o.asked.Key, VersionID: o.asked.VersionID, Code: s3err.PreconditionFailed.Code, Message: s3err.PreconditionFailed.Message})
 			continue
 		}
 		if compared[i] {
-			resolved[[2]string{string(o.Key), o.VersionID}] = o
+			resolved[[2]string{o.key.String(), o.version.String()}] = o
 		}
-		o.ETag = upstreamTags[i]
-		sent.Objects = append(sent.Objects, o)
+		o.asked.ETag = upstreamTags[i]
+		if o.asked.Size != nil {
+			stored := storedSizeOf(o.key.String(), *o.asked.Size)
+			o.asked.Size = &stored
+		}
+		sent.objects = append(sent.objects, o)
 	}
 	return resolved, nil
 }

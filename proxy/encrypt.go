@@ -27,7 +27,11 @@ func (r *Renewer) Encrypt(ctx context.Context, bucket, key string, n *Renewal) e
 	o := r.objects
 	size := n.Stored
 	kind := kindOfPut(key, size)
-	dek, meta, err := o.Keyring.NewKey(ctx, kms.Name{Bucket: o.keyBucket(bucket), Key: key, Kind: kind})
+	at, k, _, err := refOf(bucket, key, "")
+	if err != nil {
+		return err
+	}
+	dek, meta, err := o.Keyring.NewKey(ctx, kms.Name{Bucket: o.keyBucket(at), Key: k.String(), Kind: kind})
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -74,6 +75,18 @@ func (f *fakeStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// The names of tests are none that anybody has to check.
+func bucketNamed(name string) s3name.Bucket { return must(s3name.ParseBucket(name)) }
+func keyNamed(key string) s3name.Key        { return must(s3name.ParseKey(key)) }
+func uploadNamed(id string) s3name.UploadID { return must(s3name.ParseUploadID(id)) }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 // count tells how often the store was asked for something.
 func (f *fakeStore) count(what string) int {
 	f.mu.Lock()
@@ -94,7 +107,13 @@ func proxyBefore(t *testing.T, f *fakeStore, region string) *httptest.Server {
 	f.objects = map[string]fakeObject{}
 	store := httptest.NewServer(f)
 	t.Cleanup(store.Close)
-	endpoint, err := url.Parse(store.URL)
+	return proxyAt(t, store.URL, region, nil)
+}
+
+// proxyAt is the same for a store at a URL; change, if not nil, may change the settings.
+func proxyAt(t *testing.T, store, region string, change func(*Config)) *httptest.Server {
+	t.Helper()
+	endpoint, err := url.Parse(store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,10 +133,14 @@ func proxyBefore(t *testing.T, f *fakeStore, region string) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(New(Config{
+	c := Config{
 		Default: Bucket{Upstream: client, Keyring: keyring}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
 		Credential: func(id string) (Credential, bool) { return Credential{Secret: "secret"}, id == "client" },
-	}))
+	}
+	if change != nil {
+		change(&c)
+	}
+	s := httptest.NewServer(New(c))
 	t.Cleanup(s.Close)
 	return s
 }

@@ -28,8 +28,8 @@ func forward(x *exchange) error {
 }
 
 func (x *exchange) forwardDocument(body []byte) error {
-	h := x.passedHeaders()
-	req := &upstream.Request{Method: x.r.Method, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()}
+	req := x.request()
+	h := req.Header
 	if len(body) > 0 || x.r.Header.Get("Content-Md5") != "" || x.promisesChecksum() {
 		sum := md5.Sum(body)
 		h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))

@@ -90,7 +90,7 @@ func (rd *reading) ask(method, ciphertextRange string) (*http.Response, error) {
 func (rd *reading) askWith(method string, h http.Header) (*http.Response, error) {
 	q := rd.passedQuery()
 	q.Del("partNumber") // the store's parts are not the client's
-	return rd.Upstream.Do(rd.r.Context(), &upstream.Request{Method: method, Bucket: rd.bucket, Key: rd.key, Query: q, Header: h, Unsigned: rd.unsigned()})
+	return rd.Upstream.Do(rd.r.Context(), &upstream.Request{Method: method, Bucket: rd.bucket, Key: rd.key, VersionID: rd.version, Query: q, Header: h, Unsigned: rd.unsigned()})
 }
 
 // stat asks the store for the object's headers.

@@ -49,11 +49,7 @@ func (src *copySource) grants(ctx context.Context, h http.Header) error {
 			Permission string  `xml:"Permission"`
 		} `xml:"AccessControlList>Grant"`
 	}
-	q := url.Values{"acl": {""}}
-	if src.version != "" {
-		q.Set("versionId", src.version)
-	}
-	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, Query: q, Unsigned: src.unsigned}, &acl)
+	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: url.Values{"acl": {""}}, Unsigned: src.unsigned}, &acl)
 	if noACLs(err) {
 		return nil
 	}

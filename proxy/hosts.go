@@ -40,7 +40,7 @@ func (x *exchange) location(key string) string {
 	}
 	url := scheme + "://" + x.r.Host + "/"
 	if !x.hosted {
-		url += x.bucket + "/"
+		url += x.bucket.String() + "/"
 	}
 	return url + strings.ReplaceAll(sigv4.EncodePath(key), "/", "%2F")
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -197,10 +198,7 @@ func (src *copySource) askParts(ctx context.Context, count int) (sizes []int64, 
 	sum := int64(0)
 	for number := range count {
 		q := url.Values{"partNumber": {strconv.Itoa(number + 1)}}
-		if src.version != "" {
-			q.Set("versionId", src.version)
-		}
-		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, Query: q, Header: http.Header{"If-Match": {src.etag}}, Unsigned: src.unsigned})
+		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: q, Header: http.Header{"If-Match": {src.etag}}, Unsigned: src.unsigned})
 		if errors.Is(err, s3err.PreconditionFailed) {
 			return nil, fmt.Errorf("%w: %w", errChanged, err)
 		}
@@ -226,7 +224,7 @@ var copyPartSize int64 = 1 << 30 // a test lowers it
 // copyParts makes an object of to, in the same store, of pieces of the source, which do not
 // leave the store; each is of the very source that was looked at. h are the headers of the
 // new object, with its conditions; those are for the end. tail is as in writeAgain.
-func (src *copySource) copyParts(ctx context.Context, to *objects, bucket, key string, h http.Header, sizes []int64, tail []byte) (*copyObjectResult, http.Header, error) {
+func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, tail []byte) (*copyObjectResult, http.Header, error) {
 	if sizes == nil {
 		for left := src.bytes; left > 0; left -= min(left, copyPartSize) {
 			sizes = append(sizes, min(left, copyPartSize))
@@ -240,9 +238,8 @@ func (src *copySource) copyParts(ctx context.Context, to *objects, bucket, key s
 			var part copyPartResult
 			_, err := to.getXML(ctx, &upstream.Request{
 				Method: http.MethodPut, Bucket: bucket, Key: key, Unsigned: src.unsigned,
-				Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}, "uploadId": {u.id}},
+				UploadID: u.id, Source: src.source(), Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}},
 				Header: http.Header{
-					"X-Amz-Copy-Source":          {src.upstreamName()},
 					"X-Amz-Copy-Source-Range":    {fmt.Sprintf("bytes=%d-%d", offset, offset+size-1)},
 					"X-Amz-Copy-Source-If-Match": {src.etag},
 				},

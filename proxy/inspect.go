@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"net/http"
-	"net/url"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -26,17 +25,21 @@ type Inspection struct {
 // versionID is not empty. It needs no key and no running proxy.
 func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID string) (*Inspection, error) {
 	o := &objects{Bucket: Bucket{Upstream: store, AllowPlaintextReads: true}, trailers: newTrailerCache()}
-	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, Query: ofVersion(versionID)})
+	b, k, v, err := refOf(bucket, key, versionID)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: b, Key: k, VersionID: v})
 	if err != nil {
 		return nil, err
 	}
 	resp.Body.Close()
-	s, err := o.readStored(bucket, key, false, resp)
+	s, err := o.readStored(b, k, false, resp)
 	if err != nil {
 		return nil, err
 	}
 	if versionID != "" {
-		s.version = versionID
+		s.version = v
 	}
 	return &Inspection{
 		Bucket: bucket, Key: key, ETag: s.etag, LastModified: resp.Header.Get("Last-Modified"),
@@ -60,12 +63,4 @@ func (i *Inspection) Contents(ctx context.Context, b Bucket) (envelope.Facts, *e
 	}
 	trailer, err := i.objects.trailer(ctx, i.stored, dek)
 	return facts, trailer, err
-}
-
-// ofVersion is the query that names a version; none for the current one.
-func ofVersion(id string) url.Values {
-	if id == "" {
-		return url.Values{}
-	}
-	return url.Values{"versionId": {id}}
 }

@@ -69,7 +69,7 @@ func TestAWriteThatKeepsTheETagWinsOverARenewal(t *testing.T) {
 		for _, c := range cases {
 			body := randomBytes(1, c.size)
 			etag := func() string {
-				resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "HEAD", Bucket: "bucket", Key: c.key})
+				resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "HEAD", Bucket: bucketNamed("bucket"), Key: keyNamed(c.key)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -142,7 +142,7 @@ func TestAWriteOfTheSameBytesWinsOverTheirEncryption(t *testing.T) {
 			} {
 				body := randomBytes(1, c.size)
 				write := func(color string) {
-					resp, err := b.Upstream.Do(context.Background(), &upstream.Request{Method: "PUT", Bucket: "bucket", Key: key, Bytes: body, Header: http.Header{"x-amz-meta-color": {color}}})
+					resp, err := b.Upstream.Do(context.Background(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed(key), Bytes: body, Header: http.Header{"x-amz-meta-color": {color}}})
 					if err != nil {
 						t.Errorf("%s: the write beside it: %v", key, err)
 						return
@@ -176,7 +176,7 @@ func TestALargeObjectIsWrittenAgainWhereTheStoreLocksIt(t *testing.T) {
 			b, body := p.others.Bucket, randomBytes(1, 48<<20)
 			r := NewRenewer(b, StatePlace{})
 			first, _ := mustAsk(t, s, "PUT", "/bucket/renewed", body)
-			resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: "bucket", Key: "encrypted", Bytes: body})
+			resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed("encrypted"), Bytes: body})
 			if err != nil {
 				t.Fatal(err)
 			}

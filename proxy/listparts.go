@@ -17,6 +17,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -65,7 +66,7 @@ func listParts(x *exchange) error {
 		return during(stepListParts, err)
 	}
 	out := listPartsResult{
-		Xmlns: s3Namespace, Bucket: x.bucket, Key: xmlText(x.key), UploadID: u.id, PartNumberMarker: marker, MaxParts: most,
+		Xmlns: s3Namespace, Bucket: x.bucket.String(), Key: xmlText(x.key.String()), UploadID: u.id.String(), PartNumberMarker: marker, MaxParts: most,
 		Initiator: sent.upload.Initiator, Owner: sent.upload.Owner, StorageClass: sent.upload.StorageClass,
 		ChecksumAlgorithm: algorithmName(u.options.Checksum), ChecksumType: typeName(u.options.Type),
 	}
@@ -120,7 +121,9 @@ func (x *exchange) partPaging() (marker, most int, err error) {
 // refusedByStore asks the store for its words on a request that it will refuse; ours
 // are for one that does not.
 func (x *exchange) refusedByStore(q url.Values, ours *s3err.Error) error {
-	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: x.r.Method, Bucket: x.bucket, Key: x.key, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	req := x.request()
+	req.Query = q
+	resp, err := x.Upstream.Do(x.r.Context(), req)
 	if err != nil {
 		return err
 	}
@@ -142,10 +145,10 @@ type sentParts struct {
 func (u *upload) sentParts(ctx context.Context, h http.Header, unsigned bool) (*sentParts, error) {
 	sent := &sentParts{parts: map[int][]partRecord{}, used: map[int]bool{}}
 	stored := map[int]listedPart{}
-	q := url.Values{"uploadId": {u.id}, "max-parts": {strconv.Itoa(maxEntries)}}
+	q := url.Values{"max-parts": {strconv.Itoa(maxEntries)}}
 	for marker := 0; ; {
 		page := listPartsResult{}
-		header, err := u.getXML(ctx, &upstream.Request{Bucket: u.bucket, Key: u.key, Query: q, Header: h, Unsigned: unsigned}, &page)
+		header, err := u.getXML(ctx, &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q, Header: h, Unsigned: unsigned}, &page)
 		if err != nil {
 			return nil, err
 		}
@@ -263,7 +266,12 @@ func (x *exchange) uploadChecksums(uploads []listedUpload) error {
 	group.SetLimit(16)
 	for i := range uploads {
 		group.Go(func() error {
-			u, err := x.findUpload(ctx, string(uploads[i].Key), uploads[i].UploadID)
+			key, keyErr := x.state.clientKey(string(uploads[i].Key))
+			id, idErr := s3name.ParseUploadID(uploads[i].UploadID)
+			if keyErr != nil || idErr != nil { // none of ours
+				return nil
+			}
+			u, err := x.findUpload(ctx, key, id)
 			if errors.Is(err, errNoState) {
 				return nil
 			}

@@ -5,20 +5,20 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
-	"net/url"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // listedState is an entry of a listing. etag and size are the store's, and become
 // those that GET and HEAD show.
 type listedState struct {
-	key, version string // version only where the listing names it
+	key, version string // version only where the listing names it; the store's words
 	etag         *string
 	size         *int64
 }
@@ -95,11 +95,15 @@ func newStateCache() *stateCache {
 // replaced or deleted meanwhile, or that cannot be read, is what its size says, with
 // the opaque ETag.
 func (x *exchange) known(ctx context.Context, e listedState, etag string, size int64) (knownState, error) {
-	id := sha256.Sum256(kms.Context{"bucket": x.bucket, "key": e.key, "version": e.version, "etag": etag}.Canonical())
+	id := sha256.Sum256(kms.Context{"bucket": x.bucket.String(), "key": e.key, "version": e.version, "etag": etag}.Canonical())
 	if k, ok := x.states.lru.Get(id); ok {
 		return k, nil
 	}
-	resp, err := x.askState(ctx, e)
+	key, version, err := x.listedName(e)
+	if err != nil { // no client can ask for it
+		return knownState{}, nil
+	}
+	resp, err := x.askState(ctx, key, version)
 	if isNotFound(err) || !x.AllowPlaintextReads && unreadable(err) {
 		return knownState{}, nil
 	}
@@ -116,7 +120,7 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 		return k, nil // another state
 	}
 	if x.ETag == ETagMD5 && !k.plain {
-		tag, err := x.tagIn(ctx, x.bucket, e.key, x.unsigned(), resp)
+		tag, err := x.tagIn(ctx, x.bucket, key, x.unsigned(), resp)
 		switch {
 		case unreadable(err) || errors.Is(err, errChanged):
 			return k, nil
@@ -132,15 +136,20 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 	return k, nil
 }
 
+// listedName checks what a listing calls an object.
+func (x *exchange) listedName(e listedState) (key s3name.Key, version s3name.VersionID, err error) {
+	if key, err = x.state.clientKey(e.key); err == nil && e.version != "" {
+		version, err = s3name.ParseVersionID(e.version)
+	}
+	return key, version, err
+}
+
 // askState asks for the headers of a listed object. versitygw 1.8 does not find a
 // version by HEAD when the current object has no version id; by GET it does.
-func (x *exchange) askState(ctx context.Context, e listedState) (*http.Response, error) {
-	req := &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: e.key, Query: url.Values{}, Unsigned: x.unsigned()}
-	if e.version != "" {
-		req.Query.Set("versionId", e.version)
-	}
+func (x *exchange) askState(ctx context.Context, key s3name.Key, version s3name.VersionID) (*http.Response, error) {
+	req := &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, VersionID: version, Unsigned: x.unsigned()}
 	resp, err := x.Upstream.Do(ctx, req)
-	if isNotFound(err) && e.version != "" {
+	if isNotFound(err) && version != (s3name.VersionID{}) {
 		req.Method, req.Header = http.MethodGet, http.Header{"Range": {"bytes=0-0"}}
 		if found, getErr := x.Upstream.Do(ctx, req); getErr == nil {
 			return found, nil

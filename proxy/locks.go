@@ -8,7 +8,7 @@ import (
 // locks serialises what must not run twice at once in this process, by name.
 type locks struct {
 	mu   sync.Mutex
-	held map[[3]string]*lock
+	held map[uploadName]*lock
 }
 
 type lock struct {
@@ -17,10 +17,10 @@ type lock struct {
 }
 
 // acquire waits for its turn until ctx ends; release ends it.
-func (l *locks) acquire(ctx context.Context, name [3]string) (release func(), err error) {
+func (l *locks) acquire(ctx context.Context, name uploadName) (release func(), err error) {
 	l.mu.Lock()
 	if l.held == nil {
-		l.held = map[[3]string]*lock{}
+		l.held = map[uploadName]*lock{}
 	}
 	k := l.held[name]
 	if k == nil {

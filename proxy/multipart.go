@@ -12,6 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -34,7 +35,7 @@ func createMultipartUpload(x *exchange) error {
 	}
 	options.MD5 = x.ETag == ETagMD5
 	ctx := x.r.Context()
-	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key, Kind: envelope.KindMultipart})
+	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key.String(), Kind: envelope.KindMultipart})
 	if err != nil {
 		return err
 	}
@@ -55,11 +56,12 @@ func createMultipartUpload(x *exchange) error {
 	if err != nil {
 		return during(stepCreate, err)
 	}
-	if begun.UploadID == "" {
-		return during(stepCreate, errStored)
+	id, err := s3name.ParseUploadID(begun.UploadID)
+	if err != nil {
+		return during(stepCreate, storeNamed(err))
 	}
 	x.remember()
-	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: begun.UploadID, hash: envelope.UploadHash(begun.UploadID), options: options, dek: dek, unsigned: x.unsigned()}
+	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: id, hash: envelope.UploadHash(id.String()), options: options, dek: dek, unsigned: x.unsigned()}
 	if err := u.saveUpload(ctx); err != nil {
 		x.giveUp(u)
 		return during(stepPutState, err)
@@ -76,7 +78,17 @@ func createMultipartUpload(x *exchange) error {
 		out.Set("X-Amz-Checksum-Algorithm", options.Checksum.String())
 		out.Set("X-Amz-Checksum-Type", typeName(options.Type))
 	}
-	return x.answerXML(createResult{Xmlns: s3Namespace, Bucket: x.bucket, Key: xmlText(x.key), UploadID: u.id})
+	return x.answerXML(createResult{Xmlns: s3Namespace, Bucket: x.bucket.String(), Key: xmlText(x.key.String()), UploadID: u.id.String()})
+}
+
+// markAborted leaves something of the state of an upload whose key is gone and whose Abort
+// the store did not take, so that the client's next Abort finds it.
+func (x *exchange) markAborted(u *upload) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), 10*time.Second)
+	defer cancel()
+	if err := u.putState(ctx, goneMark, &upstream.Request{}); err != nil {
+		x.log.Warn("an upload that was not aborted may be left in the store", "bucket", u.bucket, "upload", u.id, "error", err)
+	}
 }
 
 // giveUp aborts an upload that no client will hear of; the client may be gone.
@@ -140,19 +152,16 @@ func typeName(t envelope.ChecksumType) string {
 // that runs beside it may call the upload done unless the object proves it.
 func abortMultipartUpload(x *exchange) error {
 	ctx := x.r.Context()
-	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: x.query.Get("uploadId"), unsigned: x.unsigned()}
+	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: x.uploadID, unsigned: x.unsigned()}
+	saved, err := x.stateToAbort(ctx, u)
+	if err != nil {
+		return err
+	}
 	// The store judges first whether this client may abort, and whether there is
 	// such an upload.
-	q := url.Values{"uploadId": {u.id}, "max-parts": {"1"}}
-	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: u.bucket, Key: u.key, Query: q, Unsigned: u.unsigned})
-	var saved savedUpload
 	var gone error
-	switch {
+	switch err := u.there(ctx); {
 	case err == nil:
-		resp.Body.Close()
-		if saved, err = x.loadUpload(ctx, u.bucket, u.key, u.id); err != nil && !errors.Is(err, errNoState) && !damaged(err) {
-			return during(stepRemoveKey, err)
-		}
 		if err := u.removeKey(ctx); err != nil {
 			return during(stepRemoveKey, err)
 		}
@@ -162,8 +171,8 @@ func abortMultipartUpload(x *exchange) error {
 	default:
 		return err
 	}
-	x.uploads.lru.Remove([3]string{u.bucket, u.key, u.id})
-	resp, err = u.abortUpstream(ctx, x.passedHeaders())
+	x.uploads.lru.Remove(uploadName{u.bucket, u.key, u.id})
+	resp, err := u.abortUpstream(ctx, x.passedHeaders())
 	if err == nil {
 		resp.Body.Close()
 		// MinIO says 204 to an Abort of any upload that it does not have.
@@ -184,6 +193,9 @@ func abortMultipartUpload(x *exchange) error {
 		}
 	}
 	if err != nil {
+		if !ended {
+			x.markAborted(u)
+		}
 		return during(stepAbort, err)
 	}
 	x.passHeaders(resp.Header)
@@ -191,12 +203,33 @@ func abortMultipartUpload(x *exchange) error {
 	return nil
 }
 
+// stateToAbort reads the state of an upload that shall be aborted. Where the key is gone
+// and something else is left of the state, this is the rest of an earlier Abort. An upload
+// of which nothing is kept is none: its id does not go to the store.
+func (x *exchange) stateToAbort(ctx context.Context, u *upload) (savedUpload, error) {
+	saved, err := x.loadUpload(ctx, u.bucket, u.key, u.id)
+	switch {
+	case err == nil || damaged(err):
+		return saved, nil
+	case !errors.Is(err, errNoState):
+		return saved, during(stepRemoveKey, err)
+	}
+	left, listErr := u.hasState(ctx)
+	if listErr != nil {
+		return saved, during(stepRemoveKey, listErr)
+	}
+	if !left {
+		return saved, x.noUpload(ctx, err)
+	}
+	return saved, nil
+}
+
 // completedInstead looks whether the upload became the object while it was being aborted.
 func (x *exchange) completedInstead(ctx context.Context, saved savedUpload) error {
 	if saved.meta == nil {
 		return nil
 	}
-	s, err := x.statObject(ctx, "")
+	s, err := x.statObject(ctx, s3name.VersionID{})
 	if err != nil || s.meta == nil {
 		if err == nil || isNotFound(err) || damaged(err) || errors.Is(err, envelope.ErrNotEncrypted) {
 			return nil
@@ -210,7 +243,7 @@ func (x *exchange) completedInstead(ctx context.Context, saved savedUpload) erro
 }
 
 func (u *upload) abortUpstream(ctx context.Context, h http.Header) (*http.Response, error) {
-	return u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: u.bucket, Key: u.key, Query: url.Values{"uploadId": {u.id}}, Header: h, Unsigned: u.unsigned})
+	return u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: u.bucket, Key: u.key, UploadID: u.id, Header: h, Unsigned: u.unsigned})
 }
 
 // abort ends an upload in the store and removes its state.

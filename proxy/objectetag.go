@@ -5,10 +5,10 @@ import (
 	"crypto/md5"
 	"errors"
 	"net/http"
-	"net/url"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -81,13 +81,9 @@ func (o *objects) objectETag(ctx context.Context, s *stored) (entityTag, error) 
 // object one after the other: in the middle of an overwrite one answer has those of
 // two states, and a condition would hold for the wrong one. Two equal answers, one
 // after the other, are of one state.
-func (o *objects) tagAt(ctx context.Context, bucket, key, version string, unsigned bool) (entityTag, error) {
-	q := url.Values{}
-	if version != "" {
-		q.Set("versionId", version)
-	}
+func (o *objects) tagAt(ctx context.Context, bucket s3name.Bucket, key s3name.Key, version s3name.VersionID, unsigned bool) (entityTag, error) {
 	head := func() (*http.Response, error) {
-		resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, Query: q, Unsigned: unsigned})
+		resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, VersionID: version, Unsigned: unsigned})
 		if err == nil {
 			resp.Body.Close()
 		}
@@ -135,7 +131,7 @@ func sameState(a, b *http.Response) bool {
 }
 
 // tagIn gives the ETag of the object that an answer of the store tells of.
-func (o *objects) tagIn(ctx context.Context, bucket, key string, unsigned bool, resp *http.Response) (entityTag, error) {
+func (o *objects) tagIn(ctx context.Context, bucket s3name.Bucket, key s3name.Key, unsigned bool, resp *http.Response) (entityTag, error) {
 	s, err := o.readStored(bucket, key, unsigned, resp)
 	if err != nil {
 		return entityTag{}, err

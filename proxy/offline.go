@@ -35,17 +35,21 @@ func (o *Opened) Close() error {
 func OpenStored(ctx context.Context, b Bucket, bucket, key, versionID string) (*Opened, error) {
 	b.AllowPlaintextReads = false
 	o := &objects{Bucket: b, trailers: newTrailerCache()}
-	resp, err := b.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: bucket, Key: key, Query: ofVersion(versionID)})
+	at, k, v, err := refOf(bucket, key, versionID)
 	if err != nil {
 		return nil, err
 	}
-	s, err := o.readStored(bucket, key, false, resp)
+	resp, err := b.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: at, Key: k, VersionID: v})
+	if err != nil {
+		return nil, err
+	}
+	s, err := o.readStored(at, k, false, resp)
 	if err != nil {
 		resp.Body.Close()
 		return nil, err
 	}
 	if versionID != "" {
-		s.version = versionID
+		s.version = v
 	}
 	opened, err := o.open(ctx, s, resp.Body, func(n int64) ([]byte, error) { return o.readSuffix(ctx, s, n) })
 	if err != nil {
@@ -63,7 +67,11 @@ func OpenStored(ctx context.Context, b Bucket, bucket, key, versionID string) (*
 func OpenRaw(ctx context.Context, b Bucket, bucket, key string, metadata http.Header, raw io.ReaderAt, stored int64) (*Opened, error) {
 	b.AllowPlaintextReads = false
 	o := &objects{Bucket: b}
-	s, err := o.readStored(bucket, key, false, &http.Response{StatusCode: http.StatusOK, Header: metadata, ContentLength: stored})
+	at, k, _, err := refOf(bucket, key, "")
+	if err != nil {
+		return nil, err
+	}
+	s, err := o.readStored(at, k, false, &http.Response{StatusCode: http.StatusOK, Header: metadata, ContentLength: stored})
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +114,11 @@ func (o *objects) open(ctx context.Context, s *stored, body io.Reader, suffix fu
 func SealRaw(ctx context.Context, b Bucket, bucket, key string, src io.Reader, size int64) (map[string]string, io.ReadCloser, error) {
 	o := &objects{Bucket: b}
 	kind := kindOfPut(key, size)
-	dek, meta, err := b.Keyring.NewKey(ctx, kms.Name{Bucket: o.keyBucket(bucket), Key: key, Kind: kind})
+	at, k, _, err := refOf(bucket, key, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	dek, meta, err := b.Keyring.NewKey(ctx, kms.Name{Bucket: o.keyBucket(at), Key: k.String(), Kind: kind})
 	if err != nil {
 		return nil, nil, err
 	}

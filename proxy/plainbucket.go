@@ -17,16 +17,16 @@ import (
 // plainHeaders are the request headers that only mean something where the object is
 // what the client sent: of a bucket that is not encrypted they reach the store.
 var plainHeaders = []string{
-	"Content-Md5", "Range", "If-Range", "X-Amz-Mp-Object-Size", "X-Amz-Copy-Source*",
+	"Content-Md5", "Range", "If-Range", "X-Amz-Mp-Object-Size",
 	"X-Amz-Checksum-*", "X-Amz-Metadata-Directive", "X-Amz-Tagging-Directive", "X-Amz-Write-Offset-Bytes",
 	"X-Amz-If-Match-Size", "X-Amz-If-Match-Last-Modified-Time",
 }
 
 // forwardsPlain tells whether a request of a bucket that is not encrypted is sent on
-// as it is: those on objects. Listings and the bucket's own calls have handlers that
-// hide the proxy's objects and know its region.
+// as it is: those on objects. Listings, lists of what to delete and the bucket's own
+// calls have handlers that keep clients off the proxy's objects and know its region.
 func (x *exchange) forwardsPlain() bool {
-	return x.Plain && (x.op.scope == onObject && x.op.effect != forwards || x.op.name == "DeleteObjects") && x.op.header == ""
+	return x.Plain && x.op.scope == onObject && x.op.effect != forwards && x.op.header == ""
 }
 
 // forwardPlain sends a request of a bucket that is not encrypted on, re-signed, its
@@ -42,7 +42,8 @@ func forwardPlain(x *exchange) error {
 		}
 	}
 	trimChunkedEncoding(h)
-	req := &upstream.Request{Method: x.r.Method, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: h, Unsigned: x.unsigned()}
+	req := x.request()
+	req.Header = h
 	var plain *verifiedBody
 	var err error
 	switch x.r.Method {

@@ -24,11 +24,11 @@ func (x *exchange) copyPlainPart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()}
+	req := x.request()
 	out := copyPartResult{}
 	var header http.Header
 	if src.meta == nil && src.Upstream == x.Upstream {
-		req.Header.Set("X-Amz-Copy-Source", src.upstreamName())
+		req.Source = src.source()
 		req.Header.Set("X-Amz-Copy-Source-If-Match", src.etag)
 		if v := x.r.Header.Get("X-Amz-Copy-Source-Range"); v != "" {
 			req.Header.Set("X-Amz-Copy-Source-Range", v)
@@ -92,8 +92,8 @@ func (x *exchange) partChecksum(ctx context.Context) (envelope.Algorithm, error)
 	var list struct {
 		Algorithm string `xml:"ChecksumAlgorithm"`
 	}
-	q := url.Values{"uploadId": {x.query.Get("uploadId")}, "max-parts": {"1"}}
-	if _, err := x.getXML(ctx, &upstream.Request{Bucket: x.bucket, Key: x.key, Query: q, Unsigned: x.unsigned()}, &list); err != nil {
+	q := url.Values{"max-parts": {"1"}}
+	if _, err := x.getXML(ctx, &upstream.Request{Bucket: x.bucket, Key: x.key, UploadID: x.uploadID, Query: q, Unsigned: x.unsigned()}, &list); err != nil {
 		return envelope.NoChecksum, err
 	}
 	a := algorithmNamed(list.Algorithm)

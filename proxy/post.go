@@ -85,11 +85,8 @@ func (x *exchange) judgeForm(f *form) (*sigv4.Policy, error) {
 	if key == "" {
 		return nil, sigv4.MissingFormField("key")
 	}
-	if len(key) > maxKeyLength {
-		return nil, s3err.KeyTooLongError
-	}
-	x.key = key
-	if err := x.checkKey(key); err != nil {
+	var err error
+	if x.key, err = x.state.clientKey(key); err != nil {
 		return nil, err
 	}
 	auth, policy, err := x.verifier.VerifyForm(f.fields)
@@ -103,7 +100,7 @@ func (x *exchange) judgeForm(f *form) (*sigv4.Policy, error) {
 	if policy == nil {
 		return nil, nil
 	}
-	return policy, policy.Allow(f.fields, x.bucket, key)
+	return policy, policy.Allow(f.fields, x.bucket.String(), key)
 }
 
 // sizedFile gives the file and its size, which has to be known before the first
@@ -158,16 +155,16 @@ type postResponse struct {
 func (x *exchange) answerForm(f *form) error {
 	h := x.w.Header()
 	etag := shownETag(h)
-	if to := successRedirect(f.fields, x.bucket, x.key, etag); to != "" {
+	if to := successRedirect(f.fields, x.bucket.String(), x.key.String(), etag); to != "" {
 		h.Set("Location", to)
 		h.Set("Content-Length", "0")
 		x.w.WriteHeader(http.StatusSeeOther)
 		return nil
 	}
-	h.Set("Location", x.location(x.key))
+	h.Set("Location", x.location(x.key.String()))
 	switch f.fields["success_action_status"] {
 	case "201":
-		return x.answerDocument(http.StatusCreated, postResponse{Location: x.location(x.key), Bucket: x.bucket, Key: x.key, ETag: etag})
+		return x.answerDocument(http.StatusCreated, postResponse{Location: x.location(x.key.String()), Bucket: x.bucket.String(), Key: x.key.String(), ETag: etag})
 	case "200":
 		h.Set("Content-Length", "0")
 		x.w.WriteHeader(http.StatusOK)

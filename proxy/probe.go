@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -25,15 +26,18 @@ const noETag = `"00000000000000000000000000000000"`
 // demandConditions refuses where the store does not hold a PUT, and the end of an upload in
 // parts, to its If-Match. It is asked for both once, with an object of our own that must not
 // come to be. Its name is of this one probe: others may probe at the same time.
-func (o *objects) demandConditions(ctx context.Context, bucket string) error {
+func (o *objects) demandConditions(ctx context.Context, bucket s3name.Bucket) error {
 	if _, ok := conditional.Load(o.Upstream); ok {
 		return nil
 	}
 	stateBucket, prefix := o.state.Of(bucket)
-	key := prefix + "probe-" + rand.Text()
+	key, err := o.state.ownKey(prefix + "probe-" + rand.Text())
+	if err != nil {
+		return err
+	}
 	for _, probe := range []struct {
 		what string
-		send func(ctx context.Context, stateBucket, key string) (held bool, err error)
+		send func(ctx context.Context, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error)
 	}{
 		{"a PUT", o.probePut},
 		{"the end of a multipart upload", o.probeComplete},
@@ -44,7 +48,7 @@ func (o *objects) demandConditions(ctx context.Context, bucket string) error {
 		}
 		if !held {
 			why := ErrNoConditions
-			if err := o.removeState(ctx, stateBucket, key); err != nil { // under a retention that ends in a minute
+			if err := o.removeState(ctx, stateBucket, key.String()); err != nil { // under a retention that ends in a minute
 				why = fmt.Errorf("%w; %s is left of the probe: %v", ErrNoConditions, key, err)
 			}
 			return s3err.NotImplemented.WithMessage("The store does not hold %s to its If-Match: an update of an object's metadata could lose a write beside it.", probe.what).Because(why)
@@ -54,11 +58,11 @@ func (o *objects) demandConditions(ctx context.Context, bucket string) error {
 	return nil
 }
 
-func (o *objects) probePut(ctx context.Context, stateBucket, key string) (held bool, err error) {
-	return heldTo(o.putOwn(ctx, stateBucket, key, &upstream.Request{Bytes: []byte("probe"), Header: http.Header{"If-Match": {noETag}}}))
+func (o *objects) probePut(ctx context.Context, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error) {
+	return heldTo(o.putOwn(ctx, stateBucket, key.String(), &upstream.Request{Bytes: []byte("probe"), Header: http.Header{"If-Match": {noETag}}}))
 }
 
-func (o *objects) probeComplete(ctx context.Context, stateBucket, key string) (held bool, err error) {
+func (o *objects) probeComplete(ctx context.Context, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error) {
 	u := &upload{objects: o, bucket: stateBucket, key: key}
 	finish, err := u.begin(ctx, lockState(ctx, o.Upstream, stateBucket, http.Header{"If-Match": {noETag}}))
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -43,7 +44,13 @@ func (c *careless) take(w http.ResponseWriter, r *http.Request) bool {
 			h[name] = v
 		}
 	}
-	resp, err := c.raw.Do(r.Context(), &upstream.Request{Method: r.Method, Bucket: bucket, Key: key, Query: r.URL.Query(), Header: h, Bytes: body})
+	q := r.URL.Query()
+	upload, _, err := s3name.TakeIDs(q)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	q.Del("uploadId")
+	resp, err := c.raw.Do(r.Context(), &upstream.Request{Method: r.Method, Bucket: bucketNamed(bucket), Key: keyNamed(key), UploadID: upload, Query: q, Header: h, Bytes: body})
 	var refused *s3err.Error
 	if errors.As(err, &refused) {
 		w.WriteHeader(refused.Status)
@@ -62,7 +69,7 @@ func (c *careless) take(w http.ResponseWriter, r *http.Request) bool {
 func leftOf(t *testing.T, raw *upstream.Client, bucket string) (left []string) {
 	t.Helper()
 	o := &objects{Bucket: Bucket{Upstream: raw}}
-	page, err := o.listVersions(t.Context(), upstream.Request{Bucket: bucket}, "", "", 1000)
+	page, err := o.listVersions(t.Context(), upstream.Request{Bucket: bucketNamed(bucket)}, "", "", 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +78,7 @@ func leftOf(t *testing.T, raw *upstream.Client, bucket string) (left []string) {
 			left = append(left, string(e.Key))
 		}
 	}
-	resp, err := raw.Do(t.Context(), &upstream.Request{Method: "GET", Bucket: bucket, Query: url.Values{"uploads": {""}, "prefix": {".s3proxy/"}}})
+	resp, err := raw.Do(t.Context(), &upstream.Request{Method: "GET", Bucket: bucketNamed(bucket), Query: url.Values{"uploads": {""}, "prefix": {".s3proxy/"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +97,7 @@ func leftOf(t *testing.T, raw *upstream.Client, bucket string) (left []string) {
 func retainAll(t *testing.T, raw *upstream.Client, bucket string) {
 	t.Helper()
 	doc := []byte(`<ObjectLockConfiguration xmlns="` + s3Namespace + `"><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>`)
-	resp, err := raw.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucket, Query: url.Values{"object-lock": {""}}, Header: http.Header{"Content-Md5": {contentMD5(doc)}}, Bytes: doc})
+	resp, err := raw.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed(bucket), Query: url.Values{"object-lock": {""}}, Header: http.Header{"Content-Md5": {contentMD5(doc)}}, Bytes: doc})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +150,7 @@ func TestAStoreThatHoldsNoWriteToItsIfMatchIsRefused(t *testing.T) {
 
 func TestAStoreIsProbedOnceAndNothingIsLeft(t *testing.T) {
 	for name, start := range stores {
-		for where, place := range map[string]StatePlace{"": {}, ", with a state bucket": {Bucket: "state", Prefix: "of/us/"}} {
+		for where, place := range map[string]StatePlace{"": {}, ", with a state bucket": {Bucket: bucketNamed("state"), Prefix: "of/us/"}} {
 			for _, bucket := range []string{"bucket", "locked"} {
 				t.Run(name+where+", "+bucket, func(t *testing.T) {
 					t.Parallel()
@@ -159,7 +166,7 @@ func TestAStoreIsProbedOnceAndNothingIsLeft(t *testing.T) {
 					retainAll(t, c.raw, "locked")
 					o := NewRenewer(b, place).objects
 					for range 2 {
-						if err := o.demandConditions(t.Context(), bucket); err != nil {
+						if err := o.demandConditions(t.Context(), bucketNamed(bucket)); err != nil {
 							t.Fatal(err)
 						}
 					}

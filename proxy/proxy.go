@@ -23,6 +23,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
 
@@ -88,7 +89,7 @@ type Proxy struct {
 	sweepEvery, sweepGrace time.Duration
 
 	sweptMu sync.Mutex
-	swept   map[string]bool // buckets that SweepUploads looks at
+	swept   map[s3name.Bucket]bool // buckets that SweepUploads looks at
 }
 
 // New makes a Proxy; it contacts nobody.
@@ -102,7 +103,7 @@ func New(cfg Config) *Proxy {
 		}},
 		hold:   semaphore.NewWeighted(holdBudget),
 		states: newStateCache(),
-		swept:  map[string]bool{},
+		swept:  map[s3name.Bucket]bool{},
 
 		largePut: maxPutSize, largePart: largePart,
 		sweepEvery: sweepEvery, sweepGrace: DefaultGrace,
@@ -116,8 +117,8 @@ func New(cfg Config) *Proxy {
 }
 
 // of gives the objects of a bucket, with its settings.
-func (p *Proxy) of(bucket string) *objects {
-	if o, ok := p.buckets[bucket]; ok {
+func (p *Proxy) of(bucket s3name.Bucket) *objects {
+	if o, ok := p.buckets[bucket.String()]; ok {
 		return o
 	}
 	return p.others
@@ -175,7 +176,7 @@ func (x *exchange) serve() error {
 	if err != nil {
 		return err
 	}
-	if err := x.checkKey(x.key); err != nil {
+	if err := x.checkNames(); err != nil {
 		return err
 	}
 	if err := x.refusedHeader(); err != nil {
@@ -240,6 +241,8 @@ func (x *exchange) asS3Error(err error) *s3err.Error {
 	switch {
 	case errors.As(err, &s3):
 		return s3
+	case nameError(err) != nil:
+		return nameError(err)
 	case errors.Is(err, kms.ErrUnavailable):
 		e := s3err.SlowDown.WithMessage("The key management service does not answer; please try again.").Because(err)
 		e.Header = http.Header{"Retry-After": {"5"}}

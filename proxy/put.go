@@ -103,7 +103,7 @@ func (x *exchange) uploadFailure(plain *verifiedBody, err error) error {
 // is small enough, while memory for it is left, is read and verified whole
 // first: its checksums are in the metadata then, so that HEAD has them.
 func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, error) {
-	kind := kindOfPut(x.key, size)
+	kind := kindOfPut(x.key.String(), size)
 	var src io.Reader = plain
 	known := envelope.Facts{MD5: plain.promise.md5}
 	if plain.promise.value != nil {
@@ -138,7 +138,7 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 			return nil, err
 		}
 	}
-	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key, Kind: kind})
+	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key.String(), Kind: kind})
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/md5"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +29,10 @@ var recordID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // List visits all window records of a bucket, in the order of their ids.
 func (r Records) List(ctx context.Context, bucket string, visit func(ListedRecord) error) error {
-	stateBucket, prefix := r.Where(bucket)
+	stateBucket, prefix, err := r.Where(bucket)
+	if err != nil {
+		return err
+	}
 	o := &objects{Bucket: Bucket{Upstream: r.Store}}
 	after := prefix
 	for {
@@ -64,8 +65,11 @@ func (r Records) List(ctx context.Context, bucket string, visit func(ListedRecor
 
 // Read gives a record and the store's ETag of it; kms.ErrNoRecord if there is none.
 func (r Records) Read(ctx context.Context, bucket, id string) (record []byte, etag string, err error) {
-	stateBucket, prefix := r.Where(bucket)
-	resp, err := r.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: prefix + id})
+	req, err := r.request(http.MethodGet, bucket, id)
+	if err != nil {
+		return nil, "", err
+	}
+	resp, err := r.Store.Do(ctx, req)
 	if isNotFound(err) {
 		return nil, "", fmt.Errorf("%w: %s in bucket %s", kms.ErrNoRecord, id, bucket)
 	}
@@ -86,16 +90,7 @@ func (r Records) Read(ctx context.Context, bucket, id string) (record []byte, et
 // Replace puts a record in the place of the one that Read gave with etag; ErrRaced when
 // that is not there any more.
 func (r Records) Replace(ctx context.Context, bucket, id, etag string, record []byte) error {
-	stateBucket, prefix := r.Where(bucket)
-	sum := md5.Sum(record)
-	resp, err := r.Store.Do(ctx, &upstream.Request{
-		Method: http.MethodPut, Bucket: stateBucket, Key: prefix + id, Bytes: record,
-		Header: lockState(ctx, r.Store, stateBucket, http.Header{
-			"If-Match":     {etag},
-			"Content-Type": {"application/json"},
-			"Content-Md5":  {base64.StdEncoding.EncodeToString(sum[:])},
-		}),
-	})
+	resp, err := r.put(ctx, bucket, id, record, "If-Match", etag)
 	if errors.Is(err, s3err.PreconditionFailed) || isNotFound(err) {
 		return fmt.Errorf("%w: %s", ErrRaced, id)
 	}
@@ -108,8 +103,11 @@ func (r Records) Replace(ctx context.Context, bucket, id, etag string, record []
 // Remove deletes a record, all its versions. ErrLocked if the store keeps it until its
 // retention ends.
 func (r Records) Remove(ctx context.Context, bucket, id string) error {
-	stateBucket, prefix := r.Where(bucket)
-	o := &objects{Bucket: Bucket{Upstream: r.Store}}
+	stateBucket, prefix, err := r.Where(bucket)
+	if err != nil {
+		return err
+	}
+	o := &objects{Bucket: Bucket{Upstream: r.Store}, state: r.Place}
 	// The store lists by prefix; another name may begin with this one.
 	if err := o.removeEntries(ctx, stateBucket, prefix+id, func(key string) bool { return key == prefix+id }); err != nil {
 		return fmt.Errorf("remove the window record %s: %w", id, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -72,17 +73,20 @@ func NewRenewer(b Bucket, state StatePlace) *Renewer {
 // Errors: ErrRaced, ErrLocked, ErrArchived, ErrNoConditions, s3err.NoSuchKey, those of reading an object
 // that is damaged, and any of change, which end it.
 func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(context.Context, *Renewal) error) error {
+	at, k, _, err := refOf(bucket, key, "")
+	if err != nil {
+		return err
+	}
 	if !r.OnlyWriter {
-		if err := r.objects.demandConditions(ctx, bucket); err != nil {
+		if err := r.objects.demandConditions(ctx, at); err != nil {
 			return err
 		}
 	}
-	var err error
 	for try := range maxCopyTries {
 		if err := pause(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
 			return err
 		}
-		err = r.once(ctx, bucket, key, change)
+		err = r.once(ctx, at, k, change)
 		if errors.Is(err, s3err.InvalidObjectState) {
 			return fmt.Errorf("%w: %w", ErrArchived, err)
 		}
@@ -95,7 +99,7 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 	return fmt.Errorf("%w: %w", ErrRaced, err)
 }
 
-func (r *Renewer) once(ctx context.Context, bucket, key string, change func(context.Context, *Renewal) error) error {
+func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key, change func(context.Context, *Renewal) error) error {
 	src, err := r.find(ctx, bucket, key)
 	if err != nil {
 		return err
@@ -176,7 +180,7 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 // find asks for an object twice: versitygw 1.8 reads what a HEAD tells piece by piece, and
 // in the middle of an overwrite one answer has pieces of two states. Two equal answers,
 // one after the other, are of one.
-func (r *Renewer) find(ctx context.Context, bucket, key string) (*copySource, error) {
+func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*copySource, error) {
 	var before http.Header
 	for range maxResolves {
 		resp, err := r.head(ctx, bucket, key)
@@ -189,10 +193,8 @@ func (r *Renewer) find(ctx context.Context, bucket, key string) (*copySource, er
 		}
 		s, err := r.objects.readStored(bucket, key, false, resp)
 		if errors.Is(err, envelope.ErrNotEncrypted) {
-			s, err = &stored{
-				bucket: bucket, key: key, header: resp.Header, etag: resp.Header.Get("Etag"),
-				version: resp.Header.Get("X-Amz-Version-Id"), bytes: resp.ContentLength, size: resp.ContentLength,
-			}, nil
+			s = &stored{bucket: bucket, key: key, header: resp.Header, etag: resp.Header.Get("Etag"), bytes: resp.ContentLength, size: resp.ContentLength}
+			s.version, err = answeredVersion(resp.Header)
 		}
 		if err != nil {
 			return nil, err
@@ -211,7 +213,7 @@ func (r *Renewer) find(ctx context.Context, bucket, key string) (*copySource, er
 	return nil, errChanged
 }
 
-func (r *Renewer) head(ctx context.Context, bucket, key string) (*http.Response, error) {
+func (r *Renewer) head(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*http.Response, error) {
 	resp, err := r.objects.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, Header: http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}})
 	if err != nil {
 		return nil, err

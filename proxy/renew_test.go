@@ -105,7 +105,7 @@ func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
 				mustAsk(t, s, "PUT", "/bucket/"+key, body, "Content-Type", "text/x-own", "Cache-Control", "no-store", "Content-Encoding", "x-own", "X-Amz-Meta-Color", "red", "X-Amz-Tagging", "a=b%20c",
 					"X-Amz-Storage-Class", "REDUCED_REDUNDANCY", "X-Amz-Website-Redirect-Location", "/elsewhere")
 				raw := func() http.Header {
-					resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "HEAD", Bucket: "bucket", Key: key})
+					resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "HEAD", Bucket: bucketNamed("bucket"), Key: keyNamed(key)})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -227,7 +227,7 @@ func TestARenewalCanEncryptWhatWasPlaintext(t *testing.T) {
 			t.Parallel()
 			p, s := onServer(t, start)
 			b, body := p.others.Bucket, randomBytes(1, 100_000)
-			resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: "bucket", Key: "k", Bytes: body, Header: http.Header{"x-amz-meta-color": {"red"}}})
+			resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed("k"), Bytes: body, Header: http.Header{"x-amz-meta-color": {"red"}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -346,7 +346,7 @@ func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
 	mustAsk(t, s, "PUT", "/bucket", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
 	mustAsk(t, s, "PUT", "/bucket/small", randomBytes(1, 1000))
 	mustAsk(t, s, "PUT", "/bucket/parts", randomBytes(2, 14<<20))
-	resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: "bucket", Key: "plain", Bytes: []byte("plaintext"), Header: http.Header{"Content-Md5": {contentMD5([]byte("plaintext"))}, "X-Amz-Object-Lock-Legal-Hold": {"ON"}}})
+	resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed("plain"), Bytes: []byte("plaintext"), Header: http.Header{"Content-Md5": {contentMD5([]byte("plaintext"))}, "X-Amz-Object-Lock-Legal-Hold": {"ON"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -410,7 +410,7 @@ func TestPlaintextOfAnySizeIsEncryptedInPlace(t *testing.T) {
 				return r.Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error { return r.Encrypt(ctx, "bucket", key, n) })
 			}
 			for key, body := range map[string][]byte{"nothing": nil, "folder/": nil, "small": randomBytes(1, 1000), "large": randomBytes(3, 20<<20)} {
-				resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: "bucket", Key: key, Bytes: body, Header: http.Header{"x-amz-meta-color": {"red"}, "Content-Type": {"text/x-own"}}})
+				resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed(key), Bytes: body, Header: http.Header{"x-amz-meta-color": {"red"}, "Content-Type": {"text/x-own"}}})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -3,24 +3,19 @@ package proxy
 import (
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // maxHeaderBytes bounds a request's header section, as S3 does
 // (RequestHeaderSectionTooLarge).
 const maxHeaderBytes = 8 << 10
-
-// maxKeyLength is S3's, in bytes.
-const maxKeyLength = 1024
-
-// bucketName is the widest form that S3 has ever allowed; the store judges the rest.
-var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$`)
 
 // exchange is one request on its way through the proxy and the answer to it.
 type exchange struct {
@@ -30,20 +25,23 @@ type exchange struct {
 	r        *http.Request
 	id       string // the request id that the client is told
 
-	bucket, key string
-	hosted      bool // the Host header names the bucket, not the path
-	query       url.Values
-	op          *operation
-	auth        *sigv4.Auth
-	credential  Credential // of the client's access key
+	bucket     s3name.Bucket
+	key        s3name.Key
+	uploadID   s3name.UploadID
+	version    s3name.VersionID
+	hosted     bool       // the Host header names the bucket, not the path
+	query      url.Values // without what names a place
+	op         *operation
+	auth       *sigv4.Auth
+	credential Credential // of the client's access key
 }
 
 // scope tells what the path names.
 func (x *exchange) scope() scope {
 	switch {
-	case x.bucket == "":
+	case x.bucket == (s3name.Bucket{}):
 		return onService
-	case x.key == "":
+	case x.key == (s3name.Key{}):
 		return onBucket
 	}
 	return onObject
@@ -53,19 +51,23 @@ func (x *exchange) scope() scope {
 // of a key.
 func (x *exchange) parse() error {
 	rest := strings.TrimPrefix(x.r.URL.Path, "/")
-	if x.bucket = hostedBucket(x.r.Host, x.cfg.Domains); x.bucket != "" {
-		x.hosted, x.key = true, rest
-	} else {
-		x.bucket, x.key, _ = strings.Cut(rest, "/")
+	bucket, key := hostedBucket(x.r.Host, x.cfg.Domains), rest
+	if x.hosted = bucket != ""; !x.hosted {
+		bucket, key, _ = strings.Cut(rest, "/")
 	}
-	if x.bucket == "" && rest != "" || x.bucket != "" && !bucketName.MatchString(x.bucket) {
-		return s3err.InvalidBucketName
+	var err error
+	if rest != "" || x.hosted {
+		if x.bucket, err = s3name.ParseBucket(bucket); err != nil {
+			return err
+		}
 	}
-	if !utf8.ValidString(x.key) {
-		return s3err.InvalidURI
-	}
-	if len(x.key) > maxKeyLength {
-		return s3err.KeyTooLongError
+	if key != "" {
+		if !utf8.ValidString(key) {
+			return s3err.InvalidURI
+		}
+		if x.key, err = s3name.ParseKey(key); err != nil {
+			return err
+		}
 	}
 	q, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
@@ -111,39 +113,6 @@ func (x *exchange) adoptPresigned() error {
 var presignParameter = map[string]bool{
 	"x-amz-algorithm": true, "x-amz-credential": true, "x-amz-date": true, "x-amz-expires": true,
 	"x-amz-signedheaders": true, "x-amz-signature": true, "x-amz-security-token": true, "x-amz-content-sha256": true,
-}
-
-// checkKey refuses the proxy's own objects.
-func (x *exchange) checkKey(key string) error {
-	if leavesBucket(key) {
-		return errLeavesBucket
-	}
-	if x.state.owns(key) {
-		return s3err.AccessDenied.WithMessage("Keys that begin with %s belong to s3proxy.", x.state.root())
-	}
-	return nil
-}
-
-// errLeavesBucket is S3's answer to a key that leads out of its bucket, as
-// versitygw's suite has it from S3: the status for a code.
-var errLeavesBucket = &s3err.Error{Code: "400", Status: http.StatusBadRequest, Message: "Bad Request"}
-
-// leavesBucket tells whether a store that folds `.` and `..` would take the key
-// for the bucket itself or for something outside of it.
-func leavesBucket(key string) bool {
-	depth := 0
-	for _, segment := range strings.Split(key, "/") {
-		switch segment {
-		case "", ".":
-		case "..":
-			if depth--; depth < 0 {
-				return true
-			}
-		default:
-			depth++
-		}
-	}
-	return depth == 0 && strings.Contains(key, ".")
 }
 
 // headerBytes is the size of the header section as it came.
@@ -211,13 +180,23 @@ func metaName(header string) string {
 	return header
 }
 
-// passedQuery is the same for the query; marks are among them.
+// passedQuery is the same for the query; marks are among them, ids are not: they have
+// fields of their own in the request.
 func (x *exchange) passedQuery() url.Values {
 	q := url.Values{}
 	for name, values := range x.query {
-		if x.op.takes(name) {
+		if x.op.takes(name) && !s3name.IsID(name) {
 			q[name] = values
 		}
 	}
 	return q
+}
+
+// request is the client's own to the store, as far as its row lets it through: without a
+// body.
+func (x *exchange) request() *upstream.Request {
+	return &upstream.Request{
+		Method: x.r.Method, Bucket: x.bucket, Key: x.key, UploadID: x.uploadID, VersionID: x.version,
+		Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned(),
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -43,7 +44,7 @@ const (
 // multipart uploads, keys and parts.
 type StatePlace struct {
 	// Bucket has those of all buckets of a store; empty: each has its own.
-	Bucket string
+	Bucket s3name.Bucket
 	// Prefix stands before ".s3proxy/"; empty, or it ends in "/".
 	Prefix string
 }
@@ -56,13 +57,15 @@ const maxStatePrefix = 256
 // not end in "/" gets one. Prefixes that a store might fold into others (`//`,
 // `.`, `..`, a leading `/`) are refused.
 func NewStatePlace(bucket, prefix string) (StatePlace, error) {
+	place := StatePlace{}
 	if bucket != "" {
-		if err := CheckBucketName(bucket); err != nil {
+		var err error
+		if place.Bucket, err = parseBucket(bucket); err != nil {
 			return StatePlace{}, err
 		}
 	}
 	if prefix == "" {
-		return StatePlace{Bucket: bucket}, nil
+		return place, nil
 	}
 	prefix = strings.TrimSuffix(prefix, "/") + "/"
 	if len(prefix) > maxStatePrefix {
@@ -72,15 +75,22 @@ func NewStatePlace(bucket, prefix string) (StatePlace, error) {
 		!utf8.ValidString(prefix) || strings.ContainsFunc(prefix, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }) {
 		return StatePlace{}, fmt.Errorf(`%q is no prefix such as "team/": parts of it are empty, ".", "..", of s3proxy's own name, or hold a backslash or control character`, prefix)
 	}
-	return StatePlace{Bucket: bucket, Prefix: prefix}, nil
+	place.Prefix = prefix
+	return place, nil
 }
 
 // CheckBucketName refuses what can be no bucket's name, such as a pattern.
 func CheckBucketName(name string) error {
-	if !bucketName.MatchString(name) {
-		return fmt.Errorf("%q is no name of a bucket (names are exact, patterns mean nothing)", name)
+	_, err := parseBucket(name)
+	return err
+}
+
+func parseBucket(name string) (s3name.Bucket, error) {
+	b, err := s3name.ParseBucket(name)
+	if err != nil {
+		return b, fmt.Errorf("%q is %w (names are exact, patterns mean nothing)", name, err)
 	}
-	return nil
+	return b, nil
 }
 
 // stateFolder begins the keys of the proxy's own objects, behind the prefix.
@@ -93,23 +103,16 @@ func (s StatePlace) root() string { return s.Prefix + stateFolder }
 func (s StatePlace) past() string { return s.root() + "~" }
 
 // Of gives the bucket that has the own objects of bucket, and how their keys begin.
-func (s StatePlace) Of(bucket string) (stateBucket, prefix string) {
-	if s.Bucket == "" {
+func (s StatePlace) Of(bucket s3name.Bucket) (stateBucket s3name.Bucket, prefix string) {
+	if s.Bucket == (s3name.Bucket{}) {
 		return bucket, s.root()
 	}
-	return s.Bucket, s.root() + bucket + "/"
+	return s.Bucket, s.root() + bucket.String() + "/"
 }
 
 // owns tells whether a key is one of the proxy's own objects, under every
 // spelling that some store folds into theirs (versitygw: `a//b` is `a/b`).
-func (s StatePlace) owns(key string) bool {
-	folded := path.Clean("/" + strings.ReplaceAll(key, `\`, "/"))[1:]
-	root := s.root()
-	// By segments: letters that fold into each other may differ in their bytes.
-	depth := strings.Count(root, "/")
-	segments := strings.SplitN(folded, "/", depth+1)
-	return strings.EqualFold(strings.Join(segments[:min(len(segments), depth)], "/")+"/", root)
-}
+func (s StatePlace) owns(key string) bool { return s3name.Below(key, s.root()) }
 
 // Credential is what an access key of a client may do.
 type Credential struct {
@@ -127,14 +130,14 @@ func (c *Credential) mayUse(bucket string) bool {
 
 // allow refuses what the client's access key is not for. An anonymous request is
 // for the store to judge.
-func (x *exchange) allow(bucket string, write bool) error {
+func (x *exchange) allow(bucket s3name.Bucket, write bool) error {
 	if x.auth.AccessKeyID == "" {
 		return nil
 	}
 	if x.credential.ReadOnly && write {
 		return s3err.AccessDenied.WithMessage("This access key may only read.")
 	}
-	if bucket != "" && !x.credential.mayUse(bucket) {
+	if bucket != (s3name.Bucket{}) && !x.credential.mayUse(bucket.String()) {
 		return s3err.AccessDenied.WithMessage("This access key may not use this bucket.")
 	}
 	return nil

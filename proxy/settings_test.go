@@ -8,7 +8,7 @@ import (
 
 func TestAStatePlaceEndsInASlashAndFoldsIntoNoOther(t *testing.T) {
 	for prefix, want := range map[string]string{"": "", "team": "team/", "team/": "team/", "a/b c/": "a/b c/", ".hidden": ".hidden/"} {
-		if got, err := NewStatePlace("bucket", prefix); err != nil || got.Prefix != want || got.Bucket != "bucket" {
+		if got, err := NewStatePlace("bucket", prefix); err != nil || got.Prefix != want || got.Bucket.String() != "bucket" {
 			t.Errorf("%q: %+v, %v", prefix, got, err)
 		}
 	}

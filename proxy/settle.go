@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -84,7 +84,11 @@ func (c *completion) settle(ctx context.Context, header http.Header, etag string
 // upload that was aborted, or completed with another list, is NoSuchUpload.
 func (c *completion) judge(ctx context.Context, done *completed) (finished bool, err error) {
 	u := c.u
-	s, err := c.statObject(ctx, done.header.Get("X-Amz-Version-Id"))
+	version, err := answeredVersion(done.header)
+	if err != nil {
+		return false, during(stepCheckObject, err)
+	}
+	s, err := c.statObject(ctx, version)
 	if err != nil && !isNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
 		return false, during(stepCheckObject, err)
 	}
@@ -128,10 +132,12 @@ func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	resp, err := u.Upstream.Do(ctx, &upstream.Request{
-		Method: http.MethodPost, Bucket: stateBucket, Key: folder + stateKey, Query: url.Values{"uploadId": {u.id}},
-		Header: http.Header{"Content-Type": {"application/xml"}}, Bytes: doc,
-	})
+	req, err := u.ownRequest(http.MethodPost, stateBucket, folder+stateKey)
+	if err != nil {
+		return false, err
+	}
+	req.UploadID, req.Header, req.Bytes = u.id, http.Header{"Content-Type": {"application/xml"}}, doc
+	resp, err := u.Upstream.Do(ctx, req)
 	truth := false
 	switch status, refused := refusedWith(err); {
 	case err == nil:
@@ -156,18 +162,20 @@ func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
 }
 
 // statObject asks for the object at the upload's key, with the proxy's own credentials.
-func (x *exchange) statObject(ctx context.Context, version string) (*stored, error) {
-	q := url.Values{}
-	if version != "" && version != "null" {
-		q.Set("versionId", version)
+func (x *exchange) statObject(ctx context.Context, version s3name.VersionID) (*stored, error) {
+	if version.String() == noVersion {
+		version = s3name.VersionID{}
 	}
-	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: x.key, Query: q})
+	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: x.key, VersionID: version})
 	if err != nil {
 		return nil, err
 	}
 	resp.Body.Close()
 	return x.readStored(x.bucket, x.key, false, resp)
 }
+
+// noVersion is the id of the version that a bucket without versions has of an object.
+const noVersion = "null"
 
 func isNotFound(err error) bool {
 	status, refused := refusedWith(err)
@@ -178,7 +186,7 @@ func isNotFound(err error) bool {
 // the object itself can prove it, by the hash of the upload's id in its summary. An
 // aborted upload is NoSuchUpload whatever stands at the key.
 func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed, error) {
-	s, err := c.statObject(ctx, "")
+	s, err := c.statObject(ctx, s3name.VersionID{})
 	if err != nil || s.meta == nil || s.meta.Kind != envelope.KindMultipart {
 		if err != nil && !isNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
 			return nil, during(stepCheckObject, err)
@@ -194,7 +202,7 @@ func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed
 	if err != nil {
 		return nil, during(stepCheckObject, err)
 	}
-	if t.UploadHash != envelope.UploadHash(c.query.Get("uploadId")) || !c.lists(t.Parts) {
+	if t.UploadHash != envelope.UploadHash(c.uploadID.String()) || !c.lists(t.Parts) {
 		return nil, gone
 	}
 	return &completed{header: s.header, etag: s.etag, trailer: t}, nil

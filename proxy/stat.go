@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -32,36 +32,39 @@ type objects struct {
 }
 
 // keyBucket is the bucket that the keys of its objects are bound to.
-func (o *objects) keyBucket(bucket string) string {
+func (o *objects) keyBucket(bucket s3name.Bucket) string {
 	if o.Origin != "" {
 		return o.Origin
 	}
-	return bucket
+	return bucket.String()
 }
 
 // stored is what one answer of the store (HEAD or GET) tells of an object.
 type stored struct {
-	bucket, key string
-	header      http.Header
-	etag        string // the store's own
-	version     string
-	bytes       int64              // ciphertext bytes of the whole object
-	meta        *envelope.Metadata // nil for a plaintext object that may be read
-	size        int64              // plaintext bytes
-	unsigned    bool               // asked for as anonymous; further requests are too
+	bucket   s3name.Bucket
+	key      s3name.Key
+	version  s3name.VersionID
+	header   http.Header
+	etag     string             // the store's own
+	bytes    int64              // ciphertext bytes of the whole object
+	meta     *envelope.Metadata // nil for a plaintext object that may be read
+	size     int64              // plaintext bytes
+	unsigned bool               // asked for as anonymous; further requests are too
 }
 
 // readStored understands the store's answer about an object. The sizes are the
 // store's word until the object's end has been read.
-func (o *objects) readStored(bucket, key string, unsigned bool, resp *http.Response) (*stored, error) {
-	s := &stored{
-		bucket: bucket, key: key, unsigned: unsigned, header: resp.Header,
-		etag: resp.Header.Get("Etag"), version: resp.Header.Get("X-Amz-Version-Id"),
-	}
-	if s.version == "" && resp.Request != nil { // not every store repeats what it was asked for
-		s.version = resp.Request.URL.Query().Get("versionId")
-	}
+func (o *objects) readStored(bucket s3name.Bucket, key s3name.Key, unsigned bool, resp *http.Response) (*stored, error) {
+	s := &stored{bucket: bucket, key: key, unsigned: unsigned, header: resp.Header, etag: resp.Header.Get("Etag")}
 	var err error
+	if s.version, err = answeredVersion(resp.Header); err != nil {
+		return nil, err
+	}
+	if s.version == (s3name.VersionID{}) && resp.Request != nil { // not every store repeats what it was asked for
+		if _, s.version, err = s3name.TakeIDs(resp.Request.URL.Query()); err != nil {
+			return nil, err
+		}
+	}
 	if s.bytes, err = wholeSize(resp); err != nil {
 		return nil, err
 	}
@@ -114,7 +117,7 @@ func wholeSize(resp *http.Response) (int64, error) {
 
 // openKey unwraps the object's data key; the caller destroys it.
 func (o *objects) openKey(ctx context.Context, s *stored) (*envelope.DEK, error) {
-	return o.Keyring.OpenKey(ctx, kms.Name{Bucket: o.keyBucket(s.bucket), Key: s.key, Kind: s.meta.Kind}, s.meta)
+	return o.Keyring.OpenKey(ctx, kms.Name{Bucket: o.keyBucket(s.bucket), Key: s.key.String(), Kind: s.meta.Kind}, s.meta)
 }
 
 // trailer reads and opens the object's trailer, or takes it from the cache.
@@ -175,11 +178,7 @@ func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*ht
 	if s.etag != "" {
 		h.Set("If-Match", s.etag)
 	}
-	q := url.Values{}
-	if s.version != "" {
-		q.Set("versionId", s.version)
-	}
-	resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: s.bucket, Key: s.key, Query: q, Header: h, Unsigned: s.unsigned})
+	resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: s.bucket, Key: s.key, VersionID: s.version, Header: h, Unsigned: s.unsigned})
 	if errors.Is(err, s3err.PreconditionFailed) {
 		return nil, errReplaced
 	}
@@ -212,9 +211,12 @@ func (s *stored) sameAs(o *stored) bool {
 // trailerID names one state of one object: an entry can never be stale. The
 // commitment stands for the metadata, which may change under the same bytes.
 type trailerID struct {
-	bucket, key, version, etag string
-	bytes                      int64
-	commitment                 [32]byte
+	bucket     s3name.Bucket
+	key        s3name.Key
+	version    s3name.VersionID
+	etag       string
+	bytes      int64
+	commitment [32]byte
 }
 
 // trailerCache keeps opened trailers, bounded by entries and by parts in all

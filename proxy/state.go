@@ -2,13 +2,12 @@ package proxy
 
 import (
 	"context"
-	"crypto/md5"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -25,33 +24,36 @@ type Records struct {
 	Place StatePlace
 	// Bucket has the records where the Keyring names another one, which this is a
 	// replica of. Optional.
-	Bucket string
+	Bucket s3name.Bucket
 }
 
 // Where gives the bucket that has the records of bucket, and how their keys begin;
 // the record's id follows.
-func (r Records) Where(bucket string) (stateBucket, prefix string) {
-	if r.Bucket != "" {
-		bucket = r.Bucket
+func (r Records) Where(bucket string) (stateBucket s3name.Bucket, prefix string, err error) {
+	of := r.Bucket
+	if of == (s3name.Bucket{}) {
+		if of, err = parseBucket(bucket); err != nil {
+			return stateBucket, "", err
+		}
 	}
-	stateBucket, prefix = r.Place.Of(bucket)
-	return stateBucket, prefix + recordFolder
+	stateBucket, prefix = r.Place.Of(of)
+	return stateBucket, prefix + recordFolder, nil
+}
+
+// request begins one for a record.
+func (r Records) request(method, bucket, id string) (*upstream.Request, error) {
+	stateBucket, prefix, err := r.Where(bucket)
+	if err != nil {
+		return nil, err
+	}
+	key, err := r.Place.ownKey(prefix + id)
+	return &upstream.Request{Method: method, Bucket: stateBucket, Key: key}, err
 }
 
 // PutRecord stores a record unless there is one of that id already: another
 // process may have re-wrapped it since.
 func (r Records) PutRecord(ctx context.Context, bucket, id string, record []byte) error {
-	sum := md5.Sum(record)
-	stateBucket, prefix := r.Where(bucket)
-	resp, err := r.Store.Do(ctx, &upstream.Request{
-		Method: http.MethodPut, Bucket: stateBucket, Key: prefix + id,
-		Header: lockState(ctx, r.Store, stateBucket, http.Header{
-			"If-None-Match": {"*"},
-			"Content-Type":  {"application/json"},
-			"Content-Md5":   {base64.StdEncoding.EncodeToString(sum[:])},
-		}),
-		Bytes: record,
-	})
+	resp, err := r.put(ctx, bucket, id, record, "If-None-Match", "*")
 	if errors.Is(err, s3err.PreconditionFailed) {
 		return nil
 	}
@@ -60,6 +62,21 @@ func (r Records) PutRecord(ctx context.Context, bucket, id string, record []byte
 	}
 	resp.Body.Close()
 	return nil
+}
+
+// put sends a record under a condition.
+func (r Records) put(ctx context.Context, bucket, id string, record []byte, condition, etag string) (*http.Response, error) {
+	req, err := r.request(http.MethodPut, bucket, id)
+	if err != nil {
+		return nil, err
+	}
+	req.Bytes = record
+	req.Header = lockState(ctx, r.Store, req.Bucket, http.Header{
+		condition:      {etag},
+		"Content-Type": {"application/json"},
+		"Content-Md5":  {contentMD5(record)},
+	})
+	return r.Store.Do(ctx, req)
 }
 
 // GetRecord reads a record; kms.ErrNoRecord if there is none.

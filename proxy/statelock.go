@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/expirable"
 
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -21,7 +22,7 @@ const stateRetention = time.Minute
 
 type lockedBucket struct {
 	store  *upstream.Client
-	bucket string
+	bucket s3name.Bucket
 }
 
 // defaultRetentions remembers which buckets have one. A change is seen late: until
@@ -30,7 +31,7 @@ var defaultRetentions = expirable.NewLRU[lockedBucket, bool](10_000, nil, 5*time
 
 // lockState adds to the headers of an own object's PUT what a bucket with a default
 // retention needs.
-func lockState(ctx context.Context, store *upstream.Client, bucket string, h http.Header) http.Header {
+func lockState(ctx context.Context, store *upstream.Client, bucket s3name.Bucket, h http.Header) http.Header {
 	id := lockedBucket{store, bucket}
 	locks, ok := defaultRetentions.Get(id)
 	if !ok {
@@ -51,7 +52,7 @@ func lockState(ctx context.Context, store *upstream.Client, bucket string, h htt
 
 // hasDefaultRetention asks the store. A store that refuses the question has none; one
 // that does not answer is asked again next time.
-func hasDefaultRetention(ctx context.Context, store *upstream.Client, bucket string) (locks, known bool) {
+func hasDefaultRetention(ctx context.Context, store *upstream.Client, bucket s3name.Bucket) (locks, known bool) {
 	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: url.Values{"object-lock": {""}}})
 	if err != nil {
 		status, refused := refusedWith(err)

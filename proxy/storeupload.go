@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -62,8 +63,8 @@ func (u *upload) begin(ctx context.Context, h http.Header) (finish http.Header, 
 	}, &begun); err != nil {
 		return nil, err
 	}
-	if u.id = begun.UploadID; u.id == "" {
-		return nil, fmt.Errorf("%w: an upload without an id", errStored)
+	if u.id, err = s3name.ParseUploadID(begun.UploadID); err != nil {
+		return nil, storeNamed(err)
 	}
 	return finish, nil
 }

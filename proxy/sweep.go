@@ -10,12 +10,12 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -58,8 +58,12 @@ const maxFolders = 100_000
 // Bucket sweeps the state of one bucket's uploads. A bucket that is not there has none.
 func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 	found := Swept{Bucket: bucket}
+	at, err := parseBucket(bucket)
+	if err != nil {
+		return found, err
+	}
 	o := &objects{Bucket: Bucket{Upstream: s.Store}, state: s.Place}
-	stateBucket, prefix := s.Place.Of(bucket)
+	stateBucket, prefix := s.Place.Of(at)
 	prefix += uploadFolder
 	after := ""
 	for range maxFolders {
@@ -88,7 +92,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 			found.Foreign++
 			continue
 		}
-		err = s.folder(ctx, o, bucket, prefix+name+"/", &found)
+		err = s.folder(ctx, o, at, prefix+name+"/", &found)
 		switch {
 		case err == nil:
 		case errors.Is(err, ErrLocked):
@@ -108,9 +112,9 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 }
 
 // folder sweeps what is kept of one upload.
-func (s *Sweeper) folder(ctx context.Context, o *objects, bucket, folder string, found *Swept) error {
+func (s *Sweeper) folder(ctx context.Context, o *objects, bucket s3name.Bucket, folder string, found *Swept) error {
 	stateBucket, _ := s.Place.Of(bucket)
-	state, err := s.readState(ctx, stateBucket, folder+stateKey)
+	state, err := s.readState(ctx, o, stateBucket, folder+stateKey)
 	if errors.Is(err, errNoState) {
 		// The rest of a removal, or a part whose upload was aborted while it was sent.
 		return s.ended(ctx, o, stateBucket, folder, found)
@@ -122,23 +126,28 @@ func (s *Sweeper) folder(ctx context.Context, o *objects, bucket, folder string,
 	if err != nil {
 		return err
 	}
-	if _, named := o.folder(bucket, state.Key, state.Upload); named != folder {
+	// The state is the store's word, too, and its names go to the store.
+	key, keyErr := s.Place.clientKey(state.Key)
+	id, idErr := s3name.ParseUploadID(state.Upload)
+	if keyErr != nil || idErr != nil {
+		found.Foreign++
+		return nil
+	}
+	if _, named := o.folder(bucket, key, id); named != folder {
 		found.Foreign++
 		return nil
 	}
 	// Of this very upload, and not by listing uploads: one that begins in between
 	// would not be in the list.
-	q := url.Values{"uploadId": {state.Upload}, "max-parts": {"1"}}
-	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: bucket, Key: state.Key, Query: q})
+	err = (&upload{objects: o, bucket: bucket, key: key, id: id}).there(ctx)
 	if err == nil {
-		resp.Body.Close()
 		found.Live++
 		return s.unmark(ctx, o, stateBucket, folder)
 	}
 	if !errors.Is(err, s3err.NoSuchUpload) {
 		return during(stepFindUpload, err)
 	}
-	if s.became(ctx, bucket, state.Key, state.meta.Commitment) {
+	if s.became(ctx, bucket, key, state.meta.Commitment) {
 		return s.remove(ctx, o, stateBucket, folder, found)
 	}
 	return s.ended(ctx, o, stateBucket, folder, found)
@@ -152,8 +161,12 @@ type keptState struct {
 }
 
 // readState gives errNoState, or errStored for one that s3proxy did not write.
-func (s *Sweeper) readState(ctx context.Context, stateBucket, key string) (*keptState, error) {
-	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: key})
+func (s *Sweeper) readState(ctx context.Context, o *objects, stateBucket s3name.Bucket, key string) (*keptState, error) {
+	req, err := o.ownRequest(http.MethodGet, stateBucket, key)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.Store.Do(ctx, req)
 	if errors.Is(err, s3err.NoSuchKey) {
 		return nil, errNoState
 	}
@@ -181,7 +194,7 @@ func (s *Sweeper) readState(ctx context.Context, stateBucket, key string) (*kept
 }
 
 // became tells whether the upload is the object at its key.
-func (s *Sweeper) became(ctx context.Context, bucket, key string, commitment [32]byte) bool {
+func (s *Sweeper) became(ctx context.Context, bucket s3name.Bucket, key s3name.Key, commitment [32]byte) bool {
 	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key})
 	if err != nil {
 		return false
@@ -197,11 +210,11 @@ func (s *Sweeper) became(ctx context.Context, bucket, key string, commitment [32
 
 // ended removes the state of an upload that has been gone for the grace time, and
 // begins to count it.
-func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket, folder string, found *Swept) error {
+func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket s3name.Bucket, folder string, found *Swept) error {
 	if s.Grace <= 0 {
 		return s.remove(ctx, o, stateBucket, folder, found)
 	}
-	since, err := s.marked(ctx, stateBucket, folder)
+	since, err := s.marked(ctx, o, stateBucket, folder)
 	if err != nil {
 		return err
 	}
@@ -212,7 +225,11 @@ func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket, folder str
 	if since >= 0 || s.DryRun {
 		return nil
 	}
-	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: stateBucket, Key: folder + goneMark})
+	req, err := o.ownRequest(http.MethodPut, stateBucket, folder+goneMark)
+	if err != nil {
+		return err
+	}
+	resp, err := s.Store.Do(ctx, req)
 	if err != nil {
 		return during(stepMarkGone, err)
 	}
@@ -221,8 +238,12 @@ func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket, folder str
 
 // marked tells how long ago the upload was first seen to be gone, by the store's own
 // clock; negative when it was not.
-func (s *Sweeper) marked(ctx context.Context, stateBucket, folder string) (time.Duration, error) {
-	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: stateBucket, Key: folder + goneMark})
+func (s *Sweeper) marked(ctx context.Context, o *objects, stateBucket s3name.Bucket, folder string) (time.Duration, error) {
+	req, err := o.ownRequest(http.MethodHead, stateBucket, folder+goneMark)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := s.Store.Do(ctx, req)
 	if err != nil && isNotFound(err) {
 		return -1, nil
 	}
@@ -242,8 +263,8 @@ func (s *Sweeper) marked(ctx context.Context, stateBucket, folder string) (time.
 }
 
 // unmark forgets that an upload was seen gone: it is back.
-func (s *Sweeper) unmark(ctx context.Context, o *objects, stateBucket, folder string) error {
-	since, err := s.marked(ctx, stateBucket, folder)
+func (s *Sweeper) unmark(ctx context.Context, o *objects, stateBucket s3name.Bucket, folder string) error {
+	since, err := s.marked(ctx, o, stateBucket, folder)
 	if err != nil || since < 0 || s.DryRun {
 		return err
 	}
@@ -255,7 +276,7 @@ func (s *Sweeper) unmark(ctx context.Context, o *objects, stateBucket, folder st
 
 // remove deletes the records first and the key last: as long as there is a key, the
 // next sweep knows what the folder is of.
-func (s *Sweeper) remove(ctx context.Context, o *objects, stateBucket, folder string, found *Swept) error {
+func (s *Sweeper) remove(ctx context.Context, o *objects, stateBucket s3name.Bucket, folder string, found *Swept) error {
 	if !s.DryRun {
 		if err := o.removeState(ctx, stateBucket, folder); err != nil {
 			return err
@@ -289,14 +310,14 @@ func (p *Proxy) SweepUploads(ctx context.Context) {
 			return
 		}
 		p.sweptMu.Lock()
-		buckets := make([]string, 0, len(p.swept))
+		buckets := make([]s3name.Bucket, 0, len(p.swept))
 		for b := range p.swept {
 			buckets = append(buckets, b)
 		}
 		p.sweptMu.Unlock()
 		for _, b := range buckets {
 			s := Sweeper{Store: p.of(b).Upstream, Place: p.cfg.State, Grace: p.sweepGrace, Log: p.log}
-			found, err := s.Bucket(ctx, b)
+			found, err := s.Bucket(ctx, b.String())
 			if ctx.Err() != nil {
 				return
 			}

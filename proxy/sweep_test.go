@@ -40,15 +40,15 @@ func TestARunningProxySweepsWhatUploadsLeft(t *testing.T) {
 			}
 			gone, live := begin("gone"), begin("live")
 			raw := p.others.Upstream
-			resp, err := raw.Do(t.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: "bucket", Key: "gone", Query: map[string][]string{"uploadId": {gone}}})
+			resp, err := raw.Do(t.Context(), &upstream.Request{Method: http.MethodDelete, Bucket: bucketNamed("bucket"), Key: keyNamed("gone"), UploadID: uploadNamed(gone)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
 			state := func(key, id string) int {
 				t.Helper()
-				_, folder := p.others.folder("bucket", key, id)
-				page, err := p.others.listVersions(t.Context(), upstream.Request{Bucket: "bucket"}, folder, "", 10)
+				_, folder := p.others.folder(bucketNamed("bucket"), keyNamed(key), uploadNamed(id))
+				page, err := p.others.listVersions(t.Context(), upstream.Request{Bucket: bucketNamed("bucket")}, folder, "", 10)
 				if err != nil {
 					t.Fatal(err)
 				}

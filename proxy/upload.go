@@ -23,6 +23,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -68,20 +69,29 @@ const (
 // upload is a multipart upload that this proxy, or another one, has begun.
 type upload struct {
 	*objects
-	bucket, key, id string
-	hash            [16]byte // of the id, as it stands in records and summary
-	options         envelope.Upload
-	dek             *envelope.DEK
-	unsigned        bool
-	lastLook        func(context.Context) error // before it is completed; nil for none
+	bucket   s3name.Bucket
+	key      s3name.Key
+	id       s3name.UploadID
+	hash     [16]byte // of the id, as it stands in records and summary
+	options  envelope.Upload
+	dek      *envelope.DEK
+	unsigned bool
+	lastLook func(context.Context) error // before it is completed; nil for none
+}
+
+// uploadName tells one upload from all others.
+type uploadName struct {
+	bucket s3name.Bucket
+	key    s3name.Key
+	id     s3name.UploadID
 }
 
 // close destroys the upload's key.
 func (u *upload) close() { u.dek.Destroy() }
 
 // folder is where the state of an upload is; docs/FORMAT.md.
-func (o *objects) folder(bucket, key, id string) (stateBucket, prefix string) {
-	sum := sha256.Sum256(kms.Context{"bucket": bucket, "key": key, "upload": id}.Canonical())
+func (o *objects) folder(bucket s3name.Bucket, key s3name.Key, id s3name.UploadID) (stateBucket s3name.Bucket, prefix string) {
+	sum := sha256.Sum256(kms.Context{"bucket": bucket.String(), "key": key.String(), "upload": id.String()}.Canonical())
 	stateBucket, prefix = o.state.Of(bucket)
 	return stateBucket, prefix + uploadFolder + hex.EncodeToString(sum[:]) + "/"
 }
@@ -108,11 +118,11 @@ type savedUpload struct {
 // stale: an upload's state does not change, and whether the upload is still there
 // is for the store to say.
 type uploadCache struct {
-	lru *lru.Cache[[3]string, savedUpload]
+	lru *lru.Cache[uploadName, savedUpload]
 }
 
 func newUploadCache() *uploadCache {
-	c, err := lru.New[[3]string, savedUpload](1024)
+	c, err := lru.New[uploadName, savedUpload](1024)
 	if err != nil {
 		panic(err) // only a size below one is refused
 	}
@@ -121,7 +131,7 @@ func newUploadCache() *uploadCache {
 
 // saveUpload puts the state of a new upload, so that any replica can take its parts.
 func (u *upload) saveUpload(ctx context.Context) error {
-	meta, err := u.Keyring.WrapKey(ctx, kms.Name{Bucket: u.keyBucket(u.bucket), Key: u.key, Kind: envelope.KindMultipart, UploadID: u.id}, u.dek)
+	meta, err := u.Keyring.WrapKey(ctx, kms.Name{Bucket: u.keyBucket(u.bucket), Key: u.key.String(), Kind: envelope.KindMultipart, UploadID: u.id.String()}, u.dek)
 	if err != nil {
 		return err
 	}
@@ -133,7 +143,7 @@ func (u *upload) saveUpload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(uploadState{Format: envelope.Format, Key: u.key, Upload: u.id, Options: sealed})
+	body, err := json.Marshal(uploadState{Format: envelope.Format, Key: u.key.String(), Upload: u.id.String(), Options: sealed})
 	if err != nil {
 		return err
 	}
@@ -151,8 +161,11 @@ func (u *upload) putState(ctx context.Context, name string, req *upstream.Reques
 }
 
 // putOwn puts one of our own objects; req has its body and headers.
-func (o *objects) putOwn(ctx context.Context, stateBucket, key string, req *upstream.Request) error {
-	req.Method, req.Bucket, req.Key = http.MethodPut, stateBucket, key
+func (o *objects) putOwn(ctx context.Context, stateBucket s3name.Bucket, key string, req *upstream.Request) (err error) {
+	if req.Key, err = o.state.ownKey(key); err != nil {
+		return err
+	}
+	req.Method, req.Bucket = http.MethodPut, stateBucket
 	req.Header = lockState(ctx, o.Upstream, stateBucket, req.Header)
 	if req.Body == nil { // a streamed body has a checksum behind it
 		h := http.Header{"Content-Md5": {contentMD5(req.Bytes)}}
@@ -174,13 +187,13 @@ func contentMD5(body []byte) string {
 
 // openUpload finds the state of the upload that the request names.
 func (x *exchange) openUpload(ctx context.Context) (*upload, error) {
-	u, err := x.findUpload(ctx, x.key, x.query.Get("uploadId"))
+	u, err := x.findUpload(ctx, x.key, x.uploadID)
 	return u, x.noUpload(ctx, err)
 }
 
 // findUpload finds the state of an upload; errNoState if there is none.
-func (x *exchange) findUpload(ctx context.Context, key, id string) (*upload, error) {
-	name := [3]string{x.bucket, key, id}
+func (x *exchange) findUpload(ctx context.Context, key s3name.Key, id s3name.UploadID) (*upload, error) {
+	name := uploadName{x.bucket, key, id}
 	saved, cached := x.uploads.lru.Get(name)
 	if !cached {
 		var err error
@@ -188,9 +201,9 @@ func (x *exchange) findUpload(ctx context.Context, key, id string) (*upload, err
 			return nil, err
 		}
 	}
-	u := &upload{objects: x.objects, bucket: x.bucket, key: key, id: id, hash: envelope.UploadHash(id), unsigned: x.unsigned()}
+	u := &upload{objects: x.objects, bucket: x.bucket, key: key, id: id, hash: envelope.UploadHash(id.String()), unsigned: x.unsigned()}
 	var err error
-	u.dek, err = x.Keyring.OpenKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: key, Kind: envelope.KindMultipart, UploadID: id}, saved.meta)
+	u.dek, err = x.Keyring.OpenKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: key.String(), Kind: envelope.KindMultipart, UploadID: id.String()}, saved.meta)
 	if err != nil {
 		return nil, fmt.Errorf("the upload's state: %w", err)
 	}
@@ -206,9 +219,13 @@ func (x *exchange) findUpload(ctx context.Context, key, id string) (*upload, err
 var errNoState = errors.New("no state of this upload")
 
 // loadUpload reads the state of an upload; errNoState if there is none.
-func (o *objects) loadUpload(ctx context.Context, bucket, key, id string) (savedUpload, error) {
+func (o *objects) loadUpload(ctx context.Context, bucket s3name.Bucket, key s3name.Key, id s3name.UploadID) (savedUpload, error) {
 	stateBucket, folder := o.folder(bucket, key, id)
-	resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Key: folder + stateKey})
+	req, err := o.ownRequest(http.MethodGet, stateBucket, folder+stateKey)
+	if err != nil {
+		return savedUpload{}, err
+	}
+	resp, err := o.Upstream.Do(ctx, req)
 	if errors.Is(err, s3err.NoSuchKey) {
 		return savedUpload{}, fmt.Errorf("%w: %w", errNoState, err)
 	}
@@ -224,7 +241,7 @@ func (o *objects) loadUpload(ctx context.Context, bucket, key, id string) (saved
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxState)).Decode(&state); err != nil {
 		return savedUpload{}, fmt.Errorf("%w: the upload's state: %w", errStored, err)
 	}
-	if state.Format != envelope.Format || state.Key != key || state.Upload != id {
+	if state.Format != envelope.Format || state.Key != key.String() || state.Upload != id.String() {
 		return savedUpload{}, fmt.Errorf("%w: the upload's state is of another upload or format", errStored)
 	}
 	meta, err := envelope.ParseMetadata(fields)
@@ -234,20 +251,37 @@ func (o *objects) loadUpload(ctx context.Context, bucket, key, id string) (saved
 	return savedUpload{meta: meta, options: state.Options}, nil
 }
 
-// noUpload gives the store's own words for an upload that is not there. One that is
-// there without a state of ours was not begun through a proxy: its parts would be
-// plaintext.
+// noUpload is the answer about an upload without a state of ours: it is not there. Was it
+// begun past the proxy, then its parts would be plaintext; and an id that we have not seen
+// the store make does not go to the store. Whether an anonymous client may ask at all is
+// for the store to say first.
 func (x *exchange) noUpload(ctx context.Context, err error) error {
 	if !errors.Is(err, errNoState) {
 		return err
 	}
-	q := url.Values{"uploadId": {x.query.Get("uploadId")}, "max-parts": {"1"}}
-	resp, asked := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Key: x.key, Query: q, Unsigned: x.unsigned()})
-	if asked != nil {
-		return asked
+	if x.unsigned() {
+		if refused := x.askSetting(ctx, "uploads"); refused != nil {
+			return refused
+		}
 	}
-	resp.Body.Close()
-	return s3err.NoSuchUpload.WithMessage("This upload was not begun through s3proxy, or is being aborted.").Because(err)
+	return x.bucketFirst(ctx, s3err.NoSuchUpload.Because(err))
+}
+
+// there asks the store for the upload: NoSuchUpload when it has none.
+func (u *upload) there(ctx context.Context) error {
+	resp, err := u.Upstream.Do(ctx, &upstream.Request{
+		Method: http.MethodGet, Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: url.Values{"max-parts": {"1"}}, Unsigned: u.unsigned,
+	})
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+// ownRequest begins a request for one of the proxy's own objects.
+func (o *objects) ownRequest(method string, stateBucket s3name.Bucket, key string) (*upstream.Request, error) {
+	k, err := o.state.ownKey(key)
+	return &upstream.Request{Method: method, Bucket: stateBucket, Key: k}, err
 }
 
 // partRecord is what is kept of a part that was sent, and when.
@@ -308,6 +342,13 @@ func (u *upload) eachState(ctx context.Context, visit func(name string, modified
 	return fmt.Errorf("%w: a listing without an end", errStored)
 }
 
+// hasState tells whether anything is kept of the upload.
+func (u *upload) hasState(ctx context.Context) (bool, error) {
+	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	page, err := u.listVersions(ctx, upstream.Request{Bucket: stateBucket}, folder, "", 1)
+	return err == nil && len(page.entries()) > 0, err
+}
+
 // getXML asks the store for a document, and gives the headers of its answer.
 func (o *objects) getXML(ctx context.Context, req *upstream.Request, doc any) (http.Header, error) {
 	if req.Method == "" {
@@ -339,12 +380,12 @@ func (u *upload) removeRecords(ctx context.Context) error {
 
 // removeState deletes all own objects whose keys begin with prefix, every version
 // of them.
-func (o *objects) removeState(ctx context.Context, stateBucket, prefix string) error {
+func (o *objects) removeState(ctx context.Context, stateBucket s3name.Bucket, prefix string) error {
 	return o.removeEntries(ctx, stateBucket, prefix, func(string) bool { return true })
 }
 
 // removeEntries deletes those own objects below prefix that which picks.
-func (o *objects) removeEntries(ctx context.Context, stateBucket, prefix string, which func(key string) bool) error {
+func (o *objects) removeEntries(ctx context.Context, stateBucket s3name.Bucket, prefix string, which func(key string) bool) error {
 	for range maxStatePages {
 		page, err := o.listVersions(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", maxEntries)
 		if err != nil {
@@ -356,12 +397,13 @@ func (o *objects) removeEntries(ctx context.Context, stateBucket, prefix string,
 		if len(entries) == 0 {
 			return nil
 		}
-		list := deleteRequest{Xmlns: s3Namespace, Quiet: true}
+		list := deletions{quiet: true}
 		for _, e := range entries {
-			if !strings.HasPrefix(string(e.Key), prefix) {
-				return fmt.Errorf("%w: %q listed under the prefix %q", errStored, e.Key, prefix)
+			key, version, err := o.ownEntry(e, prefix)
+			if err != nil {
+				return err
 			}
-			list.Objects = append(list.Objects, deletedObject{Key: e.Key, VersionID: e.VersionID})
+			list.objects = append(list.objects, deletion{key: key, version: version})
 		}
 		var result deleteResult
 		if _, err := o.deleteList(ctx, stateBucket, list, nil, false, &result); err != nil {

@@ -63,7 +63,7 @@ func uploadPart(x *exchange) error {
 // forgetEnded drops what is cached of an upload that the store no longer has.
 func (x *exchange) forgetEnded(u *upload, err error) {
 	if errors.Is(err, s3err.NoSuchUpload) {
-		x.uploads.lru.Remove([3]string{u.bucket, u.key, u.id})
+		x.uploads.lru.Remove(uploadName{u.bucket, u.key, u.id})
 	}
 }
 
@@ -190,7 +190,7 @@ func ownETag(id envelope.PartID) string {
 // sendUpstream sends a part of the store's upload and gives its ETag there, without quotes.
 func (u *upload) sendUpstream(ctx context.Context, number int, req *upstream.Request) (etag string, err error) {
 	req.Method, req.Bucket, req.Key, req.Unsigned = http.MethodPut, u.bucket, u.key, u.unsigned
-	req.Query = url.Values{"partNumber": {strconv.Itoa(number)}, "uploadId": {u.id}}
+	req.UploadID, req.Query = u.id, url.Values{"partNumber": {strconv.Itoa(number)}}
 	resp, err := u.Upstream.Do(ctx, req)
 	if err != nil {
 		return "", err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -35,18 +36,30 @@ type Walker struct {
 // Reach tells whether the store lists the bucket to us. Where the proxy's own objects are
 // in another bucket, it is what finds a wrong name.
 func (w Walker) Reach(ctx context.Context, bucket string) error {
-	o := &objects{Bucket: Bucket{Upstream: w.Store}}
+	o, at, err := w.at(bucket)
+	if err != nil {
+		return err
+	}
 	q := url.Values{"list-type": {"2"}, "prefix": {w.Place.root()}, "max-keys": {"1"}}
-	_, _, err := getList[listResult](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: q})
+	_, _, err = getList[listResult](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
 	return err
+}
+
+// at begins a look at a bucket.
+func (w Walker) at(bucket string) (*objects, s3name.Bucket, error) {
+	b, err := parseBucket(bucket)
+	return &objects{Bucket: Bucket{Upstream: w.Store}, state: w.Place}, b, err
 }
 
 // Objects visits the current objects below prefix. An error of visit ends the walk.
 func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
-	o := &objects{Bucket: Bucket{Upstream: w.Store}}
+	o, at, err := w.at(bucket)
+	if err != nil {
+		return err
+	}
 	q := url.Values{"list-type": {"2"}, "prefix": {prefix}}
 	for {
-		page, _, err := getList[listResult](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: q})
+		page, _, err := getList[listResult](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
 		if err != nil {
 			return fmt.Errorf("list s3://%s/%s: %w", bucket, prefix, err)
 		}
@@ -94,11 +107,14 @@ func (w Walker) OldVersions(ctx context.Context, bucket, prefix string, visit fu
 }
 
 func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
-	o := &objects{Bucket: Bucket{Upstream: w.Store}}
+	o, at, err := w.at(bucket)
+	if err != nil {
+		return err
+	}
 	q := url.Values{"versions": {""}, "prefix": {prefix}}
 	var seen listedMarker // versitygw 1.8 lists the version of the marker again
 	for {
-		page, _, err := getList[listVersionsResult](ctx, o, upstream.Request{Bucket: bucket, Query: q})
+		page, _, err := getList[listVersionsResult](ctx, o, upstream.Request{Bucket: at, Query: q})
 		if err != nil {
 			return fmt.Errorf("list the versions of s3://%s/%s: %w", bucket, prefix, err)
 		}
@@ -145,10 +161,13 @@ type InProgress struct {
 // Uploads visits the uploads in progress of a bucket. One without state was not begun
 // through s3proxy.
 func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgress) error) error {
-	stateBucket, prefix := w.Place.Of(bucket)
+	o, at, err := w.at(bucket)
+	if err != nil {
+		return err
+	}
+	stateBucket, prefix := w.Place.Of(at)
 	prefix += uploadFolder
 	s := Sweeper{Store: w.Store, Place: w.Place}
-	o := &objects{Bucket: Bucket{Upstream: w.Store}, state: w.Place}
 	after := prefix
 	for range maxFolders {
 		page, _, err := getList[listResult](ctx, o, upstream.Request{Method: "GET", Bucket: stateBucket, Query: url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}, "max-keys": {"1"}}})
@@ -164,7 +183,7 @@ func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgres
 		}
 		name, _, _ := strings.Cut(rest, "/")
 		after = prefix + name + "/~"
-		state, err := s.readState(ctx, stateBucket, prefix+name+"/"+stateKey)
+		state, err := s.readState(ctx, o, stateBucket, prefix+name+"/"+stateKey)
 		if errors.Is(err, errNoState) {
 			continue
 		}
@@ -180,11 +199,14 @@ func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgres
 
 // versioned tells whether a bucket keeps old versions, or has kept some.
 func (w Walker) versioned(ctx context.Context, bucket string) (bool, error) {
-	o := &objects{Bucket: Bucket{Upstream: w.Store}}
+	o, at, err := w.at(bucket)
+	if err != nil {
+		return false, err
+	}
 	var setting struct {
 		Status string `xml:"Status"`
 	}
-	_, err := o.getXML(ctx, &upstream.Request{Bucket: bucket, Query: url.Values{"versioning": {""}}}, &setting)
+	_, err = o.getXML(ctx, &upstream.Request{Bucket: at, Query: url.Values{"versioning": {""}}}, &setting)
 	if status, refused := refusedWith(err); refused && (status == http.StatusNotImplemented || status == http.StatusNotFound) && !errors.Is(err, s3err.NoSuchBucket) {
 		return false, nil // versitygw without a folder for versions says 404
 	}

@@ -19,10 +19,11 @@ var mayImport = []struct {
 	{"kms/vault", []string{"kms"}},
 	{"kms", []string{"envelope"}},
 	{"proxy/s3err", nil},
+	{"proxy/s3name", nil},
 	{"proxy/sigv4", []string{"proxy/s3err"}},
-	{"proxy/upstream", []string{"proxy/sigv4", "proxy/s3err"}},
-	{"proxy", []string{"envelope", "kms", "proxy/s3err", "proxy/sigv4", "proxy/upstream"}},
-	{"cmd/s3proxy", []string{"envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/s3err", "proxy/sigv4", "proxy/upstream"}},
+	{"proxy/upstream", []string{"proxy/sigv4", "proxy/s3err", "proxy/s3name"}},
+	{"proxy", []string{"envelope", "kms", "proxy/s3err", "proxy/s3name", "proxy/sigv4", "proxy/upstream"}},
+	{"cmd/s3proxy", []string{"envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/s3err", "proxy/s3name", "proxy/sigv4", "proxy/upstream"}},
 	{"test", []string{"test/lab"}},
 }
 

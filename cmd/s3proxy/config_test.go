@@ -188,7 +188,7 @@ func TestTheExampleConfigurationIsValidAndMeansWhatItSays(t *testing.T) {
 	if write, read, err := c.keyURIs("legal"); err != nil || write != "localfile:///etc/s3proxy/legal.json" || len(read) != 1 || read[0] != c.KMS {
 		t.Errorf("keys of legal: %s %v, %v", write, read, err)
 	}
-	if c.state.Bucket != "s3proxy-state" || c.state.Prefix != "team-a/" || !c.inline {
+	if c.state.Bucket.String() != "s3proxy-state" || c.state.Prefix != "team-a/" || !c.inline {
 		t.Errorf("state %+v, credentials inline: %v", c.state, c.inline)
 	}
 }

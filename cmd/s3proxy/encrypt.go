@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -99,6 +100,14 @@ func encryptStored(ctx context.Context, c *config, path, bucket, key string, h h
 	if b.Plain {
 		return fmt.Errorf("bucket %s is configured with encrypt: false", bucket)
 	}
+	at, err := s3name.ParseBucket(bucket)
+	if err != nil {
+		return usagef("s3://%s: %w", bucket, err)
+	}
+	object, err := s3name.ParseKey(key)
+	if err != nil {
+		return usagef("s3://%s/%s: %w", bucket, key, err)
+	}
 	f, size, err := openInput(path)
 	if err != nil {
 		return err
@@ -111,7 +120,7 @@ func encryptStored(ctx context.Context, c *config, path, bucket, key string, h h
 	defer stop()
 	bar := progress(size, errOut)
 	resp, err := inside.Do(ctx, &upstream.Request{
-		Method: http.MethodPut, Bucket: bucket, Key: key, Header: h, Body: bar.NewProxyReader(f), Length: size,
+		Method: http.MethodPut, Bucket: at, Key: object, Header: h, Body: bar.NewProxyReader(f), Length: size,
 	})
 	bar.Finish()
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -100,17 +101,27 @@ func (s *stores) eachSample(ctx context.Context, visit func(sample) (more bool, 
 	var buckets struct {
 		Names []string `xml:"Buckets>Bucket>Name"`
 	}
-	if err := getXML(ctx, store, "", nil, &buckets); err != nil {
+	if err := getXML(ctx, store, s3name.Bucket{}, nil, &buckets); err != nil {
 		return fmt.Errorf("look for encrypted data: %w", err)
 	}
 	for _, bucket := range buckets.Names {
 		if s.c.buckets[bucket].Upstream != (upstreamSettings{}) {
 			continue
 		}
-		stateBucket, records := (proxy.Records{Place: s.c.state}).Where(bucket)
+		at, err := s3name.ParseBucket(bucket)
+		if err != nil { // a folder that no client reaches
+			continue
+		}
+		stateBucket, records, err := (proxy.Records{Place: s.c.state}).Where(bucket)
+		if err != nil {
+			return err
+		}
 		found := false
-		for _, look := range []struct{ bucket, prefix string }{{stateBucket, records}, {bucket, ""}} {
-			if found || !slices.Contains(buckets.Names, look.bucket) {
+		for _, look := range []struct {
+			bucket s3name.Bucket
+			prefix string
+		}{{stateBucket, records}, {at, ""}} {
+			if found || !slices.Contains(buckets.Names, look.bucket.String()) {
 				continue
 			}
 			var page struct {
@@ -135,7 +146,7 @@ func (s *stores) eachSample(ctx context.Context, visit func(sample) (more bool, 
 	return nil
 }
 
-func getXML(ctx context.Context, store *upstream.Client, bucket string, q url.Values, doc any) error {
+func getXML(ctx context.Context, store *upstream.Client, bucket s3name.Bucket, q url.Values, doc any) error {
 	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: bucket, Query: q})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -34,8 +35,8 @@ type stores struct {
 
 type keyringID struct {
 	store *upstream.Client
-	kms   string // all URIs
-	alias string // the bucket whose records are read under the name of another
+	kms   string        // all URIs
+	alias s3name.Bucket // the bucket whose records are read under the name of another
 }
 
 // commandAttempts is for programs that run for hours, with nobody who tries again: some
@@ -157,8 +158,8 @@ func (s *stores) reach(ctx context.Context, name string) error {
 func (s *stores) records(ctx context.Context, name string, set bucketSettings) (proxy.Records, error) {
 	store, err := s.client(ctx, set.Upstream)
 	records := proxy.Records{Store: store, Place: s.c.state}
-	if set.Alias != "" {
-		records.Bucket = name
+	if err == nil && set.Alias != "" {
+		records.Bucket, err = s3name.ParseBucket(name)
 	}
 	return records, err
 }

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"net/url"
 	"testing"
 )
@@ -32,11 +33,11 @@ func TestABucketIsInTheHostWhereTheStoreIsAddressedSo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := "a+b//c"
-		if c.bucket == "" {
-			key = ""
+		in := &Request{Method: "GET"}
+		if c.bucket != "" {
+			in.Bucket, in.Key = must(s3name.ParseBucket(c.bucket)), must(s3name.ParseKey("a+b//c"))
 		}
-		req, err := client.build(context.Background(), &Request{Method: "GET", Bucket: c.bucket, Key: key})
+		req, err := client.build(context.Background(), in)
 		if err != nil {
 			t.Fatal(err)
 		}

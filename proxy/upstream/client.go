@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
 
@@ -111,13 +112,17 @@ func (c *Client) Region() string { return c.cfg.Region }
 func (c *Client) ChecksBodies() bool { return c.cfg.Payload != PayloadUnsigned }
 
 // Request is one request to the store. Nothing of a client's request gets into
-// it but what a handler has put there by name.
+// it but what a handler has put there by name. What names a place is of a checked
+// type; Do refuses a request that hides an id in Query, or a copy's source in Header.
 type Request struct {
-	Method string
-	Bucket string // "" for the service itself
-	Key    string // raw, not URL-encoded; "" for the bucket itself
-	Query  url.Values
-	Header http.Header
+	Method    string
+	Bucket    s3name.Bucket // zero: the service itself
+	Key       s3name.Key    // zero: the bucket itself
+	UploadID  s3name.UploadID
+	VersionID s3name.VersionID // zero: the current one, or none at all
+	Source    *s3name.Source   // of a copy; nil for none
+	Query     url.Values
+	Header    http.Header
 	// Bytes is a body in memory, nil for none; net/http sends it again when a
 	// connection turned out stale before anything was written.
 	Bytes []byte
@@ -196,21 +201,25 @@ func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) 
 }
 
 func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) {
+	if err := in.checkNames(); err != nil {
+		return nil, fmt.Errorf("build the upstream request: %w", err)
+	}
 	u := *c.cfg.Endpoint
 	path := strings.TrimSuffix(u.Path, "/") + "/"
+	bucket, key := in.Bucket.String(), in.Key.String()
 	switch {
-	case in.Bucket == "":
-	case c.cfg.Addressing.hosted(&u, in.Bucket):
-		u.Host = in.Bucket + "." + u.Host
-		path += in.Key
-	case in.Key == "":
-		path += in.Bucket
+	case bucket == "":
+	case c.cfg.Addressing.hosted(&u, bucket):
+		u.Host = bucket + "." + u.Host
+		path += key
+	case key == "":
+		path += bucket
 	default:
-		path += in.Bucket + "/" + in.Key
+		path += bucket + "/" + key
 	}
 	// RawPath keeps `//`, `.`, `..` and the encoding that the signature is made of.
 	u.Path, u.RawPath = path, sigv4.EncodePath(path)
-	u.RawQuery = strings.ReplaceAll(in.Query.Encode(), "+", "%20")
+	u.RawQuery = strings.ReplaceAll(in.query().Encode(), "+", "%20")
 
 	body := in.Body
 	if len(in.Bytes) > 0 {
@@ -223,6 +232,9 @@ func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) 
 	req.URL.RawPath = u.RawPath
 	for name, values := range in.Header {
 		req.Header[name] = values
+	}
+	if in.Source != nil {
+		req.Header.Set(copySourceHeader, sourceValue(in.Source))
 	}
 	// net/http would name itself; a store's log shows the proxy.
 	req.Header.Set("User-Agent", "s3proxy")

@@ -57,7 +57,7 @@ func TestWhatHasNoEffectIsAskedAgain(t *testing.T) {
 			defer server.Close()
 			client := newClient(t, server.URL)
 			client.cfg.Attempts = c.attempts
-			resp, err := client.Do(t.Context(), &Request{Method: c.method, Bucket: "b", Key: "k"})
+			resp, err := client.Do(t.Context(), &Request{Method: c.method, Bucket: someBucket, Key: someKey})
 			ends := http.StatusOK
 			var refused *s3err.Error
 			if errors.As(err, &refused) {
@@ -84,7 +84,7 @@ func TestAPauseEndsWithItsContext(t *testing.T) {
 	defer server.Close()
 	client := newClient(t, server.URL)
 	client.cfg.Attempts = 100
-	if _, err := client.Do(ctx, &Request{Method: http.MethodGet, Bucket: "b"}); !errors.Is(err, context.Canceled) {
+	if _, err := client.Do(ctx, &Request{Method: http.MethodGet, Bucket: someBucket}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"hash/crc32"
 	"io"
 	"net/http"
@@ -74,7 +75,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	store := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	defer store.Close()
 	c := newClient(t, store.URL)
-	if _, err := c.Do(t.Context(), &Request{Method: http.MethodPut, Bucket: "b", Key: "k", Bytes: []byte("x")}); err == nil || followed {
+	if _, err := c.Do(t.Context(), &Request{Method: http.MethodPut, Bucket: someBucket, Key: someKey, Bytes: []byte("x")}); err == nil || followed {
 		t.Errorf("followed %v, %v", followed, err)
 	}
 }
@@ -85,9 +86,9 @@ func TestKeysReachTheStoreAsTheyAre(t *testing.T) {
 	defer store.Close()
 	c := newClient(t, store.URL)
 	for key, want := range map[string]string{
-		"a//b/../c/./d": "/b/a//b/../c/./d", "a+b c%d": "/b/a%2Bb%20c%25d", "ü?#": "/b/%C3%BC%3F%23", "/x": "/b//x", "a;b=c": "/b/a%3Bb%3Dc",
+		"a//b/../c/./d": "/bucket/a//b/../c/./d", "a+b c%d": "/bucket/a%2Bb%20c%25d", "ü?#": "/bucket/%C3%BC%3F%23", "/x": "/bucket//x", "a;b=c": "/bucket/a%3Bb%3Dc",
 	} {
-		resp, err := c.Do(t.Context(), &Request{Method: http.MethodGet, Bucket: "b", Key: key})
+		resp, err := c.Do(t.Context(), &Request{Method: http.MethodGet, Bucket: someBucket, Key: must(s3name.ParseKey(key))})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,222 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// listener is a store that has nothing, and notes what it is asked for.
+type listener struct {
+	mu    sync.Mutex
+	asked []string // path and query, decoded; the copy's source, decoded; the body
+}
+
+func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	text, _ := url.QueryUnescape(r.RequestURI)
+	source, _ := url.QueryUnescape(r.Header.Get("X-Amz-Copy-Source"))
+	l.mu.Lock()
+	l.asked = append(l.asked, r.Method+" "+text+"\n"+source+"\n"+string(body))
+	l.mu.Unlock()
+	switch {
+	case r.URL.Query().Has("versions"):
+		fmt.Fprint(w, `<ListVersionsResult></ListVersionsResult>`)
+	case r.URL.Query().Has("list-type"):
+		fmt.Fprint(w, `<ListBucketResult></ListBucketResult>`)
+	case r.Method == http.MethodHead, r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/.s3proxy/"):
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `<Error><Code>NoSuchKey</Code></Error>`)
+	}
+}
+
+// seen gives what the store was asked for that has the text in it.
+func (l *listener) seen(text string) (seen []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.asked {
+		if strings.Contains(a, text) {
+			seen = append(seen, a)
+		}
+	}
+	l.asked = nil
+	return seen
+}
+
+// What no store may see as a key, an id or the beginning of a listing.
+var (
+	hostileKeys    = []string{"../victim/k", "a/../../victim/k", "..", "x/..", "../../../keyset.json", ".s3proxy/keys/0", "a/../.s3proxy/keys/0", ".S3Proxy//keys/0", ".sgwtmp/multipart/0", "./.sgwtmp/x"}
+	hostileIDs     = []string{"../../../../victim", "..", ".", "a/../../b", "/victim", "a//b", `..\victim`, "a\x01", "%2e%2e%2fvictim"}
+	hostilePlaces  = []string{"../victim/", "a/../../victim", "/../x"}
+	listingCursors = []string{"prefix", "marker", "start-after", "key-marker"}
+)
+
+// TestNoPlaceThatAClientNamesLeadsOutOfItsBucket tries each hostile name in each place
+// where a client can give one, in a bucket that is encrypted and in one that is not.
+func TestNoPlaceThatAClientNamesLeadsOutOfItsBucket(t *testing.T) {
+	store := &listener{}
+	for _, kind := range []string{"bucket", "plain"} {
+		t.Run(kind, func(t *testing.T) {
+			at := httptest.NewServer(store)
+			t.Cleanup(at.Close)
+			s := proxyAt(t, at.URL, "us-east-1", func(c *Config) { c.Buckets = map[string]Bucket{"plain": {Upstream: c.Default.Upstream, Plain: true}} })
+			refused := func(t *testing.T, name, text string, resp *http.Response, body string) {
+				t.Helper()
+				if seen := store.seen(text); resp.StatusCode/100 != 4 || seen != nil {
+					t.Errorf("%q %s: %s %s; the store was asked %q", text, name, resp.Status, body, seen)
+				}
+			}
+			for _, key := range hostileKeys {
+				path := (&url.URL{Path: "/" + kind + "/" + key}).EscapedPath()
+				encoded := "/" + kind + "/" + url.PathEscape(key)
+				for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
+					for way, path := range map[string]string{"bare": path, "encoded": encoded} {
+						resp, body := ask(t, s, method, path, nil)
+						refused(t, method+" of a key, "+way, key, resp, body)
+					}
+				}
+				for _, sub := range []string{"?acl=", "?tagging=", "?uploads=", "?uploadId=u", "?partNumber=1&uploadId=u", "?attributes=", "?restore="} {
+					for _, method := range []string{"GET", "PUT", "POST", "DELETE"} {
+						resp, body := ask(t, s, method, encoded+sub, nil)
+						refused(t, method+sub, key, resp, body)
+					}
+				}
+				for _, source := range []string{"/" + kind + "/" + key, kind + "/" + url.PathEscape(key), url.QueryEscape(kind + "/" + key)} {
+					resp, body := ask(t, s, "PUT", "/"+kind+"/copy", nil, "X-Amz-Copy-Source", source)
+					refused(t, "as a copy's source", key, resp, body)
+					resp, body = ask(t, s, "PUT", "/"+kind+"/copy?partNumber=1&uploadId=u", nil, "X-Amz-Copy-Source", source)
+					refused(t, "as a part's source", key, resp, body)
+				}
+				list := []byte(`<Delete><Object><Key>` + escapeText(key) + `</Key></Object></Delete>`)
+				if resp, body := ask(t, s, "POST", "/"+kind+"?delete=", list); !strings.Contains(body, "<Error>") || store.seen(key) != nil {
+					t.Errorf("%q in a list of keys: %s %s", key, resp.Status, body)
+				}
+				contentType, form := encodeForm(t, signForm(kind, key), []byte("content"))
+				resp, body := postForm(t, s, "/"+kind, contentType, form)
+				if store.seen(key) != nil || resp.StatusCode/100 != 4 && resp.StatusCode != http.StatusNotImplemented {
+					t.Errorf("%q in a form: %s %s", key, resp.Status, body)
+				}
+			}
+			for _, id := range hostileIDs {
+				for _, call := range []struct{ method, query string }{
+					{"GET", "uploadId="}, {"DELETE", "uploadId="}, {"POST", "uploadId="}, {"PUT", "partNumber=1&uploadId="},
+					{"GET", "versionId="}, {"HEAD", "versionId="}, {"DELETE", "versionId="}, {"GET", "acl=&versionId="}, {"PUT", "tagging=&versionId="}, {"POST", "restore=&versionId="},
+				} {
+					resp, body := ask(t, s, call.method, "/"+kind+"/k?"+call.query+url.QueryEscape(id), nil)
+					refused(t, call.method+" "+call.query, id, resp, body)
+				}
+				resp, body := ask(t, s, "PUT", "/"+kind+"/k?partNumber=1&uploadId="+url.QueryEscape(id), nil, "X-Amz-Copy-Source", kind+"/k")
+				refused(t, "of an upload to copy to", id, resp, body)
+				resp, body = ask(t, s, "PUT", "/"+kind+"/copy", nil, "X-Amz-Copy-Source", kind+"/k?versionId="+url.QueryEscape(id))
+				refused(t, "of a copy's source", id, resp, body)
+				for _, call := range []string{"uploads=&key-marker=k&upload-id-marker=", "versions=&key-marker=k&version-id-marker="} {
+					resp, body := ask(t, s, "GET", "/"+kind+"?"+call+url.QueryEscape(id), nil)
+					refused(t, call, id, resp, body)
+				}
+				list := []byte(`<Delete><Object><Key>k</Key><VersionId>` + escapeText(id) + `</VersionId></Object></Delete>`)
+				if resp, body := ask(t, s, "POST", "/"+kind+"?delete=", list); resp.StatusCode/100 != 4 && !strings.Contains(body, "<Error>") || store.seen(id) != nil {
+					t.Errorf("the version %q in a list of keys: %s %s", id, resp.Status, body)
+				}
+			}
+			for _, place := range hostilePlaces {
+				for _, cursor := range listingCursors {
+					for _, call := range []string{"", "list-type=2&", "versions=&", "uploads=&"} {
+						resp, body := ask(t, s, "GET", "/"+kind+"?"+call+cursor+"="+url.QueryEscape(place), nil)
+						refused(t, call+cursor, place, resp, body)
+					}
+				}
+			}
+		})
+	}
+}
+
+// postForm sends a form as a browser does.
+func postForm(t *testing.T, s *httptest.Server, path, contentType string, form []byte) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+path, bytes.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", contentType)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// TestAnUploadWithoutStateIsNone: its id does not even reach the store.
+func TestAnUploadWithoutStateIsNone(t *testing.T) {
+	store := &listener{}
+	at := httptest.NewServer(store)
+	t.Cleanup(at.Close)
+	s := proxyAt(t, at.URL, "us-east-1", nil)
+	list := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>`)
+	for method, body := range map[string][]byte{"GET": nil, "DELETE": nil, "POST": list, "PUT": []byte("part")} {
+		query := "?uploadId=foreign"
+		if method == "PUT" {
+			query += "&partNumber=1"
+		}
+		resp, text := ask(t, s, method, "/bucket/k"+query, body)
+		if resp.StatusCode != http.StatusNotFound || !strings.Contains(text, "<Code>NoSuchUpload</Code>") {
+			t.Errorf("%s: %s %s", method, resp.Status, text)
+		}
+		if seen := store.seen("foreign"); seen != nil {
+			t.Errorf("%s: the store was asked %q", method, seen)
+		}
+	}
+}
+
+// TestNamesAreParsedInOnePlace keeps the filter one: in this package only these functions
+// may turn text into a key, so that no handler forgets whose it is.
+func TestNamesAreParsedInOnePlace(t *testing.T) {
+	allowed := map[string]string{"clientKey": "", "ownKey": "", "refOf": "", "parse": "the path; checkNames follows", "parseCopySource": "openSource follows"}
+	fileSet := token.NewFileSet()
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(fileSet, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if call, ok := n.(*ast.SelectorExpr); ok && call.Sel.Name == "ParseKey" {
+					found++
+					if _, ok := allowed[f.Name.Name]; !ok {
+						t.Errorf("%s: %s parses a key by itself", fileSet.Position(call.Pos()), f.Name.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+	if found != len(allowed) {
+		t.Errorf("keys are parsed in %d places, not in the %d that are allowed", found, len(allowed))
+	}
+}
