@@ -89,9 +89,11 @@ func answeredVersion(h http.Header) (s3name.VersionID, error) {
 // fault, and no client's: the class of err is not kept.
 func storeNamed(err error) error { return fmt.Errorf("%w: it holds %v", errStored, err) }
 
-// nameError is S3's answer to a client's name that is none; nil for other errors.
-func nameError(err error) *s3err.Error {
-	switch {
+// inS3sWords gives S3's answer for a client's name that is none, and other errors as they
+// are.
+func inS3sWords(err error) error {
+	switch s3 := (*s3err.Error)(nil); {
+	case errors.As(err, &s3):
 	case errors.Is(err, s3name.ErrKeyLength):
 		return s3err.KeyTooLongError.Because(err)
 	case errors.Is(err, s3name.ErrKey):
@@ -105,7 +107,7 @@ func nameError(err error) *s3err.Error {
 	case errors.Is(err, s3name.ErrQuery):
 		return s3err.InvalidArgument.WithMessage("A prefix or marker leads out of its bucket, or is no text.").Because(err)
 	}
-	return nil
+	return err
 }
 
 // errLeavesBucket is S3's answer to a key that leads out of its bucket, as

@@ -132,7 +132,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &answer{ResponseWriter: w}
 	x := &exchange{Proxy: p, w: answer, r: r, id: newRequestID()}
 	p.traceRequest(x)
-	err := x.serve()
+	err := inS3sWords(x.serve())
 	cut := false
 	if err != nil {
 		cut = !x.fail(err)
@@ -241,8 +241,6 @@ func (x *exchange) asS3Error(err error) *s3err.Error {
 	switch {
 	case errors.As(err, &s3):
 		return s3
-	case nameError(err) != nil:
-		return nameError(err)
 	case errors.Is(err, kms.ErrUnavailable):
 		e := s3err.SlowDown.WithMessage("The key management service does not answer; please try again.").Because(err)
 		e.Header = http.Header{"Retry-After": {"5"}}

@@ -39,14 +39,14 @@ func IsID(name string) bool {
 }
 
 // TakeIDs takes the ids out of a client's query: ErrUploadID, ErrVersionID. One that is
-// not given is zero.
+// not given is zero, and so is an empty version id, which SDKs send for none.
 func TakeIDs(q url.Values) (upload UploadID, version VersionID, err error) {
 	if q.Has(uploadIDQuery) {
 		if upload, err = ParseUploadID(q.Get(uploadIDQuery)); err != nil {
 			return upload, version, err
 		}
 	}
-	if q.Has(versionIDQuery) {
+	if q.Get(versionIDQuery) != "" {
 		if version, err = ParseVersionID(q.Get(versionIDQuery)); err != nil {
 			return upload, version, err
 		}

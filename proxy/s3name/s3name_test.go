@@ -83,6 +83,9 @@ func TestIdsAreTakenOutOfAQuery(t *testing.T) {
 	if upload, version, err = TakeIDs(url.Values{"prefix": {"x"}}); err != nil || upload != (UploadID{}) || version != (VersionID{}) {
 		t.Errorf("%q %q %v", upload, version, err)
 	}
+	if _, version, err = TakeIDs(url.Values{"versionId": {""}}); err != nil || version != (VersionID{}) {
+		t.Errorf("an empty version id: %q %v", version, err)
+	}
 	if _, _, err = TakeIDs(url.Values{"uploadId": {""}}); !errors.Is(err, ErrUploadID) {
 		t.Errorf("an empty upload id: %v", err)
 	}
