@@ -75,7 +75,7 @@ func TestARunWhoseObjectsAllFailEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &rewrite{
-		bucket: "b", walker: proxy.Walker{Store: store}, pace: pace{concurrency: 8},
+		bucket: "bucket", walker: proxy.Walker{Store: store}, pace: pace{concurrency: 8},
 		due: func(*envelope.Metadata) bool { return true }, log: slog.New(slog.DiscardHandler),
 	}
 	found, err := r.run(t.Context(), io.Discard)
