@@ -314,7 +314,7 @@ func (c *config) validate() error {
 		}
 		c.DataDir = dir
 	}
-	// The embedded store changes the working directory.
+	// Messages show them, and other processes get them.
 	for _, path := range []*string{&c.DataDir, &c.path, &c.Credentials} {
 		if *path == "" {
 			continue

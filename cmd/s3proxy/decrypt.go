@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,22 +28,6 @@ func (o *offlineFlags) add(cmd *cobra.Command) {
 	f.StringVar(&o.bucket, "bucket", "", "`name` of the bucket that the object is of")
 	f.StringVar(&o.key, "key", "", "the object's `key`")
 	f.BoolVar(&o.force, "force", false, "replace what is there")
-}
-
-// absolute makes paths independent of the working directory, which the embedded
-// store changes.
-func (o *offlineFlags) absolute(input *string) error {
-	for _, path := range []*string{input, &o.output, &o.metadata} {
-		if *path == "" || *path == "-" || strings.HasPrefix(*path, "s3://") {
-			continue
-		}
-		abs, err := filepath.Abs(*path)
-		if err != nil {
-			return err
-		}
-		*path = abs
-	}
-	return nil
 }
 
 // raw checks the flags that say what the raw bytes in a file are of.
@@ -84,9 +67,6 @@ metadata must still open.`,
 			log := newLogger(c, cmd.ErrOrStderr())
 			if o.output == "" {
 				return usagef("--output is missing")
-			}
-			if err := o.absolute(&args[0]); err != nil {
-				return err
 			}
 			if !strings.HasPrefix(args[0], "s3://") {
 				if version != "" {

@@ -4,54 +4,57 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/versity/versitygw/auth"
-	"github.com/versity/versitygw/backend/meta"
-	"github.com/versity/versitygw/backend/posix"
-	"github.com/versity/versitygw/embedgw"
 
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // embeddedUser owns all buckets of the embedded store. Its secret is made anew
-// at each start and never leaves the process.
+// at each start and is known to the two processes alone.
 const embeddedUser = "s3proxy-embedded"
 
-// embeddedStore is versitygw's posix backend in this process. It listens on a
-// Unix socket in a folder that only this user can enter, so that nobody reaches
-// it but through the proxy.
+// embeddedStore is a store in a process of its own, which ends with this one. It
+// listens on a Unix socket in a folder that only this user can enter, so that nobody
+// reaches it but through the proxy. It has neither keys nor the proxy's environment,
+// and where the kernel has Landlock it can reach no file but those of its store.
 type embeddedStore struct {
 	client *upstream.Client
+	order  storeOrder
 	folder string // the socket's
-	stop   context.CancelFunc
-	done   chan error
+	cmd    *exec.Cmd
+	stdin  io.Closer  // the child ends with it
+	done   chan error // why it ended, once; then closed
 }
 
 // startEmbedded runs a store whose objects are files below dataDir/store.
-// versitygw allows one in a process, and changes the working directory.
 func startEmbedded(dataDir string, log *slog.Logger) (*embeddedStore, error) {
-	root := filepath.Join(dataDir, "store")
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("start the embedded store: %w", err)
+	}
+	return startStore(exec.Command(self, embeddedStoreName), dataDir, log)
+}
+
+// startStore starts the program that cmd names as the store's process.
+func startStore(cmd *exec.Cmd, dataDir string, log *slog.Logger) (*embeddedStore, error) {
+	root := storeRoot(dataDir)
 	if err := ensureDir(root); err != nil {
 		return nil, err
-	}
-	opts := posix.PosixOpts{CopyObjectThreshold: 5 << 30} // S3's limit; without it nothing can be copied
-	metadata, err := metadataStore(dataDir, root, &opts)
-	if err != nil {
-		return nil, err
-	}
-	backend, err := posix.New(root, metadata, opts)
-	if err != nil {
-		return nil, fmt.Errorf("open the embedded store in %s: %w", root, err)
 	}
 	folder, err := os.MkdirTemp("", "s3proxy-") // mode 0700; a short path, for a socket's has 108 bytes at most
 	if err != nil {
@@ -59,33 +62,29 @@ func startEmbedded(dataDir string, log *slog.Logger) (*embeddedStore, error) {
 	}
 	secret := make([]byte, 30)
 	rand.Read(secret)
-	password := base64.RawURLEncoding.EncodeToString(secret)
-	socket := filepath.Join(folder, "store")
-
-	ctx, stop := context.WithCancel(context.Background())
-	s := &embeddedStore{folder: folder, stop: stop, done: make(chan error, 1)}
-	go func() {
-		s.done <- embedgw.RunVersityGW(ctx, backend, &embedgw.Config{
-			RootUserAccess: embeddedUser, RootUserSecret: password,
-			Region: "us-east-1", Ports: []string{socket}, SocketPerm: "0600",
-			MaxConnections: 250_000, MaxRequests: 100_000, MultipartMaxParts: 10_000,
-			KeepAlive: true, Quiet: true,
-			// The one account; named here, since the default announces itself on standard output.
-			IAMService: auth.NewIAMServiceSingle(auth.Account{Access: embeddedUser, Secret: password, Role: auth.RoleAdmin}),
-		})
-	}()
-	if err := s.waitFor(socket); err != nil {
+	s := &embeddedStore{
+		folder: folder, cmd: cmd, done: make(chan error, 1),
+		order: storeOrder{
+			Root: root, Metadata: storeMetadata(dataDir), Socket: filepath.Join(folder, "store"),
+			Secret: base64.RawURLEncoding.EncodeToString(secret),
+		},
+	}
+	if err := s.run(log); err != nil {
+		os.RemoveAll(folder)
+		return nil, fmt.Errorf("start the embedded store: %w", err)
+	}
+	if err := s.waitFor(s.order.Socket); err != nil {
 		s.close()
 		return nil, fmt.Errorf("start the embedded store: %w", err)
 	}
 	s.client, err = upstream.New(upstream.Config{
 		Endpoint:    &url.URL{Scheme: "http", Host: "embedded"},
-		Region:      "us-east-1",
+		Region:      embeddedRegion,
 		Payload:     upstream.PayloadChecked,
 		Trace:       proxy.TraceUpstream(log),
-		Credentials: credentials.NewStaticCredentialsProvider(embeddedUser, password, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(embeddedUser, s.order.Secret, ""),
 		Dial: func(ctx context.Context) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+			return (&net.Dialer{}).DialContext(ctx, "unix", s.order.Socket)
 		},
 	})
 	if err != nil {
@@ -95,25 +94,58 @@ func startEmbedded(dataDir string, log *slog.Logger) (*embeddedStore, error) {
 	return s, nil
 }
 
-// metadataStore keeps S3 metadata in extended attributes, or, on a file system
-// that has none, in a folder beside the store. Once the folder is there it is
-// what the objects' metadata is in.
-func metadataStore(dataDir, root string, opts *posix.PosixOpts) (meta.MetadataStorer, error) {
-	sidecar := filepath.Join(dataDir, "metadata")
-	have, err := exists(sidecar)
+// run starts the process and gives it its order on standard input, which stays open
+// as long as this process lives.
+func (s *embeddedStore) run(log *slog.Logger) error {
+	lines := &lineLog{log: log, level: slog.LevelWarn}
+	s.cmd.Stdout, s.cmd.Stderr = &lineLog{log: log, level: slog.LevelDebug}, lines
+	s.cmd.Env = storeEnvironment()
+	s.cmd.SysProcAttr = endWithParent()
+	stdin, err := s.cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if !have {
-		if (meta.XattrMeta{}).Test(root) == nil {
-			return meta.XattrMeta{}, nil
+	s.stdin = stdin
+	started := make(chan error)
+	go func() {
+		// The kernel takes the end of the thread that started a child for the end of its
+		// parent, and Go ends threads as it likes: this one stays as long as the child.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := s.cmd.Start()
+		started <- err
+		if err != nil {
+			return
 		}
-		if err := ensureDir(sidecar); err != nil {
-			return nil, err
+		if err = s.cmd.Wait(); err == nil {
+			err = errors.New("its process ended by itself")
+		}
+		if last := lines.end(); s.cmd.ProcessState.ExitCode() > 0 && last != "" {
+			err = errors.New(strings.TrimPrefix(last, "s3proxy: ")) // its own reason
+		}
+		s.done <- err
+		close(s.done)
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	if err := json.NewEncoder(stdin).Encode(s.order); err != nil {
+		s.close()
+		return err
+	}
+	return nil
+}
+
+// storeEnvironment is what the store's process has of this one's environment: how Go
+// runs, and nothing that is secret.
+func storeEnvironment() []string {
+	env := []string{}
+	for _, name := range []string{"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
 		}
 	}
-	opts.SideCarDir = sidecar
-	return meta.NewSideCar(sidecar)
+	return env
 }
 
 func (s *embeddedStore) waitFor(socket string) error {
@@ -124,7 +156,6 @@ func (s *embeddedStore) waitFor(socket string) error {
 		}
 		select {
 		case err := <-s.done:
-			s.done <- err
 			return err
 		default:
 		}
@@ -134,10 +165,12 @@ func (s *embeddedStore) waitFor(socket string) error {
 
 // close stops the store; requests to it must have ended.
 func (s *embeddedStore) close() {
-	s.stop()
+	s.stdin.Close()
 	select {
 	case <-s.done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(storeEnd):
+		_ = s.cmd.Process.Kill()
+		<-s.done
 	}
 	os.RemoveAll(s.folder)
 }

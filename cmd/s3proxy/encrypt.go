@@ -47,9 +47,6 @@ needs a store that honours If-None-Match. The metadata file is what
 			}
 			c.KeyWindow = 0 // one object is worth no window and its record
 			log := newLogger(c, cmd.ErrOrStderr())
-			if err := o.absolute(&args[0]); err != nil {
-				return err
-			}
 			if len(args) == 1 {
 				if contentType != "" {
 					return usagef("--content-type is of an object in a store")

@@ -63,6 +63,9 @@ func openStores(ctx context.Context, c *config, log *slog.Logger) (*stores, erro
 
 func (s *stores) open(ctx context.Context) (err error) {
 	if s.c.upstreamURL == nil {
+		if err := s.c.secretsOutsideStore(); err != nil {
+			return err
+		}
 		s.embedded, err = startEmbedded(s.c.DataDir, s.log)
 		return err
 	}
