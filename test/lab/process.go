@@ -134,9 +134,51 @@ func (p *Process) tailFrom(offset int64) string {
 	return fmt.Sprintf("--- log of %s ---\n%s", p.Name, bytes.TrimSpace(b))
 }
 
-// PeakMemory is the largest resident size that the process has had, in bytes (VmHWM).
+// Children are the processes that the process has started; Linux alone tells.
+func (p *Process) Children() (pids []int, err error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.PID()))
+	if err != nil || len(tasks) == 0 {
+		return nil, errors.New("nothing tells the process's children")
+	}
+	for _, task := range tasks {
+		list, err := os.ReadFile(task)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // the thread has ended
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, text := range strings.Fields(string(list)) {
+			pid, err := strconv.Atoi(text)
+			if err != nil {
+				return nil, err
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// PeakMemory is the largest resident size, in bytes (VmHWM), that the process has had, or
+// one of its children: s3proxy's embedded store is one.
 func (p *Process) PeakMemory() (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+	children, err := p.Children()
+	if err != nil {
+		return 0, err
+	}
+	most := int64(0)
+	for _, pid := range append(children, p.PID()) {
+		peak, err := peakMemory(pid)
+		if err != nil {
+			return 0, err
+		}
+		most = max(most, peak)
+	}
+	return most, nil
+}
+
+func peakMemory(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
