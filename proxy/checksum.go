@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -215,6 +216,19 @@ func (v *verifiedBody) Verified() bool {
 	end := v.end.Load()
 	return end != nil && *end == io.EOF
 }
+
+// whole gives nil once the body is Verified, and else why it is not.
+func (v *verifiedBody) whole() error {
+	if refusal := v.Refusal(); refusal != nil {
+		return refusal
+	}
+	if !v.Verified() {
+		return errAnsweredEarly
+	}
+	return nil
+}
+
+var errAnsweredEarly = errors.New("the store answered before it had the whole body")
 
 // Facts are the checksums of the whole body, valid once it is Verified.
 func (v *verifiedBody) Facts() envelope.Facts { return v.facts }

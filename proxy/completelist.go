@@ -57,12 +57,11 @@ func (c *completion) invalidPart(asked completedPart) error {
 		s3err.Field{Name: "ETag", Value: strings.Trim(*asked.ETag, `"`)})
 }
 
-// find gives the sending of a part that the client names by its ETag: as it was
-// shown, or as the store has it.
+// find gives the sending of a part that the client names by its ETag. A store that puts
+// another one together makes an object that does not authenticate.
 func (c *completion) find(sendings []partRecord, etag string) (partRecord, bool) {
-	etag = strings.Trim(etag, `"`)
 	for _, p := range sendings {
-		if etag == strings.Trim(c.u.partETag(p.Record), `"`) || etag == p.ETag {
+		if c.u.options.MD5 && isMD5Of(etag, p.Part) || !c.u.options.MD5 && isETagOf(etag, p.Part.ID) {
 			return p, true
 		}
 	}

@@ -335,12 +335,12 @@ func uploadPartCopy(x *exchange) error {
 	}
 	defer body.Close()
 	plain := verify(body, nil, p)
-	record, err := x.sendPart(u, number, length, plain, plain.partFacts)
+	record, err := x.sendPart(u, number, length, plain)
 	if err := copyFailure(plain, err); err != nil {
 		x.forgetEnded(u, err)
 		return err
 	}
-	out := copyPartResult{Xmlns: s3Namespace, LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: u.partETag(record)}
+	out := copyPartResult{Xmlns: s3Namespace, LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: u.partETag(record.Part)}
 	if u.options.Checksum != envelope.NoChecksum {
 		out.set(record.Part.Checksum, 0)
 	}
@@ -356,8 +356,8 @@ func copyFailure(plain *verifiedBody, err error) error {
 	if refusal := plain.Refusal(); refusal != nil {
 		return fmt.Errorf("read the copy's source: %w", refusal)
 	}
-	if err == nil && !plain.Verified() {
-		err = errors.New("the store answered before it had the whole body")
+	if err == nil {
+		err = plain.whole()
 	}
 	return err
 }

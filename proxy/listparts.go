@@ -82,7 +82,7 @@ func listParts(x *exchange) error {
 			break
 		}
 		p := sent.parts[number][0]
-		part := listedPart{PartNumber: number, LastModified: p.lastModified, ETag: u.partETag(p.Record), Size: p.Part.Size}
+		part := listedPart{PartNumber: number, LastModified: p.lastModified, ETag: u.partETag(p.Part), Size: p.Part.Size}
 		if u.options.Checksum != envelope.NoChecksum {
 			part.set(p.Part.Checksum, 0)
 		}
@@ -131,9 +131,9 @@ func (x *exchange) refusedByStore(q url.Values, ours *s3err.Error) error {
 	return ours
 }
 
-// sentParts are the parts of an upload that both the store and a record of ours
-// know, by number: the one that counts first. Number 10,000 is known by its records
-// alone, the newest first. The store alone is never believed.
+// sentParts are the sendings of parts that both the store and a record of ours know, by
+// number, the newest first: more than one where a store gives them the same ETag. Number
+// 10,000 is known by its records alone. The store alone is never believed.
 type sentParts struct {
 	upload listPartsResult // of the store, without parts
 	header http.Header
@@ -177,8 +177,8 @@ func (u *upload) sentParts(ctx context.Context, h http.Header, unsigned bool) (*
 	}
 	sent.marked = marked
 	for number, all := range records {
+		slices.SortFunc(all, func(a, b partRecord) int { return b.lastModified.Compare(a.lastModified) })
 		if number == envelope.MaxParts {
-			slices.SortFunc(all, func(a, b partRecord) int { return b.lastModified.Compare(a.lastModified) })
 			sent.parts[number] = all
 			continue
 		}
@@ -186,7 +186,7 @@ func (u *upload) sentParts(ctx context.Context, h http.Header, unsigned bool) (*
 		for _, r := range all {
 			if ok && r.ETag == strings.Trim(p.ETag, `"`) && p.Size == envelope.StoredPartSize(r.Part.Size) {
 				r.lastModified = p.LastModified
-				sent.parts[number] = []partRecord{r}
+				sent.parts[number] = append(sent.parts[number], r)
 			}
 		}
 	}

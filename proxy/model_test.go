@@ -35,9 +35,6 @@ func sendingOf(list int8) int8 {
 	return 1
 }
 
-// sameNumbers is all that a finished object tells of a list (completion.lists).
-func sameNumbers(a, b int8) bool { return (a == listBoth) == (b == listBoth) }
-
 type storeKind int8
 
 const (
@@ -254,18 +251,12 @@ func (m *model) complete(w world, i int) []world {
 		return to(cListParts)
 	}
 	done := func() []world {
-		// Of a list that came too late the object knows the numbers, not the ETags: a
-		// client that completes with both of two sendings gets two times yes.
-		was := false
-		for list := listFirst; list < lists; list++ {
-			was = was || w.was&(1<<list) != 0 && sameNumbers(int8(list), a.list)
-		}
-		if !was {
+		if w.was&(1<<a.list) == 0 {
 			m.violated("a Complete is acknowledged whose list never was the object")
 		}
 		return to(cRemove)
 	}
-	finished := func() bool { return w.ours() && (sameNumbers(w.object, a.list) || m.bad.anyList) }
+	finished := func() bool { return w.ours() && (w.object == a.list || m.bad.anyList) }
 	switch a.pc {
 	case cOpen:
 		if w.key {

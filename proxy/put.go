@@ -93,10 +93,7 @@ func (x *exchange) uploadFailure(plain *verifiedBody, err error) error {
 		}
 		return err
 	}
-	if !plain.Verified() {
-		return s3err.InternalError.Because(errors.New("the store answered before it had the whole body"))
-	}
-	return nil
+	return plain.whole()
 }
 
 // putSealed sends the body to the store, sealed under a new key. A body that

@@ -208,14 +208,11 @@ func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed
 	return &completed{header: s.header, etag: s.etag, trailer: t}, nil
 }
 
-// lists tells whether the client's list is that of a finished object, as far as the
-// object knows: the parts' ETags went with the state, but that of number 10,000.
+// lists tells whether the client's list is that of a finished object. In which mode the
+// upload's ETags were went with its state.
 func (c *completion) lists(parts []envelope.Part) bool {
 	return slices.EqualFunc(c.asked, parts, func(asked completedPart, p envelope.Part) bool {
-		if asked.PartNumber == nil || asked.ETag == nil || *asked.PartNumber != p.Number {
-			return false
-		}
-		etag := strings.Trim(*asked.ETag, `"`)
-		return p.Number != envelope.MaxParts || c.ETag == ETagMD5 || etag == ownETag(p.ID) || etag == strings.Trim(clientETag(ownETag(p.ID)), `"`)
+		return asked.PartNumber != nil && asked.ETag != nil && *asked.PartNumber == p.Number &&
+			(isETagOf(*asked.ETag, p.ID) || isMD5Of(*asked.ETag, p))
 	})
 }

@@ -2,11 +2,9 @@ package proxy
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -45,14 +43,14 @@ func uploadPart(x *exchange) error {
 		return err
 	}
 	plain := verify(x.patientReader(body), body, promised)
-	record, err := x.sendPart(u, number, body.Length, plain, plain.partFacts)
+	record, err := x.sendPart(u, number, body.Length, plain)
 	if err := x.uploadFailure(plain, err); err != nil {
 		x.forgetEnded(u, err)
 		return err
 	}
 	h := x.w.Header()
 	x.passRequestID(http.Header{})
-	h["ETag"] = []string{u.partETag(record)}
+	h["ETag"] = []string{u.partETag(record.Part)}
 	x.markNoMD5(h)
 	setChecksum(h, envelope.Checksum{Algorithm: plain.facts.Checksum.Algorithm, Value: plain.facts.Checksum.Value}, 0)
 	h.Set("Content-Length", "0")
@@ -133,33 +131,24 @@ func (v *verifiedBody) partFacts() envelope.Facts {
 	return f
 }
 
-// partETag is the ETag of a part that clients see.
-func (u *upload) partETag(r envelope.Record) string {
-	mode := ETagOpaque
-	if u.options.MD5 {
-		mode = ETagMD5
-	}
-	return mode.show(`"`+r.ETag+`"`, r.Part.MD5)
-}
-
-// sendPart seals a part of exactly size bytes and stores it with its record. facts
-// is asked after src has ended well.
+// sendPart seals a part of exactly size bytes and stores it with its record: only when
+// the whole body was verified, whatever the store has answered by then.
 //
 // Three kinds of part. One of 5 MiB and more streams into the store's upload. A
 // smaller one, which S3 allows only as the last, is kept as its record's body too:
 // Complete sends it again with the trailer behind it. Number 10,000 is not sent to
 // the upload, for that number is the trailer's.
-func (x *exchange) sendPart(u *upload, number int, size int64, src io.Reader, facts func() envelope.Facts) (envelope.Record, error) {
+func (x *exchange) sendPart(u *upload, number int, size int64, plain *verifiedBody) (envelope.Record, error) {
 	ctx := x.r.Context()
 	r := envelope.Record{Part: envelope.Part{Number: number, Size: size, ID: envelope.NewPartID()}}
-	sealed := u.dek.SealPart(envelope.KindMultipart, r.Part, src)
+	sealed := u.dek.SealPart(envelope.KindMultipart, r.Part, plain)
 	defer sealed.Close()
 	stored := envelope.StoredPartSize(size)
 	var kept *keptBody
 	var err error
 	switch {
 	case number == envelope.MaxParts:
-		r.ETag = ownETag(r.Part.ID)
+		r.ETag = idETag(r.Part.ID) // the store's upload has none
 		err = u.putState(ctx, bodyPrefix+hex.EncodeToString(r.Part.ID[:]), &upstream.Request{Body: sealed, Length: stored})
 	case size < envelope.MinPartSize:
 		if kept, err = x.keep(sealed, stored); err != nil {
@@ -173,18 +162,15 @@ func (x *exchange) sendPart(u *upload, number int, size int64, src io.Reader, fa
 	if err != nil {
 		return r, during(stepSendPart, err)
 	}
-	f := facts()
+	if err := plain.whole(); err != nil {
+		return r, during(stepSendPart, err)
+	}
+	f := plain.partFacts()
 	r.Part.MD5, r.Part.Checksum = f.MD5, envelope.Checksum{Algorithm: f.Checksum.Algorithm, Value: f.Checksum.Value}
 	if err := u.putRecord(ctx, r, kept); err != nil {
 		return r, during(stepPutRecord, err)
 	}
 	return r, nil
-}
-
-// ownETag is that of a part which the store's upload has not: unique as the part's id.
-func ownETag(id envelope.PartID) string {
-	sum := sha256.Sum256(id[:])
-	return hex.EncodeToString(sum[:16])
 }
 
 // sendUpstream sends a part of the store's upload and gives its ETag there, without quotes.

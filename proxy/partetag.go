@@ -1,0 +1,41 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/s3proxy/s3proxy/envelope"
+)
+
+// The ETag of a part that clients see is never the store's word: a store may give two
+// sendings of a part one ETag, and a Complete that names it would not say which of them
+// it means.
+
+// partETag is the ETag of a part that clients see: its MD5 in an upload whose ETags are
+// those, else made of the part's id.
+func (u *upload) partETag(p envelope.Part) string {
+	mode := ETagOpaque
+	if u.options.MD5 {
+		mode = ETagMD5
+	}
+	return mode.show(`"`+idETag(p.ID)+`"`, p.MD5)
+}
+
+// idETag is as unique as the id of a part, which is drawn for each sending: 32 digits
+// of its SHA-256.
+func idETag(id envelope.PartID) string {
+	sum := sha256.Sum256(id[:])
+	return hex.EncodeToString(sum[:16])
+}
+
+// isETagOf tells whether a client names a sending of a part in mode opaque: as it was
+// shown, or without the suffix.
+func isETagOf(etag string, id envelope.PartID) bool {
+	bare := bareETag(etag)
+	return bare == idETag(id) || bare == idETag(id)+opaqueSuffix
+}
+
+// isMD5Of is the same in mode md5. Sendings of the same bytes are the same there.
+func isMD5Of(etag string, p envelope.Part) bool {
+	return p.MD5 != nil && bareETag(etag) == hex.EncodeToString(p.MD5)
+}
