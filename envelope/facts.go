@@ -88,8 +88,8 @@ func (c Checksum) check() error {
 	return nil
 }
 
-// Facts are what is known of a whole object's plaintext. They stand, sealed, in
-// the metadata as far as they were known before the body, and in the trailer's
+// Facts are what is known of a whole object's plaintext, beside its size. They stand,
+// sealed, in the metadata as far as they were known before the body, and in the trailer's
 // summary as far as they were known after it. Sealed, because a bare MD5 or CRC
 // gives a small content away to whoever can guess it.
 type Facts struct {
@@ -106,12 +106,13 @@ func checkMD5(md5 []byte) error {
 
 func (f Facts) check() error { return errors.Join(checkMD5(f.MD5), f.Checksum.check()) }
 
-// SealFacts seals f for the metadata of an object of kind k. Malformed facts
-// are ErrMetadata. The result has 30 to 111 bytes; where long facts would bring
-// the metadata over MaxMetadata (a SHA512 beside an AWS KMS key), seal Facts{}
-// for it: the summary has them in any case.
-func (d *DEK) SealFacts(k Kind, f Facts) ([]byte, error) {
-	plaintext, err := encodeFacts(f)
+// SealFacts seals f for the metadata of an object of kind k, with its size in plaintext
+// bytes. That of a multipart object is not known before its end, and size is ignored.
+// Malformed facts, and a size that the kind cannot have, are ErrMetadata. The result has 31
+// to 120 bytes; where long facts would bring the metadata over MaxMetadata (a SHA512 beside
+// an AWS KMS key), seal Facts{} for it: the summary has them in any case.
+func (d *DEK) SealFacts(k Kind, size int64, f Facts) ([]byte, error) {
+	plaintext, err := encodeFacts(k, size, f)
 	if err != nil {
 		return nil, err
 	}
@@ -119,20 +120,56 @@ func (d *DEK) SealFacts(k Kind, f Facts) ([]byte, error) {
 }
 
 // OpenFacts opens what SealFacts made: ErrTampered when it does not
-// authenticate, ErrMetadata when its content is malformed.
-func (d *DEK) OpenFacts(k Kind, sealed []byte) (Facts, error) {
+// authenticate, ErrMetadata when its content is malformed. stored is how many bytes the
+// store says that it has of the object: where they are not those of the sealed size, the
+// object was cut, extended or exchanged, which is ErrTrailer. Of a multipart object the
+// trailer tells.
+func (d *DEK) OpenFacts(k Kind, stored int64, sealed []byte) (Facts, error) {
 	plaintext, err := d.open(sealed, sealedAAD(k, tagFacts))
 	if err != nil {
 		return Facts{}, fmt.Errorf("sealed facts: %w", err)
 	}
-	return parseFacts(plaintext)
+	size, f, err := parseFacts(k, plaintext)
+	if err != nil || k == KindMultipart {
+		return f, err
+	}
+	if want := storedSizeOf(k, size); stored != want {
+		return Facts{}, fmt.Errorf("%w: %d stored bytes, and the %d of plaintext that were written have %d", ErrTrailer, stored, size, want)
+	}
+	return f, nil
 }
 
-func encodeFacts(f Facts) ([]byte, error) {
+// storedSizeOf is how many bytes the store has of an object of one PUT.
+func storedSizeOf(k Kind, size int64) int64 {
+	if k == KindEmpty {
+		return 0
+	}
+	return StoredSize(size)
+}
+
+// checkFactsSize tells whether an object of a kind that knows its size before its body can
+// have this one.
+func checkFactsSize(k Kind, size int64) error {
+	if size < 0 || size > MaxObjectSize || k == KindEmpty && size != 0 {
+		return fmt.Errorf("a size of %d bytes for kind %s", size, k)
+	}
+	return nil
+}
+
+func encodeFacts(k Kind, size int64, f Facts) ([]byte, error) {
 	if err := f.check(); err != nil {
 		return nil, fmt.Errorf("%w: facts: %w", ErrMetadata, err)
 	}
 	w := writer{}
+	if k == KindMultipart {
+		w.u8(0)
+	} else {
+		if err := checkFactsSize(k, size); err != nil {
+			return nil, fmt.Errorf("%w: facts: %w", ErrMetadata, err)
+		}
+		w.u8(1)
+		w.u64(uint64(size))
+	}
 	w.shortMD5(f.MD5)
 	w.u8(uint8(f.Checksum.Algorithm))
 	if f.Checksum.Algorithm != NoChecksum {
@@ -142,16 +179,27 @@ func encodeFacts(f Facts) ([]byte, error) {
 	return w.b, nil
 }
 
-func parseFacts(plaintext []byte) (Facts, error) {
+func parseFacts(k Kind, plaintext []byte) (size int64, f Facts, err error) {
 	r := reader{b: plaintext}
-	f := Facts{MD5: r.shortMD5()}
+	sized := r.flag()
+	if sized {
+		size = int64(r.u64())
+	}
+	f.MD5 = r.shortMD5()
 	f.Checksum.Algorithm = Algorithm(r.u8())
 	if f.Checksum.Algorithm != NoChecksum {
 		f.Checksum.Type = ChecksumType(r.u8())
 		f.Checksum.Value = r.take(f.Checksum.Algorithm.Size())
 	}
-	if err := errors.Join(r.end(), f.check()); err != nil {
-		return Facts{}, fmt.Errorf("%w: facts: %w", ErrMetadata, err)
+	err = errors.Join(r.end(), f.check())
+	if err == nil && sized == (k == KindMultipart) {
+		err = fmt.Errorf("the size is there: %v, for kind %s", sized, k)
 	}
-	return f, nil
+	if err == nil && sized {
+		err = checkFactsSize(k, size)
+	}
+	if err != nil {
+		return 0, Facts{}, fmt.Errorf("%w: facts: %w", ErrMetadata, err)
+	}
+	return size, f, nil
 }

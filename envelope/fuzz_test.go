@@ -142,15 +142,17 @@ func FuzzOpenFacts(f *testing.F) {
 	})
 	d := fuzzDEK(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := d.OpenFacts(KindSingle, b); !errors.Is(err, ErrTampered) {
+		if _, err := d.OpenFacts(KindSingle, 0, b); !errors.Is(err, ErrTampered) {
 			t.Fatalf("sealed: %v", err)
 		}
-		facts, err := parseFacts(b)
-		if err != nil {
-			return
-		}
-		if got := must(encodeFacts(facts)); !bytes.Equal(got, b) {
-			t.Fatalf("facts %x became %x", b, got)
+		for _, k := range []Kind{KindSingle, KindMultipart, KindEmpty} {
+			size, facts, err := parseFacts(k, b)
+			if err != nil {
+				continue
+			}
+			if got := must(encodeFacts(k, size, facts)); !bytes.Equal(got, b) {
+				t.Fatalf("facts %x of kind %s became %x", b, k, got)
+			}
 		}
 	})
 }

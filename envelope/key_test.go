@@ -53,11 +53,11 @@ func TestTinkOpensWhatIsSealedHereAndTheOtherWayRound(t *testing.T) {
 		t.Error("what Tink sealed opens as something else")
 	}
 
-	facts, err := other.Encrypt([]byte{0, 0}, sealedAAD(KindSingle, tagFacts))
+	facts, err := other.Encrypt([]byte{1, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0}, sealedAAD(KindSingle, tagFacts))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.OpenFacts(KindSingle, facts); err != nil {
+	if _, err := d.OpenFacts(KindSingle, StoredSize(5), facts); err != nil {
 		t.Errorf("facts that Tink sealed: %v", err)
 	}
 }
@@ -120,7 +120,7 @@ func TestADestroyedKeyDoesNothing(t *testing.T) {
 	if err := d.WithBytes(func([]byte) error { return nil }); !errors.Is(err, ErrKey) {
 		t.Errorf("WithBytes: %v", err)
 	}
-	if _, err := d.SealFacts(KindSingle, Facts{}); !errors.Is(err, ErrKey) {
+	if _, err := d.SealFacts(KindSingle, 0, Facts{}); !errors.Is(err, ErrKey) {
 		t.Errorf("SealFacts: %v", err)
 	}
 	if _, err := d.SealPart(KindSingle, Part{}, bytes.NewReader(nil)).Read(make([]byte, 9)); !errors.Is(err, ErrKey) {

@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -18,8 +19,8 @@ const MaxMetadata = 700
 const (
 	maxKEK       = 200
 	windowIDSize = 16
-	minFacts     = SegmentOverhead + 2 // no MD5, no checksum
-	maxFacts     = SegmentOverhead + 1 + md5Size + 2 + maxChecksum
+	minFacts     = SegmentOverhead + 3 // no size, no MD5, no checksum
+	maxFacts     = SegmentOverhead + 1 + 8 + 1 + md5Size + 2 + maxChecksum
 )
 
 // The names, without MetadataPrefix. "mac" is reserved and refused like any
@@ -42,16 +43,30 @@ type Metadata struct {
 	// DEK): 1 to 200 visible ASCII characters. It selects among configured keys
 	// and is never an address.
 	KEK string
-	// WindowID (16 bytes) and Window, the wrapped window key, are both nil in
-	// window 0, where the KEK wraps the DEK itself.
-	WindowID []byte
-	Window   []byte
+	// Window is the wrapped window key; nil in window 0, where the KEK wraps the DEK
+	// itself.
+	Window []byte
 	// DEK is the wrapped data key.
 	DEK        []byte
 	Commitment [32]byte
 	// Facts is what DEK.SealFacts gave. It is always there, so that its absence
 	// tells nobody that nothing was known.
 	Facts []byte
+}
+
+// WindowID names the window of the object; nil in window 0.
+func (m *Metadata) WindowID() []byte {
+	if m.Window == nil {
+		return nil
+	}
+	return WindowID(m.Window)
+}
+
+// WindowID names a window: the first 16 bytes of the SHA-256 of its wrapped key, as the
+// metadata of its objects has it.
+func WindowID(wrapped []byte) []byte {
+	sum := sha256.Sum256(wrapped)
+	return sum[:windowIDSize]
 }
 
 // coding passes over line ends and over bits behind the last byte. Whoever
@@ -74,7 +89,7 @@ func (m *Metadata) Encode() (map[string]string, error) {
 		MetadataPrefix + nameFacts:  coding.EncodeToString(m.Facts),
 	}
 	if m.Window != nil {
-		fields[MetadataPrefix+nameWindow] = coding.EncodeToString(m.WindowID) + "." + coding.EncodeToString(m.Window)
+		fields[MetadataPrefix+nameWindow] = coding.EncodeToString(m.Window)
 	}
 	if n := total(fields); n > MaxMetadata {
 		return nil, fmt.Errorf("%w: %d bytes of at most %d; a shorter KEK URI helps", ErrMetadata, n, MaxMetadata)
@@ -101,11 +116,8 @@ func (m *Metadata) check() error {
 			return fmt.Errorf("a KEK URI with the byte %#02x", c)
 		}
 	}
-	if (m.WindowID == nil) != (m.Window == nil) {
-		return fmt.Errorf("a window key needs its id and its wrapped form")
-	}
-	if m.Window != nil && (len(m.WindowID) != windowIDSize || len(m.Window) == 0) {
-		return fmt.Errorf("a window id of %d bytes with a wrapped key of %d", len(m.WindowID), len(m.Window))
+	if m.Window != nil && len(m.Window) == 0 {
+		return fmt.Errorf("a wrapped window key of no byte")
 	}
 	if len(m.DEK) == 0 {
 		return fmt.Errorf("no wrapped data key")
@@ -190,11 +202,7 @@ func parseOwn(own map[string]string) (*Metadata, error) {
 	}
 	m.Commitment = [32]byte(commit)
 	if window, there := own[nameWindow]; there {
-		id, wrapped, _ := strings.Cut(window, ".")
-		if m.WindowID, err = decode(nameWindow, id); err != nil {
-			return nil, err
-		}
-		if m.Window, err = decode(nameWindow, wrapped); err != nil {
+		if m.Window, err = decode(nameWindow, window); err != nil {
 			return nil, err
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func goodMetadata() *Metadata {
-	return &Metadata{Kind: KindSingle, KEK: "localfile:#1", WindowID: make([]byte, 16), Window: make([]byte, 60), DEK: make([]byte, 60), Facts: make([]byte, 30)}
+	return &Metadata{Kind: KindSingle, KEK: "localfile:#1", Window: make([]byte, 60), DEK: make([]byte, 60), Facts: make([]byte, 40)}
 }
 
 func TestMetadataOfOtherNamesIsPassedOver(t *testing.T) {
@@ -33,14 +33,14 @@ func TestTheLongestMetadataThatKeysNeedFits(t *testing.T) {
 	// An AWS ARN with an alias' worth of room, a KMS ciphertext blob, and all facts.
 	m.KEK = "awskms:///arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 	m.Window = make([]byte, 184)
-	m.Facts = make([]byte, SegmentOverhead+1+md5Size+2+SHA256.Size())
+	m.Facts = make([]byte, SegmentOverhead+9+1+md5Size+2+SHA256.Size())
 	if fields, err := m.Encode(); err != nil {
 		t.Errorf("MD5 and SHA256: %v", err)
 	} else {
 		t.Logf("%d bytes", total(fields))
 	}
 	// What SealFacts says of longer ones: the caller leaves them to the summary.
-	m.Facts = make([]byte, SegmentOverhead+1+2+SHA512.Size())
+	m.Facts = make([]byte, SegmentOverhead+9+1+md5Size+2+SHA512.Size())
 	if _, err := m.Encode(); !errors.Is(err, ErrMetadata) {
 		t.Errorf("SHA512: %v", err)
 	}
@@ -48,20 +48,17 @@ func TestTheLongestMetadataThatKeysNeedFits(t *testing.T) {
 
 func TestMetadataThatIsNotWholeIsNotEncoded(t *testing.T) {
 	for name, change := range map[string]func(*Metadata){
-		"no kind":                 func(m *Metadata) { m.Kind = 0 },
-		"an unknown kind":         func(m *Metadata) { m.Kind = 4 },
-		"no KEK":                  func(m *Metadata) { m.KEK = "" },
-		"a long KEK":              func(m *Metadata) { m.KEK = strings.Repeat("k", 201) },
-		"a KEK with a line end":   func(m *Metadata) { m.KEK = "a\nb" },
-		"a KEK with an umlaut":    func(m *Metadata) { m.KEK = "ä" },
-		"a window without its id": func(m *Metadata) { m.WindowID = nil },
-		"an id without window":    func(m *Metadata) { m.Window = nil },
-		"an empty window key":     func(m *Metadata) { m.Window = []byte{} },
-		"a short window id":       func(m *Metadata) { m.WindowID = m.WindowID[1:] },
-		"no DEK":                  func(m *Metadata) { m.DEK = nil },
-		"no facts":                func(m *Metadata) { m.Facts = nil },
-		"long facts":              func(m *Metadata) { m.Facts = make([]byte, maxFacts+1) },
-		"more than 700 bytes":     func(m *Metadata) { m.Window = make([]byte, 400) },
+		"no kind":               func(m *Metadata) { m.Kind = 0 },
+		"an unknown kind":       func(m *Metadata) { m.Kind = 4 },
+		"no KEK":                func(m *Metadata) { m.KEK = "" },
+		"a long KEK":            func(m *Metadata) { m.KEK = strings.Repeat("k", 201) },
+		"a KEK with a line end": func(m *Metadata) { m.KEK = "a\nb" },
+		"a KEK with an umlaut":  func(m *Metadata) { m.KEK = "ä" },
+		"an empty window key":   func(m *Metadata) { m.Window = []byte{} },
+		"no DEK":                func(m *Metadata) { m.DEK = nil },
+		"no facts":              func(m *Metadata) { m.Facts = nil },
+		"long facts":            func(m *Metadata) { m.Facts = make([]byte, maxFacts+1) },
+		"more than 700 bytes":   func(m *Metadata) { m.Window = make([]byte, 400) },
 	} {
 		m := goodMetadata()
 		change(m)
@@ -98,11 +95,11 @@ func TestAlgorithmsAreThoseOfS3(t *testing.T) {
 
 func TestFactsAreTheSameLengthForEveryValueOfOneAlgorithm(t *testing.T) {
 	d := newTestDEK(t)
-	sealed, err := d.SealFacts(KindSingle, Facts{})
+	sealed, err := d.SealFacts(KindMultipart, 0, Facts{})
 	if err != nil || len(sealed) != minFacts {
 		t.Errorf("no facts are %d bytes, %v", len(sealed), err)
 	}
-	sealed, err = d.SealFacts(KindSingle, Facts{MD5: make([]byte, 16), Checksum: Checksum{SHA512, Composite, make([]byte, 64)}})
+	sealed, err = d.SealFacts(KindSingle, MaxObjectSize, Facts{MD5: make([]byte, 16), Checksum: Checksum{SHA512, Composite, make([]byte, 64)}})
 	if err != nil || len(sealed) != maxFacts {
 		t.Errorf("all facts are %d bytes, %v", len(sealed), err)
 	}
@@ -114,8 +111,46 @@ func TestFactsAreTheSameLengthForEveryValueOfOneAlgorithm(t *testing.T) {
 		"a type for nothing":   {Checksum: Checksum{Type: FullObject}},
 		"an unknown type":      {Checksum: Checksum{CRC32, 3, make([]byte, 4)}},
 	} {
-		if _, err := d.SealFacts(KindSingle, f); !errors.Is(err, ErrMetadata) {
+		if _, err := d.SealFacts(KindSingle, 0, f); !errors.Is(err, ErrMetadata) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTheSealedSizeIsTheOneThatIsStored(t *testing.T) {
+	d := newTestDEK(t)
+	for _, c := range []struct {
+		kind   Kind
+		size   int64
+		stored int64
+		want   error
+	}{
+		{KindSingle, 0, StoredSize(0), nil},
+		{KindSingle, 5, StoredSize(5), nil},
+		{KindSingle, MaxObjectSize, StoredSize(MaxObjectSize), nil},
+		{KindSingle, 70_000, StoredSize(69_999), ErrTrailer},
+		{KindSingle, 70_000, StoredSize(70_001), ErrTrailer},
+		{KindSingle, 70_000, StoredSize(0), ErrTrailer},
+		{KindSingle, 70_000, -1, ErrTrailer},
+		{KindSingle, 5, 0, ErrTrailer},
+		{KindEmpty, 0, 0, nil},
+		{KindEmpty, 0, StoredSize(0), ErrTrailer},
+		{KindMultipart, 5, StoredSize(7), nil}, // the trailer's business
+	} {
+		sealed, err := d.SealFacts(c.kind, c.size, Facts{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.OpenFacts(c.kind, c.stored, sealed); !errors.Is(err, c.want) {
+			t.Errorf("%s of %d bytes, %d stored: %v", c.kind, c.size, c.stored, err)
+		}
+	}
+	for _, c := range []struct {
+		kind Kind
+		size int64
+	}{{KindSingle, -1}, {KindSingle, MaxObjectSize + 1}, {KindEmpty, 1}} {
+		if _, err := d.SealFacts(c.kind, c.size, Facts{}); !errors.Is(err, ErrMetadata) {
+			t.Errorf("%s of %d bytes: %v", c.kind, c.size, err)
 		}
 	}
 }

@@ -73,11 +73,11 @@ func (v vector) reseal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := dek.OpenFacts(m.Kind, m.Facts)
+	facts, err := dek.OpenFacts(m.Kind, v.stored, m.Facts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := Metadata{Kind: m.Kind, KEK: m.KEK, WindowID: m.WindowID, Commitment: dek.Commitment()}
+	again := Metadata{Kind: m.Kind, KEK: m.KEK, Commitment: dek.Commitment()}
 	kek := newRawGCM(v.kek, random)
 	if m.Window == nil {
 		again.DEK, err = dek.Wrap(kek, canonical(v.windowZeroContext(m.Kind)))
@@ -93,7 +93,7 @@ func (v vector) reseal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again.Facts, err = dek.SealFacts(m.Kind, facts); err != nil {
+	if again.Facts, err = dek.SealFacts(m.Kind, int64(v.releasedLength), facts); err != nil {
 		t.Fatal(err)
 	}
 	fields, err := again.Encode()

@@ -2,7 +2,6 @@ package kms
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -134,7 +133,7 @@ func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*enve
 		return nil, err
 	}
 	// The slices are shared by all objects of the window; nobody writes to them.
-	m.KEK, m.WindowID, m.Window = w.kek, w.id, w.wrapped
+	m.KEK, m.Window = w.kek, w.wrapped
 	if m.DEK, err = dek.Wrap(w.aead, n.windowContext(m).Canonical()); err != nil {
 		return nil, fmt.Errorf("wrapping a data key: %w", err)
 	}
@@ -182,12 +181,6 @@ func (k *Keyring) openDEK(ctx context.Context, n Name, m *envelope.Metadata) (*e
 
 // openWindow gives the window key of m, from the cache, the KMS, or the record.
 func (k *Keyring) openWindow(ctx context.Context, bucket string, m *envelope.Metadata) (tink.AEAD, error) {
-	// The metadata of an object always holds the first wrapped form, which is
-	// what the id is made of; so a changed byte in either is seen here and the
-	// KMS is not asked for what it never made.
-	if string(m.WindowID) != string(windowID(m.Window)) {
-		return nil, fmt.Errorf("%w: the window's id is not the one of its wrapped key", envelope.ErrKey)
-	}
 	name := newCacheName(bucket, m.KEK, m.Window)
 	if aead, ok := k.cache.get(name); ok {
 		return aead, nil
@@ -228,7 +221,7 @@ func (k *Keyring) unwrapWindow(ctx context.Context, bucket string, m *envelope.M
 	if !Permanent(refused) || k.records == nil {
 		return nil, refused
 	}
-	id := hex.EncodeToString(m.WindowID)
+	id := hex.EncodeToString(m.WindowID())
 	record, err := k.records.GetRecord(ctx, bucket, id)
 	if errors.Is(err, ErrNoRecord) {
 		return nil, fmt.Errorf("%w (and window record %s is not there)", refused, id)
@@ -334,10 +327,4 @@ func (k *Keyring) Close(ctx context.Context) error {
 	}
 	k.cache.close()
 	return err
-}
-
-// windowID names a window: the first 16 bytes of the SHA-256 of its wrapped key.
-func windowID(wrapped []byte) []byte {
-	sum := sha256.Sum256(wrapped)
-	return sum[:16]
 }

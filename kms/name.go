@@ -27,7 +27,7 @@ func (n Name) windowContext(m *envelope.Metadata) Context {
 		"format": "1",
 		"kind":   n.Kind.String(),
 		"kek":    m.KEK,
-		"window": hex.EncodeToString(m.WindowID),
+		"window": hex.EncodeToString(m.WindowID()),
 	}
 	if n.UploadID != "" {
 		c["upload"] = n.UploadID
@@ -65,7 +65,7 @@ func recordContext(bucket, id string) Context {
 // metadata's own form, which the hash in its name binds to it as tightly as a context
 // would; re-wrapped, it has the context of a record.
 func contextOfRecord(bucket, id string, blob []byte) Context {
-	if hex.EncodeToString(windowID(blob)) == id {
+	if hex.EncodeToString(envelope.WindowID(blob)) == id {
 		return bucketContext(bucket)
 	}
 	return recordContext(bucket, id)

@@ -389,4 +389,4 @@ type storeError struct{ Code string }
 
 func (e *storeError) Error() string { return e.Code }
 
-func id(m *envelope.Metadata) string { return hex.EncodeToString(m.WindowID) }
+func id(m *envelope.Metadata) string { return hex.EncodeToString(m.WindowID()) }

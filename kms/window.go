@@ -250,7 +250,7 @@ func (w *window) fill(ctx context.Context, key Key, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	w.kek, w.wrapped, w.id = forObjects.KEK, forObjects.Blob, windowID(forObjects.Blob)
+	w.kek, w.wrapped, w.id = forObjects.KEK, forObjects.Blob, envelope.WindowID(forObjects.Blob)
 	// One wrap a window: the record begins with the same form, see contextOfRecord.
 	if w.record, err = encodeRecord(forObjects); err != nil {
 		return err

@@ -295,7 +295,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 	}
 	defer dek.Destroy()
 	kind := c.src.meta.Kind
-	facts, err := dek.OpenFacts(kind, c.src.meta.Facts)
+	facts, err := dek.OpenFacts(kind, c.src.bytes, c.src.meta.Facts)
 	if err != nil {
 		return err
 	}
@@ -338,7 +338,7 @@ func (c *copying) wrapFor(ctx context.Context, h http.Header, dek *envelope.DEK,
 	if err != nil {
 		return err
 	}
-	fields, err := encodeMetadata(dek, meta, facts)
+	fields, err := encodeMetadata(dek, meta, c.src.size, facts)
 	if err != nil {
 		return err
 	}

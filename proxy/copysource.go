@@ -202,7 +202,7 @@ func (src *copySource) plaintext(ctx context.Context, offset, length int64) (io.
 func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset, length int64) (io.ReadCloser, error) {
 	kind := src.meta.Kind
 	if kind == envelope.KindEmpty {
-		if _, err := dek.OpenFacts(kind, src.meta.Facts); err != nil {
+		if _, err := dek.OpenFacts(kind, src.bytes, src.meta.Facts); err != nil {
 			return nil, err
 		}
 		dek.Destroy()
@@ -239,7 +239,7 @@ func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset,
 // one answer has those of two states.
 func (src *copySource) prove(ctx context.Context, dek *envelope.DEK) (envelope.Facts, int, error) {
 	if src.meta.Kind == envelope.KindEmpty {
-		facts, err := dek.OpenFacts(src.meta.Kind, src.meta.Facts)
+		facts, err := dek.OpenFacts(src.meta.Kind, src.bytes, src.meta.Facts)
 		return facts, 0, err
 	}
 	t, err := src.trailer(ctx, src.stored, dek)

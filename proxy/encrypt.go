@@ -49,7 +49,7 @@ func (r *Renewer) Encrypt(ctx context.Context, bucket, key string, n *Renewal) e
 		}
 		known = nothing.Facts()
 	}
-	if _, err := encodeMetadata(dek, meta, known); err != nil {
+	if _, err := encodeMetadata(dek, meta, size, known); err != nil {
 		dek.Destroy()
 		return err
 	}

@@ -241,7 +241,7 @@ func (rd *reading) sendWhole(s *stored, body io.Reader) error {
 		return err
 	}
 	defer dek.Destroy()
-	facts, err := dek.OpenFacts(s.meta.Kind, s.meta.Facts)
+	facts, err := dek.OpenFacts(s.meta.Kind, s.bytes, s.meta.Facts)
 	if err != nil {
 		return err
 	}
@@ -355,7 +355,7 @@ func (rd *reading) learn(s *stored, dek *envelope.DEK) (envelope.Layout, error) 
 // checksums (a range needs none), and the number of its parts as the client uploaded them (0 if it
 // was not a multipart upload).
 func (rd *reading) describe(s *stored, dek *envelope.DEK) (envelope.Layout, envelope.Facts, int, error) {
-	facts, err := dek.OpenFacts(s.meta.Kind, s.meta.Facts)
+	facts, err := dek.OpenFacts(s.meta.Kind, s.bytes, s.meta.Facts)
 	if err != nil {
 		return envelope.Layout{}, envelope.Facts{}, 0, err
 	}

@@ -52,7 +52,7 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 		return nil, nil, err
 	}
 	defer dek.Destroy()
-	facts, err := dek.OpenFacts(c.src.meta.Kind, c.src.meta.Facts)
+	facts, err := dek.OpenFacts(c.src.meta.Kind, c.src.bytes, c.src.meta.Facts)
 	if err != nil {
 		return nil, nil, err
 	}

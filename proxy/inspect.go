@@ -57,7 +57,7 @@ func (i *Inspection) Contents(ctx context.Context, b Bucket) (envelope.Facts, *e
 		return envelope.Facts{}, nil, err
 	}
 	defer dek.Destroy()
-	facts, err := dek.OpenFacts(i.Metadata.Kind, i.Metadata.Facts)
+	facts, err := dek.OpenFacts(i.Metadata.Kind, i.StoredBytes, i.Metadata.Facts)
 	if err != nil || i.Metadata.Kind == envelope.KindEmpty {
 		return facts, nil, err
 	}

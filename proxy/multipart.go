@@ -40,7 +40,7 @@ func createMultipartUpload(x *exchange) error {
 		return err
 	}
 	defer dek.Destroy()
-	fields, err := encodeMetadata(dek, meta, envelope.Facts{})
+	fields, err := encodeMetadata(dek, meta, 0, envelope.Facts{})
 	if err != nil {
 		return err
 	}

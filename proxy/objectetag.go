@@ -58,7 +58,7 @@ func (o *objects) objectETag(ctx context.Context, s *stored) (entityTag, error) 
 		return entityTag{}, err
 	}
 	defer dek.Destroy()
-	facts, err := dek.OpenFacts(s.meta.Kind, s.meta.Facts)
+	facts, err := dek.OpenFacts(s.meta.Kind, s.bytes, s.meta.Facts)
 	if err != nil {
 		return entityTag{}, err
 	}

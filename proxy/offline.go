@@ -91,7 +91,7 @@ func (o *objects) open(ctx context.Context, s *stored, body io.Reader, suffix fu
 		return nil, err
 	}
 	opened := &Opened{Size: s.size, close: func() error { dek.Destroy(); return nil }}
-	if _, err := dek.OpenFacts(s.meta.Kind, s.meta.Facts); err != nil {
+	if _, err := dek.OpenFacts(s.meta.Kind, s.bytes, s.meta.Facts); err != nil {
 		dek.Destroy()
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func SealRaw(ctx context.Context, b Bucket, bucket, key string, src io.Reader, s
 		}
 		known = plain.Facts()
 	}
-	fields, err := encodeMetadata(dek, meta, known)
+	fields, err := encodeMetadata(dek, meta, size, known)
 	if err != nil {
 		dek.Destroy()
 		return nil, nil, err

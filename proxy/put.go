@@ -139,7 +139,7 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 	if err != nil {
 		return nil, err
 	}
-	fields, err := encodeMetadata(dek, meta, known)
+	fields, err := encodeMetadata(dek, meta, size, known)
 	if err != nil {
 		return nil, err
 	}
@@ -197,14 +197,14 @@ func (l *lastUse) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// encodeMetadata gives the object's metadata with the facts that are known
-// before its body. Where a long checksum beside a long KEK leaves no room for
+// encodeMetadata gives the metadata of an object of size plaintext bytes, of which an
+// upload knows nothing yet, with the facts that are known before its body. Where a long checksum beside a long KEK leaves no room for
 // them, the trailer alone has them (docs/FORMAT.md).
-func encodeMetadata(dek *envelope.DEK, meta *envelope.Metadata, known envelope.Facts) (map[string]string, error) {
+func encodeMetadata(dek *envelope.DEK, meta *envelope.Metadata, size int64, known envelope.Facts) (map[string]string, error) {
 	var fields map[string]string
 	var err error
 	for _, facts := range []envelope.Facts{known, {}} {
-		if meta.Facts, err = dek.SealFacts(meta.Kind, facts); err != nil {
+		if meta.Facts, err = dek.SealFacts(meta.Kind, size, facts); err != nil {
 			return nil, err
 		}
 		if fields, err = meta.Encode(); err == nil {

@@ -240,7 +240,7 @@ func TestARenewalCanEncryptWhatWasPlaintext(t *testing.T) {
 				if n.Meta != nil || n.DEK != nil {
 					return errors.New("it has a key")
 				}
-				if meta.Facts, err = dek.SealFacts(meta.Kind, envelope.Facts{}); err != nil {
+				if meta.Facts, err = dek.SealFacts(meta.Kind, n.Stored, envelope.Facts{}); err != nil {
 					return err
 				}
 				n.Meta, n.Length = meta, envelope.StoredSize(n.Stored)

@@ -135,7 +135,7 @@ func (u *upload) saveUpload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fields, err := encodeMetadata(u.dek, meta, envelope.Facts{})
+	fields, err := encodeMetadata(u.dek, meta, 0, envelope.Facts{})
 	if err != nil {
 		return err
 	}

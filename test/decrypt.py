@@ -56,11 +56,10 @@ def metadata(meta):
     need(own["s3proxy-kind"] in KINDS and re.fullmatch("[!-~]{1,200}", own["s3proxy-kek"]), "kind or KEK malformed")
     window = own.get("s3proxy-window")
     if window is not None:
-        need(window.count(".") == 1, "window malformed")
-        window = [b64(w) for w in window.split(".")]
-        need(len(window[0]) == 16, "window id malformed")
+        window = b64(window)
+        window = [hashlib.sha256(window).digest()[:16], window]
     dek, commit, facts = (b64(own["s3proxy-" + n]) for n in ("dek", "commit", "facts"))
-    need(len(commit) == 32 and 30 <= len(facts) <= 111, "commitment or facts malformed")
+    need(len(commit) == 32 and 31 <= len(facts) <= 120, "commitment or facts malformed")
     return own["s3proxy-kind"], own["s3proxy-kek"], window, dek, commit, facts
 
 def window0_context(args, kind):
@@ -76,11 +75,11 @@ def ask(args, kind, kek_uri, window, dek):
         if hashlib.sha256(blob).digest()[:16] != window[0]:
             c["id"] = window[0].hex()
     text = lambda b: base64.b64encode(b).decode()
-    return {"kek": kek_uri, "blob": text(blob), "context": c, "associated_data": text(canonical(c))}
+    return {"kek": kek_uri, "blob": text(blob), "context": c, "associated_data": text(canonical(c)),
+            "record": window and ".s3proxy/keys/" + window[0].hex()}
 
 def unwrapped(args, kind, kek_uri, window, dek):
     """The DEK. With --key it is given, and the names that it is bound to cannot be checked."""
-    need(window is None or hashlib.sha256(window[1]).digest()[:16] == window[0], "window id of another window key")
     if args.key:
         return args.key
     key = args.kek
@@ -100,11 +99,15 @@ def is_md5(b):
 def is_checksum(algorithm, type_, value):
     return algorithm <= 10 and type_ <= 2 and (type_ == 0) == (algorithm == 0) and not any(value[LENGTHS[algorithm]:])
 
-def check_facts(b):
-    need(b[0] <= 1, "facts malformed")
+def check_facts(b, kind):
+    """The size of the plaintext; None for a multipart object, which does not know it here."""
+    need(b[0] == (kind != 2), "facts with or without a size")
+    size, b = (int.from_bytes(b[1:9], "big"), b[9:]) if b[0] else (None, b[1:])
+    need(b and b[0] <= 1 and (size or 0) <= (0 if kind == 3 else MAX), "facts malformed")
     rest = b[17:] if b[0] else b[1:]
     need(rest and rest[0] <= 10 and len(rest) == (2 + LENGTHS[rest[0]] if rest[0] else 1), "facts malformed")
     need(rest[0] == 0 or rest[1] in (1, 2), "facts malformed")
+    return size
 
 def P(n):
     return n + 28 * max(1, -(-n // SEGMENT))
@@ -173,8 +176,9 @@ def main():
     kind, dek = KINDS[word], unwrapped(args, word, kek_uri, window, wrapped)
     own = HKDF(SHA256(), 32, salt=None, info=b"s3proxy commit v1").derive(dek)
     need(hmac.compare_digest(own, commit), "commitment of another DEK")
-    check_facts(opened(dek, facts, b"S3PX\x01" + bytes([kind]) + b"F", "facts"))
+    size = check_facts(opened(dek, facts, b"S3PX\x01" + bytes([kind]) + b"F", "facts"), kind)
     stored = os.stat(args.object).st_size
+    need(size is None or stored == (0 if kind == 3 else S(size)), "stored bytes of another size")
     if kind == 3:
         return need(stored == 0, "an empty object with bytes")
     with open(args.object, "rb") as f:

@@ -59,7 +59,7 @@ func sealMultipart(t *testing.T, keyset, bucket, key string, sizes []int, plain 
 		t.Fatal(err)
 	}
 	body.Write(end)
-	if meta.Facts, err = dek.SealFacts(envelope.KindMultipart, envelope.Facts{}); err != nil {
+	if meta.Facts, err = dek.SealFacts(envelope.KindMultipart, 0, envelope.Facts{}); err != nil {
 		t.Fatal(err)
 	}
 	fields, err := meta.Encode()

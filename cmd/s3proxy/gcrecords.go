@@ -67,7 +67,7 @@ func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOu
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		delete(unnamed, hex.EncodeToString(m.WindowID))
+		delete(unnamed, hex.EncodeToString(m.WindowID()))
 	}
 	all := census{
 		walker: proxy.Walker{Store: records.Store, Place: s.c.state}, bucket: bucket, pace: o.pace, errOut: errOut,

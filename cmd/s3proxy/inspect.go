@@ -100,8 +100,8 @@ func inspect(ctx context.Context, c *config, bucket, key string, asJSON bool, ou
 	var opening error
 	if m := object.Metadata; m != nil {
 		shown.Format, shown.Kind, shown.KEK, shown.Window = envelope.Format, m.Kind.String(), m.KEK, "0 (no window key)"
-		if m.WindowID != nil {
-			shown.Window = hex.EncodeToString(m.WindowID)
+		if m.Window != nil {
+			shown.Window = hex.EncodeToString(m.WindowID())
 		}
 		opening = shown.open(ctx, stores, object)
 	}

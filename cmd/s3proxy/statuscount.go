@@ -211,7 +211,7 @@ func (c *statusCount) cover(ctx context.Context, m *envelope.Metadata) (cover, e
 	if m.Window == nil {
 		return windowZero, nil
 	}
-	record, err := c.record(ctx, hex.EncodeToString(m.WindowID))
+	record, err := c.record(ctx, hex.EncodeToString(m.WindowID()))
 	switch {
 	case errors.Is(err, kms.ErrNoRecord):
 		return recordMissing, nil

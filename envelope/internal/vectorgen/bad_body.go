@@ -33,8 +33,8 @@ func badBodies() []vector {
 		change("magic", "a bit of the magic at the end", "trailer", 5, 0, func(o *object) { o.magic = flip(o.magic, 7) }),
 		change("magic_behind_a_segment", "the same, with a segment that may be released", "trailer", two, segmentSize, func(o *object) { o.magic = flip(o.magic, 0) }),
 		change("empty_segment_missing", "an object of no bytes without its empty segment", "trailer", 0, 0, func(o *object) { o.segments = nil }),
-		change("appended_byte", "a byte behind the object, in the announced size too: that of six bytes", "tampered", 5, 0, func(o *object) { o.magic = append(o.magic, 0) }),
-		change("appended_segment", "a segment more, sealed as the second", "tampered", 5, 0, func(o *object) {
+		change("appended_byte", "a byte behind the object, in the announced size too: that of six bytes", "trailer", 5, 0, func(o *object) { o.magic = append(o.magic, 0) }),
+		change("appended_segment", "a segment more, sealed as the second", "trailer", 5, 0, func(o *object) {
 			o.segments = append(o.segments, seal(o.k.dek, make([]byte, 12), []byte("more"), segmentAAD(1, make([]byte, 12), 0, 1, 1)))
 		}),
 	)
@@ -83,15 +83,15 @@ func truncated() (out []vector) {
 		out = append(out, v)
 	}
 	// The same with a store that lies about the size as well.
-	small := hello("announced").vector("bad_truncated_and_announced", "cut by one byte, announced so: the size of four bytes", "tampered", 0)
+	small := hello("announced").vector("bad_truncated_and_announced", "cut by one byte, announced so: the size of four bytes", "trailer", 0)
 	small.body = small.body[:len(small.body)-1]
 	gap := single("gap", text(segmentSize+1)).make().vector("bad_truncated_to_no_legal_size", "cut by one byte, announced so: no plaintext size has that stored size", "trailer", 0)
 	gap.body = gap.body[:len(gap.body)-1]
 	legal := single("legal", text(segmentSize)).make()
-	cut := legal.vector("bad_truncated_to_another_legal_size", "cut to what an object of 60,000 bytes has", "tampered", 0)
+	cut := legal.vector("bad_truncated_to_another_legal_size", "cut to what an object of 60,000 bytes has", "trailer", 0)
 	cut.body = cut.body[:storedSize(60000)]
 	three := single("first segment alone", text(segmentSize+5)).make()
-	dropped := three.vector("bad_last_segment_dropped", "the last segment is gone and the rest moved up: the first is not the last in its part", "tampered", 0)
+	dropped := three.vector("bad_last_segment_dropped", "the last segment is gone and the rest moved up: the first is not the last in its part", "trailer", 0)
 	dropped.body = concat(three.segments[0], three.table, three.summary, three.magic)
 	none := hello("no bytes").vector("bad_no_bytes", "nothing is stored, and nothing announced", "trailer", 0)
 	none.body = nil

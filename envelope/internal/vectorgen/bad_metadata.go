@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"strings"
 )
 
@@ -38,7 +39,6 @@ func bit(i, skip int) func(string) string {
 }
 
 func badMetadata() []vector {
-	const window = 23 // the id and the dot
 	out := []vector{
 		withMeta("format_2", "an unknown format number", "format", "s3proxy-format", to("2")),
 		withMeta("format_missing", "no format number", "metadata", "s3proxy-format", to("")),
@@ -54,15 +54,11 @@ func badMetadata() []vector {
 		withMeta("kek_too_long", "a KEK URI of 201 characters", "metadata", "s3proxy-kek", to("vector:"+strings.Repeat("u", 192)+"#1")),
 		withMeta("kek_with_a_space", "a KEK URI with a space", "metadata", "s3proxy-kek", to("vector: #1")),
 		withMeta("window_missing", "the window key taken away, as if this were window 0", "key", "s3proxy-window", to("")),
-		withMeta("window_id_flipped", "a bit of the window's id", "key", "s3proxy-window", func(s string) string {
-			return bit(3, 0)(s[:window-1]) + s[window-1:]
-		}),
-		withMeta("window_id_short", "a window's id of 15 bytes", "metadata", "s3proxy-window", func(s string) string { return s[:20] + s[window-1:] }),
-		withMeta("window_without_key", "a window's id with no wrapped key", "metadata", "s3proxy-window", func(s string) string { return s[:window] }),
-		withMeta("window_without_dot", "a window's id alone", "metadata", "s3proxy-window", func(s string) string { return s[:window-1] }),
-		withMeta("window_key_iv_flipped", "a bit of the wrapped window key's IV", "key", "s3proxy-window", bit(0, window)),
-		withMeta("window_key_flipped", "a bit of the wrapped window key", "key", "s3proxy-window", bit(20, window)),
-		withMeta("window_key_tag_flipped", "a bit of the wrapped window key's tag", "key", "s3proxy-window", bit(-1, window)),
+		withMeta("window_with_an_id", "a window's id before its wrapped key", "metadata", "s3proxy-window", func(s string) string { return b64(make([]byte, 16)) + "." + s }),
+		withMeta("window_of_an_id", "a window's id in place of its wrapped key", "key", "s3proxy-window", to(b64(make([]byte, 16)))),
+		withMeta("window_key_iv_flipped", "a bit of the wrapped window key's IV", "key", "s3proxy-window", bit(0, 0)),
+		withMeta("window_key_flipped", "a bit of the wrapped window key", "key", "s3proxy-window", bit(20, 0)),
+		withMeta("window_key_tag_flipped", "a bit of the wrapped window key's tag", "key", "s3proxy-window", bit(-1, 0)),
 		withMeta("dek_missing", "no wrapped DEK", "metadata", "s3proxy-dek", to("")),
 		withMeta("dek_iv_flipped", "a bit of the wrapped DEK's IV", "key", "s3proxy-dek", bit(0, 0)),
 		withMeta("dek_flipped", "a bit of the wrapped DEK", "key", "s3proxy-dek", bit(20, 0)),
@@ -101,11 +97,11 @@ func nil2long(s string) string {
 	for name, value := range o.meta {
 		total += len(name) + len(value)
 	}
-	raw, _ := base64.RawURLEncoding.DecodeString(s[23:])
-	for total+len(b64(raw))-len(s[23:]) < 701 {
+	raw, _ := base64.RawURLEncoding.DecodeString(s)
+	for total+len(b64(raw))-len(s) < 701 {
 		raw = append(raw, 0)
 	}
-	return s[:23] + b64(raw)
+	return b64(raw)
 }
 
 // looseBits sets the two bits that 32 bytes leave over in base64.
@@ -123,15 +119,31 @@ func badFacts() []vector {
 		return o.vector("bad_"+name, comment, expect, 0)
 	}
 	f := magicAAD(1, 'F')
+	five := func(rest ...byte) []byte { return concat(sizeField("single", 5), rest) }
+	sized := func(size uint64) []byte { return binary.BigEndian.AppendUint64([]byte{1}, size) }
+	upload := multipart("facts with a size", newPart(1, []byte("hello"))).make()
+	upload.meta["s3proxy-facts"] = b64(sealWith(upload.k.dek, five(0, 0), magicAAD(2, 'F')))
+	folder := &object{k: newKeys(), kind: "empty", seed: "facts of a folder"}
+	folder.make()
+	folder.meta["s3proxy-facts"] = b64(sealWith(folder.k.dek, five(0, 0), magicAAD(3, 'F')))
 	return []vector{
-		seal("facts_flag", "MD5 present: 2", "metadata", []byte{2, 0}, f),
-		seal("facts_md5_cut", "an MD5 of 15 bytes", "metadata", append([]byte{1}, make([]byte, 15)...), f),
-		seal("facts_unknown_algorithm", "checksum algorithm 11", "metadata", []byte{0, 11}, f),
-		seal("facts_without_type", "a CRC32 of type 0", "metadata", []byte{0, 1, 0, 1, 2, 3, 4}, f),
-		seal("facts_unknown_type", "a CRC32 of type 3", "metadata", []byte{0, 1, 3, 1, 2, 3, 4}, f),
-		seal("facts_too_long", "a byte behind the facts", "metadata", []byte{0, 0, 0}, f),
-		seal("facts_of_another_kind", "facts sealed for a multipart object", "tampered", []byte{0, 0}, magicAAD(2, 'F')),
-		seal("facts_sealed_as_summary", "facts sealed with the summary's associated data", "tampered", []byte{0, 0}, magicAAD(1, 'S')),
+		seal("facts_flag", "MD5 present: 2", "metadata", five(2, 0), f),
+		seal("facts_md5_cut", "an MD5 of 15 bytes", "metadata", five(append([]byte{1}, make([]byte, 15)...)...), f),
+		seal("facts_unknown_algorithm", "checksum algorithm 11", "metadata", five(0, 11), f),
+		seal("facts_without_type", "a CRC32 of type 0", "metadata", five(0, 1, 0, 1, 2, 3, 4), f),
+		seal("facts_unknown_type", "a CRC32 of type 3", "metadata", five(0, 1, 3, 1, 2, 3, 4), f),
+		seal("facts_too_long", "a byte behind the facts", "metadata", five(0, 0, 0), f),
+		seal("facts_size_flag", "size present: 2", "metadata", append([]byte{2}, five(0, 0)[1:]...), f),
+		seal("facts_size_cut", "a size of 7 bytes, with nothing behind it", "metadata", five()[:8], f),
+		seal("facts_without_size", "no size in a single object", "metadata", []byte{0, 0, 0}, f),
+		seal("facts_size_negative", "a size of 2^63", "metadata", concat(sized(1<<63), []byte{0, 0}), f),
+		seal("facts_size_too_large", "a byte more than an object may have", "metadata", concat(sized(10000*(5<<30)+1), []byte{0, 0}), f),
+		seal("facts_size_smaller", "a size of 4 for an object of 5 bytes", "trailer", concat(sized(4), []byte{0, 0}), f),
+		seal("facts_size_larger", "a size of 6 for an object of 5 bytes", "trailer", concat(sized(6), []byte{0, 0}), f),
+		seal("facts_of_another_kind", "facts sealed for a multipart object", "tampered", []byte{0, 0, 0}, magicAAD(2, 'F')),
+		seal("facts_sealed_as_summary", "facts sealed with the summary's associated data", "tampered", five(0, 0), magicAAD(1, 'S')),
+		upload.vector("bad_facts_multipart_with_size", "a size in a multipart object", "metadata", 0),
+		folder.vector("bad_facts_empty_with_bytes", "a size of 5 in an object of kind empty", "metadata", 0),
 	}
 }
 

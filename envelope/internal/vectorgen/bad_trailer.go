@@ -46,8 +46,7 @@ func badTrailers() []vector {
 		sealedWrong("part_checksum", "the part of a single object has a checksum", set(43, 1), nil),
 		sealedWrong("padding", "padding that is not zero", func(b []byte) []byte { return set(len(b)-1, 1)(b) }, nil),
 	}
-	out[1].expect = "tampered"  // the table is cut in front
-	out[14].expect = "tampered" // the summary's length moves its seal
+	out[1].expect = "tampered" // the table is cut in front
 	many := single("many", []byte("hello"))
 	many.spoilTable, many.spoilSummary = set(3, 4), set(15, 4)
 	gap := single("gap before the trailer", []byte("hello"))

@@ -86,7 +86,7 @@ func (k *keys) metadata(ivs *stream, kind string, facts []byte) map[string]strin
 		if k.upload != "" {
 			c["upload"] = k.upload
 		}
-		m["s3proxy-window"] = b64(id[:16]) + "." + b64(wrapped)
+		m["s3proxy-window"] = b64(wrapped)
 		m["s3proxy-dek"] = b64(seal(k.window, ivs.bytes(12), k.dek, canonical(c)))
 	}
 	m["s3proxy-commit"] = b64(commitment(k.dek))
@@ -159,6 +159,14 @@ type facts struct {
 	value     []byte
 }
 
+// sizeField is the plaintext size in the facts; an upload does not know it.
+func sizeField(kind string, size int) []byte {
+	if kind == "multipart" {
+		return []byte{0}
+	}
+	return binary.BigEndian.AppendUint64([]byte{1}, uint64(size))
+}
+
 func (f facts) encode() []byte {
 	out := []byte{0}
 	if f.md5 != nil {
@@ -190,7 +198,7 @@ type object struct {
 func (o *object) make() *object {
 	ivs := &stream{seed: o.seed}
 	kind := kinds[o.kind]
-	o.meta = o.k.metadata(ivs, o.kind, o.known.encode())
+	o.meta = o.k.metadata(ivs, o.kind, concat(sizeField(o.kind, len(o.plaintext())), o.known.encode()))
 	if o.kind == "empty" {
 		return o
 	}
