@@ -219,7 +219,7 @@ func (x *exchange) readDocumentOf(limit int64, promises http.Header) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	doc, err := io.ReadAll(io.LimitReader(verify(body, body, promised), limit+1))
+	doc, err := io.ReadAll(io.LimitReader(verify(x.hurriedReader(body), body, promised), limit+1))
 	if err != nil {
 		return nil, uploadError(err)
 	}

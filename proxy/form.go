@@ -49,7 +49,7 @@ func readForm(r *http.Request, body io.Reader) (*form, error) {
 	if r.ContentLength < 0 {
 		return nil, s3err.MissingContentLength
 	}
-	lines := &lineReader{in: bufio.NewReaderSize(body, segmentBuffer), byLine: true}
+	lines := &lineReader{in: bufio.NewReaderSize(body, formBuffer), byLine: true}
 	f := &form{lines: lines, fields: map[string]string{}, parts: multipart.NewReader(lines, boundary)}
 	for f.file == nil {
 		// Raw: a Content-Transfer-Encoding says nothing in a form (RFC 7578, 4.7).
@@ -73,8 +73,9 @@ func readForm(r *http.Request, body io.Reader) (*form, error) {
 	return f, nil
 }
 
-// segmentBuffer is what is read of the client at once.
-const segmentBuffer = 64 << 10
+// formBuffer is what is read of the client at once: not more, since nobody knows yet who
+// has sent the form.
+const formBuffer = 8 << 10
 
 func (f *form) add(part *multipart.Part) error {
 	name := strings.ToLower(part.FormName())

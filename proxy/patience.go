@@ -11,6 +11,11 @@ import (
 // memory and connections for nothing.
 const idleLimit = 2 * time.Minute
 
+// hurryLimit is how long a client has, from the end of its headers on, for what is small
+// and held in memory until it is whole: a document, or a form up to its file. A trickle
+// does not prolong it. It is also all that is waited for a body that nobody reads.
+const hurryLimit = 30 * time.Second
+
 // renewEvery saves setting the connection's deadline at each read and write.
 const renewEvery = 5 * time.Second
 
@@ -33,21 +38,38 @@ func (p *patience) renew() {
 	}
 }
 
+// hurry sets the deadline that holds until a reader of the body renews it.
+func (x *exchange) hurry() {
+	if x.r.ContentLength != 0 {
+		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.hurryLimit))
+	}
+}
+
 type patientReader struct {
 	io.Reader
 	patience
+	hurried bool // nothing is renewed yet
 }
 
-func (x *exchange) patientReader(r io.Reader) io.Reader {
-	return &patientReader{r, patience{set: http.NewResponseController(x.w).SetReadDeadline}}
+// patientReader is for a body that streams, which has the time that it needs.
+func (x *exchange) patientReader(r io.Reader) io.Reader { return x.reader(r, false) }
+
+// hurriedReader is for a body, or its beginning, that has to be here by the deadline.
+func (x *exchange) hurriedReader(r io.Reader) *patientReader { return x.reader(r, true) }
+
+func (x *exchange) reader(r io.Reader, hurried bool) *patientReader {
+	return &patientReader{r, patience{set: http.NewResponseController(x.w).SetReadDeadline}, hurried}
 }
 
 func (r *patientReader) Read(p []byte) (int, error) {
-	r.renew()
+	if !r.hurried {
+		r.renew()
+	}
 	n, err := r.Reader.Read(p)
-	if err != nil {
+	if err == io.EOF {
 		// Behind the body net/http watches whether the client is still there,
-		// for as long as the store takes.
+		// for as long as the store takes. After any other error it reads what is left of
+		// the body, for which the deadline must stay.
 		_ = r.set(time.Time{})
 	}
 	return n, err

@@ -27,7 +27,7 @@ func postObject(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	upload, err := x.openForm(x.patientReader(body))
+	upload, err := x.openForm(x.hurriedReader(body))
 	if err != nil {
 		x.drain()
 		return err
@@ -47,8 +47,9 @@ type formUpload struct {
 	release func()
 }
 
-// openForm reads a form up to its file and checks all that can be checked there.
-func (x *exchange) openForm(body io.Reader) (*formUpload, error) {
+// openForm reads a form up to its file and checks all that can be checked there. Only a
+// form that may be stored has more time for its file.
+func (x *exchange) openForm(body *patientReader) (*formUpload, error) {
 	f, err := readForm(x.r, body)
 	if err != nil {
 		return nil, err
@@ -57,6 +58,7 @@ func (x *exchange) openForm(body io.Reader) (*formUpload, error) {
 	if err != nil {
 		return nil, err
 	}
+	body.hurried = false
 	if err := x.adoptForm(f.fields); err != nil {
 		return nil, err
 	}

@@ -83,10 +83,11 @@ type Proxy struct {
 	states     *stateCache
 
 	// What one PUT to the store may have, and the parts of what passes it; how often
-	// uploads are swept. Fields, so that a test need not send 5 GiB or wait for hours.
+	// uploads are swept; how long a document may take. Fields, so that a test need not
+	// send 5 GiB or wait for hours.
 	largePut, largePart int64
 
-	sweepEvery, sweepGrace time.Duration
+	sweepEvery, sweepGrace, hurryLimit time.Duration
 
 	sweptMu sync.Mutex
 	swept   map[s3name.Bucket]bool // buckets that SweepUploads looks at
@@ -106,7 +107,7 @@ func New(cfg Config) *Proxy {
 		swept:  map[s3name.Bucket]bool{},
 
 		largePut: maxPutSize, largePart: largePart,
-		sweepEvery: sweepEvery, sweepGrace: DefaultGrace,
+		sweepEvery: sweepEvery, sweepGrace: DefaultGrace, hurryLimit: hurryLimit,
 	}
 	trailers, uploads := newTrailerCache(), newUploadCache()
 	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers, uploads: uploads}
@@ -132,6 +133,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &answer{ResponseWriter: w}
 	x := &exchange{Proxy: p, w: answer, r: r, id: newRequestID()}
 	p.traceRequest(x)
+	x.hurry()
 	err := inS3sWords(x.serve())
 	cut := false
 	if err != nil {

@@ -43,6 +43,7 @@ type config struct {
 	UpstreamRegion      string        `koanf:"upstream-region"`
 	UpstreamPayload     string        `koanf:"upstream-payload"`
 	UpstreamAddressing  string        `koanf:"upstream-addressing"`
+	MaxConnections      int           `koanf:"max-connections"`
 	Region              string        `koanf:"region"`
 	Domains             []string      `koanf:"domain"`
 	KMS                 string        `koanf:"kms"`
@@ -113,6 +114,7 @@ func serveFlags(f *pflag.FlagSet) {
 	storeFlags(f)
 	f.String("listen", defaultListen, "`address` for S3 clients")
 	f.String("admin-listen", defaultAdminListen, "`address` for /healthz, /readyz and pprof; \"\" turns it off")
+	f.Int("max-connections", 4096, "how many connections of clients are served at once; further ones wait until one ends")
 	f.String("region", "us-east-1", "`region` that clients sign for")
 	f.StringSlice("domain", nil, "`name` below which a host is a bucket, as in bucket.name; repeatable. Other hosts have the bucket in the path")
 	windowFlags(f)
@@ -281,6 +283,9 @@ func (c *config) validate() error {
 		if !domainName.MatchString(domain) {
 			return usagef("domain: %q is no name such as s3.example.com", domain)
 		}
+	}
+	if c.MaxConnections < 1 && c.given("max-connections") {
+		return usagef("max-connections: at least 1")
 	}
 	if c.KeyWindow < 0 || c.KeyWindowObjects < 0 || c.DrainTimeout < 0 {
 		return usagef("key-window, key-window-objects and drain-timeout cannot be negative")

@@ -81,6 +81,7 @@ func TestAMistakeStopsTheStartWithOneLineThatNamesIt(t *testing.T) {
 		{"anonymous", "anonymous: maybe\n", nil, nil, "maybe"},
 		{"log-level", "", nil, []string{"--log-level", "loud"}, "loud"},
 		{"negative", "", nil, []string{"--drain-timeout", "-1s"}, "negative"},
+		{"no connections", "max-connections: 0\n", nil, nil, "max-connections"},
 		{"no duration", "key-window: soon\n", nil, nil, "key-window"},
 		{"no window with objects", "", nil, []string{"--key-window", "0", "--key-window-objects", "5"}, "key-window"},
 		{"one key twice", "", nil, []string{"--kms", "localfile:///a", "--kms-read", "localfile:///a"}, "kms-read"},
@@ -129,7 +130,7 @@ func TestTheDefaultsAreTheDocumentedOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Listen != "127.0.0.1:8080" || c.AdminListen != "127.0.0.1:6060" || c.Region != "us-east-1" || c.UpstreamRegion != "us-east-1" ||
-		c.KeyWindow != time.Hour || c.KeyWindowObjects != 100_000 || c.Anonymous != "deny" || c.UpstreamAddressing != "auto" || len(c.Domains) != 0 || c.DrainTimeout != 30*time.Second ||
+		c.KeyWindow != time.Hour || c.KeyWindowObjects != 100_000 || c.Anonymous != "deny" || c.UpstreamAddressing != "auto" || len(c.Domains) != 0 || c.MaxConnections != 4096 || c.DrainTimeout != 30*time.Second ||
 		c.DataDir != filepath.Join(os.Getenv("XDG_DATA_HOME"), "s3proxy") {
 		t.Errorf("defaults: %+v", c)
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -97,9 +96,9 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 			return err
 		}
 	}
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := listen(c)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
 	var draining atomic.Bool
 	admin, err := startAdmin(c, func(ctx context.Context) error {
@@ -113,12 +112,7 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 		return err
 	}
 	handler := proxy.New(served)
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
-	}
+	server := newServer(handler, log)
 	sweeping, endSweeping := context.WithCancel(ctx)
 	defer endSweeping()
 	go handler.SweepUploads(sweeping)

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// What a client may cost that has not shown a key yet.
+const (
+	// maxHeader bounds the header section in bytes; S3's own limit is half of it, and
+	// has S3's own error.
+	maxHeader = 16 << 10
+	// headerTimeout is for a connection's first byte to the end of the headers, and for a
+	// TLS handshake before them.
+	headerTimeout = 30 * time.Second
+	// idleTimeout is how long a connection is kept between two requests.
+	idleTimeout = 2 * time.Minute
+)
+
+// newServer makes the server of a listener that anybody may reach. Bodies have their own
+// deadlines (proxy/patience.go).
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		MaxHeaderBytes:    maxHeader,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
+	}
+}
+
+// listen opens the clients' listener. Connections over the limit wait in the kernel's
+// queue; those that are served go on.
+func listen(c *config) (net.Listener, error) {
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return netutil.LimitListener(listener, c.MaxConnections), nil
+}
