@@ -453,7 +453,7 @@ func (c *copying) putBare(ctx context.Context, plain *verifiedBody) error {
 		}
 		req.Body = nil
 	}
-	resp, err := c.Upstream.Do(ctx, req)
+	resp, err := c.sendBare(ctx, req, plain)
 	if err != nil {
 		return err
 	}

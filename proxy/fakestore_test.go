@@ -87,6 +87,14 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// has tells whether the store keeps an object.
+func (f *fakeStore) has(path string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.objects[path]
+	return ok
+}
+
 // count tells how often the store was asked for something.
 func (f *fakeStore) count(what string) int {
 	f.mu.Lock()

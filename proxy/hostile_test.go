@@ -4,11 +4,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 func TestAStoresRedirectNeverReachesAClient(t *testing.T) {
@@ -216,23 +222,39 @@ func TestAStoreThatRefusesBeforeAStalledBodyIsAnsweredAtOnce(t *testing.T) {
 }
 
 func TestAnEarlySuccessOfTheStoreIsNone(t *testing.T) {
-	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
-		return !strings.Contains(r.URL.Path, stateFolder) // 200 without a look at the body
-	}}
-	s := proxyBefore(t, f, "us-east-1")
-	for i := range 30 {
-		body, writer := io.Pipe()
-		go func() {
-			writer.Write(make([]byte, 2<<20+i*1000))
-			time.Sleep(time.Millisecond)
-			writer.CloseWithError(io.ErrUnexpectedEOF)
-		}()
-		resp, err := putStream(t, s, body, 4<<20)
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				t.Fatal("half a body was answered with 200")
+	early := newPartStore(func(int, int) string { return "e" })
+	early.early = true
+	inner := early.hook
+	early.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		return r.Method == http.MethodPut && r.URL.Path == "/bucket/streamed" && !r.URL.Query().Has("uploadId") || inner(w, r) // 200 without a look at the body
+	}
+	for _, payload := range []upstream.Payload{upstream.PayloadChecked, upstream.PayloadUnsigned} {
+		early.objects = map[string]fakeObject{}
+		store := httptest.NewServer(early.fakeStore)
+		t.Cleanup(store.Close)
+		s := proxyAt(t, store.URL, "us-east-1", func(c *Config) {
+			c.Default.Upstream = must(upstream.New(upstream.Config{Endpoint: must(url.Parse(store.URL)), Region: "us-east-1", Payload: payload, Credentials: credentials.NewStaticCredentialsProvider("UPKEY", "UPSECRET", "")}))
+		})
+		for i := range 30 {
+			body, writer := io.Pipe()
+			go func() {
+				writer.Write(make([]byte, 2<<20+i*1000))
+				time.Sleep(time.Millisecond)
+				writer.CloseWithError(io.ErrUnexpectedEOF)
+			}()
+			resp, err := putStream(t, s, body, 4<<20)
+			if err == nil {
+				resp.Body.Close()
+				if resp.StatusCode == http.StatusOK {
+					t.Fatalf("%s: half a body was answered with 200", payload)
+				}
 			}
+			if early.has("/bucket/streamed") {
+				t.Fatalf("%s: half a body was put together", payload)
+			}
+		}
+		if n := early.count("POST /bucket/streamed"); payload == upstream.PayloadUnsigned && n < 30 {
+			t.Errorf("%d uploads were begun: nothing was tested", n)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/md5"
 	"encoding/base64"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -63,7 +65,7 @@ func forwardPlain(x *exchange) error {
 			h.Set("Content-Type", v)
 		}
 	}
-	resp, err := x.Upstream.Do(x.r.Context(), req)
+	resp, err := x.sendBare(x.r.Context(), req, plain)
 	if resp != nil {
 		defer resp.Body.Close()
 	}
@@ -92,6 +94,36 @@ func forwardPlain(x *exchange) error {
 		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, resp.ContentLength)
 	}
 	return err
+}
+
+// sendBare sends a request whose body is plaintext. Where the store cannot see that a body
+// lacks its end, a small one is verified first, and a large one goes up in parts, unless it
+// is one itself: that is no object yet.
+func (x *exchange) sendBare(ctx context.Context, req *upstream.Request, plain *verifiedBody) (*http.Response, error) {
+	if req.Body == nil || x.Upstream.ChecksBodies() {
+		return x.Upstream.Do(ctx, req)
+	}
+	if n := req.Length; n <= holdLimit && x.hold.TryAcquire(n) {
+		defer x.hold.Release(n)
+		var err error
+		if req.Bytes, err = readVerified(plain, n); err != nil {
+			return nil, err
+		}
+		req.Body, req.Length = nil, 0
+		return x.Upstream.Do(ctx, req)
+	}
+	if req.UploadID != (s3name.UploadID{}) {
+		return x.Upstream.Do(ctx, req)
+	}
+	if req.Length > maxPutSize {
+		return nil, errPutTooLarge(req.Length)
+	}
+	for name := range req.Header {
+		if name == "Content-Md5" || strings.HasPrefix(name, checksumHeaderPrefix) {
+			delete(req.Header, name) // of a body; an upload begins with none
+		}
+	}
+	return x.putStreamed(ctx, req)
 }
 
 // plainBody makes the client's body that of req, with the client's own checksum.

@@ -69,7 +69,7 @@ func (o *objects) probeComplete(ctx context.Context, stateBucket s3name.Bucket, 
 		return false, err
 	}
 	defer func() {
-		if failed := u.abandon(ctx); failed != nil && !errors.Is(failed, s3err.NoSuchUpload) {
+		if failed := u.abandon(ctx, err); failed != nil {
 			err = errors.Join(err, failed)
 		}
 	}()

@@ -56,7 +56,7 @@ func putObject(x *exchange) error {
 // that was promised of it holds.
 func (x *exchange) putPlain(plain *verifiedBody, size int64) error {
 	if size > maxPutSize {
-		return s3err.EntityTooLarge.With(s3err.Field{Name: "ProposedSize", Value: fmt.Sprint(size)}, s3err.Field{Name: "MaxSizeAllowed", Value: fmt.Sprint(int64(maxPutSize))})
+		return errPutTooLarge(size)
 	}
 	resp, err := x.putSealed(plain, size)
 	if resp != nil {
@@ -73,6 +73,10 @@ func (x *exchange) putPlain(plain *verifiedBody, size int64) error {
 		h.Set("X-Amz-Object-Size", strconv.FormatInt(size, 10))
 	}
 	return nil
+}
+
+func errPutTooLarge(size int64) error {
+	return s3err.EntityTooLarge.With(s3err.Field{Name: "ProposedSize", Value: fmt.Sprint(size)}, s3err.Field{Name: "MaxSizeAllowed", Value: fmt.Sprint(int64(maxPutSize))})
 }
 
 // uploadFailure gives the answer to an upload that failed: sending gave err, and
@@ -112,12 +116,9 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 		if held {
 			defer x.hold.Release(weight)
 		}
-		buf := make([]byte, size)
-		if _, err := io.ReadFull(plain, buf); err != nil {
+		buf, err := readVerified(plain, size)
+		if err != nil {
 			return nil, err
-		}
-		if n, err := plain.Read(make([]byte, 1)); err != io.EOF || n != 0 {
-			return nil, errors.Join(err, envelope.ErrTooLong)
 		}
 		defer clear(buf)
 		src, known = bytes.NewReader(buf), plain.Facts()
@@ -161,17 +162,20 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 		return x.doConditional(ctx, req)
 	}
 	req.Body, req.Length = &lastUse{sealed, dek}, envelope.StoredSize(size)
-	var resp *http.Response
-	if req.Length > x.largePut {
-		u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, unsigned: x.unsigned()}
-		resp, err = u.putLarge(ctx, req.Header, req.Body, req.Length, x.largePart)
-	} else {
-		resp, err = x.Upstream.Do(ctx, req)
-	}
+	resp, err := x.putStreamed(ctx, req)
 	if err != nil && resolved {
 		err = x.lookAgain(ctx, asked, err)
 	}
 	return resp, err
+}
+
+// readVerified reads a whole body of size bytes.
+func readVerified(plain *verifiedBody, size int64) ([]byte, error) {
+	buf := make([]byte, size)
+	if _, err := io.ReadFull(plain, buf); err != nil {
+		return nil, err
+	}
+	return buf, readEnd(plain)
 }
 
 // kindOfPut is the kind of an object of one PUT.

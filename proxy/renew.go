@@ -170,7 +170,7 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 	// Other bytes have another ETag in any case. In parts they stream, also where the store
 	// lets nobody read what is written.
 	u := &upload{objects: src.objects, bucket: src.bucket, key: src.key, lastLook: src.lastLook}
-	resp, err := u.putLarge(ctx, n.Header, body, n.Length, copyPartSize)
+	resp, err := u.putInParts(ctx, n.Header, body, n.Length, copyPartSize)
 	if err != nil {
 		return src.whyBrokenInPlace(ctx, n.Header, err)
 	}

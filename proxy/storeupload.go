@@ -9,8 +9,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -30,7 +33,7 @@ func (u *upload) inParts(ctx context.Context, h http.Header, send func(list *com
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, u.abandon(ctx))
+			err = errors.Join(err, u.abandon(ctx, err))
 		}
 	}()
 	list := completeRequest{Xmlns: s3Namespace}
@@ -69,36 +72,103 @@ func (u *upload) begin(ctx context.Context, h http.Header) (finish http.Header, 
 	return finish, nil
 }
 
-// abandon aborts the upload at the store; whoever it was for may be gone.
-func (u *upload) abandon(ctx context.Context) error {
+// abandon aborts the upload at the store, for the reason why; whoever it was for may be
+// gone. Where a part was cut the store may not have noticed yet, and then keep what came of
+// it: S3 says itself that an Abort may have to be repeated.
+func (u *upload) abandon(ctx context.Context, why error) error {
+	cut := errors.Is(why, s3err.ServiceUnavailable) || ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	resp, err := u.abortUpstream(ctx, nil)
-	if err != nil {
-		return during(stepAbort, err)
+	for _, wait := range abortWaits {
+		resp, err := u.abortUpstream(ctx, nil)
+		if err != nil && !errors.Is(err, s3err.NoSuchUpload) {
+			return during(stepAbort, err)
+		}
+		if err == nil {
+			resp.Body.Close()
+		}
+		if !cut {
+			return nil
+		}
+		if err := pause(ctx, wait); err != nil {
+			return during(stepAbort, err)
+		}
+		if errors.Is(u.there(ctx), s3err.NoSuchUpload) {
+			return nil
+		}
 	}
-	return resp.Body.Close()
+	return nil
 }
 
-// putLarge stores a sealed body that passes what one PUT may have, in parts of partSize
-// bytes. The object is of kind single all the same: nobody but the store sees the parts.
-func (u *upload) putLarge(ctx context.Context, h http.Header, sealed io.Reader, length, partSize int64) (*http.Response, error) {
+// abortWaits are the pauses behind each Abort of an upload with a part that was cut.
+var abortWaits = []time.Duration{50 * time.Millisecond, 200 * time.Millisecond, time.Second}
+
+// putStreamed stores a body that streams as an object. It goes up in parts where it
+// passes what one PUT may have, and where the store cannot see that a body lacks its end
+// (versitygw keeps what came of a bare one, in the place of the object that was there).
+// The object is of kind single all the same: nobody but the store sees the parts.
+func (x *exchange) putStreamed(ctx context.Context, req *upstream.Request) (*http.Response, error) {
+	if req.Length <= x.largePut && x.Upstream.ChecksBodies() {
+		return x.Upstream.Do(ctx, req)
+	}
+	u := &upload{objects: x.objects, bucket: req.Bucket, key: req.Key, unsigned: req.Unsigned}
+	return u.putInParts(ctx, req.Header, req.Body, req.Length, x.largePart)
+}
+
+// putInParts stores a body in parts of partSize bytes. The store puts them together only
+// after the body's io.EOF.
+func (u *upload) putInParts(ctx context.Context, h http.Header, body io.Reader, length, partSize int64) (*http.Response, error) {
 	result, header, err := u.inParts(ctx, h, func(list *completeRequest) error {
 		for number := 1; length > 0; number++ {
-			n := min(length, partSize)
-			etag, err := u.sendUpstream(ctx, number, &upstream.Request{Body: io.LimitReader(sealed, n), Length: n})
+			p := &piece{body: body}
+			p.left.Store(min(length, partSize))
+			length -= p.left.Load()
+			etag, err := u.sendUpstream(ctx, number, &upstream.Request{Body: p, Length: p.left.Load()})
+			if err == nil && p.left.Load() > 0 {
+				err = errAnsweredEarly
+			}
 			if err != nil {
-				return fmt.Errorf("part %d of a large body: %w", number, err)
+				return fmt.Errorf("part %d of a body: %w", number, err)
 			}
 			list.add(number, etag)
-			length -= n
 		}
-		return nil
+		return readEnd(body)
 	})
 	if err != nil {
 		return nil, err
 	}
 	header = header.Clone()
+	for _, name := range []string{"Content-Length", "Content-Type"} { // of the result's document
+		header.Del(name)
+	}
 	header.Set("Etag", `"`+strings.Trim(result.ETag, `"`)+`"`)
 	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: http.NoBody}, nil
+}
+
+// piece is the next part of a body. What is left of it is known although the transport
+// may go on reading when the store has answered.
+type piece struct {
+	body io.Reader
+	left atomic.Int64
+}
+
+func (p *piece) Read(b []byte) (int, error) {
+	left := p.left.Load()
+	if left == 0 {
+		return 0, io.EOF
+	}
+	n, err := p.body.Read(b[:min(int64(len(b)), left)])
+	p.left.Add(-int64(n))
+	return n, err
+}
+
+// readEnd reads a body's io.EOF, which says that it was good.
+func readEnd(body io.Reader) error {
+	switch n, err := io.ReadFull(body, make([]byte, 1)); {
+	case n > 0:
+		return envelope.ErrTooLong
+	case err != io.EOF:
+		return err
+	}
+	return nil
 }

@@ -139,45 +139,64 @@ var attacks = []attack{
 var attackSizes = []int{10, 100 << 10, 3 << 20}
 
 func TestBadUploadsLeaveWhatWasThereBefore(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
-		bucket := newBucket(t, at.S3)
-		for _, size := range attackSizes {
-			for n, a := range attacks {
-				t.Run(fmt.Sprintf("%s with %d bytes", a.name, size), func(t *testing.T) {
-					body := content(uint64(n), size)
-					before := content(uint64(1000+n), size+1)
-					old := fmt.Sprintf("/%s/old-%d-%d", bucket, size, n)
-					fresh := fmt.Sprintf("/%s/new-%d-%d", bucket, size, n)
-					mustPut(t, at.S3, old, before)
-					for _, path := range []string{old, fresh} {
-						c := a.call(path, body)
-						c.method = http.MethodPut
-						got := c.do(t, at.S3)
-						if a.code != "" && (got.status != a.status || got.code != a.code) {
-							t.Errorf("the answer is %v, want %d %s", got, a.status, a.code)
-						}
-						if a.code == "" && got.status != 0 && got.status < 400 {
-							t.Errorf("the answer is %v to half a body", got)
-						}
-					}
-					if got := get(t, at.S3, old); got.status != 200 || sameBytes(got.body, before) != nil {
-						t.Errorf("the object that was there before is now %v", got)
-					}
-					if got := get(t, at.S3, fresh); got.status != 404 || got.code != "NoSuchKey" {
-						t.Errorf("there is a new object: %v", got)
-					}
-				})
-			}
+	onEach(t, func(t *testing.T, at target) { wantNoBadUpload(t, at.S3, newBucket(t, at.S3)) })
+}
+
+// versitygw keeps what came of a bare body that is cut.
+func TestBadUploadsLeaveWhatWasThereBeforeThoughTheStoreChecksNoBodies(t *testing.T) {
+	store := lab.SharedVersitygw(t)
+	encrypted, plain := newBucket(t, store.S3()), newBucket(t, store.S3())
+	settings := privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-payload", "unsigned", "--config", settings}})
+	t.Run("encrypted", func(t *testing.T) { wantNoBadUpload(t, proxy.S3(), encrypted) })
+	t.Run("plain", func(t *testing.T) { wantNoBadUpload(t, proxy.S3(), plain) })
+	for _, bucket := range []string{encrypted, plain} {
+		left, err := sdk(t, store.S3()).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
+		if err != nil || len(left.Uploads) > 0 {
+			t.Errorf("uploads that are left: %v, %v", left.Uploads, err)
 		}
-		// A client gone is noticed a little after it went; whatever came of it is there now.
-		list, err := sdk(t, at.S3).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
-		if err != nil {
-			t.Fatal(err)
+	}
+}
+
+// wantNoBadUpload tries all attacks on objects of a bucket, old and new.
+func wantNoBadUpload(t *testing.T, at lab.S3, bucket string) {
+	t.Helper()
+	for _, size := range attackSizes {
+		for n, a := range attacks {
+			t.Run(fmt.Sprintf("%s with %d bytes", a.name, size), func(t *testing.T) {
+				body := content(uint64(n), size)
+				before := content(uint64(1000+n), size+1)
+				old := fmt.Sprintf("/%s/old-%d-%d", bucket, size, n)
+				fresh := fmt.Sprintf("/%s/new-%d-%d", bucket, size, n)
+				mustPut(t, at, old, before)
+				for _, path := range []string{old, fresh} {
+					c := a.call(path, body)
+					c.method = http.MethodPut
+					got := c.do(t, at)
+					if a.code != "" && (got.status != a.status || got.code != a.code) {
+						t.Errorf("the answer is %v, want %d %s", got, a.status, a.code)
+					}
+					if a.code == "" && got.status != 0 && got.status < 400 {
+						t.Errorf("the answer is %v to half a body", got)
+					}
+				}
+				if got := get(t, at, old); got.status != 200 || sameBytes(got.body, before) != nil {
+					t.Errorf("the object that was there before is now %v", got)
+				}
+				if got := get(t, at, fresh); got.status != 404 || got.code != "NoSuchKey" {
+					t.Errorf("there is a new object: %v", got)
+				}
+			})
 		}
-		if want := len(attackSizes) * len(attacks); len(list.Contents) != want {
-			t.Errorf("%d objects are listed, want the %d that were there before", len(list.Contents), want)
-		}
-	})
+	}
+	// A client gone is noticed a little after it went; whatever came of it is there now.
+	list, err := sdk(t, at).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := len(attackSizes) * len(attacks); len(list.Contents) != want {
+		t.Errorf("%d objects are listed, want the %d that were there before", len(list.Contents), want)
+	}
 }
 
 func TestGoodUploadsOfTheSameShapesBecomeObjects(t *testing.T) {
@@ -220,24 +239,50 @@ func TestGoodUploadsOfTheSameShapesBecomeObjects(t *testing.T) {
 }
 
 func TestIfNoneMatchKeepsAnExistingObject(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
-		bucket := newBucket(t, at.S3)
-		for _, size := range attackSizes {
-			path := fmt.Sprintf("/%s/%d", bucket, size)
-			first := content(1, size)
-			put := call{method: http.MethodPut, path: path, body: first, headers: map[string]string{"if-none-match": "*"}}
-			if got := put.do(t, at.S3); got.status != 200 {
-				t.Fatalf("the first PUT of %d bytes: %v", size, got)
-			}
-			put.body = content(2, size)
-			if got := put.do(t, at.S3); got.status != 412 || got.code != "PreconditionFailed" {
-				t.Errorf("the second PUT of %d bytes: %v, want 412 PreconditionFailed", size, got)
-			}
-			if got := get(t, at.S3, path); sameBytes(got.body, first) != nil {
-				t.Errorf("the object of %d bytes is now %v", size, got)
-			}
+	onEach(t, func(t *testing.T, at target) { wantConditions(t, at.S3, newBucket(t, at.S3)) })
+}
+
+func TestConditionsHoldForBodiesThatTheStoreCannotCheck(t *testing.T) {
+	for _, store := range []*lab.Store{lab.SharedVersitygw(t), lab.SharedMinIO(t)} {
+		encrypted, plain := newBucket(t, store.S3()), newBucket(t, store.S3())
+		settings := privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
+		proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-payload", "unsigned", "--config", settings}})
+		wantConditions(t, proxy.S3(), encrypted)
+		wantConditions(t, proxy.S3(), plain)
+	}
+}
+
+// wantConditions writes on If-None-Match and If-Match.
+func wantConditions(t *testing.T, at lab.S3, bucket string) {
+	t.Helper()
+	for _, size := range attackSizes {
+		path := fmt.Sprintf("/%s/%d", bucket, size)
+		first := content(1, size)
+		put := call{method: http.MethodPut, path: path, body: first, headers: map[string]string{"if-none-match": "*"}}
+		got := put.do(t, at)
+		if got.status != 200 || got.header.Get("Content-Type") != "" || got.header.Get("Content-Length") != "0" {
+			t.Fatalf("the first PUT of %d bytes: %v %v", size, got, got.header)
 		}
-	})
+		etag := got.header.Get("Etag")
+		put.body = content(2, size)
+		if got := put.do(t, at); got.status != 412 || got.code != "PreconditionFailed" {
+			t.Errorf("the second PUT of %d bytes: %v, want 412 PreconditionFailed", size, got)
+		}
+		put.headers = map[string]string{"if-match": `"00000000000000000000000000000000"`}
+		if got := put.do(t, at); got.status != 412 || got.code != "PreconditionFailed" {
+			t.Errorf("a PUT of %d bytes over another object: %v, want 412 PreconditionFailed", size, got)
+		}
+		if got := get(t, at, path); sameBytes(got.body, first) != nil || got.header.Get("Etag") != etag {
+			t.Errorf("the object of %d bytes is now %v, ETag %s, was %s", size, got, got.header.Get("Etag"), etag)
+		}
+		put.headers = map[string]string{"if-match": etag}
+		if got := put.do(t, at); got.status != 200 {
+			t.Errorf("a PUT of %d bytes over the object that is there: %v", size, got)
+		}
+		if got := get(t, at, path); sameBytes(got.body, put.body) != nil {
+			t.Errorf("the object of %d bytes is now %v", size, got)
+		}
+	}
 }
 
 func mustPut(t testing.TB, at lab.S3, path string, body []byte) {

@@ -25,14 +25,15 @@ import (
 type Payload string
 
 // What of a streamed body the store can check. A body that is in memory is
-// signed by its SHA-256 when it is small, and else carries a CRC32C header.
+// signed by its SHA-256; with PayloadChecked a larger one carries a CRC32C header instead.
 const (
 	// PayloadChecked streams unsigned chunks with a CRC32C behind the last one
 	// (STREAMING-UNSIGNED-PAYLOAD-TRAILER).
 	PayloadChecked Payload = "checked"
 	// PayloadSigned streams signed chunks; it hashes every byte.
 	PayloadSigned Payload = "signed"
-	// PayloadUnsigned streams the bare body, for stores that take neither.
+	// PayloadUnsigned streams the bare body, for stores that take neither. A store may then
+	// keep what came of a body that was cut: only a part of an upload goes up so.
 	PayloadUnsigned Payload = "unsigned"
 )
 
@@ -53,13 +54,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func (c *Client) sign(ctx context.Context, req *http.Request, in *Request, creds *aws.Credentials) error {
 	payload := sigv4.UnsignedPayload
 	switch {
-	case in.Bytes != nil && (len(in.Bytes) <= hashedUpTo || c.cfg.Payload == PayloadSigned):
+	case in.Bytes != nil && (len(in.Bytes) <= hashedUpTo || c.cfg.Payload != PayloadChecked):
 		sum := sha256.Sum256(in.Bytes)
 		payload = hex.EncodeToString(sum[:])
 		if in.Checksum != nil && c.cfg.Payload != PayloadUnsigned {
 			setChecksum(req.Header, in.Checksum, in.Bytes)
 		}
-	case in.Bytes != nil && c.cfg.Payload == PayloadChecked:
+	case in.Bytes != nil:
 		sum := in.Checksum
 		if sum == nil {
 			sum = crc32c()
