@@ -27,7 +27,11 @@ func TestDocsS3mdIsWhatTheTableSays(t *testing.T) {
 	}
 	rows := map[string]string{}
 	for _, op := range operations() {
-		rows[op.name] = fmt.Sprintf("| %s | %s | %s |\n", op.name, op.effect, op.note)
+		remark := op.note
+		if op.manages && op.handle != nil {
+			remark = strings.TrimPrefix(remark+"; needs `manage`", "; ")
+		}
+		rows[op.name] = fmt.Sprintf("| %s | %s | %s |\n", op.name, op.effect, remark)
 	}
 	table := "| operation | what the proxy does | remark |\n|---|---|---|\n"
 	for _, name := range slices.Sorted(maps.Keys(rows)) {

@@ -143,7 +143,7 @@ func proxyAt(t *testing.T, store, region string, change func(*Config)) *httptest
 	}
 	c := Config{
 		Default: Bucket{Upstream: client, Keyring: keyring}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
-		Credential: func(id string) (Credential, bool) { return Credential{Secret: "secret"}, id == "client" },
+		Credential: func(id string) (Credential, bool) { return Credential{Secret: "secret", Manage: true}, id == "client" },
 	}
 	if change != nil {
 		change(&c)

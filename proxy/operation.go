@@ -55,8 +55,10 @@ type operation struct {
 	signedInBody bool
 	// public: needs no credentials; the store judges.
 	public bool
-	handle func(*exchange) error // nil: NotImplemented
-	note   string                // for docs/S3.md
+	// manages: needs a credential that may manage.
+	manages bool
+	handle  func(*exchange) error // nil: NotImplemented
+	note    string                // for docs/S3.md
 }
 
 // ignoredQuery may stand in any request and says nothing to us: the name of

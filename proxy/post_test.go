@@ -14,14 +14,15 @@ import (
 	"time"
 )
 
-// signForm gives the fields that sign a form for a bucket.
-func signForm(bucket, key string) [][2]string {
+// signForm gives the fields that sign a form for a bucket; more are further conditions of
+// its policy, in JSON.
+func signForm(bucket, key string, more ...string) [][2]string {
 	now := time.Now().UTC()
 	day, stamp := now.Format("20060102"), now.Format("20060102T150405Z")
 	credential := "client/" + day + "/us-east-1/s3/aws4_request"
 	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"expiration": %q, "conditions": [{"bucket": %q}, {"key": %q},
-		["starts-with", "$x-amz-algorithm", ""], ["starts-with", "$x-amz-date", ""], ["starts-with", "$x-amz-credential", ""]]}`,
-		now.Add(time.Minute).Format(time.RFC3339), bucket, key))
+		["starts-with", "$x-amz-algorithm", ""], ["starts-with", "$x-amz-date", ""], ["starts-with", "$x-amz-credential", ""]%s]}`,
+		now.Add(time.Minute).Format(time.RFC3339), bucket, key, strings.Join(append([]string{""}, more...), ", ")))
 	mac := []byte("AWS4secret")
 	for _, text := range []string{day, "us-east-1", "s3", "aws4_request", policy} {
 		h := hmac.New(sha256.New, mac)

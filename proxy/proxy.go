@@ -211,7 +211,10 @@ func (x *exchange) authorize() error {
 		return s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: x.auth.AccessKeyID})
 	}
 	x.credential = credential
-	return x.allow(x.bucket, x.op == nil || x.op.writes())
+	if err := x.allow(x.bucket, x.op == nil || x.op.writes()); err != nil || x.op == nil || !x.op.manages {
+		return err
+	}
+	return x.mayManage()
 }
 
 // continueEmpty says 100 to a request that expects it before a body of no

@@ -129,9 +129,10 @@ func headerBytes(r *http.Request) int {
 // errCopySource is S3's answer to a copy source where nothing is copied.
 var errCopySource = s3err.InvalidArgument.WithMessage("You can only specify a copy source header for copy requests.")
 
-// refusedHeader gives the error for a header that asks for what we do not do.
+// refusedHeader gives the error for a header that asks for what we do not do, or not for
+// this client.
 func (x *exchange) refusedHeader() error {
-	for name := range x.r.Header {
+	for name, values := range x.r.Header {
 		switch {
 		case strings.HasPrefix(name, "X-Amz-Meta-S3proxy-"):
 			return s3err.InvalidArgument.WithMessage("Metadata names that begin with x-amz-meta-s3proxy- belong to s3proxy.").
@@ -142,6 +143,10 @@ func (x *exchange) refusedHeader() error {
 		case x.op.method == http.MethodGet || x.op.method == http.MethodHead:
 		case strings.HasPrefix(name, "X-Amz-") && !commonHeader(name) && !slices.Contains(x.op.own, name) && !x.op.passesHeader(name):
 			return s3err.NotImplemented.With(s3err.Field{Name: "Header", Value: name})
+		case managingHeader(name, values):
+			if err := x.mayManage(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

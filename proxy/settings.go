@@ -121,6 +121,9 @@ type Credential struct {
 	Buckets []string
 	// ReadOnly: GET and HEAD alone.
 	ReadOnly bool
+	// Manage: it may change settings of buckets and grant others access; without it, only
+	// what is in the buckets.
+	Manage bool
 }
 
 // mayUse tells whether the credential is for the bucket.
@@ -141,6 +144,28 @@ func (x *exchange) allow(bucket s3name.Bucket, write bool) error {
 		return s3err.AccessDenied.WithMessage("This access key may not use this bucket.")
 	}
 	return nil
+}
+
+// mayManage refuses what only a managing access key may do. An anonymous request is for
+// the store to judge.
+func (x *exchange) mayManage() error {
+	if x.auth.AccessKeyID == "" || x.credential.Manage {
+		return nil
+	}
+	return s3err.AccessDenied.WithMessage("This access key may not change settings of buckets, grant access to others or bypass a retention: its entry in the credentials needs `manage: true`.")
+}
+
+// managingHeader tells whether a header of a write asks for what needs a managing access
+// key: access for others than the bucket's owner, or to what is locked. Many clients
+// always send one of the two ACLs that grant nobody else anything.
+func managingHeader(name string, values []string) bool {
+	switch {
+	case name == "X-Amz-Acl":
+		return slices.ContainsFunc(values, func(v string) bool { return v != "" && v != "private" && v != "bucket-owner-full-control" })
+	case name == "X-Amz-Bypass-Governance-Retention":
+		return slices.ContainsFunc(values, func(v string) bool { return !strings.EqualFold(v, "false") })
+	}
+	return strings.HasPrefix(name, "X-Amz-Grant-")
 }
 
 // writes tells whether an operation changes anything in the store.

@@ -60,7 +60,7 @@ func beforeWith(t *testing.T, store *lab.Store, payload upstream.Payload) *Proxy
 	}
 	return New(Config{
 		Default: Bucket{Upstream: client, Keyring: keyring}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
-		Credential: func(id string) (Credential, bool) { return Credential{Secret: "secret"}, id == "client" },
+		Credential: func(id string) (Credential, bool) { return Credential{Secret: "secret", Manage: true}, id == "client" },
 	})
 }
 

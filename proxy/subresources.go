@@ -11,6 +11,12 @@ type subresource struct {
 	post, list    string
 	headers       []string // of the writing ones
 	refused       string   // why; "" for forwarded ones
+	// manages: a change may publish, copy or destroy what others wrote. So may each of a
+	// bucket; of an object's only its ACL.
+	manages bool
+	// checked is what the PUT does instead of sending on what came; note says it.
+	checked func(*exchange) error
+	note    string
 }
 
 // subresources are the rows of all settings: the store's business, sent on with the
@@ -21,7 +27,7 @@ func subresources() (rows []operation) {
 	bypass := []string{"X-Amz-Bypass-Governance-Retention"}
 	const notEncrypted = "what it stores would not be encrypted"
 	for _, s := range []subresource{
-		{scope: onObject, mark: "acl", get: "GetObjectAcl", put: "PutObjectAcl", headers: grants},
+		{scope: onObject, mark: "acl", get: "GetObjectAcl", put: "PutObjectAcl", headers: grants, manages: true},
 		{scope: onObject, mark: "annotation", get: "GetObjectAnnotation", put: "PutObjectAnnotation", del: "DeleteObjectAnnotation", list: "ListObjectAnnotations", refused: notEncrypted},
 		{scope: onObject, mark: "legal-hold", get: "GetObjectLegalHold", put: "PutObjectLegalHold"},
 		{scope: onObject, mark: "retention", get: "GetObjectRetention", put: "PutObjectRetention", headers: bypass},
@@ -34,7 +40,7 @@ func subresources() (rows []operation) {
 		{scope: onBucket, mark: "encryption", get: "GetBucketEncryption", put: "PutBucketEncryption", del: "DeleteBucketEncryption"},
 		{scope: onBucket, mark: "intelligent-tiering", get: "GetBucketIntelligentTieringConfiguration", put: "PutBucketIntelligentTieringConfiguration", del: "DeleteBucketIntelligentTieringConfiguration", list: "ListBucketIntelligentTieringConfigurations"},
 		{scope: onBucket, mark: "inventory", get: "GetBucketInventoryConfiguration", put: "PutBucketInventoryConfiguration", del: "DeleteBucketInventoryConfiguration", list: "ListBucketInventoryConfigurations"},
-		{scope: onBucket, mark: "lifecycle", get: "GetBucketLifecycleConfiguration", put: "PutBucketLifecycleConfiguration", del: "DeleteBucketLifecycle", headers: []string{"X-Amz-Transition-Default-Minimum-Object-Size"}},
+		{scope: onBucket, mark: "lifecycle", get: "GetBucketLifecycleConfiguration", put: "PutBucketLifecycleConfiguration", del: "DeleteBucketLifecycle", headers: []string{"X-Amz-Transition-Default-Minimum-Object-Size"}, checked: putLifecycle, note: "a rule that would take s3proxy's own objects is refused"},
 		{scope: onBucket, mark: "logging", get: "GetBucketLogging", put: "PutBucketLogging"},
 		{scope: onBucket, mark: "metadataAnnotationTable", put: "UpdateBucketMetadataAnnotationTableConfiguration"},
 		{scope: onBucket, mark: "metadataConfiguration", get: "GetBucketMetadataConfiguration", del: "DeleteBucketMetadataConfiguration", post: "CreateBucketMetadataConfiguration"},
@@ -67,6 +73,10 @@ func (s subresource) rows() (rows []operation) {
 		op := operation{name: name, method: method, scope: s.scope, marks: append([]string{s.mark}, marks...), query: query, headers: ownerHeaders, effect: forwards, handle: forward}
 		if method != "GET" {
 			op.headers = slices.Concat(ownerHeaders, s.headers)
+			op.manages = s.manages || s.scope == onBucket
+		}
+		if method == "PUT" && s.checked != nil {
+			op.effect, op.handle, op.note = rewrites, s.checked, s.note
 		}
 		if s.refused != "" {
 			op.effect, op.handle, op.note = refuses, nil, s.refused

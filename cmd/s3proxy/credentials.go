@@ -22,13 +22,15 @@ type clientKeys struct {
 }
 
 // clientKeySettings is one credential. Without buckets it may use all of them;
-// their names are exact.
+// their names are exact. Without manage it reads and writes objects, and makes and deletes
+// buckets, but changes none of their settings.
 type clientKeySettings struct {
 	AccessKeyID     string    `yaml:"access-key-id"`
 	SecretAccessKey string    `yaml:"secret-access-key"`
 	SecretFile      string    `yaml:"secret-access-key-file"`
 	Buckets         *[]string `yaml:"buckets"`
 	ReadOnly        bool      `yaml:"read-only"`
+	Manage          bool      `yaml:"manage"`
 }
 
 // UnmarshalYAML implements yaml.Unmarshaler.
@@ -39,7 +41,7 @@ func (k *clientKeys) UnmarshalYAML(n *yaml.Node) error {
 	// A node decodes without the strictness that its document was read with.
 	if n.Kind == yaml.SequenceNode {
 		for _, entry := range n.Content {
-			if err := knownNames(entry, "access-key-id", "secret-access-key", "secret-access-key-file", "buckets", "read-only"); err != nil {
+			if err := knownNames(entry, "access-key-id", "secret-access-key", "secret-access-key-file", "buckets", "read-only", "manage"); err != nil {
 				return err
 			}
 		}
@@ -82,7 +84,7 @@ type credentialSet struct {
 // find is proxy.Config.Credential.
 func (s *credentialSet) find(id string) (proxy.Credential, bool) {
 	if s.own.id != "" && id == s.own.id {
-		return proxy.Credential{Secret: s.own.secret}, true
+		return proxy.Credential{Secret: s.own.secret, Manage: true}, true
 	}
 	c, ok := (*s.current.Load())[id]
 	return c, ok
@@ -150,12 +152,15 @@ func readCredentials(c *config) (list []clientKeySettings, path string, err erro
 }
 
 func (k *clientKeySettings) read() (proxy.Credential, error) {
-	c := proxy.Credential{Secret: k.SecretAccessKey, ReadOnly: k.ReadOnly}
+	c := proxy.Credential{Secret: k.SecretAccessKey, ReadOnly: k.ReadOnly, Manage: k.Manage}
 	if k.AccessKeyID == "" {
 		return c, errors.New("access-key-id is missing")
 	}
 	if (k.SecretAccessKey == "") == (k.SecretFile == "") {
 		return c, errors.New("secret-access-key or secret-access-key-file is needed, and not both")
+	}
+	if k.ReadOnly && k.Manage {
+		return c, errors.New("read-only and manage exclude each other")
 	}
 	if k.SecretFile != "" {
 		var err error

@@ -22,7 +22,9 @@ func proxyInside(c proxy.Config) (client *upstream.Client, stop func(), err erro
 	const id, region = "inside", "us-east-1"
 	secret := rand.Text()
 	c.Region = region
-	c.Credential = func(asked string) (proxy.Credential, bool) { return proxy.Credential{Secret: secret}, asked == id }
+	c.Credential = func(asked string) (proxy.Credential, bool) {
+		return proxy.Credential{Secret: secret, Manage: true}, asked == id
+	}
 	listener := &pipes{dialled: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: proxy.New(c), ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelError)}
 	go server.Serve(listener)

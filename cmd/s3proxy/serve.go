@@ -37,7 +37,8 @@ names the key: s3proxy keys create makes one in a file.
 Upstream credentials are found as the AWS SDKs do: environment, shared
 configuration, container, instance. ` + envAccessKey + ` and
 ` + envSecretKey + ` are a key that clients use here; the configuration
-file, or the one that --credentials names, may hold more, each with its buckets.
+file, or the one that --credentials names, may hold more, each with its buckets;
+those change settings of buckets and ACLs only with manage: true.
 SIGHUP reads these again; a file that cannot be used leaves the old ones.`,
 		Example: `  s3proxy serve
   s3proxy serve --upstream https://s3.eu-central-1.amazonaws.com --upstream-region eu-central-1 --kms awskms://alias/photos

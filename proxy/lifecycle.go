@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"encoding/xml"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+// maxLifecycle bounds a lifecycle configuration: S3's largest has 1000 rules.
+const maxLifecycle = 1 << 20
+
+// putLifecycle sends a lifecycle configuration on that cannot take the proxy's own
+// objects away: without its window record nothing of a window is readable after a
+// rotation. The document that goes on is written anew from what was understood, so that
+// the store reads no other one.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
+func putLifecycle(x *exchange) error {
+	body, err := x.readDocument(maxLifecycle)
+	if err != nil {
+		return err
+	}
+	doc, rules, err := parseLifecycle(body)
+	if err != nil {
+		return err
+	}
+	if x.holdsState() {
+		for i := range rules {
+			if rules[i].takes(x.state) {
+				return s3err.InvalidRequest.WithMessage("Rule %q would expire or move objects below %s, which s3proxy needs to read what it has encrypted. "+
+					"Give the rule a prefix that %s does not begin with, a tag, or ObjectSizeGreaterThan of at least %d; or have s3proxy keep its objects in a bucket of their own (--state-bucket).",
+					rules[i].id, x.state.root(), x.state.root(), largestState)
+			}
+		}
+	}
+	return x.forwardDocument(doc)
+}
+
+// holdsState tells whether the proxy's own objects may be in the bucket.
+func (x *exchange) holdsState() bool {
+	of, _ := x.state.Of(x.bucket)
+	return of == x.bucket && (!x.Plain || x.state.Bucket == x.bucket)
+}
+
+// largestState is more than any of the proxy's own objects has: the largest are kept
+// parts of less than 5 MiB, sealed.
+const largestState = 6 << 20
+
+// lifecycleRule is what of a rule decides whether it takes state objects.
+type lifecycleRule struct {
+	id, prefix  string
+	enabled     bool
+	tagged      bool  // only objects with a tag; state objects have none
+	largerThan  int64 // only objects of more bytes; 0: all
+	takesObject bool  // expires or moves current versions
+}
+
+// takes tells whether the rule is for own objects at that place. Versions that are not
+// current, delete markers and uploads of theirs are nothing that anybody reads.
+func (r *lifecycleRule) takes(at StatePlace) bool {
+	return r.enabled && r.takesObject && !r.tagged && r.largerThan < largestState &&
+		(strings.HasPrefix(at.root(), r.prefix) || at.owns(r.prefix))
+}
+
+var lifecycleShape = func() xmlShape {
+	text := xmlChild{}
+	one := func(s xmlShape) xmlChild { return xmlChild{shape: s} }
+	many := func(s xmlShape) xmlChild { return xmlChild{shape: s, many: true} }
+	tag := xmlShape{"Key": text, "Value": text}
+	conditions := func(tags xmlChild, more xmlShape) xmlShape {
+		s := xmlShape{"Prefix": text, "Tag": tags, "ObjectSizeGreaterThan": text, "ObjectSizeLessThan": text}
+		for name, child := range more {
+			s[name] = child
+		}
+		return s
+	}
+	return xmlShape{"Rule": many(xmlShape{
+		"ID": text, "Status": text, "Prefix": text,
+		"Filter":                         one(conditions(one(tag), xmlShape{"And": one(conditions(many(tag), nil))})),
+		"Expiration":                     one(xmlShape{"Date": text, "Days": text, "ExpiredObjectDeleteMarker": text}),
+		"Transition":                     many(xmlShape{"Date": text, "Days": text, "StorageClass": text}),
+		"NoncurrentVersionExpiration":    one(xmlShape{"NoncurrentDays": text, "NewerNoncurrentVersions": text}),
+		"NoncurrentVersionTransition":    many(xmlShape{"NoncurrentDays": text, "NewerNoncurrentVersions": text, "StorageClass": text}),
+		"AbortIncompleteMultipartUpload": one(xmlShape{"DaysAfterInitiation": text}),
+	})}
+}()
+
+// parseLifecycle understands all of a configuration, or refuses it: what is unknown here
+// might be an action. It gives the document as it understood it.
+func parseLifecycle(body []byte) (doc []byte, rules []lifecycleRule, err error) {
+	var root xmlElement
+	if err := xml.Unmarshal(body, &root); err != nil {
+		return nil, nil, s3err.MalformedXML.Because(err)
+	}
+	if root.XMLName.Local != "LifecycleConfiguration" {
+		return nil, nil, s3err.MalformedXML
+	}
+	if err := root.check(lifecycleShape); err != nil {
+		return nil, nil, s3err.MalformedXML.WithMessage("The lifecycle configuration is not understood: %s.", err)
+	}
+	for i := range root.Children {
+		rule, err := readLifecycleRule(&root.Children[i])
+		if err != nil {
+			return nil, nil, s3err.MalformedXML.WithMessage("The lifecycle configuration is not understood: rule %q: %s.", rule.id, err)
+		}
+		rules = append(rules, rule)
+	}
+	root.Attributes = []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: s3Namespace}}
+	doc, err = xml.Marshal(root)
+	return doc, rules, err
+}
+
+func readLifecycleRule(e *xmlElement) (r lifecycleRule, err error) {
+	r.id = e.child("ID").text()
+	switch status := e.child("Status").text(); status {
+	case "Enabled":
+		r.enabled = true
+	case "Disabled":
+	default:
+		return r, fmt.Errorf("the status %q is neither Enabled nor Disabled", status)
+	}
+	filter := e.child("Filter")
+	if len(filter.children()) > 1 {
+		return r, fmt.Errorf("a Filter has one condition, or And")
+	}
+	places := []*xmlElement{e, filter, filter.child("And")}
+	prefixes := 0
+	for _, at := range places {
+		if prefix := at.child("Prefix"); prefix != nil {
+			r.prefix = prefix.text()
+			prefixes++
+		}
+		if at != e {
+			r.tagged = r.tagged || at.child("Tag") != nil
+		}
+		if size := at.child("ObjectSizeGreaterThan"); size != nil {
+			if r.largerThan, err = strconv.ParseInt(size.text(), 10, 64); err != nil || r.largerThan < 0 {
+				return r, fmt.Errorf("ObjectSizeGreaterThan is no number")
+			}
+		}
+	}
+	if prefixes > 1 {
+		return r, fmt.Errorf("it has two prefixes")
+	}
+	expiration := e.child("Expiration")
+	r.takesObject = e.child("Transition") != nil || expiration.child("Days") != nil || expiration.child("Date") != nil
+	return r, nil
+}

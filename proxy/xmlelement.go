@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"encoding/xml"
+	"fmt"
+	"strings"
+)
+
+// xmlElement is any element of a document. A nil one has nothing in it.
+type xmlElement struct {
+	XMLName    xml.Name
+	Attributes []xml.Attr   `xml:",any,attr"`
+	Text       string       `xml:",chardata"`
+	Children   []xmlElement `xml:",any"`
+}
+
+func (e *xmlElement) children() []xmlElement {
+	if e == nil {
+		return nil
+	}
+	return e.Children
+}
+
+// child gives the first element of a name, or nil.
+func (e *xmlElement) child(name string) *xmlElement {
+	for i := range e.children() {
+		if e.Children[i].XMLName.Local == name {
+			return &e.Children[i]
+		}
+	}
+	return nil
+}
+
+func (e *xmlElement) text() string {
+	if e == nil {
+		return ""
+	}
+	return e.Text
+}
+
+// xmlShape says which elements an element may have; nil: it has text alone.
+type xmlShape map[string]xmlChild
+
+type xmlChild struct {
+	shape xmlShape
+	many  bool
+}
+
+// check refuses what the shape does not name, and clears what says nothing, so that the
+// element can be written again: white space between elements, namespaces.
+func (e *xmlElement) check(shape xmlShape) error {
+	name := e.XMLName.Local
+	if space := e.XMLName.Space; space != "" && space != s3Namespace {
+		return fmt.Errorf("%s is of another namespace", name)
+	}
+	e.XMLName.Space = ""
+	for _, a := range e.Attributes {
+		if a.Name.Space != "xmlns" && a.Name.Local != "xmlns" {
+			return fmt.Errorf("%s has the attribute %s", name, a.Name.Local)
+		}
+	}
+	e.Attributes = nil
+	if shape == nil {
+		if len(e.Children) > 0 {
+			return fmt.Errorf("%s has elements", name)
+		}
+		return nil
+	}
+	if strings.TrimSpace(e.Text) != "" {
+		return fmt.Errorf("%s has text", name)
+	}
+	e.Text = ""
+	seen := map[string]bool{}
+	for i := range e.Children {
+		child := &e.Children[i]
+		allowed, known := shape[child.XMLName.Local]
+		if !known {
+			return fmt.Errorf("%s in %s is unknown", child.XMLName.Local, name)
+		}
+		if seen[child.XMLName.Local] && !allowed.many {
+			return fmt.Errorf("%s is twice in %s", child.XMLName.Local, name)
+		}
+		seen[child.XMLName.Local] = true
+		if err := child.check(allowed.shape); err != nil {
+			return err
+		}
+	}
+	return nil
+}

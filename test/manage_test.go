@@ -1,0 +1,101 @@
+package test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+func TestAKeyThatWritesChangesNoSettingUnlessItManages(t *testing.T) {
+	if direct {
+		t.Skip("there is no proxy")
+	}
+	file := privateFile(t, `
+- {access-key-id: writer, secret-access-key: writer-secret}
+- {access-key-id: manager, secret-access-key: manager-secret, manage: true}
+- {access-key-id: reader, secret-access-key: reader-secret, read-only: true}
+`)
+	for _, name := range []string{onVersitygw, onMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := store(t, name)
+			p := lab.Proxy(t, lab.ProxyOptions{Upstream: s, Args: []string{"--credentials", file}})
+			writer, manager, reader := as(p, "writer", "writer-secret"), as(p, "manager", "manager-secret"), as(p, "reader", "reader-secret")
+			bucket := freeName("managed")
+			makeBucket(t, writer, bucket)
+			roundTrip(t, writer, bucket, 1000)
+			policy := []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject"],"Resource":["arn:aws:s3:::` + bucket + `/*"]}]}`)
+			for _, c := range []struct {
+				what   string
+				at     lab.S3
+				call   call
+				status int
+			}{
+				{"a policy by a writer", writer, call{method: "PUT", path: "/" + bucket, query: "policy", body: policy}, 403},
+				{"a policy by a reader", reader, call{method: "PUT", path: "/" + bucket, query: "policy", body: policy}, 403},
+				{"no policy yet", s.S3(), call{method: "GET", path: "/" + bucket, query: "policy"}, 404},
+				{"a public object by a writer", writer, call{method: "PUT", path: "/" + bucket + "/p", body: []byte("x"), headers: map[string]string{"x-amz-acl": "public-read"}}, 403},
+				{"a private object by a writer", writer, call{method: "PUT", path: "/" + bucket + "/p", body: []byte("x"), headers: map[string]string{"x-amz-acl": "private"}}, 200},
+				{"a policy by a manager", manager, call{method: "PUT", path: "/" + bucket, query: "policy", body: policy}, 204},
+				{"the policy read by a reader", reader, call{method: "GET", path: "/" + bucket, query: "policy"}, 200},
+				{"the policy taken away by a writer", writer, call{method: "DELETE", path: "/" + bucket, query: "policy"}, 403},
+				{"the policy of the environment's key", p.S3(), call{method: "DELETE", path: "/" + bucket, query: "policy"}, 204},
+				{"versions by a writer", writer, call{method: "PUT", path: "/" + bucket, query: "versioning", body: []byte("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>")}, 403},
+				{"an object deleted by a writer", writer, call{method: "DELETE", path: "/" + bucket + "/p"}, 204},
+				{"the other object", writer, call{method: "DELETE", path: "/" + bucket + "/k"}, 204},
+				{"the bucket deleted by a writer", writer, call{method: "DELETE", path: "/" + bucket}, 204},
+			} {
+				if a := c.call.do(t, c.at); a.status != c.status {
+					t.Errorf("%s: %v %s, want %d", c.what, a, a.body, c.status)
+				}
+			}
+		})
+	}
+}
+
+func TestALifecycleRuleSparesTheProxysObjects(t *testing.T) {
+	if direct {
+		t.Skip("there is no proxy")
+	}
+	s := lab.SharedMinIO(t)
+	state := freeName("state")
+	makeBucket(t, s.S3(), state)
+	beside := lab.Proxy(t, lab.ProxyOptions{Upstream: s})
+	apart := lab.Proxy(t, lab.ProxyOptions{Upstream: s, Args: []string{"--state-bucket", state}})
+	rule := func(filter, action string) []byte {
+		return []byte(`<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status>` + filter + action + `</Rule></LifecycleConfiguration>`)
+	}
+	const days = "<Expiration><Days>3</Days></Expiration>"
+	stored := func(bucket string) string {
+		return string(call{method: "GET", path: "/" + bucket, query: "lifecycle"}.do(t, s.S3()).body)
+	}
+	for name, c := range map[string]struct {
+		p      *lab.ProxyProcess
+		doc    []byte
+		stored string // in the store's document; "" for refused
+	}{
+		"everything":            {beside, rule("<Filter></Filter>", days), ""},
+		"the proxy's objects":   {beside, rule("<Filter><Prefix>.s3proxy/keys/</Prefix></Filter>", days), ""},
+		"a prefix":              {beside, rule("<Filter><Prefix>logs/</Prefix></Filter>", days), "<Prefix>logs/</Prefix>"},
+		"a tag":                 {beside, rule("<Filter><Tag><Key>stage</Key><Value>test</Value></Tag></Filter>", days), "<Key>stage</Key>"},
+		"large objects":         {beside, rule("<Filter><ObjectSizeGreaterThan>7000000</ObjectSizeGreaterThan></Filter>", days), "7000000"},
+		"old versions":          {beside, rule("<Filter></Filter>", "<NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays></NoncurrentVersionExpiration>"), "NoncurrentDays"},
+		"everything, and apart": {apart, rule("<Filter></Filter>", days), "<Days>3</Days>"},
+	} {
+		bucket := newBucket(t, c.p.S3())
+		a := call{method: "PUT", path: "/" + bucket, query: "lifecycle", body: c.doc}.do(t, c.p.S3())
+		if c.stored == "" {
+			if a.status != 400 || !strings.Contains(string(a.body), "--state-bucket") || !strings.Contains(stored(bucket), "NoSuchLifecycleConfiguration") {
+				t.Errorf("%s: %v %s; the store has %s", name, a, a.body, stored(bucket))
+			}
+			continue
+		}
+		if a.status != 200 || !strings.Contains(stored(bucket), c.stored) {
+			t.Errorf("%s: %v %s; the store has %s", name, a, a.body, stored(bucket))
+		}
+	}
+	if a := (call{method: "PUT", path: "/" + state, query: "lifecycle", body: rule("<Filter></Filter>", days)}).do(t, apart.S3()); a.status != 400 {
+		t.Errorf("everything in the state bucket: %v %s", a, a.body)
+	}
+}
