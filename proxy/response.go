@@ -1,14 +1,10 @@
 package proxy
 
 import (
-	"context"
 	"encoding/xml"
-	"errors"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
@@ -118,76 +114,4 @@ func (x *exchange) answerError(e *s3err.Error) {
 		h["ETag"] = []string{v}
 	}
 	e.Write(x.w, x.r, x.r.URL.Path, h.Get("X-Amz-Request-Id"), h.Get("X-Amz-Id-2"))
-}
-
-// secretHeaders are masked at every log level.
-var secretHeaders = []string{"Authorization", "X-Amz-Security-Token", "Cookie", "Proxy-Authorization", "X-Amz-Server-Side-Encryption-Customer-Key"}
-
-func maskedHeaders(h http.Header) http.Header {
-	masked := h.Clone()
-	for _, name := range secretHeaders {
-		if masked.Get(name) != "" {
-			masked.Set(name, "***")
-		}
-	}
-	return masked
-}
-
-// maskedURI is the request's path and query without signature and token.
-func maskedURI(r *http.Request) string {
-	q := r.URL.Query()
-	for name := range q {
-		switch strings.ToLower(name) {
-		case "x-amz-signature", "x-amz-security-token", "x-amz-credential", "signature":
-			q[name] = []string{"***"}
-		}
-	}
-	if len(q) == 0 {
-		return r.URL.EscapedPath()
-	}
-	return r.URL.EscapedPath() + "?" + q.Encode()
-}
-
-// TraceUpstream gives an upstream.Config.Trace that logs at LevelTrace; nil when
-// log does not go that far.
-func TraceUpstream(log *slog.Logger) func(*http.Request, *http.Response) {
-	if !log.Enabled(context.Background(), LevelTrace) {
-		return nil
-	}
-	return func(req *http.Request, resp *http.Response) {
-		attrs := []any{"method", req.Method, "uri", maskedURI(req), "length", req.ContentLength, "headers", maskedHeaders(req.Header)}
-		if resp != nil {
-			attrs = append(attrs, "status", resp.StatusCode, "answer-length", resp.ContentLength, "answer-headers", maskedHeaders(resp.Header))
-		}
-		log.Log(req.Context(), LevelTrace, "upstream", attrs...)
-	}
-}
-
-func (p *Proxy) traceRequest(x *exchange) {
-	if !p.log.Enabled(x.r.Context(), LevelTrace) {
-		return
-	}
-	p.log.Log(x.r.Context(), LevelTrace, "request", "id", x.id, "method", x.r.Method, "uri", maskedURI(x.r),
-		"length", x.r.ContentLength, "headers", maskedHeaders(x.r.Header))
-}
-
-func (p *Proxy) logExchange(x *exchange, a *answer, err error, took time.Duration) {
-	level := slog.LevelDebug
-	attrs := []any{"id", x.id, "method", x.r.Method, "path", x.r.URL.EscapedPath(), "status", a.status, "sent", a.bytes, "took", took.Round(time.Microsecond)}
-	if x.op != nil {
-		attrs = append(attrs, "op", x.op.name)
-	}
-	if err != nil {
-		attrs = append(attrs, "error", err)
-		var s3 *s3err.Error
-		switch {
-		case errors.Is(err, context.Canceled), errors.As(err, &s3) && s3.Status < 500:
-		default:
-			level = slog.LevelWarn
-		}
-	}
-	p.log.Log(context.Background(), level, "exchange", attrs...)
-	if p.log.Enabled(context.Background(), LevelTrace) {
-		p.log.Log(context.Background(), LevelTrace, "answer", "id", x.id, "status", a.status, "sent", a.bytes, "headers", maskedHeaders(a.Header()))
-	}
 }

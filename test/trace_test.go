@@ -54,6 +54,15 @@ func TestATraceShowsExchangesAndNoSecret(t *testing.T) {
 			secrets["the session's token"] = "token-of-a-session"
 			do("a request with SSE-C", call{method: http.MethodGet, path: path, headers: map[string]string{"x-amz-server-side-encryption-customer-key": "customers-own-key"}})
 			secrets["the customer's key"] = "customers-own-key"
+			do("a copy with SSE-C", call{method: http.MethodPut, path: path, headers: map[string]string{"x-amz-copy-source": path, "x-amz-copy-source-server-side-encryption-customer-key": "sources-own-key"}})
+			secrets["the source's key"] = "sources-own-key"
+			do("a request with a misspelt header", call{method: http.MethodGet, path: path, headers: map[string]string{"x-amz-securitytoken": "token-under-no-name", "x-auth": "password-of-something"}})
+			secrets["a token under another name"], secrets["a password"] = "token-under-no-name", "password-of-something"
+			do("a misspelt signature", call{method: http.MethodGet, path: path, query: "X-Amz-Signatur=misspelt-signature&x-amz-signature=lower-signature"})
+			secrets["a misspelt signature"], secrets["a signature in lower case"] = "misspelt-signature", "lower-signature"
+			do("a PUT with metadata", call{method: http.MethodPut, path: path, body: body, headers: map[string]string{"x-amz-meta-diagnosis": "what-a-user-has", "x-amz-tagging": "what=a-user-is", "cookie": "session-of-a-browser"}})
+			do("a GET of metadata", call{method: http.MethodGet, path: path})
+			secrets["a user's metadata"], secrets["a user's tag"], secrets["a cookie"] = "what-a-user-has", "a-user-is", "session-of-a-browser"
 			do("DELETE", call{method: http.MethodDelete, path: path})
 
 			file, err := os.ReadFile(keyset(t, p.DataDir))
@@ -78,7 +87,7 @@ func TestATraceShowsExchangesAndNoSecret(t *testing.T) {
 			for _, m := range regexp.MustCompile(`(?i)signature=([0-9a-f]{64})`).FindAllStringSubmatch(log, -1) {
 				t.Errorf("a signature is in the log: %s", m[0])
 			}
-			for _, want := range []string{"traced-key", "PUT", "GET", "x-amz-content-sha256"} {
+			for _, want := range []string{"traced-key", "PUT", "GET", "x-amz-content-sha256", "x-amz-meta-s3proxy-dek", "list-type=2"} {
 				if !strings.Contains(strings.ToLower(log), strings.ToLower(want)) {
 					t.Errorf("the trace does not show %q", want)
 				}

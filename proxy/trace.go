@@ -1,0 +1,126 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+// What a log shows of headers and queries is a list of what is known to hold no secret and
+// nothing of users: of all others the name alone. A secret may stand under any name, also
+// one that is misspelt.
+
+// masked stands for a value that is not shown.
+const masked = "***"
+
+// shownNames are the headers whose values a trace shows, of clients and of the store.
+// Checksums are not among them: that of a short plaintext gives it away.
+var shownNames = set(
+	"Accept", "Accept-Encoding", "Accept-Ranges", "Age", "Allow", "Cache-Control", "Connection", "Content-Encoding", "Content-Language",
+	"Content-Length", "Content-Range", "Content-Type", "Date", "Etag", "Expect", "Expires", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
+	"If-Unmodified-Since", "Last-Modified", "Origin", "Range", "Retry-After", "Server", "Transfer-Encoding", "User-Agent", "Vary",
+	"X-Amz-Abort-Date", "X-Amz-Acl", "X-Amz-Archive-Status", "X-Amz-Bucket-Object-Lock-Enabled", "X-Amz-Bucket-Region", "X-Amz-Bypass-Governance-Retention",
+	"X-Amz-Checksum-Algorithm", "X-Amz-Checksum-Mode", "X-Amz-Checksum-Type", "X-Amz-Copy-Source", "X-Amz-Copy-Source-If-Match",
+	"X-Amz-Copy-Source-If-Modified-Since", "X-Amz-Copy-Source-If-None-Match", "X-Amz-Copy-Source-If-Unmodified-Since", "X-Amz-Copy-Source-Range",
+	"X-Amz-Copy-Source-Version-Id", "X-Amz-Date", "X-Amz-Decoded-Content-Length", "X-Amz-Delete-Marker", "X-Amz-Expiration", "X-Amz-Id-2",
+	"X-Amz-Metadata-Directive", "X-Amz-Missing-Meta", "X-Amz-Mp-Object-Size", "X-Amz-Mp-Parts-Count", "X-Amz-Object-Attributes",
+	"X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date", "X-Amz-Object-Ownership", "X-Amz-Object-Size",
+	"X-Amz-Replication-Status", "X-Amz-Request-Charged", "X-Amz-Request-Id", "X-Amz-Request-Payer", "X-Amz-Restore", "X-Amz-Sdk-Checksum-Algorithm",
+	"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled",
+	"X-Amz-Storage-Class", "X-Amz-Tagging-Count", "X-Amz-Tagging-Directive", "X-Amz-Trailer", "X-Amz-Version-Id",
+)
+
+// shownParameters are the same of a query.
+var shownParameters = set(
+	"X-Amz-Algorithm", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "bucket-region", "delimiter", "encoding-type", "fetch-owner", "key-marker",
+	"list-type", "marker", "max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker", "partNumber", "prefix", "start-after",
+	"upload-id-marker", "uploadId", "version-id-marker", "versionId", "x-id",
+)
+
+func set(names ...string) map[string]bool {
+	m := map[string]bool{}
+	for _, name := range names {
+		m[name] = true
+	}
+	return m
+}
+
+// shownHeaders is h as a log has it.
+func shownHeaders(h http.Header) http.Header {
+	shown := http.Header{}
+	for name, values := range h {
+		if shownNames[http.CanonicalHeaderKey(name)] {
+			shown[name] = values
+		} else {
+			shown[name] = []string{masked}
+		}
+	}
+	return shown
+}
+
+// shownURI is the request's path and query as a log has them.
+func shownURI(r *http.Request) string {
+	q := url.Values{}
+	for name, values := range r.URL.Query() {
+		for _, v := range values {
+			if v != "" && !shownParameters[name] {
+				v = masked
+			}
+			q.Add(name, v)
+		}
+	}
+	if len(q) == 0 {
+		return r.URL.EscapedPath()
+	}
+	return r.URL.EscapedPath() + "?" + strings.ReplaceAll(q.Encode(), url.QueryEscape(masked), masked)
+}
+
+// TraceUpstream gives an upstream.Config.Trace that logs at LevelTrace; nil when
+// log does not go that far.
+func TraceUpstream(log *slog.Logger) func(*http.Request, *http.Response) {
+	if !log.Enabled(context.Background(), LevelTrace) {
+		return nil
+	}
+	return func(req *http.Request, resp *http.Response) {
+		attrs := []any{"method", req.Method, "uri", shownURI(req), "length", req.ContentLength, "headers", shownHeaders(req.Header)}
+		if resp != nil {
+			attrs = append(attrs, "status", resp.StatusCode, "answer-length", resp.ContentLength, "answer-headers", shownHeaders(resp.Header))
+		}
+		log.Log(req.Context(), LevelTrace, "upstream", attrs...)
+	}
+}
+
+func (p *Proxy) traceRequest(x *exchange) {
+	if !p.log.Enabled(x.r.Context(), LevelTrace) {
+		return
+	}
+	p.log.Log(x.r.Context(), LevelTrace, "request", "id", x.id, "method", x.r.Method, "uri", shownURI(x.r),
+		"length", x.r.ContentLength, "headers", shownHeaders(x.r.Header))
+}
+
+func (p *Proxy) logExchange(x *exchange, a *answer, err error, took time.Duration) {
+	level := slog.LevelDebug
+	attrs := []any{"id", x.id, "method", x.r.Method, "path", x.r.URL.EscapedPath(), "status", a.status, "sent", a.bytes, "took", took.Round(time.Microsecond)}
+	if x.op != nil {
+		attrs = append(attrs, "op", x.op.name)
+	}
+	if err != nil {
+		attrs = append(attrs, "error", err)
+		var s3 *s3err.Error
+		switch {
+		case errors.Is(err, context.Canceled), errors.As(err, &s3) && s3.Status < 500:
+		default:
+			level = slog.LevelWarn
+		}
+	}
+	p.log.Log(context.Background(), level, "exchange", attrs...)
+	if p.log.Enabled(context.Background(), LevelTrace) {
+		p.log.Log(context.Background(), LevelTrace, "answer", "id", x.id, "status", a.status, "sent", a.bytes, "headers", shownHeaders(a.Header()))
+	}
+}
