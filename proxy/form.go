@@ -228,7 +228,7 @@ func formHeaders(fields map[string]string) (http.Header, error) {
 				continue
 			}
 		}
-		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) || !tokenName(name) {
+		if !validHeader(name, value) {
 			return nil, invalidField(name, "A form field cannot have this name or value.")
 		}
 		if value != "" {
@@ -236,11 +236,4 @@ func formHeaders(fields map[string]string) (http.Header, error) {
 		}
 	}
 	return h, nil
-}
-
-// tokenName tells whether a header can be called so (RFC 9110, 5.6.2).
-func tokenName(name string) bool {
-	return !strings.ContainsFunc(name, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
-	})
 }

@@ -99,11 +99,11 @@ func (x *exchange) adoptPresigned() error {
 		if presignParameter[lower] || strings.HasPrefix(lower, "x-amz-checksum-") && lower != "x-amz-checksum-mode" || lower == "x-amz-sdk-checksum-algorithm" {
 			continue
 		}
-		if present := x.r.Header.Values(name); len(present) > 0 && present[0] != values[0] {
+		if present := x.r.Header.Values(name); len(present) > 1 || len(present) == 1 && present[0] != values[0] {
 			return s3err.InvalidArgument.WithMessage("A header and a query parameter of the same name differ.").With(s3err.Field{Name: "ArgumentName", Value: name})
 		}
-		if strings.ContainsFunc(values[0], func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return s3err.InvalidArgument.WithMessage("A header cannot have this value.").With(s3err.Field{Name: "ArgumentName", Value: name})
+		if !validHeader(name, values[0]) {
+			return s3err.InvalidArgument.WithMessage("A header cannot have this name or value.").With(s3err.Field{Name: "ArgumentName", Value: name})
 		}
 		x.r.Header.Set(name, values[0])
 	}
@@ -134,6 +134,8 @@ var errCopySource = s3err.InvalidArgument.WithMessage("You can only specify a co
 func (x *exchange) refusedHeader() error {
 	for name, values := range x.r.Header {
 		switch {
+		case len(values) > 1 && strings.HasPrefix(name, "X-Amz-") && !mayRepeat(name):
+			return s3err.InvalidArgument.WithMessage("A header is given twice.").With(s3err.Field{Name: "ArgumentName", Value: strings.ToLower(name)})
 		case strings.HasPrefix(name, "X-Amz-Meta-S3proxy-"):
 			return s3err.InvalidArgument.WithMessage("Metadata names that begin with x-amz-meta-s3proxy- belong to s3proxy.").
 				With(s3err.Field{Name: "ArgumentName", Value: strings.ToLower(name)})
@@ -150,6 +152,23 @@ func (x *exchange) refusedHeader() error {
 		}
 	}
 	return nil
+}
+
+// mayRepeat tells whether an x-amz-* header may stand more than once: as a list, as what
+// S3 joins, or because others refuse that in S3's words. Of all others proxy and store
+// might read different ones.
+func mayRepeat(name string) bool {
+	switch name {
+	case "X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match", "X-Amz-Object-Attributes", "X-Amz-Optional-Object-Attributes", "X-Amz-Trailer":
+		return true
+	}
+	return strings.HasPrefix(name, "X-Amz-Meta-") || strings.HasPrefix(name, "X-Amz-Grant-") || strings.HasPrefix(name, checksumHeaderPrefix)
+}
+
+// validHeader tells whether a header can have this name and value (RFC 9110, 5.5 and 5.6.2).
+func validHeader(name, value string) bool {
+	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) })
 }
 
 // commonHeader tells whether the proxy itself acts on a header, or may ignore it.
