@@ -64,6 +64,14 @@ func getObjectAttributes(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	var dek *envelope.DEK
+	var known envelope.Facts
+	if s.meta != nil {
+		if dek, known, err = x.unlock(ctx, s); err != nil {
+			return err
+		}
+		defer dek.Destroy()
+	}
 	out := attributesResult{Xmlns: s3Namespace}
 	if wanted["ObjectSize"] {
 		out.ObjectSize = &s.size
@@ -74,12 +82,7 @@ func getObjectAttributes(x *exchange) error {
 		}
 	}
 	if s.meta != nil && s.meta.Kind != envelope.KindEmpty && (wanted["Checksum"] || wanted["ObjectParts"]) {
-		dek, err := x.openKey(ctx, s)
-		if err != nil {
-			return err
-		}
-		defer dek.Destroy()
-		_, facts, parts, err := rd.describe(s, dek)
+		_, facts, parts, err := rd.describe(s, dek, known)
 		if err != nil {
 			return err
 		}

@@ -289,17 +289,13 @@ func (c *copying) copyUpstream(ctx context.Context, h http.Header) (*copyObjectR
 
 // rewrap copies by the store, with the key wrapped for the new name.
 func (c *copying) rewrap(ctx context.Context) error {
-	dek, err := c.src.openKey(ctx, c.src.stored)
+	dek, facts, err := c.src.unlock(ctx, c.src.stored)
 	if err != nil {
 		return err
 	}
 	defer dek.Destroy()
 	kind := c.src.meta.Kind
-	facts, err := dek.OpenFacts(kind, c.src.bytes, c.src.meta.Facts)
-	if err != nil {
-		return err
-	}
-	if c.facts, c.parts, err = c.src.prove(ctx, dek); err != nil {
+	if c.facts, c.parts, err = c.src.prove(ctx, dek, facts); err != nil {
 		return err
 	}
 	h := c.headers()

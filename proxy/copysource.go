@@ -188,7 +188,7 @@ func (src *copySource) plaintext(ctx context.Context, offset, length int64) (io.
 		}
 		return resp.Body, nil
 	}
-	dek, err := src.openKey(ctx, src.stored)
+	dek, _, err := src.unlock(ctx, src.stored)
 	if err != nil {
 		return nil, err
 	}
@@ -202,22 +202,19 @@ func (src *copySource) plaintext(ctx context.Context, offset, length int64) (io.
 func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset, length int64) (io.ReadCloser, error) {
 	kind := src.meta.Kind
 	if kind == envelope.KindEmpty {
-		if _, err := dek.OpenFacts(kind, src.bytes, src.meta.Facts); err != nil {
-			return nil, err
-		}
 		dek.Destroy()
 		return http.NoBody, nil
 	}
 	layout := envelope.SingleLayout(src.size)
+	whole := length == src.size
 	var t *envelope.Trailer
-	if kind == envelope.KindMultipart {
+	if kind == envelope.KindMultipart || !whole { // the end is seen before a range is believed
 		var err error
 		if t, err = src.trailer(ctx, src.stored, dek); err != nil {
 			return nil, err
 		}
 		layout = layoutOf(t)
 	}
-	whole := length == src.size
 	span := layout.Span(offset, length)
 	from, n := span.Offset, span.Length
 	if whole {
@@ -237,10 +234,9 @@ func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset,
 // the bytes of that ETag are kept under this key: the end of the body that has the ETag opens
 // under it. versitygw 1.8 reads them one after the other, and in the middle of an overwrite
 // one answer has those of two states.
-func (src *copySource) prove(ctx context.Context, dek *envelope.DEK) (envelope.Facts, int, error) {
+func (src *copySource) prove(ctx context.Context, dek *envelope.DEK, facts envelope.Facts) (envelope.Facts, int, error) {
 	if src.meta.Kind == envelope.KindEmpty {
-		facts, err := dek.OpenFacts(src.meta.Kind, src.bytes, src.meta.Facts)
-		return facts, 0, err
+		return facts, 0, nil
 	}
 	t, err := src.trailer(ctx, src.stored, dek)
 	if err != nil {

@@ -3,6 +3,8 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -49,10 +51,10 @@ func (f *fakeStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, _ := io.ReadAll(r.Body)
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	o, ok := f.objects[r.URL.Path]
 	switch r.Method {
 	case http.MethodPut:
-		header := http.Header{"Etag": {`"` + string(rune('a'+len(f.objects))) + `"`}}
+		header := http.Header{"Etag": {fmt.Sprintf(`"%x"`, md5.Sum(body))}}
 		for name, values := range r.Header {
 			if strings.HasPrefix(name, "X-Amz-Meta-") {
 				header[name] = values
@@ -61,13 +63,15 @@ func (f *fakeStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.objects[r.URL.Path] = fakeObject{header, body}
 	case http.MethodDelete:
 		delete(f.objects, r.URL.Path)
+	}
+	f.mu.Unlock() // a body is sent while others are asked for
+	switch {
+	case r.Method == http.MethodPut:
+	case r.Method == http.MethodDelete:
 		w.WriteHeader(http.StatusNoContent)
+	case !ok:
+		w.WriteHeader(http.StatusNotFound)
 	default:
-		o, ok := f.objects[r.URL.Path]
-		if !ok {
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
 		for name, values := range o.header {
 			w.Header()[name] = values
 		}
@@ -153,8 +157,8 @@ func proxyAt(t *testing.T, store, region string, change func(*Config)) *httptest
 	return s
 }
 
-// ask sends a signed request; headers are pairs.
-func ask(t *testing.T, s *httptest.Server, method, path string, body []byte, headers ...string) (*http.Response, string) {
+// signed is a request of the client's; headers are pairs.
+func signed(t *testing.T, s *httptest.Server, method, path string, body []byte, headers ...string) *http.Request {
 	t.Helper()
 	var reader io.Reader
 	if body != nil {
@@ -171,6 +175,13 @@ func ask(t *testing.T, s *httptest.Server, method, path string, body []byte, hea
 	if err := sigv4.NewSigner("us-east-1").Sign(context.Background(), r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// ask sends a signed request; headers are pairs.
+func ask(t *testing.T, s *httptest.Server, method, path string, body []byte, headers ...string) (*http.Response, string) {
+	t.Helper()
+	r := signed(t, s, method, path, body, headers...)
 	client := &http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(r)
 	if err != nil {

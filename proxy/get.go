@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -62,7 +62,7 @@ func (x *exchange) read(do func(*reading) error) error {
 		}
 		most := 1
 		switch {
-		case errors.Is(err, errChanged):
+		case errors.Is(err, errChanged), errors.Is(err, errSpliced): // or a HEAD of two states
 			most = maxReadTries
 		case errors.Is(err, envelope.ErrKey) || errors.Is(err, envelope.ErrCommitment) || errors.Is(err, envelope.ErrMetadata):
 			most = 2
@@ -88,9 +88,13 @@ func (rd *reading) ask(method, ciphertextRange string) (*http.Response, error) {
 }
 
 func (rd *reading) askWith(method string, h http.Header) (*http.Response, error) {
+	return rd.askIn(rd.r.Context(), method, h)
+}
+
+func (rd *reading) askIn(ctx context.Context, method string, h http.Header) (*http.Response, error) {
 	q := rd.passedQuery()
 	q.Del("partNumber") // the store's parts are not the client's
-	return rd.Upstream.Do(rd.r.Context(), &upstream.Request{Method: method, Bucket: rd.bucket, Key: rd.key, VersionID: rd.version, Query: q, Header: h, Unsigned: rd.unsigned()})
+	return rd.Upstream.Do(ctx, &upstream.Request{Method: method, Bucket: rd.bucket, Key: rd.key, VersionID: rd.version, Query: q, Header: h, Unsigned: rd.unsigned()})
 }
 
 // stat asks the store for the object's headers.
@@ -141,25 +145,18 @@ func (rd *reading) head() error {
 	if err := rd.dropRange(s); err != nil {
 		return err
 	}
-	known := rd.setTag(s, envelope.Facts{}, nil)
-	if s.meta == nil {
-		offset, length, err := rd.window(s, envelope.SingleLayout(s.size))
-		if err != nil {
-			return err
-		}
-		rd.sendHeader(s, offset, length)
-		return nil
-	}
 	layout := envelope.SingleLayout(s.size)
-	if rd.checksums || rd.part > 0 || s.meta.Kind == envelope.KindMultipart || !known {
-		dek, err := rd.openKey(rd.r.Context(), s)
+	if s.meta == nil {
+		rd.setTag(s, envelope.Facts{}, nil)
+	} else {
+		dek, known, err := rd.unlock(rd.r.Context(), s)
 		if err != nil {
 			return err
 		}
 		defer dek.Destroy()
 		var facts envelope.Facts
 		var parts int
-		if layout, facts, parts, err = rd.describe(s, dek); err != nil {
+		if layout, facts, parts, err = rd.describe(s, dek, known); err != nil {
 			return err
 		}
 		rd.setFacts(facts, parts)
@@ -172,19 +169,12 @@ func (rd *reading) head() error {
 	return nil
 }
 
-// get answers a GET. The whole of a single object costs one request to the
-// store; so does a range of it, asked for as if the object were single.
+// get answers a GET. The whole of an object of one PUT costs one request to the store.
 func (rd *reading) get() error {
-	guess := ""
-	if rd.ranged && rd.rng.first >= 0 && rd.rng.first < envelope.MaxObjectSize && rd.ifRange == "" {
-		guess = guessRange(rd.rng)
-	} else if rd.ranged || rd.part > 0 {
-		return rd.getByStat()
+	if rd.ranged || rd.part > 0 {
+		return rd.getRanged()
 	}
-	resp, err := rd.ask(http.MethodGet, guess)
-	if errors.Is(err, s3err.InvalidRange) {
-		return rd.getByStat() // which knows the plaintext's size for the answer
-	}
+	resp, err := rd.ask(http.MethodGet, "")
 	if err != nil {
 		return err
 	}
@@ -197,54 +187,20 @@ func (rd *reading) get() error {
 		return errReplaced
 	}
 	if s.meta == nil {
-		if rd.ranged {
-			return rd.getByStat()
-		}
 		rd.setTag(s, envelope.Facts{}, nil)
 		rd.sendHeader(s, 0, s.size)
 		return rd.copyPlain(resp.Body, s.size)
 	}
-	if rd.ranged {
-		if s.meta.Kind != envelope.KindSingle || resp.StatusCode != http.StatusPartialContent {
-			return rd.getByStat()
-		}
-		return rd.sendGuessed(s, resp.Body)
-	}
 	return rd.sendWhole(s, resp.Body)
-}
-
-// sendGuessed answers a range from a body that begins at the guessed offset.
-func (rd *reading) sendGuessed(s *stored, body io.Reader) error {
-	offset, length, err := rd.rng.of(s.size)
-	if err != nil {
-		return err
-	}
-	dek, err := rd.openKey(rd.r.Context(), s)
-	if err != nil {
-		return err
-	}
-	defer dek.Destroy()
-	if !rd.setTag(s, envelope.Facts{}, nil) { // asked side by side with the body
-		if _, _, _, err := rd.describe(s, dek); err != nil {
-			return err
-		}
-	}
-	layout := envelope.SingleLayout(s.size)
-	span := layout.Span(offset, length)
-	return rd.send(s, offset, length, dek.Open(s.meta.Kind, layout, span, io.LimitReader(body, span.Length)))
 }
 
 // sendWhole answers a GET of a whole object from the store's whole answer.
 func (rd *reading) sendWhole(s *stored, body io.Reader) error {
-	dek, err := rd.openKey(rd.r.Context(), s)
+	dek, facts, err := rd.unlock(rd.r.Context(), s)
 	if err != nil {
 		return err
 	}
 	defer dek.Destroy()
-	facts, err := dek.OpenFacts(s.meta.Kind, s.bytes, s.meta.Facts)
-	if err != nil {
-		return err
-	}
 	known := rd.setTag(s, facts, nil)
 	if s.meta.Kind == envelope.KindEmpty {
 		rd.setFacts(facts, 0)
@@ -284,81 +240,10 @@ func (rd *reading) sendHeld(s *stored, plain *envelope.OpenReader) error {
 	return err
 }
 
-// getByStat answers what one request cannot: suffix ranges, parts, ranges of
-// multipart objects, and ranges past the end.
-func (rd *reading) getByStat() error {
-	s, err := rd.stat()
-	if err != nil {
-		return rd.inWords(err)
-	}
-	if err := rd.dropRange(s); err != nil {
-		return err
-	}
-	layout := envelope.SingleLayout(s.size)
-	if s.meta == nil {
-		offset, length, err := rd.window(s, layout)
-		if err != nil {
-			return err
-		}
-		resp, err := rd.getRange(rd.r.Context(), s, offset, length)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		rd.setTag(s, envelope.Facts{}, nil)
-		rd.sendHeader(s, offset, length)
-		return rd.copyPlain(resp.Body, length)
-	}
-	dek, err := rd.openKey(rd.r.Context(), s)
-	if err != nil {
-		return err
-	}
-	defer dek.Destroy()
-	single := s.meta.Kind == envelope.KindSingle
-	if !single {
-		if layout, err = rd.learn(s, dek); err != nil {
-			return err
-		}
-	}
-	offset, length, err := rd.window(s, layout)
-	if err != nil {
-		return err
-	}
-	if s.meta.Kind == envelope.KindEmpty {
-		rd.sendHeader(s, 0, 0)
-		return nil
-	}
-	span := layout.Span(offset, length)
-	resp, err := rd.getRange(rd.r.Context(), s, span.Offset, span.Length)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if single { // what the headers need is asked side by side with the body
-		if _, err := rd.learn(s, dek); err != nil {
-			return err
-		}
-	}
-	return rd.send(s, offset, length, dek.Open(s.meta.Kind, layout, span, resp.Body))
-}
-
-// learn keeps what the headers of a range or part need, and gives the layout.
-func (rd *reading) learn(s *stored, dek *envelope.DEK) (envelope.Layout, error) {
-	layout, facts, parts, err := rd.describe(s, dek)
-	if err == nil && rd.part > 0 {
-		rd.setFacts(facts, parts)
-	}
-	return layout, err
-}
-
 // describe gives the layout of an encrypted object, what is known of its
 // checksums (a range needs none), and the number of its parts as the client uploaded them (0 if it
-// was not a multipart upload).
-func (rd *reading) describe(s *stored, dek *envelope.DEK) (envelope.Layout, envelope.Facts, int, error) {
-	facts, err := dek.OpenFacts(s.meta.Kind, s.bytes, s.meta.Facts)
-	if err != nil {
-		return envelope.Layout{}, envelope.Facts{}, 0, err
-	}
+// was not a multipart upload). facts are those of its metadata.
+func (rd *reading) describe(s *stored, dek *envelope.DEK, facts envelope.Facts) (envelope.Layout, envelope.Facts, int, error) {
 	known := rd.setTag(s, facts, nil)
 	enough := known && (!rd.checksums || rd.ranged || facts.Checksum.Algorithm != envelope.NoChecksum)
 	if s.meta.Kind == envelope.KindEmpty || s.meta.Kind == envelope.KindSingle && enough {
@@ -402,80 +287,4 @@ func (rd *reading) window(s *stored, layout envelope.Layout) (offset, length int
 		return 0, s.size, nil
 	}
 	return 0, 0, s3err.InvalidPartNumber
-}
-
-// setFacts keeps what sendHeader tells of the object's checksum and parts.
-func (rd *reading) setFacts(f envelope.Facts, parts int) { rd.facts, rd.parts = f, parts }
-
-// setTag keeps the ETag as far as it is known.
-func (rd *reading) setTag(s *stored, facts envelope.Facts, t *envelope.Trailer) (known bool) {
-	rd.tag, known = rd.tagOf(s, facts, t)
-	return known
-}
-
-// sendFacts puts the checksum, when it was asked for, and the parts' count into
-// the answer. A range gets no checksum: it is of the whole object.
-func (rd *reading) sendFacts(h http.Header) {
-	if rd.checksums && !rd.ranged && (rd.part == 0 || rd.parts == 0) {
-		setChecksum(h, rd.facts.Checksum, rd.parts)
-	}
-	if rd.part > 0 && rd.parts > 0 {
-		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(rd.parts))
-	}
-}
-
-// sendHeader begins a good answer.
-func (rd *reading) sendHeader(s *stored, offset, length int64) {
-	rd.passHeaders(s.header)
-	h := rd.w.Header()
-	setETag(h, rd.tag, s.header)
-	rd.sendFacts(h)
-	h.Set("Accept-Ranges", "bytes")
-	h.Set("Content-Length", strconv.FormatInt(length, 10))
-	status := http.StatusOK
-	if rd.ranged || rd.part > 0 && s.size > 0 {
-		status = http.StatusPartialContent
-		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, s.size))
-	}
-	rd.w.WriteHeader(status)
-}
-
-// send answers with length bytes of plaintext. The header goes out with the
-// first authenticated bytes, so that an object that is damaged from its
-// beginning on gets an error document; later damage cuts the connection.
-func (rd *reading) send(s *stored, offset, length int64, plain *envelope.OpenReader) error {
-	defer plain.Close()
-	w := &lateHeader{w: rd.patientWriter(), send: func() { rd.sendHeader(s, offset, length) }}
-	if _, err := plain.WriteTo(w); err != nil {
-		return err
-	}
-	w.begin()
-	return nil
-}
-
-// lateHeader sends the header before the first byte.
-type lateHeader struct {
-	w    io.Writer
-	send func()
-}
-
-func (l *lateHeader) begin() {
-	if l.send != nil {
-		l.send()
-		l.send = nil
-	}
-}
-
-func (l *lateHeader) Write(b []byte) (int, error) {
-	l.begin()
-	return l.w.Write(b)
-}
-
-// copyPlain sends a plaintext object's bytes; too few of them cut the connection.
-func (rd *reading) copyPlain(body io.Reader, length int64) error {
-	n, err := io.Copy(rd.patientWriter(), body)
-	if err == nil && n != length {
-		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, length)
-	}
-	return err
 }

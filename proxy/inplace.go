@@ -47,16 +47,12 @@ func (c *copying) inPlace(ctx context.Context) error {
 // PUT, which keeps an ETag that is of the bytes, or in the parts that the store has
 // them in, which keeps an ETag of parts.
 func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, error) {
-	dek, err := c.src.openKey(ctx, c.src.stored)
+	dek, facts, err := c.src.unlock(ctx, c.src.stored)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer dek.Destroy()
-	facts, err := dek.OpenFacts(c.src.meta.Kind, c.src.bytes, c.src.meta.Facts)
-	if err != nil {
-		return nil, nil, err
-	}
-	if c.facts, c.parts, err = c.src.prove(ctx, dek); err != nil {
+	if c.facts, c.parts, err = c.src.prove(ctx, dek, facts); err != nil {
 		return nil, nil, err
 	}
 	h := c.headers()

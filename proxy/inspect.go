@@ -24,7 +24,7 @@ type Inspection struct {
 // Inspect asks the store for the headers of an object, or of one version of it if
 // versionID is not empty. It needs no key and no running proxy.
 func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID string) (*Inspection, error) {
-	o := &objects{Bucket: Bucket{Upstream: store, AllowPlaintextReads: true}, trailers: newTrailerCache()}
+	o := &objects{Bucket: Bucket{Upstream: store, AllowPlaintextReads: true}, cache: newObjectCache()}
 	b, k, v, err := refOf(bucket, key, versionID)
 	if err != nil {
 		return nil, err
@@ -52,13 +52,12 @@ func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID
 // for an empty object, which has none.
 func (i *Inspection) Contents(ctx context.Context, b Bucket) (envelope.Facts, *envelope.Trailer, error) {
 	i.objects.Bucket = b
-	dek, err := i.objects.openKey(ctx, i.stored)
+	dek, facts, err := i.objects.unlock(ctx, i.stored)
 	if err != nil {
 		return envelope.Facts{}, nil, err
 	}
 	defer dek.Destroy()
-	facts, err := dek.OpenFacts(i.Metadata.Kind, i.StoredBytes, i.Metadata.Facts)
-	if err != nil || i.Metadata.Kind == envelope.KindEmpty {
+	if i.Metadata.Kind == envelope.KindEmpty {
 		return facts, nil, err
 	}
 	trailer, err := i.objects.trailer(ctx, i.stored, dek)

@@ -53,15 +53,11 @@ func (o *objects) objectETag(ctx context.Context, s *stored) (entityTag, error) 
 	if tag, known := o.tagOf(s, envelope.Facts{}, nil); known {
 		return tag, nil
 	}
-	dek, err := o.openKey(ctx, s)
+	dek, facts, err := o.unlock(ctx, s)
 	if err != nil {
 		return entityTag{}, err
 	}
 	defer dek.Destroy()
-	facts, err := dek.OpenFacts(s.meta.Kind, s.bytes, s.meta.Facts)
-	if err != nil {
-		return entityTag{}, err
-	}
 	if tag, known := o.tagOf(s, facts, nil); known {
 		return tag, nil
 	}

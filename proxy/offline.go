@@ -34,7 +34,7 @@ func (o *Opened) Close() error {
 // versionID is not empty. envelope.ErrNotEncrypted if s3proxy did not write it.
 func OpenStored(ctx context.Context, b Bucket, bucket, key, versionID string) (*Opened, error) {
 	b.AllowPlaintextReads = false
-	o := &objects{Bucket: b, trailers: newTrailerCache()}
+	o := &objects{Bucket: b, cache: newObjectCache()}
 	at, k, v, err := refOf(bucket, key, versionID)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func OpenStored(ctx context.Context, b Bucket, bucket, key, versionID string) (*
 // key are those that it was written under. Of b only the keys and Origin count.
 func OpenRaw(ctx context.Context, b Bucket, bucket, key string, metadata http.Header, raw io.ReaderAt, stored int64) (*Opened, error) {
 	b.AllowPlaintextReads = false
-	o := &objects{Bucket: b}
+	o := &objects{Bucket: b, cache: newObjectCache()}
 	at, k, _, err := refOf(bucket, key, "")
 	if err != nil {
 		return nil, err
@@ -86,15 +86,11 @@ func OpenRaw(ctx context.Context, b Bucket, bucket, key string, metadata http.He
 
 // open prepares a whole object; suffix gives its last n stored bytes.
 func (o *objects) open(ctx context.Context, s *stored, body io.Reader, suffix func(n int64) ([]byte, error)) (*Opened, error) {
-	dek, err := o.openKey(ctx, s)
+	dek, _, err := o.unlock(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	opened := &Opened{Size: s.size, close: func() error { dek.Destroy(); return nil }}
-	if _, err := dek.OpenFacts(s.meta.Kind, s.bytes, s.meta.Facts); err != nil {
-		dek.Destroy()
-		return nil, err
-	}
 	layout := envelope.SingleLayout(s.size)
 	var want *envelope.Trailer
 	if s.meta.Kind == envelope.KindMultipart {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/md5"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -141,7 +142,7 @@ func (s *partStore) complete(w http.ResponseWriter, path string, u *fakeUpload, 
 	if err := xml.Unmarshal(body, &list); err != nil {
 		panic(err)
 	}
-	o := fakeObject{header: http.Header{"Etag": {`"e-1"`}}}
+	o := fakeObject{header: http.Header{}}
 	for name, values := range u.header {
 		if strings.HasPrefix(name, "X-Amz-Meta-") {
 			o.header[name] = values
@@ -157,6 +158,8 @@ func (s *partStore) complete(w http.ResponseWriter, path string, u *fakeUpload, 
 	}
 	s.fakeStore.mu.Lock()
 	defer s.fakeStore.mu.Unlock()
+	etag := fmt.Sprintf(`"%x-%d"`, md5.Sum(o.body), len(list.Parts))
+	o.header["Etag"] = []string{etag}
 	s.objects[path] = o
-	io.WriteString(w, `<CompleteMultipartUploadResult><ETag>"e-1"</ETag></CompleteMultipartUploadResult>`)
+	fmt.Fprintf(w, "<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>", etag)
 }

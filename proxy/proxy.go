@@ -109,10 +109,10 @@ func New(cfg Config) *Proxy {
 		largePut: maxPutSize, largePart: largePart,
 		sweepEvery: sweepEvery, sweepGrace: DefaultGrace, hurryLimit: hurryLimit,
 	}
-	trailers, uploads := newTrailerCache(), newUploadCache()
-	p.others = &objects{Bucket: cfg.Default, state: cfg.State, trailers: trailers, uploads: uploads}
+	cache, uploads := newObjectCache(), newUploadCache()
+	p.others = &objects{Bucket: cfg.Default, state: cfg.State, cache: cache, uploads: uploads}
 	for name, b := range cfg.Buckets {
-		p.buckets[name] = &objects{Bucket: b, state: cfg.State, trailers: trailers, uploads: uploads}
+		p.buckets[name] = &objects{Bucket: b, state: cfg.State, cache: cache, uploads: uploads}
 	}
 	return p
 }

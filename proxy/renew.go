@@ -56,7 +56,7 @@ type Renewer struct {
 
 // NewRenewer makes a Renewer for buckets of these settings; it contacts nobody.
 func NewRenewer(b Bucket, state StatePlace) *Renewer {
-	return &Renewer{objects: &objects{Bucket: b, state: state, trailers: newTrailerCache(), uploads: newUploadCache()}}
+	return &Renewer{objects: &objects{Bucket: b, state: state, cache: newObjectCache(), uploads: newUploadCache()}}
 }
 
 // Renew reads the current state of an object, lets change say what is to be written, and
@@ -108,11 +108,12 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 	if src.meta == nil {
 		n.checksum = wholeChecksum(src.header)
 	} else {
-		if n.DEK, err = src.openKey(ctx, src.stored); err != nil {
+		var facts envelope.Facts
+		if n.DEK, facts, err = src.unlock(ctx, src.stored); err != nil {
 			return err
 		}
 		defer n.DEK.Destroy()
-		if _, _, err := src.prove(ctx, n.DEK); err != nil {
+		if _, _, err := src.prove(ctx, n.DEK, facts); err != nil {
 			return err
 		}
 	}

@@ -25,6 +25,10 @@ type Bucket struct {
 	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
 	// are. A store that may inject plaintext can then forge any content.
 	AllowPlaintextReads bool
+	// SkipRangeCheck answers a range of an object of one PUT without having seen the object's
+	// end: one request to the store less for the first range of each. Bytes of an upload that
+	// was refused may then come out, where the store kept its segments.
+	SkipRangeCheck bool
 	// Origin is the name that keys are bound to: of the bucket that this one is a
 	// replica of. Empty: its own.
 	Origin string

@@ -193,7 +193,7 @@ func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed
 		}
 		return nil, gone
 	}
-	dek, err := c.openKey(ctx, s)
+	dek, _, err := c.unlock(ctx, s)
 	if err != nil {
 		return nil, during(stepCheckObject, err)
 	}

@@ -8,9 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
-
-	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -26,9 +23,9 @@ var errStored = errors.New("the stored object is not what was written")
 // commands that need no proxy share it.
 type objects struct {
 	Bucket
-	state    StatePlace
-	trailers *trailerCache
-	uploads  *uploadCache
+	state   StatePlace
+	cache   *objectCache
+	uploads *uploadCache
 }
 
 // keyBucket is the bucket that the keys of its objects are bound to.
@@ -43,27 +40,31 @@ func (o *objects) keyBucket(bucket s3name.Bucket) string {
 type stored struct {
 	bucket   s3name.Bucket
 	key      s3name.Key
-	version  s3name.VersionID
+	version  s3name.VersionID // of the state that the answer is about; zero where the store names none
+	asked    s3name.VersionID // what was asked for; zero for the current state
 	header   http.Header
 	etag     string             // the store's own
 	bytes    int64              // ciphertext bytes of the whole object
 	meta     *envelope.Metadata // nil for a plaintext object that may be read
-	size     int64              // plaintext bytes
+	size     int64              // plaintext bytes: the store's word until unlock
 	unsigned bool               // asked for as anonymous; further requests are too
 }
 
-// readStored understands the store's answer about an object. The sizes are the
-// store's word until the object's end has been read.
+// readStored understands the store's answer about an object. Its size is the store's word
+// until unlock has compared it.
 func (o *objects) readStored(bucket s3name.Bucket, key s3name.Key, unsigned bool, resp *http.Response) (*stored, error) {
 	s := &stored{bucket: bucket, key: key, unsigned: unsigned, header: resp.Header, etag: resp.Header.Get("Etag")}
 	var err error
 	if s.version, err = answeredVersion(resp.Header); err != nil {
 		return nil, err
 	}
-	if s.version == (s3name.VersionID{}) && resp.Request != nil { // not every store repeats what it was asked for
-		if _, s.version, err = s3name.TakeIDs(resp.Request.URL.Query()); err != nil {
+	if resp.Request != nil {
+		if _, s.asked, err = s3name.TakeIDs(resp.Request.URL.Query()); err != nil {
 			return nil, err
 		}
+	}
+	if s.version == (s3name.VersionID{}) { // not every store repeats what it was asked for
+		s.version = s.asked
 	}
 	if s.bytes, err = wholeSize(resp); err != nil {
 		return nil, err
@@ -115,23 +116,37 @@ func wholeSize(resp *http.Response) (int64, error) {
 	return n, nil
 }
 
-// openKey unwraps the object's data key; the caller destroys it.
-func (o *objects) openKey(ctx context.Context, s *stored) (*envelope.DEK, error) {
-	return o.Keyring.OpenKey(ctx, kms.Name{Bucket: o.keyBucket(s.bucket), Key: s.key.String(), Kind: s.meta.Kind}, s.meta)
+// unlock unwraps the object's data key and opens the facts in its metadata: what every
+// reader does before it believes a size. The caller destroys the key. It refuses an object
+// whose stored size is not that of the sealed one, and one whose key is another than was seen
+// with its ETag before. Of a multipart object the trailer has the size.
+func (o *objects) unlock(ctx context.Context, s *stored) (*envelope.DEK, envelope.Facts, error) {
+	dek, err := o.Keyring.OpenKey(ctx, kms.Name{Bucket: o.keyBucket(s.bucket), Key: s.key.String(), Kind: s.meta.Kind}, s.meta)
+	if err != nil {
+		return nil, envelope.Facts{}, err
+	}
+	facts, err := dek.OpenFacts(s.meta.Kind, s.bytes, s.meta.Facts)
+	if err == nil {
+		err = o.cache.sameKey(s, false)
+	}
+	if err != nil {
+		dek.Destroy()
+		return nil, envelope.Facts{}, err
+	}
+	return dek, facts, nil
 }
 
 // trailer reads and opens the object's trailer, or takes it from the cache.
 // The read carries If-Match, so that it is of the same object.
 func (o *objects) trailer(ctx context.Context, s *stored, dek *envelope.DEK) (*envelope.Trailer, error) {
-	id := trailerID{s.bucket, s.key, s.version, s.etag, s.bytes, s.meta.Commitment}
-	if t := o.trailers.get(id); t != nil {
+	if t := o.cache.trailers.get(trailerOf(s)); t != nil {
 		return t, nil
 	}
 	t, err := openTrailer(dek, s.meta.Kind, s.bytes, func(n int64) ([]byte, error) { return o.readSuffix(ctx, s, n) })
-	if err == nil {
-		o.trailers.add(id, t)
+	if err != nil {
+		return nil, err
 	}
-	return t, err
+	return t, o.cache.prove(s, t)
 }
 
 // openTrailer opens the end of an object of so many stored bytes; suffix gives the
@@ -206,64 +221,4 @@ func (s *stored) sameAs(o *stored) bool {
 		return s.meta == o.meta && s.etag == o.etag
 	}
 	return s.meta.Commitment == o.meta.Commitment
-}
-
-// trailerID names one state of one object: an entry can never be stale. The
-// commitment stands for the metadata, which may change under the same bytes.
-type trailerID struct {
-	bucket     s3name.Bucket
-	key        s3name.Key
-	version    s3name.VersionID
-	etag       string
-	bytes      int64
-	commitment [32]byte
-}
-
-// trailerCache keeps opened trailers, bounded by entries and by parts in all
-// of them (about 200 bytes a part).
-type trailerCache struct {
-	mu    sync.Mutex
-	lru   *lru.Cache[trailerID, *envelope.Trailer]
-	parts int
-}
-
-const (
-	trailerCacheEntries = 4096
-	trailerCacheParts   = 40_000
-)
-
-func newTrailerCache() *trailerCache {
-	c := &trailerCache{}
-	cache, err := lru.NewWithEvict(trailerCacheEntries, func(_ trailerID, t *envelope.Trailer) { c.parts -= len(t.Parts) })
-	if err != nil {
-		panic(err) // only a size below one is refused
-	}
-	c.lru = cache
-	return c
-}
-
-func (c *trailerCache) get(id trailerID) *envelope.Trailer {
-	if id.etag == "" {
-		return nil // nothing tells two states of the object apart
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	t, _ := c.lru.Get(id)
-	return t
-}
-
-func (c *trailerCache) add(id trailerID, t *envelope.Trailer) {
-	if id.etag == "" {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.lru.Contains(id) {
-		return
-	}
-	c.parts += len(t.Parts)
-	c.lru.Add(id, t)
-	for c.parts > trailerCacheParts && c.lru.Len() > 1 {
-		c.lru.RemoveOldest()
-	}
 }

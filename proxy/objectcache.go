@@ -1,0 +1,180 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+)
+
+// objectCache keeps what was seen of objects. Nothing in it answers a client by itself: each
+// read asks the store, and what is kept here tells what to ask for, or refuses the answer.
+type objectCache struct {
+	trailers *trailerCache
+	// last is the state in which an object was seen last, end included: a range of it is
+	// one request then.
+	last *lru.Cache[objectName, *seenState]
+	// commitments has, of each ETag of an object, the commitment of the key that came with it.
+	commitments *lru.Cache[[sha256.Size]byte, seenCommitment]
+	now         func() time.Time
+}
+
+// Sizes of the caches, in entries. An entry of last holds a trailer that is also among the
+// trailers, one of commitments has about 150 bytes.
+const (
+	lastCacheEntries       = 4096
+	commitmentCacheEntries = 100_000
+)
+
+func newObjectCache() *objectCache {
+	last, err := lru.New[objectName, *seenState](lastCacheEntries)
+	if err != nil {
+		panic(err) // only a size below one is refused
+	}
+	commitments, err := lru.New[[sha256.Size]byte, seenCommitment](commitmentCacheEntries)
+	if err != nil {
+		panic(err)
+	}
+	return &objectCache{trailers: newTrailerCache(), last: last, commitments: commitments, now: time.Now}
+}
+
+// objectName is what a client asks for: the current state of an object, or a version of it.
+type objectName struct {
+	bucket  s3name.Bucket
+	key     s3name.Key
+	version s3name.VersionID
+}
+
+// seenState is a state of an object whose end was seen to be authentic.
+type seenState struct {
+	etag       string
+	bytes      int64
+	commitment [32]byte
+	trailer    *envelope.Trailer
+}
+
+// is tells whether an answer is about this state.
+func (st *seenState) is(s *stored) bool {
+	return s.meta != nil && s.meta.Commitment == st.commitment && s.bytes == st.bytes && s.etag == st.etag && s.meta.Kind == st.trailer.Kind
+}
+
+// seenCommitment is a commitment that came with an ETag. proven says that bytes of that very
+// ETag opened under the key; else it is the store's word, of a HEAD, and counts for a while.
+type seenCommitment struct {
+	commitment [32]byte
+	proven     bool
+	at         time.Time
+}
+
+// unprovenFor is how long a HEAD's word binds the reads that follow. A client that downloads
+// in ranges sends them right behind its HEAD. It cannot bind for good: in the middle of an
+// overwrite versitygw 1.8 answers a HEAD with the metadata of one state and the ETag of the other.
+const unprovenFor = time.Minute
+
+// errSpliced says that a store gave two objects under one ETag. A client that reads in
+// several requests would put together what was never one object.
+var errSpliced = errors.New("the store gives another object under the same ETag")
+
+// sameKey refuses an object that has another key than was seen with its ETag before. Each
+// write has a key of its own, and what is written again with the same bytes keeps it. Objects
+// of kind empty share an ETag and hold nothing.
+func (c *objectCache) sameKey(s *stored, proven bool) error {
+	if s.etag == "" || s.meta.Kind == envelope.KindEmpty {
+		return nil
+	}
+	id := sha256.Sum256(kms.Context{"bucket": s.bucket.String(), "key": s.key.String(), "version": s.version.String(), "etag": s.etag}.Canonical())
+	seen, ok := c.commitments.Get(id)
+	switch {
+	case !ok, !seen.proven && c.now().Sub(seen.at) > unprovenFor:
+	case seen.commitment != s.meta.Commitment:
+		return fmt.Errorf("%w: %w", errStored, errSpliced)
+	case seen.proven || !proven:
+		return nil
+	}
+	c.commitments.Add(id, seenCommitment{s.meta.Commitment, proven, c.now()})
+	return nil
+}
+
+// prove keeps a state whose trailer was read under its ETag and opened.
+func (c *objectCache) prove(s *stored, t *envelope.Trailer) error {
+	if err := c.sameKey(s, true); err != nil {
+		return err
+	}
+	c.trailers.add(trailerOf(s), t)
+	if s.etag != "" {
+		st := &seenState{etag: s.etag, bytes: s.bytes, commitment: s.meta.Commitment, trailer: t}
+		c.last.Add(objectName{s.bucket, s.key, s.asked}, st)
+	}
+	return nil
+}
+
+// trailerID names one state of one object: an entry can never be stale. The
+// commitment stands for the metadata, which may change under the same bytes.
+type trailerID struct {
+	bucket     s3name.Bucket
+	key        s3name.Key
+	version    s3name.VersionID
+	etag       string
+	bytes      int64
+	commitment [32]byte
+}
+
+func trailerOf(s *stored) trailerID {
+	return trailerID{s.bucket, s.key, s.version, s.etag, s.bytes, s.meta.Commitment}
+}
+
+// trailerCache keeps opened trailers, bounded by entries and by parts in all
+// of them (about 200 bytes a part).
+type trailerCache struct {
+	mu    sync.Mutex
+	lru   *lru.Cache[trailerID, *envelope.Trailer]
+	parts int
+}
+
+const (
+	trailerCacheEntries = 4096
+	trailerCacheParts   = 40_000
+)
+
+func newTrailerCache() *trailerCache {
+	c := &trailerCache{}
+	cache, err := lru.NewWithEvict(trailerCacheEntries, func(_ trailerID, t *envelope.Trailer) { c.parts -= len(t.Parts) })
+	if err != nil {
+		panic(err) // only a size below one is refused
+	}
+	c.lru = cache
+	return c
+}
+
+func (c *trailerCache) get(id trailerID) *envelope.Trailer {
+	if id.etag == "" {
+		return nil // nothing tells two states of the object apart
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, _ := c.lru.Get(id)
+	return t
+}
+
+func (c *trailerCache) add(id trailerID, t *envelope.Trailer) {
+	if id.etag == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lru.Contains(id) {
+		return
+	}
+	c.parts += len(t.Parts)
+	c.lru.Add(id, t)
+	for c.parts > trailerCacheParts && c.lru.Len() > 1 {
+		c.lru.RemoveOldest()
+	}
+}

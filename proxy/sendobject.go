@@ -1,0 +1,86 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/s3proxy/s3proxy/envelope"
+)
+
+// setFacts keeps what sendHeader tells of the object's checksum and parts.
+func (rd *reading) setFacts(f envelope.Facts, parts int) { rd.facts, rd.parts = f, parts }
+
+// setTag keeps the ETag as far as it is known.
+func (rd *reading) setTag(s *stored, facts envelope.Facts, t *envelope.Trailer) (known bool) {
+	rd.tag, known = rd.tagOf(s, facts, t)
+	return known
+}
+
+// sendFacts puts the checksum, when it was asked for, and the parts' count into
+// the answer. A range gets no checksum: it is of the whole object.
+func (rd *reading) sendFacts(h http.Header) {
+	if rd.checksums && !rd.ranged && (rd.part == 0 || rd.parts == 0) {
+		setChecksum(h, rd.facts.Checksum, rd.parts)
+	}
+	if rd.part > 0 && rd.parts > 0 {
+		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(rd.parts))
+	}
+}
+
+// sendHeader begins a good answer.
+func (rd *reading) sendHeader(s *stored, offset, length int64) {
+	rd.passHeaders(s.header)
+	h := rd.w.Header()
+	setETag(h, rd.tag, s.header)
+	rd.sendFacts(h)
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Length", strconv.FormatInt(length, 10))
+	status := http.StatusOK
+	if rd.ranged || rd.part > 0 && s.size > 0 {
+		status = http.StatusPartialContent
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, s.size))
+	}
+	rd.w.WriteHeader(status)
+}
+
+// send answers with length bytes of plaintext. The header goes out with the
+// first authenticated bytes, so that an object that is damaged from its
+// beginning on gets an error document; later damage cuts the connection.
+func (rd *reading) send(s *stored, offset, length int64, plain *envelope.OpenReader) error {
+	defer plain.Close()
+	w := &lateHeader{w: rd.patientWriter(), send: func() { rd.sendHeader(s, offset, length) }}
+	if _, err := plain.WriteTo(w); err != nil {
+		return err
+	}
+	w.begin()
+	return nil
+}
+
+// lateHeader sends the header before the first byte.
+type lateHeader struct {
+	w    io.Writer
+	send func()
+}
+
+func (l *lateHeader) begin() {
+	if l.send != nil {
+		l.send()
+		l.send = nil
+	}
+}
+
+func (l *lateHeader) Write(b []byte) (int, error) {
+	l.begin()
+	return l.w.Write(b)
+}
+
+// copyPlain sends a plaintext object's bytes; too few of them cut the connection.
+func (rd *reading) copyPlain(body io.Reader, length int64) error {
+	n, err := io.Copy(rd.patientWriter(), body)
+	if err == nil && n != length {
+		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, length)
+	}
+	return err
+}
