@@ -10,6 +10,7 @@ import (
 
 var (
 	etagModes   = []string{"opaque", "md5"}
+	rangeChecks = []string{"end", "segments"}
 	payloads    = []string{"checked", "signed", "unsigned"}
 	addressings = []string{"path", "virtual", "auto"}
 )
@@ -68,8 +69,11 @@ func (c *config) validateBucket(name string, set bucketSettings) error {
 	if set.ETag != "" && !slices.Contains(etagModes, set.ETag) {
 		return usagef("etag: %q is none of %s", set.ETag, strings.Join(etagModes, ", "))
 	}
-	if set.plain() && (set.ETag != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
-		return usagef("encrypt is false, so that etag, kms, kms-read, alias and allow-plaintext-reads mean nothing")
+	if set.RangeCheck != "" && !slices.Contains(rangeChecks, set.RangeCheck) {
+		return usagef("range-check: %q is none of %s", set.RangeCheck, strings.Join(rangeChecks, ", "))
+	}
+	if set.plain() && (set.ETag != "" || set.RangeCheck != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
+		return usagef("encrypt is false, so that etag, range-check, kms, kms-read, alias and allow-plaintext-reads mean nothing")
 	}
 	if set.KMS != "" && slices.Contains(set.KMSRead, set.KMS) {
 		return usagef("kms-read names the key that kms names: %s", set.KMS)

@@ -24,6 +24,7 @@ type configFile struct {
 type bucketSettings struct {
 	Encrypt             *bool            `yaml:"encrypt"`
 	ETag                string           `yaml:"etag"`
+	RangeCheck          string           `yaml:"range-check"`
 	KMS                 string           `yaml:"kms"`
 	KMSRead             []string         `yaml:"kms-read"`
 	Alias               string           `yaml:"alias"`

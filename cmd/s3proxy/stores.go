@@ -99,7 +99,7 @@ func (s *stores) bucket(ctx context.Context, name string) (proxy.Bucket, error) 
 	b := proxy.Bucket{
 		Upstream: records.Store, Keyring: keyring, Origin: set.Alias,
 		Plain: set.plain(), ETag: proxy.ETagMode(orElse(set.ETag, s.c.ETag)),
-		AllowPlaintextReads: s.c.AllowPlaintextReads,
+		AllowPlaintextReads: s.c.AllowPlaintextReads, SkipRangeCheck: orElse(set.RangeCheck, s.c.RangeCheck) == "segments",
 	}
 	if set.AllowPlaintextReads != nil {
 		b.AllowPlaintextReads = *set.AllowPlaintextReads
