@@ -13,8 +13,8 @@ import (
 const maxLifecycle = 1 << 20
 
 // putLifecycle sends a lifecycle configuration on that cannot take the proxy's own
-// objects away: without its window record nothing of a window is readable after a
-// rotation. The document that goes on is written anew from what was understood, so that
+// objects away: without its record a window's objects end with the key that was rotated
+// away. The document that goes on is written anew from what was understood, so that
 // the store reads no other one.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
