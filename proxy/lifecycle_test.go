@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,4 +161,21 @@ func TestTheStoreGetsTheLifecycleConfigurationThatWasUnderstood(t *testing.T) {
 	if resp.StatusCode != http.StatusBadRequest || !strings.Contains(text, "ObjectSizeGreaterThan of at least "+fmt.Sprint(largestState)) || got != "" {
 		t.Errorf("%s %s: the store got %q", resp.Status, text, got)
 	}
+}
+
+// What goes to the store must read there as it was read here.
+func FuzzLifecycle(f *testing.F) {
+	f.Add([]byte(ruleOf("<Filter><And><Prefix>a</Prefix><Tag><Key>k</Key><Value>v</Value></Tag><ObjectSizeGreaterThan>7</ObjectSizeGreaterThan></And></Filter><Expiration><Days>1</Days></Expiration>")))
+	f.Add([]byte(ruleOf("<Prefix/><Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>")))
+	f.Add([]byte(`<a:LifecycleConfiguration xmlns:a="` + s3Namespace + `"><a:Rule><a:Status>Disabled</a:Status><a:Prefix>x<!-- -->&#13;&lt;</a:Prefix></a:Rule></a:LifecycleConfiguration>`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		doc, rules, err := parseLifecycle(body)
+		if err != nil {
+			return
+		}
+		again, same, err := parseLifecycle(doc)
+		if err != nil || !bytes.Equal(doc, again) || !slices.Equal(rules, same) {
+			t.Errorf("%q is read as %+v; %q as %+v, %v", body, rules, doc, same, err)
+		}
+	})
 }
