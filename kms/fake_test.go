@@ -282,10 +282,13 @@ type fakeRecords struct {
 	puts    []string          // bucket/id of every PutRecord that was asked
 	gets    int
 	fail    error
+	missing error // of the bucket
 	gate    chan struct{}
 }
 
 func newFakeRecords() *fakeRecords { return &fakeRecords{records: make(map[string][]byte)} }
+
+func (f *fakeRecords) CheckBucket(context.Context, string) error { return f.missing }
 
 func (f *fakeRecords) PutRecord(ctx context.Context, bucket, id string, record []byte) error {
 	f.mu.Lock()

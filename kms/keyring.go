@@ -14,9 +14,12 @@ import (
 )
 
 // Records keeps window records: the second wrapped form of a window key, in the
-// bucket whose objects need it. Both methods may be called at the same time. Their
+// bucket whose objects need it. All methods may be called at the same time. Their
 // errors come back from the Keyring as they are.
 type Records interface {
+	// CheckBucket is asked before a window is made: an error says that nothing can be
+	// written to the bucket, so that neither the KMS is called nor a record put.
+	CheckBucket(ctx context.Context, bucket string) error
 	// PutRecord stores a record unless one is there under this id, which is a
 	// success too.
 	PutRecord(ctx context.Context, bucket, id string, record []byte) error

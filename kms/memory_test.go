@@ -137,6 +137,7 @@ func (stubKey) Unwrap(context.Context, Wrapped, Context) ([]byte, error) {
 
 type stubRecords struct{}
 
+func (stubRecords) CheckBucket(context.Context, string) error               { return nil }
 func (stubRecords) PutRecord(context.Context, string, string, []byte) error { return nil }
 func (stubRecords) GetRecord(context.Context, string, string) ([]byte, error) {
 	return nil, ErrNoRecord

@@ -226,8 +226,11 @@ func (s *windows) begin(bucket string) (*making, error) {
 }
 
 // make makes a window's key and its wrapped form, and puts the record before
-// any object can name it.
+// any object can name it. A bucket that is not there costs no call of the KMS.
 func (s *windows) make(ctx context.Context, bucket string) (*window, error) {
+	if err := s.records.CheckBucket(ctx, bucket); err != nil {
+		return nil, err
+	}
 	w := &window{bucket: bucket, made: s.now()}
 	w.asserted = w.made
 	// A window key is what a DEK is: 32 bytes of Tink's for AES-256-GCM.

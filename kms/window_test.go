@@ -518,3 +518,20 @@ func BenchmarkNewKeyInAWindow(b *testing.B) {
 func recordOf(kek string, blob []byte) []byte {
 	return fmt.Appendf(nil, `{"format":1,"kek":%q,"wrapped":%q}`, kek, base64.StdEncoding.EncodeToString(blob))
 }
+
+func TestABucketThatIsNotThereCostsNoCallAndNoRecord(t *testing.T) {
+	key, records := newFakeKey("fake:"), newFakeRecords()
+	records.missing = errors.New("no such bucket")
+	k, err := kms.NewKeyring(kms.Config{Write: key, Records: records, Window: time.Hour, WindowObjects: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, _, err := k.NewKey(t.Context(), name("none", "k")); !errors.Is(err, records.missing) {
+			t.Errorf("NewKey: %v", err)
+		}
+	}
+	if len(records.puts) > 0 || len(key.wraps) > 0 {
+		t.Errorf("%d records were put, and the KMS was called %d times", len(records.puts), len(key.wraps))
+	}
+}

@@ -81,6 +81,7 @@ type Proxy struct {
 	hold       *semaphore.Weighted
 	completing locks // by upload
 	states     *stateCache
+	judged     *judged // unsigned writes
 
 	// What one PUT to the store may have, and the parts of what passes it; how often
 	// uploads are swept; how long a document may take. Fields, so that a test need not
@@ -104,6 +105,7 @@ func New(cfg Config) *Proxy {
 		}},
 		hold:   semaphore.NewWeighted(holdBudget),
 		states: newStateCache(),
+		judged: newJudged(),
 		swept:  map[s3name.Bucket]bool{},
 
 		largePut: maxPutSize, largePart: largePart,

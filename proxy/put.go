@@ -136,6 +136,9 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 			return nil, err
 		}
 	}
+	if err := x.mayWrite(ctx); err != nil {
+		return nil, err
+	}
 	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key.String(), Kind: kind})
 	if err != nil {
 		return nil, err

@@ -30,14 +30,20 @@ type Records struct {
 // Where gives the bucket that has the records of bucket, and how their keys begin;
 // the record's id follows.
 func (r Records) Where(bucket string) (stateBucket s3name.Bucket, prefix string, err error) {
-	of := r.Bucket
-	if of == (s3name.Bucket{}) {
-		if of, err = parseBucket(bucket); err != nil {
-			return stateBucket, "", err
-		}
+	of, err := r.of(bucket)
+	if err != nil {
+		return stateBucket, "", err
 	}
 	stateBucket, prefix = r.Place.Of(of)
 	return stateBucket, prefix + recordFolder, nil
+}
+
+// of is the bucket of the objects.
+func (r Records) of(bucket string) (s3name.Bucket, error) {
+	if r.Bucket != (s3name.Bucket{}) {
+		return r.Bucket, nil
+	}
+	return parseBucket(bucket)
 }
 
 // request begins one for a record.
@@ -48,6 +54,23 @@ func (r Records) request(method, bucket, id string) (*upstream.Request, error) {
 	}
 	key, err := r.Place.ownKey(prefix + id)
 	return &upstream.Request{Method: method, Bucket: stateBucket, Key: key}, err
+}
+
+// CheckBucket gives NoSuchBucket where the bucket of the objects is not there. Credentials
+// that may not ask are no reason to refuse.
+func (r Records) CheckBucket(ctx context.Context, bucket string) error {
+	of, err := r.of(bucket)
+	if err != nil {
+		return err
+	}
+	resp, err := r.Store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: of})
+	if isNotFound(err) {
+		return s3err.NoSuchBucket.With(s3err.Field{Name: "BucketName", Value: of.String()})
+	}
+	if err == nil {
+		resp.Body.Close()
+	}
+	return ctx.Err()
 }
 
 // PutRecord stores a record unless there is one of that id already: another

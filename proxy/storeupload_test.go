@@ -38,19 +38,20 @@ func before(t *testing.T, store *lab.Store) *Proxy {
 
 func beforeWith(t *testing.T, store *lab.Store, payload upstream.Payload) *Proxy {
 	t.Helper()
+	keyset := filepath.Join(t.TempDir(), "keyset.json")
+	if err := localfile.Create(keyset); err != nil {
+		t.Fatal(err)
+	}
+	return beforeKey(t, store, payload, must(localfile.Open(keyset)))
+}
+
+func beforeKey(t *testing.T, store *lab.Store, payload upstream.Payload, kek kms.Key) *Proxy {
+	t.Helper()
 	endpoint, err := url.Parse(store.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	client, err := upstream.New(upstream.Config{Endpoint: endpoint, Region: "us-east-1", Payload: payload, Credentials: credentials.NewStaticCredentialsProvider(store.AccessKey, store.SecretKey, "")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyset := filepath.Join(t.TempDir(), "keyset.json")
-	if err := localfile.Create(keyset); err != nil {
-		t.Fatal(err)
-	}
-	kek, err := localfile.Open(keyset)
 	if err != nil {
 		t.Fatal(err)
 	}

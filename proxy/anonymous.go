@@ -1,0 +1,61 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// judgedFor is how long a store's yes to unsigned writes into a bucket is remembered.
+const judgedFor = time.Minute
+
+// judged remembers when a store last said yes to an unsigned write, by bucket.
+type judged struct {
+	lru *lru.Cache[s3name.Bucket, time.Time]
+}
+
+func newJudged() *judged {
+	c, err := lru.New[s3name.Bucket, time.Time](1024)
+	if err != nil {
+		panic(err) // only a size below one is refused
+	}
+	return &judged{c}
+}
+
+// mayWrite asks the store whether an unsigned client may write here at all, before a key is
+// made for it: a new window would cost a call of the KMS and a record, put with the proxy's
+// own credentials. The question is a part of an upload that is not: it needs the right
+// that a write needs, and writes nothing. Whatever is no refusal is a yes, for the store
+// judges the write itself, too.
+func (x *exchange) mayWrite(ctx context.Context) error {
+	if !x.unsigned() {
+		return nil
+	}
+	if at, ok := x.judged.lru.Get(x.bucket); ok && time.Since(at) < judgedFor {
+		return nil
+	}
+	id, err := s3name.ParseUploadID("s3proxy-may-this-client-write")
+	if err != nil {
+		return err
+	}
+	resp, err := x.Upstream.Do(ctx, &upstream.Request{
+		Method: http.MethodPut, Bucket: x.bucket, Key: x.key, UploadID: id, Query: url.Values{"partNumber": {"1"}}, Unsigned: true,
+	})
+	if err == nil {
+		resp.Body.Close()
+	}
+	switch status, refused := refusedWith(err); {
+	case err != nil && !refused, status == http.StatusUnauthorized, status == http.StatusForbidden, status >= http.StatusInternalServerError, errors.Is(err, s3err.NoSuchBucket):
+		return err
+	}
+	x.judged.lru.Add(x.bucket, time.Now())
+	return nil
+}
