@@ -223,7 +223,7 @@ func (r *richKey) Rotate(ctx context.Context) (string, error) {
 	return r.uri + "#" + version, nil
 }
 
-func (r *richKey) Rewrap(ctx context.Context, w kms.Wrapped, from, to kms.Context) (kms.Wrapped, error) {
+func (r *richKey) Rewrap(ctx context.Context, _ kms.Key, w kms.Wrapped, from, to kms.Context) (kms.Wrapped, error) {
 	r.rewraps++
 	if r.failRewrap != nil {
 		return kms.Wrapped{}, r.failRewrap

@@ -50,12 +50,12 @@ type Rotator interface {
 	Rotate(ctx context.Context) (kek string, err error)
 }
 
-// Rewrapper is a Key whose KMS can wrap anew what this key, or another key of the
-// same KMS, has wrapped in the context from: under this key's current version, bound
-// to the context to, without the plaintext leaving the KMS. A KMS that would lose the
-// context on the way is none; there the Keyring unwraps and wraps.
+// Rewrapper is a Key whose KMS can wrap anew what opener, this key or another one of the
+// same KMS, would unwrap in the context from, and nothing else: under this key's current
+// version, bound to the context to, without the plaintext leaving the KMS. A KMS that would
+// lose the context on the way is none; there the Keyring unwraps and wraps.
 type Rewrapper interface {
-	Rewrap(ctx context.Context, w Wrapped, from, to Context) (Wrapped, error)
+	Rewrap(ctx context.Context, opener Key, w Wrapped, from, to Context) (Wrapped, error)
 }
 
 // Namer is a Key whose versions people may call otherwise than Wrapped.KEK does. What

@@ -98,13 +98,15 @@ func (r *Rewrapping) inside(ctx context.Context, bucket, id string, old Wrapped)
 	if !can || schemeOf(old.KEK) != schemeOf(r.kek) {
 		return Wrapped{}, nil, errors.ErrUnsupported
 	}
-	if fresh, err = key.Rewrap(ctx, old, contextOfRecord(bucket, id, old.Blob), recordContext(bucket, id)); err == nil {
-		err = checkWrapped(fresh)
+	for _, opener := range r.ring.candidates(old.KEK) {
+		if fresh, err = key.Rewrap(ctx, opener, old, contextOfRecord(bucket, id, old.Blob), recordContext(bucket, id)); err == nil {
+			err = checkWrapped(fresh)
+		}
+		if !Permanent(err) {
+			return fresh, nil, err
+		}
 	}
-	if Permanent(err) {
-		return Wrapped{}, nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
-	}
-	return fresh, nil, err
+	return Wrapped{}, nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 }
 
 // outside unwraps with any configured key and wraps with the one for writing. The

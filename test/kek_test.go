@@ -15,6 +15,7 @@ import (
 // it, and how its old versions, or all of them, are ended.
 type keyEncryptionKey struct {
 	uri    string
+	read   []string // flags that name what it was before it is renewed
 	env    []string
 	renew  func(t *testing.T) // nil: by keys rotate --new-version
 	retire func(t *testing.T)
@@ -68,17 +69,30 @@ func vaultKEK(t *testing.T) keyEncryptionKey {
 // awsKEK is an alias of the fake of AWS KMS. Its new version is another key.
 func awsKEK(t *testing.T) keyEncryptionKey {
 	uri, env, fake, _ := awsKMS(t)
+	return movingAlias(uri, env, fake)
+}
+
+// movingAlias gives alias/photos a key, and others when it is renewed.
+func movingAlias(uri string, env []string, fake *fakekms.Server) keyEncryptionKey {
+	k := keyEncryptionKey{uri: uri, env: env}
 	var all []string
-	renew := func(*testing.T) {
-		all = append(all, fake.CreateKey("", ""))
-		fake.Alias("alias/photos", all[len(all)-1])
+	for range 3 {
+		key := fake.CreateKey("", "")
+		all = append(all, key)
+		k.read = append(k.read, "--kms-read", strings.Replace(uri, "alias/photos", "/"+key, 1))
 	}
-	renew(t)
-	return keyEncryptionKey{uri: uri, env: env, renew: renew, retire: func(*testing.T) {
-		for _, old := range all[:len(all)-1] {
+	now := 0
+	fake.Alias("alias/photos", all[now])
+	k.renew = func(*testing.T) {
+		now++
+		fake.Alias("alias/photos", all[now])
+	}
+	k.retire = func(*testing.T) {
+		for _, old := range all[:now] {
 			fake.SetState(old, fakekms.PendingDeletion)
 		}
-	}}
+	}
+	return k
 }
 
 // emulatedKEK is an alias of an emulator of AWS KMS that others wrote.

@@ -247,7 +247,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 		"awskms": {func(t *testing.T) (keyEncryptionKey, *recorder, kms.Key) {
 			uri, env, fake, seen := awsKMS(t)
 			seen.secrets[fakekms.SecretAccessKey] = "the KMS's secret access key"
-			return keyEncryptionKey{uri: uri, env: env, renew: func(*testing.T) { fake.Alias("alias/photos", fake.CreateKey("", "")) }}, seen, nil
+			return movingAlias(uri, env, fake), seen, nil
 		}, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -257,7 +257,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 			store := lab.SharedMinIO(t)
 			logs := map[string]string{}
 			var buckets []string
-			trace := []string{"--kms", kek.uri, "--log-level", "trace"}
+			trace := append([]string{"--kms", kek.uri, "--log-level", "trace"}, kek.read...)
 			serve := func(more ...string) {
 				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: append(more, trace...)})
 				bucket := newBucket(t, p.S3())

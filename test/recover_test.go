@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,7 +49,8 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 				lab.Skip(t, "awscli")
 			}
 			uri, env, fake, _ := awsKMS(t)
-			k := keyEncryptionKey{uri: uri, env: env, renew: func(*testing.T) { fake.Alias("alias/photos", fake.CreateKey("", "")) }}
+			k := movingAlias(uri, env, fake)
+			k.retire = nil
 			return k, func(a asked) string {
 				blob, err := base64.StdEncoding.DecodeString(a.Blob)
 				if err != nil {
@@ -71,7 +73,7 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 			kek, unwrap := start(t)
 			body := content(5, 200_000)
 			put := func(bucket, key string, more ...string) string {
-				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: kek.env, Args: append([]string{"--kms", kek.uri}, more...)})
+				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: kek.env, Args: slices.Concat([]string{"--kms", kek.uri}, kek.read, more)})
 				if bucket == "" {
 					bucket = newBucket(t, p.S3())
 				}
@@ -129,7 +131,7 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 			} else {
 				rotate = append(rotate, "--new-version")
 			}
-			if out, code := runKeys(t, lab.ProxyOptions{Upstream: store, Env: kek.env, Args: []string{"--kms", kek.uri}}, rotate...); code != 0 {
+			if out, code := runKeys(t, lab.ProxyOptions{Upstream: store, Env: kek.env, Args: []string{"--kms", kek.uri}}, append(rotate, kek.read...)...); code != 0 {
 				t.Fatalf("keys rotate: %s", out)
 			}
 			if kek.retire != nil {

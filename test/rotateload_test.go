@@ -240,7 +240,7 @@ func (r *rotating) command(through *counted, args ...string) *lab.Process {
 
 // kms are the flags and the environment that name the keys.
 func (r *rotating) kms() (flags, env []string) {
-	flags = []string{"--kms", r.kek.uri}
+	flags = append([]string{"--kms", r.kek.uri}, r.kek.read...)
 	if r.before == nil {
 		return flags, r.kek.env
 	}

@@ -23,8 +23,8 @@
 // A KEK's name is the store's word, and the store's operator may own keys too: what such a
 // key opens is forged. A Key that was configured by id or key ARN opens what that key, or
 // its replica in another region, has made, and nothing else. One that was configured by an
-// alias also opens what other keys of the same account and region have made, which the
-// alias may have named before, as far as IAM lets it.
+// alias opens what the key has made that the alias names now. A key that it named before is
+// configured beside it, to open what that has made.
 package awskms
 
 import (
@@ -36,6 +36,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -53,9 +54,13 @@ type Key struct {
 	client *awskms.Client
 	name   string // as it was configured: an alias, an id, or an ARN
 
-	mu  sync.Mutex
-	own string // the ARN that name was last seen to mean; "" until then
+	mu   sync.Mutex
+	own  string    // the ARN that name was last seen to mean; "" until then
+	seen time.Time // when
 }
+
+// resolveEvery bounds how often a name is looked up because a blob is of another key.
+const resolveEvery = time.Second
 
 var (
 	_ kms.Key       = (*Key)(nil)
@@ -81,15 +86,13 @@ func (k *Key) wrapped(id *string, blob []byte) (kms.Wrapped, error) {
 	if _, err := parseKeyARN(made); err != nil || len(blob) == 0 {
 		return kms.Wrapped{}, fmt.Errorf("%w: %s: an answer without the ARN of a key or a blob", kms.ErrUnavailable, k.name)
 	}
-	k.mu.Lock()
-	k.own = made
-	k.mu.Unlock()
+	k.means(made)
 	return kms.Wrapped{KEK: identity + "#" + made, Blob: blob}, nil
 }
 
 // Unwrap implements [kms.Key].
 func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte, error) {
-	id, err := k.maker(ctx, w.KEK, k.isAlias())
+	id, err := k.maker(ctx, w.KEK)
 	if err != nil {
 		return nil, err
 	}
@@ -164,55 +167,64 @@ func (k *Key) resolve(ctx context.Context) (string, error) {
 	if m.KeyState != types.KeyStateEnabled && m.KeyState != types.KeyStateUpdating {
 		return "", fmt.Errorf("%w: %s is %s", stateClass(m.KeyState), own, stateText(m.KeyState))
 	}
-	k.mu.Lock()
-	k.own = own
-	k.mu.Unlock()
+	k.means(own)
 	return own, nil
 }
 
-// ownARN is what the name was last seen to mean.
-func (k *Key) ownARN(ctx context.Context) (string, error) {
+// means remembers what the name was seen to mean.
+func (k *Key) means(own string) {
 	k.mu.Lock()
-	own := k.own
+	defer k.mu.Unlock()
+	k.own, k.seen = own, time.Now()
+}
+
+// ownARN is what the name was last seen to mean, and whether it may be looked up again.
+func (k *Key) ownARN(ctx context.Context) (own string, again bool, err error) {
+	k.mu.Lock()
+	own, again = k.own, k.isAlias() && time.Since(k.seen) >= resolveEvery
 	k.mu.Unlock()
 	if own != "" {
-		return own, nil
+		return own, again, nil
 	}
-	return k.resolve(ctx)
+	own, err = k.resolve(ctx)
+	return own, false, err
 }
 
 // maker gives the key that AWS is asked to open a blob with: the one that the KEK's name
-// says, if it may be. Others of the account may be with others.
-func (k *Key) maker(ctx context.Context, kek string, others bool) (string, error) {
+// says, if it is this one.
+func (k *Key) maker(ctx context.Context, kek string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	named, ours := strings.CutPrefix(kek, identity+"#")
-	made, err := parseKeyARN(named)
-	if !ours || err != nil {
+	if _, err := parseKeyARN(named); !ours || err != nil {
 		return "", fmt.Errorf("%w: %q names no key of AWS KMS", kms.ErrInvalid, kek)
 	}
-	own, err := k.ownARN(ctx)
+	own, again, err := k.ownARN(ctx)
 	if err != nil {
 		return "", err
 	}
-	if named == own {
-		return own, nil
+	if !sameKey(own, named) && again { // the alias may have moved
+		if own, err = k.resolve(ctx); err != nil {
+			return "", err
+		}
 	}
-	mine, err := parseKeyARN(own)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", kms.ErrInvalid, err)
+	if !sameKey(own, named) {
+		return "", fmt.Errorf("%w: it is of %s, and %s may not open that: name that key too (--kms-read)", kms.ErrInvalid, named, k.name)
 	}
-	switch {
-	case made.Partition != mine.Partition || made.AccountID != mine.AccountID:
-	case made.Resource == mine.Resource && strings.HasPrefix(made.Resource, "key/mrk-"):
-		// Keys of one id in several regions are one key.
-		// https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
-		return own, nil
-	case others && made.Region == mine.Region:
-		return named, nil
+	return own, nil
+}
+
+// sameKey tells whether two ARNs are of one key: keys of one id in several regions are one.
+// https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+func sameKey(a, b string) bool {
+	if a == b {
+		return true
 	}
-	return "", fmt.Errorf("%w: it is of %s, and %s may not open that: name that key too", kms.ErrInvalid, named, k.name)
+	one, errOne := parseKeyARN(a)
+	other, errOther := parseKeyARN(b)
+	return errOne == nil && errOther == nil && one.Partition == other.Partition && one.AccountID == other.AccountID &&
+		one.Resource == other.Resource && strings.HasPrefix(one.Resource, "key/mrk-")
 }
 
 // isAlias tells whether the configured name may come to mean another key.
@@ -223,10 +235,13 @@ func (k *Key) isAlias() bool {
 	return strings.HasPrefix(k.name, "alias/")
 }
 
-// Rewrap implements [kms.Rewrapper] by ReEncrypt. The source may be any key of the account
-// and region: it is how records move from one key to the next.
-func (k *Key) Rewrap(ctx context.Context, w kms.Wrapped, from, to kms.Context) (kms.Wrapped, error) {
-	source, err := k.maker(ctx, w.KEK, true)
+// Rewrap implements [kms.Rewrapper] by ReEncrypt.
+func (k *Key) Rewrap(ctx context.Context, opener kms.Key, w kms.Wrapped, from, to kms.Context) (kms.Wrapped, error) {
+	made, ok := opener.(*Key)
+	if !ok {
+		return kms.Wrapped{}, fmt.Errorf("%w: %s is no key of AWS KMS", kms.ErrInvalid, opener.URI())
+	}
+	source, err := made.maker(ctx, w.KEK)
 	if err != nil {
 		return kms.Wrapped{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/awskms"
@@ -36,6 +37,7 @@ func opens(t *testing.T, key kms.Key, w kms.Wrapped) {
 	}
 }
 
+// What the alias named before is opened by that key, where it is configured beside it.
 func TestAnAliasMayMove(t *testing.T) {
 	s := newFake(t)
 	first, second := s.CreateKey("", ""), s.CreateKey("", "")
@@ -52,10 +54,21 @@ func TestAnAliasMayMove(t *testing.T) {
 	if w := wrap(t, running); w.KEK != "awskms:#"+second {
 		t.Errorf("the KEK is %q", w.KEK)
 	}
-	for _, key := range []kms.Key{running, open(t, "awskms://alias/photos"), open(t, "awskms:///arn:aws:kms:eu-west-1:111122223333:alias/photos"), open(t, "awskms:///"+first)} {
-		opens(t, key, old)
+	before := open(t, "awskms:///"+first)
+	opens(t, before, old)
+	asked := s.Calls("Decrypt")
+	for _, key := range []kms.Key{running, open(t, "awskms://alias/photos"), open(t, "awskms:///arn:aws:kms:eu-west-1:111122223333:alias/photos")} {
+		if got, err := key.Unwrap(t.Context(), old, bucket); !errors.Is(err, kms.ErrInvalid) || got != nil || !strings.Contains(err.Error(), "--kms-read") {
+			t.Errorf("the alias opens what its former key has made: %v", err)
+		}
+		if _, err := key.(kms.Rewrapper).Rewrap(t.Context(), key, old, bucket, bucket); !errors.Is(err, kms.ErrInvalid) {
+			t.Errorf("the alias re-wraps what its former key has made: %v", err)
+		}
 	}
-	fresh, err := running.(kms.Rewrapper).Rewrap(t.Context(), old, bucket, bucket)
+	if s.Calls("Decrypt") != asked || s.Calls("ReEncrypt") != 0 {
+		t.Error("KMS was asked to open it")
+	}
+	fresh, err := running.(kms.Rewrapper).Rewrap(t.Context(), before, old, bucket, bucket)
 	if err != nil || fresh.KEK != "awskms:#"+second {
 		t.Fatalf("re-wrapped by %q: %v", fresh.KEK, err)
 	}
@@ -103,12 +116,13 @@ func TestAFormerKeyOfAnAliasIsGone(t *testing.T) {
 	s.Alias("alias/photos", second)
 	fresh := wrap(t, key)
 	s.SetState(first, "")
-	_, err := key.Unwrap(t.Context(), w, bucket)
+	before := open(t, "awskms:///"+first)
+	_, err := before.Unwrap(t.Context(), w, bucket)
 	want(t, err, kms.ErrNotFound, first, "Decrypt: NotFoundException")
-	_, err = key.(kms.Rewrapper).Rewrap(t.Context(), w, bucket, bucket)
+	_, err = key.(kms.Rewrapper).Rewrap(t.Context(), before, w, bucket, bucket)
 	want(t, err, kms.ErrNotFound, first+" to alias/photos: ReEncrypt")
 	s.Alias("alias/photos", first) // which is no more
-	_, err = key.(kms.Rewrapper).Rewrap(t.Context(), fresh, bucket, bucket)
+	_, err = key.(kms.Rewrapper).Rewrap(t.Context(), open(t, "awskms:///"+second), fresh, bucket, bucket)
 	want(t, err, kms.ErrNotFound, second+" to alias/photos: ReEncrypt", "Key '"+first+"' does not exist")
 }
 
@@ -120,7 +134,7 @@ func TestAForeignKeyInAName(t *testing.T) {
 	for _, c := range []struct {
 		configured, maker string
 	}{
-		{"awskms:///" + own, sibling}, {"awskms:///" + own, foreign}, {"awskms://alias/photos", foreign},
+		{"awskms:///" + own, sibling}, {"awskms:///" + own, foreign}, {"awskms://alias/photos", foreign}, {"awskms://alias/photos", sibling},
 	} {
 		forged := wrap(t, open(t, "awskms:///"+c.maker))
 		key := open(t, c.configured)
@@ -133,9 +147,22 @@ func TestAForeignKeyInAName(t *testing.T) {
 		}
 	}
 	forged := wrap(t, open(t, "awskms:///"+foreign))
-	if _, err := open(t, "awskms:///"+own).(kms.Rewrapper).Rewrap(t.Context(), forged, bucket, bucket); !errors.Is(err, kms.ErrInvalid) || s.Calls("ReEncrypt") != 0 {
+	key := open(t, "awskms:///"+own)
+	if _, err := key.(kms.Rewrapper).Rewrap(t.Context(), key, forged, bucket, bucket); !errors.Is(err, kms.ErrInvalid) || s.Calls("ReEncrypt") != 0 {
 		t.Errorf("re-wrapped what a foreign key has made: %v", err)
 	}
+}
+
+// Another replica may have written under the key that the alias means now.
+func TestAnAliasThatMovedIsLookedUpAgain(t *testing.T) {
+	s := newFake(t)
+	first, second := s.CreateKey("", ""), s.CreateKey("", "")
+	s.Alias("alias/photos", first)
+	reader := open(t, "awskms://alias/photos")
+	opens(t, reader, wrap(t, open(t, "awskms://alias/photos")))
+	s.Alias("alias/photos", second)
+	time.Sleep(time.Second)
+	opens(t, reader, wrap(t, open(t, "awskms:///"+second)))
 }
 
 func TestURIs(t *testing.T) {

@@ -167,7 +167,7 @@ func TestAKeyStoreThatFailsIsUnavailableAndRefusesABlobForGood(t *testing.T) {
 	all := func() map[string]error {
 		_, wrapping := key.Wrap(t.Context(), secret, bucket)
 		_, unwrapping := key.Unwrap(t.Context(), w, bucket)
-		_, rewrapping := key.(kms.Rewrapper).Rewrap(t.Context(), w, bucket, bucket)
+		_, rewrapping := key.(kms.Rewrapper).Rewrap(t.Context(), key, w, bucket, bucket)
 		return map[string]error{"Encrypt": wrapping, "Decrypt": unwrapping, "ReEncrypt": rewrapping}
 	}
 	fail("AWS KMS rejected the request because the external key store proxy did not respond in time. Retry the request.")
@@ -185,6 +185,6 @@ func TestAKeyStoreThatFailsIsUnavailableAndRefusesABlobForGood(t *testing.T) {
 	// AWS says which of two keys it means.
 	s.Alias("alias/photos", other)
 	s.SetState(other, fakekms.PendingDeletion)
-	_, err := key.(kms.Rewrapper).Rewrap(t.Context(), w, bucket, bucket)
+	_, err := key.(kms.Rewrapper).Rewrap(t.Context(), key, w, bucket, bucket)
 	want(t, err, kms.ErrNotFound, other+" is pending deletion", "cancel that now")
 }

@@ -26,7 +26,8 @@ func TestTheRequestsAreAsDocumented(t *testing.T) {
 	own, old := s.CreateKey("", ""), s.CreateKey("", "")
 	s.Alias("alias/ExampleAlias", own)
 	key := open(t, "awskms://alias/ExampleAlias")
-	w := wrap(t, open(t, "awskms:///"+old))
+	before := open(t, "awskms:///"+old)
+	w := wrap(t, before)
 	mustDo := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -37,9 +38,9 @@ func TestTheRequestsAreAsDocumented(t *testing.T) {
 	mustDo(err)
 	_, err = key.Wrap(t.Context(), secret, kms.Context{"bucket": "photos", "id": "00112233445566778899aabbccddeeff"})
 	mustDo(err)
-	_, err = key.Unwrap(t.Context(), w, bucket)
+	_, err = before.Unwrap(t.Context(), w, bucket)
 	mustDo(err)
-	_, err = key.(kms.Rewrapper).Rewrap(t.Context(), w, bucket, kms.Context{"bucket": "photos", "id": "00112233445566778899aabbccddeeff"})
+	_, err = key.(kms.Rewrapper).Rewrap(t.Context(), before, w, bucket, kms.Context{"bucket": "photos", "id": "00112233445566778899aabbccddeeff"})
 	mustDo(err)
 	requests := s.Requests()[1:] // the first is of the other key
 	for i, name := range []string{"DescribeKey", "Encrypt", "Decrypt", "ReEncrypt"} {

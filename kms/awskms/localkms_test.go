@@ -64,14 +64,16 @@ func TestOnLocalKMS(t *testing.T) {
 			t.Errorf("Current: %q, %v", now, err)
 		}
 		unwrap(t, alias, wrap(t, alias, photos, second), photos, nil)
-		unwrap(t, alias, old, photos, nil)
-		moved, err := alias.(kms.Rewrapper).Rewrap(t.Context(), old, photos, record)
+		unwrap(t, alias, old, photos, kms.ErrInvalid)
+		before := open(t, "awskms:///"+first)
+		unwrap(t, before, old, photos, nil)
+		moved, err := alias.(kms.Rewrapper).Rewrap(t.Context(), before, old, photos, record)
 		if err != nil || moved.KEK != "awskms:#"+second {
 			t.Fatalf("Rewrap: %q, %v", moved.KEK, err)
 		}
 		unwrap(t, byARN, moved, record, nil)
 		unwrap(t, byARN, moved, photos, kms.ErrInvalid)
-		if _, err := alias.(kms.Rewrapper).Rewrap(t.Context(), old, record, record); !errors.Is(err, kms.ErrInvalid) {
+		if _, err := alias.(kms.Rewrapper).Rewrap(t.Context(), before, old, record, record); !errors.Is(err, kms.ErrInvalid) {
 			t.Errorf("Rewrap out of another context: %v", err)
 		}
 		if err := alias.Check(t.Context()); err != nil {

@@ -121,7 +121,7 @@ func (h Harness) rewrapped(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Current: %v", err)
 		}
-		fresh, err := rewrapper.Rewrap(ctx, old, testPairs(), testPairs())
+		fresh, err := rewrapper.Rewrap(ctx, source, old, testPairs(), testPairs())
 		if err != nil {
 			t.Fatalf("Rewrap of %s: %v", what, err)
 		}
@@ -135,11 +135,11 @@ func (h Harness) rewrapped(t *testing.T) {
 			other := with(testPairs(), name, "x")
 			got, err := key.Unwrap(ctx, fresh, other)
 			refused(t, what+", re-wrapped, in a context with another "+name, got, err, kms.ErrInvalid, plaintext)
-			made, err := rewrapper.Rewrap(ctx, old, other, testPairs())
+			made, err := rewrapper.Rewrap(ctx, source, old, other, testPairs())
 			refused(t, "Rewrap of "+what+" in a context with another "+name, made.Blob, err, kms.ErrInvalid, plaintext)
 		}
 		moved := with(testPairs(), "bucket", "copies")
-		if fresh, err = rewrapper.Rewrap(ctx, old, testPairs(), moved); err != nil {
+		if fresh, err = rewrapper.Rewrap(ctx, source, old, testPairs(), moved); err != nil {
 			t.Fatalf("Rewrap of %s to another context: %v", what, err)
 		}
 		if got, err := key.Unwrap(ctx, fresh, moved); err != nil || !bytes.Equal(got, plaintext) {
@@ -149,12 +149,12 @@ func (h Harness) rewrapped(t *testing.T) {
 		refused(t, what+", re-wrapped to another context, in the first", got, err, kms.ErrInvalid, plaintext)
 		changed := bytes.Clone(old.Blob)
 		changed[len(changed)-1] ^= 1
-		made, err := rewrapper.Rewrap(ctx, kms.Wrapped{KEK: old.KEK, Blob: changed}, testPairs(), testPairs())
+		made, err := rewrapper.Rewrap(ctx, source, kms.Wrapped{KEK: old.KEK, Blob: changed}, testPairs(), testPairs())
 		refused(t, "Rewrap of "+what+", changed", made.Blob, err, kms.ErrInvalid, plaintext)
 
 		cancelled, cancel := context.WithCancel(ctx)
 		cancel()
-		if _, err := rewrapper.Rewrap(cancelled, old, testPairs(), testPairs()); !errors.Is(err, context.Canceled) || len(classesOf(err)) != 0 {
+		if _, err := rewrapper.Rewrap(cancelled, source, old, testPairs(), testPairs()); !errors.Is(err, context.Canceled) || len(classesOf(err)) != 0 {
 			t.Errorf("Rewrap with a context that ended: %v", err)
 		}
 	}
