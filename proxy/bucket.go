@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -32,7 +33,7 @@ func createBucket(x *exchange) error {
 		}
 	case len(body) > 0:
 		var conf createBucketRequest
-		if err := xml.Unmarshal(body, &conf); err != nil {
+		if err := s3xml.Unmarshal(body, &conf); err != nil {
 			return s3err.MalformedXML.Because(err)
 		}
 		if conf.LocationConstraint == ours {

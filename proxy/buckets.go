@@ -7,7 +7,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -16,17 +15,18 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // bucketsResult is https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
 type bucketsResult struct {
-	XMLName           xml.Name       `xml:"ListAllMyBucketsResult"`
-	Xmlns             string         `xml:"xmlns,attr"`
-	Owner             *listedOwner   `xml:"Owner"`
-	Buckets           []listedBucket `xml:"Buckets>Bucket"`
-	ContinuationToken string         `xml:"ContinuationToken,omitempty"`
-	Prefix            *xmlText       `xml:"Prefix"`
+	XMLName           xml.Name     `xml:"ListAllMyBucketsResult"`
+	Xmlns             string       `xml:"xmlns,attr"`
+	Owner             *listedOwner `xml:"Owner"`
+	Buckets           bucketList   `xml:"Buckets>Bucket"`
+	ContinuationToken string       `xml:"ContinuationToken,omitempty"`
+	Prefix            *xmlText     `xml:"Prefix"`
 }
 
 type listedBucket struct {
@@ -39,9 +39,28 @@ type listedBucket struct {
 // maxBuckets is how many buckets a page has at most and by default.
 const maxBuckets = 10_000
 
-// maxAllBuckets bounds what one answer may need of memory; AWS allows an account
-// a million buckets.
-const maxAllBuckets = 1_000_000
+// maxAllBuckets, and so many bytes of what is told of them, bound what one answer may
+// need of memory where a store's pages are put together.
+const (
+	maxAllBuckets      = 100_000
+	maxAllBucketsBytes = 32 << 20
+)
+
+// bucketList is at most as long as a page; see bounded.
+type bucketList []listedBucket
+
+// UnmarshalXML implements xml.Unmarshaler, once for each bucket.
+func (l *bucketList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	return appendEntry((*[]listedBucket)(l), maxBuckets, d, start)
+}
+
+// bytes are what the list has of text.
+func (l bucketList) bytes() (n int) {
+	for _, b := range l {
+		n += len(b.Name) + len(b.CreationDate) + len(b.BucketRegion) + len(b.BucketArn)
+	}
+	return n
+}
 
 // unknownDate stands for the creation of a bucket that its store tells only by
 // HEAD: clients (aws-cli) fail without a date.
@@ -203,14 +222,16 @@ func (x *exchange) allBuckets(ctx context.Context, store *upstream.Client, q url
 	if err != nil {
 		return nil, nil, err
 	}
+	size := all.Buckets.bytes()
 	for token := all.ContinuationToken; token != ""; {
 		q.Set("continuation-token", token)
 		page, _, err := x.bucketsPage(ctx, store, q, false)
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(page.Buckets) == 0 && page.ContinuationToken != "" || len(all.Buckets) > maxAllBuckets {
-			return nil, nil, errors.New("the store's list of buckets does not end")
+		size += page.Buckets.bytes()
+		if len(page.Buckets) == 0 && page.ContinuationToken != "" || len(all.Buckets)+len(page.Buckets) > maxAllBuckets || size > maxAllBucketsBytes {
+			return nil, nil, fmt.Errorf("%w: the store's list of buckets does not end", errStored)
 		}
 		all.Buckets = append(all.Buckets, page.Buckets...)
 		token = page.ContinuationToken
@@ -225,7 +246,7 @@ func (x *exchange) bucketsPage(ctx context.Context, store *upstream.Client, q ur
 	}
 	defer resp.Body.Close()
 	page := &bucketsResult{}
-	if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(page); err != nil {
+	if err := s3xml.Decode(resp.Body, page); err != nil {
 		return nil, nil, fmt.Errorf("the store's list of buckets: %w", err)
 	}
 	return page, resp.Header, nil

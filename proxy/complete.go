@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -36,15 +37,7 @@ type completedList []completedPart
 
 // UnmarshalXML implements xml.Unmarshaler, once for each part.
 func (l *completedList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
-	if len(*l) == envelope.MaxParts {
-		return errTooManyEntries
-	}
-	var p completedPart
-	if err := d.DecodeElement(&p, &start); err != nil {
-		return err
-	}
-	*l = append(*l, p)
-	return nil
+	return appendEntry((*[]completedPart)(l), envelope.MaxParts, d, start)
 }
 
 type completeResult struct {
@@ -132,7 +125,7 @@ func (x *exchange) readCompletion() (*completion, error) {
 	}
 	c := &completion{exchange: x, size: -1}
 	var in completeRequest
-	if err := xml.Unmarshal(body, &in); err != nil {
+	if err := s3xml.Unmarshal(body, &in); err != nil {
 		return nil, x.refusedDocument(s3err.MalformedXML.Because(err))
 	}
 	if len(in.Parts) == 0 {
@@ -379,7 +372,7 @@ func (u *upload) finish(ctx context.Context, list completeRequest, h http.Header
 		return nil, nil, refused
 	}
 	result := &completeResult{}
-	if err := xml.Unmarshal(answer, result); err != nil {
+	if err := s3xml.Unmarshal(answer, result); err != nil {
 		return nil, nil, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err))
 	}
 	return result, resp.Header, nil

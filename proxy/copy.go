@@ -15,6 +15,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -281,7 +282,7 @@ func (c *copying) copyUpstream(ctx context.Context, h http.Header) (*copyObjectR
 		return nil, nil, refused
 	}
 	result := &copyObjectResult{}
-	if err := xml.Unmarshal(answer, result); err != nil {
+	if err := s3xml.Unmarshal(answer, result); err != nil {
 		return nil, nil, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err))
 	}
 	return result, resp.Header, nil
@@ -475,10 +476,10 @@ func (c *copying) copyTags(ctx context.Context, h http.Header) error {
 // tags are the source's, in the form of x-amz-tagging; a store without tags has none.
 func (src *copySource) tags(ctx context.Context) (string, error) {
 	var set struct {
-		Tags []struct {
+		Tags bounded[struct {
 			Key   string `xml:"Key"`
 			Value string `xml:"Value"`
-		} `xml:"TagSet>Tag"`
+		}] `xml:"TagSet>Tag"`
 	}
 	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: url.Values{"tagging": {""}}, Unsigned: src.unsigned}, &set)
 	if status, refused := refusedWith(err); refused && (status == http.StatusNotFound || status == http.StatusNotImplemented) {

@@ -17,6 +17,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -151,7 +152,7 @@ func deleteObjects(x *exchange) error {
 		return err
 	}
 	var in deleteRequest
-	if err := xml.Unmarshal(body, &in); err != nil {
+	if err := s3xml.Unmarshal(body, &in); err != nil {
 		return x.refusedDocument(s3err.MalformedXML.Because(err))
 	}
 	list, refused, err := x.state.readDeletions(in)

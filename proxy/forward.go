@@ -3,13 +3,13 @@ package proxy
 import (
 	"crypto/md5"
 	"encoding/base64"
-	"encoding/xml"
 	"io"
 	"net/http"
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -83,7 +83,7 @@ func restoreObject(x *exchange) error {
 		Output *struct{} `xml:"OutputLocation"`
 	}
 	if len(body) > 0 {
-		if err := xml.Unmarshal(body, &request); err != nil {
+		if err := s3xml.Unmarshal(body, &request); err != nil {
 			return s3err.MalformedXML.Because(err)
 		}
 	}

@@ -44,10 +44,10 @@ func (src *copySource) grants(ctx context.Context, h http.Header) error {
 	}
 	var acl struct {
 		Owner  grantee `xml:"Owner"`
-		Grants []struct {
+		Grants bounded[struct {
 			Grantee    grantee `xml:"Grantee"`
 			Permission string  `xml:"Permission"`
-		} `xml:"AccessControlList>Grant"`
+		}] `xml:"AccessControlList>Grant"`
 	}
 	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: url.Values{"acl": {""}}, Unsigned: src.unsigned}, &acl)
 	if noACLs(err) {

@@ -258,3 +258,67 @@ func TestAnEarlySuccessOfTheStoreIsNone(t *testing.T) {
 		}
 	}
 }
+
+func TestADocumentOfAStorePassesNoBound(t *testing.T) {
+	var document string
+	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
+		io.WriteString(w, document)
+		return true
+	}}
+	s := proxyBefore(t, f, "us-east-1")
+	nested := strings.Repeat("<a>", 2_500_000)
+	for name, c := range map[string]struct{ path, document string }{
+		"nested, in a listing":                {"/bucket?list-type=2", "<ListBucketResult>" + nested},
+		"nested, in the list of buckets":      {"/", "<ListAllMyBucketsResult>" + nested},
+		"nested, in the list of uploads":      {"/bucket?uploads", "<ListMultipartUploadsResult>" + nested},
+		"nested, in a bucket's name":          {"/", "<ListAllMyBucketsResult><Buckets><Bucket><Name>" + nested},
+		"many buckets":                        {"/", "<ListAllMyBucketsResult><Buckets>" + strings.Repeat("<Bucket/>", 800_000) + "</Buckets></ListAllMyBucketsResult>"},
+		"an endless list of buckets":          {"/", "<ListAllMyBucketsResult><Buckets>" + strings.Repeat("<Bucket><Name>"+strings.Repeat("n", 60_000)+"</Name></Bucket>", 200)},
+		"many attributes, in a listing":       {"/bucket?list-type=2", "<ListBucketResult " + strings.Repeat(`a="" `, 1_500_000) + "/>"},
+		"many owners of one entry":            {"/bucket?list-type=2", "<ListBucketResult><Contents>" + strings.Repeat("<ChecksumAlgorithm/>", 400_000) + "</Contents></ListBucketResult>"},
+		"an error document that is nested so": {"/bucket?list-type=2", "<Error>" + nested},
+	} {
+		document = c.document
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		resp, body := ask(t, s, "GET", c.path, nil)
+		runtime.ReadMemStats(&after)
+		// The document itself is in the store's part of this process.
+		if allocated := (after.TotalAlloc - before.TotalAlloc) >> 20; resp.StatusCode != 500 || allocated > 64 {
+			t.Errorf("%s: %s %.100s, %d MiB allocated", name, resp.Status, body, allocated)
+		}
+	}
+}
+
+func TestADocumentOfAClientPassesNoBound(t *testing.T) {
+	s := proxyBefore(t, newPartStore(func(int, int) string { return "e" }).fakeStore, "us-east-1")
+	id := beginUpload(t, s)
+	nested := strings.Repeat("<a>", 300_000)
+	for path, document := range map[string]string{
+		"/bucket?delete":           "<Delete>" + nested,
+		"/bucket/k?uploadId=" + id: "<CompleteMultipartUpload>" + nested,
+		"/bucket/k?restore":        "<RestoreRequest>" + nested,
+	} {
+		if resp, body := ask(t, s, "POST", path, []byte(document)); resp.StatusCode != 400 || !strings.Contains(body, "MalformedXML") {
+			t.Errorf("%s: %s %s", path, resp.Status, body)
+		}
+	}
+}
+
+func TestTheListOfAllBucketsEnds(t *testing.T) {
+	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
+		fmt.Fprintf(w, "<ListAllMyBucketsResult><Buckets>%s</Buckets><ContinuationToken>more</ContinuationToken></ListAllMyBucketsResult>", strings.Repeat("<Bucket><Name>"+strings.Repeat("n", 1000)+"</Name></Bucket>", 900))
+		return true
+	}}
+	store := httptest.NewServer(f)
+	t.Cleanup(store.Close)
+	s := proxyAt(t, store.URL, "us-east-1", func(c *Config) {
+		c.Credential = func(id string) (Credential, bool) {
+			return Credential{Secret: "secret", Buckets: []string{"mine"}}, id == "client"
+		}
+	})
+	resp, _ := ask(t, s, "GET", "/", nil)
+	if n := f.count("GET"); resp.StatusCode != 500 || n > 100 {
+		t.Errorf("%s after %d pages", resp.Status, n)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // maxLifecycle bounds a lifecycle configuration: S3's largest has 1000 rules.
@@ -92,7 +93,7 @@ var lifecycleShape = func() xmlShape {
 // might be an action. It gives the document as it understood it.
 func parseLifecycle(body []byte) (doc []byte, rules []lifecycleRule, err error) {
 	var root xmlElement
-	if err := xml.Unmarshal(body, &root); err != nil {
+	if err := s3xml.Unmarshal(body, &root); err != nil {
 		return nil, nil, s3err.MalformedXML.Because(err)
 	}
 	if root.XMLName.Local != "LifecycleConfiguration" {

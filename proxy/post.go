@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
 
@@ -212,7 +213,7 @@ func tagHeader(document string) (string, error) {
 			Key, Value string
 		}] `xml:"TagSet>Tag"`
 	}
-	if err := xml.Unmarshal([]byte(document), &tagging); err != nil {
+	if err := s3xml.Unmarshal([]byte(document), &tagging); err != nil {
 		return "", s3err.MalformedXML.Because(err)
 	}
 	tags := url.Values{}

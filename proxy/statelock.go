@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/xml"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -12,6 +10,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/expirable"
 
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -62,7 +61,7 @@ func hasDefaultRetention(ctx context.Context, store *upstream.Client, bucket s3n
 	var conf struct {
 		Mode string `xml:"Rule>DefaultRetention>Mode"`
 	}
-	if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(&conf); err != nil {
+	if err := s3xml.Decode(resp.Body, &conf); err != nil {
 		return false, false
 	}
 	return conf.Mode != "", true

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +23,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -360,7 +360,7 @@ func (o *objects) getXML(ctx context.Context, req *upstream.Request, doc any) (h
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if err := xml.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(doc); err != nil {
+	if err := s3xml.Decode(resp.Body, doc); err != nil {
 		return nil, fmt.Errorf("the store's document: %w", err)
 	}
 	return resp.Header, nil

@@ -1,7 +1,11 @@
 package test
 
 import (
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -18,12 +22,13 @@ var mayImport = []struct {
 	{"kms/localfile", []string{"kms"}},
 	{"kms/vault", []string{"kms"}},
 	{"kms", []string{"envelope"}},
-	{"proxy/s3err", nil},
+	{"proxy/s3err", []string{"proxy/s3xml"}},
 	{"proxy/s3name", nil},
+	{"proxy/s3xml", nil},
 	{"proxy/sigv4", []string{"proxy/s3err"}},
 	{"proxy/upstream", []string{"proxy/sigv4", "proxy/s3err", "proxy/s3name"}},
-	{"proxy", []string{"envelope", "kms", "proxy/s3err", "proxy/s3name", "proxy/sigv4", "proxy/upstream"}},
-	{"cmd/s3proxy", []string{"envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/s3err", "proxy/s3name", "proxy/sigv4", "proxy/upstream"}},
+	{"proxy", []string{"envelope", "kms", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/upstream"}},
+	{"cmd/s3proxy", []string{"envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/upstream"}},
 	{"test", []string{"test/lab"}},
 }
 
@@ -63,5 +68,23 @@ func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
 		if importer != "cmd/s3proxy" && strings.Contains(list, "github.com/versity/versitygw") {
 			t.Errorf("%s imports versitygw", importer)
 		}
+	}
+}
+
+// encoding/xml alone takes as much memory and stack as a store's document asks for.
+func TestXMLIsReadWithinBoundsEverywhere(t *testing.T) {
+	unbounded := regexp.MustCompile(`\bxml\.(NewDecoder|NewTokenDecoder|Unmarshal)\(`)
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "../test/") || strings.HasPrefix(path, "../proxy/s3xml/") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, call := range unbounded.FindAll(source, -1) {
+			t.Errorf("%s calls %s) and not s3xml", path, call)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

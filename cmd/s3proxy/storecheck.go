@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -152,5 +151,5 @@ func getXML(ctx context.Context, store *upstream.Client, bucket s3name.Bucket, q
 		return err
 	}
 	defer resp.Body.Close()
-	return xml.NewDecoder(io.LimitReader(resp.Body, 16<<20)).Decode(doc)
+	return s3xml.Decode(resp.Body, doc)
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // maxBody bounds what is read of a store's error answer, in bytes.
@@ -60,7 +62,7 @@ func InDocument(body []byte) *Error {
 
 // decode reads the children of <Error>; what is below them is passed over.
 func (e *Error) decode(r io.Reader) error {
-	d := xml.NewDecoder(r)
+	d := s3xml.NewDecoder(r)
 	root, err := nextStart(d)
 	if err != nil {
 		return err

@@ -1,0 +1,98 @@
+// Package s3xml reads the documents of S3, a client's and a store's alike, within bounds:
+// what a few bytes of XML cost of memory and of stack is for their sender to choose
+// otherwise.
+package s3xml
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// The bounds of one document. S3's largest are a listing of 1000 keys of 1024 bytes, each
+// byte perhaps a character reference, and a list of 10,000 parts with their checksums; its
+// deepest has seven elements in each other.
+const (
+	MaxBytes    = 8 << 20
+	MaxDepth    = 16
+	MaxElements = 100_000
+	// maxToken bounds a text, and a tag with its attributes.
+	maxToken = 64 << 10
+)
+
+// ErrBounds is the class of errors about a document that passes a bound.
+var ErrBounds = errors.New("the XML document passes a bound")
+
+// Decode reads a document into doc as encoding/xml does. The error is ErrBounds,
+// encoding/xml's, or that of r.
+func Decode(r io.Reader, doc any) error { return NewDecoder(r).Decode(doc) }
+
+// Unmarshal is Decode of a document in memory.
+func Unmarshal(b []byte, doc any) error { return Decode(bytes.NewReader(b), doc) }
+
+// NewDecoder gives a decoder of one document that keeps the bounds.
+func NewDecoder(r io.Reader) *xml.Decoder {
+	b := &bounds{in: bufio.NewReader(r)}
+	b.raw = xml.NewDecoder(b)
+	return xml.NewTokenDecoder(b)
+}
+
+// bounds counts what it reads, by bytes below the tokens of raw.
+type bounds struct {
+	in              *bufio.Reader
+	raw             *xml.Decoder
+	bytes, token    int // read of the document, and of this token
+	depth, elements int
+}
+
+// ReadByte implements [io.ByteReader], by which encoding/xml reads.
+func (b *bounds) ReadByte() (byte, error) {
+	switch {
+	case b.bytes == MaxBytes:
+		return 0, fmt.Errorf("%w: more than %d bytes", ErrBounds, MaxBytes)
+	case b.token == maxToken:
+		return 0, fmt.Errorf("%w: a text or tag of more than %d bytes", ErrBounds, maxToken)
+	}
+	c, err := b.in.ReadByte()
+	if err == nil {
+		b.bytes++
+		b.token++
+	}
+	return c, err
+}
+
+// Read implements [io.Reader], for what asks for one.
+func (b *bounds) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c, err := b.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	p[0] = c
+	return 1, nil
+}
+
+// Token implements [xml.TokenReader].
+func (b *bounds) Token() (xml.Token, error) {
+	b.token = 0
+	t, err := b.raw.RawToken()
+	switch t.(type) {
+	case xml.StartElement:
+		b.depth++
+		b.elements++
+	case xml.EndElement:
+		b.depth--
+	}
+	switch {
+	case b.depth > MaxDepth:
+		return nil, fmt.Errorf("%w: more than %d elements in each other", ErrBounds, MaxDepth)
+	case b.elements > MaxElements:
+		return nil, fmt.Errorf("%w: more than %d elements", ErrBounds, MaxElements)
+	}
+	return t, err
+}
