@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -35,25 +36,36 @@ var holding sync.Map // *upstream.Client -> true
 
 var errHolds = errors.New("the store lets nobody read the object while it is written")
 
-// putLate sends a PUT in the object's place, if the last look finds it as it was read.
+// putLate sends a PUT in the object's place, if the last look finds it as it was read. A
+// body that the store cannot check is read first, and signed by its hash.
 func (src *copySource) putLate(ctx context.Context, req *upstream.Request) (*http.Response, error) {
-	if src.lastLook == nil {
+	checks := src.Upstream.ChecksBodies()
+	if src.lastLook == nil && checks {
 		return src.Upstream.Do(ctx, req)
 	}
 	_, holds := holding.Load(src.Upstream)
-	if req.Length > heldBody && !holds && src.Upstream.ChecksBodies() {
+	if req.Length > heldBody && !holds && checks {
 		return src.putStream(ctx, req)
 	}
 	if req.Body != nil {
-		whole, err := readWhole(req.Body, req.Length)
+		body, sum := req.Body, sha256.New()
+		if !checks {
+			body = io.TeeReader(body, sum)
+		}
+		whole, err := readWhole(body, req.Length)
 		if err != nil {
 			return nil, fmt.Errorf("read the object: %w", err)
 		}
 		defer whole.Close()
 		req.Body = whole
+		if !checks {
+			req.SHA256 = sum.Sum(nil)
+		}
 	}
-	if err := src.lastLook(ctx); err != nil {
-		return nil, err
+	if src.lastLook != nil {
+		if err := src.lastLook(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return src.Upstream.Do(ctx, req)
 }

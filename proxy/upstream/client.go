@@ -129,6 +129,8 @@ type Request struct {
 	// Body is a streamed one, pulled while it is sent, of exactly Length bytes.
 	Body   io.Reader
 	Length int64
+	// SHA256 is that of Body, where it is known: the body is signed by it. nil otherwise.
+	SHA256 []byte
 	// Checksum is the one that the store gets with the body; nil: one of the
 	// client's own.
 	Checksum *Checksum

@@ -70,6 +70,8 @@ func (c *Client) sign(ctx context.Context, req *http.Request, in *Request, creds
 		if in.Method != http.MethodGet && in.Method != http.MethodHead {
 			payload = emptySHA256
 		}
+	case in.SHA256 != nil:
+		payload = hex.EncodeToString(in.SHA256)
 	case c.cfg.Payload == PayloadSigned && creds != nil && in.Checksum == nil:
 		return c.signer.SignChunked(ctx, req, *creds, in.Body, in.Length, time.Now())
 	case c.cfg.Payload != PayloadUnsigned:
