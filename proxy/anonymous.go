@@ -59,3 +59,17 @@ func (x *exchange) mayWrite(ctx context.Context) error {
 	x.judged.lru.Add(x.bucket, time.Now())
 	return nil
 }
+
+// mayCreate is mayWrite for the begin of an upload, in the words that the store has for that:
+// S3 lets no anonymous client begin one, whatever it may write.
+func (x *exchange) mayCreate(ctx context.Context) error {
+	refused := x.mayWrite(ctx)
+	if refused == nil {
+		return nil
+	}
+	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, unsigned: true}
+	if _, err := u.begin(ctx, http.Header{}); err != nil {
+		return err
+	}
+	return errors.Join(refused, u.abandon(ctx, refused))
+}

@@ -67,7 +67,6 @@ func (f *fakeStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Unlock() // a body is sent while others are asked for
 	switch {
 	case r.Method == http.MethodPut:
-	case r.Method == http.MethodHead && strings.Count(r.URL.Path, "/") == 1: // a bucket
 	case r.Method == http.MethodDelete:
 		w.WriteHeader(http.StatusNoContent)
 	case !ok:

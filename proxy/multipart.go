@@ -35,7 +35,7 @@ func createMultipartUpload(x *exchange) error {
 	}
 	options.MD5 = x.ETag == ETagMD5
 	ctx := x.r.Context()
-	if err := x.mayWrite(ctx); err != nil {
+	if err := x.mayCreate(ctx); err != nil {
 		return err
 	}
 	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key.String(), Kind: envelope.KindMultipart})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -56,16 +57,17 @@ func (r Records) request(method, bucket, id string) (*upstream.Request, error) {
 	return &upstream.Request{Method: method, Bucket: stateBucket, Key: key}, err
 }
 
-// CheckBucket gives NoSuchBucket where the bucket of the objects is not there. Credentials
-// that may not ask are no reason to refuse.
+// CheckBucket gives the store's NoSuchBucket where the bucket of the objects is not there.
+// Credentials that may not ask are no reason to refuse.
 func (r Records) CheckBucket(ctx context.Context, bucket string) error {
 	of, err := r.of(bucket)
 	if err != nil {
 		return err
 	}
-	resp, err := r.Store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: of})
-	if isNotFound(err) {
-		return s3err.NoSuchBucket.With(s3err.Field{Name: "BucketName", Value: of.String()})
+	// Not by HEAD, which has no words.
+	resp, err := r.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: of, Query: url.Values{"location": {""}}})
+	if errors.Is(err, s3err.NoSuchBucket) {
+		return err
 	}
 	if err == nil {
 		resp.Body.Close()
