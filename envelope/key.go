@@ -24,6 +24,9 @@ const commitLabel = "s3proxy commit v1"
 type DEK struct {
 	raw  [KeySize]byte
 	aead cipher.AEAD // nil after Destroy
+	// floor is the secret that the commitment is made with; nil for none. It is shared and
+	// never written to.
+	floor []byte
 	// random fills IVs. It is crypto/rand everywhere but in the tests that seal
 	// the vectors again.
 	random func([]byte)
@@ -113,11 +116,22 @@ func (d *DEK) WithBytes(f func(raw []byte) error) error {
 	return f(raw[:])
 }
 
-// Commitment is HKDF-SHA256 (RFC 5869) of the key with no salt and the info
-// "s3proxy commit v1". AES-GCM alone commits to no key: a ciphertext can be
-// made that opens under two.
+// FloorSize is the length of a floor's secret in bytes.
+const FloorSize = 32
+
+// Under binds the key's commitment to a floor of its bucket: a secret of FloorSize bytes,
+// nil for none. The slice is kept and must not be changed.
+func (d *DEK) Under(floor []byte) { d.floor = floor }
+
+// IsUnder tells whether the key's commitment is made with this floor's secret; nil for none.
+func (d *DEK) IsUnder(floor []byte) bool { return subtle.ConstantTimeCompare(d.floor, floor) == 1 }
+
+// Commitment is HKDF-SHA256 (RFC 5869) of the key, with the floor's secret as the salt and the
+// info "s3proxy commit v1". AES-GCM alone commits to no key: a ciphertext can be made that opens
+// under two. With a floor, who does not know its secret can make no commitment at all, to
+// whatever key.
 func (d *DEK) Commitment() [32]byte {
-	out, err := hkdf.Key(sha256.New, d.raw[:], nil, commitLabel, 32)
+	out, err := hkdf.Key(sha256.New, d.raw[:], d.floor, commitLabel, 32)
 	if err != nil { // only for lengths that SHA-256 cannot give, or in FIPS-only mode for short keys
 		panic("envelope: internal error: HKDF: " + err.Error())
 	}

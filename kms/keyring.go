@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,11 @@ type Config struct {
 	Write   Key     // wraps new keys, and unwraps
 	Read    []Key   // further keys that may unwrap
 	Records Records // needed unless the window is 0; nil: no record is looked up
+	Floors  Floors  // nil: no bucket has one
+
+	// FloorPins are the ids of the floors that the Keyring's buckets may have. If there are
+	// any, a bucket must have one of them, which counts as closed.
+	FloorPins []string
 
 	// A window key serves at most Window and WindowObjects objects, whichever
 	// ends first. If either is 0, there are no window keys: the KEK wraps the
@@ -60,6 +66,7 @@ type Keyring struct {
 	keys    []Key // write first
 	records Records
 	windows *windows // nil in window 0
+	floors  *floors  // nil without Floors
 	cache   *cache
 	unwraps flights[tink.AEAD]
 }
@@ -87,6 +94,11 @@ func NewKeyring(c Config) (*Keyring, error) {
 		records: c.Records,
 		cache:   newCache(c.CacheSize, c.CacheTTL, c.Now),
 	}
+	if c.Floors != nil {
+		k.floors = newFloors(c, k)
+	} else if c.FloorPins != nil {
+		return nil, errors.New("keyring: a floor is named, and there is no place to look for it")
+	}
 	if c.Window > 0 && c.WindowObjects > 0 {
 		if c.Records == nil {
 			return nil, errors.New("keyring: window keys need a place for their records")
@@ -105,6 +117,10 @@ func (k *Keyring) NewKey(ctx context.Context, n Name) (*envelope.DEK, *envelope.
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a data key: %w", err)
 	}
+	if err := k.bindNew(ctx, n.Bucket, dek); err != nil {
+		dek.Destroy()
+		return nil, nil, err
+	}
 	m, err := k.WrapKey(ctx, n, dek)
 	if err != nil {
 		dek.Destroy()
@@ -113,8 +129,48 @@ func (k *Keyring) NewKey(ctx context.Context, n Name) (*envelope.DEK, *envelope.
 	return dek, m, nil
 }
 
+// bindNew puts a new key under the bucket's floor.
+func (k *Keyring) bindNew(ctx context.Context, bucket string, dek *envelope.DEK) error {
+	if k.floors == nil {
+		return nil
+	}
+	f, err := k.floors.of(ctx, bucket)
+	if err != nil {
+		return fmt.Errorf("the bucket's floor: %w", err)
+	}
+	dek.Under(f.current())
+	return nil
+}
+
+// IsCurrent tells whether a key that this Keyring opened, or made, is under the bucket's
+// floor: one that a rekey of the bucket need not replace.
+func (k *Keyring) IsCurrent(ctx context.Context, bucket string, dek *envelope.DEK) (bool, error) {
+	if k.floors == nil {
+		return true, nil
+	}
+	f, err := k.floors.of(ctx, bucket)
+	return err == nil && dek.IsUnder(f.current()), err
+}
+
+// refuseKEK refuses to wrap a key that is under the bucket's floor by a KEK that the floor
+// names as one that others may have.
+func (k *Keyring) refuseKEK(ctx context.Context, bucket string, dek *envelope.DEK, kek string) error {
+	if k.floors == nil || dek.IsUnder(nil) {
+		return nil
+	}
+	f, err := k.floors.of(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	if f != nil && dek.IsUnder(f.secret) && slices.Contains(f.refused, kek) {
+		return fmt.Errorf("%w: the key for writing still wraps under %s, which is refused since the bucket's keys are made anew (keys rekey)", ErrUnavailable, kek)
+	}
+	return nil
+}
+
 // WrapKey wraps a key that is there already for another name: of a copy, or of the
-// state object of an upload. As in NewKey, the Metadata is without facts.
+// state object of an upload. As in NewKey, the Metadata is without facts. The key keeps the
+// floor that it was committed to with: a copy of what is below the bucket's floor is so too.
 func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*envelope.Metadata, error) {
 	m := &envelope.Metadata{Kind: n.Kind, Commitment: dek.Commitment()}
 	if k.windows == nil {
@@ -129,7 +185,7 @@ func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*enve
 			return nil, fmt.Errorf("wrapping a data key: %w", err)
 		}
 		m.KEK, m.DEK = w.KEK, w.Blob
-		return m, nil
+		return m, k.refuseKEK(ctx, n.Bucket, dek, m.KEK)
 	}
 	w, err := k.windows.take(ctx, n.Bucket)
 	if err != nil {
@@ -137,6 +193,10 @@ func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*enve
 	}
 	// The slices are shared by all objects of the window; nobody writes to them.
 	m.KEK, m.Window = w.kek, w.wrapped
+	if err := k.refuseKEK(ctx, n.Bucket, dek, m.KEK); err != nil {
+		k.windows.end(n.Bucket)
+		return nil, err
+	}
 	if m.DEK, err = dek.Wrap(w.aead, n.windowContext(m).Canonical()); err != nil {
 		return nil, fmt.Errorf("wrapping a data key: %w", err)
 	}
@@ -155,11 +215,18 @@ func (k *Keyring) OpenKey(ctx context.Context, n Name, m *envelope.Metadata) (*e
 	if err != nil {
 		return nil, fmt.Errorf("opening the data key: %w", err)
 	}
-	if err := dek.CheckCommitment(m.Commitment); err != nil {
+	if err := k.checkCommitment(ctx, n.Bucket, dek, m.Commitment); err != nil {
 		dek.Destroy()
 		return nil, err
 	}
 	return dek, nil
+}
+
+func (k *Keyring) checkCommitment(ctx context.Context, bucket string, dek *envelope.DEK, commitment [32]byte) error {
+	if k.floors == nil {
+		return dek.CheckCommitment(commitment)
+	}
+	return k.floors.check(ctx, bucket, dek, commitment)
 }
 
 func (k *Keyring) openDEK(ctx context.Context, n Name, m *envelope.Metadata) (*envelope.DEK, error) {
@@ -314,6 +381,9 @@ func (k *Keyring) Check(ctx context.Context) error {
 // ForgetBucket is called after a bucket was deleted: the window's record went with
 // it, so the next write to a bucket of that name makes a new window and record.
 func (k *Keyring) ForgetBucket(bucket string) {
+	if k.floors != nil {
+		k.floors.forget(bucket)
+	}
 	if k.windows != nil {
 		k.windows.forget(bucket)
 	}

@@ -270,6 +270,19 @@ func (s *windows) expire(w *window) {
 	s.remove(w)
 }
 
+// end ends the bucket's window, also one that is being made: what comes needs a new one.
+func (s *windows) end(bucket string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m, ok := s.making[bucket]; ok {
+		m.forgotten = true
+	}
+	if w, ok := s.current.Peek(bucket); ok {
+		w.ended = true
+		s.remove(w)
+	}
+}
+
 // forget drops the bucket's window, asserting nothing: the bucket is gone.
 func (s *windows) forget(bucket string) {
 	s.mu.Lock()

@@ -1,0 +1,399 @@
+package kms
+
+import (
+	"bytes"
+	"context"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
+)
+
+// A floor is what `keys rekey` puts under a bucket after the theft of a KEK: a secret that
+// makes the commitments of all keys from then on (envelope.DEK.Under). Who held the old KEK
+// knows every window key that there was, and could make objects that open under one; without
+// the secret they can commit to none. While the floor is open, what was committed to without it,
+// or with the floor before, is read too, so that it can be encrypted again; once it is closed
+// nothing else is.
+//
+// It is kept beside the window records, sealed by the KEK, and everything that it says is in the
+// context of what is sealed: the store can take it away or put an older one back, and change
+// nothing in it.
+
+// Floors keeps the floors of buckets. Errors come back from the Keyring as they are.
+type Floors interface {
+	// GetFloor gives a bucket's floor and the store's ETag of it; ErrNoFloor if there is none.
+	GetFloor(ctx context.Context, bucket string) (floor []byte, etag string, err error)
+	// PutFloor stores a floor in the place of the one with this ETag; "" stands for none. It
+	// answers ErrRaced when that is not what is there.
+	PutFloor(ctx context.Context, bucket, etag string, floor []byte) error
+}
+
+var (
+	// ErrNoFloor is what [Floors] answers when a bucket has none.
+	ErrNoFloor = errors.New("no floor")
+	// ErrRaced is what [Floors] answers when another has changed the floor.
+	ErrRaced = errors.New("another has changed the floor")
+	// ErrBelowFloor says that a key was committed to before the bucket's floor was closed.
+	ErrBelowFloor = fmt.Errorf("%w: it is from before the bucket's keys were made anew (keys rekey)", envelope.ErrCommitment)
+)
+
+// What a floor is bound to; see docs/FORMAT.md.
+const (
+	floorOpen   = "open"
+	floorClosed = "closed"
+	floorIDInfo = "s3proxy floor id v1"
+	noPrevious  = "none"
+)
+
+// floorRecord is the stored form: JSON of exactly these fields in this order.
+type floorRecord struct {
+	Format   int          `json:"format"`
+	State    string       `json:"state"`
+	Refused  []string     `json:"refused"` // KEKs that no window under this floor may be wrapped by
+	Floor    sealedFloor  `json:"floor"`
+	Previous *sealedFloor `json:"previous,omitempty"` // while it is open; absent: there was none
+}
+
+type sealedFloor struct {
+	ID      string `json:"id"`
+	KEK     string `json:"kek"`
+	Wrapped []byte `json:"wrapped"`
+}
+
+// floor is a floorRecord that was opened.
+type floor struct {
+	raw      []byte // the record
+	id       string
+	closed   bool
+	secret   []byte
+	previous *floorSecret // of an open floor; nil: none was before
+	refused  []string
+}
+
+type floorSecret struct {
+	id     string
+	secret []byte
+}
+
+// secrets are those with which a key may be committed to, the current one first. nil stands
+// for no floor.
+func (f *floor) secrets() [][]byte {
+	switch {
+	case f == nil:
+		return [][]byte{nil}
+	case f.closed:
+		return [][]byte{f.secret}
+	case f.previous == nil:
+		return [][]byte{f.secret, nil}
+	}
+	return [][]byte{f.secret, f.previous.secret}
+}
+
+// current is the secret for new keys.
+func (f *floor) current() []byte {
+	if f == nil {
+		return nil
+	}
+	return f.secret
+}
+
+// open tells whether there is a floor that is open.
+func (f *floor) open() bool { return f != nil && !f.closed }
+
+func (f *floor) name() string {
+	if f == nil {
+		return ""
+	}
+	return f.id
+}
+
+// floorID names a floor by its secret, and reveals nothing of it.
+func floorID(secret []byte) string {
+	out, err := hkdf.Key(sha256.New, secret, nil, floorIDInfo, 16)
+	if err != nil {
+		panic("kms: internal error: HKDF: " + err.Error())
+	}
+	return hex.EncodeToString(out)
+}
+
+// floorContext is what a floor's secret is bound to: all that its record says.
+func floorContext(bucket string, r *floorRecord) Context {
+	previous := noPrevious
+	if r.Previous != nil {
+		previous = r.Previous.ID
+	}
+	refused := sha256.Sum256([]byte(strings.Join(r.Refused, "\n")))
+	return Context{"bucket": bucket, "floor": r.Floor.ID, "state": r.State, "previous": previous, "refused": hex.EncodeToString(refused[:])}
+}
+
+// previousContext is that of the floor before, as it stands in the record of an open one.
+func previousContext(bucket, id, under string) Context {
+	return Context{"bucket": bucket, "floor": id, "state": "previous", "under": under}
+}
+
+func encodeFloor(r *floorRecord) ([]byte, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a floor: %w", err)
+	}
+	return body, nil
+}
+
+// parseFloor takes only what encodeFloor writes, byte for byte.
+func parseFloor(body []byte) (*floorRecord, error) {
+	var r floorRecord
+	if err := json.Unmarshal(body, &r); err != nil || r.Format != recordFormat {
+		return nil, fmt.Errorf("%w: the bucket's floor is none of format %d", ErrInvalid, recordFormat)
+	}
+	again, err := encodeFloor(&r)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(again, body) || r.State != floorOpen && r.State != floorClosed || r.State == floorClosed && r.Previous != nil || len(r.Floor.ID) != 32 {
+		return nil, fmt.Errorf("%w: the bucket's floor is not in its one encoding", ErrInvalid)
+	}
+	for _, s := range []*sealedFloor{&r.Floor, r.Previous} {
+		if s == nil {
+			continue
+		}
+		if err := checkWrapped(Wrapped{KEK: s.KEK, Blob: s.Wrapped}); err != nil {
+			return nil, fmt.Errorf("%w: the bucket's floor: %v", ErrInvalid, err)
+		}
+	}
+	return &r, nil
+}
+
+// openFloor asks the KMS for what a record seals.
+func (k *Keyring) openFloor(ctx context.Context, bucket string, body []byte) (*floor, error) {
+	r, err := parseFloor(body)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := k.openFloorSecret(ctx, &r.Floor, floorContext(bucket, r))
+	if err != nil {
+		return nil, err
+	}
+	f := &floor{raw: body, id: r.Floor.ID, closed: r.State == floorClosed, secret: secret, refused: r.Refused}
+	if r.Previous != nil {
+		before, err := k.openFloorSecret(ctx, r.Previous, previousContext(bucket, r.Previous.ID, r.Floor.ID))
+		if err != nil {
+			return nil, err
+		}
+		f.previous = &floorSecret{r.Previous.ID, before}
+	}
+	return f, nil
+}
+
+func (k *Keyring) openFloorSecret(ctx context.Context, s *sealedFloor, c Context) ([]byte, error) {
+	secret, err := k.unwrap(ctx, Wrapped{KEK: s.KEK, Blob: s.Wrapped}, c)
+	if err != nil {
+		return nil, fmt.Errorf("opening the bucket's floor %s: %w", s.ID, err)
+	}
+	if floorID(secret) != s.ID {
+		clear(secret)
+		return nil, fmt.Errorf("%w: the bucket's floor is not the one that it is called", ErrInvalid)
+	}
+	return secret, nil
+}
+
+// sealFloor wraps what r says under the current version of the key for writing.
+func (k *Keyring) sealFloor(ctx context.Context, bucket string, r *floorRecord, secret []byte, previous *floorSecret) ([]byte, error) {
+	seal := func(s *sealedFloor, secret []byte, c Context) error {
+		w, err := wrap(ctx, k.write, secret, c)
+		if err != nil {
+			return fmt.Errorf("sealing the bucket's floor: %w", err)
+		}
+		s.KEK, s.Wrapped = w.KEK, w.Blob
+		return nil
+	}
+	r.Format, r.Floor.ID = recordFormat, floorID(secret)
+	if r.Refused == nil {
+		r.Refused = []string{}
+	}
+	r.Previous = nil
+	if previous != nil {
+		r.Previous = &sealedFloor{ID: previous.id}
+		if err := seal(r.Previous, previous.secret, previousContext(bucket, previous.id, r.Floor.ID)); err != nil {
+			return nil, err
+		}
+	}
+	if err := seal(&r.Floor, secret, floorContext(bucket, r)); err != nil {
+		return nil, err
+	}
+	return encodeFloor(r)
+}
+
+// FloorState is what is known of a bucket's floor without its secret.
+type FloorState struct {
+	ID      string // "" for none
+	Closed  bool
+	KEKs    []string // that it is wrapped by
+	Refused []string
+}
+
+// ReadFloor gives the state of a bucket's floor, which was opened for it.
+func (k *Keyring) ReadFloor(ctx context.Context, bucket string) (FloorState, error) {
+	if k.floors == nil {
+		return FloorState{}, nil
+	}
+	f, err := k.floors.refresh(ctx, bucket)
+	if err != nil || f == nil {
+		return FloorState{}, err
+	}
+	r, err := parseFloor(f.raw)
+	if err != nil {
+		return FloorState{}, err
+	}
+	s := FloorState{ID: f.id, Closed: f.closed, KEKs: []string{r.Floor.KEK}, Refused: r.Refused}
+	if r.Previous != nil && r.Previous.KEK != r.Floor.KEK {
+		s.KEKs = append(s.KEKs, r.Previous.KEK)
+	}
+	return s, nil
+}
+
+// OpenFloor begins a new floor under a bucket, or goes on with the open one that resume names.
+// refused are the KEKs that a thief may have: no key under the floor is wrapped by one. It is an
+// error when the key for writing is one of them now.
+//
+// An open floor that resume does not name is an error too: whoever holds an old KEK can plant
+// one of his own, and all that is encrypted under it would be his. discard replaces it.
+func (k *Keyring) OpenFloor(ctx context.Context, bucket string, refused []string, resume string, discard bool) (FloorState, error) {
+	for {
+		etag, before, err := k.storedFloor(ctx, bucket)
+		if err != nil {
+			return FloorState{}, err
+		}
+		var previous *floorSecret
+		switch {
+		case before.open() && before.id == resume:
+			return k.ReadFloor(ctx, bucket)
+		case resume != "":
+			return FloorState{}, fmt.Errorf("the bucket has no open floor %s", resume)
+		case before.open() && !discard:
+			return FloorState{}, fmt.Errorf("the bucket has the open floor %s: a run that was ended goes on with it (--resume); where nobody began one, somebody has planted it (--discard-floor)", before.id)
+		case before.open():
+			previous = before.previous
+		case before != nil:
+			previous = &floorSecret{before.id, before.secret}
+			refused = append(slices.Clone(before.refused), refused...)
+		}
+		secret := make([]byte, envelope.FloorSize)
+		_, _ = rand.Read(secret) // never fails
+		slices.Sort(refused)
+		r := &floorRecord{State: floorOpen, Refused: slices.Compact(slices.Clone(refused))}
+		body, err := k.sealFloor(ctx, bucket, r, secret, previous)
+		if err != nil {
+			return FloorState{}, err
+		}
+		if slices.Contains(r.Refused, r.Floor.KEK) {
+			return FloorState{}, fmt.Errorf("%w: the key for writing is %s, which existing keys are wrapped by: a new version (--new-version), or a new key (--kms), is needed first", ErrDenied, r.Floor.KEK)
+		}
+		if err = k.floors.store.PutFloor(ctx, bucket, etag, body); err == nil {
+			return k.ReadFloor(ctx, bucket)
+		}
+		if !errors.Is(err, ErrRaced) {
+			return FloorState{}, err
+		}
+	}
+}
+
+// CloseFloor ends the time in which what is from before a bucket's floor is read.
+func (k *Keyring) CloseFloor(ctx context.Context, bucket, id string) error {
+	return k.changeFloor(ctx, bucket, func(f *floor) (*floorRecord, *floorSecret, error) {
+		switch {
+		case f == nil || f.id != id:
+			return nil, nil, fmt.Errorf("the bucket's floor is %q, not %s any more", f.name(), id)
+		case f.closed:
+			return nil, nil, nil
+		}
+		return &floorRecord{State: floorClosed, Refused: f.refused}, nil, nil
+	})
+}
+
+// ErrFloorNotNamed says that a floor is left as it is, because nothing tells that it is the
+// bucket's own: wrapped under a new KEK, one that a thief has planted would outlive the old.
+var ErrFloorNotNamed = errors.New("the bucket's floor is not named in the settings (floor), or is open still: it was left under its key")
+
+// RewrapFloor wraps a bucket's floor, if it has one, under the current version of the key for
+// writing, unless it is of kek already. It must be closed, and among the FloorPins.
+func (k *Keyring) RewrapFloor(ctx context.Context, bucket, kek string) (changed bool, err error) {
+	err = k.changeFloor(ctx, bucket, func(f *floor) (*floorRecord, *floorSecret, error) {
+		if f == nil {
+			return nil, nil, nil
+		}
+		r, err := parseFloor(f.raw)
+		if err != nil || r.Floor.KEK == kek {
+			return nil, nil, err
+		}
+		if r.State != floorClosed || !slices.Contains(k.floors.pins, f.id) {
+			return nil, nil, fmt.Errorf("%w: %s", ErrFloorNotNamed, f.id)
+		}
+		changed = true
+		return &floorRecord{State: r.State, Refused: r.Refused}, nil, nil
+	})
+	return changed, err
+}
+
+// changeFloor stores what change makes of a bucket's floor; a nil record changes nothing.
+func (k *Keyring) changeFloor(ctx context.Context, bucket string, change func(*floor) (*floorRecord, *floorSecret, error)) error {
+	if k.floors == nil {
+		return nil
+	}
+	for {
+		etag, f, err := k.storedFloor(ctx, bucket)
+		if err != nil {
+			return err
+		}
+		r, previous, err := change(f)
+		if err != nil || r == nil {
+			return err
+		}
+		body, err := k.sealFloor(ctx, bucket, r, f.secret, previous)
+		if err != nil {
+			return err
+		}
+		if err = k.floors.store.PutFloor(ctx, bucket, etag, body); err == nil {
+			_, err = k.floors.refresh(ctx, bucket)
+			return err
+		}
+		if !errors.Is(err, ErrRaced) {
+			return err
+		}
+	}
+}
+
+// storedFloor is the bucket's floor as it is stored now, and as it may be: what follows from
+// the one that was seen last, and is pinned where one is. nil where there is none.
+func (k *Keyring) storedFloor(ctx context.Context, bucket string) (etag string, f *floor, err error) {
+	if k.floors == nil {
+		return "", nil, errors.New("this keyring keeps no floors")
+	}
+	for range maxFloorLooks {
+		f, err = k.floors.refresh(ctx, bucket)
+		if err != nil {
+			return "", nil, err
+		}
+		body, etag, err := k.floors.store.GetFloor(ctx, bucket)
+		if errors.Is(err, ErrNoFloor) && f == nil {
+			return "", nil, nil
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		if f != nil && bytes.Equal(body, f.raw) {
+			return etag, f, nil
+		}
+	}
+	return "", nil, fmt.Errorf("%w, each time that it was read, or is none that may be", ErrRaced)
+}
+
+// maxFloorLooks bounds how often a floor is read that changes meanwhile.
+const maxFloorLooks = 5

@@ -1,0 +1,191 @@
+package kms
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/s3proxy/s3proxy/envelope"
+)
+
+const (
+	// floorEvery is how long a bucket's floor is taken for what it was, while it is used. A
+	// rekey waits longer than that before it relies on what others do.
+	floorEvery = 5 * time.Second
+	// floorAgain is the pause between two looks for the sake of a commitment that fits no floor.
+	floorAgain = time.Second
+	// maxFloors bounds the buckets whose floor is remembered.
+	maxFloors = 10_000
+)
+
+// floors knows the floor of each bucket that is used.
+type floors struct {
+	ring  *Keyring
+	store Floors
+	pins  []string // ids that the floor may have; nil: any, and none
+	now   func() time.Time
+	log   *slog.Logger
+	loads flights[*floor]
+
+	mu    sync.Mutex
+	known *simplelru.LRU[string, *knownFloor]
+}
+
+type knownFloor struct {
+	floor *floor // nil: there is none
+	at    time.Time
+}
+
+func newFloors(c Config, k *Keyring) *floors {
+	// It fails only for a size that is not positive.
+	known, _ := simplelru.NewLRU[string, *knownFloor](maxFloors, nil)
+	return &floors{ring: k, store: c.Floors, pins: c.FloorPins, now: c.Now, log: c.Log, known: known}
+}
+
+// of gives a bucket's floor, not older than floorEvery.
+func (s *floors) of(ctx context.Context, bucket string) (*floor, error) {
+	if k, ok := s.look(bucket); ok && s.now().Sub(k.at) < floorEvery {
+		return k.floor, nil
+	}
+	return s.refresh(ctx, bucket)
+}
+
+func (s *floors) look(bucket string) (knownFloor, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, ok := s.known.Get(bucket)
+	if !ok {
+		return knownFloor{}, false
+	}
+	return *k, true
+}
+
+// again looks once more, because a commitment fits none of the floors that are known.
+func (s *floors) again(ctx context.Context, bucket string) (*floor, error) {
+	if k, ok := s.look(bucket); ok && s.now().Sub(k.at) < floorAgain {
+		return k.floor, nil
+	}
+	return s.refresh(ctx, bucket)
+}
+
+// refresh reads a bucket's floor. What was seen before counts on while the store or the KMS
+// does not answer; with nothing seen, nothing is read or written.
+func (s *floors) refresh(ctx context.Context, bucket string) (*floor, error) {
+	return s.loads.do(ctx, bucket, func(ctx context.Context) (*floor, error) {
+		before, seen := s.look(bucket)
+		f, err := s.load(ctx, bucket, before.floor)
+		switch {
+		case err == nil:
+		case seen && before.floor != nil || seen && !Permanent(err):
+			s.log.Warn("the bucket's floor cannot be read; the one that was seen last counts", "bucket", bucket, "floor", before.floor.name(), "error", err)
+			f = before.floor
+		default:
+			return nil, err
+		}
+		if f, err = s.pinned(f, before.floor); err != nil {
+			return nil, err
+		}
+		if seen && before.floor.name() != f.name() && s.ring.windows != nil {
+			s.ring.windows.end(bucket) // the thief may have the key of a window from before
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.known.Add(bucket, &knownFloor{f, s.now()})
+		return f, nil
+	})
+}
+
+// load reads the stored floor. before is what was seen last.
+func (s *floors) load(ctx context.Context, bucket string, before *floor) (*floor, error) {
+	body, _, err := s.store.GetFloor(ctx, bucket)
+	if errors.Is(err, ErrNoFloor) {
+		if before != nil {
+			return nil, fmt.Errorf("%w: the store does not have the floor %s any more", ErrNoFloor, before.id)
+		}
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if before != nil && bytes.Equal(body, before.raw) {
+		return before, nil
+	}
+	f, err := s.ring.openFloor(ctx, bucket, body)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case before == nil, !before.closed:
+	case f.id == before.id && !f.closed:
+		return nil, fmt.Errorf("%w: the floor %s was closed, and is open in the store", ErrInvalid, f.id)
+	case f.id != before.id && !f.closed && (f.previous == nil || f.previous.id != before.id):
+		return nil, fmt.Errorf("%w: the floor %s does not follow %s, which was closed", ErrInvalid, f.id, before.id)
+	}
+	return f, nil
+}
+
+// pinned refuses a floor that is none of the configured ones, nor follows one. A floor that is named there is
+// taken for closed, whatever the store has.
+func (s *floors) pinned(f, before *floor) (*floor, error) {
+	if s.pins == nil {
+		return f, nil
+	}
+	switch {
+	case f == nil:
+		return nil, fmt.Errorf("%w: the settings name one (floor: %s), and the store has none for the bucket", ErrInvalid, s.pins[0])
+	case slices.Contains(s.pins, f.id):
+		closed := *f // f itself may be in use
+		closed.closed = true
+		return &closed, nil
+	case !f.closed && f.previous != nil && slices.Contains(s.pins, f.previous.id): // a rekey that goes on
+		return f, nil
+	case before != nil && before.id == f.id: // it was seen to follow a pinned one
+		return f, nil
+	}
+	return nil, fmt.Errorf("%w: the settings name other floors than %s", ErrInvalid, f.id)
+}
+
+// forget is for a bucket that was deleted: its floor went with it.
+func (s *floors) forget(bucket string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known.Remove(bucket)
+}
+
+// check finds the floor that a key was committed to with, and binds the key to it.
+func (s *floors) check(ctx context.Context, bucket string, dek *envelope.DEK, commitment [32]byte) error {
+	f, err := s.of(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	if fits(f, dek, commitment) {
+		return nil
+	}
+	if f, err = s.again(ctx, bucket); err != nil {
+		return err
+	}
+	if fits(f, dek, commitment) {
+		return nil
+	}
+	if f != nil {
+		return ErrBelowFloor
+	}
+	return envelope.ErrCommitment
+}
+
+func fits(f *floor, dek *envelope.DEK, commitment [32]byte) bool {
+	for _, secret := range f.secrets() {
+		dek.Under(secret)
+		if dek.CheckCommitment(commitment) == nil {
+			return true
+		}
+	}
+	return false
+}
