@@ -61,6 +61,7 @@ func (v vector) seededDEK(t *testing.T, random func([]byte)) *DEK {
 		t.Fatal(err)
 	}
 	dek.random = random
+	dek.Under(v.floor)
 	return dek
 }
 

@@ -23,7 +23,7 @@ import (
 
 // wantVectors is how many there are, so that a lost folder or a loader that
 // passes files over is a failure and not a green run.
-const wantVectors = 212
+const wantVectors = 216
 
 // vector is one file of testdata/vectors; testdata/README.md has the names.
 type vector struct {
@@ -31,7 +31,7 @@ type vector struct {
 	expect, what        string
 	releasedLength      int
 	releasedHash        string
-	kek, dek            []byte
+	kek, dek, floor     []byte
 	bucket, key, upload string
 	seed                string
 	meta                map[string]string
@@ -90,6 +90,8 @@ func parseVector(name string, raw []byte) (vector, error) {
 			v.kek = unhex(value)
 		case "dek":
 			v.dek = unhex(value)
+		case "floor":
+			v.floor = unhex(value)
 		case "bucket":
 			v.bucket = value
 		case "key":
@@ -193,6 +195,7 @@ func (v vector) open(w io.Writer, read func(io.Writer, *OpenReader) error) error
 	if err != nil {
 		return err
 	}
+	dek.Under(v.floor)
 	if err := dek.CheckCommitment(m.Commitment); err != nil {
 		return err
 	}

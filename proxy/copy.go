@@ -295,6 +295,12 @@ func (c *copying) rewrap(ctx context.Context) error {
 		return err
 	}
 	defer dek.Destroy()
+	// What is below the floor of the bucket that it goes to is sealed under a new key.
+	if current, err := c.Keyring.IsCurrent(ctx, c.keyBucket(c.bucket), dek); err != nil {
+		return err
+	} else if !current {
+		return c.stream(ctx)
+	}
 	kind := c.src.meta.Kind
 	if c.facts, c.parts, err = c.src.prove(ctx, dek, facts); err != nil {
 		return err
@@ -311,6 +317,9 @@ func (c *copying) rewrap(ctx context.Context) error {
 			return err
 		}
 		made, header, err := c.src.copyParts(ctx, c.objects, c.bucket, c.key, h, nil, nil)
+		if err == nil {
+			err = c.underFloor(ctx, c.bucket, dek)
+		}
 		if err != nil {
 			return err
 		}
@@ -323,6 +332,9 @@ func (c *copying) rewrap(ctx context.Context) error {
 		h.Set("X-Amz-Source-Expected-Bucket-Owner", v)
 	}
 	result, header, err := c.copyUpstream(ctx, h)
+	if err == nil {
+		err = c.underFloor(ctx, c.bucket, dek)
+	}
 	if err != nil {
 		return err
 	}

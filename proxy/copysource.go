@@ -235,14 +235,19 @@ func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset,
 // under it. versitygw 1.8 reads them one after the other, and in the middle of an overwrite
 // one answer has those of two states.
 func (src *copySource) prove(ctx context.Context, dek *envelope.DEK, facts envelope.Facts) (envelope.Facts, int, error) {
-	if src.meta.Kind == envelope.KindEmpty {
-		return facts, 0, nil
-	}
-	t, err := src.trailer(ctx, src.stored, dek)
-	if err != nil {
-		return envelope.Facts{}, 0, err
+	t, err := src.end(ctx, dek)
+	if err != nil || t == nil {
+		return facts, 0, err
 	}
 	return t.Facts, partsOf(t), nil
+}
+
+// end is the trailer that prove opens; nil where the object has no bytes.
+func (src *copySource) end(ctx context.Context, dek *envelope.DEK) (*envelope.Trailer, error) {
+	if src.meta.Kind == envelope.KindEmpty {
+		return nil, nil
+	}
+	return src.trailer(ctx, src.stored, dek)
 }
 
 // sourceReader closes what a read of a source needs.

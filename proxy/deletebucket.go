@@ -154,6 +154,12 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 					return removed, err
 				}
 			}
+			if o.key.String() == prefix+floorName && bucket == x.bucket {
+				o.body, _, err = x.records().GetFloor(ctx, x.bucket.String())
+				if err != nil && !errors.Is(err, kms.ErrNoFloor) {
+					return removed, err
+				}
+			}
 			req := x.asked(bucket)
 			req.Method, req.Key, req.VersionID = http.MethodDelete, o.key, o.version
 			resp, err := x.Upstream.Do(ctx, &req)
@@ -211,8 +217,14 @@ func (x *exchange) restoreOwn(removed []stateObject) {
 		if o.body == nil {
 			continue
 		}
-		if err := x.records().PutRecord(ctx, x.bucket.String(), strings.TrimPrefix(o.key.String(), x.state.root()+recordFolder), o.body); err != nil {
-			x.log.Error("a window record could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
+		var err error
+		if o.key.String() == x.state.root()+floorName {
+			err = x.records().PutFloor(ctx, x.bucket.String(), "", o.body)
+		} else {
+			err = x.records().PutRecord(ctx, x.bucket.String(), strings.TrimPrefix(o.key.String(), x.state.root()+recordFolder), o.body)
+		}
+		if err != nil && !errors.Is(err, kms.ErrRaced) {
+			x.log.Error("a window record, or the bucket's floor, could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
 		}
 	}
 }

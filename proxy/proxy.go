@@ -32,6 +32,8 @@ type Keyring interface {
 	NewKey(ctx context.Context, n kms.Name) (*envelope.DEK, *envelope.Metadata, error)
 	WrapKey(ctx context.Context, n kms.Name, dek *envelope.DEK) (*envelope.Metadata, error)
 	OpenKey(ctx context.Context, n kms.Name, m *envelope.Metadata) (*envelope.DEK, error)
+	// IsCurrent tells whether a key is under the bucket's floor (kms.Floors).
+	IsCurrent(ctx context.Context, bucket string, dek *envelope.DEK) (bool, error)
 	ForgetBucket(bucket string)
 }
 
@@ -254,6 +256,8 @@ func (x *exchange) asS3Error(err error) *s3err.Error {
 		return e
 	case errors.Is(err, envelope.ErrNotEncrypted):
 		return s3err.AccessDenied.WithMessage("The stored object is not encrypted by s3proxy. The setting --allow-plaintext-reads lets such objects be read.").Because(err)
+	case errors.Is(err, kms.ErrBelowFloor):
+		return s3err.InternalError.WithMessage("The stored object is from before the keys of its bucket were made anew (keys rekey), and is not read any more: whoever had the old keys could have made it.").Because(err)
 	case damaged(err):
 		return s3err.InternalError.WithMessage("The stored object failed authentication: it was changed, cut or moved in the store, or its key does not fit. Not one byte of the failing segment was released.").Because(err)
 	}

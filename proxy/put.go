@@ -154,6 +154,9 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 		dek.Destroy()
 		return x.doConditional(ctx, req)
 	}
+	if !held { // it may have taken long
+		src = &floorReader{src, func() error { return x.underFloor(ctx, x.bucket, dek) }}
+	}
 	sealed := dek.SealObject(size, src, plain.Facts)
 	defer sealed.Close()
 	if held {

@@ -45,6 +45,8 @@ type Renewal struct {
 	Length int64
 
 	checksum envelope.Checksum // of the whole, where it is plaintext and the store tells
+	facts    envelope.Facts    // of its metadata
+	trailer  *envelope.Trailer // nil for plaintext, and for an object of no bytes
 }
 
 // Renewer writes objects again under their own names, beside clients who write them.
@@ -113,7 +115,8 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 			return err
 		}
 		defer n.DEK.Destroy()
-		if _, _, err := src.prove(ctx, n.DEK, facts); err != nil {
+		n.facts = facts
+		if n.trailer, err = src.end(ctx, n.DEK); err != nil {
 			return err
 		}
 	}

@@ -95,11 +95,16 @@ func (r Records) put(ctx context.Context, bucket, id string, record []byte, cond
 	if err != nil {
 		return nil, err
 	}
-	req.Bytes = record
+	return r.putOwn(ctx, req, record, condition, etag)
+}
+
+// putOwn sends one of the proxy's own objects under a condition.
+func (r Records) putOwn(ctx context.Context, req *upstream.Request, body []byte, condition, etag string) (*http.Response, error) {
+	req.Bytes = body
 	req.Header = lockState(ctx, r.Store, req.Bucket, http.Header{
 		condition:      {etag},
 		"Content-Type": {"application/json"},
-		"Content-Md5":  {contentMD5(record)},
+		"Content-Md5":  {contentMD5(body)},
 	})
 	return r.Store.Do(ctx, req)
 }

@@ -204,6 +204,9 @@ func (x *exchange) findUpload(ctx context.Context, key s3name.Key, id s3name.Upl
 	u := &upload{objects: x.objects, bucket: x.bucket, key: key, id: id, hash: envelope.UploadHash(id.String()), unsigned: x.unsigned()}
 	var err error
 	u.dek, err = x.Keyring.OpenKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: key.String(), Kind: envelope.KindMultipart, UploadID: id.String()}, saved.meta)
+	if errors.Is(err, kms.ErrBelowFloor) {
+		return nil, s3err.NoSuchUpload.WithMessage("The keys of this bucket were made anew since this upload was begun; please begin it again.").Because(err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the upload's state: %w", err)
 	}

@@ -152,6 +152,7 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 // InProgress is what the state of an upload in progress tells without a key.
 type InProgress struct {
 	Key   string
+	ID    string    // of the upload
 	Since time.Time // when it was begun, by the store's clock
 	// Meta is the state's own. The object will carry what was made a moment before: the
 	// same key, in the same window or in one that ended then.
@@ -190,7 +191,7 @@ func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgres
 		if err != nil {
 			return fmt.Errorf("the state of the upload %s: %w", name, err)
 		}
-		if err := visit(InProgress{Key: state.Key, Since: state.since, Meta: state.meta}); err != nil {
+		if err := visit(InProgress{Key: state.Key, ID: state.Upload, Since: state.since, Meta: state.meta}); err != nil {
 			return err
 		}
 	}

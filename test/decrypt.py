@@ -3,12 +3,12 @@
 
     decrypt.py --key DEK --meta META.json OBJECT > plaintext
     decrypt.py --kek KEK --bucket B --name KEY [--upload ID] --meta META.json OBJECT > plaintext
-    decrypt.py --ask --bucket B --name KEY [--record RECORD.json] --meta META.json
+    decrypt.py --ask --bucket B --name KEY [--record RECORD.json | --floor-record FLOOR.json] --meta META.json
     decrypt.py --window-key KEY --bucket B --name KEY --meta META.json OBJECT > plaintext
 
 Keys are 64 hexadecimal digits; a KEK is a raw AES-256 key in place of a KMS. META.json maps the names of the
 user metadata (s3proxy-kind ...) to values. --range OFFSET LENGTH gives a part of the plaintext. --ask prints
-what a KMS has to be asked: its answer is the --window-key, or in window 0 the --key."""
+what a KMS has to be asked: its answer is the --window-key, in window 0 the --key, of a bucket's floor the --floor."""
 import argparse, base64, hashlib, hmac, json, os, re, struct, sys
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -69,7 +69,12 @@ def window0_context(args, kind):
 
 def ask(args, kind, kek_uri, window, dek):
     blob, c = (dek, window0_context(args, kind)) if window is None else (window[1], {"bucket": args.bucket})
-    if args.record:
+    if args.floor_record:
+        f = json.load(open(args.floor_record))
+        kek_uri, blob = f["floor"]["kek"], base64.b64decode(f["floor"]["wrapped"])
+        c = {"bucket": args.bucket, "floor": f["floor"]["id"], "state": f["state"], "previous": f.get("previous", {}).get("id", "none"),
+             "refused": hashlib.sha256("\n".join(f["refused"]).encode()).hexdigest()}
+    elif args.record:
         record = json.load(open(args.record))
         kek_uri, blob = record["kek"], base64.b64decode(record["wrapped"])
         if hashlib.sha256(blob).digest()[:16] != window[0]:
@@ -163,8 +168,9 @@ def main():
     a.add_argument("--key", type=bytes.fromhex)
     a.add_argument("--kek", type=bytes.fromhex)
     a.add_argument("--window-key", type=bytes.fromhex)
+    a.add_argument("--floor", type=bytes.fromhex)
     a.add_argument("--ask", action="store_true")
-    for name in ("--bucket", "--name", "--upload", "--record"):
+    for name in ("--bucket", "--name", "--upload", "--record", "--floor-record"):
         a.add_argument(name)
     a.add_argument("--meta", required=True)
     a.add_argument("--range", type=int, nargs=2)
@@ -174,7 +180,7 @@ def main():
     if args.ask:
         return print(json.dumps(ask(args, word, kek_uri, window, wrapped)))
     kind, dek = KINDS[word], unwrapped(args, word, kek_uri, window, wrapped)
-    own = HKDF(SHA256(), 32, salt=None, info=b"s3proxy commit v1").derive(dek)
+    own = HKDF(SHA256(), 32, salt=args.floor, info=b"s3proxy commit v1").derive(dek)
     need(hmac.compare_digest(own, commit), "commitment of another DEK")
     size = check_facts(opened(dek, facts, b"S3PX\x01" + bytes([kind]) + b"F", "facts"), kind)
     stored = os.stat(args.object).st_size

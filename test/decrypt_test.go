@@ -152,6 +152,9 @@ func (v decryptVector) check(t *testing.T) {
 		extra = []string{"--range", offset, length}
 	}
 	kek := append([]string{"--kek", v.fields["kek"], "--bucket", v.fields["bucket"], "--name", v.fields["key"]}, extra...)
+	if floor := v.fields["floor"]; floor != "" {
+		kek = append(kek, "--floor", floor)
+	}
 	if upload := v.fields["upload"]; upload != "" {
 		kek = append(kek, "--upload", upload)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,8 +73,13 @@ func (c *config) validateBucket(name string, set bucketSettings) error {
 	if set.RangeCheck != "" && !slices.Contains(rangeChecks, set.RangeCheck) {
 		return usagef("range-check: %q is none of %s", set.RangeCheck, strings.Join(rangeChecks, ", "))
 	}
-	if set.plain() && (set.ETag != "" || set.RangeCheck != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
-		return usagef("encrypt is false, so that etag, range-check, kms, kms-read, alias and allow-plaintext-reads mean nothing")
+	for _, id := range set.Floor {
+		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 || strings.ToLower(id) != id {
+			return usagef("floor: %q is no id of a floor, as keys rekey prints it", id)
+		}
+	}
+	if set.plain() && (set.Floor != nil || set.ETag != "" || set.RangeCheck != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
+		return usagef("encrypt is false, so that floor, etag, range-check, kms, kms-read, alias and allow-plaintext-reads mean nothing")
 	}
 	if set.KMS != "" && slices.Contains(set.KMSRead, set.KMS) {
 		return usagef("kms-read names the key that kms names: %s", set.KMS)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 // offlineFlags are those of encrypt and decrypt beside the settings.
 type offlineFlags struct {
 	output, metadata, bucket, key string
+	floor                         string // a file
 	force                         bool
 }
 
@@ -27,7 +29,34 @@ func (o *offlineFlags) add(cmd *cobra.Command) {
 	f.StringVar(&o.metadata, "metadata", "", "JSON `file` with the object's metadata")
 	f.StringVar(&o.bucket, "bucket", "", "`name` of the bucket that the object is of")
 	f.StringVar(&o.key, "key", "", "the object's `key`")
+	f.StringVar(&o.floor, "floor", "", "`file` with the bucket's floor, .s3proxy/floor, where it has one and no store is named")
 	f.BoolVar(&o.force, "force", false, "replace what is there")
+}
+
+// stores are those of a command that may do without one.
+func (o *offlineFlags) stores(c *config, log *slog.Logger) *stores {
+	s := newStores(c, log)
+	if o.floor != "" {
+		s.offlineFloor = fileFloor(o.floor)
+	}
+	return s
+}
+
+// fileFloor is the path of a file with the floor of the one bucket that is asked for.
+type fileFloor string
+
+// GetFloor implements kms.Floors.
+func (f fileFloor) GetFloor(context.Context, string) ([]byte, string, error) {
+	floor, err := os.ReadFile(string(f))
+	if err != nil {
+		return nil, "", fmt.Errorf("read the bucket's floor: %w", err)
+	}
+	return floor, "", nil
+}
+
+// PutFloor implements kms.Floors: the file is only read.
+func (f fileFloor) PutFloor(context.Context, string, string, []byte) error {
+	return errors.ErrUnsupported
 }
 
 // raw checks the flags that say what the raw bytes in a file are of.
@@ -81,8 +110,8 @@ metadata must still open.`,
 			if err != nil {
 				return err
 			}
-			if o.metadata != "" || o.bucket != "" || o.key != "" {
-				return usagef("--metadata, --bucket and --key are of raw bytes in a file")
+			if o.metadata != "" || o.bucket != "" || o.key != "" || o.floor != "" {
+				return usagef("--metadata, --bucket, --key and --floor are of raw bytes in a file")
 			}
 			return decryptStored(cmd.Context(), c, o, bucket, key, version, cmd.ErrOrStderr(), log)
 		},
@@ -120,7 +149,7 @@ func decryptRaw(ctx context.Context, c *config, o *offlineFlags, path string, er
 		return err
 	}
 	defer f.Close()
-	b, err := newStores(c, log).keysOnly(ctx, o.bucket)
+	b, err := o.stores(c, log).keysOnly(ctx, o.bucket)
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func encryptRaw(ctx context.Context, c *config, o *offlineFlags, path string, us
 		return err
 	}
 	defer f.Close()
-	b, err := newStores(c, log).keysOnly(ctx, o.bucket)
+	b, err := o.stores(c, log).keysOnly(ctx, o.bucket)
 	if err != nil {
 		return err
 	}

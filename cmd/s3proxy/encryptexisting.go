@@ -125,7 +125,7 @@ func encryptPlace(ctx context.Context, s *stores, at place, o existingOptions, e
 		bucket: at.bucket, prefix: at.prefix, pace: o.pace, dryRun: o.dryRun, log: log,
 		walker:  proxy.Walker{Store: b.Upstream, Place: s.c.state},
 		renewer: proxy.NewRenewer(b, s.c.state),
-		due:     func(m *envelope.Metadata) bool { return m == nil },
+		due:     func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) { return m == nil, nil },
 	}
 	r.renewer.OnlyWriter = o.onlyWriter
 	r.change = func(ctx context.Context, key string, n *proxy.Renewal) error {

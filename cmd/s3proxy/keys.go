@@ -26,7 +26,7 @@ func keysCommand() *cobra.Command {
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(keysCreateCommand(), keysListCommand(), keysRotateCommand(), keysStatusCommand(), keysVerifyCommand())
+	cmd.AddCommand(keysCreateCommand(), keysListCommand(), keysRotateCommand(), keysRekeyCommand(), keysStatusCommand(), keysVerifyCommand())
 	cmd.AddCommand(keyfileCommands()...)
 	return cmd
 }

@@ -24,7 +24,7 @@ type rewrite struct {
 	renewer        *proxy.Renewer
 	// due tells by an object's metadata, nil for plaintext, whether it is to be written
 	// again.
-	due func(*envelope.Metadata) bool
+	due func(ctx context.Context, key string, m *envelope.Metadata) (bool, error)
 	// change says what is written. An object that is not due any more is left.
 	change func(ctx context.Context, key string, n *proxy.Renewal) error
 	pace   pace
@@ -138,14 +138,19 @@ func (r *rewrite) pass(ctx context.Context, errOut io.Writer, take func(proxy.Li
 
 func (r *rewrite) object(ctx context.Context, key string) (wrote bool, err error) {
 	object, err := proxy.Inspect(ctx, r.walker.Store, r.bucket, key, "")
-	if err != nil || !r.due(object.Metadata) {
+	if err != nil {
+		return false, err
+	}
+	if due, err := r.due(ctx, key, object.Metadata); err != nil || !due {
 		return false, err
 	}
 	if r.dryRun {
 		return true, nil
 	}
 	err = r.renewer.Renew(ctx, r.bucket, key, func(ctx context.Context, n *proxy.Renewal) error {
-		if !r.due(n.Meta) {
+		if due, err := r.due(ctx, key, n.Meta); err != nil {
+			return err
+		} else if !due {
 			return errNotDue
 		}
 		return r.change(ctx, key, n)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,10 +39,11 @@ type rotated struct {
 	Bucket    string            `json:"bucket"`
 	KEK       string            `json:"kek"`
 	Records   int               `json:"records"`
-	Rewrapped int               `json:"rewrapped"` // or would be, in a dry run
-	Current   int               `json:"current"`   // of that KEK already
-	Left      int               `json:"left"`      // of other KEKs than --from
-	Failed    map[string]string `json:"failed"`    // reason by record id
+	Rewrapped int               `json:"rewrapped"`       // or would be, in a dry run
+	Current   int               `json:"current"`         // of that KEK already
+	Left      int               `json:"left"`            // of other KEKs than --from
+	Failed    map[string]string `json:"failed"`          // reason by record id
+	Floor     string            `json:"floor,omitempty"` // what became of the bucket's floor; "" where it has none
 	Objects   *renewed          `json:"objects,omitempty"`
 }
 
@@ -203,6 +205,11 @@ func (r *rotation) place(ctx context.Context, at place) (*rotated, error) {
 	if err != nil {
 		return found, err
 	}
+	floor, err := r.floor(ctx, at.bucket, ring, rewrapping)
+	if err != nil {
+		return found, err
+	}
+	found.Floor = floor
 	if r.objects {
 		if found.Objects, err = renewObjects(ctx, r.stores, at.bucket, at.prefix, rewrapping, r.rotateOptions, r.errOut, r.log); err != nil {
 			return found, err
@@ -222,10 +229,34 @@ func (r *rotation) place(ctx context.Context, at place) (*rotated, error) {
 	}
 	again.Rewrapped += found.Rewrapped
 	again.Current -= found.Rewrapped
+	again.Floor = found.Floor
 	if again.Objects = found.Objects; r.objects {
 		err = again.Objects.again(ctx, rewrapping, r.errOut)
 	}
 	return again, err
+}
+
+// floor wraps the bucket's floor anew, if it has one, and tells what became of it.
+func (r *rotation) floor(ctx context.Context, bucket string, ring *kms.Keyring, rewrapping *kms.Rewrapping) (string, error) {
+	origin := orElse(r.stores.c.buckets[bucket].Alias, bucket)
+	state, err := ring.ReadFloor(ctx, origin)
+	if err != nil || state.ID == "" {
+		return "", err
+	}
+	if r.dryRun || r.from != "" && !slices.ContainsFunc(state.KEKs, r.isFrom) {
+		return "left", nil
+	}
+	changed, err := ring.RewrapFloor(ctx, origin, rewrapping.KEK())
+	switch {
+	case errors.Is(err, kms.ErrFloorNotNamed):
+		r.log.Warn("the bucket's floor was left under its key", "bucket", bucket, "error", err)
+		return "left", nil
+	case err != nil:
+		return "", err
+	case changed:
+		return "rewrapped", nil
+	}
+	return "current", nil
 }
 
 // newVersions rotates each key for writing of the buckets once.
@@ -361,6 +392,9 @@ func (r *rotated) print(out io.Writer, o rotateOptions) error {
 		verb = "would be wrapped anew"
 	}
 	_, err := fmt.Fprintf(out, "s3://%s: %d of %d records %s under %s, %d were already, %d left, %d failed\n", r.Bucket, r.Rewrapped, r.Records, verb, r.KEK, r.Current, r.Left, len(r.Failed))
+	if r.Floor != "" {
+		fmt.Fprintf(out, "  the bucket's floor: %s\n", r.Floor)
+	}
 	printReasons(out, "", r.Failed)
 	if r.Objects != nil && err == nil {
 		err = r.Objects.print(out, r.KEK, o.dryRun)

@@ -38,8 +38,8 @@ func renewObjects(ctx context.Context, s *stores, bucket, prefix string, rewrapp
 		bucket: bucket, prefix: prefix, pace: o.pace, dryRun: o.dryRun, log: log,
 		walker:  proxy.Walker{Store: b.Upstream, Place: s.c.state},
 		renewer: proxy.NewRenewer(b, s.c.state),
-		due: func(m *envelope.Metadata) bool {
-			return m != nil && m.KEK != rewrapping.KEK() && o.isFrom(m.KEK)
+		due: func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) {
+			return m != nil && m.KEK != rewrapping.KEK() && o.isFrom(m.KEK), nil
 		},
 		change: func(ctx context.Context, key string, n *proxy.Renewal) error {
 			meta, err := b.Keyring.WrapKey(ctx, kms.Name{Bucket: orElse(b.Origin, bucket), Key: key, Kind: n.Meta.Kind}, n.DEK)

@@ -114,6 +114,8 @@ type kekUse struct {
 	WindowZero int `json:"window-0"`
 	NoRecord   int `json:"record-missing"`
 	BadRecord  int `json:"record-broken"`
+	// Floor: the bucket's floor is wrapped by it.
+	Floor bool `json:"floor,omitempty"`
 	// Some of those that are not covered, by name.
 	First      []string `json:"first,omitempty"`
 	MayDestroy bool     `json:"may-be-destroyed"`

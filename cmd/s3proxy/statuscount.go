@@ -78,6 +78,13 @@ func bucketStatus(ctx context.Context, s *stores, bucket string, o statusOptions
 			return nil, err
 		}
 	}
+	floor, err := ring.ReadFloor(ctx, c.origin)
+	if err != nil {
+		return nil, err
+	}
+	for _, kek := range floor.KEKs {
+		c.use(kek).Floor = true
+	}
 	for _, given := range o.keks {
 		kek, known, err := s.namedKEK(ctx, bucket, given)
 		if err != nil {
@@ -238,6 +245,9 @@ func (c *statusCount) needs(use *kekUse) string {
 	}
 	if use.KEK == c.Current {
 		why = append(why, "it is the current one")
+	}
+	if use.Floor {
+		why = append(why, "the bucket's floor is wrapped by it (name it in the settings, floor, and keys rotate)")
 	}
 	because(use.Records, "window records are wrapped by it (keys rotate)")
 	because(use.WindowZero, "objects of window 0 have no record (keys rotate --objects)")

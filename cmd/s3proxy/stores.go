@@ -31,12 +31,15 @@ type stores struct {
 	clients  map[upstreamSettings]*upstream.Client
 	keys     map[string]kms.Key
 	keyrings map[keyringID]*kms.Keyring
+	// offlineFloor gives the floor of a bucket whose store is not asked; nil for none.
+	offlineFloor kms.Floors
 }
 
 type keyringID struct {
-	store *upstream.Client
-	kms   string        // all URIs
-	alias s3name.Bucket // the bucket whose records are read under the name of another
+	store  *upstream.Client
+	kms    string        // all URIs
+	alias  s3name.Bucket // the bucket whose records are read under the name of another
+	floors string        // that are pinned
 }
 
 // commandAttempts is for programs that run for hours, with nobody who tries again: some
@@ -118,7 +121,7 @@ func (s *stores) keysOnly(ctx context.Context, name string) (proxy.Bucket, error
 	if err != nil {
 		return proxy.Bucket{}, err
 	}
-	ring, err := s.newKeyring(ctx, write, read, nil)
+	ring, err := s.newKeyring(ctx, write, read, nil, s.offlineFloor, nil)
 	return proxy.Bucket{Keyring: ring, Origin: set.Alias}, err
 }
 
@@ -137,11 +140,11 @@ func (s *stores) findKeyring(ctx context.Context, name string, set bucketSetting
 	if err != nil {
 		return nil, proxy.Records{}, err
 	}
-	id := keyringID{store: records.Store, kms: strings.Join(append([]string{write}, read...), "\n"), alias: records.Bucket}
+	id := keyringID{store: records.Store, kms: strings.Join(append([]string{write}, read...), "\n"), alias: records.Bucket, floors: strings.Join(set.Floor, ",")}
 	if ring := s.keyrings[id]; ring != nil {
 		return ring, records, nil
 	}
-	ring, err := s.newKeyring(ctx, write, read, records)
+	ring, err := s.newKeyring(ctx, write, read, records, records, set.Floor)
 	if err == nil {
 		s.keyrings[id] = ring
 	}
@@ -167,9 +170,9 @@ func (s *stores) records(ctx context.Context, name string, set bucketSettings) (
 	return records, err
 }
 
-func (s *stores) newKeyring(ctx context.Context, write string, read []string, records kms.Records) (*kms.Keyring, error) {
+func (s *stores) newKeyring(ctx context.Context, write string, read []string, records kms.Records, floors kms.Floors, pins []string) (*kms.Keyring, error) {
 	conf := kms.Config{
-		Records: records, Window: s.c.KeyWindow, WindowObjects: s.c.KeyWindowObjects,
+		Records: records, Floors: floors, FloorPins: pins, Window: s.c.KeyWindow, WindowObjects: s.c.KeyWindowObjects,
 		CacheSize: windowCacheSize, CacheTTL: windowCacheTTL, Log: s.log,
 	}
 	var err error

@@ -76,7 +76,7 @@ func TestARunWhoseObjectsAllFailEnds(t *testing.T) {
 	}
 	r := &rewrite{
 		bucket: "bucket", walker: proxy.Walker{Store: store}, pace: pace{concurrency: 8},
-		due: func(*envelope.Metadata) bool { return true }, log: slog.New(slog.DiscardHandler),
+		due: func(context.Context, string, *envelope.Metadata) (bool, error) { return true, nil }, log: slog.New(slog.DiscardHandler),
 	}
 	found, err := r.run(t.Context(), io.Discard)
 	if !errors.Is(err, errTooMany) || len(found.Failed) != maxFailed {

@@ -71,7 +71,7 @@ func badMetadata() []vector {
 		withMeta("dek_with_a_line_end", "a wrapped DEK with a line end in it", "metadata", "s3proxy-dek", func(s string) string { return s[:40] + "\n" + s[40:] }),
 		withMeta("commit_missing", "no commitment", "metadata", "s3proxy-commit", to("")),
 		withMeta("commit_flipped", "a bit of the commitment", "commitment", "s3proxy-commit", bit(31, 0)),
-		withMeta("commit_of_another_dek", "the commitment of another DEK", "commitment", "s3proxy-commit", to(b64(commitment(make([]byte, 32))))),
+		withMeta("commit_of_another_dek", "the commitment of another DEK", "commitment", "s3proxy-commit", to(b64(commitment(make([]byte, 32), nil)))),
 		withMeta("commit_short", "a commitment of 31 bytes", "metadata", "s3proxy-commit", to(b64(make([]byte, 31)))),
 		withMeta("commit_with_loose_bits", "bits behind the commitment's last byte", "metadata", "s3proxy-commit", looseBits),
 		withMeta("facts_missing", "no sealed facts", "metadata", "s3proxy-facts", to("")),
@@ -158,11 +158,21 @@ func badContexts() []vector {
 		v.k = v.k.with(change)
 		return v
 	}
+	under := single("another floor", []byte("hello"))
+	under.k = under.k.with(func(k *keys) { k.floor = text(32) })
+	floored := func(name, comment string, o *object, change func(*keys)) vector {
+		v := moved(name, comment, o, change)
+		v.expect = "commitment"
+		return v
+	}
 	zero := single("moved window zero", []byte("hello"))
 	zero.k = zero.k.with(func(k *keys) { k.windowZero = true })
 	state := multipart("state as object", newPart(1, []byte("hello")))
 	state.k = state.k.with(func(k *keys) { k.upload = uploadID })
 	return []vector{
+		floored("floor_of_another_secret", "committed to with another floor", under, func(k *keys) { k.floor = make([]byte, 32) }),
+		floored("floor_missing", "committed to with no floor, in a bucket that has one", single("below", []byte("hello")), func(k *keys) { k.floor = text(32) }),
+		floored("floor_where_none_is", "committed to with a floor, in a bucket that has none", under, func(k *keys) { k.floor = nil }),
 		moved("other_bucket", "moved to another bucket", single("b", []byte("hello")), func(k *keys) { k.bucket = "photos2" }),
 		moved("other_key", "moved to another key", single("k", []byte("hello")), func(k *keys) { k.key = "2026/a dog.jpg" }),
 		moved("other_key_window_zero", "moved to another key in window 0", zero, func(k *keys) { k.key = "2026/a dog.jpg" }),

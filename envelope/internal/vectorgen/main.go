@@ -99,6 +99,9 @@ func (v vector) encode() []byte {
 	if v.k.upload != "" {
 		line("upload", "%s", v.k.upload)
 	}
+	if v.k.floor != nil {
+		line("floor", "%x", v.k.floor)
+	}
 	if v.seed != "" {
 		line("seed", "%s", v.seed)
 	}

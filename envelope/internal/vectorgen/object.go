@@ -23,6 +23,7 @@ var kinds = map[string]byte{"single": 1, "multipart": 2, "empty": 3}
 // in for a KMS), the window key, the DEK, and the names.
 type keys struct {
 	kek, window, dek    []byte
+	floor               []byte // the salt of the commitment; nil for none
 	bucket, key, upload string
 	uri                 string
 	windowZero          bool
@@ -89,13 +90,13 @@ func (k *keys) metadata(ivs *stream, kind string, facts []byte) map[string]strin
 		m["s3proxy-window"] = b64(wrapped)
 		m["s3proxy-dek"] = b64(seal(k.window, ivs.bytes(12), k.dek, canonical(c)))
 	}
-	m["s3proxy-commit"] = b64(commitment(k.dek))
+	m["s3proxy-commit"] = b64(commitment(k.dek, k.floor))
 	m["s3proxy-facts"] = b64(seal(k.dek, ivs.bytes(12), facts, magicAAD(kinds[kind], 'F')))
 	return m
 }
 
-func commitment(dek []byte) []byte {
-	out, err := hkdf.Key(sha256.New, dek, nil, "s3proxy commit v1", 32)
+func commitment(dek, floor []byte) []byte {
+	out, err := hkdf.Key(sha256.New, dek, floor, "s3proxy commit v1", 32)
 	if err != nil {
 		panic(err)
 	}
