@@ -23,7 +23,7 @@ import (
 
 // decryptedVectors is how many vectors are whole objects or ranges of one; the
 // others (part records, upload states) are not what decrypt.py reads.
-const decryptedVectors = 188
+const decryptedVectors = 192
 
 // python is one that has the cryptography package. Without it the tests skip,
 // or fail where S3PROXY_TEST_REQUIRE=1 says that nothing may be skipped.
@@ -151,10 +151,10 @@ func (v decryptVector) check(t *testing.T) {
 		offset, length, _ := strings.Cut(v.fields["range"], " ")
 		extra = []string{"--range", offset, length}
 	}
-	kek := append([]string{"--kek", v.fields["kek"], "--bucket", v.fields["bucket"], "--name", v.fields["key"]}, extra...)
 	if floor := v.fields["floor"]; floor != "" {
-		kek = append(kek, "--floor", floor)
+		extra = append(extra, "--floor", floor)
 	}
+	kek := append([]string{"--kek", v.fields["kek"], "--bucket", v.fields["bucket"], "--name", v.fields["key"]}, extra...)
 	if upload := v.fields["upload"]; upload != "" {
 		kek = append(kek, "--upload", upload)
 	}

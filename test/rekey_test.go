@@ -219,7 +219,6 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 		keys("destroy", old, "--yes")
 	}
 	one, two = start(), start("--etag", "md5") // the others write in windows of the old version for a while
-	client = sdk(t, one)
 	forged(one, true, "after a rotation and the end of the stolen version")
 	for _, key := range []string{"by-record", "by-window"} {
 		if a := (call{method: http.MethodDelete, path: "/" + bucket + "/" + key}).do(t, store.S3()); a.status != 204 {
