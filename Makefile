@@ -14,7 +14,7 @@ export GOWORK := off
 # Settings of the machine that would reach clients and servers under test.
 unexport AWS_CA_BUNDLE AWS_PROFILE AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
 
-.PHONY: build servers test test-long lint fuzz bench
+.PHONY: build servers test test-long test-hostile lint fuzz bench
 
 build:
 	$(GO) build -o bin/s3proxy ./cmd/s3proxy
@@ -30,6 +30,10 @@ test: servers
 test-long: servers
 	S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 120m $(PACKAGES)
 	$(MAKE) fuzz FUZZTIME=2000000x
+
+# All lies of a hostile store about objects of all shapes; make test tells a share of them.
+test-hostile: servers
+	S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run HostileStore -v ./test
 
 lint:
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi

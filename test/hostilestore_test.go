@@ -1,0 +1,288 @@
+package test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// victim is an object that a hostile store answers about.
+type victim struct {
+	key   string
+	body  []byte
+	etag  string
+	parts []int
+}
+
+// question is a call whose answer is judged: which bytes of the object it asks for.
+type question struct {
+	name          string
+	method, query string
+	ask           string // Range
+	part          int
+	warm          bool
+}
+
+var questions = []question{
+	{name: "range, cold", method: "GET", ask: "bytes=10-69999"},
+	{name: "HEAD, cold", method: "HEAD"},
+	{name: "GET", method: "GET", warm: true},
+	{name: "HEAD", method: "HEAD", warm: true},
+	{name: "range, warm", method: "GET", ask: "bytes=0-0", warm: true},
+	{name: "range over segments, warm", method: "GET", ask: "bytes=65530-131080", warm: true},
+	{name: "suffix", method: "GET", ask: "bytes=-7", warm: true},
+	{name: "HEAD of a range", method: "HEAD", ask: "bytes=0-3", warm: true},
+	{name: "part 1", method: "GET", query: "partNumber=1", part: 1, warm: true},
+	{name: "part 2", method: "GET", query: "partNumber=2", part: 2, warm: true},
+}
+
+// right gives the bytes that a question asks for, nil and false where it has none.
+func (q question) right(v victim, body []byte) (first int, want []byte, ok bool) {
+	last := len(body) - 1
+	switch {
+	case q.part > 0:
+		for n, size := range v.parts {
+			if n+1 == q.part {
+				return first, body[first : first+size], true
+			}
+			first += size
+		}
+		return 0, nil, false
+	case strings.HasPrefix(q.ask, "bytes=-"):
+		var n int
+		fmt.Sscanf(q.ask, "bytes=-%d", &n)
+		first = max(0, len(body)-n)
+	case q.ask != "":
+		fmt.Sscanf(q.ask, "bytes=%d-%d", &first, &last)
+		last = min(last, len(body)-1)
+	}
+	if q.ask != "" && first > last {
+		return 0, nil, false
+	}
+	return first, body[first : last+1], true
+}
+
+// judge says what is wrong with an answer: anything but an error, a transfer that broke
+// behind good bytes, or the right bytes under the right size and, where it is sealed, ETag.
+func (q question) judge(v victim, mode string, a answer) error {
+	if a.status >= 300 || a.status == 0 {
+		return nil
+	}
+	err := q.judgeContent(v, v.body, a)
+	if err != nil {
+		return err
+	}
+	if mode == modeMD5 && a.header.Get("ETag") != v.etag {
+		return fmt.Errorf("ETag %s, want %s", a.header.Get("ETag"), v.etag)
+	}
+	return nil
+}
+
+func (q question) judgeContent(v victim, body []byte, a answer) error {
+	first, want, ok := q.right(v, body)
+	if !ok {
+		return fmt.Errorf("%v to what is not there", a)
+	}
+	if a.err != nil { // the client knows; what it has must be the beginning
+		if len(a.body) > len(want) || sameBytes(a.body, want[:len(a.body)]) != nil {
+			return fmt.Errorf("a broken transfer with bytes that are wrong: %v", a)
+		}
+		return nil
+	}
+	if q.method == http.MethodGet {
+		if err := sameBytes(a.body, want); err != nil {
+			return err
+		}
+	}
+	if got := a.header.Get("Content-Length"); got != fmt.Sprint(len(want)) {
+		return fmt.Errorf("Content-Length %q, want %d", got, len(want))
+	}
+	wantRange := fmt.Sprintf("bytes %d-%d/%d", first, first+len(want)-1, len(body))
+	if got := a.header.Get("Content-Range"); got != "" && got != wantRange || a.status == 206 && got == "" && len(body) > 0 {
+		return fmt.Errorf("status %d with Content-Range %q, want %s", a.status, got, wantRange)
+	}
+	return nil
+}
+
+func (q question) put(t testing.TB, at lab.S3, bucket string, v victim) answer {
+	t.Helper()
+	c := call{method: q.method, path: "/" + bucket + "/" + v.key, query: q.query}
+	if q.ask != "" {
+		c.headers = map[string]string{"range": q.ask}
+	}
+	return c.do(t, at)
+}
+
+// hostilePlace is a bucket with a victim of each shape, and what a hostile store knows of others.
+type hostilePlace struct {
+	store   *lab.Store
+	hostile *lab.HostileStore
+	dir     string
+	mode    string
+	bucket  string
+	victims []victim
+	lies    []lie
+}
+
+func newHostilePlace(t *testing.T, mode string) *hostilePlace {
+	t.Helper()
+	if direct {
+		t.Skip("there is no proxy to lie to")
+	}
+	h := &hostilePlace{store: lab.SharedVersitygw(t), mode: mode}
+	h.hostile = lab.Hostile(t, h.store)
+	first := lab.Proxy(t, lab.ProxyOptions{Upstream: h.store, Args: []string{"--etag", mode}})
+	at := first.S3()
+	h.dir, h.bucket = first.DataDir, newBucket(t, at)
+	shapes := map[string][]int{"byte": {1}, "segment": {64 << 10}, "segments": {150_000}}
+	if long {
+		shapes["empty"], shapes["large"], shapes["parts"] = []int{0}, []int{3<<20 + 5}, []int{5 << 20, 5 << 20, 70_001}
+	}
+	for name, parts := range shapes {
+		v := victim{key: name, parts: parts}
+		for n, size := range parts {
+			v.body = append(v.body, content(uint64(31+n+len(name)), size)...)
+		}
+		if len(parts) == 1 {
+			mustPut(t, at, "/"+h.bucket+"/"+name, v.body)
+		} else {
+			client := sdk(t, at)
+			upload := newMultipart(t, client, h.bucket, name)
+			var sent []types.CompletedPart
+			for rest, n := v.body, 0; n < len(parts); n++ {
+				sent = append(sent, upload.send(client, int32(n+1), rest[:parts[n]]))
+				rest = rest[parts[n]:]
+			}
+			if _, err := upload.complete(client, sent...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		v.etag = call{method: "HEAD", path: "/" + h.bucket + "/" + name}.do(t, at).header.Get("ETag")
+		h.victims = append(h.victims, v)
+	}
+	mustPut(t, at, "/"+h.bucket+"/other", content(99, 150_000))
+	other := rawGet(t, h.store.S3(), "/"+h.bucket+"/other")
+	h.lies = append(append(append(bodyLies(), headLies()...), metaLies()...),
+		lie{"another object", instead(other, true, true)},
+		lie{"another object's bytes", instead(other, true, false)},
+		lie{"another object's metadata", instead(other, false, true)})
+	return h
+}
+
+// about tells a lie about the victims only: the proxy's own records stay true.
+func (h *hostilePlace) about(tell lab.Lie) lab.Lie {
+	return func(a *lab.Reply) {
+		for _, v := range h.victims {
+			if a.Request.URL.Path == "/"+h.bucket+"/"+v.key {
+				tell(a)
+			}
+		}
+	}
+}
+
+func TestAHostileStoreIsNeverBelievedAboutContent(t *testing.T) {
+	for _, mode := range []string{modeOpaque, modeMD5} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			h := newHostilePlace(t, mode)
+			attacks := 0
+			for n, l := range h.lies {
+				if n%2 != 0 && !long {
+					continue
+				}
+				attacks += h.tryLie(t, l)
+			}
+			t.Logf("%d attacks", attacks)
+			if attacks < 1000 {
+				t.Errorf("%d attacks changed an answer, want 1,000", attacks)
+			}
+		})
+	}
+}
+
+// tryLie asks a proxy that knows nothing yet, and then one that has read the objects honestly.
+func (h *hostilePlace) tryLie(t *testing.T, l lie) (attacks int) {
+	t.Helper()
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: h.store, UpstreamURL: h.hostile.URL, DataDir: h.dir, Args: []string{"--etag", h.mode}})
+	defer func() { proxy.Term(); proxy.Wait(answerWithin) }()
+	for _, v := range h.victims {
+		for n, q := range questions {
+			if q.warm && !questions[n-1].warm {
+				h.hostile.Tell(nil)
+				if got := get(t, proxy.S3(), "/"+h.bucket+"/"+v.key); got.status != 200 || sameBytes(got.body, v.body) != nil {
+					t.Fatalf("%s, read honestly after %q: %v", v.key, l.name, got)
+				}
+			}
+			h.hostile.Tell(h.about(l.tell))
+			got := q.put(t, proxy.S3(), h.bucket, v)
+			told := h.hostile.Tell(nil)
+			if told > 0 {
+				attacks++
+			}
+			if err := q.judge(v, h.mode, got); err != nil {
+				t.Errorf("%s of %s, %s, %d answers changed: %v", q.name, v.key, l.name, told, err)
+			}
+		}
+	}
+	if attacks == 0 && !strings.HasPrefix(l.name, "field ") {
+		t.Errorf("%s: changed nothing", l.name)
+	}
+	return attacks
+}
+
+// A judge that never objects proves nothing.
+func TestTheJudgeOfAHostileStoreSeesWrongAnswers(t *testing.T) {
+	body := content(1, 150_000)
+	v := victim{key: "k", body: body, parts: []int{len(body)}, etag: md5ETag(body)}
+	good := func(b []byte) answer {
+		return answer{status: 200, body: b, header: http.Header{"Etag": {v.etag}, "Content-Length": {fmt.Sprint(len(b))}}}
+	}
+	q := question{method: "GET"}
+	if err := q.judge(v, modeMD5, good(body)); err != nil {
+		t.Errorf("the right answer: %v", err)
+	}
+	for name, a := range map[string]answer{
+		"a flipped bit": good(flipped(body, 70_000)), "a byte less": good(body[:len(body)-1]), "a byte more": good(append(flipped(body, 0), 0)),
+		"a broken transfer of wrong bytes": {status: 200, body: flipped(body[:100], 3), err: http.ErrAbortHandler},
+		"another ETag":                     {status: 200, body: body, header: http.Header{"Etag": {`"x"`}, "Content-Length": {"150000"}}},
+		"a wrong total":                    {status: 206, body: body, header: http.Header{"Etag": {v.etag}, "Content-Length": {"150000"}, "Content-Range": {"bytes 0-149999/150001"}}},
+	} {
+		if q.judge(v, modeMD5, a) == nil {
+			t.Errorf("%s: the judge is content", name)
+		}
+	}
+	if (question{method: "HEAD"}).judge(v, modeOpaque, answer{status: 200, header: http.Header{"Content-Length": {"149999"}}}) == nil {
+		t.Error("the judge takes a wrong size from HEAD")
+	}
+}
+
+// The same lies, where nothing is sealed: the judge must find them.
+func TestTheLiesOfAHostileStoreWorkWhereNothingIsEncrypted(t *testing.T) {
+	if direct {
+		t.Skip("there is no proxy to lie to")
+	}
+	store := lab.SharedVersitygw(t)
+	hostile := lab.Hostile(t, store)
+	bucket := newBucket(t, store.S3())
+	settings := privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", bucket))
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: hostile.URL, Args: []string{"--config", settings}})
+	v := victim{key: "plain", body: content(5, 150_000), parts: []int{150_000}}
+	mustPut(t, proxy.S3(), "/"+bucket+"/plain", v.body)
+	for _, l := range bodyLies() {
+		hostile.Tell(func(a *lab.Reply) {
+			if a.Request.URL.Path == "/"+bucket+"/plain" {
+				l.tell(a)
+			}
+		})
+		q := question{name: "GET", method: "GET"}
+		got := q.put(t, proxy.S3(), bucket, v)
+		if told := hostile.Tell(nil); told > 0 && q.judge(v, modeOpaque, got) == nil {
+			t.Errorf("%s: the judge is content with %v", l.name, got)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package lab
+
+import (
+	"bytes"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Reply is a store's answer, whole, for a lie to change.
+type Reply struct {
+	Request *http.Request
+	Status  int
+	Header  http.Header
+	Body    []byte
+	Endless bool // the body's last bytes are repeated until nobody listens
+	Cut     bool // the connection ends instead of an answer
+}
+
+// Lie changes an answer, or leaves it alone where it does not apply.
+type Lie func(*Reply)
+
+// HostileStore stands before a real store and tells one lie at a time.
+type HostileStore struct {
+	*httptest.Server
+	mu   sync.Mutex
+	lie  Lie
+	told int
+}
+
+// endlessUntil is where even an endless body stops, so that a reader without a bound
+// fails its test and not the machine.
+const endlessUntil = 64 << 20
+
+// Hostile gives an honest HostileStore before a store.
+func Hostile(t testing.TB, store *Store) *HostileStore {
+	t.Helper()
+	h := &HostileStore{}
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := r.Clone(r.Context())
+		out.URL.Scheme, out.URL.Host, out.RequestURI = "http", strings.TrimPrefix(store.URL, "http://"), ""
+		if r.ContentLength == 0 {
+			out.Body = nil
+		}
+		resp, err := transport.RoundTrip(out)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		h.answer(w, &Reply{Request: r, Status: resp.StatusCode, Header: resp.Header, Body: body})
+	}))
+	t.Cleanup(func() { transport.CloseIdleConnections(); h.CloseClientConnections(); h.Close() })
+	return h
+}
+
+// Tell sets the lie; nil is the truth. It gives how many answers the one before has changed.
+func (h *HostileStore) Tell(lie Lie) (told int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	told, h.told, h.lie = h.told, 0, lie
+	return told
+}
+
+func (h *HostileStore) answer(w http.ResponseWriter, a *Reply) {
+	h.mu.Lock()
+	if h.lie != nil {
+		// What counts is a difference, not that a lie was tried.
+		status, header, body := a.Status, a.Header.Clone(), bytes.Clone(a.Body)
+		h.lie(a)
+		same := a.Status == status && bytes.Equal(a.Body, body) && !a.Endless && !a.Cut &&
+			maps.EqualFunc(a.Header, header, slices.Equal[[]string])
+		if !same {
+			h.told++
+		}
+	}
+	h.mu.Unlock()
+	if a.Cut {
+		panic(http.ErrAbortHandler)
+	}
+	for name, values := range a.Header {
+		w.Header()[name] = values
+	}
+	body := a.Body
+	if claimed, err := strconv.Atoi(a.Header.Get("Content-Length")); err == nil && claimed >= 0 && a.Request.Method != http.MethodHead {
+		body = body[:min(len(body), claimed)]
+	}
+	w.WriteHeader(a.Status)
+	if a.Request.Method == http.MethodHead {
+		return
+	}
+	w.Write(body)
+	if more := bytes.Repeat([]byte{'x'}, 64<<10); a.Endless {
+		for sent := 0; sent < endlessUntil; sent += len(more) {
+			if _, err := w.Write(more); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// SetBody replaces the body, and the length that is claimed for it.
+func (a *Reply) SetBody(b []byte) {
+	a.Body = b
+	a.Header.Set("Content-Length", strconv.Itoa(len(b)))
+}
