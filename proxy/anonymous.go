@@ -14,6 +14,15 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
+// noSuchID is the id of an upload that no store has.
+var noSuchID = func() s3name.UploadID {
+	id, err := s3name.ParseUploadID("s3proxy-may-this-client-write")
+	if err != nil {
+		panic(err) // a constant, which no client gives
+	}
+	return id
+}()
+
 // judgedFor is how long a store's yes to unsigned writes into a bucket is remembered.
 const judgedFor = time.Minute
 
@@ -42,12 +51,8 @@ func (x *exchange) mayWrite(ctx context.Context) error {
 	if at, ok := x.judged.lru.Get(x.bucket); ok && time.Since(at) < judgedFor {
 		return nil
 	}
-	id, err := s3name.ParseUploadID("s3proxy-may-this-client-write")
-	if err != nil {
-		return err
-	}
 	resp, err := x.Upstream.Do(ctx, &upstream.Request{
-		Method: http.MethodPut, Bucket: x.bucket, Key: x.key, UploadID: id, Query: url.Values{"partNumber": {"1"}}, Unsigned: true,
+		Method: http.MethodPut, Bucket: x.bucket, Key: x.key, UploadID: noSuchID, Query: url.Values{"partNumber": {"1"}}, Unsigned: true,
 	})
 	if err == nil {
 		resp.Body.Close()

@@ -43,7 +43,7 @@ func (x *exchange) list(v2 bool) error {
 	if err != nil {
 		return err
 	}
-	dropped, inState := page.dropState(x.state.root())
+	dropped, inState := page.dropState(x.state)
 	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.entries() < want; round++ {
 		if round == maxRounds {
 			return errors.New("the store's listing makes no progress behind the objects of s3proxy")
@@ -66,7 +66,7 @@ func (x *exchange) list(v2 bool) error {
 		if next, _, err = x.listPage(q); err != nil {
 			return err
 		}
-		_, inState = next.dropState(x.state.root())
+		_, inState = next.dropState(x.state)
 		page.append(next)
 	}
 	if v2 {
@@ -97,11 +97,11 @@ func (l *listResult) entries() int { return len(l.Contents) + len(l.CommonPrefix
 
 // dropState takes our own objects out of a page. inState says that the page
 // ended among them.
-func (l *listResult) dropState(root string) (dropped int, inState bool) {
+func (l *listResult) dropState(at StatePlace) (dropped int, inState bool) {
 	before, last := l.entries(), l.last()
-	l.Contents = slices.DeleteFunc(l.Contents, func(o listedObject) bool { return strings.HasPrefix(string(o.Key), root) })
-	l.CommonPrefixes = slices.DeleteFunc(l.CommonPrefixes, func(p commonPrefix) bool { return strings.HasPrefix(string(p.Prefix), root) })
-	return before - l.entries(), strings.HasPrefix(last, root)
+	l.Contents = slices.DeleteFunc(l.Contents, func(o listedObject) bool { return at.owns(string(o.Key)) })
+	l.CommonPrefixes = slices.DeleteFunc(l.CommonPrefixes, func(p commonPrefix) bool { return at.owns(string(p.Prefix)) })
+	return before - l.entries(), strings.HasPrefix(last, at.root())
 }
 
 // last is the entry that sorts behind all others of the page.

@@ -30,12 +30,12 @@ func TestStateObjectsAreDroppedFromAPageAndItsCursorIsKnown(t *testing.T) {
 		Contents:       []listedObject{{Key: "!"}, {Key: ".s3proxy/keys/a"}, {Key: ".s3proxy/keys/b"}},
 		CommonPrefixes: []commonPrefix{{Prefix: "!a/"}, {Prefix: ".s3proxy/"}},
 	}
-	dropped, inState := page.dropState(StatePlace{}.root())
+	dropped, inState := page.dropState(StatePlace{})
 	if dropped != 3 || !inState || page.entries() != 2 {
 		t.Errorf("dropped %d, in state %v, %d left", dropped, inState, page.entries())
 	}
 	page.Contents = append(page.Contents, listedObject{Key: "z"})
-	if dropped, inState = page.dropState(StatePlace{}.root()); dropped != 0 || inState {
+	if dropped, inState = page.dropState(StatePlace{}); dropped != 0 || inState {
 		t.Errorf("dropped %d, in state %v", dropped, inState)
 	}
 	past := StatePlace{}.past()

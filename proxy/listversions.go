@@ -66,7 +66,7 @@ func (l *listVersionsResult) entries() int {
 
 // dropState takes our own objects out of a page. inState says that the page ended
 // among them.
-func (l *listVersionsResult) dropState(root string) (dropped int, inState bool) {
+func (l *listVersionsResult) dropState(at StatePlace) (dropped int, inState bool) {
 	before, last := l.entries(), ""
 	for _, v := range l.Versions {
 		last = max(last, string(v.Key))
@@ -77,11 +77,11 @@ func (l *listVersionsResult) dropState(root string) (dropped int, inState bool) 
 	for _, p := range l.CommonPrefixes {
 		last = max(last, string(p.Prefix))
 	}
-	ours := func(key xmlText) bool { return strings.HasPrefix(string(key), root) }
+	ours := func(key xmlText) bool { return at.owns(string(key)) }
 	l.Versions = slices.DeleteFunc(l.Versions, func(v listedVersion) bool { return ours(v.Key) })
 	l.Markers = slices.DeleteFunc(l.Markers, func(m listedMarker) bool { return ours(m.Key) })
 	l.CommonPrefixes = slices.DeleteFunc(l.CommonPrefixes, func(p commonPrefix) bool { return ours(p.Prefix) })
-	return before - l.entries(), ours(xmlText(last))
+	return before - l.entries(), strings.HasPrefix(last, at.root())
 }
 
 // end is the marker behind a page. The last entry says more than the store's own:
@@ -139,7 +139,7 @@ func listObjectVersions(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	dropped, inState := page.dropState(x.state.root())
+	dropped, inState := page.dropState(x.state)
 	for round := 0; dropped > 0 && page.IsTruncated && page.entries() < want; round++ {
 		if round == maxRounds {
 			return errors.New("the store's listing makes no progress behind the objects of s3proxy")
@@ -167,7 +167,7 @@ func listObjectVersions(x *exchange) error {
 		if err != nil {
 			return err
 		}
-		_, inState = next.dropState(x.state.root())
+		_, inState = next.dropState(x.state)
 		next.drop(marker)
 		for next.entries() > missing && len(next.CommonPrefixes) == 0 {
 			next.drop(next.last())

@@ -46,7 +46,7 @@ func (s StatePlace) refuseOwn(key s3name.Key) error {
 // come from a store's listing.
 func (s StatePlace) ownKey(text string) (s3name.Key, error) {
 	key, err := s3name.ParseKey(text)
-	if err == nil && !strings.HasPrefix(text, s.root()) {
+	if err == nil && (!strings.HasPrefix(text, s.root()) || key.Folds()) {
 		err = s3name.ErrKey
 	}
 	if err != nil {

@@ -32,6 +32,8 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Query().Has("versions"):
 		fmt.Fprint(w, `<ListVersionsResult></ListVersionsResult>`)
+	case r.Method == http.MethodGet && r.URL.Query().Has("uploads"):
+		fmt.Fprint(w, `<ListMultipartUploadsResult></ListMultipartUploadsResult>`)
 	case r.URL.Query().Has("list-type"):
 		fmt.Fprint(w, `<ListBucketResult></ListBucketResult>`)
 	case r.Method == http.MethodHead, r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/.s3proxy/"):
@@ -56,7 +58,7 @@ func (l *listener) seen(text string) (seen []string) {
 // What no store may see as a key, an id or the beginning of a listing.
 var (
 	hostileKeys    = []string{"../victim/k", "a/../../victim/k", "..", "x/..", "../../../keyset.json", ".s3proxy/keys/0", "a/../.s3proxy/keys/0", ".S3Proxy//keys/0", ".sgwtmp/multipart/0", "./.sgwtmp/x"}
-	hostileIDs     = []string{"../../../../victim", "..", ".", "a/../../b", "/victim", "a//b", `..\victim`, "a\x01", "%2e%2e%2fvictim"}
+	hostileIDs     = []string{"../../../../victim", "..", ".", "a/../../b", "/victim", "a//b", `..\victim`, "a\x01", "%2e%2e%2fvictim", "ZC4uLi8uLi8uLi9wbGFpbjIvYmln"}
 	hostilePlaces  = []string{"../victim/", "a/../../victim", "/../x"}
 	listingCursors = []string{"prefix", "marker", "start-after", "key-marker"}
 )
@@ -178,6 +180,71 @@ func TestAnUploadWithoutStateIsNone(t *testing.T) {
 		}
 		if seen := store.seen("foreign"); seen != nil {
 			t.Errorf("%s: the store was asked %q", method, seen)
+		}
+	}
+}
+
+// TestAnIdThatTheStoreDoesNotListIsNone is the same where no state is kept: in a bucket
+// that is not encrypted.
+func TestAnIdThatTheStoreDoesNotListIsNone(t *testing.T) {
+	store := &listener{}
+	at := httptest.NewServer(store)
+	t.Cleanup(at.Close)
+	s := proxyAt(t, at.URL, "us-east-1", func(c *Config) { c.Buckets = map[string]Bucket{"plain": {Upstream: c.Default.Upstream, Plain: true}} })
+	list := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>`)
+	for method, body := range map[string][]byte{"GET": nil, "DELETE": nil, "POST": list, "PUT": []byte("part")} {
+		query := "?uploadId=foreign"
+		if method == "PUT" {
+			query += "&partNumber=1"
+		}
+		resp, text := ask(t, s, method, "/plain/k"+query, body)
+		if resp.StatusCode != http.StatusNotFound || !strings.Contains(text, "<Code>NoSuchUpload</Code>") {
+			t.Errorf("%s: %s %s", method, resp.Status, text)
+		}
+		if seen := store.seen("foreign"); seen != nil {
+			t.Errorf("%s: the store was asked %q", method, seen)
+		}
+	}
+	resp, _ := ask(t, s, "PUT", "/plain/k?partNumber=1&uploadId=foreign", nil, "X-Amz-Copy-Source", "plain/k")
+	if seen := store.seen("foreign"); resp.StatusCode != http.StatusNotFound || seen != nil {
+		t.Errorf("a part's copy: %s; the store was asked %q", resp.Status, seen)
+	}
+}
+
+// TestNamesOfStoresOwnAPIsAreAskedForByNobody: they are on the port of S3, and take its
+// signatures, of which the proxy's own is one.
+func TestNamesOfStoresOwnAPIsAreAskedForByNobody(t *testing.T) {
+	store := &listener{}
+	at := httptest.NewServer(store)
+	t.Cleanup(at.Close)
+	s := proxyAt(t, at.URL, "us-east-1", func(c *Config) {
+		c.Buckets = map[string]Bucket{"auth": {Upstream: c.Default.Upstream, Plain: true}}
+	})
+	for _, path := range []string{"/minio/admin/v3/info", "/minio", "/MINIO/admin/v3/tier/x", "/admin/user?uid=x", "/swift/v1/x"} {
+		for _, method := range []string{"GET", "PUT", "DELETE", "HEAD"} {
+			if resp, body := ask(t, s, method, path, nil); resp.StatusCode != http.StatusBadRequest || store.seen("/") != nil {
+				t.Errorf("%s %s: %s %s", method, path, resp.Status, body)
+			}
+		}
+	}
+	if resp, body := ask(t, s, "PUT", "/bucket/copy", nil, "X-Amz-Copy-Source", "minio/admin/v3/export-iam"); resp.StatusCode/100 != 4 || store.seen("minio") != nil {
+		t.Errorf("as a copy's source: %s %s", resp.Status, body)
+	}
+	if ask(t, s, "GET", "/auth/k", nil); store.seen("/auth/k") == nil {
+		t.Error("a bucket that is configured was not asked for")
+	}
+}
+
+// TestTheKeyOfAFormDoesNotFold: a policy that grants the beginning of a key grants no other.
+func TestTheKeyOfAFormDoesNotFold(t *testing.T) {
+	store := &listener{}
+	at := httptest.NewServer(store)
+	t.Cleanup(at.Close)
+	s := proxyAt(t, at.URL, "us-east-1", nil)
+	for _, key := range []string{"uploads/alice/../bob/f", "uploads/alice//f", "./f", `uploads\f`} {
+		contentType, form := encodeForm(t, signForm("bucket", key), []byte("content"))
+		if resp, body := postForm(t, s, "/bucket", contentType, form); resp.StatusCode != http.StatusBadRequest || store.seen("/f") != nil {
+			t.Errorf("%q: %s %s", key, resp.Status, body)
 		}
 	}
 }

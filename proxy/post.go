@@ -103,6 +103,10 @@ func (x *exchange) judgeForm(f *form) (*sigv4.Policy, error) {
 	if policy == nil {
 		return nil, nil
 	}
+	// A policy grants the beginning of a key: it must not lead elsewhere on a store that folds.
+	if x.key.Folds() {
+		return nil, s3err.InvalidArgument.WithMessage("The key of a form must have no empty element, and none that is . or ..").Argument("key", key)
+	}
 	return policy, policy.Allow(f.fields, x.bucket.String(), key)
 }
 

@@ -84,6 +84,8 @@ type Proxy struct {
 	completing locks // by upload
 	states     *stateCache
 	judged     *judged // unsigned writes
+	// plainUploads are those that stores were seen to have.
+	plainUploads *plainUploads
 
 	// What one PUT to the store may have, and the parts of what passes it; how often
 	// uploads are swept; how long a document may take. Fields, so that a test need not
@@ -107,8 +109,8 @@ func New(cfg Config) *Proxy {
 		}},
 		hold:   semaphore.NewWeighted(holdBudget),
 		states: newStateCache(),
-		judged: newJudged(),
-		swept:  map[s3name.Bucket]bool{},
+		judged: newJudged(), plainUploads: newPlainUploads(),
+		swept: map[s3name.Bucket]bool{},
 
 		largePut: maxPutSize, largePart: largePart,
 		sweepEvery: sweepEvery, sweepGrace: DefaultGrace, hurryLimit: hurryLimit,
@@ -197,6 +199,9 @@ func (x *exchange) serve() error {
 			return s3err.AccessDenied.WithMessage("Anonymous users cannot invoke this API. Please authenticate.")
 		}
 		return s3err.NotImplemented
+	}
+	if err := x.knownUpload(x.r.Context()); err != nil {
+		return err
 	}
 	x.continueEmpty()
 	return handle(x)

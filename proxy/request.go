@@ -60,6 +60,9 @@ func (x *exchange) parse() error {
 		if x.bucket, err = s3name.ParseBucket(bucket); err != nil {
 			return err
 		}
+		if _, configured := x.cfg.Buckets[bucket]; x.bucket.Ambiguous() && !configured {
+			return s3err.InvalidBucketName.WithMessage("Some stores have an API of their own below the name %s. If it is a bucket here, name it under buckets: in the proxy's configuration.", bucket)
+		}
 	}
 	if key != "" {
 		if !utf8.ValidString(key) {

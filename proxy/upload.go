@@ -256,14 +256,14 @@ func (o *objects) loadUpload(ctx context.Context, bucket s3name.Bucket, key s3na
 
 // noUpload is the answer about an upload without a state of ours: it is not there. Was it
 // begun past the proxy, then its parts would be plaintext; and an id that we have not seen
-// the store make does not go to the store, but for an anonymous client: whether that may
-// ask at all is for the store to say first.
+// the store make does not go to the store. Whether an anonymous client may ask at all is
+// for the store to say first, which is asked for an upload that it cannot have.
 func (x *exchange) noUpload(ctx context.Context, err error) error {
 	if !errors.Is(err, errNoState) {
 		return err
 	}
 	if x.unsigned() {
-		u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: x.uploadID, unsigned: true}
+		u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: noSuchID, unsigned: true}
 		if refused := u.there(ctx); refused != nil {
 			return refused
 		}

@@ -63,7 +63,7 @@ func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(L
 		if err != nil {
 			return fmt.Errorf("list s3://%s/%s: %w", bucket, prefix, err)
 		}
-		page.dropState(w.Place.root())
+		page.dropState(w.Place)
 		for _, c := range page.Contents {
 			if err := visit(Listed{Key: string(c.Key), Bytes: c.Size, Modified: listedTime(c.LastModified)}); err != nil {
 				return err
@@ -119,7 +119,7 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 			return fmt.Errorf("list the versions of s3://%s/%s: %w", bucket, prefix, err)
 		}
 		key, version := page.end()
-		page.dropState(w.Place.root())
+		page.dropState(w.Place)
 		page.drop(seen)
 		for _, v := range page.Versions {
 			err := visit(Listed{Key: string(v.Key), Version: v.VersionID, Old: !v.IsLatest, Bytes: v.Size, Modified: listedTime(v.LastModified)})

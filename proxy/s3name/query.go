@@ -1,6 +1,7 @@
 package s3name
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"strings"
@@ -17,7 +18,7 @@ const (
 // cursors are the query parameters by which listings name a place, and what each names.
 var cursors = map[string]func(string) bool{
 	"prefix": staysInside, "marker": staysInside, "start-after": staysInside, "key-marker": staysInside,
-	"upload-id-marker": isID, "version-id-marker": isID,
+	"upload-id-marker": isID, "version-id-marker": isID, "continuation-token": isToken,
 }
 
 // CheckQuery refuses parameters of a listing that lead out of the bucket (ErrQuery). A
@@ -52,6 +53,22 @@ func TakeIDs(q url.Values) (upload UploadID, version VersionID, err error) {
 		}
 	}
 	return upload, version, nil
+}
+
+// isToken tells whether a store may have made a token for the next page. MinIO's is a key
+// in Base64, with the name of a cached listing behind it, which is a file there.
+func isToken(token string) bool {
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		decoded, err := encoding.DecodeString(token)
+		if err != nil || !utf8.Valid(decoded) {
+			continue
+		}
+		key, cached, _ := strings.Cut(string(decoded), "[minio_cache:")
+		if !staysInside(key) || strings.ContainsAny(cached, `/\`) {
+			return false
+		}
+	}
+	return staysInside(token)
 }
 
 // staysInside tells whether a beginning of keys, or a key behind which a listing goes on,

@@ -9,6 +9,7 @@
 package s3name
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"path"
@@ -42,12 +43,25 @@ type Bucket struct{ name string }
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 var bucketForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$`)
 
-// ParseBucket checks the name of a bucket; ErrBucket.
+// ParseBucket checks the name of a bucket; ErrBucket. `minio` is none anywhere: MinIO's
+// admin API is on the port of its S3, below that name, and takes the signatures of S3.
 func ParseBucket(name string) (Bucket, error) {
-	if !bucketForm.MatchString(name) {
+	if !bucketForm.MatchString(name) || strings.EqualFold(name, "minio") {
 		return Bucket{}, ErrBucket
 	}
 	return Bucket{name}, nil
+}
+
+// Ambiguous tells whether the name may be a bucket's, but is that of an API on some store:
+// Ceph's RADOS gateway has its admin, Swift and sign-in APIs on the port of its S3. Which
+// it is, only who configures the proxy can say.
+// https://docs.ceph.com/en/latest/radosgw/adminops/
+func (b Bucket) Ambiguous() bool {
+	switch strings.ToLower(b.name) {
+	case "admin", "swift", "auth":
+		return true
+	}
+	return false
 }
 
 // String is the name, "" for none.
@@ -94,6 +108,12 @@ var storeFolders = []string{".sgwtmp/"}
 // fold gives a key as a store may that takes it for a path: `a//b`, `a/./b`, `a/x/../b`
 // and `a\b` are `a/b` there.
 func fold(key string) string { return path.Clean("/" + strings.ReplaceAll(key, `\`, "/"))[1:] }
+
+// Folds tells whether a store that takes a key for a path may keep it under another one:
+// it has an empty element, `.` or `..`.
+func (k Key) Folds() bool {
+	return fold(k.key) != strings.TrimSuffix(k.key, "/")
+}
 
 // Below tells whether a key lies in a folder, which ends in "/", or is that folder's own
 // name, under every spelling that some store folds into that. Upper and lower case are
@@ -178,7 +198,30 @@ func isID(id string) bool {
 			return false
 		}
 	}
-	return true
+	return !hidesPath(id)
+}
+
+// hidesPath tells whether an id is a path once it is decoded. MinIO's ids are Base64, and
+// what follows the first dot in them is a folder's name: with `d.../../../bucket/key` in
+// one, a client was in another bucket. An id that a store has made by chance is one of
+// 2^23 at the worst.
+func hidesPath(id string) bool {
+	id = strings.TrimRight(id, "=")
+	for _, encoding := range []*base64.Encoding{base64.RawURLEncoding, base64.RawStdEncoding} {
+		decoded, err := encoding.DecodeString(id)
+		if err != nil {
+			continue
+		}
+		text := strings.ReplaceAll(string(decoded), `\`, "/")
+		_, behind, _ := strings.Cut(text, ".")
+		for _, path := range []string{text, behind} {
+			// At the end of a random id two dots alone say nothing.
+			if strings.HasPrefix(path, "../") || strings.Contains(path, "/../") || strings.HasSuffix(path, "/..") || path == ".." {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Source is the object, or the version of one, that a store shall copy.

@@ -1,6 +1,7 @@
 package s3name
 
 import (
+	"encoding/base64"
 	"errors"
 	"net/url"
 	"path"
@@ -40,6 +41,14 @@ func TestAnIdIsNoPath(t *testing.T) {
 			t.Errorf("the version id %q is taken: %v", id, err)
 		}
 	}
+	// What a store finds in an id that it decodes, in each of Base64's spellings.
+	for _, path := range []string{"d.../../../victim/k", "../x", "a/../../b", "d.a/../b", "d.../x", "d...", "x/..", `d...\..\victim`, ".../../k", "aa/../?\xff/b"} {
+		for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+			if _, err := ParseUploadID(e.EncodeToString([]byte(path))); !errors.Is(err, ErrUploadID) {
+				t.Errorf("%q in Base64 is taken: %v", path, err)
+			}
+		}
+	}
 	// Ids of AWS, MinIO, versitygw and Ceph, and AWS's own example.
 	for _, id := range []string{
 		"null", "3/L4kqtJlcpXrof3vjVBH40Nr8X8gdRQBpUMLUo", "VXBsb2FkIElEIGZvciA2aWWpbmcncyBteS1tb3ZpZS5tMnRzIHVwbG9hZA",
@@ -75,6 +84,43 @@ func TestAListingBeginsInsideItsBucket(t *testing.T) {
 	}
 }
 
+func TestATokenNamesNoFile(t *testing.T) {
+	for _, text := range []string{"../x/", "k[minio_cache:v2,id:../../enc/.metacache/x,p:0]", "a/../../b/k", `k[minio_cache:v2,id:..\x]`} {
+		for _, token := range []string{text, base64.StdEncoding.EncodeToString([]byte(text)), base64.RawURLEncoding.EncodeToString([]byte(text))} {
+			err := CheckQuery(url.Values{"continuation-token": {token}})
+			if clear := token == text && !strings.HasPrefix(text, ".") && !strings.HasPrefix(text, "a/"); !clear && !errors.Is(err, ErrQuery) {
+				t.Errorf("%q as %q is taken: %v", text, token, err)
+			}
+		}
+	}
+	for _, token := range []string{"1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=", base64.StdEncoding.EncodeToString([]byte("a/../b[minio_cache:v2,return:]")), "a/b/c", "opaque"} {
+		if err := CheckQuery(url.Values{"continuation-token": {token}}); err != nil {
+			t.Errorf("%q is refused: %v", token, err)
+		}
+	}
+}
+
+func TestNamesOfStoresOwnAPIsAreNoBuckets(t *testing.T) {
+	for _, name := range []string{"minio", "MinIO"} {
+		if _, err := ParseBucket(name); !errors.Is(err, ErrBucket) {
+			t.Errorf("%s is taken: %v", name, err)
+		}
+	}
+	for name, ambiguous := range map[string]bool{"admin": true, "Swift": true, "auth": true, "admins": false, "minio2": false} {
+		if b, err := ParseBucket(name); err != nil || b.Ambiguous() != ambiguous {
+			t.Errorf("%s: %v %v", name, b.Ambiguous(), err)
+		}
+	}
+}
+
+func TestAKeyThatFoldsIsTold(t *testing.T) {
+	for key, folds := range map[string]bool{"a/b": false, "a/": false, "a/../b": true, "./a": true, "a//b": true, "/a": true, `a\b`: true, "..a/b..": false, "a/.": true, "a//": true} {
+		if k, err := ParseKey(key); err != nil || k.Folds() != folds {
+			t.Errorf("%q: %v %v", key, k.Folds(), err)
+		}
+	}
+}
+
 func TestIdsAreTakenOutOfAQuery(t *testing.T) {
 	upload, version, err := TakeIDs(url.Values{"uploadId": {"u"}, "versionId": {"v"}})
 	if err != nil || upload.String() != "u" || version.String() != "v" {
@@ -97,7 +143,7 @@ func TestIdsAreTakenOutOfAQuery(t *testing.T) {
 // FuzzNamesStayBelowTheirBucket joins what was accepted to a bucket's folder as a store may
 // that keeps files.
 func FuzzNamesStayBelowTheirBucket(f *testing.F) {
-	for _, seed := range []string{"a", "../x", "a/../../b", ".sgwtmp/x", "//", `a\..\..\b`, "null", "3/L4", "./.sgwtmp", "%2e%2e/"} {
+	for _, seed := range []string{"a", "../x", "a/../../b", ".sgwtmp/x", "//", `a\..\..\b`, "null", "3/L4", "./.sgwtmp", "%2e%2e/", "ZC4uLi8uLi8uLi9wbGFpbjIvYmln", "ZC4uLg"} {
 		f.Add(seed)
 	}
 	const bucket = "/store/bucket"
@@ -111,6 +157,13 @@ func FuzzNamesStayBelowTheirBucket(f *testing.F) {
 		if u, err := ParseUploadID(name); err == nil {
 			if joined := path.Join(bucket, u.String()); joined != bucket+"/"+name {
 				t.Errorf("the id %q is %s", name, joined)
+			}
+			// MinIO joins what it decodes, from the first dot on.
+			if decoded, err := base64.RawURLEncoding.DecodeString(name); err == nil {
+				_, folder, _ := strings.Cut(string(decoded), ".")
+				if joined := path.Join(bucket, folder); joined != bucket && !strings.HasPrefix(joined, bucket+"/") {
+					t.Errorf("the id %q is %s where ids are decoded", name, joined)
+				}
 			}
 		}
 	})

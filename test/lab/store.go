@@ -8,6 +8,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // Store is a running S3 store.
@@ -131,18 +134,28 @@ func minioWith(at place, settings ...string) *Store {
 	return await(at, &Store{Process: start(at, "minio", bin, args, env), URL: "http://" + address, Dir: dir}, "/") // 503 until it is ready
 }
 
-// await waits until the store answers at a path, with whatever but a 5xx.
+// await waits until the store answers at a path as it should.
 func await(at place, s *Store, path string) *Store {
 	at.t.Helper()
 	s.AccessKey, s.SecretKey = storeAccessKey, storeSecretKey
 	client := &http.Client{Timeout: 2 * time.Second}
 	s.until(at.t, 30*time.Second, func() bool {
-		resp, err := client.Get(s.URL + path)
+		req, err := http.NewRequest(http.MethodGet, s.URL+path, nil)
+		if err != nil {
+			return false
+		}
+		// Signed: MinIO listens before it knows its users.
+		credentials := aws.Credentials{AccessKeyID: s.AccessKey, SecretAccessKey: s.SecretKey}
+		req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+		if err := v4.NewSigner().SignHTTP(req.Context(), credentials, req, "UNSIGNED-PAYLOAD", "s3", "us-east-1", time.Now()); err != nil {
+			return false
+		}
+		resp, err := client.Do(req)
 		if err != nil {
 			return false
 		}
 		resp.Body.Close()
-		return resp.StatusCode < 500
+		return resp.StatusCode == http.StatusOK
 	})
 	return s
 }

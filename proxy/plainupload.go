@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// plainUploads remembers the uploads that a store has shown for buckets that are not
+// encrypted, of which no state is kept.
+type plainUploads struct {
+	lru *lru.Cache[uploadName, struct{}]
+}
+
+func newPlainUploads() *plainUploads {
+	c, err := lru.New[uploadName, struct{}](1024)
+	if err != nil {
+		panic(err) // only a size below one is refused
+	}
+	return &plainUploads{c}
+}
+
+// knownUpload answers NoSuchUpload for the id that a client gives in a bucket that is not
+// encrypted, unless the store lists it for that key. The id itself goes to the store only
+// then: what a store may find in one that it has not made is beyond any filter of ours
+// (MinIO decodes it and takes it for a path into other buckets). Each proxy asks once for
+// an upload, as itself: an anonymous client need not be allowed to list.
+func (x *exchange) knownUpload(ctx context.Context) error {
+	if !x.Plain || x.uploadID == (s3name.UploadID{}) {
+		return nil
+	}
+	name := uploadName{x.bucket, x.key, x.uploadID}
+	if x.plainUploads.lru.Contains(name) {
+		return nil
+	}
+	q := url.Values{"uploads": {""}, "prefix": {x.key.String()}}
+	for range maxStatePages {
+		var page listUploadsResult
+		if _, err := x.getXML(ctx, &upstream.Request{Bucket: x.bucket, Query: q}, &page); err != nil {
+			return fmt.Errorf("find the upload: %w", err)
+		}
+		for _, u := range page.Uploads {
+			if string(u.Key) == x.key.String() && u.UploadID == x.uploadID.String() {
+				x.plainUploads.lru.Add(name, struct{}{})
+				return nil
+			}
+		}
+		if !page.IsTruncated || string(page.NextKeyMarker) > x.key.String() {
+			return s3err.NoSuchUpload
+		}
+		if string(page.NextKeyMarker) == q.Get("key-marker") && page.NextUploadIDMarker == q.Get("upload-id-marker") {
+			break
+		}
+		q.Set("key-marker", string(page.NextKeyMarker))
+		q.Set("upload-id-marker", page.NextUploadIDMarker)
+	}
+	return fmt.Errorf("%w: a listing of uploads without an end", errStored)
+}
