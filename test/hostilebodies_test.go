@@ -1,0 +1,184 @@
+package test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+)
+
+// chunkNonsense is wrong in its framing: of the body `hello`, as it should be sent
+// unsigned with a checksum behind it.
+func chunkNonsense(_ testing.TB, g ground) (all []nonsense) {
+	checksum := crcTrailer + ":" + crc32Of([]byte("hello")) + "\r\n"
+	headers := map[string]string{"content-encoding": "aws-chunked", "x-amz-decoded-content-length": "5", "x-amz-trailer": crcTrailer}
+	for _, body := range []string{
+		"", "hello", "\r\n", "5", "5\r\n", "5\r\nhell", "5\r\nhello", "5\r\nhello\r\n", "5\r\nhello\r\n0", "5\r\nhello\r\n0\r\n", "5\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\n" + checksum,
+		"4\r\nhello\r\n0\r\n" + checksum + "\r\n", "6\r\nhello\r\n0\r\n" + checksum + "\r\n", "-5\r\nhello\r\n0\r\n" + checksum + "\r\n", "+5\r\nhello\r\n0\r\n" + checksum + "\r\n", "0x5\r\nhello\r\n0\r\n" + checksum + "\r\n",
+		" 5\r\nhello\r\n0\r\n" + checksum + "\r\n", "5 \r\nhello\r\n0\r\n" + checksum + "\r\n", "5;a=b\r\nhello\r\n0\r\n" + checksum + "\r\n", "5;\r\nhello\r\n0\r\n" + checksum + "\r\n", "g\r\nhello\r\n0\r\n" + checksum + "\r\n",
+		"ffffffffffffffff\r\nhello\r\n0\r\n" + checksum + "\r\n", "7fffffffffffffff\r\nhello\r\n0\r\n" + checksum + "\r\n", "10000000000000005\r\nhello\r\n0\r\n" + checksum + "\r\n", strings.Repeat("0", 5000) + "5\r\nhello\r\n0\r\n" + checksum + "\r\n",
+		"5\nhello\n0\n" + checksum + "\n", "5\rhello\r0\r" + checksum + "\r", "5\r\nhelloXX0\r\n" + checksum + "\r\n", "5\r\nhello0\r\n" + checksum + "\r\n", "5\r\nhello\r\n0\r\n" + checksum + "\r\nmore", "5\r\nhello\r\n0\r\n" + checksum + "\r\n\r\n",
+		"5\r\nhello\r\n0\r\n" + checksum + checksum + "\r\n", "5\r\nhello\r\n0\r\n" + crcTrailer + ":AAAAAA==\r\n\r\n", "5\r\nhello\r\n0\r\n" + crcTrailer + ":x\r\n\r\n", "5\r\nhello\r\n0\r\n" + crcTrailer + "\r\n\r\n", "5\r\nhello\r\n0\r\n:\r\n\r\n",
+		"5\r\nhello\r\n0\r\nx-amz-checksum-crc32c:AAAAAA==\r\n\r\n", "5\r\nhello\r\n0\r\nx-amz-meta-a:b\r\n" + checksum + "\r\n", "5\r\nhello\r\n0\r\n" + strings.Repeat("a", 20_000) + ":b\r\n\r\n", "5\r\nhello\r\n0\r\n" + checksum + "x-amz-trailer-signature:x\r\n\r\n",
+		"1\r\nh\r\n1\r\ne\r\n3\r\nllo\r\n0\r\n" + checksum + "\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n" + checksum + "\r\n", "0\r\n" + checksum + "\r\n5\r\nhello\r\n0\r\n" + checksum + "\r\n", "5\r\nhello\r\n5\r\nhello\r\n0\r\n" + checksum + "\r\n", "5\r\nHELLO\r\n0\r\n" + checksum + "\r\n",
+		"5;chunk-signature=" + strings.Repeat("0", 64) + "\r\nhello\r\n0\r\n" + checksum + "\r\n", "\x00\x00\x00\x05hello", "5\r\nhello\r\n00\r\nX: y\r\n" + checksum + "\r\n",
+	} {
+		for _, path := range []string{"k", "parts"} {
+			c := call{method: "PUT", path: g.at(path), payloadHash: unsignedStreamTrailer, headers: headers, body: []byte(body)}
+			if path == "parts" {
+				c.query = "partNumber=1&uploadId=" + g.upload
+			}
+			all = append(all, nonsense{name: fmt.Sprintf("%.80q to %s", body, path), call: c})
+		}
+	}
+	good := "5\r\nhello\r\n0\r\n" + checksum + "\r\n"
+	for _, change := range []map[string]string{
+		{"x-amz-decoded-content-length": ""}, {"x-amz-decoded-content-length": "4"}, {"x-amz-decoded-content-length": "6"}, {"x-amz-decoded-content-length": "-5"}, {"x-amz-decoded-content-length": "x"}, {"x-amz-decoded-content-length": "5.0"},
+		{"x-amz-decoded-content-length": "99999999999999999999"}, {"x-amz-decoded-content-length": "9223372036854775807"}, {"x-amz-decoded-content-length": "5,5"}, {"x-amz-decoded-content-length": "0x5"},
+		{"x-amz-trailer": "x-amz-checksum-crc99"}, {"x-amz-trailer": "host"}, {"x-amz-trailer": crcTrailer + "," + crcTrailer + "c"}, {"x-amz-trailer": "x-amz-meta-a"}, {"x-amz-trailer": "content-length"}, {"x-amz-trailer": "x-amz-checksum-sha256"},
+		{crcTrailer: "AAAAAA=="}, {"content-md5": md5Of([]byte("other"))}, {"x-amz-checksum-sha1": "x"},
+	} {
+		changed := maps.Clone(headers)
+		maps.Copy(changed, change)
+		all = append(all, nonsense{name: fmt.Sprintf("chunks with %v", change), call: call{method: "PUT", path: g.at("k"), payloadHash: unsignedStreamTrailer, headers: changed, body: []byte(good)}})
+	}
+	for _, s := range []stream{
+		{shape: signedStream, forge: 1}, {shape: signedStream, forge: 2}, {shape: signedStream, noFinal: true}, {shape: signedStream, cut: 1}, {shape: signedStream, cut: 3}, {shape: signedStream, decoded: 9}, {shape: signedStream, chunk: 2},
+		{shape: signedStreamTrailer, forge: 1}, {shape: signedStreamTrailer, forgeTrailer: true}, {shape: signedStreamTrailer, noTrailer: true}, {shape: signedStreamTrailer, checksum: "AAAAAA=="}, {shape: signedStreamTrailer, otherTrailer: "x-amz-meta-a:b"},
+		{shape: signedStreamTrailer, otherTrailer: "a"}, {shape: signedStreamTrailer, cut: 2}, {shape: unsignedStreamTrailer, decoded: 2},
+	} {
+		s.body = []byte("hello")
+		for _, secret := range []string{"", "wrong"} {
+			all = append(all, nonsense{name: fmt.Sprintf("stream %+v, secret %q", s, secret), call: call{method: "PUT", path: g.at("k"), stream: &s, secret: secret}})
+		}
+	}
+	return all
+}
+
+// documentNonsense is what is no document of the kind that is asked for.
+func documentNonsense(_ testing.TB, g ground) (all []nonsense) {
+	for _, of := range []struct {
+		path, query, root, inner string
+	}{
+		{"/" + g.bucket, "delete=", "Delete", "<Object><Key>k</Key></Object>"},
+		{g.at("parts"), "uploadId=" + g.upload, "CompleteMultipartUpload", "<Part><PartNumber>1</PartNumber><ETag>" + xmlText(g.etag) + "</ETag></Part>"},
+	} {
+		if g.plain && of.root != "Delete" {
+			continue // for the store to judge, and stores differ
+		}
+		open, shut := "<"+of.root+">", "</"+of.root+">"
+		for _, document := range []string{
+			"", " ", "x", "{}", "<", "<>", "</>", "<?xml", "<?xml version=\"1.0\"?>", "\x00", "\xff\xfe<\x00", "\xef\xbb\xbf", open, shut, open + shut, "<" + of.root + "/>", open + of.inner, of.inner + shut, open + "<Object>" + shut, open + of.inner + "</Other>",
+			"<Other>" + of.inner + "</Other>", "<" + strings.ToLower(of.root) + ">" + of.inner + "</" + strings.ToLower(of.root) + ">", "<" + of.root + "s>" + of.inner + "</" + of.root + "s>", "<x>" + open + of.inner + shut + "</x>",
+			open + strings.Repeat("<a>", 200_000), open + strings.Repeat("<a>", 1000) + strings.Repeat("</a>", 1000) + shut, "<" + of.root + " " + strings.Repeat(`a="" `, 50_000) + ">" + shut, open + strings.Repeat(" ", 3<<20) + shut,
+			`<!DOCTYPE x [<!ENTITY a "k"><!ENTITY b "&a;&a;&a;">]>` + open + "<Object><Key>&b;</Key></Object>" + shut, `<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>` + open + "<Object><Key>&a;</Key></Object>" + shut, open + "<Object><Key>&nbsp;</Key></Object>" + shut,
+			open + "<Object><Key>&#0;</Key></Object>" + shut, open + "<Object><Key>\xff</Key></Object>" + shut, open + "<Object><Key>k\x00</Key></Object>" + shut, open + strings.Repeat(of.inner, 10_001) + shut,
+			`<?xml version="1.0" encoding="UTF-16"?>` + open + of.inner + shut, `<?xml version="1.0" encoding="ISO-8859-1"?>` + open + "<Object><Key>\xe4</Key></Object>" + shut, open + "<Object><Key></Key></Object>" + shut, open + "<Object/>" + shut,
+			open + "<Part/>" + shut, open + "<Part><PartNumber>1</PartNumber></Part>" + shut, open + "<![CDATA[" + of.inner + "]]>" + shut, open + "<!--" + of.inner + "-->" + shut, open + of.inner + shut[:len(shut)-1], open + "<Object><Key>" + strings.Repeat("k", 1025) + "</Key></Object>" + shut,
+		} {
+			all = append(all, nonsense{name: fmt.Sprintf("?%.6s %.70q", of.query, document), inList: of.root == "Delete", call: documentCall(of.path, of.query, document)})
+		}
+		good := open + of.inner + shut
+		for name, value := range map[string]string{"content-md5": md5Of([]byte("other")), "x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-sha256": "x"} {
+			c := documentCall(of.path, of.query, good)
+			if of.root != "Delete" && name != "content-md5" {
+				continue // those are the object's there
+			}
+			c.headers = map[string]string{name: value}
+			all = append(all, nonsense{name: "?" + of.query + " with another " + name, call: c})
+		}
+		c := documentCall(of.path, of.query, good)
+		c.stream, c.body = &stream{shape: signedStream, body: []byte(good)}, nil
+		all = append(all, nonsense{name: "?" + of.query + " in chunks", call: c})
+	}
+	return all
+}
+
+// multipartNonsense misuses an upload. Of one into a bucket that is not encrypted the
+// store judges numbers and lists of parts, and stores differ.
+func multipartNonsense(_ testing.TB, g ground) (all []nonsense) {
+	if g.plain {
+		return nil
+	}
+	for _, number := range []string{"0", "-1", "10001", "99999999999999999999", "", "x", "1.0", "1e1", "0x1", "%201", "1%20", "01x", "1,2", "../1"} {
+		for _, source := range []string{"", "/" + g.bucket + "/k"} {
+			c := call{method: "PUT", path: g.at("parts"), query: "partNumber=" + number + "&uploadId=" + g.upload, body: []byte("x")}
+			if source != "" {
+				c.headers, c.body = map[string]string{"x-amz-copy-source": source}, nil
+			}
+			all = append(all, nonsense{name: "part " + number + " " + source, call: c})
+		}
+		all = append(all, nonsense{name: "GET of part " + number, call: call{method: "GET", path: g.at("none"), query: "partNumber=" + number}})
+	}
+	part := func(number, etag string) string {
+		return "<Part><PartNumber>" + number + "</PartNumber><ETag>" + xmlText(etag) + "</ETag></Part>"
+	}
+	for _, list := range []string{
+		part("0", g.etag), part("-1", g.etag), part("10001", g.etag), part("x", g.etag), part("", g.etag), part("1.5", g.etag), part("99999999999999999999", g.etag), part("2", g.etag), part("1", ""), part("1", "x"), part("1", `"00000000000000000000000000000000"`),
+		part("1", g.etag) + part("1", g.etag), part("2", g.etag) + part("1", g.etag), part("1", g.etag) + part("2", "x"), part("1", "../../x"), part("1", strings.Repeat("e", 100_000)),
+		"<Part><ETag>" + xmlText(g.etag) + "</ETag></Part>",
+	} {
+		all = append(all, nonsense{name: fmt.Sprintf("completing with %.100q", list), call: documentCall(g.at("parts"), "uploadId="+g.upload, "<CompleteMultipartUpload>"+list+"</CompleteMultipartUpload>")})
+	}
+	good := "<CompleteMultipartUpload>" + part("1", g.etag) + "</CompleteMultipartUpload>"
+	for _, place := range []string{"/" + g.bucket + "/other", "/" + g.victim + "/parts", "/" + g.bucket + "/Parts", "/" + g.bucket + "/parts/"} {
+		for _, c := range []call{
+			documentCall(place, "uploadId="+g.upload, good), {method: "DELETE", path: place, query: "uploadId=" + g.upload}, {method: "GET", path: place, query: "uploadId=" + g.upload},
+			{method: "PUT", path: place, query: "partNumber=1&uploadId=" + g.upload, body: []byte("x")},
+		} {
+			all = append(all, nonsense{name: c.method + " of an upload of another name " + place, call: c})
+		}
+	}
+	for _, query := range []string{"uploads=&uploadId=" + g.upload, "uploadId=" + g.upload + "&uploadId=" + g.upload, "uploadId=", "uploadid=" + g.upload, "partNumber=1&uploadId=", "partNumber=1", "partNumber=1&partNumber=2&uploadId=" + g.upload,
+		"uploads=&x=y", "uploads=1&delete", "partNumber=1&uploadId=" + g.upload + "&acl", "uploadId=" + g.upload + "&versionId=x"} {
+		for _, method := range []string{"PUT", "POST"} {
+			if method == "POST" && query == "uploads=&x=y" {
+				query = "uploads=&y"
+			}
+			all = append(all, nonsense{name: method + " ?" + query, call: call{method: method, path: g.at("parts"), query: query, body: []byte("x")}})
+		}
+	}
+	return all
+}
+
+// formNonsense are browsers' uploads that are none.
+func formNonsense(t testing.TB, g ground) (all []nonsense) {
+	add := func(name, kind string, body []byte) {
+		all = append(all, nonsense{name: name, call: call{method: "POST", path: "/" + g.bucket, unsigned: true, headers: map[string]string{"content-type": kind}, body: body}})
+	}
+	for _, key := range append(climbingKeys, "", "k\x00", "\xff", strings.Repeat("k", 1025), "${filename}/../../../x") {
+		kind, head, tail := signedForm(t, g.S3, g.bucket, key)
+		add(fmt.Sprintf("the key %.50q", key), kind, bytes.Join([][]byte{head, []byte("x"), tail}, nil))
+	}
+	kind, head, tail := signedForm(t, g.S3, g.bucket, "form")
+	form := string(head) + "x" + string(tail)
+	boundary := strings.TrimPrefix(kind, "multipart/form-data; boundary=")
+	for _, other := range []string{"multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=x", "multipart/mixed; boundary=" + boundary, "application/x-www-form-urlencoded", "text/xml", ";", "multipart/form-data; boundary=" + strings.Repeat("b", 3000), "multipart/form-data; boundary=" + boundary + "; boundary=x"} {
+		add("the type "+other, other, []byte(form))
+	}
+	for name, body := range map[string]string{
+		"nothing": "", "no boundary": "key=form", "no file": string(head[:bytes.LastIndex(head, []byte("--"+boundary))]) + "--" + boundary + "--\r\n", "cut": form[:len(form)-4], "no end": string(head), "twice the key": strings.Replace(form, "--"+boundary, "--"+boundary+"\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nother\r\n--"+boundary, 1),
+		"a part without a name": strings.Replace(form, `name="key"`, `nome="key"`, 1), "another key": strings.Replace(form, "\r\n\r\nform\r\n", "\r\n\r\nother\r\n", 1), "a field nobody allowed": strings.Replace(form, "--"+boundary, "--"+boundary+"\r\nContent-Disposition: form-data; name=\"x-amz-meta-a\"\r\n\r\nb\r\n--"+boundary, 1),
+		"a field of 30 KiB": strings.Replace(form, "--"+boundary, "--"+boundary+"\r\nContent-Disposition: form-data; name=\"x-ignore-a\"\r\n\r\n"+strings.Repeat("a", 30<<10)+"\r\n--"+boundary, 1), "headers without end": "--" + boundary + "\r\n" + strings.Repeat("a", 100<<10),
+		"many parts": strings.Repeat("--"+boundary+"\r\nContent-Disposition: form-data; name=\"x-ignore-a\"\r\n\r\n\r\n", 5000), "line feeds alone": strings.ReplaceAll(form, "\r\n", "\n"),
+	} {
+		add(name, kind, []byte(body))
+	}
+	for _, field := range []string{"policy", "x-amz-signature", "x-amz-credential", "x-amz-date", "x-amz-algorithm"} {
+		start := strings.Index(form, `name="`+field+`"`) + len(`name="`+field+`"`) + 4
+		end := start + strings.Index(form[start:], "\r\n--")
+		for _, value := range []string{"", "x", "../..", base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2100-01-01T00:00:00Z","conditions":[]}`)), base64.StdEncoding.EncodeToString([]byte(strings.Repeat("[", 10_000))), strings.Repeat("0", 64)} {
+			add(fmt.Sprintf("the %s %.40q", field, value), kind, []byte(form[:start]+value+form[end:]))
+		}
+		add("without "+field, kind, []byte(strings.Replace(form, `name="`+field+`"`, `name="x-ignore-it"`, 1)))
+	}
+	_, foreign, foreignTail := signedForm(t, g.S3, g.victim, "form")
+	add("a form for another bucket", kind, bytes.Join([][]byte{foreign, []byte("x"), foreignTail}, nil))
+	for _, extra := range [][2]string{{"x-amz-meta-s3proxy-dek", "x"}, {"x-amz-server-side-encryption-customer-algorithm", "AES256"}, {"x-amz-checksum-crc32", "AAAAAA=="}, {"content-md5", "x"}, {"tagging", "<Tagging>"}, {"x-amz-meta-a", "b\nc"}} {
+		kind, head, tail := signedForm(t, g.S3, g.bucket, "form", extra)
+		add("a form with "+extra[0], kind, bytes.Join([][]byte{head, []byte("x"), tail}, nil))
+	}
+	return all
+}

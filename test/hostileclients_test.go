@@ -1,0 +1,333 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// nonsense is a request that must be refused, and change nothing.
+type nonsense struct {
+	name string
+	call
+	edit func(head string) string // of the head as it would be sent
+	wire string                   // instead of the call: all that is sent
+	// gone allows a connection that is closed without an answer: for what is no HTTP.
+	gone bool
+	// inList allows 200 for a list of keys of which none was deleted; an empty one is for
+	// the store to judge, and versitygw takes it.
+	inList bool
+}
+
+// ground is where nonsense is tried: a bucket of each kind, with a victim beside.
+type ground struct {
+	lab.S3
+	host   string
+	bucket string
+	plain  bool   // the bucket is not encrypted
+	victim string // a bucket with an object `k`
+	upload string // that was begun for the key `parts`
+	etag   string // of its first part
+}
+
+func (g ground) at(key string) string { return "/" + g.bucket + "/" + key }
+
+// send gives the answer to a request. What waits for more than was sent is told after a
+// moment that there is no more; not at once, for that is how a client gives up.
+func (n nonsense) send(t testing.TB, g ground) answer {
+	t.Helper()
+	all := n.wire
+	if all == "" {
+		head, body, _ := n.call.wire(g.S3, g.host)
+		if n.edit != nil {
+			head = []byte(n.edit(string(head)))
+		}
+		all = string(head) + string(body)
+	}
+	conn, err := net.DialTimeout("tcp", g.host, 5*time.Second)
+	if err != nil {
+		t.Fatalf("%s: nothing listens any more: %v", n.name, err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(answerWithin))
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		io.WriteString(conn, all)
+	}()
+	noMore := time.AfterFunc(500*time.Millisecond, func() { conn.(*net.TCPConn).CloseWrite() })
+	got := readAnswer(bufio.NewReader(conn), n.method)
+	noMore.Stop()
+	conn.Close()
+	<-sent
+	return got
+}
+
+// refused says what is wrong with the answer, or nothing.
+func (n nonsense) refused(got answer) error {
+	switch {
+	case got.status/100 == 4, got.status == http.StatusNotImplemented, got.status == http.StatusHTTPVersionNotSupported && n.gone:
+		return nil
+	case got.status == 0 && n.gone && !errors.Is(got.err, os.ErrDeadlineExceeded):
+		return nil
+	case got.status == 200 && n.inList && !bytes.Contains(got.body, []byte("<Deleted>")):
+		return nil
+	}
+	return fmt.Errorf("%v: %.300s", got, got.body)
+}
+
+// nonsenseGroups are the kinds of nonsense, each made for a ground.
+var nonsenseGroups = []struct {
+	name string
+	of   func(t testing.TB, g ground) []nonsense
+}{
+	{"names in paths", pathNonsense},
+	{"names in queries", queryNonsense},
+	{"names in copy sources", copyNonsense},
+	{"names in documents", listNonsense},
+	{"names of buckets", bucketNonsense},
+	{"signatures", signatureNonsense},
+	{"presigned URLs", presignedNonsense},
+	{"headers", headerNonsense},
+	{"chunks", chunkNonsense},
+	{"documents", documentNonsense},
+	{"multipart uploads", multipartNonsense},
+	{"forms", formNonsense},
+	{"what is no HTTP", wireNonsense},
+}
+
+// TestHostileRequestsAreRefusedAndChangeNothing is about clients with a key and without:
+// whatever they send, no store sees more of it than a client may do.
+func TestHostileRequestsAreRefusedAndChangeNothing(t *testing.T) {
+	if direct {
+		t.Skip("it is about what the proxy refuses")
+	}
+	for _, name := range allTargets {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHostileLab(t, name)
+			count := 0
+			tree := h.tree(t)
+			goroutines := h.goroutines(t)
+			for _, group := range nonsenseGroups {
+				for _, g := range h.grounds {
+					for _, n := range group.of(t, g) {
+						count++
+						n.name = fmt.Sprintf("%s, plain %v: %s", group.name, g.plain, n.name)
+						if err := n.refused(n.send(t, g)); err != nil {
+							t.Errorf("%s: %v", n.name, err)
+						}
+					}
+				}
+				if changed := h.changed(t, tree); changed != "" {
+					t.Errorf("after %s the store has changed: %s", group.name, changed)
+					tree = h.tree(t)
+				}
+				if log := h.proxy.Log(); strings.Contains(log, "panic") || strings.Contains(log, "goroutine ") {
+					t.Fatalf("%s: the log tells of a panic:\n%s", group.name, log)
+				}
+			}
+			if code, ended := h.proxy.Wait(0); ended {
+				t.Fatalf("the proxy has ended, code %d", code)
+			}
+			for _, g := range h.grounds {
+				if got := get(t, h.proxy.S3(), "/"+g.victim+"/k"); string(got.body) != "the victim's" {
+					t.Errorf("the victim's object is now %v", got)
+				}
+			}
+			if count < 1000 {
+				t.Errorf("only %d requests", count)
+			}
+			now := h.goroutines(t)
+			for end := time.Now().Add(5 * time.Second); now > goroutines+8 && time.Now().Before(end); now = h.goroutines(t) {
+				time.Sleep(50 * time.Millisecond)
+			}
+			if now > goroutines+8 {
+				t.Errorf("%d goroutines, %d before", now, goroutines)
+			}
+			peak, err := h.proxy.PeakMemory()
+			if err != nil {
+				lab.Skip(t, "/proc")
+			}
+			if peak > 128<<20 {
+				t.Errorf("peak memory is %d MiB", peak>>20)
+			}
+			t.Logf("%d requests, goroutines %d and %d, peak memory %d MiB", count, goroutines, now, peak>>20)
+		})
+	}
+}
+
+// hostileLab is a store of the test's own with a proxy before it.
+type hostileLab struct {
+	proxy   *lab.ProxyProcess
+	admin   string
+	root    string // all that the store or the proxy could write is below
+	grounds []ground
+}
+
+func newHostileLab(t *testing.T, name string) *hostileLab {
+	t.Helper()
+	h := &hostileLab{admin: lab.FreeAddress(t)}
+	settings := privateFile(t, "buckets:\n  hostile-plain: {encrypt: false}\n  victim-plain: {encrypt: false}\n")
+	o := lab.ProxyOptions{Args: []string{"--admin-listen", h.admin, "--config", settings}}
+	switch name {
+	case onVersitygw:
+		o.Upstream = lab.Versitygw(t)
+	case onMinIO:
+		o.Upstream = lab.MinIO(t)
+	}
+	h.proxy = lab.Proxy(t, o)
+	dir := h.proxy.DataDir
+	if o.Upstream != nil {
+		dir = o.Upstream.Dir
+	}
+	h.root = filepath.Dir(dir)
+	for _, kind := range []string{"sealed", "plain"} {
+		g := ground{S3: h.proxy.S3(), host: h.proxy.Address, bucket: "hostile-" + kind, plain: kind == "plain", victim: "victim-" + kind}
+		client := sdk(t, g.S3)
+		for _, bucket := range []string{g.bucket, g.victim} {
+			if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+				t.Fatal(err)
+			}
+			mustPut(t, g.S3, "/"+bucket+"/k", []byte("the victim's"))
+		}
+		key, one := "parts", int32(1)
+		made, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &g.bucket, Key: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.upload = *made.UploadId
+		part, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &g.bucket, Key: &key, UploadId: &g.upload, PartNumber: &one, Body: bytes.NewReader([]byte("part"))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.etag = *part.ETag
+		h.grounds = append(h.grounds, g)
+	}
+	return h
+}
+
+// tree gives the hash of every file that is there, but logs and MinIO's own.
+func (h *hostileLab) tree(t testing.TB) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(h.root, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // taken away meanwhile
+		case err != nil:
+			return err
+		case e.IsDir() && e.Name() == ".minio.sys":
+			return filepath.SkipDir
+		case !e.Type().IsRegular() || strings.HasSuffix(path, ".log"):
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		files[strings.TrimPrefix(path, h.root)] = fmt.Sprintf("%x", sha256.Sum256(b))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// changed says how the files differ from what they were. A store may take a moment to
+// clean up behind a request that it refused.
+func (h *hostileLab) changed(t testing.TB, before map[string]string) (difference string) {
+	t.Helper()
+	for end := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		now := h.tree(t)
+		if maps.Equal(now, before) {
+			return ""
+		}
+		if time.Now().After(end) {
+			for _, name := range slices.Sorted(maps.Keys(now)) {
+				if now[name] != before[name] {
+					difference += " +" + name
+				}
+			}
+			for _, name := range slices.Sorted(maps.Keys(before)) {
+				if _, there := now[name]; !there {
+					difference += " -" + name
+				}
+			}
+			return difference
+		}
+	}
+}
+
+// goroutines counts them at the proxy's own address for that.
+func (h *hostileLab) goroutines(t testing.TB) (n int) {
+	t.Helper()
+	resp, err := http.Get("http://" + h.admin + "/debug/pprof/goroutine?debug=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := fmt.Fscanf(resp.Body, "goroutine profile: total %d", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// attackLikeKeys look like attacks, and are keys of S3 all the same.
+var attackLikeKeys = []string{
+	"..a", "a..", "a..b/c", "...", "a/...", "%2e%2e/x", "%2E%2E%2Fvictim%2Fk", "%252e", "a%00b", "a?versionId=1", "a#b", "a&b=c", "a+b c", "a;b", "a,b", "a'b\"c", "<k>&amp;", "]]>",
+	"ü/日本/😀", "a\tb", "a\nb", "a\x7fb", "key=value", "~", "-", "_", "$(x)", "`x`", "{a,b}", "[x]", "x|y", "x:y", "C:", "@", "*", "minio", "admin", "s3proxy", ".s3prox", "null", strings.Repeat("k", 200),
+}
+
+func TestOddKeysThatAreLegalStayLegal(t *testing.T) {
+	onEach(t, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		for i, key := range attackLikeKeys {
+			path := "/" + bucket + "/" + escape(key, true)
+			body := content(uint64(i), 100+i)
+			if got := (call{method: "PUT", path: path, body: body}).do(t, at.S3); got.status != 200 {
+				t.Errorf("PUT of %q: %v", key, got)
+				continue
+			}
+			if got := get(t, at.S3, path); got.status != 200 || sameBytes(got.body, body) != nil {
+				t.Errorf("GET of %q: %v", key, got)
+			}
+		}
+		listed, err := sdk(t, at.S3).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, EncodingType: "url"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		for _, o := range listed.Contents {
+			key, _ := url.QueryUnescape(*o.Key)
+			found[key], found[*o.Key] = true, true
+		}
+		for _, key := range attackLikeKeys {
+			if !found[key] {
+				t.Errorf("%q is not listed", key)
+			}
+			if got := (call{method: "DELETE", path: "/" + bucket + "/" + escape(key, true)}).do(t, at.S3); got.status != 204 {
+				t.Errorf("DELETE of %q: %v", key, got)
+			}
+		}
+	})
+}
