@@ -15,6 +15,8 @@ var (
 	}
 	climbingIDs = []string{
 		"../../../../victim-plain", "..", ".", "a/../../b", "/victim-plain", "a//b", `..\victim-plain`, "a\x01", "%2e%2e%2fvictim-plain", "\x00", "ü", strings.Repeat("a", 1025),
+		// Such paths in Base64, which MinIO decodes.
+		"Li4vLi4vLi4vLi4vdmljdGltLXBsYWluL2s", "eC4uLi8uLi8uLi8uLi92aWN0aW0tcGxhaW4", "L2V0Yy9wYXNzd2Q",
 	}
 	climbingPlaces = []string{"../victim-plain/", "a/../../victim-plain", "/../x", "\x00", "\xff\xfe"}
 )
