@@ -51,6 +51,9 @@ const (
 	floorClosed = "closed"
 	floorIDInfo = "s3proxy floor id v1"
 	noPrevious  = "none"
+
+	// maxRefused bounds the KEKs that a floor refuses: its record stays below what is read of one.
+	maxRefused = 64
 )
 
 // floorRecord is the stored form: JSON of exactly these fields in this order.
@@ -70,7 +73,8 @@ type sealedFloor struct {
 
 // floor is a floorRecord that was opened.
 type floor struct {
-	raw      []byte // the record
+	raw      []byte   // the record
+	keks     []string // that it is wrapped by
 	id       string
 	closed   bool
 	secret   []byte
@@ -157,6 +161,9 @@ func parseFloor(body []byte) (*floorRecord, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(r.Refused) > maxRefused {
+		return nil, fmt.Errorf("%w: the bucket's floor refuses more than %d keys", ErrInvalid, maxRefused)
+	}
 	if !bytes.Equal(again, body) || r.State != floorOpen && r.State != floorClosed || r.State == floorClosed && r.Previous != nil || len(r.Floor.ID) != 32 {
 		return nil, fmt.Errorf("%w: the bucket's floor is not in its one encoding", ErrInvalid)
 	}
@@ -181,7 +188,7 @@ func (k *Keyring) openFloor(ctx context.Context, bucket string, body []byte) (*f
 	if err != nil {
 		return nil, err
 	}
-	f := &floor{raw: body, id: r.Floor.ID, closed: r.State == floorClosed, secret: secret, refused: r.Refused}
+	f := &floor{raw: body, keks: r.keks(), id: r.Floor.ID, closed: r.State == floorClosed, secret: secret, refused: r.Refused}
 	if r.Previous != nil {
 		before, err := k.openFloorSecret(ctx, r.Previous, previousContext(bucket, r.Previous.ID, r.Floor.ID))
 		if err != nil {
@@ -231,6 +238,15 @@ func (k *Keyring) sealFloor(ctx context.Context, bucket string, r *floorRecord, 
 	return encodeFloor(r)
 }
 
+// keks are those that the record is wrapped by.
+func (r *floorRecord) keks() []string {
+	keks := []string{r.Floor.KEK}
+	if r.Previous != nil && r.Previous.KEK != r.Floor.KEK {
+		keks = append(keks, r.Previous.KEK)
+	}
+	return keks
+}
+
 // FloorState is what is known of a bucket's floor without its secret.
 type FloorState struct {
 	ID      string // "" for none
@@ -248,15 +264,7 @@ func (k *Keyring) ReadFloor(ctx context.Context, bucket string) (FloorState, err
 	if err != nil || f == nil {
 		return FloorState{}, err
 	}
-	r, err := parseFloor(f.raw)
-	if err != nil {
-		return FloorState{}, err
-	}
-	s := FloorState{ID: f.id, Closed: f.closed, KEKs: []string{r.Floor.KEK}, Refused: r.Refused}
-	if r.Previous != nil && r.Previous.KEK != r.Floor.KEK {
-		s.KEKs = append(s.KEKs, r.Previous.KEK)
-	}
-	return s, nil
+	return FloorState{ID: f.id, Closed: f.closed, KEKs: f.keks, Refused: f.refused}, nil
 }
 
 // OpenFloor begins a new floor under a bucket, or goes on with the open one that resume names.
@@ -294,15 +302,29 @@ func (k *Keyring) OpenFloor(ctx context.Context, bucket string, refused []string
 			return FloorState{}, err
 		}
 		if slices.Contains(r.Refused, r.Floor.KEK) {
-			return FloorState{}, fmt.Errorf("%w: the key for writing is %s, which existing keys are wrapped by: a new version (--new-version), or a new key (--kms), is needed first", ErrDenied, r.Floor.KEK)
+			return FloorState{}, fmt.Errorf("%w: the key for writing is %s, which existing keys are wrapped by: a new version (--new-version), or a new key (--kms), is needed first; if this key was made after the theft, and proxies write under it already, say so (--key-is-new)", ErrDenied, r.Floor.KEK)
+		}
+		if len(r.Refused) > maxRefused {
+			return FloorState{}, fmt.Errorf("%d keys and versions have wrapped what is in the bucket, and a floor has room for %d: run keys rotate --objects first", len(r.Refused), maxRefused)
 		}
 		if err = k.floors.store.PutFloor(ctx, bucket, etag, body); err == nil {
-			return k.ReadFloor(ctx, bucket)
+			return k.ownFloor(ctx, bucket, &floor{raw: body, keks: r.keks(), id: r.Floor.ID, secret: secret, previous: previous, refused: r.Refused})
 		}
 		if !errors.Is(err, ErrRaced) {
 			return FloorState{}, err
 		}
 	}
+}
+
+// ownFloor goes on with the floor that was just put, and no other: what was seen before it may
+// be a thief's, and what is stored now, too.
+func (k *Keyring) ownFloor(ctx context.Context, bucket string, own *floor) (FloorState, error) {
+	k.floors.adopt(bucket, own)
+	state, err := k.ReadFloor(ctx, bucket)
+	if err == nil && state.ID != own.id {
+		err = fmt.Errorf("%w: the floor %s was put, and %s is there", ErrInvalid, own.id, state.ID)
+	}
+	return state, err
 }
 
 // CloseFloor ends the time in which what is from before a bucket's floor is read.

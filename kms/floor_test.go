@@ -268,6 +268,89 @@ func TestAPlantedFloorIsNotTakenOver(t *testing.T) {
 	}
 }
 
+// The thief has the KEK that the floor refuses, and the store: neither while the floor is open
+// nor when it is closed does a process that has seen it take one of his.
+func TestAFloorThatARefusedKEKSealsTakesNoOthersPlace(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		for _, his := range []bool{false, true} { // whether his is closed
+			t.Run(fmt.Sprintf("closed %v, his closed %v", closed, his), func(t *testing.T) {
+				f := newFloorFixture(t)
+				a := f.ring(nil)
+				a0 := f.make(a, "before")
+				f.floors.set("photos", nil)
+				thief := f.ring(nil)
+				state, err := thief.OpenFloor(t.Context(), "photos", nil, "", false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if his {
+					if err := thief.CloseFloor(t.Context(), "photos", state.ID); err != nil {
+						t.Fatal(err)
+					}
+				}
+				planted, forged := f.floors.stored("photos"), f.make(thief, "forged")
+				f.floors.set("photos", nil)
+				floor := f.begin(a, "v2", "v1")
+				if closed {
+					if err := a.CloseFloor(t.Context(), "photos", floor.ID); err != nil {
+						t.Fatal(err)
+					}
+				}
+				own := f.floors.stored("photos")
+				after := f.make(a, "after")
+				f.floors.set("photos", planted)
+				f.later()
+				f.mustRefuse(a, "forged", forged)
+				f.mustOpen(a, "after", after)
+				written := f.make(a, "written beside it")
+				f.floors.set("photos", own)
+				f.later()
+				f.mustOpen(f.ring(nil), "written beside it", written)
+				if !closed {
+					f.mustOpen(a, "before", a0)
+				}
+			})
+		}
+	}
+}
+
+// A planted floor may refuse the very key that the next one needs. Whoever discards it has the
+// new one, though this process has seen the planted one first.
+func TestAPlantedFloorThatRefusesTheNewKEKIsReplacedAllTheSame(t *testing.T) {
+	f := newFloorFixture(t)
+	thief := f.ring(nil)
+	if _, err := thief.OpenFloor(t.Context(), "photos", []string{"fake://a/key#v2"}, "", false); err != nil {
+		t.Fatal(err)
+	}
+	f.key.rotate("v2")
+	a := f.ring(nil)
+	state, err := a.OpenFloor(t.Context(), "photos", []string{"fake://a/key#v1"}, "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.later()
+	after := f.make(a, "after")
+	if err := a.CloseFloor(t.Context(), "photos", state.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.mustOpen(f.ring(nil), "after", after)
+}
+
+func TestAFloorHasRoomForTheKEKsThatItRefuses(t *testing.T) {
+	f := newFloorFixture(t)
+	var keks []string
+	for n := range 64 {
+		keks = append(keks, fmt.Sprintf("fake://a/key#old%d", n))
+	}
+	if _, err := f.ring(nil).OpenFloor(t.Context(), "photos", append(keks, "fake://a/key#one more"), "", false); err == nil || f.floors.stored("photos") != nil {
+		t.Errorf("a floor that refuses 65 keys: %v", err)
+	}
+	state, err := f.ring(nil).OpenFloor(t.Context(), "photos", keks, "", false)
+	if err != nil || len(state.Refused) != 64 {
+		t.Errorf("%d keys: %v", len(state.Refused), err)
+	}
+}
+
 func TestARekeyGoesOnWithItsFloorAndOneFollowsAnother(t *testing.T) {
 	f := newFloorFixture(t)
 	a := f.ring(nil)

@@ -121,6 +121,14 @@ func (s *floors) load(ctx context.Context, bucket string, before *floor) (*floor
 	if err != nil {
 		return nil, err
 	}
+	if before != nil {
+		// Who has a KEK that this floor refuses is whom it is against.
+		for _, kek := range f.keks {
+			if slices.Contains(before.refused, kek) {
+				return nil, fmt.Errorf("%w: the floor %s is wrapped by %s, which the floor %s refuses", ErrInvalid, f.id, kek, before.id)
+			}
+		}
+	}
 	switch {
 	case before == nil, !before.closed:
 	case f.id == before.id && !f.closed:
@@ -129,6 +137,16 @@ func (s *floors) load(ctx context.Context, bucket string, before *floor) (*floor
 		return nil, fmt.Errorf("%w: the floor %s does not follow %s, which was closed", ErrInvalid, f.id, before.id)
 	}
 	return f, nil
+}
+
+// adopt takes a floor for the bucket's that this process has put itself.
+func (s *floors) adopt(bucket string, f *floor) {
+	if s.ring.windows != nil {
+		s.ring.windows.end(bucket)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known.Add(bucket, &knownFloor{f, s.now()})
 }
 
 // pinned refuses a floor that is none of the configured ones, nor follows one. A floor that is named there is

@@ -23,7 +23,7 @@ import (
 // rekeyOptions are the flags of keys rekey.
 type rekeyOptions struct {
 	newVersion, dryRun, json, onlyWriter bool
-	discard, leaveBehind                 bool
+	discard, leaveBehind, keyIsNew       bool
 	resume                               string
 	pace                                 pace
 	settle                               time.Duration
@@ -75,7 +75,8 @@ A run that was ended goes on with --resume and the floor's id, which it has prin
 	o.pace.add(f)
 	f.BoolVar(&o.newVersion, "new-version", false, "make a new version of the key first (local key file, Vault)")
 	f.StringVar(&o.resume, "resume", "", "go on with the open floor of this `id`, of one bucket")
-	f.BoolVar(&o.discard, "discard-floor", false, "replace an open floor that no run of yours has begun")
+	f.BoolVar(&o.discard, "discard-floor", false, "replace an open floor that no run of yours has begun; what was encrypted under it becomes unreadable")
+	f.BoolVar(&o.keyIsNew, "key-is-new", false, "the key of --kms was made after the theft: begin though objects name it, which proxies have written since")
 	f.BoolVar(&o.leaveBehind, "leave-behind", false, "close the floor though something is left that cannot be encrypted again: it becomes unreadable")
 	f.BoolVar(&o.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
 	f.BoolVar(&o.dryRun, "dry-run", false, "look, and change nothing")
@@ -88,6 +89,8 @@ func (o *rekeyOptions) check(buckets int) error {
 	switch {
 	case o.resume != "" && (buckets > 1 || o.newVersion || o.discard):
 		return usagef("resume goes with one bucket, and neither with new-version nor with discard-floor")
+	case o.keyIsNew && o.newVersion:
+		return usagef("key-is-new and new-version are two ways to a key that the thief does not have")
 	case o.dryRun && (o.newVersion || o.discard || o.leaveBehind || o.resume != ""):
 		return usagef("dry-run changes nothing: it goes with none of new-version, resume, discard-floor, leave-behind")
 	case o.settle < 0 || o.settle > 0 && o.settle < 10*time.Second:
@@ -172,7 +175,8 @@ type rekeying struct {
 }
 
 // newRekeying looks at the bucket, and at the KEKs that a thief may have: those of all window
-// records, and the one that is written under now.
+// records, objects, versions and uploads, and with a new version to come the one that is written
+// under now. Objects of window 0 have no record.
 func newRekeying(ctx context.Context, s *stores, bucket string, o rekeyOptions, out, errOut io.Writer, log *slog.Logger) (*rekeying, error) {
 	if err := s.reach(ctx, bucket); err != nil {
 		return nil, err
@@ -207,14 +211,54 @@ func newRekeying(ctx context.Context, s *stores, bucket string, o rekeyOptions, 
 	if r.refused, err = recordKEKs(ctx, records, r.origin); err != nil {
 		return nil, err
 	}
-	if o.newVersion {
-		current, err := ring.NewRewrapping(ctx)
-		if err != nil {
-			return nil, err
-		}
-		r.refused = append(r.refused, current.KEK())
+	if o.resume != "" || o.dryRun { // its floor says which it refuses; nothing begins
+		return r, nil
 	}
+	named, err := r.objectKEKs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.refused = append(r.refused, named...)
+	if !o.newVersion && !o.keyIsNew {
+		return r, nil
+	}
+	current, err := ring.NewRewrapping(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if o.keyIsNew {
+		r.refused = slices.DeleteFunc(r.refused, func(kek string) bool { return kek == current.KEK() })
+		return r, nil
+	}
+	r.refused = append(r.refused, current.KEK())
 	return r, nil
+}
+
+// objectKEKs are the KEKs that the metadata of objects, versions and uploads names.
+func (r *rekeying) objectKEKs(ctx context.Context) ([]string, error) {
+	var mu sync.Mutex
+	keks := map[string]bool{}
+	add := func(m *envelope.Metadata) {
+		if m == nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		keks[m.KEK] = true
+	}
+	all := census{
+		walker: r.rewrite.walker, bucket: r.found.Bucket, pace: r.pace, errOut: io.Discard,
+		upload: func(u proxy.InProgress) error { add(u.Meta); return nil },
+		object: func(_ context.Context, _ string, m *envelope.Metadata) error { add(m); return nil },
+	}
+	unseen, err := all.run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look which keys the objects name: %w", err)
+	}
+	for name, reason := range unseen {
+		return nil, fmt.Errorf("look which keys the objects name: %s: %s", name, reason)
+	}
+	return slices.Sorted(maps.Keys(keks)), nil
 }
 
 // recordKEKs are the KEKs that wrap a bucket's window records.

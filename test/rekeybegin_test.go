@@ -1,0 +1,149 @@
+package test
+
+import (
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// rekeyFixture is a bucket of window 0 with one object: no record names a key there.
+type rekeyFixture struct {
+	t      *testing.T
+	store  *lab.Store
+	at     lab.S3
+	bucket string
+	path   string // of the keyset
+	env    []string
+}
+
+func newRekeyFixture(t *testing.T) *rekeyFixture {
+	t.Helper()
+	store := lab.SharedVersitygw(t)
+	f := &rekeyFixture{t: t, store: store, path: filepath.Join(t.TempDir(), "keyset.json"), env: store.S3().Env()}
+	f.keys("create")
+	f.at = f.start()
+	f.bucket = newBucket(t, f.at)
+	f.put("one")
+	return f
+}
+
+func (f *rekeyFixture) start(args ...string) lab.S3 {
+	f.t.Helper()
+	return lab.Proxy(f.t, lab.ProxyOptions{Upstream: f.store, Args: append([]string{"--kms", "localfile://" + f.path, "--key-window", "0"}, args...)}).S3()
+}
+
+func (f *rekeyFixture) put(key string) {
+	f.t.Helper()
+	if a := (call{method: http.MethodPut, path: "/" + f.bucket + "/" + key, body: []byte(key)}).do(f.t, f.at); a.status != 200 {
+		f.t.Fatal(a)
+	}
+}
+
+func (f *rekeyFixture) command(args ...string) []string {
+	return append(append([]string{"keys"}, args...), "--kms", "localfile://"+f.path, "--upstream", f.store.URL, "--data-dir", f.t.TempDir())
+}
+
+func (f *rekeyFixture) keys(args ...string) string {
+	f.t.Helper()
+	return mustRun(f.t, f.env, lab.S3proxy(f.t), f.command(args...)...)
+}
+
+// floor is the bucket's, as the store has it.
+func (f *rekeyFixture) floor() (floor struct {
+	State   string
+	Refused []string
+}) {
+	f.t.Helper()
+	if a := get(f.t, f.store.S3(), "/"+f.bucket+"/.s3proxy/floor"); a.status == 200 {
+		if err := json.Unmarshal(a.body, &floor); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return floor
+}
+
+func TestRekeyDoesNotBeginUnderAKeyThatOnlyObjectsName(t *testing.T) {
+	f := newRekeyFixture(t)
+	out, err := runBoth(t, f.env, lab.S3proxy(t), f.command("rekey", "--settle", "0", "--key-window", "0", "s3://"+f.bucket)...)
+	if err == nil || !strings.Contains(out, "--new-version") || !strings.Contains(out, "--key-is-new") || f.floor().State != "" {
+		t.Errorf("%v, floor %q: %s", err, f.floor().State, out)
+	}
+	if a := get(t, f.at, "/"+f.bucket+"/one"); string(a.body) != "one" {
+		t.Error(a)
+	}
+}
+
+func TestAFloorRefusesEveryKEKThatObjectsName(t *testing.T) {
+	f := newRekeyFixture(t)
+	f.keys("rotate", "--new-version", "--settle", "0", "--key-window", "0", "s3://"+f.bucket)
+	f.at = f.start()
+	f.put("two")
+	f.keys("rekey", "--new-version", "--settle", "0", "--key-window", "0", "s3://"+f.bucket)
+	floor := f.floor()
+	if floor.State != "closed" || len(floor.Refused) != 2 || !slices.IsSorted(floor.Refused) {
+		t.Errorf("%+v", floor)
+	}
+	f.at = f.start()
+	for _, key := range []string{"one", "two"} {
+		if a := get(t, f.at, "/"+f.bucket+"/"+key); string(a.body) != key {
+			t.Error(a)
+		}
+	}
+}
+
+// With AWS a new key comes by --kms alone, and clients have it write before the rekey begins.
+func TestRekeyBeginsUnderANewKeyThatProxiesWriteUnderAlready(t *testing.T) {
+	f := newRekeyFixture(t)
+	old := f.path
+	f.path = filepath.Join(t.TempDir(), "new.json")
+	f.keys("create")
+	read := []string{"--kms-read", "localfile://" + old}
+	f.at = f.start(read...)
+	f.put("two")
+	args := append([]string{"rekey", "--settle", "0", "--key-window", "0", "s3://" + f.bucket}, read...)
+	if out, err := runBoth(t, f.env, lab.S3proxy(t), f.command(args...)...); err == nil || f.floor().State != "" {
+		t.Errorf("without --key-is-new: %v %s", err, out)
+	}
+	f.keys(append(args, "--key-is-new")...)
+	if floor := f.floor(); floor.State != "closed" || len(floor.Refused) != 1 {
+		t.Errorf("%+v", floor)
+	}
+	f.at = f.start()
+	for _, key := range []string{"one", "two"} {
+		if a := get(t, f.at, "/"+f.bucket+"/"+key); string(a.body) != key {
+			t.Error(a)
+		}
+	}
+}
+
+func TestRekeyLeavesTheFloorOpenWhileSomethingIsBelowIt(t *testing.T) {
+	f := newRekeyFixture(t)
+	if a := (call{method: http.MethodPost, path: "/" + f.bucket + "/in-parts", query: "uploads="}).do(t, f.at); a.status != 200 {
+		t.Fatal(a)
+	}
+	rekey := func(args ...string) (string, error) {
+		return runBoth(t, f.env, lab.S3proxy(t), f.command(append([]string{"rekey", "--settle", "0", "--key-window", "0", "s3://" + f.bucket}, args...)...)...)
+	}
+	out, err := rekey("--new-version")
+	if err == nil || f.floor().State != "open" {
+		t.Errorf("an upload is left: %v, %s: %s", err, f.floor().State, out)
+	}
+	_, id, _ := strings.Cut(out, "--resume ")
+	id, _, _ = strings.Cut(id, "\n")
+	f.at = f.start()
+	if a := get(t, f.at, "/"+f.bucket+"/one"); string(a.body) != "one" {
+		t.Error(a)
+	}
+	if out, err := rekey("--resume", id, "--leave-behind"); err != nil || f.floor().State != "closed" {
+		t.Errorf("%v, %s: %s", err, f.floor().State, out)
+	}
+	f.at = f.start()
+	if a := get(t, f.at, "/"+f.bucket+"/one"); string(a.body) != "one" {
+		t.Error(a)
+	}
+}
