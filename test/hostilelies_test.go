@@ -15,14 +15,15 @@ import (
 
 // lie is a way for a store to answer falsely about an object.
 type lie struct {
-	name string
-	tell lab.Lie
+	name  string
+	tell  lab.Lie
+	bytes bool // about the bytes themselves
 }
 
 // bodyLies change the bytes and claim a length that fits.
 func bodyLies() (all []lie) {
 	add := func(name string, change func([]byte) []byte) {
-		all = append(all, lie{name, func(a *lab.Reply) {
+		all = append(all, lie{name: name, tell: func(a *lab.Reply) {
 			if len(a.Body) > 0 {
 				a.SetBody(change(bytes.Clone(a.Body)))
 			}
@@ -63,10 +64,10 @@ func bodyLies() (all []lie) {
 // headLies change what stands before the body.
 func headLies() (all []lie) {
 	set := func(name, value string) {
-		all = append(all, lie{name + ": " + value, func(a *lab.Reply) { a.Header.Set(name, value) }})
+		all = append(all, lie{name: name + ": " + value, tell: func(a *lab.Reply) { a.Header.Set(name, value) }})
 	}
 	drop := func(name string) {
-		all = append(all, lie{"no " + name, func(a *lab.Reply) { a.Header.Del(name) }})
+		all = append(all, lie{name: "no " + name, tell: func(a *lab.Reply) { a.Header.Del(name) }})
 	}
 	for _, name := range []string{"ETag", "Last-Modified", "Content-Length", "Content-Range", "Content-Type"} {
 		drop(name)
@@ -86,11 +87,11 @@ func headLies() (all []lie) {
 	set("X-Amz-Checksum-Crc32", "AAAAAA==")
 	set("X-Amz-Missing-Meta", "3")
 	for _, by := range []int{-1, 1, 28, storedSegment, 1 << 40} {
-		all = append(all, lie{fmt.Sprintf("Content-Length %+d", by), func(a *lab.Reply) {
+		all = append(all, lie{name: fmt.Sprintf("Content-Length %+d", by), tell: func(a *lab.Reply) {
 			if n, err := strconv.Atoi(a.Header.Get("Content-Length")); err == nil && n+by >= 0 {
 				a.Header.Set("Content-Length", strconv.Itoa(n+by))
 			}
-		}}, lie{fmt.Sprintf("Content-Range's total %+d", by), func(a *lab.Reply) {
+		}}, lie{name: fmt.Sprintf("Content-Range's total %+d", by), tell: func(a *lab.Reply) {
 			where, total, ok := strings.Cut(a.Header.Get("Content-Range"), "/")
 			if n, err := strconv.Atoi(total); ok && err == nil {
 				a.Header.Set("Content-Range", fmt.Sprintf("%s/%d", where, n+by))
@@ -98,7 +99,7 @@ func headLies() (all []lie) {
 		}})
 	}
 	for _, status := range []int{200, 202, 204, 206, 301, 302, 304, 307, 308, 403, 404, 412, 416, 500, 503} {
-		all = append(all, lie{fmt.Sprintf("status %d", status), func(a *lab.Reply) {
+		all = append(all, lie{name: fmt.Sprintf("status %d", status), tell: func(a *lab.Reply) {
 			a.Status = status
 			if status >= 301 && status != 304 && status <= 308 {
 				a.Header.Set("Location", "/elsewhere/object")
@@ -109,7 +110,7 @@ func headLies() (all []lie) {
 		}})
 	}
 	return append(all,
-		lie{"a body in gzip", func(a *lab.Reply) {
+		lie{name: "a body in gzip", tell: func(a *lab.Reply) {
 			var b bytes.Buffer
 			z := gzip.NewWriter(&b)
 			z.Write(a.Body)
@@ -117,8 +118,8 @@ func headLies() (all []lie) {
 			a.SetBody(b.Bytes())
 			a.Header.Set("Content-Encoding", "gzip")
 		}},
-		lie{"a body without end", func(a *lab.Reply) { a.Endless = true; a.Header.Del("Content-Length") }},
-		lie{"no answer", func(a *lab.Reply) { a.Cut = true }},
+		lie{name: "a body without end", tell: func(a *lab.Reply) { a.Endless = true; a.Header.Del("Content-Length") }},
+		lie{name: "no answer", tell: func(a *lab.Reply) { a.Cut = true }},
 	)
 }
 
@@ -126,7 +127,7 @@ func headLies() (all []lie) {
 func metaLies() (all []lie) {
 	add := func(name string, change func(h http.Header, field string, others []string)) {
 		for n := range 8 {
-			all = append(all, lie{fmt.Sprintf("field %d %s", n, name), func(a *lab.Reply) {
+			all = append(all, lie{name: fmt.Sprintf("field %d %s", n, name), tell: func(a *lab.Reply) {
 				var ours []string
 				for _, field := range slices.Sorted(maps.Keys(a.Header)) {
 					if strings.HasPrefix(field, "X-Amz-Meta-S3proxy-") {
