@@ -1,0 +1,163 @@
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+const oneKeyForAll = "a list with one key for all"
+
+// listLies are about a bucket's lists.
+func listLies() []lie {
+	document := func(name string, change func(string) string) lie {
+		return lie{name: name, tell: func(a *lab.Reply) {
+			if strings.Contains(string(a.Body), "<List") {
+				a.SetBody([]byte(change(string(a.Body))))
+			}
+		}}
+	}
+	return []lie{
+		document("a list that goes on for ever", func(s string) string {
+			s = strings.Replace(s, "<IsTruncated>false</IsTruncated>", "<IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken><NextMarker>again</NextMarker>"+
+				"<NextKeyMarker>again</NextKeyMarker><NextUploadIdMarker>again</NextUploadIdMarker><NextVersionIdMarker>again</NextVersionIdMarker>", 1)
+			return s
+		}),
+		document("a list that is cut", func(s string) string { return s[:len(s)*2/3] }),
+		document("a list in deep elements", func(string) string { return strings.Repeat("<a>", 200_000) }),
+		document("a list that names entities", func(s string) string {
+			return `<!DOCTYPE x [<!ENTITY e "eeee">]>` + strings.ReplaceAll(s, "object-1", "&e;")
+		}),
+		document("a list that is another document", func(string) string { return "<Error><Code>SlowDown</Code></Error>" }),
+		document(oneKeyForAll, func(s string) string { return strings.ReplaceAll(s, "object-1", "object-2") }),
+		document("a list with sizes that are none", func(s string) string { return strings.ReplaceAll(s, "<Size>", "<Size>-") }),
+		{name: "a list without end", tell: func(a *lab.Reply) {
+			if strings.Contains(string(a.Body), "<List") {
+				a.Endless = true
+				a.Header.Del("Content-Length")
+			}
+		}},
+	}
+}
+
+// objectLies are a share of the lies about content, about every object that is not the proxy's own.
+func objectLies() (all []lie) {
+	lies := append(append(bodyLies(), headLies()...), metaLies()...)
+	step := 27
+	if long {
+		step = 2
+	}
+	for n := 0; n < len(lies); n += step {
+		l := lies[n]
+		all = append(all, lie{name: l.name, bytes: n < len(bodyLies()), tell: func(a *lab.Reply) {
+			read := a.Request.Method == http.MethodGet || a.Request.Method == http.MethodHead
+			if read && strings.Contains(a.Request.URL.Path, "/object-") {
+				l.tell(a)
+			}
+		}})
+	}
+	return all
+}
+
+// Whatever a store says to a command: it ends, and what was there is there afterwards and reads as it was.
+func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
+	if direct {
+		t.Skip("there is no proxy to lie to")
+	}
+	store := lab.SharedVersitygw(t)
+	for name, args := range map[string][]string{
+		"keys verify":      {"keys", "verify"},
+		"keys rotate":      {"keys", "rotate", "--objects", "--settle", "0"},
+		"keys rekey":       {"keys", "rekey", "--new-version", "--settle", "0"},
+		"encrypt-existing": {"encrypt-existing"},
+		"gc":               {"gc", "--grace", "0"},
+		"gc of records":    {"gc", "--records", "--records-grace", "0"},
+	} {
+		if !long && name != "keys rotate" && name != "gc of records" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hostile := lab.Hostile(t, store)
+			uri, _ := newKeyset(t)
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
+			bodies := [][]byte{content(0, 0), content(1, 1), content(2, 65536), content(3, 150_000)}
+			attacks := 0
+			for _, l := range append(objectLies(), listLies()...) {
+				if name == "keys rekey" && l.name == oneKeyForAll {
+					continue // what a list leaves out is not encrypted again: it is the store's word (THREATS.md)
+				}
+				bucket := newBucket(t, proxy.S3()) // a lie may leave work half done
+				for n, body := range bodies {
+					mustPut(t, proxy.S3(), fmt.Sprintf("/%s/object-%d", bucket, n), body)
+				}
+				var strays []string
+				hostile.Tell(func(a *lab.Reply) {
+					if a.Request.Method == http.MethodDelete && !strings.HasPrefix(a.Request.URL.Path, "/"+bucket+"/.s3proxy/") {
+						strays = append(strays, a.Request.URL.Path)
+					}
+					if strings.HasPrefix(a.Request.URL.Path, "/"+bucket) {
+						l.tell(a)
+					}
+				})
+				code, out := boundedCommand(t, store, append(args, "s3://"+bucket, "--kms", uri, "--upstream", hostile.URL)...)
+				told := hostile.Tell(nil)
+				if told > 0 {
+					attacks++
+				}
+				if code < 0 {
+					t.Errorf("%s: it does not end:\n%.2000s", l.name, out)
+				}
+				if code == 0 && told > 0 && name == "keys verify" && l.bytes {
+					t.Errorf("%s: it finds nothing:\n%.1500s", l.name, out)
+				}
+				if len(strays) > 0 {
+					t.Errorf("%s: it removed %v", l.name, strays)
+				}
+				// One that begins now: --settle 0 is for when none runs.
+				reader := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
+				for n, body := range bodies {
+					got := get(t, reader.S3(), fmt.Sprintf("/%s/object-%d", bucket, n))
+					if got.status == 200 && got.err == nil && sameBytes(got.body, body) != nil {
+						t.Errorf("%s (exit %d, %d told): wrong bytes: %v", l.name, code, told, got)
+					} else if got.status != 200 || got.err != nil {
+						t.Errorf("%s (exit %d, %d told): object %d is lost: %v\n%.1500s", l.name, code, told, n, got, out)
+					}
+				}
+				reader.Term()
+				reader.Wait(answerWithin)
+			}
+			t.Logf("%d attacks", attacks)
+			if attacks == 0 {
+				t.Error("no lie was told")
+			}
+		})
+	}
+}
+
+// boundedCommand is command with an end: -1 is the code of one that had to be killed.
+func boundedCommand(t *testing.T, store *lab.Store, args ...string) (code int, out string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, lab.S3proxy(t), args...)
+	cmd.Env = lab.Env("HOME="+t.TempDir(), "AWS_ACCESS_KEY_ID="+store.AccessKey, "AWS_SECRET_ACCESS_KEY="+store.SecretKey)
+	raw, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return -1, string(raw)
+	case errors.As(err, &exit):
+		return exit.ExitCode(), string(raw)
+	case err != nil:
+		t.Fatal(err)
+	}
+	return 0, string(raw)
+}
