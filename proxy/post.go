@@ -105,7 +105,7 @@ func (x *exchange) judgeForm(f *form) (*sigv4.Policy, error) {
 	}
 	// A policy grants the beginning of a key: it must not lead elsewhere on a store that folds.
 	if x.key.Folds() {
-		return nil, errLeavesBucket.WithMessage("The key of a form must have no empty element, and none that is . or ..")
+		return nil, errLeavesBucket
 	}
 	return policy, policy.Allow(f.fields, x.bucket.String(), key)
 }
