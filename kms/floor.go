@@ -305,7 +305,7 @@ func (k *Keyring) OpenFloor(ctx context.Context, bucket string, refused []string
 			return FloorState{}, fmt.Errorf("%w: the key for writing is %s, which existing keys are wrapped by: a new version (--new-version), or a new key (--kms), is needed first; if this key was made after the theft, and proxies write under it already, say so (--key-is-new)", ErrDenied, r.Floor.KEK)
 		}
 		if len(r.Refused) > maxRefused {
-			return FloorState{}, fmt.Errorf("%d keys and versions have wrapped what is in the bucket, and a floor has room for %d: run keys rotate --objects first", len(r.Refused), maxRefused)
+			return FloorState{}, fmt.Errorf("%d keys and versions have wrapped what is in the bucket, and a floor has room for %d", len(r.Refused), maxRefused)
 		}
 		if err = k.floors.store.PutFloor(ctx, bucket, etag, body); err == nil {
 			return k.ownFloor(ctx, bucket, &floor{raw: body, keks: r.keks(), id: r.Floor.ID, secret: secret, previous: previous, refused: r.Refused})
@@ -361,7 +361,7 @@ func (k *Keyring) RewrapFloor(ctx context.Context, bucket, kek string) (changed 
 		changed = true
 		return &floorRecord{State: r.State, Refused: r.Refused}, nil, nil
 	})
-	return changed, err
+	return changed && err == nil, err
 }
 
 // changeFloor stores what change makes of a bucket's floor; a nil record changes nothing.
@@ -381,6 +381,9 @@ func (k *Keyring) changeFloor(ctx context.Context, bucket string, change func(*f
 		body, err := k.sealFloor(ctx, bucket, r, f.secret, previous)
 		if err != nil {
 			return err
+		}
+		if slices.Contains(r.Refused, r.Floor.KEK) { // it would give the thief the secret
+			return fmt.Errorf("%w: the key for writing is %s, which the floor %s refuses", ErrDenied, r.Floor.KEK, r.Floor.ID)
 		}
 		if err = k.floors.store.PutFloor(ctx, bucket, etag, body); err == nil {
 			_, err = k.floors.refresh(ctx, bucket)

@@ -351,6 +351,38 @@ func TestAFloorHasRoomForTheKEKsThatItRefuses(t *testing.T) {
 	}
 }
 
+// Sealed by a KEK that it refuses, a floor would give the thief its secret.
+func TestAFloorIsNotSealedByAKEKThatItRefuses(t *testing.T) {
+	f := newFloorFixture(t)
+	a := f.ring(nil)
+	floor := f.begin(a, "v2", "v1")
+	pinned := func(c *kms.Config) { c.FloorPins = []string{floor.ID} }
+	open := f.floors.stored("photos")
+	f.key.rotate("v1")
+	if err := f.ring(nil).CloseFloor(t.Context(), "photos", floor.ID); !errors.Is(err, kms.ErrDenied) || !bytes.Equal(f.floors.stored("photos"), open) {
+		t.Errorf("closed under v1: %v", err)
+	}
+	f.key.rotate("v2")
+	if err := a.CloseFloor(t.Context(), "photos", floor.ID); err != nil {
+		t.Fatal(err)
+	}
+	closed := f.floors.stored("photos")
+	f.key.rotate("v1")
+	if changed, err := f.ring(pinned).RewrapFloor(t.Context(), "photos", "fake://a/key#v1"); changed || !errors.Is(err, kms.ErrDenied) || !bytes.Equal(f.floors.stored("photos"), closed) {
+		t.Errorf("wrapped anew under v1: %v, %v", changed, err)
+	}
+}
+
+func TestAFloorThatRefusesTooManyKEKsIsNotParsed(t *testing.T) {
+	f := newFloorFixture(t)
+	f.begin(f.ring(nil), "v2", "v1")
+	many := strings.Repeat(`"fake://a/key#v1",`, 64) + `"fake://a/key#v1"`
+	f.floors.set("photos", bytes.Replace(f.floors.stored("photos"), []byte(`"fake://a/key#v1"`), []byte(many), 1))
+	if _, _, err := f.ring(nil).NewKey(t.Context(), name("photos", "new")); !errors.Is(err, kms.ErrInvalid) || !strings.Contains(err.Error(), "more than 64") {
+		t.Error(err)
+	}
+}
+
 func TestARekeyGoesOnWithItsFloorAndOneFollowsAnother(t *testing.T) {
 	f := newFloorFixture(t)
 	a := f.ring(nil)

@@ -96,6 +96,21 @@ func TestAFloorRefusesEveryKEKThatObjectsName(t *testing.T) {
 	}
 }
 
+// After a rotation nothing names the version that was stolen first.
+func TestAFloorRefusesTheStolenKEKThatNothingNames(t *testing.T) {
+	f := newRekeyFixture(t)
+	rekey := []string{"--settle", "0", "--key-window", "0", "s3://" + f.bucket}
+	f.keys(append([]string{"rotate", "--objects", "--new-version"}, rekey...)...)
+	const stolen = "localfile://elsewhere#1"
+	f.keys(append([]string{"rekey", "--new-version", "--stolen", stolen}, rekey...)...)
+	if floor := f.floor(); floor.State != "closed" || !slices.Contains(floor.Refused, stolen) || len(floor.Refused) != 2 {
+		t.Errorf("%+v", floor)
+	}
+	if out, err := runBoth(t, f.env, lab.S3proxy(t), f.command(append([]string{"rekey", "--stolen", "key 1"}, rekey...)...)...); err == nil || !strings.Contains(out, "keys status") {
+		t.Errorf("a name that is none: %v %s", err, out)
+	}
+}
+
 // With AWS a new key comes by --kms alone, and clients have it write before the rekey begins.
 func TestRekeyBeginsUnderANewKeyThatProxiesWriteUnderAlready(t *testing.T) {
 	f := newRekeyFixture(t)

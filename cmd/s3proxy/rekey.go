@@ -25,6 +25,7 @@ type rekeyOptions struct {
 	newVersion, dryRun, json, onlyWriter bool
 	discard, leaveBehind, keyIsNew       bool
 	resume                               string
+	stolen                               []string
 	pace                                 pace
 	settle                               time.Duration
 }
@@ -76,6 +77,7 @@ A run that was ended goes on with --resume and the floor's id, which it has prin
 	f.BoolVar(&o.newVersion, "new-version", false, "make a new version of the key first (local key file, Vault)")
 	f.StringVar(&o.resume, "resume", "", "go on with the open floor of this `id`, of one bucket")
 	f.BoolVar(&o.discard, "discard-floor", false, "replace an open floor that no run of yours has begun; what was encrypted under it becomes unreadable")
+	f.StringArrayVar(&o.stolen, "stolen", nil, "refuse this `KEK` too, though nothing in the bucket names it (after a rotation); as keys status prints it, may be repeated")
 	f.BoolVar(&o.keyIsNew, "key-is-new", false, "the key of --kms was made after the theft: begin though objects name it, which proxies have written since")
 	f.BoolVar(&o.leaveBehind, "leave-behind", false, "close the floor though something is left that cannot be encrypted again: it becomes unreadable")
 	f.BoolVar(&o.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
@@ -89,6 +91,10 @@ func (o *rekeyOptions) check(buckets int) error {
 	switch {
 	case o.resume != "" && (buckets > 1 || o.newVersion || o.discard):
 		return usagef("resume goes with one bucket, and neither with new-version nor with discard-floor")
+	case len(o.stolen) > 0 && (o.resume != "" || o.dryRun):
+		return usagef("stolen goes with the begin of a rekey: its floor says what it refuses")
+	case slices.ContainsFunc(o.stolen, func(kek string) bool { return !strings.Contains(kek, "://") }):
+		return usagef("stolen needs a KEK as keys status prints it, such as localfile://keys.json#123")
 	case o.keyIsNew && o.newVersion:
 		return usagef("key-is-new and new-version are two ways to a key that the thief does not have")
 	case o.dryRun && (o.newVersion || o.discard || o.leaveBehind || o.resume != ""):
@@ -219,6 +225,7 @@ func newRekeying(ctx context.Context, s *stores, bucket string, o rekeyOptions, 
 		return nil, err
 	}
 	r.refused = append(r.refused, named...)
+	r.refused = append(r.refused, o.stolen...)
 	if !o.newVersion && !o.keyIsNew {
 		return r, nil
 	}
@@ -227,7 +234,7 @@ func newRekeying(ctx context.Context, s *stores, bucket string, o rekeyOptions, 
 		return nil, err
 	}
 	if o.keyIsNew {
-		r.refused = slices.DeleteFunc(r.refused, func(kek string) bool { return kek == current.KEK() })
+		r.refused = slices.DeleteFunc(r.refused, func(kek string) bool { return kek == current.KEK() && !slices.Contains(o.stolen, kek) })
 		return r, nil
 	}
 	r.refused = append(r.refused, current.KEK())
