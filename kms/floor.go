@@ -7,11 +7,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
 )
@@ -55,21 +53,6 @@ const (
 	// maxRefused bounds the KEKs that a floor refuses: its record stays below what is read of one.
 	maxRefused = 64
 )
-
-// floorRecord is the stored form: JSON of exactly these fields in this order.
-type floorRecord struct {
-	Format   int          `json:"format"`
-	State    string       `json:"state"`
-	Refused  []string     `json:"refused"` // KEKs that no window under this floor may be wrapped by
-	Floor    sealedFloor  `json:"floor"`
-	Previous *sealedFloor `json:"previous,omitempty"` // while it is open; absent: there was none
-}
-
-type sealedFloor struct {
-	ID      string `json:"id"`
-	KEK     string `json:"kek"`
-	Wrapped []byte `json:"wrapped"`
-}
 
 // floor is a floorRecord that was opened.
 type floor struct {
@@ -126,56 +109,6 @@ func floorID(secret []byte) string {
 		panic("kms: internal error: HKDF: " + err.Error())
 	}
 	return hex.EncodeToString(out)
-}
-
-// floorContext is what a floor's secret is bound to: all that its record says.
-func floorContext(bucket string, r *floorRecord) Context {
-	previous := noPrevious
-	if r.Previous != nil {
-		previous = r.Previous.ID
-	}
-	refused := sha256.Sum256([]byte(strings.Join(r.Refused, "\n")))
-	return Context{"bucket": bucket, "floor": r.Floor.ID, "state": r.State, "previous": previous, "refused": hex.EncodeToString(refused[:])}
-}
-
-// previousContext is that of the floor before, as it stands in the record of an open one.
-func previousContext(bucket, id, under string) Context {
-	return Context{"bucket": bucket, "floor": id, "state": "previous", "under": under}
-}
-
-func encodeFloor(r *floorRecord) ([]byte, error) {
-	body, err := json.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("encoding a floor: %w", err)
-	}
-	return body, nil
-}
-
-// parseFloor takes only what encodeFloor writes, byte for byte.
-func parseFloor(body []byte) (*floorRecord, error) {
-	var r floorRecord
-	if err := json.Unmarshal(body, &r); err != nil || r.Format != recordFormat {
-		return nil, fmt.Errorf("%w: the bucket's floor is none of format %d", ErrInvalid, recordFormat)
-	}
-	again, err := encodeFloor(&r)
-	if err != nil {
-		return nil, err
-	}
-	if len(r.Refused) > maxRefused {
-		return nil, fmt.Errorf("%w: the bucket's floor refuses more than %d keys", ErrInvalid, maxRefused)
-	}
-	if !bytes.Equal(again, body) || r.State != floorOpen && r.State != floorClosed || r.State == floorClosed && r.Previous != nil || len(r.Floor.ID) != 32 {
-		return nil, fmt.Errorf("%w: the bucket's floor is not in its one encoding", ErrInvalid)
-	}
-	for _, s := range []*sealedFloor{&r.Floor, r.Previous} {
-		if s == nil {
-			continue
-		}
-		if err := checkWrapped(Wrapped{KEK: s.KEK, Blob: s.Wrapped}); err != nil {
-			return nil, fmt.Errorf("%w: the bucket's floor: %v", ErrInvalid, err)
-		}
-	}
-	return &r, nil
 }
 
 // openFloor asks the KMS for what a record seals.
@@ -235,17 +168,14 @@ func (k *Keyring) sealFloor(ctx context.Context, bucket string, r *floorRecord, 
 	if err := seal(&r.Floor, secret, floorContext(bucket, r)); err != nil {
 		return nil, err
 	}
+	if slices.Contains(r.Refused, r.Floor.KEK) { // it would give the thief the secret
+		return nil, fmt.Errorf("%w: the key for writing is %s", errRefusedKEK, r.Floor.KEK)
+	}
 	return encodeFloor(r)
 }
 
-// keks are those that the record is wrapped by.
-func (r *floorRecord) keks() []string {
-	keks := []string{r.Floor.KEK}
-	if r.Previous != nil && r.Previous.KEK != r.Floor.KEK {
-		keks = append(keks, r.Previous.KEK)
-	}
-	return keks
-}
+// errRefusedKEK says that a floor cannot be sealed by the key for writing.
+var errRefusedKEK = fmt.Errorf("%w: the floor refuses its key", ErrDenied)
 
 // FloorState is what is known of a bucket's floor without its secret.
 type FloorState struct {
@@ -297,15 +227,15 @@ func (k *Keyring) OpenFloor(ctx context.Context, bucket string, refused []string
 		_, _ = rand.Read(secret) // never fails
 		slices.Sort(refused)
 		r := &floorRecord{State: floorOpen, Refused: slices.Compact(slices.Clone(refused))}
-		body, err := k.sealFloor(ctx, bucket, r, secret, previous)
-		if err != nil {
-			return FloorState{}, err
-		}
-		if slices.Contains(r.Refused, r.Floor.KEK) {
-			return FloorState{}, fmt.Errorf("%w: the key for writing is %s, which existing keys are wrapped by: a new version (--new-version), or a new key (--kms), is needed first; if this key was made after the theft, and proxies write under it already, say so (--key-is-new)", ErrDenied, r.Floor.KEK)
-		}
 		if len(r.Refused) > maxRefused {
 			return FloorState{}, fmt.Errorf("%d keys and versions have wrapped what is in the bucket, and a floor has room for %d", len(r.Refused), maxRefused)
+		}
+		body, err := k.sealFloor(ctx, bucket, r, secret, previous)
+		if errors.Is(err, errRefusedKEK) {
+			err = fmt.Errorf("%w, which existing keys are wrapped by: a new version (--new-version), or a new key (--kms), is needed first; if this key was made after the theft, and proxies write under it already, say so (--key-is-new)", err)
+		}
+		if err != nil {
+			return FloorState{}, err
 		}
 		if err = k.floors.store.PutFloor(ctx, bucket, etag, body); err == nil {
 			return k.ownFloor(ctx, bucket, &floor{raw: body, keks: r.keks(), id: r.Floor.ID, secret: secret, previous: previous, refused: r.Refused})
@@ -381,9 +311,6 @@ func (k *Keyring) changeFloor(ctx context.Context, bucket string, change func(*f
 		body, err := k.sealFloor(ctx, bucket, r, f.secret, previous)
 		if err != nil {
 			return err
-		}
-		if slices.Contains(r.Refused, r.Floor.KEK) { // it would give the thief the secret
-			return fmt.Errorf("%w: the key for writing is %s, which the floor %s refuses", ErrDenied, r.Floor.KEK, r.Floor.ID)
 		}
 		if err = k.floors.store.PutFloor(ctx, bucket, etag, body); err == nil {
 			_, err = k.floors.refresh(ctx, bucket)

@@ -92,12 +92,7 @@ func (s *floors) refresh(ctx context.Context, bucket string) (*floor, error) {
 		if f, err = s.pinned(f, before.floor); err != nil {
 			return nil, err
 		}
-		if seen && before.floor.name() != f.name() && s.ring.windows != nil {
-			s.ring.windows.end(bucket) // the thief may have the key of a window from before
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.known.Add(bucket, &knownFloor{f, s.now()})
+		s.adopt(bucket, f)
 		return f, nil
 	})
 }
@@ -121,16 +116,17 @@ func (s *floors) load(ctx context.Context, bucket string, before *floor) (*floor
 	if err != nil {
 		return nil, err
 	}
-	if before != nil {
-		// Who has a KEK that this floor refuses is whom it is against.
-		for _, kek := range f.keks {
-			if slices.Contains(before.refused, kek) {
-				return nil, fmt.Errorf("%w: the floor %s is wrapped by %s, which the floor %s refuses", ErrInvalid, f.id, kek, before.id)
-			}
+	if before == nil {
+		return f, nil
+	}
+	// Who has a KEK that the floor before refuses is whom it is against.
+	for _, kek := range f.keks {
+		if slices.Contains(before.refused, kek) {
+			return nil, fmt.Errorf("%w: the floor %s is wrapped by %s, which the floor %s refuses", ErrInvalid, f.id, kek, before.id)
 		}
 	}
 	switch {
-	case before == nil, !before.closed:
+	case !before.closed:
 	case f.id == before.id && !f.closed:
 		return nil, fmt.Errorf("%w: the floor %s was closed, and is open in the store", ErrInvalid, f.id)
 	case f.id != before.id && !f.closed && (f.previous == nil || f.previous.id != before.id):
@@ -139,10 +135,10 @@ func (s *floors) load(ctx context.Context, bucket string, before *floor) (*floor
 	return f, nil
 }
 
-// adopt takes a floor for the bucket's that this process has put itself.
+// adopt remembers a floor, nil for none, as the bucket's.
 func (s *floors) adopt(bucket string, f *floor) {
-	if s.ring.windows != nil {
-		s.ring.windows.end(bucket)
+	if before, seen := s.look(bucket); seen && before.floor.name() != f.name() && s.ring.windows != nil {
+		s.ring.windows.end(bucket) // the thief may have the key of a window from before
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

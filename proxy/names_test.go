@@ -57,10 +57,12 @@ func (l *listener) seen(text string) (seen []string) {
 
 // What no store may see as a key, an id or the beginning of a listing.
 var (
-	hostileKeys    = []string{"../victim/k", "a/../../victim/k", "..", "x/..", "../../../keyset.json", ".s3proxy/keys/0", "a/../.s3proxy/keys/0", ".S3Proxy//keys/0", ".sgwtmp/multipart/0", "./.sgwtmp/x"}
-	hostileIDs     = []string{"../../../../victim", "..", ".", "a/../../b", "/victim", "a//b", `..\victim`, "a\x01", "%2e%2e%2fvictim", "ZC4uLi8uLi8uLi9wbGFpbjIvYmln"}
-	hostilePlaces  = []string{"../victim/", "a/../../victim", "/../x"}
-	listingCursors = []string{"prefix", "marker", "start-after", "key-marker"}
+	hostileKeys = []string{"../victim/k", "a/../../victim/k", "..", "x/..", "../../../keyset.json", ".s3proxy/keys/0", "a/../.s3proxy/keys/0", ".S3Proxy//keys/0", ".sgwtmp/multipart/0", "./.sgwtmp/x"}
+	hostileIDs  = []string{"../../../../victim", "..", ".", "a/../../b", "/victim", "a//b", `..\victim`, "a\x01", "%2e%2e%2fvictim"}
+	// hostileUploadIDs are paths where ids are Base64; of versions none are.
+	hostileUploadIDs = []string{"ZC4uLi8uLi8uLi9wbGFpbjIvYmln", "Li4vdmljdGlt"}
+	hostilePlaces    = []string{"../victim/", "a/../../victim", "/../x"}
+	listingCursors   = []string{"prefix", "marker", "start-after", "key-marker"}
 )
 
 // TestNoPlaceThatAClientNamesLeadsOutOfItsBucket tries each hostile name in each place
@@ -130,6 +132,14 @@ func TestNoPlaceThatAClientNamesLeadsOutOfItsBucket(t *testing.T) {
 					t.Errorf("the version %q in a list of keys: %s %s", id, resp.Status, body)
 				}
 			}
+			for _, id := range hostileUploadIDs {
+				for method, query := range map[string]string{"GET": "uploadId=", "DELETE": "uploadId=", "POST": "uploadId=", "PUT": "partNumber=1&uploadId="} {
+					resp, body := ask(t, s, method, "/"+kind+"/k?"+query+id, nil)
+					refused(t, method+" "+query, id, resp, body)
+				}
+				resp, body := ask(t, s, "GET", "/"+kind+"?uploads=&key-marker=k&upload-id-marker="+id, nil)
+				refused(t, "as a marker", id, resp, body)
+			}
 			for _, place := range hostilePlaces {
 				for _, cursor := range listingCursors {
 					for _, call := range []string{"", "list-type=2&", "versions=&", "uploads=&"} {
@@ -162,52 +172,31 @@ func postForm(t *testing.T, s *httptest.Server, path, contentType string, form [
 	return resp, string(body)
 }
 
-// TestAnUploadWithoutStateIsNone: its id does not even reach the store.
-func TestAnUploadWithoutStateIsNone(t *testing.T) {
-	store := &listener{}
-	at := httptest.NewServer(store)
-	t.Cleanup(at.Close)
-	s := proxyAt(t, at.URL, "us-east-1", nil)
-	list := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>`)
-	for method, body := range map[string][]byte{"GET": nil, "DELETE": nil, "POST": list, "PUT": []byte("part")} {
-		query := "?uploadId=foreign"
-		if method == "PUT" {
-			query += "&partNumber=1"
-		}
-		resp, text := ask(t, s, method, "/bucket/k"+query, body)
-		if resp.StatusCode != http.StatusNotFound || !strings.Contains(text, "<Code>NoSuchUpload</Code>") {
-			t.Errorf("%s: %s %s", method, resp.Status, text)
-		}
-		if seen := store.seen("foreign"); seen != nil {
-			t.Errorf("%s: the store was asked %q", method, seen)
-		}
-	}
-}
-
-// TestAnIdThatTheStoreDoesNotListIsNone is the same where no state is kept: in a bucket
-// that is not encrypted.
-func TestAnIdThatTheStoreDoesNotListIsNone(t *testing.T) {
+// TestAnUploadThatTheStoreWasNotSeenToMakeIsNone: its id does not even reach the store. Of
+// an encrypted bucket the state tells, of one that is not the store's list.
+func TestAnUploadThatTheStoreWasNotSeenToMakeIsNone(t *testing.T) {
 	store := &listener{}
 	at := httptest.NewServer(store)
 	t.Cleanup(at.Close)
 	s := proxyAt(t, at.URL, "us-east-1", func(c *Config) { c.Buckets = map[string]Bucket{"plain": {Upstream: c.Default.Upstream, Plain: true}} })
 	list := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>`)
-	for method, body := range map[string][]byte{"GET": nil, "DELETE": nil, "POST": list, "PUT": []byte("part")} {
-		query := "?uploadId=foreign"
-		if method == "PUT" {
-			query += "&partNumber=1"
+	for _, bucket := range []string{"bucket", "plain"} {
+		for _, c := range []struct {
+			method, query string
+			body          []byte
+			headers       []string
+		}{
+			{method: "GET"}, {method: "DELETE"}, {method: "POST", body: list},
+			{method: "PUT", query: "partNumber=1&", body: []byte("part")}, {method: "PUT", query: "partNumber=1&", headers: []string{"X-Amz-Copy-Source", bucket + "/k"}},
+		} {
+			resp, text := ask(t, s, c.method, "/"+bucket+"/k?"+c.query+"uploadId=foreign", c.body, c.headers...)
+			if resp.StatusCode != http.StatusNotFound || !strings.Contains(text, "<Code>NoSuchUpload</Code>") {
+				t.Errorf("%s in %s, %q: %s %s", c.method, bucket, c.headers, resp.Status, text)
+			}
+			if seen := store.seen("foreign"); seen != nil {
+				t.Errorf("%s in %s: the store was asked %q", c.method, bucket, seen)
+			}
 		}
-		resp, text := ask(t, s, method, "/plain/k"+query, body)
-		if resp.StatusCode != http.StatusNotFound || !strings.Contains(text, "<Code>NoSuchUpload</Code>") {
-			t.Errorf("%s: %s %s", method, resp.Status, text)
-		}
-		if seen := store.seen("foreign"); seen != nil {
-			t.Errorf("%s: the store was asked %q", method, seen)
-		}
-	}
-	resp, _ := ask(t, s, "PUT", "/plain/k?partNumber=1&uploadId=foreign", nil, "X-Amz-Copy-Source", "plain/k")
-	if seen := store.seen("foreign"); resp.StatusCode != http.StatusNotFound || seen != nil {
-		t.Errorf("a part's copy: %s; the store was asked %q", resp.Status, seen)
 	}
 }
 

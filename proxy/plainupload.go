@@ -41,8 +41,8 @@ func (x *exchange) knownUpload(ctx context.Context) error {
 	}
 	q := url.Values{"uploads": {""}, "prefix": {x.key.String()}}
 	for range maxStatePages {
-		var page listUploadsResult
-		if _, err := x.getXML(ctx, &upstream.Request{Bucket: x.bucket, Query: q}, &page); err != nil {
+		page, _, err := getList[listUploadsResult](ctx, x.objects, upstream.Request{Bucket: x.bucket, Query: q})
+		if err != nil {
 			return fmt.Errorf("find the upload: %w", err)
 		}
 		for _, u := range page.Uploads {

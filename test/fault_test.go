@@ -48,12 +48,7 @@ func newFaultyStore(t *testing.T, store *lab.Store) *faultyStore {
 		if before != nil && !before() {
 			panic(http.ErrAbortHandler)
 		}
-		out := r.Clone(r.Context())
-		out.URL.Scheme, out.URL.Host, out.RequestURI = "http", strings.TrimPrefix(store.URL, "http://"), ""
-		if r.ContentLength == 0 {
-			out.Body = nil
-		}
-		resp, err := transport.RoundTrip(out)
+		resp, err := store.Forward(transport, r)
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}

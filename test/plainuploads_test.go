@@ -14,6 +14,9 @@ import (
 // first dot in them. By such an id a client of a bucket that is not encrypted replaced and
 // removed objects of buckets that it may not use.
 func TestAnUploadIdLeadsIntoNoOtherBucketOfMinIO(t *testing.T) {
+	if direct {
+		t.Skip("it is about what the proxy refuses")
+	}
 	for name, store := range map[string]*lab.Store{"minio": lab.SharedMinIO(t), "versitygw": lab.SharedVersitygw(t)} {
 		t.Run(name, func(t *testing.T) {
 			plain, victim := newBucket(t, store.S3()), newBucket(t, store.S3())
@@ -23,8 +26,8 @@ func TestAnUploadIdLeadsIntoNoOtherBucketOfMinIO(t *testing.T) {
 			body := content(1, 1<<20)
 			rawPut(t, store.S3(), "/"+victim+"/big", stored{body: body})
 			list := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>`)
-			for _, path := range []string{"d.../../../" + victim + "/big", "d.../../../.minio.sys/config/config.json", "d...", "../../../" + victim + "/big"} {
-				for _, id := range []string{base64.RawURLEncoding.EncodeToString([]byte(path)), base64.URLEncoding.EncodeToString([]byte(path)), "ZC4"} {
+			for _, path := range []string{"d.../../../" + victim + "/big", "d.../../../.minio.sys/config/config.json", "d...", "d.", "../../../" + victim + "/big"} {
+				for _, id := range []string{base64.RawURLEncoding.EncodeToString([]byte(path)), base64.URLEncoding.EncodeToString([]byte(path))} {
 					for _, c := range []call{
 						{method: http.MethodGet}, {method: http.MethodPut, query: "partNumber=1&", body: content(2, 1<<20)},
 						{method: http.MethodPost, body: list}, {method: http.MethodDelete},

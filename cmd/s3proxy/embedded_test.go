@@ -27,6 +27,7 @@ import (
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 
 	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // unconfinedName runs the embedded store as a kernel without Landlock would.
@@ -121,7 +122,7 @@ var orderedTries = []string{"read inside", "write inside", "move inside"}
 func TestAConfinedProcessCanDoNothingButUseItsFolders(t *testing.T) {
 	version, err := ll.LandlockGetABIVersion()
 	if err != nil || version < landlockNeeded {
-		t.Skipf("this kernel has no Landlock that confines the store (version %d, %v)", version, err)
+		lab.Skip(t, fmt.Sprintf("a Landlock that confines the store (version %d, %v)", version, err))
 	}
 	since := map[string]int{"TCP out": 4, "TCP in": 4, "signal": 6, "truncate outside": 3}
 	dir := t.TempDir()
@@ -311,7 +312,7 @@ func attackFolders(t *testing.T, name string) (changed, read bool) {
 // notice if they no longer meant anything.
 func TestTheEmbeddedStoreReachesNothingOutsideItsFolderThoughNoNameIsChecked(t *testing.T) {
 	if version, err := ll.LandlockGetABIVersion(); err != nil || version < landlockNeeded {
-		t.Skipf("this kernel has no Landlock that confines the store (version %d, %v)", version, err)
+		lab.Skip(t, fmt.Sprintf("a Landlock that confines the store (version %d, %v)", version, err))
 	}
 	if changed, read := attackFolders(t, embeddedStoreName); changed || read {
 		t.Errorf("changed: %v, read: %v", changed, read)

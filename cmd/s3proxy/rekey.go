@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -77,7 +76,7 @@ A run that was ended goes on with --resume and the floor's id, which it has prin
 	f.BoolVar(&o.newVersion, "new-version", false, "make a new version of the key first (local key file, Vault)")
 	f.StringVar(&o.resume, "resume", "", "go on with the open floor of this `id`, of one bucket")
 	f.BoolVar(&o.discard, "discard-floor", false, "replace an open floor that no run of yours has begun; what was encrypted under it becomes unreadable")
-	f.StringArrayVar(&o.stolen, "stolen", nil, "refuse this `KEK` too, though nothing in the bucket names it (after a rotation); as keys status prints it, may be repeated")
+	f.StringArrayVar(&o.stolen, "stolen", nil, "refuse this too, though nothing in the bucket names it (after a rotation): a `VERSION` of the bucket's key, or a URI with #version, as keys status shows it")
 	f.BoolVar(&o.keyIsNew, "key-is-new", false, "the key of --kms was made after the theft: begin though objects name it, which proxies have written since")
 	f.BoolVar(&o.leaveBehind, "leave-behind", false, "close the floor though something is left that cannot be encrypted again: it becomes unreadable")
 	f.BoolVar(&o.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
@@ -93,8 +92,6 @@ func (o *rekeyOptions) check(buckets int) error {
 		return usagef("resume goes with one bucket, and neither with new-version nor with discard-floor")
 	case len(o.stolen) > 0 && (o.resume != "" || o.dryRun):
 		return usagef("stolen goes with the begin of a rekey: its floor says what it refuses")
-	case slices.ContainsFunc(o.stolen, func(kek string) bool { return !strings.Contains(kek, "://") }):
-		return usagef("stolen needs a KEK as keys status prints it, such as localfile://keys.json#123")
 	case o.keyIsNew && o.newVersion:
 		return usagef("key-is-new and new-version are two ways to a key that the thief does not have")
 	case o.dryRun && (o.newVersion || o.discard || o.leaveBehind || o.resume != ""):
@@ -180,9 +177,7 @@ type rekeying struct {
 	errOut  io.Writer
 }
 
-// newRekeying looks at the bucket, and at the KEKs that a thief may have: those of all window
-// records, objects, versions and uploads, and with a new version to come the one that is written
-// under now. Objects of window 0 have no record.
+// newRekeying looks at the bucket, and at the KEKs that a thief may have.
 func newRekeying(ctx context.Context, s *stores, bucket string, o rekeyOptions, out, errOut io.Writer, log *slog.Logger) (*rekeying, error) {
 	if err := s.reach(ctx, bucket); err != nil {
 		return nil, err
@@ -214,83 +209,17 @@ func newRekeying(ctx context.Context, s *stores, bucket string, o rekeyOptions, 
 	r.rewrite.change = func(ctx context.Context, key string, n *proxy.Renewal) error {
 		return r.rewrite.renewer.Rekey(ctx, bucket, key, n)
 	}
-	if r.refused, err = recordKEKs(ctx, records, r.origin); err != nil {
-		return nil, err
+	if o.resume == "" && !o.dryRun { // else nothing begins: the floor says what it refuses
+		if r.refused, err = r.stolenKEKs(ctx); err != nil {
+			return nil, err
+		}
+		named, err := namedStolen(ctx, s, bucket, o.stolen)
+		if err != nil {
+			return nil, err
+		}
+		r.refused = append(r.refused, named...)
 	}
-	if o.resume != "" || o.dryRun { // its floor says which it refuses; nothing begins
-		return r, nil
-	}
-	named, err := r.objectKEKs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r.refused = append(r.refused, named...)
-	r.refused = append(r.refused, o.stolen...)
-	if !o.newVersion && !o.keyIsNew {
-		return r, nil
-	}
-	current, err := ring.NewRewrapping(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if o.keyIsNew {
-		r.refused = slices.DeleteFunc(r.refused, func(kek string) bool { return kek == current.KEK() && !slices.Contains(o.stolen, kek) })
-		return r, nil
-	}
-	r.refused = append(r.refused, current.KEK())
 	return r, nil
-}
-
-// objectKEKs are the KEKs that the metadata of objects, versions and uploads names.
-func (r *rekeying) objectKEKs(ctx context.Context) ([]string, error) {
-	var mu sync.Mutex
-	keks := map[string]bool{}
-	add := func(m *envelope.Metadata) {
-		if m == nil {
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		keks[m.KEK] = true
-	}
-	all := census{
-		walker: r.rewrite.walker, bucket: r.found.Bucket, pace: r.pace, errOut: io.Discard,
-		upload: func(u proxy.InProgress) error { add(u.Meta); return nil },
-		object: func(_ context.Context, _ string, m *envelope.Metadata) error { add(m); return nil },
-	}
-	unseen, err := all.run(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look which keys the objects name: %w", err)
-	}
-	for name, reason := range unseen {
-		return nil, fmt.Errorf("look which keys the objects name: %s: %s", name, reason)
-	}
-	return slices.Sorted(maps.Keys(keks)), nil
-}
-
-// recordKEKs are the KEKs that wrap a bucket's window records.
-func recordKEKs(ctx context.Context, records proxy.Records, bucket string) ([]string, error) {
-	keks := map[string]bool{}
-	err := eachRecordKEK(ctx, records, bucket, func(_, kek string) error { keks[kek] = true; return nil })
-	return slices.Sorted(maps.Keys(keks)), err
-}
-
-// eachRecordKEK visits a bucket's window records. What is no record names no KEK.
-func eachRecordKEK(ctx context.Context, records proxy.Records, bucket string, visit func(id, kek string) error) error {
-	return records.List(ctx, bucket, func(l proxy.ListedRecord) error {
-		record, _, err := records.Read(ctx, bucket, l.ID)
-		if errors.Is(err, kms.ErrNoRecord) || l.Foreign {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		kek, err := kms.RecordKEK(record)
-		if err != nil {
-			return nil
-		}
-		return visit(l.ID, kek)
-	})
 }
 
 // below tells whether what carries this metadata is to be encrypted again.

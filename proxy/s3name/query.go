@@ -18,7 +18,7 @@ const (
 // cursors are the query parameters by which listings name a place, and what each names.
 var cursors = map[string]func(string) bool{
 	"prefix": staysInside, "marker": staysInside, "start-after": staysInside, "key-marker": staysInside,
-	"upload-id-marker": isID, "version-id-marker": isID, "continuation-token": isToken,
+	"upload-id-marker": isUploadID, "version-id-marker": isID, "continuation-token": isToken,
 }
 
 // CheckQuery refuses parameters of a listing that lead out of the bucket (ErrQuery). A

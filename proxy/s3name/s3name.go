@@ -155,7 +155,7 @@ type UploadID struct{ id string }
 
 // ParseUploadID checks the id of an upload; ErrUploadID.
 func ParseUploadID(id string) (UploadID, error) {
-	if !isID(id) {
+	if !isUploadID(id) {
 		return UploadID{}, ErrUploadID
 	}
 	return UploadID{id}, nil
@@ -198,13 +198,17 @@ func isID(id string) bool {
 			return false
 		}
 	}
-	return !hidesPath(id)
+	return true
 }
 
-// hidesPath tells whether an id is a path once it is decoded. MinIO's ids are Base64, and
-// what follows the first dot in them is a folder's name: with `d.../../../bucket/key` in
-// one, a client was in another bucket. An id that a store has made by chance is one of
-// 2^23 at the worst.
+func isUploadID(id string) bool { return isID(id) && !hidesPath(id) }
+
+// hidesPath tells whether an id is a path once it is decoded. MinIO's ids of uploads are
+// Base64, and what follows the first dot in them is a folder's name: with
+// `d.../../../bucket/key` in one, a client was in another bucket. Of random ids, as AWS
+// makes them, about one in four million is taken for a path: of an upload that is begun
+// again, but a version would be lost, and so the ids of versions are not asked. (MinIO's
+// are UUIDs.)
 func hidesPath(id string) bool {
 	id = strings.TrimRight(id, "=")
 	for _, encoding := range []*base64.Encoding{base64.RawURLEncoding, base64.RawStdEncoding} {
@@ -215,7 +219,6 @@ func hidesPath(id string) bool {
 		text := strings.ReplaceAll(string(decoded), `\`, "/")
 		_, behind, _ := strings.Cut(text, ".")
 		for _, path := range []string{text, behind} {
-			// At the end of a random id two dots alone say nothing.
 			if strings.HasPrefix(path, "../") || strings.Contains(path, "/../") || strings.HasSuffix(path, "/..") || path == ".." {
 				return true
 			}

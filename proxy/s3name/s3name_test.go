@@ -47,6 +47,10 @@ func TestAnIdIsNoPath(t *testing.T) {
 			if _, err := ParseUploadID(e.EncodeToString([]byte(path))); !errors.Is(err, ErrUploadID) {
 				t.Errorf("%q in Base64 is taken: %v", path, err)
 			}
+			// A version's may be that by chance, and would be lost.
+			if _, err := ParseVersionID(e.EncodeToString([]byte(path))); err != nil {
+				t.Errorf("%q in Base64 is refused as a version's: %v", path, err)
+			}
 		}
 	}
 	// Ids of AWS, MinIO, versitygw and Ceph, and AWS's own example.

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -44,12 +43,7 @@ func Hostile(t testing.TB, store *Store) *HostileStore {
 	h := &HostileStore{}
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out := r.Clone(r.Context())
-		out.URL.Scheme, out.URL.Host, out.RequestURI = "http", strings.TrimPrefix(store.URL, "http://"), ""
-		if r.ContentLength == 0 {
-			out.Body = nil
-		}
-		resp, err := transport.RoundTrip(out)
+		resp, err := store.Forward(transport, r)
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}

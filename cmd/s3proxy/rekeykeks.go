@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy"
+)
+
+// stolenKEKs are those that a thief may have: of all window records, objects, versions and
+// uploads, and with a new version to come the one that is written under now. Objects of window 0
+// have no record, and after a rotation nothing may name the stolen one: that is for the operator
+// to say (--stolen).
+func (r *rekeying) stolenKEKs(ctx context.Context) ([]string, error) {
+	keks, err := recordKEKs(ctx, r.records, r.origin)
+	if err != nil {
+		return nil, err
+	}
+	named, err := r.objectKEKs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keks = append(keks, named...)
+	if r.newVersion || r.keyIsNew {
+		current, err := r.ring.NewRewrapping(ctx)
+		if err != nil {
+			return nil, err
+		}
+		keks = slices.DeleteFunc(keks, func(kek string) bool { return kek == current.KEK() })
+		if r.newVersion {
+			keks = append(keks, current.KEK())
+		}
+	}
+	return keks, nil
+}
+
+// namedStolen gives the KEKs that the operator names. Each must be called as a version of a configured
+// key is: another name would refuse nothing. That it is there is not asked, it may be destroyed.
+func namedStolen(ctx context.Context, s *stores, bucket string, given []string) (keks []string, err error) {
+	for _, name := range given {
+		kek, known, err := s.namedKEK(ctx, bucket, name)
+		if err == nil && (!known || !strings.Contains(kek, "#")) {
+			err = errors.New("no version of a key in --kms or --kms-read is called so")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("stolen %q: %w", name, err)
+		}
+		keks = append(keks, kek)
+	}
+	return keks, nil
+}
+
+// objectKEKs are the KEKs that the metadata of objects, versions and uploads names.
+func (r *rekeying) objectKEKs(ctx context.Context) ([]string, error) {
+	var mu sync.Mutex
+	keks := map[string]bool{}
+	add := func(m *envelope.Metadata) {
+		if m == nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		keks[m.KEK] = true
+	}
+	all := census{
+		walker: r.rewrite.walker, bucket: r.found.Bucket, pace: r.pace, errOut: io.Discard,
+		upload: func(u proxy.InProgress) error { add(u.Meta); return nil },
+		object: func(_ context.Context, _ string, m *envelope.Metadata) error { add(m); return nil },
+	}
+	unseen, err := all.run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look which keys the objects name: %w", err)
+	}
+	for name, reason := range unseen {
+		return nil, fmt.Errorf("look which keys the objects name: %s: %s", name, reason)
+	}
+	return slices.Sorted(maps.Keys(keks)), nil
+}
+
+// recordKEKs are the KEKs that wrap a bucket's window records.
+func recordKEKs(ctx context.Context, records proxy.Records, bucket string) ([]string, error) {
+	keks := map[string]bool{}
+	err := eachRecordKEK(ctx, records, bucket, func(_, kek string) error { keks[kek] = true; return nil })
+	return slices.Sorted(maps.Keys(keks)), err
+}
+
+// eachRecordKEK visits a bucket's window records. What is no record names no KEK.
+func eachRecordKEK(ctx context.Context, records proxy.Records, bucket string, visit func(id, kek string) error) error {
+	return records.List(ctx, bucket, func(l proxy.ListedRecord) error {
+		record, _, err := records.Read(ctx, bucket, l.ID)
+		if errors.Is(err, kms.ErrNoRecord) || l.Foreign {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		kek, err := kms.RecordKEK(record)
+		if err != nil {
+			return nil
+		}
+		return visit(l.ID, kek)
+	})
+}
