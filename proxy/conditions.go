@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// In ETag mode `md5` the store cannot compare what a client names. The object is
-// asked for, its ETag compared here, and the store is given the ETag of its own that
-// belongs to it: a condition stays as atomic as the store makes it.
+// In ETag mode `md5` the store cannot compare what a client names, and in no mode do all
+// stores compare a list of ETags. The object is asked for, its ETag compared here, and the
+// store is given the ETag of its own that belongs to it: a condition stays as atomic as the
+// store makes it.
 
 // maxResolves bounds how often that is done anew when the object was replaced
 // between the two requests.
@@ -25,13 +27,22 @@ func notMatched(name string) error {
 	return s3err.PreconditionFailed.With(s3err.Field{Name: "Condition", Value: name})
 }
 
+// comparedHere tells whether one of these conditions, in this ETag mode, is for the proxy to
+// compare.
+func (m ETagMode) comparedHere(conditions ...string) bool {
+	return slices.ContainsFunc(conditions, func(c string) bool {
+		return namesETag(c) && (m == ETagMD5 || strings.Contains(c, ","))
+	})
+}
+
 // resolveConditions turns If-Match and If-None-Match of a write to the exchange's
 // object, as the client gave them in h, into the store's. A condition on what is not
-// there is the store's to judge, and so is what S3 itself refuses. resolved says that
-// a PreconditionFailed of the store may come from a change since.
+// there is the store's to judge, and so is what S3 itself refuses: If-None-Match with an
+// ETag on AWS. resolved says that a PreconditionFailed of the store comes from a change
+// since, and not from the client's condition.
 func (x *exchange) resolveConditions(ctx context.Context, h http.Header) (resolved bool, err error) {
 	match, noneMatch := condition(h, "If-Match"), condition(h, "If-None-Match")
-	if x.ETag != ETagMD5 || !namesETag(match) && !namesETag(noneMatch) {
+	if !x.ETag.comparedHere(match, noneMatch) {
 		translateConditions(h)
 		return false, nil
 	}
@@ -59,7 +70,7 @@ func (x *exchange) resolveConditions(ctx context.Context, h http.Header) (resolv
 		}
 		h["If-None-Match"] = []string{upstreamETags(noneMatch)}
 	}
-	return true, nil
+	return namesETag(match), nil
 }
 
 // doConditional sends a write whose body, if it has one, is in memory. header gives
@@ -102,7 +113,7 @@ var readConditionNames = []string{"If-Match", "If-None-Match", "If-Modified-Sinc
 // the very object that was looked at.
 func (rd *reading) resolve() error {
 	match, noneMatch := condition(rd.r.Header, "If-Match"), condition(rd.r.Header, "If-None-Match")
-	if rd.ETag != ETagMD5 || !namesETag(match) && !namesETag(noneMatch) {
+	if !rd.ETag.comparedHere(match, noneMatch) {
 		return nil
 	}
 	h := rd.passedHeaders()

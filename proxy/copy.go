@@ -170,11 +170,11 @@ func (c *copying) raced(ctx context.Context, err error) bool {
 	if c.update {
 		return true
 	}
-	resp, asked := c.src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: c.src.bucket, Key: c.src.key, Unsigned: c.src.unsigned})
-	if asked == nil {
-		resp.Body.Close()
+	if c.src.asked != (s3name.VersionID{}) {
+		return false
 	}
-	return c.src.asked == (s3name.VersionID{}) && (asked != nil || resp.Header.Get("Etag") != c.src.etag)
+	still, asked := c.src.isStill(ctx)
+	return asked != nil || !still
 }
 
 var errCopyOntoItself = s3err.InvalidRequest.WithMessage("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")

@@ -93,10 +93,13 @@ type deleteError struct {
 	Message   string  `xml:"Message"`
 }
 
-// locked tells whether a retention or a legal hold was the reason. AWS and
-// versitygw say AccessDenied, MinIO InvalidRequest, with these words.
-func (e deleteError) locked() bool {
-	text := strings.ToLower(e.Message)
+// locked tells whether a retention or a legal hold was the reason.
+func (e deleteError) locked() bool { return speaksOfLock(e.Message) }
+
+// speaksOfLock tells by a store's words whether a retention or a legal hold is why it
+// refuses. AWS and versitygw say AccessDenied, MinIO InvalidRequest, with these words.
+func speaksOfLock(message string) bool {
+	text := strings.ToLower(message)
 	return strings.Contains(text, "object lock") || strings.Contains(text, "worm")
 }
 

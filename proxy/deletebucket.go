@@ -160,23 +160,41 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 					return removed, err
 				}
 			}
-			req := x.asked(bucket)
-			req.Method, req.Key, req.VersionID = http.MethodDelete, o.key, o.version
-			resp, err := x.Upstream.Do(ctx, &req)
-			if errors.Is(err, s3err.AccessDenied) {
-				// Perhaps the minute's retention of our own (lockState), which is only there
-				// because the bucket has a default.
-				req.Header.Set("X-Amz-Bypass-Governance-Retention", "true")
-				resp, err = x.Upstream.Do(ctx, &req)
-			}
-			if err != nil {
+			if err := x.deleteOwn(ctx, bucket, o); err != nil {
 				return removed, fmt.Errorf("delete %s: %w", o.key, err)
 			}
-			resp.Body.Close()
 			removed = append(removed, o)
 		}
 	}
 	return removed, errors.New("the store goes on listing what was deleted")
+}
+
+// errOwnLocked is S3's answer where only our own objects are left, and stay for the minute of
+// their retention.
+var errOwnLocked = s3err.BucketNotEmpty.WithMessage("The bucket you tried to delete still holds objects of s3proxy's own, whose retention ends within a minute; please try again then.")
+
+// deleteOwn deletes a version of one of our own objects, with its retention: that is only
+// there because the bucket has a default (lockState).
+func (x *exchange) deleteOwn(ctx context.Context, bucket s3name.Bucket, o stateObject) error {
+	req := x.asked(bucket)
+	req.Method, req.Key, req.VersionID = http.MethodDelete, o.key, o.version
+	resp, err := x.Upstream.Do(ctx, &req)
+	if mayBeLocked(err) {
+		req.Header.Set(bypassRetention, "true")
+		if resp, err = x.Upstream.Do(ctx, &req); mayBeLocked(err) {
+			return errOwnLocked.Because(err)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+// mayBeLocked tells whether a store's refusal may be for a retention.
+func mayBeLocked(err error) bool {
+	var e *s3err.Error
+	return errors.Is(err, s3err.AccessDenied) || errors.As(err, &e) && speaksOfLock(e.Message)
 }
 
 // maxStatePages bounds the work of one DeleteBucket: a million state objects.

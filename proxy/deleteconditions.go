@@ -54,7 +54,7 @@ func (x *exchange) resolveDeletes(asked []deletion, sent *deletions, result *del
 	for i, o := range asked {
 		etag := o.asked.ETag
 		upstreamTags[i] = upstreamETags(etag)
-		if x.ETag != ETagMD5 || !namesETag(etag) {
+		if !x.ETag.comparedHere(etag) {
 			continue
 		}
 		group.Go(func() error {

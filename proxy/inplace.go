@@ -139,15 +139,39 @@ func (src *copySource) whyBrokenInPlace(ctx context.Context, h http.Header, err 
 	if !errors.Is(err, s3err.ServiceUnavailable) || ctx.Err() != nil || h.Get("If-Match") != src.etag {
 		return err
 	}
-	resp, asked := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, Unsigned: src.unsigned})
-	if asked != nil {
-		return err
-	}
-	resp.Body.Close()
-	if resp.Header.Get("Etag") != src.etag {
+	if still, asked := src.isStill(ctx); asked == nil && !still {
 		return fmt.Errorf("%w: %w", errChanged, err)
 	}
 	return err
+}
+
+// whyPartRefused is for a range of the source that the store would not copy. It may find
+// that an object has no such bytes (any more) before it compares the ETag, and says so with
+// a size of ciphertext, which is nothing for a client.
+func (src *copySource) whyPartRefused(ctx context.Context, err error) error {
+	if !errors.Is(err, s3err.InvalidArgument) && !errors.Is(err, s3err.InvalidRange) {
+		return err
+	}
+	switch still, asked := src.isStill(ctx); {
+	case asked != nil:
+		return asked
+	case !still:
+		return fmt.Errorf("%w: %w", errChanged, err)
+	}
+	return s3err.ServiceUnavailable.Because(err)
+}
+
+// isStill tells whether the object is the one that was read, by the store's ETag.
+func (src *copySource) isStill(ctx context.Context) (bool, error) {
+	resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, VersionID: src.asked, Unsigned: src.unsigned})
+	if isNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	resp.Body.Close()
+	return resp.Header.Get("Etag") == src.etag, nil
 }
 
 // storeParts are the sizes of the parts that the store has an object in, which its ETag is
@@ -241,7 +265,7 @@ func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name
 				},
 			}, &part)
 			if err != nil {
-				return fmt.Errorf("copy a part: %w", err)
+				return fmt.Errorf("copy a part: %w", src.whyPartRefused(ctx, err))
 			}
 			list.add(i+1, strings.Trim(part.ETag, `"`))
 			offset += size

@@ -194,7 +194,8 @@ func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*ht
 		h.Set("If-Match", s.etag)
 	}
 	resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: s.bucket, Key: s.key, VersionID: s.version, Header: h, Unsigned: s.unsigned})
-	if errors.Is(err, s3err.PreconditionFailed) {
+	// Some stores look at the range first: the object had these bytes a moment ago.
+	if errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.InvalidRange) {
 		return nil, errReplaced
 	}
 	if err != nil {

@@ -19,6 +19,10 @@ import (
 // is surely in the future when the store looks at it.
 const stateRetention = time.Minute
 
+// bypassRetention is the header with which a retention of GOVERNANCE holds nobody who may
+// bypass it.
+const bypassRetention = "X-Amz-Bypass-Governance-Retention"
+
 type lockedBucket struct {
 	store  *upstream.Client
 	bucket s3name.Bucket

@@ -370,10 +370,23 @@ func (o *objects) getXML(ctx context.Context, req *upstream.Request, doc any) (h
 }
 
 // removeKey takes the upload's key away: from then on no replica takes it for one
-// that is going on.
+// that is going on. One that the store keeps for the minute of its retention (lockState)
+// gets a delete marker, and is swept later.
 func (u *upload) removeKey(ctx context.Context) error {
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	return u.removeState(ctx, stateBucket, folder+stateKey)
+	err := u.removeState(ctx, stateBucket, folder+stateKey)
+	if !errors.Is(err, ErrLocked) {
+		return err
+	}
+	key, err := s3name.ParseKey(folder + stateKey)
+	if err != nil {
+		return err
+	}
+	resp, err := u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: stateBucket, Key: key})
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
 
 // removeRecords deletes what else is in the upload's folder.
@@ -409,21 +422,36 @@ func (o *objects) removeEntries(ctx context.Context, stateBucket s3name.Bucket, 
 			}
 			list.objects = append(list.objects, deletion{key: key, version: version})
 		}
-		var result deleteResult
-		if _, err := o.deleteList(ctx, stateBucket, list, nil, false, &result); err != nil {
+		if err := o.deleteOwnList(ctx, stateBucket, list); err != nil {
 			return err
-		}
-		if len(result.Errors) > 0 {
-			if result.Errors[0].locked() {
-				return fmt.Errorf("delete %s: %w", result.Errors[0].Key, ErrLocked)
-			}
-			return fmt.Errorf("delete %s: %s: %s", result.Errors[0].Key, result.Errors[0].Code, result.Errors[0].Message)
 		}
 		if !full {
 			return nil
 		}
 	}
 	return errors.New("the store goes on listing what was deleted")
+}
+
+// deleteOwnList deletes own objects, with the retention that they may have: that is only
+// there because the bucket has a default (lockState). ErrLocked if the store keeps them.
+func (o *objects) deleteOwnList(ctx context.Context, stateBucket s3name.Bucket, list deletions) error {
+	for _, h := range []http.Header{nil, {bypassRetention: {"true"}}} {
+		var result deleteResult
+		_, err := o.deleteList(ctx, stateBucket, list, h, false, &result)
+		switch {
+		case h != nil && mayBeLocked(err):
+			return fmt.Errorf("delete %s: %w: %w", list.objects[0].key, ErrLocked, err)
+		case err != nil:
+			return err
+		case len(result.Errors) == 0:
+			return nil
+		case !result.Errors[0].locked():
+			return fmt.Errorf("delete %s: %s: %s", result.Errors[0].Key, result.Errors[0].Code, result.Errors[0].Message)
+		case h != nil:
+			return fmt.Errorf("delete %s: %w", result.Errors[0].Key, ErrLocked)
+		}
+	}
+	return nil
 }
 
 // metadataFields are the s3proxy-* fields among a store's headers, with lower-case names.

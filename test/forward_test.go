@@ -142,14 +142,7 @@ func TestOwnObjectsAreLockedForAMinuteWhereTheBucketLocksForADay(t *testing.T) {
 			t.Parallel()
 			at := openVersioned(t, name)
 			client, ctx := sdk(t, at.S3), t.Context()
-			bucket := fmt.Sprintf("locked-%d", bucketNumber.Add(1))
-			if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
-				t.Fatal(err)
-			}
-			lock := &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled, Rule: &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Days: aws.Int32(1)}}}
-			if _, err := client.PutObjectLockConfiguration(ctx, &s3.PutObjectLockConfigurationInput{Bucket: &bucket, ObjectLockConfiguration: lock}); err != nil {
-				t.Fatal(err)
-			}
+			bucket := lockedForADay(t, client)
 			if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(content(1, 100))}); err != nil {
 				t.Fatal(err)
 			}

@@ -26,8 +26,13 @@ const (
 // ErrBounds is the class of errors about a document that passes a bound.
 var ErrBounds = errors.New("the XML document passes a bound")
 
+// ErrSurrogate is the class of errors about a reference to half of a UTF-16 pair, which is no
+// character (XML 1.0, section 2.2). encoding/xml reads it as U+FFFD: of two keys that differ
+// in such references it would make one.
+var ErrSurrogate = errors.New("the XML document refers to a surrogate, which is no character")
+
 // Decode reads a document into doc as encoding/xml does. The error is ErrBounds,
-// encoding/xml's, or that of r.
+// ErrSurrogate, encoding/xml's, or that of r.
 func Decode(r io.Reader, doc any) error { return NewDecoder(r).Decode(doc) }
 
 // Unmarshal is Decode of a document in memory.
@@ -46,6 +51,7 @@ type bounds struct {
 	raw             *xml.Decoder
 	bytes, token    int // read of the document, and of this token
 	depth, elements int
+	reference       reference
 }
 
 // ReadByte implements [io.ByteReader], by which encoding/xml reads.
@@ -57,11 +63,15 @@ func (b *bounds) ReadByte() (byte, error) {
 		return 0, fmt.Errorf("%w: a text or tag of more than %d bytes", ErrBounds, maxToken)
 	}
 	c, err := b.in.ReadByte()
-	if err == nil {
-		b.bytes++
-		b.token++
+	if err != nil {
+		return c, err
 	}
-	return c, err
+	b.bytes++
+	b.token++
+	if b.reference.surrogate(c) {
+		return 0, ErrSurrogate
+	}
+	return c, nil
 }
 
 // Read implements [io.Reader], for what asks for one.

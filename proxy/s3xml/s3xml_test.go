@@ -82,15 +82,28 @@ func same(a, b tree) bool {
 	return true
 }
 
+func TestAReferenceToASurrogateIsNoCharacter(t *testing.T) {
+	for doc, good := range map[string]bool{
+		"<a>&#xD800;</a>": false, "<a>&#xdfff;</a>": false, "<a>&#55296;</a>": false, "<a>&#x0000D800;</a>": false, "<a>x&#xDBFF;&#xDC00;</a>": false,
+		"<a b='&#xD800;'/>": false, "<a>&&#xD800;</a>": false, "<a>&amp;#xD800;</a>": true, "<a>&#xD7FF;&#xE000;&#xFFFD;</a>": true, "<a>#xD800;</a>": true,
+	} {
+		err := Unmarshal([]byte(doc), &tree{})
+		if good && err != nil || !good && err == nil {
+			t.Errorf("%s: %v", doc, err)
+		}
+	}
+}
+
 // Within the bounds a document is what encoding/xml says that it is.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Contents><Key>a&#x1;</Key></Contents></ListBucketResult>`))
 	f.Add([]byte("<a xmlns:b='c' b:d='e'><b:f/></a>"))
 	f.Add([]byte(strings.Repeat("<a>", 20)))
+	f.Add([]byte("<a>&#xD7FF;&#xD800;</a>"))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		var ours, theirs tree
 		got := Unmarshal(doc, &ours)
-		if errors.Is(got, ErrBounds) {
+		if errors.Is(got, ErrBounds) || errors.Is(got, ErrSurrogate) {
 			return
 		}
 		want := xml.Unmarshal(doc, &theirs)

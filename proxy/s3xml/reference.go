@@ -1,0 +1,49 @@
+package s3xml
+
+import "unicode/utf16"
+
+// reference follows a document's bytes through its character references, such as `&#xD800;`.
+// It takes what looks like one for one in comments and CDATA sections, too.
+type reference struct {
+	at    int // bytes of `&#` that were seen; 2 inside of a number
+	base  rune
+	value rune
+}
+
+// surrogate tells whether c ends a reference to a surrogate.
+func (r *reference) surrogate(c byte) bool {
+	switch {
+	case c == '&':
+		*r = reference{at: 1}
+	case r.at == 1 && c == '#':
+		*r = reference{at: 2, base: 10}
+	case r.at < 2:
+		r.at = 0
+	case c == 'x' && r.base == 10 && r.value == 0:
+		r.base = 16
+	case c == ';':
+		r.at = 0
+		return utf16.IsSurrogate(r.value)
+	default:
+		d := digit(c)
+		if d >= r.base {
+			r.at = 0
+			return false
+		}
+		r.value = min(r.value*r.base+d, 0x10FFFF+1) // there are no characters behind
+	}
+	return false
+}
+
+// digit is the value of c in a number; 16 where it is none.
+func digit(c byte) rune {
+	switch {
+	case '0' <= c && c <= '9':
+		return rune(c - '0')
+	case 'a' <= c && c <= 'f':
+		return rune(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return rune(c-'A') + 10
+	}
+	return 16
+}
