@@ -378,7 +378,7 @@ func (u *upload) removeKey(ctx context.Context) error {
 	if !errors.Is(err, ErrLocked) {
 		return err
 	}
-	key, err := s3name.ParseKey(folder + stateKey)
+	key, err := u.state.ownKey(folder + stateKey)
 	if err != nil {
 		return err
 	}

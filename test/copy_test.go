@@ -123,6 +123,35 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 	})
 }
 
+func TestACopyOfAnObjectInPartsKeepsThem(t *testing.T) {
+	if direct {
+		t.Skip("S3 makes one part of it")
+	}
+	onEachMode(t, func(t *testing.T, at target, mode string) {
+		client, ctx, bucket := sdk(t, at.S3), t.Context(), newBucket(t, at.S3)
+		m := newMultipart(t, client, bucket, "parts")
+		bodies := [][]byte{content(1, 5*mib), content(2, 70_000)}
+		if _, err := m.complete(client, m.send(client, 1, bodies[0]), m.send(client, 2, bodies[1])); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: aws.String("copy"), CopySource: sourceOf(bucket, "parts")}); err != nil {
+			t.Fatal(err)
+		}
+		head := func(key string) *s3.HeadObjectOutput {
+			out, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, PartNumber: aws.Int32(2), ChecksumMode: types.ChecksumModeEnabled})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		was, is := head("parts"), head("copy")
+		if aws.ToInt32(is.PartsCount) != 2 || aws.ToInt64(is.ContentLength) != 70_000 || is.ChecksumType != was.ChecksumType || mode == modeMD5 && aws.ToString(is.ETag) != aws.ToString(was.ETag) {
+			t.Errorf("the copy has %d parts, the second of %d bytes, ETag %s, checksum %s; the source ETag %s, checksum %s",
+				aws.ToInt32(is.PartsCount), aws.ToInt64(is.ContentLength), aws.ToString(is.ETag), is.ChecksumType, aws.ToString(was.ETag), was.ChecksumType)
+		}
+	})
+}
+
 func TestAPartIsCopiedFromARangeOfAnyObject(t *testing.T) {
 	onThese(t, realStores, func(t *testing.T, at target) {
 		client, ctx := sdk(t, at.S3), t.Context()

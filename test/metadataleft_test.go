@@ -1,0 +1,59 @@
+package test
+
+import (
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// docs/S3.md says how much of S3's 2 KiB of user metadata the proxy takes.
+func TestTheProxyTakesNoMoreMetadataThanTheDocsSay(t *testing.T) {
+	if direct {
+		t.Skip("there is no metadata of the proxy's")
+	}
+	text, err := os.ReadFile("../docs/S3.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, kek := range map[string]func(*testing.T) keyEncryptionKey{"a keyfile": localKEK, "Vault": vaultKEK} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			said := regexp.MustCompile(`about (\d+) with ` + name).FindSubmatch(text)
+			if said == nil {
+				t.Fatalf("docs/S3.md says nothing of %s", name)
+			}
+			limit, err := strconv.Atoi(string(said[1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			store, k := lab.SharedVersitygw(t), kek(t)
+			at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", k.uri, "--etag", modeMD5}, Env: k.env}).S3()
+			bucket := newBucket(t, at)
+			body := content(1, 1000)
+			for header, checksum := range map[string]string{"": "", crcTrailer: crc32Of(body)} {
+				c := call{method: http.MethodPut, path: "/" + bucket + "/k", body: body}
+				if header != "" {
+					c.headers = map[string]string{header: checksum}
+				}
+				if a := c.do(t, at); a.status != http.StatusOK {
+					t.Fatal(a)
+				}
+				taken := 0
+				for name, value := range rawGet(t, store.S3(), c.path).meta {
+					if strings.HasPrefix(name, "s3proxy-") {
+						taken += len(name) + len(value)
+					}
+				}
+				t.Logf("%d bytes", taken)
+				if taken == 0 || taken > limit || taken < limit-40 {
+					t.Errorf("%d bytes are taken, the docs say about %d", taken, limit)
+				}
+			}
+		})
+	}
+}
