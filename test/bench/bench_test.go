@@ -54,21 +54,26 @@ type target struct {
 	client                 *http.Client
 }
 
-func (t *target) do(method, path string, body []byte) error {
+// send signs a request and sends it.
+func (t *target) send(method, path string, body []byte) (*http.Response, error) {
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)
 	}
 	req, err := http.NewRequest(method, t.url+path, reader)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	creds := aws.Credentials{AccessKeyID: t.key, SecretAccessKey: t.secret}
 	if err := v4.NewSigner().SignHTTP(context.Background(), creds, req, "UNSIGNED-PAYLOAD", "s3", "us-east-1", time.Now()); err != nil {
-		return err
+		return nil, err
 	}
-	resp, err := t.client.Do(req)
+	return t.client.Do(req)
+}
+
+func (t *target) do(method, path string, body []byte) error {
+	resp, err := t.send(method, path, body)
 	if err != nil {
 		return err
 	}
