@@ -38,7 +38,7 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "ListBuckets", method: "GET", scope: onService, query: []string{"bucket-region", "continuation-token", "max-buckets", "prefix"}, effect: rewrites, handle: listBuckets},
 
 		// Buckets
-		{name: "CreateBucket", method: "PUT", scope: onBucket, headers: join([]string{"X-Amz-Acl", "X-Amz-Grant-*", "X-Amz-Bucket-Object-Lock-Enabled", "X-Amz-Object-Ownership"}, ownerHeaders), effect: rewrites, handle: createBucket},
+		{name: "CreateBucket", method: "PUT", scope: onBucket, headers: join([]string{"X-Amz-Acl", "X-Amz-Grant-*", "X-Amz-Bucket-Namespace", "X-Amz-Bucket-Object-Lock-Enabled", "X-Amz-Object-Ownership"}, ownerHeaders), effect: rewrites, handle: createBucket},
 		{name: "HeadBucket", method: "HEAD", scope: onBucket, headers: ownerHeaders, effect: rewrites, handle: headBucket},
 		{name: "DeleteBucket", method: "DELETE", scope: onBucket, headers: ownerHeaders, effect: rewrites, handle: deleteBucket},
 		{name: "GetBucketLocation", method: "GET", scope: onBucket, marks: []string{"location"}, headers: ownerHeaders, effect: rewrites, handle: getBucketLocation},

@@ -144,10 +144,12 @@ func (x *exchange) refusedHeader() error {
 				With(s3err.Field{Name: "ArgumentName", Value: strings.ToLower(name)})
 		case strings.HasPrefix(name, "X-Amz-Server-Side-Encryption-Customer-"),
 			strings.HasPrefix(name, "X-Amz-Copy-Source") && x.op.header == "":
-			return s3err.NotImplemented.With(s3err.Field{Name: "Header", Value: name})
+			return errHeader(name)
 		case x.op.method == http.MethodGet || x.op.method == http.MethodHead:
 		case strings.HasPrefix(name, "X-Amz-") && !commonHeader(name) && !slices.Contains(x.op.own, name) && !x.op.passesHeader(name):
-			return s3err.NotImplemented.With(s3err.Field{Name: "Header", Value: name})
+			if meansMore(name) {
+				return errHeader(name)
+			}
 		case managingHeader(name, values):
 			if err := x.mayManage(); err != nil {
 				return err

@@ -15,7 +15,7 @@ func headerNonsense(_ testing.TB, g ground) (all []nonsense) {
 		{"content-md5": "x"}, {"content-md5": md5Of([]byte("other"))}, {"content-md5": "AAAA"}, {"x-amz-checksum-crc32": "x"}, {"x-amz-checksum-crc32": "AAAAAA=="}, {"x-amz-checksum-crc32c": "AAAAAA=="},
 		{"x-amz-checksum-sha1": "AAAA"}, {"x-amz-checksum-sha256": "AAAA"}, {"x-amz-checksum-crc64nvme": "AAAAAAAAAAA="}, {"x-amz-checksum-crc99": "AAAA"}, {"x-amz-checksum-crc32": crc32Of(body), "x-amz-checksum-sha256": "AAAA"},
 		{"x-amz-checksum-crc32": crc32Of(body), "x-amz-checksum-crc32c": "AAAAAA=="}, {"x-amz-sdk-checksum-algorithm": "CRC99"}, {"x-amz-sdk-checksum-algorithm": "SHA256", "x-amz-checksum-crc32": crc32Of(body)},
-		{"x-amz-meta-s3proxy-dek": "x"}, {"x-amz-meta-s3proxy-": "x"}, {"x-amz-write-offset-bytes": "0"}, {"x-amz-no-such-header": "x"}, {"x-amz-copy-source-range": "bytes=0-1"}, {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
+		{"x-amz-meta-s3proxy-dek": "x"}, {"x-amz-meta-s3proxy-": "x"}, {"x-amz-write-offset-bytes": "0"}, {"x-amz-no-such-if-match": "x"}, {"x-amz-copy-source-range": "bytes=0-1"}, {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
 		{"if-none-match": "*", "if-match": `"x"`}, {"if-match": `"none"`}, {"if-none-match": "*"}, {"if-match": "x"},
 		{"x-amz-object-lock-mode": "NEITHER"}, {"x-amz-object-lock-retain-until-date": "x"}, {"x-amz-object-lock-legal-hold": "x"}, {"x-amz-trailer": "x-amz-checksum-crc32"}, {"expect": "200-ok"},
 	} {
