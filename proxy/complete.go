@@ -97,7 +97,7 @@ func completeMultipartUpload(x *exchange) error {
 		return x.answerXMLLate(out)
 	}
 	x.passHeaders(done.header)
-	x.markNoMD5(x.w.Header())
+	x.tellEncryption(x.w.Header(), x.ETag == ETagMD5, done.header)
 	return x.answerXML(out)
 }
 

@@ -212,7 +212,7 @@ func (c *copying) changes() bool {
 	if c.replace || c.replaceTags {
 		return true
 	}
-	for _, name := range []string{"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location", "X-Amz-Server-Side-Encryption", "X-Amz-Checksum-Algorithm"} {
+	for _, name := range []string{"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location", sseHeader, "X-Amz-Checksum-Algorithm"} {
 		if c.r.Header.Get(name) != "" {
 			return true
 		}
@@ -374,7 +374,7 @@ func (c *copying) answerCopy(ctx context.Context, result *copyObjectResult, head
 	out.ChecksumType = typeName(c.facts.Checksum.Type)
 	c.passHeaders(header)
 	c.src.tellVersion(c.w.Header())
-	setETag(c.w.Header(), tag, header)
+	c.setETag(c.w.Header(), tag, header)
 	delete(c.w.Header(), "ETag") // S3 has it in the document alone
 	return c.answerXML(out)
 }
@@ -447,7 +447,7 @@ func (c *copying) putAnew(plain *verifiedBody) error {
 	}
 	defer resp.Body.Close()
 	c.passHeaders(resp.Header)
-	setETag(c.w.Header(), c.md5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
+	c.setETag(c.w.Header(), c.md5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
 	return nil
 }
 

@@ -346,7 +346,7 @@ func uploadPartCopy(x *exchange) error {
 		out.set(record.Part.Checksum, 0)
 	}
 	x.passRequestID(http.Header{})
-	x.markNoMD5(x.w.Header())
+	x.tellEncryption(x.w.Header(), x.ETag == ETagMD5, nil)
 	src.tellVersion(x.w.Header())
 	return x.answerXML(out)
 }

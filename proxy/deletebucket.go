@@ -50,6 +50,7 @@ func deleteBucket(x *exchange) error {
 	}
 	resp.Body.Close()
 	x.Keyring.ForgetBucket(x.keyBucket(x.bucket))
+	x.defaults.set(x.bucket, noEncryptionSet.label())
 	if stateBucket, prefix := x.state.Of(x.bucket); stateBucket != x.bucket {
 		if _, err := x.removeOwn(ctx, stateBucket, prefix); err != nil {
 			x.log.Warn("a deleted bucket's state objects are left in the state bucket", "bucket", x.bucket, "state-bucket", stateBucket, "prefix", prefix, "error", err)
@@ -80,8 +81,8 @@ func (x *exchange) records() Records {
 	return Records{Store: x.Upstream, Place: StatePlace{Prefix: x.state.Prefix}}
 }
 
-// stateObject is one version of one of our own objects. body is kept of
-// window records only, to put them back.
+// stateObject is one version of one of our own objects. body is kept of what
+// has to be put back.
 type stateObject struct {
 	key     s3name.Key
 	version s3name.VersionID
@@ -157,6 +158,11 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 			if o.key.String() == prefix+floorName && bucket == x.bucket {
 				o.body, _, err = x.records().GetFloor(ctx, x.bucket.String())
 				if err != nil && !errors.Is(err, kms.ErrNoFloor) {
+					return removed, err
+				}
+			}
+			if o.key.String() == prefix+encryptionName && bucket == x.bucket {
+				if o.body, err = x.encryptionBody(ctx, x.bucket); err != nil {
 					return removed, err
 				}
 			}
@@ -236,13 +242,16 @@ func (x *exchange) restoreOwn(removed []stateObject) {
 			continue
 		}
 		var err error
-		if o.key.String() == x.state.root()+floorName {
+		switch o.key.String() {
+		case x.state.root() + floorName:
 			err = x.records().PutFloor(ctx, x.bucket.String(), "", o.body)
-		} else {
+		case x.state.root() + encryptionName:
+			err = x.putEncryption(ctx, x.bucket, o.body)
+		default:
 			err = x.records().PutRecord(ctx, x.bucket.String(), strings.TrimPrefix(o.key.String(), x.state.root()+recordFolder), o.body)
 		}
 		if err != nil && !errors.Is(err, kms.ErrRaced) {
-			x.log.Error("a window record, or the bucket's floor, could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
+			x.log.Error("a window record, or the bucket's floor or encryption setting, could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
 		}
 	}
 }

@@ -79,13 +79,6 @@ func multipartMD5(parts []envelope.Part) string {
 	return fmt.Sprintf(`"%x-%d"`, sum.Sum(nil), len(parts))
 }
 
-// markNoMD5 tells SDKs that an ETag is not an MD5, as S3's own SSE-KMS does.
-func (x *exchange) markNoMD5(h http.Header) {
-	if x.ETag != ETagMD5 {
-		h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
-	}
-}
-
 // entityTag is the ETag of one state of an object.
 type entityTag struct {
 	shown    string // what clients see
@@ -98,25 +91,6 @@ type entityTag struct {
 // opaqueTag is the ETag of an object of which nothing but the store's is known.
 func opaqueTag(upstream string) entityTag {
 	return entityTag{shown: clientETag(upstream), upstream: upstream}
-}
-
-// setETag gives an object's answer its ETag; store has the headers of the store's
-// answer. One that is not what S3 has without encryption comes with the header by
-// which SDKs know that (as with S3's own SSE-KMS).
-func setETag(h http.Header, tag entityTag, store http.Header) {
-	if tag.shown == "" {
-		return
-	}
-	h["ETag"] = []string{tag.shown}
-	if !tag.plain {
-		h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
-		return
-	}
-	for _, name := range []string{"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled"} {
-		if v := store.Get(name); v != "" {
-			h.Set(name, v)
-		}
-	}
 }
 
 // isIn tells whether a list of ETags, as If-Match has it, names this one. Both forms

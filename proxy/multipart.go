@@ -76,7 +76,7 @@ func createMultipartUpload(x *exchange) error {
 			out.Set(name, v)
 		}
 	}
-	x.markNoMD5(out)
+	x.tellEncryption(out, x.ETag == ETagMD5, header)
 	if options.Checksum != envelope.NoChecksum {
 		out.Set("X-Amz-Checksum-Algorithm", options.Checksum.String())
 		out.Set("X-Amz-Checksum-Type", typeName(options.Type))

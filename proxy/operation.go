@@ -57,8 +57,10 @@ type operation struct {
 	public bool
 	// manages: needs a credential that may manage.
 	manages bool
-	handle  func(*exchange) error // nil: NotImplemented
-	note    string                // for docs/S3.md
+	// tellsEncryption: the answer says how the object is encrypted.
+	tellsEncryption bool
+	handle          func(*exchange) error // nil: NotImplemented
+	note            string                // for docs/S3.md
 }
 
 // ignoredQuery may stand in any request and says nothing to us: the name of

@@ -8,10 +8,9 @@ var (
 		"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires",
 		"X-Amz-Meta-*", "X-Amz-Storage-Class", "X-Amz-Tagging", "X-Amz-Website-Redirect-Location",
 		"X-Amz-Acl", "X-Amz-Grant-*", "X-Amz-Object-Lock-*",
-		// The store's own encryption below ours. SSE-C, whose headers begin alike, is
-		// refused before.
-		"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id",
-		"X-Amz-Server-Side-Encryption-Context", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled",
+		// With SSEStore these are for the store's own encryption below ours. SSE-C, whose
+		// headers begin alike, is refused before.
+		sseHeader, sseKeyHeader, sseContextHeader, sseBucketHeader,
 	}
 	writeConditions = []string{"If-Match", "If-None-Match"}
 	readConditions  = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
@@ -22,6 +21,8 @@ var (
 		"response-content-language", "response-content-type", "response-expires",
 	}
 )
+
+const keptByProxy = "kept by s3proxy; with `sse: store` forwarded"
 
 func join(lists ...[]string) (all []string) {
 	for _, l := range lists {
@@ -46,13 +47,18 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "ListObjectsV2", method: "GET", scope: onBucket, marks: []string{"list-type=2"}, query: []string{"continuation-token", "delimiter", "encoding-type", "fetch-owner", "max-keys", "prefix", "start-after"}, headers: join(ownerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectsV2},
 		{name: "DeleteObjects", method: "POST", scope: onBucket, marks: []string{"delete"}, headers: join([]string{"X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObjects},
 
+		// A bucket's default encryption
+		{name: "GetBucketEncryption", method: "GET", scope: onBucket, marks: []string{"encryption"}, headers: ownerHeaders, effect: rewrites, handle: getBucketEncryption, note: keptByProxy},
+		{name: "PutBucketEncryption", method: "PUT", scope: onBucket, marks: []string{"encryption"}, headers: ownerHeaders, effect: rewrites, manages: true, handle: putBucketEncryption, note: keptByProxy},
+		{name: "DeleteBucketEncryption", method: "DELETE", scope: onBucket, marks: []string{"encryption"}, headers: ownerHeaders, effect: rewrites, manages: true, handle: deleteBucketEncryption, note: keptByProxy},
+
 		// Objects
-		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, writeConditions, ownerHeaders), effect: encrypts, chunked: true, handle: putObject},
-		{name: "GetObject", method: "GET", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: getObject},
-		{name: "HeadObject", method: "HEAD", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, handle: headObject},
+		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, writeConditions, ownerHeaders), effect: encrypts, tellsEncryption: true, chunked: true, handle: putObject},
+		{name: "GetObject", method: "GET", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, tellsEncryption: true, handle: getObject},
+		{name: "HeadObject", method: "HEAD", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, tellsEncryption: true, handle: headObject},
 		{name: "DeleteObject", method: "DELETE", scope: onObject, query: []string{"versionId"}, headers: join([]string{"If-Match", "X-Amz-If-Match-Size", "X-Amz-If-Match-Last-Modified-Time", "X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObject},
-		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", headers: join(contentHeaders, writeConditions, ownerHeaders), own: copyHeaders, effect: rewrites, handle: copyObject, note: "the data key is wrapped for the new name; streams through the proxy between stores, and into or out of a bucket that is not encrypted"},
-		{name: "PostObject", method: "POST", scope: onBucket, headers: contentHeaders, effect: encrypts, signedInBody: true, handle: postObject},
+		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", headers: join(contentHeaders, writeConditions, ownerHeaders), own: copyHeaders, effect: rewrites, tellsEncryption: true, handle: copyObject, note: "the data key is wrapped for the new name; streams through the proxy between stores, and into or out of a bucket that is not encrypted"},
+		{name: "PostObject", method: "POST", scope: onBucket, headers: contentHeaders, effect: encrypts, tellsEncryption: true, signedInBody: true, handle: postObject},
 		{name: "GetObjectAttributes", method: "GET", scope: onObject, marks: []string{"attributes"}, query: []string{"versionId"}, headers: join([]string{"X-Amz-Object-Attributes", "X-Amz-Max-Parts", "X-Amz-Part-Number-Marker"}, ownerHeaders), effect: rewrites, handle: getObjectAttributes},
 		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"}, headers: join(ownerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectVersions},
 
@@ -62,10 +68,10 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "PreflightObject", method: "OPTIONS", scope: onObject, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
 
 		// Multipart uploads
-		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, ownerHeaders), effect: encrypts, handle: createMultipartUpload},
-		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: ownerHeaders, effect: encrypts, chunked: true, handle: uploadPart},
-		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", headers: ownerHeaders, own: copyHeaders, effect: encrypts, handle: uploadPartCopy, note: "streams through the proxy"},
-		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(writeConditions, ownerHeaders), own: []string{"X-Amz-Mp-Object-Size"}, effect: encrypts, handle: completeMultipartUpload},
+		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, ownerHeaders), effect: encrypts, tellsEncryption: true, handle: createMultipartUpload},
+		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: ownerHeaders, effect: encrypts, tellsEncryption: true, chunked: true, handle: uploadPart},
+		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", headers: ownerHeaders, own: copyHeaders, effect: encrypts, tellsEncryption: true, handle: uploadPartCopy, note: "streams through the proxy"},
+		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(writeConditions, ownerHeaders), own: []string{"X-Amz-Mp-Object-Size"}, effect: encrypts, tellsEncryption: true, handle: completeMultipartUpload},
 		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, headers: join([]string{"X-Amz-If-Match-Initiated-Time"}, ownerHeaders), effect: rewrites, handle: abortMultipartUpload},
 		{name: "ListParts", method: "GET", scope: onObject, marks: []string{"uploadId"}, query: []string{"max-parts", "part-number-marker"}, headers: ownerHeaders, effect: rewrites, handle: listParts},
 		{name: "ListMultipartUploads", method: "GET", scope: onBucket, marks: []string{"uploads"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}, headers: ownerHeaders, effect: rewrites, handle: listMultipartUploads},

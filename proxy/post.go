@@ -63,6 +63,9 @@ func (x *exchange) openForm(body *patientReader) (*formUpload, error) {
 	if err := x.adoptForm(f.fields); err != nil {
 		return nil, err
 	}
+	if err := x.adoptEncryption(); err != nil {
+		return nil, err
+	}
 	promised, err := readPromise(x.r.Header, nil, false)
 	if err != nil {
 		return nil, err

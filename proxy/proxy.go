@@ -84,6 +84,7 @@ type Proxy struct {
 	completing locks // by upload
 	states     *stateCache
 	judged     *judged // unsigned writes
+	defaults   *bucketDefaults
 	// plainUploads are those that stores were seen to have.
 	plainUploads *plainUploads
 
@@ -109,7 +110,7 @@ func New(cfg Config) *Proxy {
 		}},
 		hold:   semaphore.NewWeighted(holdBudget),
 		states: newStateCache(),
-		judged: newJudged(), plainUploads: newPlainUploads(),
+		judged: newJudged(), defaults: newBucketDefaults(), plainUploads: newPlainUploads(),
 		swept: map[s3name.Bucket]bool{},
 
 		largePut: maxPutSize, largePart: largePart,
@@ -201,6 +202,9 @@ func (x *exchange) serve() error {
 		return s3err.NotImplemented
 	}
 	if err := x.knownUpload(x.r.Context()); err != nil {
+		return err
+	}
+	if err := x.adoptEncryption(); err != nil {
 		return err
 	}
 	x.continueEmpty()

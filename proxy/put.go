@@ -67,7 +67,7 @@ func (x *exchange) putPlain(plain *verifiedBody, size int64) error {
 	}
 	x.passHeaders(resp.Header)
 	h := x.w.Header()
-	setETag(h, x.md5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
+	x.setETag(h, x.md5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
 	setChecksum(h, plain.Facts().Checksum, 0)
 	if resp.Header.Get("X-Amz-Object-Size") != "" { // from stores that say it
 		h.Set("X-Amz-Object-Size", strconv.FormatInt(size, 10))

@@ -229,8 +229,7 @@ func (r *Renewer) head(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 var settled = slices.Concat(describing, []string{
 	"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location",
 	"X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date",
-	"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled",
-})
+}, shownSSEHeaders)
 
 // sameObject tells whether two answers are about one state of an object.
 func sameObject(a, b http.Header) bool {

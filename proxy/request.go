@@ -34,6 +34,9 @@ type exchange struct {
 	op         *operation
 	auth       *sigv4.Auth
 	credential Credential // of the client's access key
+
+	wanted        *encryption       // what the client asks for; nil: nothing
+	bucketDefault func() encryption // waits for what the bucket has then; nil: not asked
 }
 
 // scope tells what the path names.
@@ -146,6 +149,8 @@ func (x *exchange) refusedHeader() error {
 			strings.HasPrefix(name, "X-Amz-Copy-Source") && x.op.header == "":
 			return errHeader(name)
 		case x.op.method == http.MethodGet || x.op.method == http.MethodHead:
+		case slices.Contains(sseHeaders, name) && !x.op.passesHeader(name):
+			return s3err.InvalidArgument.WithMessage("%s header is not supported for this operation.", strings.ToLower(name)).Argument(strings.ToLower(name), "")
 		case strings.HasPrefix(name, "X-Amz-") && !commonHeader(name) && !slices.Contains(x.op.own, name) && !x.op.passesHeader(name):
 			if meansMore(name) {
 				return errHeader(name)
@@ -190,6 +195,9 @@ func commonHeader(name string) bool {
 func (x *exchange) passedHeaders() http.Header {
 	h := http.Header{}
 	for name, values := range x.r.Header {
+		if x.ownsEncryption() && slices.Contains(sseHeaders, name) {
+			continue
+		}
 		if name == "Origin" || x.op.passesHeader(name) {
 			h[metaName(name)] = values
 		}

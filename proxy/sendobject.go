@@ -33,7 +33,12 @@ func (rd *reading) sendFacts(h http.Header) {
 func (rd *reading) sendHeader(s *stored, offset, length int64) {
 	rd.passHeaders(s.header)
 	h := rd.w.Header()
-	setETag(h, rd.tag, s.header)
+	if s.meta != nil {
+		rd.setETag(h, rd.tag, s.header)
+	} else if rd.tag.shown != "" {
+		h["ETag"] = []string{rd.tag.shown}
+		tellStores(h, rd.tag.plain, s.header)
+	}
 	rd.sendFacts(h)
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Length", strconv.FormatInt(length, 10))

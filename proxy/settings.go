@@ -22,6 +22,8 @@ type Bucket struct {
 	Plain bool
 	// ETag says which ETags clients see.
 	ETag ETagMode
+	// SSE says what becomes of S3's server-side encryption; "" is SSEOwn.
+	SSE SSEMode
 	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
 	// are. A store that may inject plaintext can then forge any content.
 	AllowPlaintextReads bool

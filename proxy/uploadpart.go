@@ -51,7 +51,7 @@ func uploadPart(x *exchange) error {
 	h := x.w.Header()
 	x.passRequestID(http.Header{})
 	h["ETag"] = []string{u.partETag(record.Part)}
-	x.markNoMD5(h)
+	x.tellEncryption(h, x.ETag == ETagMD5, nil)
 	setChecksum(h, envelope.Checksum{Algorithm: plain.facts.Checksum.Algorithm, Value: plain.facts.Checksum.Value}, 0)
 	h.Set("Content-Length", "0")
 	x.w.WriteHeader(http.StatusOK)

@@ -12,6 +12,7 @@ import (
 var (
 	etagModes   = []string{"opaque", "md5"}
 	rangeChecks = []string{"end", "segments"}
+	sseModes    = []string{string(proxy.SSEOwn), string(proxy.SSEStore)}
 	payloads    = []string{"checked", "signed", "unsigned"}
 	addressings = []string{"path", "virtual", "auto"}
 )
@@ -73,13 +74,16 @@ func (c *config) validateBucket(name string, set bucketSettings) error {
 	if set.RangeCheck != "" && !slices.Contains(rangeChecks, set.RangeCheck) {
 		return usagef("range-check: %q is none of %s", set.RangeCheck, strings.Join(rangeChecks, ", "))
 	}
+	if set.SSE != "" && !slices.Contains(sseModes, set.SSE) {
+		return usagef("sse: %q is none of %s", set.SSE, strings.Join(sseModes, ", "))
+	}
 	for _, id := range set.Floor {
 		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 || strings.ToLower(id) != id {
 			return usagef("floor: %q is no id of a floor, as keys rekey prints it", id)
 		}
 	}
-	if set.plain() && (set.Floor != nil || set.ETag != "" || set.RangeCheck != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
-		return usagef("encrypt is false, so that floor, etag, range-check, kms, kms-read, alias and allow-plaintext-reads mean nothing")
+	if set.plain() && (set.Floor != nil || set.ETag != "" || set.RangeCheck != "" || set.SSE != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
+		return usagef("encrypt is false, so that floor, etag, range-check, sse, kms, kms-read, alias and allow-plaintext-reads mean nothing")
 	}
 	if set.KMS != "" && slices.Contains(set.KMSRead, set.KMS) {
 		return usagef("kms-read names the key that kms names: %s", set.KMS)

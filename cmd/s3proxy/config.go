@@ -53,6 +53,7 @@ type config struct {
 	Anonymous           string        `koanf:"anonymous"`
 	ETag                string        `koanf:"etag"`
 	RangeCheck          string        `koanf:"range-check"`
+	SSE                 string        `koanf:"sse"`
 	AllowPlaintextReads bool          `koanf:"allow-plaintext-reads"`
 	DrainTimeout        time.Duration `koanf:"drain-timeout"`
 	StateBucket         string        `koanf:"state-bucket"`
@@ -122,6 +123,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.String("anonymous", "deny", "unsigned requests: deny, or store (sent on unsigned, the store judges)")
 	f.String("etag", "opaque", "ETags that clients see: opaque (the store's, never an MD5), or md5 (of the plaintext, as S3 without encryption; LIST and HEAD may cost a further request)")
 	f.String("range-check", "end", "what is seen before a range of an object is answered: end (the object's end, with one request to the store more for the first range), or segments (the range alone: parts of an upload that was refused may be read, if the store kept them)")
+	f.String("sse", "own", "S3's server-side encryption (SSE-S3, SSE-KMS): own (answered by s3proxy, which encrypts anyway), or store (sent on: the store encrypts once more)")
 	plaintextFlag(f)
 	f.String("credentials", "", "YAML `file` (mode 0600) with a list of clients' credentials, read again at SIGHUP")
 	f.Duration("drain-timeout", 30*time.Second, "how long running requests may take to finish after SIGTERM")
@@ -273,6 +275,7 @@ func (c *config) validate() error {
 		"anonymous":           {c.Anonymous, []string{"deny", "store"}},
 		"etag":                {c.ETag, etagModes},
 		"range-check":         {c.RangeCheck, rangeChecks},
+		"sse":                 {c.SSE, sseModes},
 		"upstream-addressing": {c.UpstreamAddressing, addressings},
 		"upstream-payload":    {c.UpstreamPayload, payloads},
 		"log-level":           {c.LogLevel, []string{"error", "warn", "info", "debug", "trace"}},

@@ -25,6 +25,7 @@ type bucketSettings struct {
 	Encrypt             *bool            `yaml:"encrypt"`
 	ETag                string           `yaml:"etag"`
 	RangeCheck          string           `yaml:"range-check"`
+	SSE                 string           `yaml:"sse"`
 	Floor               []string         `yaml:"floor"`
 	KMS                 string           `yaml:"kms"`
 	KMSRead             []string         `yaml:"kms-read"`

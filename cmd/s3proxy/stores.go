@@ -103,6 +103,7 @@ func (s *stores) bucket(ctx context.Context, name string) (proxy.Bucket, error) 
 		Upstream: records.Store, Keyring: keyring, Origin: set.Alias,
 		Plain: set.plain(), ETag: proxy.ETagMode(orElse(set.ETag, s.c.ETag)),
 		AllowPlaintextReads: s.c.AllowPlaintextReads, SkipRangeCheck: orElse(set.RangeCheck, s.c.RangeCheck) == "segments",
+		SSE: proxy.SSEMode(orElse(set.SSE, s.c.SSE)),
 	}
 	if set.AllowPlaintextReads != nil {
 		b.AllowPlaintextReads = *set.AllowPlaintextReads

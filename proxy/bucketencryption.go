@@ -1,0 +1,304 @@
+package proxy
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// encryptionName is the object with a bucket's default encryption, among the proxy's own
+// objects. It holds S3's document, and nothing secret: what it says is a label.
+const encryptionName = "encryption"
+
+// maxEncryption bounds the document; real ones have about 500 bytes.
+const maxEncryption = 16 << 10
+
+// encryptionDocument is https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketEncryption.html
+type encryptionDocument struct {
+	XMLName xml.Name       `xml:"ServerSideEncryptionConfiguration"`
+	Xmlns   string         `xml:"xmlns,attr"`
+	Rule    encryptionRule `xml:"Rule"`
+}
+
+type encryptionRule struct {
+	Algorithm string        `xml:"ApplyServerSideEncryptionByDefault>SSEAlgorithm"`
+	KeyID     string        `xml:"ApplyServerSideEncryptionByDefault>KMSMasterKeyID,omitempty"`
+	Blocked   *blockedTypes `xml:"BlockedEncryptionTypes"`
+	BucketKey bool          `xml:"BucketKeyEnabled"`
+}
+
+// blockedTypes are kept for the client alone: SSE-C is refused whatever they are.
+type blockedTypes struct {
+	Types []string `xml:"EncryptionType"`
+}
+
+var encryptionShape = xmlShape{"Rule": {shape: xmlShape{
+	"ApplyServerSideEncryptionByDefault": {shape: xmlShape{"SSEAlgorithm": {}, "KMSMasterKeyID": {}}},
+	"BlockedEncryptionTypes":             {shape: xmlShape{"EncryptionType": {many: true}}},
+	"BucketKeyEnabled":                   {},
+}}}
+
+// noEncryptionSet is what S3 has of a bucket that was told nothing.
+var noEncryptionSet = encryptionRule{Algorithm: sseS3}
+
+// parseEncryption reads a document as S3 does: what is not in its reference is refused.
+func parseEncryption(body []byte) (r encryptionRule, err error) {
+	var root xmlElement
+	if err := s3xml.Unmarshal(body, &root); err != nil {
+		return r, s3err.MalformedXML.Because(err)
+	}
+	if root.XMLName.Local != "ServerSideEncryptionConfiguration" || len(root.Children) == 0 {
+		return r, s3err.MalformedXML
+	}
+	if err := root.check(encryptionShape); err != nil {
+		return r, s3err.MalformedXML.Because(err)
+	}
+	rule := root.child("Rule")
+	byDefault := rule.child("ApplyServerSideEncryptionByDefault")
+	r.Algorithm, r.KeyID = byDefault.child("SSEAlgorithm").text(), byDefault.child("KMSMasterKeyID").text()
+	if byDefault == nil {
+		r.Algorithm = sseS3
+	}
+	if !slices.Contains(sseAlgorithms, r.Algorithm) {
+		return r, s3err.MalformedXML
+	}
+	if r.KeyID != "" && r.Algorithm == sseS3 {
+		return r, s3err.InvalidArgument.WithMessage("a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse").
+			With(s3err.Field{Name: "ArgumentName", Value: "ApplyServerSideEncryptionByDefault"})
+	}
+	if len(r.KeyID) > maxKeyID || !validHeader(sseKeyHeader, r.KeyID) {
+		return r, s3err.InvalidArgument.WithMessage("KMSMasterKeyID is no name of a key").With(s3err.Field{Name: "ArgumentName", Value: "KMSMasterKeyID"})
+	}
+	switch v := rule.child("BucketKeyEnabled").text(); v {
+	case "true":
+		r.BucketKey = true
+	case "false", "":
+	default:
+		return r, s3err.MalformedXML
+	}
+	if blocked := rule.child("BlockedEncryptionTypes"); blocked != nil {
+		r.Blocked = &blockedTypes{}
+		for _, e := range blocked.Children {
+			if e.Text != "NONE" && e.Text != "SSE-C" {
+				return r, s3err.MalformedXML
+			}
+			r.Blocked.Types = append(r.Blocked.Types, e.Text)
+		}
+	}
+	return r, nil
+}
+
+// label is what objects are told to have that ask for nothing. Of SSE-S3 S3 tells no bucket key.
+func (r encryptionRule) label() encryption {
+	return encryption{algorithm: r.Algorithm, keyID: r.KeyID, bucketKey: r.BucketKey && r.Algorithm != sseS3}
+}
+
+// encryptionRequest begins a request for the setting of a bucket.
+func (o *objects) encryptionRequest(method string, bucket s3name.Bucket) (*upstream.Request, error) {
+	stateBucket, prefix := o.state.Of(bucket)
+	key, err := o.state.ownKey(prefix + encryptionName)
+	return &upstream.Request{Method: method, Bucket: stateBucket, Key: key}, err
+}
+
+// encryptionOf gives the setting of a bucket. One that the store has changed into what
+// nobody can set counts as none.
+func (o *objects) encryptionOf(ctx context.Context, bucket s3name.Bucket) (encryptionRule, error) {
+	body, err := o.encryptionBody(ctx, bucket)
+	if err != nil {
+		return noEncryptionSet, err
+	}
+	r, err := parseEncryption(body)
+	if err != nil {
+		return noEncryptionSet, nil
+	}
+	return r, nil
+}
+
+// encryptionBody reads the document; nil if there is none.
+func (o *objects) encryptionBody(ctx context.Context, bucket s3name.Bucket) ([]byte, error) {
+	req, err := o.encryptionRequest(http.MethodGet, bucket)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := o.Upstream.Do(ctx, req)
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get the bucket's encryption setting: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxEncryption))
+	if err != nil {
+		return nil, fmt.Errorf("read the bucket's encryption setting: %w", err)
+	}
+	return body, nil
+}
+
+func (o *objects) putEncryption(ctx context.Context, bucket s3name.Bucket, document []byte) error {
+	req, err := o.encryptionRequest(http.MethodPut, bucket)
+	if err != nil {
+		return err
+	}
+	req.Bytes = document
+	req.Header = lockState(ctx, o.Upstream, req.Bucket, http.Header{"Content-Type": {"application/xml"}, "Content-Md5": {contentMD5(req.Bytes)}})
+	resp, err := o.Upstream.Do(ctx, req)
+	if err != nil {
+		return fmt.Errorf("put the bucket's encryption setting: %w", err)
+	}
+	return resp.Body.Close()
+}
+
+func (o *objects) deleteEncryption(ctx context.Context, bucket s3name.Bucket) error {
+	req, err := o.encryptionRequest(http.MethodDelete, bucket)
+	if err != nil {
+		return err
+	}
+	resp, err := o.Upstream.Do(ctx, req)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete the bucket's encryption setting: %w", err)
+	}
+	return resp.Body.Close()
+}
+
+func getBucketEncryption(x *exchange) error {
+	if !x.ownsEncryption() {
+		return forward(x)
+	}
+	if err := x.askForBucket(); err != nil {
+		return err
+	}
+	r, err := x.encryptionOf(x.r.Context(), x.bucket)
+	if err != nil {
+		return err
+	}
+	x.passRequestID(nil)
+	return x.answerXML(encryptionDocument{Xmlns: s3Namespace, Rule: r})
+}
+
+func putBucketEncryption(x *exchange) error {
+	if !x.ownsEncryption() {
+		return forward(x)
+	}
+	body, err := x.readDocument(maxEncryption)
+	if err != nil {
+		return err
+	}
+	if err := x.askForBucket(); err != nil {
+		return err
+	}
+	r, err := parseEncryption(body)
+	if err != nil {
+		return err
+	}
+	if body, err = xml.Marshal(encryptionDocument{Xmlns: s3Namespace, Rule: r}); err != nil {
+		return err
+	}
+	if err := x.putEncryption(x.r.Context(), x.bucket, body); err != nil {
+		return err
+	}
+	x.defaults.set(x.bucket, r.label())
+	return x.answerNothing(http.StatusOK)
+}
+
+func deleteBucketEncryption(x *exchange) error {
+	if !x.ownsEncryption() {
+		return forward(x)
+	}
+	if err := x.askForBucket(); err != nil {
+		return err
+	}
+	if err := x.deleteEncryption(x.r.Context(), x.bucket); err != nil {
+		return err
+	}
+	x.defaults.set(x.bucket, noEncryptionSet.label())
+	return x.answerNothing(http.StatusNoContent)
+}
+
+func (x *exchange) answerNothing(status int) error {
+	x.passRequestID(nil)
+	if status == http.StatusOK {
+		x.w.Header().Set("Content-Length", "0")
+	}
+	x.w.WriteHeader(status)
+	return nil
+}
+
+// askForBucket has the store say whether the bucket is there, and whose it is: what follows
+// is done with the proxy's own credentials, and for no anonymous client. Not by HEAD, which
+// has no words. Credentials that may not ask are no reason to refuse, unless the client
+// wants to know whose it is.
+func (x *exchange) askForBucket() error {
+	if x.unsigned() {
+		return s3err.AccessDenied
+	}
+	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: url.Values{"location": {""}}, Header: x.passedHeaders()})
+	if errors.Is(err, s3err.AccessDenied) && x.r.Header.Get("X-Amz-Expected-Bucket-Owner") == "" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+// How long a bucket's setting is remembered, and how long an answer waits for it at most:
+// it is a label, and no reason to fail.
+const (
+	defaultsAge  = time.Minute
+	defaultsWait = 2 * time.Second
+)
+
+// bucketDefaults remembers what buckets tell of objects that asked for no encryption.
+type bucketDefaults struct {
+	known   *expirable.LRU[s3name.Bucket, encryption]
+	flight  singleflight.Group
+	changes atomic.Int64
+}
+
+func newBucketDefaults() *bucketDefaults {
+	return &bucketDefaults{known: expirable.NewLRU[s3name.Bucket, encryption](10_000, nil, defaultsAge)}
+}
+
+// set is for what has just been written.
+func (d *bucketDefaults) set(bucket s3name.Bucket, e encryption) {
+	d.changes.Add(1)
+	d.known.Add(bucket, e)
+}
+
+// begin looks a setting up, side by side with what the request does; who wants it waits.
+func (d *bucketDefaults) begin(o *objects, bucket s3name.Bucket) (wait func() encryption) {
+	if e, ok := d.known.Get(bucket); ok {
+		return func() encryption { return e }
+	}
+	done := d.flight.DoChan(bucket.String(), func() (any, error) {
+		before := d.changes.Load()
+		ctx, cancel := context.WithTimeout(context.Background(), defaultsWait)
+		defer cancel()
+		r, _ := o.encryptionOf(ctx, bucket)
+		if d.changes.Load() == before {
+			d.known.Add(bucket, r.label())
+		}
+		return r.label(), nil
+	})
+	return sync.OnceValue(func() encryption { return (<-done).Val.(encryption) })
+}

@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+// SSEMode says what becomes of S3's server-side encryption, SSE-S3 and SSE-KMS, in an
+// encrypted bucket.
+type SSEMode string
+
+const (
+	// SSEOwn takes it as satisfied by the proxy's own layer: what a client asks for is
+	// checked and answered as S3 does, and the store hears nothing of it. The default.
+	SSEOwn SSEMode = "own"
+	// SSEStore sends it on: the store encrypts once more, below.
+	SSEStore SSEMode = "store"
+)
+
+const (
+	sseHeader        = "X-Amz-Server-Side-Encryption"
+	sseKeyHeader     = sseHeader + "-Aws-Kms-Key-Id"
+	sseContextHeader = sseHeader + "-Context"
+	sseBucketHeader  = sseHeader + "-Bucket-Key-Enabled"
+)
+
+// sseHeaders are those of SSE-S3 and SSE-KMS; all of SSE-C begin with sseHeader too.
+var sseHeaders = []string{sseHeader, sseKeyHeader, sseContextHeader, sseBucketHeader}
+
+// shownSSEHeaders are those of answers about an object; its context S3 tells who writes alone.
+var shownSSEHeaders = []string{sseHeader, sseKeyHeader, sseBucketHeader}
+
+// What S3 calls its algorithms.
+const (
+	sseS3   = "AES256"
+	sseKMS  = "aws:kms"
+	sseDSSE = "aws:kms:dsse"
+)
+
+var sseAlgorithms = []string{sseS3, sseKMS, sseDSSE}
+
+// maxKeyID is the longest name of a key that KMS takes.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html
+const maxKeyID = 2048
+
+// encryption is what S3 calls server-side encryption: of one object, or what a bucket has
+// for those that ask for none. To the proxy it is a label; all objects are encrypted alike.
+type encryption struct {
+	algorithm string
+	keyID     string // of SSE-KMS, as it was named; "" for the account's own
+	context   string // as it came
+	bucketKey bool
+}
+
+// usesKMS tells whether the algorithm has a key with a name.
+func (e encryption) usesKMS() bool { return strings.HasPrefix(e.algorithm, sseKMS) }
+
+// ownsEncryption tells whether server-side encryption is the proxy's own layer here.
+func (x *exchange) ownsEncryption() bool { return !x.Plain && x.SSE != SSEStore }
+
+// adoptEncryption reads what the client asks for, and begins to look up what the bucket has
+// for a client that does not, where the answer tells of it.
+func (x *exchange) adoptEncryption() error {
+	if !x.ownsEncryption() {
+		return nil
+	}
+	if x.op.passesHeader(sseHeader) {
+		var err error
+		if x.wanted, err = readEncryption(x.r.Header); err != nil {
+			return err
+		}
+	}
+	if x.wanted == nil && x.op.tellsEncryption && !x.unsigned() {
+		x.bucketDefault = x.defaults.begin(x.objects, x.bucket)
+	}
+	return nil
+}
+
+// readEncryption reads the headers of a request with S3's rules and texts; nil if it asks
+// for nothing. Whether there is such a key nobody looks: none is used.
+func readEncryption(h http.Header) (*encryption, error) {
+	e := &encryption{algorithm: h.Get(sseHeader), keyID: h.Get(sseKeyHeader), context: h.Get(sseContextHeader), bucketKey: strings.EqualFold(h.Get(sseBucketHeader), "true")}
+	if len(h.Values(sseHeader)) > 0 && !slices.Contains(sseAlgorithms, e.algorithm) {
+		return nil, s3err.InvalidArgument.WithMessage("The encryption method specified is not supported").Argument(strings.ToLower(sseHeader), e.algorithm)
+	}
+	if (e.keyID != "" || e.context != "") && !e.usesKMS() {
+		return nil, s3err.InvalidArgument.WithMessage("Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms").Argument(strings.ToLower(sseHeader), e.algorithm)
+	}
+	if len(e.keyID) > maxKeyID {
+		return nil, s3err.InvalidArgument.WithMessage("The name of a KMS key has at most %d bytes.", maxKeyID).Argument(strings.ToLower(sseKeyHeader), e.keyID[:100])
+	}
+	if v := h.Get(sseBucketHeader); v != "" && !e.bucketKey && !strings.EqualFold(v, "false") {
+		return nil, s3err.InvalidArgument.WithMessage("The header '%s' is neither true nor false.", strings.ToLower(sseBucketHeader)).Argument(strings.ToLower(sseBucketHeader), v)
+	}
+	if e.context != "" && !isContext(e.context) {
+		return nil, s3err.InvalidArgument.WithMessage("The header '%s' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map", strings.ToLower(sseContextHeader)).
+			Argument(strings.ToLower(sseContextHeader), "")
+	}
+	if e.algorithm == "" {
+		return nil, nil
+	}
+	return e, nil
+}
+
+func isContext(text string) bool {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	var pairs map[string]string
+	return err == nil && json.Unmarshal(raw, &pairs) == nil
+}
+
+// tellEncryption gives an answer S3's headers for how the object is encrypted; store has
+// those of the store's answer. Where the ETag is no MD5 the answer says SSE-KMS, as S3's
+// does then: SDKs compare it with one otherwise.
+func (x *exchange) tellEncryption(h http.Header, isMD5 bool, store http.Header) {
+	if !x.ownsEncryption() {
+		tellStores(h, isMD5, store)
+		return
+	}
+	e := encryption{algorithm: sseS3}
+	switch {
+	case x.wanted != nil:
+		e = *x.wanted
+	case x.bucketDefault != nil:
+		e = x.bucketDefault()
+	}
+	if !isMD5 && !e.usesKMS() {
+		e = encryption{algorithm: sseKMS}
+	}
+	h.Set(sseHeader, e.algorithm)
+	if !e.usesKMS() {
+		return
+	}
+	for name, v := range map[string]string{sseKeyHeader: e.keyID, sseContextHeader: e.context} {
+		if v != "" {
+			h.Set(name, v)
+		}
+	}
+	if e.bucketKey {
+		h.Set(sseBucketHeader, "true")
+	}
+}
+
+// setETag gives an object's answer its ETag, and says how the object is encrypted; store has
+// the headers of the store's answer.
+func (x *exchange) setETag(h http.Header, tag entityTag, store http.Header) {
+	if tag.shown != "" {
+		h["ETag"] = []string{tag.shown}
+		x.tellEncryption(h, tag.plain, store)
+	}
+}
+
+// tellStores tells of the store's encryption, of objects that have no other or have it as a
+// second layer.
+func tellStores(h http.Header, isMD5 bool, store http.Header) {
+	if !isMD5 && !strings.HasPrefix(store.Get(sseHeader), sseKMS) {
+		h.Set(sseHeader, sseKMS)
+		return
+	}
+	for _, name := range shownSSEHeaders {
+		if v := store.Get(name); v != "" {
+			h.Set(name, v)
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/base64"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// sseSeen records the server-side encryption that a store is asked for.
+type sseSeen struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (s *sseSeen) hook(_ http.ResponseWriter, r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range r.Header {
+		if strings.HasPrefix(name, sseHeader) {
+			s.seen = append(s.seen, r.Method+" "+r.URL.Path+" "+name)
+		}
+	}
+	return false
+}
+
+func (s *sseSeen) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() { s.seen = nil }()
+	return s.seen
+}
+
+func proxyWithSSE(t *testing.T, f *fakeStore, mode SSEMode) *httptest.Server {
+	t.Helper()
+	f.objects = map[string]fakeObject{}
+	store := httptest.NewServer(f)
+	t.Cleanup(store.Close)
+	return proxyAt(t, store.URL, "us-east-1", func(c *Config) { c.Default.SSE, c.AnonymousToStore = mode, true })
+}
+
+var kmsHeaders = []string{sseHeader, sseKMS, sseKeyHeader, "key-1", sseBucketHeader, "true", sseContextHeader, base64.StdEncoding.EncodeToString([]byte(`{"a":"b"}`))}
+
+func TestTheStoreHearsNothingOfServerSideEncryptionThatIsOurs(t *testing.T) {
+	for _, mode := range []SSEMode{"", SSEOwn, SSEStore} {
+		record := &sseSeen{}
+		s := proxyWithSSE(t, &fakeStore{hook: record.hook}, mode)
+		writes := map[string]func() (*http.Response, string){
+			"PUT": func() (*http.Response, string) { return ask(t, s, "PUT", "/bucket/k", []byte("x"), kmsHeaders...) },
+			"a large PUT": func() (*http.Response, string) {
+				return ask(t, s, "PUT", "/bucket/large", make([]byte, 3<<20), kmsHeaders...)
+			},
+			"PUT of AES256": func() (*http.Response, string) { return ask(t, s, "PUT", "/bucket/k", []byte("x"), sseHeader, sseS3) },
+			"Create":        func() (*http.Response, string) { return ask(t, s, "POST", "/bucket/parts?uploads", nil, kmsHeaders...) },
+			"Copy": func() (*http.Response, string) {
+				return ask(t, s, "PUT", "/bucket/copy", nil, append([]string{"x-amz-copy-source", "bucket/k"}, kmsHeaders...)...)
+			},
+			"a form": func() (*http.Response, string) {
+				var b bytes.Buffer
+				w := multipart.NewWriter(&b)
+				w.WriteField("key", "form")
+				for i := 0; i < len(kmsHeaders); i += 2 {
+					w.WriteField(kmsHeaders[i], kmsHeaders[i+1])
+				}
+				file, _ := w.CreateFormFile("file", "f")
+				file.Write([]byte("x"))
+				w.Close()
+				return postForm(t, s, "/bucket", w.FormDataContentType(), b.Bytes())
+			},
+		}
+		for name, write := range writes {
+			record.take()
+			resp, body := write()
+			seen := record.take()
+			if mode != SSEStore && len(seen) > 0 {
+				t.Errorf("sse %q: %s: the store was asked for %q", mode, name, seen)
+			}
+			if mode == SSEStore && len(seen) == 0 {
+				t.Errorf("sse %q: %s: the store was asked for nothing: %s %s", mode, name, resp.Status, body)
+			}
+		}
+	}
+}
+
+func TestServerSideEncryptionIsCheckedAsS3Does(t *testing.T) {
+	s := proxyWithSSE(t, &fakeStore{}, SSEOwn)
+	noMap := base64.StdEncoding.EncodeToString([]byte(`{"a":1}`))
+	for name, headers := range map[string][]string{
+		"an unknown algorithm":       {sseHeader, "aes256"},
+		"another service's":          {sseHeader, "aws:fsx"},
+		"an empty one":               {sseHeader, ""},
+		"a key without KMS":          {sseKeyHeader, "k"},
+		"a key with AES256":          {sseHeader, sseS3, sseKeyHeader, "k"},
+		"a context without KMS":      {sseContextHeader, kmsHeaders[7]},
+		"a context that is none":     {sseHeader, sseKMS, sseContextHeader, "e"},
+		"a context that is no map":   {sseHeader, sseKMS, sseContextHeader, noMap},
+		"a bucket key of another":    {sseHeader, sseKMS, sseBucketHeader, "maybe"},
+		"a key with too long a name": {sseHeader, sseKMS, sseKeyHeader, strings.Repeat("k", 2049)},
+	} {
+		if resp, body := ask(t, s, "PUT", "/bucket/k", []byte("x"), headers...); resp.StatusCode != 400 || !strings.Contains(body, "<Code>InvalidArgument</Code>") {
+			t.Errorf("%s: %s %s", name, resp.Status, body)
+		}
+	}
+	if resp, body := ask(t, s, "PUT", "/bucket/k?partNumber=1&uploadId=u", []byte("x"), sseHeader, sseS3); resp.StatusCode != 400 || !strings.Contains(body, "x-amz-server-side-encryption header is not supported for this operation.") {
+		t.Errorf("with a part: %s %s", resp.Status, body)
+	}
+}
+
+func TestTheAnswerToAPutTellsTheEncryptionThatWasAskedFor(t *testing.T) {
+	for _, c := range []struct {
+		etag  ETagMode
+		asked []string
+		want  []string // algorithm, key, bucket key
+	}{
+		{ETagMD5, nil, []string{sseS3, "", ""}},
+		{ETagMD5, []string{sseHeader, sseS3}, []string{sseS3, "", ""}},
+		{ETagMD5, kmsHeaders, []string{sseKMS, "key-1", "true"}},
+		{ETagMD5, []string{sseHeader, sseDSSE, sseKeyHeader, "k"}, []string{sseDSSE, "k", ""}},
+		{ETagOpaque, nil, []string{sseKMS, "", ""}},
+		{ETagOpaque, []string{sseHeader, sseS3}, []string{sseKMS, "", ""}},
+		{ETagOpaque, kmsHeaders, []string{sseKMS, "key-1", "true"}},
+	} {
+		f := &fakeStore{objects: map[string]fakeObject{}, hook: func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPut {
+				w.Header().Set("ETag", `"0123"`)
+			}
+			return false
+		}}
+		store := httptest.NewServer(f)
+		s := proxyAt(t, store.URL, "us-east-1", func(conf *Config) { conf.Default.ETag = c.etag })
+		resp, body := ask(t, s, "PUT", "/bucket/k", []byte("x"), c.asked...)
+		h := resp.Header
+		if got := []string{h.Get(sseHeader), h.Get(sseKeyHeader), h.Get(sseBucketHeader)}; !slices.Equal(got, c.want) {
+			t.Errorf("%s, %q: %q, want %q: %s %s", c.etag, c.asked, got, c.want, resp.Status, body)
+		}
+		store.Close()
+	}
+}
+
+func TestABucketsEncryptionIsParsedAsS3Does(t *testing.T) {
+	doc := func(rule string) string {
+		return `<ServerSideEncryptionConfiguration xmlns="` + s3Namespace + `">` + rule + `</ServerSideEncryptionConfiguration>`
+	}
+	for _, good := range []struct {
+		doc  string
+		want encryption
+	}{
+		{doc(`<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>true</BucketKeyEnabled></Rule>`), encryption{algorithm: sseS3}},
+		{doc(`<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>`), encryption{algorithm: sseKMS}},
+		{doc(`<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms:dsse</SSEAlgorithm><KMSMasterKeyID>alias/k</KMSMasterKeyID></ApplyServerSideEncryptionByDefault></Rule>`), encryption{algorithm: sseDSSE, keyID: "alias/k"}},
+		{doc(`<Rule><BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes></Rule>`), encryption{algorithm: sseS3}},
+	} {
+		r, err := parseEncryption([]byte(good.doc))
+		if err != nil || r.label() != good.want {
+			t.Errorf("%s: %+v, %v", good.doc, r, err)
+		}
+	}
+	rule := func(algorithm, further string) string {
+		return doc(`<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>` + algorithm + `</SSEAlgorithm>` + further + `</ApplyServerSideEncryptionByDefault></Rule>`)
+	}
+	for _, bad := range []string{
+		"", "x", doc(""), `<Other/>`, rule("aes256", ""), rule("", ""), rule(sseS3, "<KMSMasterKeyID>k</KMSMasterKeyID>"), rule(sseS3, "<More/>"),
+		rule(sseKMS, "<KMSMasterKeyID>a\nb</KMSMasterKeyID>"), rule(sseKMS, "<KMSMasterKeyID>"+strings.Repeat("k", 2049)+"</KMSMasterKeyID>"),
+		doc(`<Rule><BlockedEncryptionTypes><EncryptionType>SSE-D</EncryptionType></BlockedEncryptionTypes></Rule>`),
+		doc(`<Rule/><Rule/>`), doc(`<Rule><BucketKeyEnabled>maybe</BucketKeyEnabled></Rule>`),
+	} {
+		if r, err := parseEncryption([]byte(bad)); err == nil {
+			t.Errorf("%s: %+v", bad, r)
+		}
+	}
+}

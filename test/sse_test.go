@@ -1,0 +1,258 @@
+package test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+const someKey = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+// shownSSE is what an answer says of server-side encryption.
+type shownSSE struct {
+	algorithm types.ServerSideEncryption
+	key       string
+	bucketKey bool
+}
+
+func shown(algorithm types.ServerSideEncryption, key *string, bucketKey *bool) shownSSE {
+	return shownSSE{algorithm, aws.ToString(key), aws.ToBool(bucketKey)}
+}
+
+// ofMode is what is shown where a client asked for it: with ETags that are no MD5, SSE-KMS.
+func (s shownSSE) ofMode(mode string) shownSSE {
+	if mode == modeOpaque && s.algorithm == types.ServerSideEncryptionAes256 {
+		return shownSSE{algorithm: types.ServerSideEncryptionAwsKms}
+	}
+	return s
+}
+
+func TestStoresThatKnowNoEncryptionTakeWhatClientsAskFor(t *testing.T) {
+	context := base64.StdEncoding.EncodeToString([]byte(`{"department":"10"}`))
+	onEachMode(t, func(t *testing.T, at target, mode string) {
+		client, ctx := sdk(t, at.S3), t.Context()
+		bucket := newBucket(t, at.S3)
+		for i, want := range []shownSSE{
+			{algorithm: types.ServerSideEncryptionAes256},
+			{algorithm: types.ServerSideEncryptionAwsKms},
+			{algorithm: types.ServerSideEncryptionAwsKms, key: someKey, bucketKey: true},
+			{algorithm: types.ServerSideEncryptionAwsKmsDsse, key: "alias/backup"},
+		} {
+			var key, encryptionContext *string
+			var bucketKey *bool
+			if want.key != "" {
+				key, encryptionContext = &want.key, &context
+			}
+			if want.bucketKey {
+				bucketKey = aws.Bool(true)
+			}
+			name, copied, parts := fmt.Sprint("put", i), fmt.Sprint("copy", i), fmt.Sprint("parts", i)
+			check := func(what string, got shownSSE) {
+				t.Helper()
+				if got != want.ofMode(mode) {
+					t.Errorf("%s of %+v answers %+v", what, want, got)
+				}
+			}
+			body := content(uint64(i), 70_000)
+			put, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &name, Body: bytes.NewReader(body), ServerSideEncryption: want.algorithm, SSEKMSKeyId: key, SSEKMSEncryptionContext: encryptionContext, BucketKeyEnabled: bucketKey})
+			if err != nil {
+				t.Fatalf("PutObject of %+v: %v", want, err)
+			}
+			check("PutObject", shown(put.ServerSideEncryption, put.SSEKMSKeyId, put.BucketKeyEnabled))
+			wantObject(t, client, bucket, name, body)
+			copy, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &copied, CopySource: aws.String(bucket + "/" + name), ServerSideEncryption: want.algorithm, SSEKMSKeyId: key, SSEKMSEncryptionContext: encryptionContext, BucketKeyEnabled: bucketKey})
+			if err != nil {
+				t.Fatalf("CopyObject to %+v: %v", want, err)
+			}
+			check("CopyObject", shown(copy.ServerSideEncryption, copy.SSEKMSKeyId, copy.BucketKeyEnabled))
+			wantObject(t, client, bucket, copied, body)
+			// In place: what it is encrypted by counts as a change.
+			if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &name, CopySource: aws.String(bucket + "/" + name), ServerSideEncryption: want.algorithm, SSEKMSKeyId: key}); err != nil {
+				t.Errorf("CopyObject in place to %+v: %v", want, err)
+			}
+			begun, err := client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &parts, ServerSideEncryption: want.algorithm, SSEKMSKeyId: key, SSEKMSEncryptionContext: encryptionContext, BucketKeyEnabled: bucketKey})
+			if err != nil {
+				t.Fatalf("CreateMultipartUpload of %+v: %v", want, err)
+			}
+			check("CreateMultipartUpload", shown(begun.ServerSideEncryption, begun.SSEKMSKeyId, begun.BucketKeyEnabled))
+			m := &partUpload{t: t, client: client, bucket: bucket, key: parts, id: *begun.UploadId}
+			if _, err := m.complete(client, m.send(client, 1, body)); err != nil {
+				t.Fatal(err)
+			}
+			wantObject(t, client, bucket, parts, body)
+		}
+		// A browser's form, and a presigned URL.
+		form, head, tail := signedForm(t, at.S3, bucket, "form", [2]string{"x-amz-server-side-encryption", "AES256"})
+		resp, err := http.Post(at.URL+"/"+bucket, form, bytes.NewReader(append(append(head, "by a form"...), tail...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusNoContent || resp.Header.Get("x-amz-server-side-encryption") == "" {
+			t.Errorf("a form: %s, %v", resp.Status, resp.Header)
+		}
+		presigned := call{method: "PUT", path: "/" + bucket + "/presigned", query: "x-amz-server-side-encryption=AES256", body: []byte("x")}.presign(at.S3, time.Minute)
+		if got := presigned.do(t, at.S3); got.status != 200 {
+			t.Errorf("a presigned PUT: %v", got)
+		}
+	})
+}
+
+func TestWhatHEADSaysOfEncryptionMayBeSentBack(t *testing.T) {
+	onEachMode(t, func(t *testing.T, at target, mode string) {
+		client, ctx := sdk(t, at.S3), t.Context()
+		bucket, key := newBucket(t, at.S3), "k"
+		mustPut(t, at.S3, "/"+bucket+"/"+key, []byte("x"))
+		head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+		if err != nil || head.ServerSideEncryption == "" {
+			t.Fatalf("HEAD: %v, %v", head, err)
+		}
+		if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: aws.String(bucket + "/" + key), MetadataDirective: types.MetadataDirectiveReplace,
+			ServerSideEncryption: head.ServerSideEncryption, SSEKMSKeyId: head.SSEKMSKeyId, ContentType: aws.String("text/x"), Metadata: map[string]string{"a": "b"}}); err != nil {
+			t.Error(err)
+		}
+		if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader([]byte("y")), ServerSideEncryption: head.ServerSideEncryption}); err != nil {
+			t.Error(err)
+		}
+		wantObject(t, client, bucket, key, []byte("y"))
+	})
+}
+
+func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
+	onEachMode(t, func(t *testing.T, at target, mode string) {
+		client, ctx := sdk(t, at.S3), t.Context()
+		bucket, key := newBucket(t, at.S3), "k"
+		rule := func() types.ServerSideEncryptionRule {
+			t.Helper()
+			out, err := client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &bucket})
+			if err != nil || len(out.ServerSideEncryptionConfiguration.Rules) != 1 {
+				t.Fatalf("GetBucketEncryption: %v, %v", out, err)
+			}
+			return out.ServerSideEncryptionConfiguration.Rules[0]
+		}
+		told := func(want shownSSE) {
+			t.Helper()
+			put, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader([]byte("x"))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Body.Close()
+			for what, s := range map[string]shownSSE{
+				"PUT":  shown(put.ServerSideEncryption, put.SSEKMSKeyId, put.BucketKeyEnabled),
+				"HEAD": shown(head.ServerSideEncryption, head.SSEKMSKeyId, head.BucketKeyEnabled),
+				"GET":  shown(got.ServerSideEncryption, got.SSEKMSKeyId, got.BucketKeyEnabled),
+			} {
+				if s != want.ofMode(mode) {
+					t.Errorf("%s tells %+v, want %+v", what, s, want.ofMode(mode))
+				}
+			}
+		}
+		if r := rule(); r.ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAes256 || aws.ToBool(r.BucketKeyEnabled) {
+			t.Errorf("a bucket that was told nothing has %+v", r)
+		}
+		told(shownSSE{algorithm: types.ServerSideEncryptionAes256})
+		if _, err := client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{Bucket: &bucket, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
+			ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms, KMSMasterKeyID: aws.String(someKey)}, BucketKeyEnabled: aws.Bool(true),
+		}}}}); err != nil {
+			t.Fatal(err)
+		}
+		if r := rule(); r.ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAwsKms || aws.ToString(r.ApplyServerSideEncryptionByDefault.KMSMasterKeyID) != someKey || !aws.ToBool(r.BucketKeyEnabled) {
+			t.Errorf("the bucket has %+v", r)
+		}
+		told(shownSSE{types.ServerSideEncryptionAwsKms, someKey, true})
+		if at.store != nil && !direct { // another replica
+			other := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, Args: []string{"--etag", mode}})
+			head, err := sdk(t, other.S3()).GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &bucket})
+			if err != nil || head.ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAwsKms {
+				t.Errorf("another replica says %v, %v", head, err)
+			}
+		}
+		if list, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket}); err != nil || len(list.Contents) != 1 {
+			t.Errorf("the bucket lists %d objects (%v)", len(list.Contents), err)
+		}
+		for range 2 {
+			if _, err := client.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: &bucket}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r := rule(); r.ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAes256 {
+			t.Errorf("after its deletion the bucket has %+v", r)
+		}
+		told(shownSSE{algorithm: types.ServerSideEncryptionAes256})
+		none := aws.String("no-such-bucket-here")
+		if _, err := client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: none}); code(err) != "NoSuchBucket" {
+			t.Errorf("GetBucketEncryption of no bucket: %v", err)
+		}
+		if _, err := client.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: none}); code(err) != "NoSuchBucket" {
+			t.Errorf("DeleteBucketEncryption of no bucket: %v", err)
+		}
+	})
+}
+
+func TestABucketWithADefaultEncryptionIsDeletedAndBeginsAnew(t *testing.T) {
+	onEach(t, func(t *testing.T, at target) {
+		client, ctx := sdk(t, at.S3), t.Context()
+		bucket := newBucket(t, at.S3)
+		if _, err := client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{Bucket: &bucket, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
+			ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms},
+		}}}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &bucket}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &bucket})
+		if err != nil || out.ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAes256 {
+			t.Errorf("%v, %v", out, err)
+		}
+	})
+}
+
+// What Terraform's S3 backend sends with `encrypt = true` and `use_lockfile = true`.
+func TestTerraformsStateIsWrittenEncryptedAndLocked(t *testing.T) {
+	onEachMode(t, func(t *testing.T, at target, mode string) {
+		client, ctx := sdk(t, at.S3), t.Context()
+		bucket, state, lock := newBucket(t, at.S3), "env/terraform.tfstate", "env/terraform.tfstate.tflock"
+		put := func(key string, body []byte, noneMatch *string) error {
+			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))), ContentType: aws.String("application/json"),
+				ChecksumAlgorithm: types.ChecksumAlgorithmSha256, ServerSideEncryption: types.ServerSideEncryptionAes256, IfNoneMatch: noneMatch})
+			return err
+		}
+		for serial := range 2 {
+			if err := put(lock, []byte(`{"ID":"1"}`), aws.String("*")); err != nil {
+				t.Fatal(err)
+			}
+			if err := put(lock, []byte(`{"ID":"2"}`), aws.String("*")); code(err) != "PreconditionFailed" {
+				t.Errorf("a second lock: %v", err)
+			}
+			body := fmt.Appendf(nil, `{"serial":%d}`, serial)
+			if err := put(state, body, nil); err != nil {
+				t.Fatal(err)
+			}
+			mustRead(t, client, bucket, state, body)
+			if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &lock}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
