@@ -46,7 +46,12 @@ type attributesPart struct {
 // say, and HEAD has no words for that. What it answers is of the ciphertext.
 func getObjectAttributes(x *exchange) error {
 	ctx := x.r.Context()
-	resp, err := x.Upstream.Do(ctx, x.request())
+	names := attributeNames(x.r.Header.Values("X-Amz-Object-Attributes"))
+	req := x.request()
+	if names != nil {
+		req.Header["X-Amz-Object-Attributes"] = []string{strings.Join(names, ",")}
+	}
+	resp, err := x.Upstream.Do(ctx, req)
 	switch {
 	case err == nil:
 		resp.Body.Close()
@@ -54,10 +59,8 @@ func getObjectAttributes(x *exchange) error {
 		return err
 	}
 	wanted := map[string]bool{}
-	for _, v := range x.r.Header.Values("X-Amz-Object-Attributes") {
-		for name := range strings.SplitSeq(v, ",") {
-			wanted[strings.TrimSpace(name)] = true
-		}
+	for _, name := range names {
+		wanted[name] = true
 	}
 	rd := &reading{exchange: x, checksums: true}
 	s, err := rd.stat()
@@ -107,6 +110,17 @@ func getObjectAttributes(x *exchange) error {
 	}
 	x.passHeaders(http.Header{"Last-Modified": s.header.Values("Last-Modified"), "X-Amz-Version-Id": s.header.Values("X-Amz-Version-Id"), "X-Amz-Request-Id": s.header.Values("X-Amz-Request-Id")})
 	return x.answerXML(out)
+}
+
+// attributeNames are those that a request lists, without the blanks that S3 allows around
+// them and other stores refuse.
+func attributeNames(lists []string) (names []string) {
+	for _, list := range lists {
+		for name := range strings.SplitSeq(list, ",") {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	return names
 }
 
 // attributesParts is the page of parts that the request asks for.

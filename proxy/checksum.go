@@ -129,6 +129,7 @@ func readPromise(h http.Header, trailers []string, presigned bool) (*promise, er
 		switch a := algorithmNamed(sdk); {
 		case a == envelope.NoChecksum:
 			return nil, errUnknownAlgorithm
+		case a == envelope.MD5 && p.md5 != nil && p.algorithm == envelope.NoChecksum: // AWS's JavaScript SDK names the digest so
 		case p.algorithm == envelope.NoChecksum:
 			return nil, s3err.InvalidRequest.WithMessage("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
 		case a != p.algorithm:

@@ -27,6 +27,7 @@ type reading struct {
 
 	facts envelope.Facts // what sendHeader tells of the object
 	parts int
+	table []envelope.Part // of a multipart object, where its trailer was read
 	tag   entityTag
 }
 
@@ -254,6 +255,7 @@ func (rd *reading) describe(s *stored, dek *envelope.DEK, facts envelope.Facts) 
 		return envelope.Layout{}, envelope.Facts{}, 0, err
 	}
 	rd.setTag(s, t.Facts, t)
+	rd.table = t.Parts
 	return layoutOf(t), t.Facts, partsOf(t), nil
 }
 

@@ -174,6 +174,7 @@ func (rd *reading) sendSpan(s *stored, dek *envelope.DEK, t *envelope.Trailer, f
 	}
 	if rd.part > 0 {
 		rd.setFacts(t.Facts, partsOf(t))
+		rd.table = t.Parts
 	}
 	span := layout.Span(offset, length)
 	return rd.send(s, offset, length, dek.Open(s.meta.Kind, layout, span, io.LimitReader(body, span.Length)))

@@ -141,7 +141,7 @@ func (x *exchange) refusedHeader() error {
 	for name, values := range x.r.Header {
 		switch {
 		case len(values) > 1 && strings.HasPrefix(name, "X-Amz-") && !mayRepeat(name):
-			return s3err.InvalidArgument.WithMessage("A header is given twice.").With(s3err.Field{Name: "ArgumentName", Value: strings.ToLower(name)})
+			return s3err.InvalidArgument.WithMessage("A header is given twice: %s", strings.ToLower(name)).With(s3err.Field{Name: "ArgumentName", Value: strings.ToLower(name)})
 		case strings.HasPrefix(name, "X-Amz-Meta-S3proxy-"):
 			return s3err.InvalidArgument.WithMessage("Metadata names that begin with x-amz-meta-s3proxy- belong to s3proxy.").
 				With(s3err.Field{Name: "ArgumentName", Value: strings.ToLower(name)})

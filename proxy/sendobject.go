@@ -12,6 +12,16 @@ import (
 // setFacts keeps what sendHeader tells of the object's checksum and parts.
 func (rd *reading) setFacts(f envelope.Facts, parts int) { rd.facts, rd.parts = f, parts }
 
+// partChecksum is that of the part which was asked for.
+func (rd *reading) partChecksum() envelope.Checksum {
+	for _, p := range rd.table {
+		if p.Number == rd.part {
+			return envelope.Checksum{Algorithm: p.Checksum.Algorithm, Value: p.Checksum.Value}
+		}
+	}
+	return envelope.Checksum{}
+}
+
 // setTag keeps the ETag as far as it is known.
 func (rd *reading) setTag(s *stored, facts envelope.Facts, t *envelope.Trailer) (known bool) {
 	rd.tag, known = rd.tagOf(s, facts, t)
@@ -19,9 +29,13 @@ func (rd *reading) setTag(s *stored, facts envelope.Facts, t *envelope.Trailer) 
 }
 
 // sendFacts puts the checksum, when it was asked for, and the parts' count into
-// the answer. A range gets no checksum: it is of the whole object.
+// the answer. A range gets no checksum: it is of the whole object, or of a part.
 func (rd *reading) sendFacts(h http.Header) {
-	if rd.checksums && !rd.ranged && (rd.part == 0 || rd.parts == 0) {
+	switch {
+	case !rd.checksums || rd.ranged:
+	case rd.part > 0 && rd.parts > 0:
+		setChecksum(h, rd.partChecksum(), 0)
+	default:
 		setChecksum(h, rd.facts.Checksum, rd.parts)
 	}
 	if rd.part > 0 && rd.parts > 0 {

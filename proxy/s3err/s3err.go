@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // Error is one S3 error. The variables of this package are templates: With,
@@ -33,12 +34,19 @@ type Error struct {
 // Field is one further XML element of an error.
 type Field struct{ Name, Value string }
 
-// Error gives code, message and cause; it is for logs, not for clients.
+// Error gives code, message and cause, and the name of what was refused, but not its value;
+// it is for logs, not for clients.
 func (e *Error) Error() string {
-	if e.cause != nil {
-		return fmt.Sprintf("%s: %s: %v", e.Code, e.Message, e.cause)
+	text := e.Code + ": " + e.Message
+	for _, element := range []string{"ArgumentName", "Header"} {
+		if name := e.Field(element); name != "" && !strings.Contains(e.Message, name) {
+			text += " (" + name + ")"
+		}
 	}
-	return e.Code + ": " + e.Message
+	if e.cause != nil {
+		text += ": " + e.cause.Error()
+	}
+	return text
 }
 
 // Unwrap gives the cause, which is never part of an answer.

@@ -154,3 +154,14 @@ func TestAStoresAnswerThatIsNoErrorDocumentIsTheCause(t *testing.T) {
 		t.Error(e)
 	}
 }
+
+func TestTheLogNamesWhatWasRefusedAndNotItsValue(t *testing.T) {
+	got := InvalidArgument.WithMessage("Unknown directive.").Argument("x-amz-metadata-directive", "secret").Error()
+	if got != "InvalidArgument: Unknown directive. (x-amz-metadata-directive)" {
+		t.Error(got)
+	}
+	named := NotImplemented.WithMessage("not implemented: x-amz-a").With(Field{"Header", "x-amz-a"}).Error()
+	if named != "NotImplemented: not implemented: x-amz-a" {
+		t.Error(named)
+	}
+}

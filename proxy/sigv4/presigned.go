@@ -73,9 +73,6 @@ func (v *Verifier) checkExpiry(date time.Time, expires string) error {
 		return badQuery("X-Amz-Expires should be a number")
 	case seconds < 0:
 		return badQuery("X-Amz-Expires must be non-negative")
-	case seconds == 0:
-		// With a client's clock ahead of ours it would be valid for a while.
-		return badQuery("X-Amz-Expires must be at least 1")
 	case seconds > maxExpires:
 		return badQuery("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than %d seconds", maxExpires)
 	}
@@ -86,7 +83,7 @@ func (v *Verifier) checkExpiry(date time.Time, expires string) error {
 		return s3err.AccessDenied.WithMessage("Request is not yet valid").
 			With(s3err.Field{Name: "X-Amz-Date", Value: strconv.FormatInt(date.UnixMilli(), 10)}, endTime, serverTime)
 	}
-	if !now.Before(end) {
+	if seconds == 0 || !now.Before(end) { // with a client's clock ahead of ours 0 would be valid for a while
 		return s3err.AccessDenied.WithMessage("Request has expired.").
 			With(s3err.Field{Name: "X-Amz-Expires", Value: expires}, endTime, serverTime)
 	}

@@ -18,7 +18,7 @@ def digest(path):
 
 
 for number, extra in enumerate([{"ServerSideEncryption": "AES256"}, {"ServerSideEncryption": "aws:kms"},
-                                {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY, "BucketKeyEnabled": True}]):
+                                {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY}]):
     for name in os.listdir(folder):
         path, key = os.path.join(folder, name), f"{number}/{name}"
         s3.upload_file(path, bucket, key, ExtraArgs=extra, Config=parts)
@@ -28,7 +28,7 @@ for number, extra in enumerate([{"ServerSideEncryption": "AES256"}, {"ServerSide
             assert digest(path) == digest(path + ".back"), read
             os.remove(path + ".back")
             assert s3.head_object(Bucket=bucket, Key=read)["ServerSideEncryption"]
-    asked = s3.put_object(Bucket=bucket, Key="small", Body=b"x", **extra)
+    asked = s3.put_object(Bucket=bucket, Key="small", Body=b"x", BucketKeyEnabled=True, **extra)
     assert asked.get("SSEKMSKeyId") == extra.get("SSEKMSKeyId"), asked
 
 rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}, "BucketKeyEnabled": True}]}
