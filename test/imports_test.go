@@ -64,6 +64,11 @@ func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
 				t.Errorf("%s imports %s", importer, name)
 			}
 		}
+		for _, ofTests := range []string{"pgregory.net/rapid", "github.com/anishathalye/porcupine"} {
+			if strings.Contains(list, ofTests) {
+				t.Errorf("%s imports %s, which is for tests", importer, ofTests)
+			}
+		}
 		// The embedded store's gateway is known to one file of the command only.
 		if importer != "cmd/s3proxy" && strings.Contains(list, "github.com/versity/versitygw") {
 			t.Errorf("%s imports versitygw", importer)

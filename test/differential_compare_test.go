@@ -1,0 +1,269 @@
+package test
+
+import (
+	"encoding/xml"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// comparison is one call's answers, direct and through a proxy.
+type comparison struct {
+	name        string
+	changes     bool
+	side        int
+	call        call // as the proxy got it
+	direct, got answer
+}
+
+// deviation is one thing in which the two differ.
+type deviation struct {
+	comparison
+	store, kind string
+	what        string // "status", "code", "bytes", "header X", "XML a/b"
+	had, has    string
+}
+
+// notCompared are headers of no meaning for an object, or of a time.
+var notCompared = []string{"Date", "Server", "X-Amz-Request-Id", "X-Amz-Id-2", "Connection", "Vary", "Strict-Transport-Security",
+	"X-Content-Type-Options", "X-Xss-Protection", "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "Content-Security-Policy", "Transfer-Encoding",
+	"Retry-After", "X-Minio-Error-Code", "X-Minio-Error-Desc", "X-Accel-Buffering", "X-Frame-Options", "Referrer-Policy"}
+
+// compared tells whether a header of an answer means something to clients.
+func compared(c comparison, name string) bool {
+	switch {
+	case slices.Contains(notCompared, name):
+		return false
+	case c.direct.status == 304:
+		return name == "Etag"
+	case c.direct.status == 404 || c.direct.status == 405:
+		return c.of("GetObject", "HeadObject") && (name == "X-Amz-Version-Id" || name == "X-Amz-Delete-Marker")
+	case c.direct.status >= 300:
+		return name == "Content-Range"
+	case name == "Content-Length":
+		return !isXML(c.direct)
+	case name == "Content-Type":
+		return c.of("GetObject", "HeadObject")
+	case name == "Accept-Ranges":
+		return c.of("GetObject", "HeadObject")
+	case name == "Etag":
+		return c.of("GetObject", "HeadObject", "PutObject", "UploadPart")
+	}
+	return true
+}
+
+func (c comparison) of(names ...string) bool { return slices.Contains(names, c.name) }
+
+// tokenHeaders are those whose values each side makes itself.
+var tokenHeaders = map[string]string{"Etag": anETag, "X-Amz-Version-Id": aVersion, "X-Amz-Copy-Source-Version-Id": aVersion}
+
+// compare reports the deviations that nobody wants.
+func (q *sequence) compare(c comparison) {
+	for _, d := range q.deviations(c) {
+		d.store, d.kind = q.sides.store, q.kind
+		reason := accepted(d)
+		if reason == "" {
+			q.t.Fatalf("%s (%s, %s) through the proxy, --etag %s: %s is %q, direct %q\n%s %s?%s %v\nproxy:  %v\n%.3000s\ndirect: %v\n%.3000s", c.name, q.sides.store, q.kind, sideNames[c.side], d.what, d.has, d.had,
+				c.call.method, c.call.path, c.call.query, c.call.headers, c.got, documentOf(c.got), c.direct, documentOf(c.direct))
+		}
+		q.seen.add(q.seen.differences, reason)
+		if c.changes && c.got.status/100 != c.direct.status/100 {
+			q.apart = true
+		}
+	}
+}
+
+func documentOf(a answer) string {
+	text := fmt.Sprint(a.header)
+	if isXML(a) {
+		text += "\n" + string(a.body)
+	}
+	return text
+}
+
+func isXML(a answer) bool {
+	return len(a.body) > 0 && a.body[0] == '<' && strings.Contains(a.header.Get("Content-Type"), "xml")
+}
+
+func (q *sequence) deviations(c comparison) (found []deviation) {
+	add := func(what, had, has string) {
+		found = append(found, deviation{comparison: c, what: what, had: had, has: has})
+	}
+	if c.direct.status != c.got.status || c.direct.code != c.got.code {
+		add("status", fmt.Sprintf("%d %s", c.direct.status, c.direct.code), fmt.Sprintf("%d %s", c.got.status, c.got.code))
+		return found
+	}
+	if c.direct.err != nil || c.got.err != nil {
+		add("transfer", fmt.Sprint(c.direct.err), fmt.Sprint(c.got.err))
+		return found
+	}
+	isDocument := isXML(c.direct)
+	for _, name := range slices.Sorted(maps.Keys(union(c.direct.header, c.got.header))) {
+		had, has := strings.Join(c.direct.header[name], "|"), strings.Join(c.got.header[name], "|")
+		kind, isToken := tokenHeaders[name]
+		switch {
+		case !compared(c, name):
+		case name == "Last-Modified":
+			if (had == "") != (has == "") && c.of("GetObject", "HeadObject") {
+				add("header "+name, had, has)
+			}
+		case isToken:
+			if err := q.means(c.side, kind, had, has); err != nil {
+				add("header "+name, had, err.Error())
+			}
+		case strings.ReplaceAll(has, q.bucket[c.side], q.bucket[atStore]) != had:
+			add("header "+name, had, has)
+		}
+	}
+	switch {
+	case c.direct.status >= 300:
+	case isDocument:
+		found = append(found, q.documents(c)...)
+	default:
+		if err := sameBytes(c.got.body, c.direct.body); err != nil {
+			add("bytes", fmt.Sprint(len(c.direct.body)), err.Error())
+		}
+	}
+	return found
+}
+
+func union(a, b http.Header) http.Header {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}
+
+type element struct {
+	XMLName xml.Name
+	Text    string    `xml:",chardata"`
+	Inner   []element `xml:",any"`
+}
+
+type leaf struct{ path, text string }
+
+// leaves are a document's texts, each with its path: of each element first its own fields,
+// for whose order S3 has no rule, then owners and common prefixes, then the other elements,
+// in the document's order. An empty field is none.
+func leaves(e element, above string) (all []leaf) {
+	path := above + e.XMLName.Local
+	for _, inner := range e.Inner {
+		if len(inner.Inner) == 0 && inner.Text != "" {
+			all = append(all, leaf{path + "/" + inner.XMLName.Local, inner.Text})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b leaf) int { return strings.Compare(a.path, b.path) })
+	for _, first := range []bool{true, false} {
+		for _, inner := range e.Inner {
+			if name := inner.XMLName.Local; len(inner.Inner) > 0 && first == (name == "Owner" || name == "Initiator" || name == "CommonPrefixes") {
+				all = append(all, leaves(inner, path+"/")...)
+			}
+		}
+	}
+	return all
+}
+
+// tokenElements are those whose texts each side makes itself; "" of which only the
+// presence counts.
+var tokenElements = map[string]string{
+	"ETag": anETag, "VersionId": aVersion, "DeleteMarkerVersionId": aVersion, "UploadId": anUpload, "VersionIdMarker": aVersion, "NextVersionIdMarker": aVersion,
+	"UploadIdMarker": anUpload, "NextUploadIdMarker": anUpload, "ContinuationToken": aCursor, "NextContinuationToken": aCursor,
+	"LastModified": "", "Initiated": "", "RequestId": "", "HostId": "", "Message": "", "Location": "",
+}
+
+func (q *sequence) documents(c comparison) (found []deviation) {
+	add := func(what, had, has string) {
+		found = append(found, deviation{comparison: c, what: what, had: had, has: has})
+	}
+	var direct, got element
+	if err := xml.Unmarshal(c.direct.body, &direct); err != nil {
+		q.t.Fatalf("%s: the store's document: %v", c.name, err)
+	}
+	if err := xml.Unmarshal(c.got.body, &got); err != nil {
+		add("XML", "a document", err.Error())
+		return found
+	}
+	direct.XMLName.Local = strings.ToUpper(direct.XMLName.Local[:1]) + direct.XMLName.Local[1:] // MinIO's getObjectAttributesResponse
+	had, has := leaves(direct, ""), leaves(got, "")
+	missing := func(of, in []leaf) (paths []string) {
+		left := map[string]int{}
+		for _, l := range in {
+			left[l.path]++
+		}
+		for _, l := range of {
+			if left[l.path]--; left[l.path] < 0 {
+				paths = append(paths, l.path)
+			}
+		}
+		return paths
+	}
+	for _, path := range missing(had, has) {
+		add("XML "+path, "there", "left out")
+	}
+	for _, path := range missing(has, had) {
+		add("XML "+path, "left out", "there")
+	}
+	if len(found) > 0 {
+		return found
+	}
+	for i, l := range had {
+		if l.path != has[i].path {
+			add("XML order", fmt.Sprint(had), fmt.Sprint(has))
+			return found
+		}
+	}
+	return q.texts(c, had, has)
+}
+
+// texts compares the leaves of two documents, which have the same paths.
+func (q *sequence) texts(c comparison, had, has []leaf) (found []deviation) {
+	encoded := strings.Contains(c.call.query, "encoding-type=url")
+	for i, l := range had {
+		kind, isToken := tokenElements[l.path[strings.LastIndex(l.path, "/")+1:]]
+		text := has[i].text
+		if encoded && !isToken {
+			l.text, text = decoded(l.text), decoded(text)
+		}
+		var err error
+		switch {
+		case isToken && kind == "":
+			if (l.text == "") != (text == "") {
+				err = fmt.Errorf("%q", text)
+			}
+		case isToken && kind == anETag:
+			err = q.means(c.side, kind, quoted(l.text), quoted(text))
+		case isToken:
+			err = q.means(c.side, kind, l.text, text)
+		case strings.ReplaceAll(bareMarker(text), q.bucket[c.side], q.bucket[atStore]) != bareMarker(l.text):
+			err = fmt.Errorf("%q", text)
+		}
+		if err != nil {
+			found = append(found, deviation{comparison: c, what: "XML " + l.path, had: l.text, has: err.Error()})
+		}
+	}
+	return found
+}
+
+// decoded is what an encoded key means: which bytes are encoded is left to the store.
+func decoded(text string) string {
+	if plain, err := url.QueryUnescape(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+// bareMarker is a marker without the notes that MinIO makes behind the key.
+func bareMarker(text string) string {
+	key, _, _ := strings.Cut(text, "[minio_cache:")
+	return key
+}
+
+// quoted is an ETag as headers have it: GetObjectAttributes alone leaves the quotes out.
+func quoted(etag string) string {
+	if etag == "" {
+		return ""
+	}
+	return `"` + strings.Trim(etag, `"`) + `"`
+}

@@ -1,0 +1,249 @@
+package test
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// The sides that a sequence of calls is sent to.
+const (
+	atStore = iota
+	throughMD5
+	throughOpaque
+	sideCount
+)
+
+var sideNames = [sideCount]string{"direct", modeMD5, modeOpaque}
+
+// sides are one store, as it is and through a proxy in each ETag mode.
+type sides struct {
+	store string
+	at    [sideCount]lab.S3
+	seen  *tally
+}
+
+func newSides(t *testing.T, store *lab.Store, name string) *sides {
+	s := &sides{store: name, seen: &tally{calls: map[string]int{}, differences: map[string]int{}}}
+	s.at[atStore] = store.S3()
+	for _, i := range []int{throughMD5, throughOpaque} {
+		s.at[i] = lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", sideNames[i]}}).S3()
+	}
+	return s
+}
+
+// tally counts what was called, and which of the wanted differences were seen.
+type tally struct {
+	sync.Mutex
+	calls, differences map[string]int
+}
+
+func (c *tally) add(in map[string]int, name string) {
+	c.Lock()
+	defer c.Unlock()
+	in[name]++
+}
+
+func (c *tally) String() string {
+	c.Lock()
+	defer c.Unlock()
+	var b strings.Builder
+	sum := 0
+	for _, name := range slices.Sorted(maps.Keys(c.calls)) {
+		sum += c.calls[name]
+		fmt.Fprintf(&b, " %s %d,", name, c.calls[name])
+	}
+	fmt.Fprintf(&b, " together %d in each mode;", sum)
+	for _, name := range slices.Sorted(maps.Keys(c.differences)) {
+		fmt.Fprintf(&b, "\n  %d times: %s", c.differences[name], name)
+	}
+	return b.String()
+}
+
+// token is one thing under the name that each side has given it: an ETag, a version, an
+// upload, a place in a list.
+type token [sideCount]string
+
+// same is a token whose name is the same on each side.
+func same(s string) (all token) {
+	for i := range all {
+		all[i] = s
+	}
+	return all
+}
+
+// The kinds of tokens.
+const (
+	anETag    = "ETag"
+	aVersion  = "version id"
+	anUpload  = "upload id"
+	aCursor   = "continuation token"
+	nullValue = "null"
+)
+
+// sequence is one sequence of calls, in a bucket of its own on each side.
+type sequence struct {
+	*sides
+	outer  *testing.T
+	t      *rapid.T
+	kind   string
+	bucket token
+	number uint64 // of the last body: no two are the same
+	apart  bool   // the sides' states differ from here on
+
+	meaning [sideCount]map[string]string // kind and a side's token: the store's
+	names   [sideCount]map[string]string // kind and the store's token: the side's, where there is one only
+
+	keys     []string
+	etags    map[string][]token
+	versions map[string][]token
+	uploads  []*pending
+	ended    []*pending
+	cursors  map[string][]token // by what is listed
+}
+
+func newSequence(outer *testing.T, t *rapid.T, s *sides, kind string) *sequence {
+	q := &sequence{sides: s, outer: outer, t: t, kind: kind, etags: map[string][]token{}, versions: map[string][]token{}, cursors: map[string][]token{}}
+	q.keys = rapid.Permutation(sequenceKeys).Draw(t, "keys")[:5]
+	base := fmt.Sprintf("d%d-%s", bucketNumber.Add(1), kind)
+	for i := range q.bucket {
+		q.meaning[i], q.names[i] = map[string]string{}, map[string]string{}
+		q.bucket[i] = base + "-" + sideNames[i]
+	}
+	create := draft{method: "PUT"}
+	if kind == lockedBucket {
+		create.head("x-amz-bucket-object-lock-enabled", "true")
+	}
+	q.send("CreateBucket", true, create)
+	if kind == versionedBucket {
+		q.setVersioning("Enabled")
+	}
+	return q
+}
+
+// path is the wire form of an object's path, or with the key "" the bucket's.
+func (q *sequence) path(side int, key string) string {
+	if key == "" {
+		return "/" + q.bucket[side]
+	}
+	return "/" + q.bucket[side] + "/" + escape(key, true)
+}
+
+// draft is a call before the sides' own names are in it.
+type draft struct {
+	method, key string // no key: of the bucket
+	query       []parameter
+	headers     map[string]token
+	body        []byte
+	document    func(side int) string // instead of the body
+	stream      string                // the shape of a body in chunks
+}
+
+type parameter struct {
+	name  string
+	value token
+}
+
+func (d *draft) ask(name, value string)         { d.query = append(d.query, parameter{name, same(value)}) }
+func (d *draft) askOf(name string, value token) { d.query = append(d.query, parameter{name, value}) }
+func (d *draft) head(name, value string)        { d.headOf(name, same(value)) }
+func (d *draft) headOf(name string, value token) {
+	if d.headers == nil {
+		d.headers = map[string]token{}
+	}
+	d.headers[name] = value
+}
+
+func (q *sequence) form(d draft, side int) call {
+	c := call{method: d.method, path: q.path(side, d.key), headers: map[string]string{}, body: d.body}
+	if d.document != nil {
+		c.body = []byte(d.document(side))
+		sum := md5.Sum(c.body)
+		c.headers["content-md5"] = base64.StdEncoding.EncodeToString(sum[:])
+	}
+	if d.stream != "" {
+		c.body, c.stream = nil, &stream{shape: d.stream, body: d.body}
+	}
+	var query []string
+	for _, p := range d.query {
+		query = append(query, p.name+ifAny("=", escape(p.value[side], false)))
+	}
+	c.query = strings.Join(query, "&")
+	for name, value := range d.headers {
+		c.headers[name] = value[side]
+	}
+	return c
+}
+
+// send makes a call on each side, compares the answers, and gives them. changes says
+// that a call that succeeds changes the state.
+func (q *sequence) send(name string, changes bool, d draft) (answers [sideCount]answer) {
+	var calls [sideCount]call
+	var all sync.WaitGroup
+	for i := range calls {
+		calls[i] = q.form(d, i)
+		all.Go(func() { answers[i] = calls[i].do(q.outer, q.at[i]) })
+	}
+	all.Wait()
+	q.seen.add(q.seen.calls, name)
+	c := calls[atStore]
+	q.t.Logf("%s: %s %s?%s %v %s: %v", name, c.method, c.path, c.query, c.headers, shortBody(c), answers[atStore])
+	for i := atStore + 1; i < sideCount; i++ {
+		q.compare(comparison{name: name, changes: changes, side: i, call: calls[i], direct: answers[atStore], got: answers[i]})
+	}
+	return answers
+}
+
+func shortBody(c call) string {
+	body := c.body
+	if c.stream != nil {
+		body = c.stream.body
+	}
+	if len(body) < 2000 && len(body) > 0 && body[0] == '<' {
+		return string(body)
+	}
+	return fmt.Sprintf("(%d bytes)", len(body))
+}
+
+// header gives what each side's answer has in a header, as one token.
+func header(answers [sideCount]answer, name string) (all token) {
+	for i, a := range answers {
+		all[i] = a.header.Get(name)
+	}
+	return all
+}
+
+// means checks that a side's token stands for the same thing as the store's, as often as
+// it is seen.
+func (q *sequence) means(side int, kind, direct, got string) error {
+	if (direct == "") != (got == "") || (direct == nullValue) != (got == nullValue) {
+		return fmt.Errorf("%s %q, direct %q", kind, got, direct)
+	}
+	if kind == anETag && side == throughMD5 && got != direct {
+		return fmt.Errorf("ETag %s, direct %s", got, direct)
+	}
+	if kind == aCursor {
+		return nil
+	}
+	if before, seen := q.meaning[side][kind+got]; seen && before != direct {
+		return fmt.Errorf("%s %q stands for %q, before for %q", kind, got, direct, before)
+	}
+	q.meaning[side][kind+got] = direct
+	if kind == anETag {
+		return nil // the same bytes have one MD5, and an opaque ETag for each time they are written
+	}
+	if before, seen := q.names[side][kind+direct]; seen && before != got {
+		return fmt.Errorf("%s %q is %q, before %q", kind, direct, got, before)
+	}
+	q.names[side][kind+direct] = got
+	return nil
+}

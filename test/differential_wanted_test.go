@@ -1,0 +1,161 @@
+package test
+
+import (
+	"slices"
+	"strings"
+)
+
+// wantedDifference is one that the proxy makes on purpose. docs/S3.md has the same list.
+type wantedDifference struct {
+	what, why string
+	is        func(d deviation) bool
+}
+
+var wantedDifferences = []wantedDifference{
+	{"With `--etag opaque`, answers of objects and parts have `x-amz-server-side-encryption: aws:kms`", "SDKs would take the ETag for an MD5 otherwise", func(d deviation) bool {
+		return d.side == throughOpaque && d.what == "header X-Amz-Server-Side-Encryption" && d.had == "" && d.has == "aws:kms"
+	}},
+	{"An object or upload that names no checksum algorithm has a CRC64NVME, in every answer that has checksums", "as in S3; MinIO and versitygw keep none", func(d deviation) bool {
+		return d.had == "" && d.isOne("header X-Amz-Checksum-Crc64nvme", "header X-Amz-Checksum-Type") ||
+			d.had == "left out" && (strings.HasSuffix(d.what, "/ChecksumCRC64NVME") || strings.HasSuffix(d.what, "/ChecksumType") || strings.HasSuffix(d.what, "/ChecksumAlgorithm"))
+	}},
+	{"A part's checksum is of its upload's algorithm, CRC64NVME if that names none", "the other is checked and not kept", func(d deviation) bool {
+		return d.name == "ListParts" && d.has == "left out" && strings.HasPrefix(d.what, "XML ListPartsResult/Part/Checksum")
+	}},
+	{"A copy's checksum stands in the document", "as in S3; MinIO has it in headers", func(d deviation) bool {
+		return d.of("CopyObject", "UploadPartCopy") && (strings.HasPrefix(d.what, "header X-Amz-Checksum-") && d.has == "" || strings.HasPrefix(d.what, "XML Copy") && strings.Contains(d.what, "Result/Checksum") && d.had == "left out")
+	}},
+	{"`x-amz-copy-source-version-id` names the version that was copied", "as in S3; MinIO has it where the request names a version, versitygw never", func(d deviation) bool {
+		return d.what == "header X-Amz-Copy-Source-Version-Id" && (d.had == "" || d.had == nullValue)
+	}},
+	{"A Complete that is sent again succeeds while its object is there", "as in S3; MinIO says NoSuchUpload", func(d deviation) bool {
+		return d.name == "CompleteMultipartUpload again" && d.turns("404 NoSuchUpload", "200 ")
+	}},
+	{"A Complete of more than ten seconds names no version", "its answer has begun by then", func(d deviation) bool {
+		return d.name == "CompleteMultipartUpload" && d.what == "header X-Amz-Version-Id" && d.got.header.Get("Content-Length") == ""
+	}},
+	{"`max-keys`, `max-uploads` and `max-parts` above 1,000 are 1,000", "as in S3; MinIO goes to 5,000 and more", func(d deviation) bool {
+		return d.isOne("XML ListBucketResult/MaxKeys", "XML ListVersionsResult/MaxKeys", "XML ListPartsResult/MaxParts", "XML ListMultipartUploadsResult/MaxUploads") && d.has == `"1000"`
+	}},
+	{"Delete markers have no size and no storage class in lists", "as in S3; MinIO has both", func(d deviation) bool {
+		return d.isOne("XML ListVersionsResult/DeleteMarker/Size", "XML ListVersionsResult/DeleteMarker/StorageClass") && d.has == "left out"
+	}},
+	{"An unknown `encoding-type` is InvalidArgument in every list", "as in S3; MinIO lists uploads all the same", func(d deviation) bool {
+		return d.name == "ListMultipartUploads" && d.turns("200 ", "400 InvalidArgument")
+	}},
+	{"GetObjectAttributes has ObjectParts of multipart uploads only, and the size of an empty object", "as in S3; MinIO has one part of every object, and no size 0", func(d deviation) bool {
+		return strings.HasPrefix(d.what, "XML GetObjectAttributesResponse/ObjectParts/") && d.has == "left out" || d.what == "XML GetObjectAttributesResponse/ObjectSize" && d.had == "left out"
+	}},
+	{"HeadBucket names the region", "as in S3; MinIO does not", func(d deviation) bool {
+		return d.name == "HeadBucket" && d.isOne("header X-Amz-Bucket-Region", "header Content-Length")
+	}},
+	{"GetObjectAttributes names the version as HEAD does", "as in S3; MinIO names the null version, and no other that the request does not", func(d deviation) bool {
+		return d.name == "GetObjectAttributes" && d.what == "header X-Amz-Version-Id" && (d.had == nullValue || d.had == "")
+	}},
+	{"Lists of versions end where nothing follows, and name the version that a page ends with", "as in S3; MinIO says that more follows now and then, and names no null version", func(d deviation) bool {
+		return d.name == "ListObjectVersions" && (d.what == "XML ListVersionsResult/NextVersionIdMarker" && (d.had == "left out" || d.has == "left out") ||
+			d.what == "XML ListVersionsResult/NextKeyMarker" && d.has == "left out" || d.what == "XML ListVersionsResult/IsTruncated" && d.had == "true")
+	}},
+	{"A copy to itself may name a checksum algorithm or the storage class, and nothing else", "as in S3; MinIO says InvalidRequest if that is what the object has", func(d deviation) bool {
+		return d.name == "CopyObject" && d.turns("400 InvalidRequest", "200 ") && (d.call.headers["x-amz-checksum-algorithm"] != "" || d.call.headers["x-amz-storage-class"] != "")
+	}},
+	{"Of a copy's conditions those on ETags go before those on times", "as in S3; MinIO asks for both", func(d deviation) bool {
+		h := d.call.headers
+		return d.turns("412 PreconditionFailed", "200 ") && (h["x-amz-copy-source-if-none-match"] != "" && h["x-amz-copy-source-if-modified-since"] != "" ||
+			h["x-amz-copy-source-if-match"] != "" && h["x-amz-copy-source-if-unmodified-since"] != "")
+	}},
+	{"ListParts names the part that a list ends with", "as in S3; MinIO does only where more follow", func(d deviation) bool {
+		return d.what == "XML ListPartsResult/NextPartNumberMarker" && d.had == "0"
+	}},
+	{"A part that is listed twice is InvalidPartOrder", "as in S3; MinIO takes it twice", func(d deviation) bool {
+		return d.name == "CompleteMultipartUpload" && d.turns("200 ", "400 InvalidPartOrder")
+	}},
+	{"CRC64NVME with COMPOSITE is InvalidRequest", "as in S3; MinIO takes it", func(d deviation) bool {
+		return d.name == "CreateMultipartUpload" && d.turns("200 ", "400 InvalidRequest") && d.call.headers["x-amz-checksum-type"] == "COMPOSITE"
+	}},
+	{"A copy that names no storage class is STANDARD", "as in S3; MinIO keeps the source's", func(d deviation) bool {
+		return strings.HasSuffix(d.what, "/StorageClass") && d.had == "REDUCED_REDUNDANCY" && d.has == `"STANDARD"` || d.what == "header X-Amz-Storage-Class" && d.had == "REDUCED_REDUNDANCY" && d.has == ""
+	}},
+	{"An empty `versionId=` behind a copy's source is InvalidArgument", "as in S3; MinIO takes it for none", func(d deviation) bool {
+		return d.of("CopyObject", "UploadPartCopy") && strings.HasSuffix(d.call.headers["x-amz-copy-source"], "?versionId=") && strings.HasSuffix(d.has, "400 InvalidArgument")
+	}},
+	{"UploadPartCopy takes a source whose key ends in `/`", "MinIO refuses it", func(d deviation) bool {
+		return d.name == "UploadPartCopy" && d.turns("400 XMinioInvalidObjectName", "200 ")
+	}},
+	{"Abort of an upload that has ended, or never was, is NoSuchUpload", "as in S3; MinIO says 204", func(d deviation) bool {
+		return d.name == "AbortMultipartUpload" && d.turns("204 ", "404 NoSuchUpload")
+	}},
+	{"A part that is copied, or that is sent to an upload with CRC64NVME, needs no checksum", "the proxy computes it, as S3 does; MinIO says InvalidArgument", func(d deviation) bool {
+		return (d.name == "UploadPart" || d.name == "UploadPartCopy") && d.turns("400 InvalidArgument", "200 ")
+	}},
+	{"A range that ends before it begins is ignored", "as in HTTP; MinIO says InvalidRange", func(d deviation) bool {
+		return d.call.headers["range"] == "bytes=9-5" && strings.HasPrefix(d.had, "416") && !strings.HasPrefix(d.has, "416")
+	}},
+	{"ListParts goes on behind any number", "as in S3; MinIO lists nothing behind a number that no part has", func(d deviation) bool {
+		return d.name == "ListParts" && strings.HasPrefix(d.what, "XML ListPartsResult/") && d.had == "left out" && strings.Contains(d.call.query, "part-number-marker")
+	}},
+	{"Errors are S3's", "MinIO has others for unknown checksum algorithms, parts without their checksum, an empty list of parts, part numbers that are none; and codes of its own (`XMinio...`, `XAmz...`)", func(d deviation) bool {
+		switch {
+		case d.of("CreateMultipartUpload", "UploadPart") && d.turns("400 InvalidArgument", "400 InvalidRequest"), d.name == "CompleteMultipartUpload" && d.turns("400 InvalidRequest", "400 MalformedXML"):
+			return true
+		}
+		return d.what == "status" && strings.HasPrefix(d.has, "4") && (strings.Contains(d.had, " XMinio") || strings.Contains(d.had, " XAmz") || strings.HasPrefix(d.had, "500"))
+	}},
+	{"Of a request that is wrong in more than one way another error is told", "neither changes anything, and S3 names no order", func(d deviation) bool {
+		return d.what == "status" && isRefusal(d.had) && isRefusal(d.has) && risks(d.call) > 1
+	}},
+}
+
+// refusals are what a request with a condition, a version, a range or an attribute can be
+// answered with.
+var refusals = []string{"", "PreconditionFailed", "NoSuchKey", "NoSuchVersion", "NoSuchUpload", "InvalidRange", "InvalidPartNumber", "InvalidPart", "InvalidPartOrder",
+	"EntityTooSmall", "InvalidStorageClass", "InvalidTag", "InvalidRequest", "InvalidArgument", "MethodNotAllowed", "BadDigest", "InvalidDigest", "ObjectLocked"}
+
+func isRefusal(s string) bool {
+	status, code, _ := strings.Cut(s, " ")
+	return (status == "304" || strings.HasPrefix(status, "4")) && slices.Contains(refusals, code)
+}
+
+// risks counts what a call can fail for, with one for its key or upload.
+func risks(c call) int {
+	n := 1
+	for name := range c.headers {
+		if strings.Contains(name, "if-") || slices.Contains([]string{"range", "x-amz-copy-source-range", "x-amz-storage-class", "x-amz-tagging", "x-amz-object-lock-mode", "x-amz-object-lock-legal-hold", "x-amz-checksum-algorithm"}, name) {
+			n++
+		}
+	}
+	for _, name := range []string{"versionId", "partNumber", "uploadId"} {
+		if strings.Contains(c.query, name+"=") {
+			n++
+		}
+	}
+	return n + strings.Count(c.headers["x-amz-copy-source"], "?")
+}
+
+func (d deviation) isOne(whats ...string) bool { return slices.Contains(whats, d.what) }
+func (d deviation) turns(had, has string) bool {
+	return d.what == "status" && d.had == had && d.has == has
+}
+
+// mendedElsewhere are differences that are being mended: they are no news.
+var mendedElsewhere = []wantedDifference{
+	{"a page of a list ends later than it could", "lists are being mended", func(d deviation) bool {
+		return d.isOne("XML ListBucketResult/NextMarker", "XML ListBucketResult/NextContinuationToken", "XML ListBucketResult/IsTruncated", "XML ListVersionsResult/IsTruncated", "XML ListVersionsResult/NextKeyMarker")
+	}},
+	{"versions and delete markers are not in the order of their age", "lists are being mended", func(d deviation) bool {
+		return d.name == "ListObjectVersions" && d.what == "XML order"
+	}},
+	{"a suffix of an empty object", "ranges are being mended", func(d deviation) bool {
+		return strings.HasPrefix(d.call.headers["range"], "bytes=-") && strings.HasPrefix(d.had, "206") && strings.HasPrefix(d.has, "200")
+	}},
+}
+
+// accepted gives the name of a difference that is wanted or known, or "".
+func accepted(d deviation) string {
+	for _, w := range append(wantedDifferences, mendedElsewhere...) {
+		if w.is(d) {
+			return w.what
+		}
+	}
+	return ""
+}
