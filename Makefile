@@ -14,7 +14,7 @@ export GOWORK := off
 # Settings of the machine that would reach clients and servers under test.
 unexport AWS_CA_BUNDLE AWS_PROFILE AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
 
-.PHONY: build servers test test-long test-hostile test-differential lint fuzz bench
+.PHONY: build servers test test-long test-hostile test-differential test-linearizable lint fuzz bench
 
 build:
 	$(GO) build -o bin/s3proxy ./cmd/s3proxy
@@ -39,6 +39,10 @@ test-hostile: servers
 STEPS ?= 10000
 test-differential: servers
 	S3PROXY_TEST_STEPS=$(STEPS) $(GO) test -count=1 -timeout 12h -run TestRandomCalls -v ./test $(if $(SEED),-rapid.seed=$(SEED))
+
+# Clients of three replicas meet at keys for minutes; make test has a few seconds of it.
+test-linearizable: servers
+	S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run TestOneKeyIsLinearizable -v ./test
 
 lint:
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
