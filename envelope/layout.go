@@ -162,6 +162,24 @@ func (l Layout) Span(offset, length int64) Span {
 	}
 }
 
+// From gives the ciphertext from the segment that has the stored byte at offset on to the end
+// of the last part, with all of its plaintext. Where no part has that byte it is the zero Span.
+func (l Layout) From(offset int64) Span {
+	if offset < 0 || offset >= l.BodySize() {
+		return Span{}
+	}
+	i := sort.Search(len(l.parts), func(i int) bool { return l.stored[i+1] > offset })
+	first := cursor{part: i, segment: (offset - l.stored[i]) / (SegmentSize + SegmentOverhead)}
+	begin := l.storedAt(first)
+	return Span{
+		Offset: begin,
+		Length: l.BodySize() - begin,
+		at:     first,
+		take:   l.Size() - l.plain[i] - first.segment*SegmentSize,
+		legal:  true,
+	}
+}
+
 // cursor names one segment: index of the part, index of the segment in it.
 type cursor struct {
 	part    int

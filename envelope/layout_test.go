@@ -205,6 +205,37 @@ func checkSpan(t *testing.T, l Layout, offset, length int64) {
 	}
 }
 
+func TestFromAStoredByteOnItIsTheSegmentsToTheLastPartsEnd(t *testing.T) {
+	l := MultipartLayout([]Part{{Number: 1, Size: MinPartSize}, {Number: 2, Size: MinPartSize + 70_000}, {Number: 3, Size: 0}})
+	starts := map[int64]int64{} // of segments: the plaintext before
+	plain := int64(0)
+	for i, p := range l.parts {
+		for n := range segments(p.Size) {
+			starts[l.stored[i]+n*storedSegment] = plain + n*SegmentSize
+		}
+		plain += p.Size
+	}
+	found := map[int64]bool{}
+	for offset, before := int64(0), int64(0); offset < l.BodySize(); offset++ {
+		if _, ok := starts[offset]; ok {
+			before = offset
+		}
+		s := l.From(offset)
+		if !s.legal || s.Offset != before || s.Offset+s.Length != l.BodySize() || s.skip != 0 || s.take != l.Size()-starts[before] {
+			t.Fatalf("From(%d) is %+v, want from %d", offset, s, before)
+		}
+		found[before] = true
+	}
+	if len(found) != len(starts) {
+		t.Errorf("%d of %d segments were found", len(found), len(starts))
+	}
+	for _, none := range []int64{-1, l.BodySize(), math.MaxInt64} {
+		if s := l.From(none); s != (Span{}) {
+			t.Errorf("From(%d) is %+v", none, s)
+		}
+	}
+}
+
 func TestAnIllegalRangeHasNoSpan(t *testing.T) {
 	l := SingleLayout(100)
 	for _, at := range [][2]int64{{-1, 1}, {0, 0}, {0, 101}, {100, 1}, {100, 0}, {1, math.MaxInt64}, {0, -1}, {math.MaxInt64, 1}} {

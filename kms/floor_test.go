@@ -457,3 +457,31 @@ func TestAFloorCostsOneLookInFiveSeconds(t *testing.T) {
 		t.Errorf("%d looks for commitments that fit nothing", f.floors.gets)
 	}
 }
+
+// exchangingFloors is a store that has another floor behind each that is put.
+type exchangingFloors struct {
+	*fakeFloors
+	instead []byte
+}
+
+func (f *exchangingFloors) PutFloor(ctx context.Context, bucket, etag string, body []byte) error {
+	err := f.fakeFloors.PutFloor(ctx, bucket, etag, body)
+	if err == nil && f.instead != nil {
+		f.set(bucket, f.instead)
+	}
+	return err
+}
+
+// Whose floor it is, nobody can tell: it is sealed by a key that the new floor does not refuse.
+func TestARekeyGoesOnWithNoFloorButTheOneThatItHasPut(t *testing.T) {
+	f := newFloorFixture(t)
+	other := &fakeFloors{all: map[string][]byte{}}
+	f.key.rotate("v2")
+	if _, err := f.ring(func(c *kms.Config) { c.Floors = other }).OpenFloor(t.Context(), "photos", []string{"fake://a/key#v1"}, "", false); err != nil {
+		t.Fatal(err)
+	}
+	a := f.ring(func(c *kms.Config) { c.Floors = &exchangingFloors{f.floors, other.stored("photos")} })
+	if state, err := a.OpenFloor(t.Context(), "photos", []string{"fake://a/key#v1"}, "", false); !errors.Is(err, kms.ErrInvalid) {
+		t.Errorf("it goes on with the floor %s, which it has not put: %v", state.ID, err)
+	}
+}

@@ -316,7 +316,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 		if err := c.copyTags(ctx, h); err != nil {
 			return err
 		}
-		made, header, err := c.src.copyParts(ctx, c.objects, c.bucket, c.key, h, nil, nil)
+		made, header, err := c.src.copyParts(ctx, c.objects, c.bucket, c.key, h, nil, dek, nil)
 		if err == nil {
 			err = c.underFloor(ctx, c.bucket, dek)
 		}

@@ -93,9 +93,9 @@ func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http
 		if err != nil {
 			return nil, nil, err
 		}
-		return src.copyParts(ctx, src.objects, src.bucket, src.key, h, sizes, tail)
+		return src.copyParts(ctx, src.objects, src.bucket, src.key, h, sizes, dek, tail)
 	}
-	body, err := src.withTail(ctx, 0, src.bytes, tail)
+	body, err := src.withTail(ctx, dek, 0, src.bytes, tail)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -104,19 +104,15 @@ func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http
 }
 
 // withTail reads stored bytes, length of them, with tail in the place of the last.
-func (src *copySource) withTail(ctx context.Context, offset, length int64, tail []byte) (io.ReadCloser, error) {
-	n := length - int64(len(tail))
-	if n == 0 {
-		return io.NopCloser(bytes.NewReader(tail)), nil
-	}
-	resp, err := src.getRange(ctx, src.stored, offset, n)
+func (src *copySource) withTail(ctx context.Context, dek *envelope.DEK, offset, length int64, tail []byte) (io.ReadCloser, error) {
+	body, err := src.reread(ctx, dek, offset, length-int64(len(tail)))
 	if err != nil {
 		return nil, err
 	}
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(resp.Body, bytes.NewReader(tail)), resp.Body}, nil
+	}{io.MultiReader(body, bytes.NewReader(tail)), body}, nil
 }
 
 // writeOver puts a body of length stored bytes in the object's place, by one PUT.
@@ -243,8 +239,8 @@ var copyPartSize int64 = 1 << 30 // a test lowers it
 
 // copyParts makes an object of to, in the same store, of pieces of the source, which do not
 // leave the store; each is of the very source that was looked at. h are the headers of the
-// new object, with its conditions; those are for the end. tail is as in writeAgain.
-func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, tail []byte) (*copyObjectResult, http.Header, error) {
+// new object, with its conditions; those are for the end. dek and tail are as in writeAgain.
+func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*copyObjectResult, http.Header, error) {
 	if sizes == nil {
 		for left := src.bytes; left > 0; left -= min(left, copyPartSize) {
 			sizes = append(sizes, min(left, copyPartSize))
@@ -273,7 +269,7 @@ func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name
 		if rest == 0 {
 			return nil
 		}
-		body, err := src.withTail(ctx, offset, rest, tail)
+		body, err := src.withTail(ctx, dek, offset, rest, tail)
 		if err != nil {
 			return err
 		}

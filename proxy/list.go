@@ -73,7 +73,7 @@ func (x *exchange) list(v2 bool) error {
 		n := page.entries()
 		page.KeyCount = &n
 	}
-	page.Xmlns, page.MaxKeys = s3Namespace, want
+	page.Xmlns, page.Name, page.MaxKeys = s3Namespace, x.bucket.String(), want
 	if err := x.plainSizes(page); err != nil {
 		return err
 	}

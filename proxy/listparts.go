@@ -234,8 +234,8 @@ type listedUpload struct {
 	ChecksumType      string       `xml:"ChecksumType,omitempty"`
 }
 
-// listMultipartUploads shows the store's uploads; the proxy's own objects are never
-// sent as one. Only the encoding is done here: versitygw 1.8 says that it encodes
+// listMultipartUploads shows the store's uploads, but none at the name of one of the
+// proxy's own objects, which are never sent so. Only the encoding is done here: versitygw 1.8 says that it encodes
 // and does not.
 func listMultipartUploads(x *exchange) error {
 	encoding, given := x.query["encoding-type"]
@@ -248,7 +248,9 @@ func listMultipartUploads(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	out.Xmlns = s3Namespace
+	out.Xmlns, out.Bucket = s3Namespace, x.bucket.String()
+	out.Uploads = slices.DeleteFunc(out.Uploads, func(u listedUpload) bool { return x.state.owns(string(u.Key)) })
+	out.CommonPrefixes = slices.DeleteFunc(out.CommonPrefixes, func(p commonPrefix) bool { return x.state.owns(string(p.Prefix)) })
 	if err := x.uploadChecksums(out.Uploads); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -31,6 +32,11 @@ type listedState struct {
 func (x *exchange) showStates(entries []listedState) error {
 	if x.Plain {
 		return nil
+	}
+	for _, e := range entries {
+		if *e.size < 0 {
+			return fmt.Errorf("%w: a listing with an object of %d bytes", errStored, *e.size)
+		}
 	}
 	group, ctx := errgroup.WithContext(x.r.Context())
 	group.SetLimit(maxSideBySide)

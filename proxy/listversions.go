@@ -97,18 +97,17 @@ func (l *listVersionsResult) end() (key *xmlText, version *string) {
 
 // last is the last version or marker of a page: a key's are listed newest first.
 func (l *listVersionsResult) last() (last listedMarker) {
-	after := func(m listedMarker) bool {
-		return m.Key > last.Key || m.Key == last.Key && m.LastModified <= last.LastModified
+	found := false
+	look := func(m listedMarker) {
+		if !found || m.Key > last.Key || m.Key == last.Key && m.LastModified <= last.LastModified {
+			last, found = m, true
+		}
 	}
 	for _, v := range l.Versions {
-		if m := (listedMarker{Key: v.Key, VersionID: v.VersionID, LastModified: v.LastModified}); after(m) {
-			last = m
-		}
+		look(listedMarker{Key: v.Key, VersionID: v.VersionID, LastModified: v.LastModified})
 	}
 	for _, m := range l.Markers {
-		if after(m) {
-			last = m
-		}
+		look(m)
 	}
 	return last
 }
@@ -179,7 +178,7 @@ func listObjectVersions(x *exchange) error {
 		page.IsTruncated = next.IsTruncated
 		page.NextKeyMarker, page.NextVersionIDMarker = next.end()
 	}
-	page.Xmlns, page.MaxKeys = s3Namespace, want
+	page.Xmlns, page.Name, page.MaxKeys = s3Namespace, x.bucket.String(), want
 	entries := make([]listedState, len(page.Versions))
 	for i := range page.Versions {
 		v := &page.Versions[i]

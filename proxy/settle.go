@@ -103,7 +103,9 @@ func (c *completion) judge(ctx context.Context, done *completed) (finished bool,
 		if !sameParts(t.Parts, done.trailer.Parts) {
 			return false, s3err.NoSuchUpload.Because(errors.New("the upload was completed with another list of parts"))
 		}
-		done.etag, done.trailer = s.etag, t
+		if done.trailer = t; s.etag != "" {
+			done.etag = s.etag
+		}
 		return true, nil
 	}
 	if _, err := c.loadUpload(ctx, u.bucket, u.key, u.id); errors.Is(err, errNoState) {

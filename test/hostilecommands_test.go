@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,14 +50,15 @@ func listLies() []lie {
 
 // objectLies are a share of the lies about content, about every object that is not the proxy's own.
 func objectLies() (all []lie) {
-	lies := append(append(bodyLies(), headLies()...), metaLies()...)
+	ofBytes := append(bodyLies(), aboutLarge(bodyLies())...)
+	lies := slices.Concat(ofBytes, headLies(), metaLies())
 	step := 27
 	if long {
 		step = 2
 	}
 	for n := 0; n < len(lies); n += step {
 		l := lies[n]
-		all = append(all, lie{name: l.name, bytes: n < len(bodyLies()), tell: func(a *lab.Reply) {
+		all = append(all, lie{name: l.name, bytes: n < len(ofBytes), tell: func(a *lab.Reply) {
 			read := a.Request.Method == http.MethodGet || a.Request.Method == http.MethodHead
 			if read && strings.Contains(a.Request.URL.Path, "/object-") {
 				l.tell(a)
@@ -74,7 +76,7 @@ func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 	store := lab.SharedVersitygw(t)
 	for name, args := range map[string][]string{
 		"keys verify":      {"keys", "verify"},
-		"keys rotate":      {"keys", "rotate", "--objects", "--settle", "0"},
+		"keys rotate":      {"keys", "rotate", "--objects", "--new-version", "--settle", "0"},
 		"keys rekey":       {"keys", "rekey", "--new-version", "--settle", "0"},
 		"encrypt-existing": {"encrypt-existing"},
 		"gc":               {"gc", "--grace", "0"},

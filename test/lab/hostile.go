@@ -28,9 +28,10 @@ type Lie func(*Reply)
 // HostileStore stands before a real store and tells one lie at a time.
 type HostileStore struct {
 	*httptest.Server
-	mu   sync.Mutex
-	lie  Lie
-	told int
+	mu    sync.Mutex
+	lie   Lie
+	early func(*http.Request) *Reply
+	told  int
 }
 
 // endlessUntil is where even an endless body stops, so that a reader without a bound
@@ -43,6 +44,10 @@ func Hostile(t testing.TB, store *Store) *HostileStore {
 	h := &HostileStore{}
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a := h.preempt(r); a != nil {
+			a.send(w)
+			return
+		}
 		resp, err := store.Forward(transport, r)
 		if err != nil {
 			panic(http.ErrAbortHandler)
@@ -66,6 +71,29 @@ func (h *HostileStore) Tell(lie Lie) (told int) {
 	return told
 }
 
+// Preempt gives answers to requests of which the store never hears, nor reads the body; nil
+// from answer, or for it, lets them pass. It gives how many were answered so before.
+func (h *HostileStore) Preempt(answer func(*http.Request) *Reply) (told int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	told, h.told, h.early = h.told, 0, answer
+	return told
+}
+
+func (h *HostileStore) preempt(r *http.Request) *Reply {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.early == nil {
+		return nil
+	}
+	a := h.early(r)
+	if a != nil {
+		h.told++
+		a.Request = r
+	}
+	return a
+}
+
 func (h *HostileStore) answer(w http.ResponseWriter, a *Reply) {
 	h.mu.Lock()
 	if h.lie != nil {
@@ -79,6 +107,10 @@ func (h *HostileStore) answer(w http.ResponseWriter, a *Reply) {
 		}
 	}
 	h.mu.Unlock()
+	a.send(w)
+}
+
+func (a *Reply) send(w http.ResponseWriter) {
 	if a.Cut {
 		panic(http.ErrAbortHandler)
 	}

@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/s3proxy/s3proxy/envelope"
+)
+
+// What is written in the place of an object is read of the store before: a byte that is wrong
+// on that way would take the place of the right one. So stored bytes are opened on their way,
+// and their end is held back until all of them have authenticated.
+
+// reread reads the stored bytes of the source from offset on, n of them, which go to its end or
+// to where its trailer begins. dek is nil for plaintext, of which nothing can be proven.
+func (src *copySource) reread(ctx context.Context, dek *envelope.DEK, offset, n int64) (io.ReadCloser, error) {
+	if n == 0 {
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	if dek == nil {
+		resp, err := src.getRange(ctx, src.stored, offset, n)
+		if err != nil {
+			return nil, err
+		}
+		return resp.Body, nil
+	}
+	t, err := src.trailer(ctx, src.stored, dek)
+	if err != nil {
+		return nil, err
+	}
+	kind, layout := src.meta.Kind, layoutOf(t)
+	p := &proven{}
+	if offset == 0 && n == src.bytes {
+		resp, err := src.getRange(ctx, src.stored, 0, n)
+		if err != nil {
+			return nil, err
+		}
+		p.body = resp.Body
+		p.opened = dek.OpenObject(kind, layout, n, t, io.TeeReader(resp.Body, &p.raw))
+		return p, nil
+	}
+	span := layout.From(offset)
+	if offset+n != layout.BodySize() {
+		return nil, envelope.ErrLayout
+	}
+	resp, err := src.getRange(ctx, src.stored, span.Offset, span.Length)
+	if err != nil {
+		return nil, err
+	}
+	p.body, p.skip = resp.Body, offset-span.Offset
+	p.opened = dek.Open(kind, layout, span, io.TeeReader(resp.Body, &p.raw))
+	return p, nil
+}
+
+// proven gives stored bytes as they are. The last one comes when all have authenticated.
+type proven struct {
+	opened *envelope.OpenReader
+	raw    bytes.Buffer // what opened has pulled
+	body   io.Closer
+	skip   int64 // bytes that were read for the sake of the segment alone
+	err    error // of opened
+}
+
+func (p *proven) Read(b []byte) (int, error) {
+	var plain [16 << 10]byte
+	defer clear(plain[:])
+	for p.err == nil && int64(p.raw.Len()) <= p.skip+1 {
+		_, p.err = p.opened.Read(plain[:])
+	}
+	if p.err != nil && p.err != io.EOF {
+		return 0, p.err
+	}
+	p.raw.Next(int(p.skip))
+	p.skip = 0
+	if p.err == nil {
+		b = b[:min(len(b), p.raw.Len()-1)]
+	}
+	return p.raw.Read(b)
+}
+
+func (p *proven) Close() error { return errors.Join(p.opened.Close(), p.body.Close()) }

@@ -1,0 +1,224 @@
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// copyDeed is a way to copy an object. It ends with the first answer that is no success.
+type copyDeed struct {
+	name    string
+	inPlace bool // the source is the destination
+	plain   bool // into a bucket that is not encrypted
+	ranged  bool // bytes 10 to 69999 of it
+	do      func(t testing.TB, at lab.S3, from, to string) answer
+}
+
+const (
+	copiedRange  = "bytes=10-69999"
+	anOlderState = "an older state"
+)
+
+// right is what the destination reads as, of the source's bytes.
+func (d copyDeed) right(body []byte) []byte {
+	if d.ranged {
+		return body[10:70_000]
+	}
+	return body
+}
+
+func copyBy(headers map[string]string) func(testing.TB, lab.S3, string, string) answer {
+	return func(t testing.TB, at lab.S3, from, to string) answer {
+		h := map[string]string{"x-amz-copy-source": from}
+		for name, value := range headers {
+			h[name] = value
+		}
+		return call{method: http.MethodPut, path: to, headers: h}.do(t, at)
+	}
+}
+
+func copyInPart(ask string) func(testing.TB, lab.S3, string, string) answer {
+	return func(t testing.TB, at lab.S3, from, to string) answer {
+		begun := call{method: http.MethodPost, path: to, query: "uploads="}.do(t, at)
+		id := between(begun.body, "<UploadId>", "</UploadId>")
+		if id == "" {
+			return noAnswerOfUse(begun)
+		}
+		h := map[string]string{"x-amz-copy-source": from}
+		if ask != "" {
+			h["x-amz-copy-source-range"] = ask
+		}
+		part := call{method: http.MethodPut, path: to, query: "partNumber=1&uploadId=" + id, headers: h}.do(t, at)
+		tag := between(part.body, "<ETag>", "</ETag>")
+		if !succeeded(part) || tag == "" {
+			return noAnswerOfUse(part)
+		}
+		list := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + tag + "</ETag></Part></CompleteMultipartUpload>"
+		return call{method: http.MethodPost, path: to, query: "uploadId=" + id, body: []byte(list)}.do(t, at)
+	}
+}
+
+// noAnswerOfUse is an answer that lacks what the client needs to go on.
+func noAnswerOfUse(a answer) answer {
+	if succeeded(a) {
+		a.err = io.ErrUnexpectedEOF
+	}
+	return a
+}
+
+func between(text []byte, before, after string) string {
+	_, rest, _ := strings.Cut(string(text), before)
+	rest, _, ok := strings.Cut(rest, after)
+	if !ok {
+		return ""
+	}
+	return rest
+}
+
+// succeeded tells whether a client takes an answer for a success: a copy's may be a 200 with an error.
+func succeeded(a answer) bool {
+	return a.status/100 == 2 && a.err == nil && !bytes.Contains(a.body, []byte("<Error>"))
+}
+
+var copyDeeds = []copyDeed{
+	{name: "to another name", do: copyBy(nil)},
+	{name: "onto itself", inPlace: true, do: copyBy(map[string]string{"x-amz-metadata-directive": "REPLACE", "x-amz-meta-color": "red"})},
+	{name: "with another checksum", do: copyBy(map[string]string{"x-amz-checksum-algorithm": "SHA256"})},
+	{name: "into a bucket that is not encrypted", plain: true, do: copyBy(nil)},
+	{name: "as a part", do: copyInPart("")},
+	{name: "a range of it, as a part", ranged: true, do: copyInPart(copiedRange)},
+	{name: "a range of it, as a part of what is not encrypted", ranged: true, plain: true, do: copyInPart(copiedRange)},
+}
+
+// copyPlace is a bucket with objects to copy, and one that is not encrypted.
+type copyPlace struct {
+	*hostilePlace
+	config  string
+	plain   string
+	reader  lab.S3
+	older   []byte // what the victim "segments" was before
+	reading []lie
+	copies  int
+}
+
+func newCopyPlace(t *testing.T, mode string) *copyPlace {
+	t.Helper()
+	h := newHostilePlace(t, mode)
+	p := &copyPlace{hostilePlace: h, plain: newBucket(t, h.store.S3())}
+	p.config = privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", p.plain))
+	p.reader = lab.Proxy(t, lab.ProxyOptions{Upstream: h.store, DataDir: h.dir, Args: []string{"--etag", mode, "--config", p.config}}).S3()
+	p.victims = slices.DeleteFunc(p.victims, func(v victim) bool { return len(v.body) < 70_000 })
+	if long { // in place it is copied inside the store
+		v := victim{key: "streamed", body: content(77, 9<<20), parts: []int{9 << 20}}
+		mustPut(t, p.reader, "/"+h.bucket+"/"+v.key, v.body)
+		p.victims = append(p.victims, v)
+	}
+	v := &p.victims[slices.IndexFunc(p.victims, func(v victim) bool { return v.key == "segments" })]
+	path := "/" + h.bucket + "/" + v.key
+	p.older = content(7, len(v.body))
+	mustPut(t, p.reader, path, p.older)
+	old := rawGet(t, h.store.S3(), path)
+	mustPut(t, p.reader, path, v.body)
+	p.reading = slices.Concat(h.lies, aboutLarge(bodyLies()), []lie{
+		{name: anOlderState, tell: instead(old, true, true)},
+		{name: "an older state's bytes", tell: instead(old, true, false)},
+		{name: "an older state's metadata", tell: instead(old, false, true)},
+	})
+	return p
+}
+
+// try copies a victim while a lie is told, and looks at what the destination then is.
+func (p *copyPlace) try(t *testing.T, at lab.S3, d copyDeed, v victim, name string, tell lab.Lie) (told, copied int) {
+	t.Helper()
+	p.copies++
+	from := "/" + p.bucket + "/" + v.key
+	to := fmt.Sprintf("/%s/copy-%d", p.bucket, p.copies)
+	if d.plain {
+		to = fmt.Sprintf("/%s/copy-%d", p.plain, p.copies)
+	}
+	if d.inPlace {
+		to = from
+	}
+	p.hostile.Tell(tell)
+	got := d.do(t, at, from, to)
+	told = p.hostile.Tell(nil)
+	after := get(t, p.reader, to)
+	whole := after.status == 200 && after.err == nil
+	right := whole && (sameBytes(after.body, d.right(v.body)) == nil || len(v.body) == len(p.older) && sameBytes(after.body, d.right(p.older)) == nil)
+	// The store itself copied what it has under the ETag that it gave to the older state: nobody reads that.
+	lost := name == anOlderState && !d.inPlace && after.status >= 500
+	if whole && !right || succeeded(got) && !right && !lost || d.inPlace && !right {
+		t.Errorf("%s of %s, %s, %d answers changed: %v, and the destination reads as %v", d.name, v.key, name, told, got, after)
+	}
+	if d.inPlace && !right { // for the lies that follow
+		mustPut(t, p.reader, from, v.body)
+	}
+	if p.mode == modeMD5 && succeeded(got) && right && !d.plain {
+		head := call{method: http.MethodHead, path: to}.do(t, p.reader)
+		if tag := strings.ReplaceAll(between(got.body, "<ETag>", "</ETag>"), "&#34;", `"`); tag != head.header.Get("ETag") {
+			t.Errorf("%s of %s, %s: the answer's ETag is %s, the object's %s", d.name, v.key, name, tag, head.header.Get("ETag"))
+		}
+	}
+	if told > 0 && succeeded(got) {
+		copied = 1
+	}
+	return min(told, 1), copied
+}
+
+// tryAll tells one lie about all copies, to a proxy that knows nothing yet.
+func (p *copyPlace) tryAll(t *testing.T, name string, withLarge bool, tell func(from string) lab.Lie) (attacks, copied int) {
+	t.Helper()
+	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: p.store, UpstreamURL: p.hostile.URL, DataDir: p.dir, Args: []string{"--etag", p.mode, "--config", p.config}})
+	defer func() { proxy.Term(); proxy.Wait(answerWithin) }()
+	for _, v := range p.victims {
+		for _, d := range copyDeeds {
+			if v.key != "segments" && strings.HasPrefix(name, anOlderState) || len(v.body) > 1<<20 && !withLarge {
+				continue
+			}
+			told, done := p.try(t, proxy.S3(), d, v, name, tell("/"+p.bucket+"/"+v.key))
+			attacks, copied = attacks+told, copied+done
+		}
+	}
+	return attacks, copied
+}
+
+// Whatever a store says of a copy's source or of the copy: it was an error, or its destination
+// reads as the source.
+func TestACopyBeforeAHostileStoreIsRightOrAnError(t *testing.T) {
+	for _, mode := range []string{modeOpaque, modeMD5} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			p := newCopyPlace(t, mode)
+			step := 16
+			if long {
+				step = 1
+			}
+			var attacks, copied int
+			count := func(a, c int) { attacks, copied = attacks+a, copied+c }
+			for n := 0; n < len(p.reading); n += step {
+				l := p.reading[n]
+				count(p.tryAll(t, l.name, n%8 == 0, func(from string) lab.Lie {
+					return when(l, func(r *http.Request) bool { return isRead(r) && r.URL.Path == from })
+				}))
+			}
+			answers := answerLies()
+			for n := 0; n < len(answers); n += step {
+				l := answers[n]
+				count(p.tryAll(t, "in answer to a write: "+l.name, n%8 == 0, func(string) lab.Lie {
+					return when(l, func(r *http.Request) bool { return !isRead(r) && !strings.Contains(r.URL.Path, "/.s3proxy/") })
+				}))
+			}
+			t.Logf("%d attacks on copies: %d copied right, %d refused", attacks, copied, attacks-copied)
+			if long && attacks < 1000 {
+				t.Errorf("%d attacks changed an answer, want 1,000", attacks)
+			}
+		})
+	}
+}

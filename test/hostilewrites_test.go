@@ -1,0 +1,180 @@
+package test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// writeDeed is a way to write an object. It ends with the first answer that is no success.
+type writeDeed struct {
+	name string
+	size int
+	do   func(t testing.TB, at lab.S3, path string, body []byte) (a answer, etag string)
+}
+
+func putWhole(t testing.TB, at lab.S3, path string, body []byte) (answer, string) {
+	a := call{method: http.MethodPut, path: path, body: body, payloadHash: unsignedPayload}.do(t, at)
+	return a, a.header.Get("ETag")
+}
+
+// putInPartsOf sends parts of so many bytes, and the rest.
+func putInPartsOf(size int) func(testing.TB, lab.S3, string, []byte) (answer, string) {
+	return func(t testing.TB, at lab.S3, path string, body []byte) (answer, string) {
+		begun := call{method: http.MethodPost, path: path, query: "uploads="}.do(t, at)
+		id := between(begun.body, "<UploadId>", "</UploadId>")
+		if !succeeded(begun) || id == "" {
+			return noAnswerOfUse(begun), ""
+		}
+		list := "<CompleteMultipartUpload>"
+		for number := 1; len(body) > 0; number++ {
+			n := min(size, len(body))
+			part := call{method: http.MethodPut, path: path, query: fmt.Sprintf("partNumber=%d&uploadId=%s", number, id), body: body[:n], payloadHash: unsignedPayload}.do(t, at)
+			tag := part.header.Get("ETag")
+			if !succeeded(part) || tag == "" {
+				return noAnswerOfUse(part), ""
+			}
+			list += fmt.Sprintf("<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", number, tag)
+			body = body[n:]
+		}
+		done := call{method: http.MethodPost, path: path, query: "uploadId=" + id, body: []byte(list + "</CompleteMultipartUpload>")}.do(t, at)
+		return done, unescapeETag(between(done.body, "<ETag>", "</ETag>"))
+	}
+}
+
+// unescapeETag is an ETag as a document has it.
+func unescapeETag(text string) string {
+	return strings.NewReplacer("&#34;", `"`, "&quot;", `"`).Replace(text)
+}
+
+var writeDeeds = []writeDeed{
+	{name: "PUT of nothing", do: putWhole},
+	{name: "PUT", size: 70_000, do: putWhole},
+	{name: "PUT that streams", size: 1<<20 + 70_000, do: putWhole},
+	{name: "upload of one part", size: 70_001, do: putInPartsOf(70_001)},
+	{name: "upload of two parts", size: 5<<20 + 70_001, do: putInPartsOf(5 << 20)},
+}
+
+// step is a kind of request that a write makes of the store.
+type step struct {
+	name  string
+	is    func(r *http.Request, own bool) bool // own: to one of the proxy's own objects
+	lists bool                                 // it is answered with a list
+}
+
+var writeSteps = []step{
+	{name: "the object's PUT", is: func(r *http.Request, own bool) bool {
+		return r.Method == http.MethodPut && !own && r.URL.RawQuery == ""
+	}},
+	{name: "Create", is: func(r *http.Request, own bool) bool {
+		return r.Method == http.MethodPost && r.URL.Query().Has("uploads")
+	}},
+	{name: "the part's PUT", is: func(r *http.Request, own bool) bool {
+		return r.Method == http.MethodPut && r.URL.Query().Has("partNumber")
+	}},
+	{name: "what is kept of the upload", is: func(r *http.Request, own bool) bool { return own && r.Method == http.MethodPut }},
+	{name: "what was kept of the upload", is: func(r *http.Request, own bool) bool { return own && r.Method == http.MethodGet }},
+	{name: "ListParts", lists: true, is: func(r *http.Request, own bool) bool {
+		return !own && r.Method == http.MethodGet && r.URL.Query().Has("uploadId")
+	}},
+	{name: "Complete", is: func(r *http.Request, own bool) bool {
+		return !own && r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
+	}},
+	{name: "a look at the object", is: func(r *http.Request, own bool) bool {
+		return !own && isRead(r) && !r.URL.Query().Has("uploadId") && r.URL.Query().Get("prefix") == ""
+	}},
+}
+
+// writePlace is a bucket into which is written while lies are told.
+type writePlace struct {
+	mode             string
+	hostile          *lab.HostileStore
+	writer, reader   lab.S3
+	bucket           string
+	writes           int
+	attacks, written int
+}
+
+func newWritePlace(t *testing.T, mode string) *writePlace {
+	t.Helper()
+	if direct {
+		t.Skip("there is no proxy to lie to")
+	}
+	store := lab.SharedVersitygw(t)
+	p := &writePlace{mode: mode, hostile: lab.Hostile(t, store)}
+	first := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", mode}})
+	p.reader, p.bucket = first.S3(), newBucket(t, first.S3())
+	p.writer = lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: p.hostile.URL, DataDir: first.DataDir, Args: []string{"--etag", mode}}).S3()
+	return p
+}
+
+// try writes over an object, or where none is, while told is told, and looks at what is there then.
+func (p *writePlace) try(t *testing.T, d writeDeed, name string, over bool, told func() int) {
+	t.Helper()
+	p.writes++
+	path := fmt.Sprintf("/%s/object-%d", p.bucket, p.writes)
+	old, body := content(uint64(2*p.writes), 40_000), content(uint64(2*p.writes+1), d.size)
+	if over {
+		mustPut(t, p.reader, path, old)
+	}
+	got, etag := d.do(t, p.writer, path, body)
+	n := told()
+	if n > 0 {
+		p.attacks++
+	}
+	after := get(t, p.reader, path)
+	storesWord := p.mode == modeOpaque && strings.Contains(name, "ETag")
+	isNew, isOld := after.status == 200 && after.err == nil && sameBytes(after.body, body) == nil, over && sameBytes(after.body, old) == nil
+	switch {
+	case after.status == 0 || after.status == 200 && !isNew && !isOld || after.status >= 500 || after.status == 404 && over:
+		t.Errorf("%s, %s, %d told: %v, and then it is %v", d.name, name, n, got, after)
+	case succeeded(got) && !isNew:
+		t.Errorf("%s, %s, %d told: %v, and then it is %v", d.name, name, n, got, after)
+	case succeeded(got) && etag == "" && !storesWord:
+		t.Errorf("%s, %s, %d told: %v without an ETag", d.name, name, n, got)
+	case succeeded(got) && etag != after.header.Get("ETag") && !storesWord:
+		t.Errorf("%s, %s, %d told: the ETag %s was given, and it is %s", d.name, name, n, etag, after.header.Get("ETag"))
+	}
+	if n > 0 && succeeded(got) {
+		p.written++
+	}
+}
+
+// Whatever a store answers to a write: the client gets an error, or what it wrote is there.
+func TestAWriteBeforeAHostileStoreIsThereOrAnError(t *testing.T) {
+	for _, mode := range []string{modeOpaque, modeMD5} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			p := newWritePlace(t, mode)
+			n := 0
+			for _, s := range writeSteps {
+				lies := answerLies()
+				if s.lists {
+					lies = append(lies, clientListLies()...)
+				}
+				for _, l := range lies {
+					for _, d := range writeDeeds {
+						if n++; !long && n%29 != 0 || d.size > 1<<20 && n%4 != 0 {
+							continue
+						}
+						p.hostile.Tell(when(l, func(r *http.Request) bool {
+							own := strings.Contains(r.URL.Path, "/.s3proxy/")
+							return strings.Contains(r.URL.Path, "/"+p.bucket+"/") && !strings.Contains(r.URL.Path, "/.s3proxy/keys/") && s.is(r, own)
+						}))
+						p.try(t, d, s.name+": "+l.name, n%2 == 0, func() int { return p.hostile.Tell(nil) })
+					}
+				}
+			}
+			for _, d := range writeDeeds {
+				p.try(t, d, "honestly, after all that", true, func() int { return 0 })
+			}
+			t.Logf("%d attacks on writes: %d written right, %d refused", p.attacks, p.written, p.attacks-p.written)
+			if long && p.attacks < 500 {
+				t.Errorf("%d attacks changed an answer, want 500", p.attacks)
+			}
+		})
+	}
+}
