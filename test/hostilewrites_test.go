@@ -178,3 +178,31 @@ func TestAWriteBeforeAHostileStoreIsThereOrAnError(t *testing.T) {
 		})
 	}
 }
+
+// A store that has not asked for the body does not have it, whatever it says.
+func TestAnAnswerOfAHostileStoreBeforeTheBodyIsNoSuccess(t *testing.T) {
+	for _, mode := range []string{modeOpaque, modeMD5} {
+		t.Run(mode, func(t *testing.T) {
+			p := newWritePlace(t, mode)
+			for _, d := range []writeDeed{{name: "PUT", size: 9 << 20, do: putWhole}, {name: "upload of one part", size: 9 << 20, do: putInPartsOf(9 << 20)}} {
+				for _, status := range []int{200, 204, 307, 403, 500, 503} {
+					path, old := fmt.Sprintf("/%s/%d-%d", p.bucket, len(d.name), status), content(1, 40_000)
+					mustPut(t, p.reader, path, old)
+					p.hostile.Preempt(func(r *http.Request) *lab.Reply {
+						if r.URL.Path != path || r.Method != http.MethodPut {
+							return nil
+						}
+						return &lab.Reply{Status: status, Header: http.Header{"Etag": {`"00000000000000000000000000000000"`}, "Location": {"/elsewhere/object"}}}
+					})
+					got, _ := d.do(t, p.writer, path, content(2, d.size))
+					if told := p.hostile.Preempt(nil); told == 0 || succeeded(got) {
+						t.Errorf("%s, status %d before the body, %d told: %v", d.name, status, told, got)
+					}
+					if after := get(t, p.reader, path); after.status != 200 || sameBytes(after.body, old) != nil {
+						t.Errorf("%s, status %d before the body: it is now %v", d.name, status, after)
+					}
+				}
+			}
+		})
+	}
+}

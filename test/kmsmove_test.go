@@ -27,8 +27,13 @@ type balanced struct {
 }
 
 func balance(t *testing.T, store *lab.Store, env []string, args ...string) *balanced {
-	b := &balanced{t: t, store: store}
-	for range 2 {
+	return balanceBefore(t, [2]*lab.Store{store, store}, env, args...)
+}
+
+// balanceBefore has a store for each.
+func balanceBefore(t *testing.T, stores [2]*lab.Store, env []string, args ...string) *balanced {
+	b := &balanced{t: t, store: stores[0]}
+	for _, store := range stores {
 		b.proxies = append(b.proxies, lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: args}))
 	}
 	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -24,10 +27,14 @@ type rekeyFixture struct {
 
 func newRekeyFixture(t *testing.T) *rekeyFixture {
 	t.Helper()
+	return newRekeyFixtureBefore(t, lab.SharedVersitygw(t))
+}
+
+func newRekeyFixtureBefore(t *testing.T, store *lab.Store) *rekeyFixture {
+	t.Helper()
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}
-	store := lab.SharedVersitygw(t)
 	f := &rekeyFixture{t: t, store: store, path: filepath.Join(t.TempDir(), "keyset.json"), env: store.S3().Env()}
 	f.keys("create")
 	f.at = f.start()
@@ -164,4 +171,39 @@ func TestRekeyLeavesTheFloorOpenWhileSomethingIsBelowIt(t *testing.T) {
 	}
 	f.at = f.start()
 	f.reads("one")
+}
+
+func TestRekeyLeavesTheFloorOpenWhileAnOldVersionIsBelowIt(t *testing.T) {
+	f := newRekeyFixtureBefore(t, lab.VersitygwForSuite(t))
+	if _, err := sdk(t, f.store.S3()).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &f.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
+		t.Fatal(err)
+	}
+	f.put("two")
+	version := call{method: http.MethodHead, path: "/" + f.bucket + "/two"}.do(t, f.at).header.Get("X-Amz-Version-Id")
+	if version == "" {
+		t.Fatal("the bucket has no versions")
+	}
+	readVersion := func() answer {
+		return call{method: http.MethodGet, path: "/" + f.bucket + "/two", query: "versionId=" + version}.do(t, f.at)
+	}
+	args := f.command("rekey", "--settle", "0", "--key-window", "0", "s3://"+f.bucket)
+	out, err := runBoth(t, f.env, lab.S3proxy(t), append(args, "--new-version")...)
+	if err == nil || f.floor().State != "open" || !strings.Contains(out, "2 versions that are not current") {
+		t.Errorf("old versions are left: %v, %s: %s", err, f.floor().State, out)
+	}
+	_, id, _ := strings.Cut(out, "--resume ")
+	id, _, _ = strings.Cut(id, "\n")
+	f.at = f.start()
+	f.reads("one", "two")
+	if a := readVersion(); string(a.body) != "two" {
+		t.Errorf("while the floor is open: %v", a)
+	}
+	if out, err := runBoth(t, f.env, lab.S3proxy(t), append(args, "--resume", id, "--leave-behind")...); err != nil || f.floor().State != "closed" {
+		t.Errorf("%v, %s: %s", err, f.floor().State, out)
+	}
+	f.at = f.start()
+	f.reads("one", "two")
+	if a := readVersion(); a.status < 400 {
+		t.Errorf("below the closed floor: %v", a)
+	}
 }
