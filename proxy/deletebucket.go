@@ -93,17 +93,16 @@ type stateObject struct {
 type versionsResult struct {
 	EncodingType string `xml:"EncodingType"`
 
-	Versions bounded[versionEntry] `xml:"Version"`
-	Markers  bounded[versionEntry] `xml:"DeleteMarker"`
-	Contents bounded[versionEntry] `xml:"Contents"`
+	Versions versionList            `xml:",any"`
+	Contents bounded[listedVersion] `xml:"Contents"`
 }
 
-func (v *versionsResult) entries() []versionEntry {
-	return slices.Concat(v.Versions, v.Markers, v.Contents)
+func (v *versionsResult) entries() []listedVersion {
+	return slices.Concat([]listedVersion(v.Versions), v.Contents)
 }
 
 func (v *versionsResult) texts() (all []*xmlText) {
-	for _, entries := range [][]versionEntry{v.Versions, v.Markers, v.Contents} {
+	for _, entries := range [][]listedVersion{v.Versions, v.Contents} {
 		for i := range entries {
 			all = append(all, &entries[i].Key)
 		}
@@ -113,13 +112,8 @@ func (v *versionsResult) texts() (all []*xmlText) {
 
 func (v *versionsResult) encodingType() *string { return &v.EncodingType }
 
-type versionEntry struct {
-	Key       xmlText `xml:"Key"`
-	VersionID string  `xml:"VersionId"`
-}
-
 // ownEntry checks an entry of a listing of the proxy's own objects below prefix.
-func (o *objects) ownEntry(e versionEntry, prefix string) (key s3name.Key, version s3name.VersionID, err error) {
+func (o *objects) ownEntry(e listedVersion, prefix string) (key s3name.Key, version s3name.VersionID, err error) {
 	if !strings.HasPrefix(string(e.Key), prefix) {
 		return key, version, fmt.Errorf("%w: %q listed under the prefix %q", errStored, e.Key, prefix)
 	}

@@ -24,14 +24,22 @@ const maxRounds = 10
 func listObjects(x *exchange) error   { return x.list(false) }
 func listObjectsV2(x *exchange) error { return x.list(true) }
 
+// maxKeys is how many entries the client wants; one that is not legal is for the store to
+// refuse.
+func (x *exchange) maxKeys() (want int, legal bool) {
+	given := x.query.Get("max-keys")
+	n, err := strconv.ParseInt(given, 10, 32)
+	if err != nil || n < 0 {
+		return maxKeys, given == ""
+	}
+	return min(int(n), maxKeys), true
+}
+
 // list answers a listing with plaintext sizes and without our own objects.
 // Pages are as full as the store's: what was dropped from one is made up for by
 // a further request, with the store's own cursor.
 func (x *exchange) list(v2 bool) error {
-	want := maxKeys
-	if n, err := strconv.ParseInt(x.query.Get("max-keys"), 10, 32); err == nil && n >= 0 { // others are for the store to refuse
-		want = min(int(n), maxKeys)
-	}
+	want, _ := x.maxKeys()
 	encoding := x.query.Get("encoding-type")
 	if _, given := x.query["encoding-type"]; given && encoding != "url" {
 		return errEncodingType(encoding)
@@ -137,7 +145,7 @@ func (x *exchange) plainSizes(page *listResult) error {
 	entries := make([]listedState, len(page.Contents))
 	for i := range page.Contents {
 		o := &page.Contents[i]
-		o.hideUploads()
+		hideUpload(o.ETag, &o.ChecksumAlgorithm, &o.ChecksumType)
 		entries[i] = listedState{key: string(o.Key), etag: &o.ETag, size: &o.Size}
 	}
 	return x.showStates(entries)

@@ -52,10 +52,10 @@ type listedObject struct {
 	RestoreStatus     *restoreStatus `xml:"RestoreStatus"`
 }
 
-// hideUploads takes away the store's checksum of an object that came in parts.
-func (o *listedObject) hideUploads() {
-	if strings.Contains(o.ETag, "-") {
-		o.ChecksumAlgorithm, o.ChecksumType = nil, ""
+// hideUpload takes away the store's checksum of an object that came in parts.
+func hideUpload(etag string, algorithm *[]string, kind *string) {
+	if strings.Contains(etag, "-") {
+		*algorithm, *kind = nil, ""
 	}
 }
 

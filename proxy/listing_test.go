@@ -4,6 +4,8 @@ import (
 	"encoding/xml"
 	"strings"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 func TestAListingKeepsEveryCharacterOfAKey(t *testing.T) {
@@ -41,5 +43,31 @@ func TestStateObjectsAreDroppedFromAPageAndItsCursorIsKnown(t *testing.T) {
 	past := StatePlace{}.past()
 	if past <= ".s3proxy/uploads/ffff" || past >= ".s3proxy0" {
 		t.Errorf("%q does not sort right behind the state objects", past)
+	}
+}
+
+func TestVersionsAndDeleteMarkersStayInTheOrderOfTheStoresDocument(t *testing.T) {
+	const doc = `<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><IsTruncated>true</IsTruncated>` +
+		`<Version><Key>a</Key><VersionId>4</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"e"</ETag><Size>7</Size><Owner><ID>o</ID></Owner></Version>` +
+		`<DeleteMarker><Key>a</Key><VersionId>3</VersionId><IsLatest>false</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><Owner><ID>o</ID></Owner></DeleteMarker>` +
+		`<Version><Key>a</Key><VersionId>2</VersionId><IsLatest>false</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified></Version>` +
+		`<DeleteMarker><Key>b</Key><VersionId>1</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"of none"</ETag></DeleteMarker>` +
+		`<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes><Else><Key>x</Key></Else></ListVersionsResult>`
+	var page listVersionsResult
+	if err := s3xml.Unmarshal([]byte(doc), &page); err != nil {
+		t.Fatal(err)
+	}
+	out, err := xml.Marshal(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, got, _ := strings.Cut(string(out), "<IsTruncated>true</IsTruncated>")
+	const want = `<Version><Key>a</Key><VersionId>4</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>&#34;e&#34;</ETag><Size>7</Size><Owner><ID>o</ID></Owner></Version>` +
+		`<DeleteMarker><Key>a</Key><VersionId>3</VersionId><IsLatest>false</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><Owner><ID>o</ID></Owner></DeleteMarker>` +
+		`<Version><Key>a</Key><VersionId>2</VersionId><IsLatest>false</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><ETag></ETag><Size>0</Size></Version>` +
+		`<DeleteMarker><Key>b</Key><VersionId>1</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified></DeleteMarker>` +
+		`<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes></ListVersionsResult>`
+	if got != want {
+		t.Errorf("written again:\n%s\nwant\n%s", got, want)
 	}
 }

@@ -410,7 +410,7 @@ func (o *objects) removeEntries(ctx context.Context, stateBucket s3name.Bucket, 
 		}
 		entries := page.entries()
 		full := len(entries) >= maxEntries
-		entries = slices.DeleteFunc(entries, func(e versionEntry) bool { return !which(string(e.Key)) })
+		entries = slices.DeleteFunc(entries, func(e listedVersion) bool { return !which(string(e.Key)) })
 		if len(entries) == 0 {
 			return nil
 		}

@@ -112,17 +112,18 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 		return err
 	}
 	q := url.Values{"versions": {""}, "prefix": {prefix}}
-	var seen listedMarker // versitygw 1.8 lists the version of the marker again
+	var asked versionMarker
 	for {
 		page, _, err := getList[listVersionsResult](ctx, o, upstream.Request{Bucket: at, Query: q})
 		if err != nil {
 			return fmt.Errorf("list the versions of s3://%s/%s: %w", bucket, prefix, err)
 		}
-		key, version := page.end()
-		page.dropState(w.Place)
-		page.drop(seen)
+		page.drop(w.Place, asked)
 		for _, v := range page.Versions {
-			err := visit(Listed{Key: string(v.Key), Version: v.VersionID, Old: !v.IsLatest, Bytes: v.Size, Modified: listedTime(v.LastModified)})
+			if v.deletes() {
+				continue
+			}
+			err := visit(Listed{Key: string(v.Key), Version: v.VersionID, Old: !v.IsLatest, Bytes: *v.Size, Modified: listedTime(v.LastModified)})
 			if err != nil {
 				return err
 			}
@@ -130,21 +131,15 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 		if !page.IsTruncated {
 			return nil
 		}
-		next := listedMarker{}
-		if key != nil {
-			next.Key = *key
-		}
-		if version != nil {
-			next.VersionID = *version
-		}
-		if next == seen || next.Key == "" {
+		next := page.next()
+		if next == asked || next.key == "" {
 			return fmt.Errorf("%w: a listing of versions that makes no progress", errStored)
 		}
-		seen = next
-		q.Set("key-marker", string(next.Key))
+		asked = next
+		q.Set("key-marker", string(next.key))
 		q.Del("version-id-marker")
-		if next.VersionID != "" {
-			q.Set("version-id-marker", next.VersionID)
+		if next.version != "" {
+			q.Set("version-id-marker", next.version)
 		}
 	}
 }

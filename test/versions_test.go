@@ -1,0 +1,156 @@
+package test
+
+import (
+	"encoding/xml"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// versionsPage is a page of versions as it stands in the document.
+type versionsPage struct {
+	entries             []string // kind, key and version; or a common prefix
+	truncated           bool
+	nextKey, nextMarker string
+}
+
+// versionsOf asks for one page; query is what stands behind "versions&".
+func versionsOf(t *testing.T, at lab.S3, bucket, query string) (page versionsPage) {
+	t.Helper()
+	a := call{method: "GET", path: "/" + bucket, query: "versions=" + query}.do(t, at)
+	if a.status != 200 {
+		t.Fatalf("versions of %s, %s: %v", bucket, query, a)
+	}
+	var doc struct {
+		Elements []struct {
+			XMLName   xml.Name
+			Key       string
+			VersionID string `xml:"VersionId"`
+			Prefix    string
+			Text      string `xml:",chardata"`
+		} `xml:",any"`
+	}
+	if err := xml.Unmarshal(a.body, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range doc.Elements {
+		switch e.XMLName.Local {
+		case "Version", "DeleteMarker":
+			page.entries = append(page.entries, e.XMLName.Local+" "+e.Key+" "+e.VersionID)
+		case "CommonPrefixes":
+			page.entries = append(page.entries, "prefix "+e.Prefix)
+		case "IsTruncated":
+			page.truncated = e.Text == "true"
+		case "NextKeyMarker":
+			page.nextKey = e.Text
+		case "NextVersionIdMarker":
+			page.nextMarker = e.Text
+		}
+	}
+	return page
+}
+
+// allVersionsOf goes through pages of at most so many.
+func allVersionsOf(t *testing.T, at lab.S3, bucket string, each int, query string) (entries []string) {
+	t.Helper()
+	q := ""
+	for range 200 {
+		page := versionsOf(t, at, bucket, fmt.Sprintf("&max-keys=%d%s%s", each, query, q))
+		if len(page.entries) > each {
+			t.Errorf("a page of %d has %d entries: %q", each, len(page.entries), page.entries)
+		}
+		entries = append(entries, page.entries...)
+		if !page.truncated {
+			return entries
+		}
+		q = "&key-marker=" + url.QueryEscape(page.nextKey)
+		if page.nextMarker != "" {
+			q += "&version-id-marker=" + url.QueryEscape(page.nextMarker)
+		}
+	}
+	t.Fatalf("pages of %d have no end", each)
+	return nil
+}
+
+// bucketOfVersions has versions and delete markers of four keys, on both sides of the
+// proxy's own objects. All are made within a second or two.
+func bucketOfVersions(t *testing.T, at lab.S3) (bucket string) {
+	t.Helper()
+	bucket = newBucket(t, at)
+	client := sdk(t, at)
+	if _, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket,
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{".a", "b", "c/d", "e"} {
+		for i, method := range []string{"PUT", "DELETE", "PUT", "PUT", "DELETE", "PUT"} {
+			c := call{method: method, path: "/" + bucket + "/" + key}
+			if method == "PUT" {
+				c.body = []byte(key + fmt.Sprint(i))
+			}
+			if a := c.do(t, at); a.status != 200 && a.status != 204 {
+				t.Fatalf("%s %s: %v", method, key, a)
+			}
+		}
+	}
+	return bucket
+}
+
+func TestVersionsAndDeleteMarkersAreListedInTheStoresOrderOnEveryPage(t *testing.T) {
+	for _, name := range []string{onVersitygw, onMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := lab.SharedMinIO
+			if name == onVersitygw {
+				store = lab.VersitygwForSuite
+			}
+			behind := store(t)
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: behind})
+			bucket := bucketOfVersions(t, proxy.S3())
+			want := slices.DeleteFunc(versionsOf(t, behind.S3(), bucket, "").entries, func(e string) bool { return strings.Contains(e, ".s3proxy/") })
+			if len(want) != 24 {
+				t.Fatalf("the store lists %q", want)
+			}
+			if got := versionsOf(t, proxy.S3(), bucket, "").entries; !slices.Equal(got, want) {
+				t.Errorf("listed as\n%q\nnot as\n%q", got, want)
+			}
+			for each := 1; each < 12; each++ {
+				got := allVersionsOf(t, proxy.S3(), bucket, each, "")
+				want := want
+				if name == onVersitygw { // it has the delete markers of a page before the versions
+					slices.Sort(got)
+					want = slices.Sorted(slices.Values(want))
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("in pages of %d listed as\n%q\nnot as\n%q", each, got, want)
+				}
+				prefixes := allVersionsOf(t, proxy.S3(), bucket, each, "&delimiter=%2F")
+				if n := len(slices.Compact(slices.Sorted(slices.Values(prefixes)))); n != 19 || n != len(prefixes) {
+					t.Errorf("with a delimiter in pages of %d: %q", each, prefixes)
+				}
+			}
+		})
+	}
+}
+
+func TestAVersionIDMarkerAloneIsRefusedInS3sWords(t *testing.T) {
+	onEach(t, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		for _, key := range []string{"", "&key-marker="} {
+			a := call{method: "GET", path: "/" + bucket, query: "versions=" + key + "&version-id-marker=null"}.do(t, at.S3)
+			if a.status != 400 || a.code != "InvalidArgument" || a.text != "A version-id marker cannot be specified without a key marker." {
+				t.Errorf("with %q: %v", key, a)
+			}
+		}
+		if a := (call{method: "GET", path: "/" + bucket, query: "versions=&key-marker=&version-id-marker="}).do(t, at.S3); a.status != 200 {
+			t.Errorf("empty markers: %v", a)
+		}
+	})
+}
