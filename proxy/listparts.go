@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,11 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
-	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -191,99 +187,4 @@ func (u *upload) sentParts(ctx context.Context, h http.Header, unsigned bool) (*
 		}
 	}
 	return sent, nil
-}
-
-type listUploadsResult struct {
-	XMLName            xml.Name              `xml:"ListMultipartUploadsResult"`
-	Xmlns              string                `xml:"xmlns,attr"`
-	Bucket             string                `xml:"Bucket"`
-	KeyMarker          xmlText               `xml:"KeyMarker"`
-	UploadIDMarker     string                `xml:"UploadIdMarker"`
-	NextKeyMarker      xmlText               `xml:"NextKeyMarker,omitempty"`
-	NextUploadIDMarker string                `xml:"NextUploadIdMarker,omitempty"`
-	Prefix             xmlText               `xml:"Prefix"`
-	Delimiter          xmlText               `xml:"Delimiter,omitempty"`
-	MaxUploads         int                   `xml:"MaxUploads"`
-	EncodingType       string                `xml:"EncodingType,omitempty"`
-	IsTruncated        bool                  `xml:"IsTruncated"`
-	Uploads            bounded[listedUpload] `xml:"Upload"`
-	CommonPrefixes     bounded[commonPrefix] `xml:"CommonPrefixes"`
-}
-
-func (l *listUploadsResult) texts() []*xmlText {
-	all := []*xmlText{&l.KeyMarker, &l.NextKeyMarker, &l.Prefix, &l.Delimiter}
-	for i := range l.Uploads {
-		all = append(all, &l.Uploads[i].Key)
-	}
-	for i := range l.CommonPrefixes {
-		all = append(all, &l.CommonPrefixes[i].Prefix)
-	}
-	return all
-}
-
-func (l *listUploadsResult) encodingType() *string { return &l.EncodingType }
-
-type listedUpload struct {
-	Key               xmlText      `xml:"Key"`
-	UploadID          string       `xml:"UploadId"`
-	Initiator         *listedOwner `xml:"Initiator"`
-	Owner             *listedOwner `xml:"Owner"`
-	StorageClass      string       `xml:"StorageClass,omitempty"`
-	Initiated         string       `xml:"Initiated"`
-	ChecksumAlgorithm string       `xml:"ChecksumAlgorithm,omitempty"`
-	ChecksumType      string       `xml:"ChecksumType,omitempty"`
-}
-
-// listMultipartUploads shows the store's uploads, but none at the name of one of the
-// proxy's own objects, which are never sent so. Only the encoding is done here: versitygw 1.8 says that it encodes
-// and does not.
-func listMultipartUploads(x *exchange) error {
-	encoding, given := x.query["encoding-type"]
-	if given && encoding[0] != "url" {
-		return errEncodingType(encoding[0])
-	}
-	q := x.passedQuery()
-	q.Del("encoding-type")
-	out, header, err := getList[listUploadsResult](x.r.Context(), x.objects, upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
-	if err != nil {
-		return err
-	}
-	out.Xmlns, out.Bucket = s3Namespace, x.bucket.String()
-	out.Uploads = slices.DeleteFunc(out.Uploads, func(u listedUpload) bool { return x.state.owns(string(u.Key)) })
-	out.CommonPrefixes = slices.DeleteFunc(out.CommonPrefixes, func(p commonPrefix) bool { return x.state.owns(string(p.Prefix)) })
-	if err := x.uploadChecksums(out.Uploads); err != nil {
-		return err
-	}
-	if given {
-		encodeTexts(out)
-	}
-	x.passRequestID(header)
-	return x.answerXML(out)
-}
-
-// uploadChecksums adds which checksum each upload will have: only its state knows.
-// An upload without a state is not ours, or ends just now.
-func (x *exchange) uploadChecksums(uploads []listedUpload) error {
-	group, ctx := errgroup.WithContext(x.r.Context())
-	group.SetLimit(16)
-	for i := range uploads {
-		group.Go(func() error {
-			key, keyErr := x.state.clientKey(string(uploads[i].Key))
-			id, idErr := s3name.ParseUploadID(uploads[i].UploadID)
-			if keyErr != nil || idErr != nil { // none of ours
-				return nil
-			}
-			u, err := x.findUpload(ctx, key, id)
-			if errors.Is(err, errNoState) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			defer u.close()
-			uploads[i].ChecksumAlgorithm, uploads[i].ChecksumType = algorithmName(u.options.Checksum), typeName(u.options.Type)
-			return nil
-		})
-	}
-	return group.Wait()
 }

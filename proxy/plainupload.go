@@ -41,11 +41,11 @@ func (x *exchange) knownUpload(ctx context.Context) error {
 	}
 	q := url.Values{"uploads": {""}, "prefix": {x.key.String()}}
 	for range maxStatePages {
-		page, _, err := getList[listUploadsResult](ctx, x.objects, upstream.Request{Bucket: x.bucket, Query: q})
+		page, _, err := x.uploadsPage(ctx, upstream.Request{Bucket: x.bucket, Query: q})
 		if err != nil {
 			return fmt.Errorf("find the upload: %w", err)
 		}
-		for _, u := range page.Uploads {
+		for _, u := range page.Uploads.page {
 			if string(u.Key) == x.key.String() && u.UploadID == x.uploadID.String() {
 				x.plainUploads.lru.Add(name, struct{}{})
 				return nil

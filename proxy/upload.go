@@ -353,6 +353,10 @@ func (u *upload) hasState(ctx context.Context) (bool, error) {
 	return err == nil && len(page.entries()) > 0, err
 }
 
+// longDocument is one that a store may send longer than S3's are. It keeps no more of it
+// than the query asks for.
+type longDocument interface{ asked(url.Values) }
+
 // getXML asks the store for a document, and gives the headers of its answer.
 func (o *objects) getXML(ctx context.Context, req *upstream.Request, doc any) (http.Header, error) {
 	if req.Method == "" {
@@ -363,7 +367,12 @@ func (o *objects) getXML(ctx context.Context, req *upstream.Request, doc any) (h
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if err := s3xml.Decode(resp.Body, doc); err != nil {
+	decode := s3xml.Decode
+	if long, ok := doc.(longDocument); ok {
+		long.asked(req.Query)
+		decode = s3xml.DecodeLong
+	}
+	if err := decode(resp.Body, doc); err != nil {
 		return nil, fmt.Errorf("the store's document: %w", err)
 	}
 	return resp.Header, nil

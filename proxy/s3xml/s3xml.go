@@ -19,6 +19,9 @@ const (
 	MaxBytes    = 8 << 20
 	MaxDepth    = 16
 	MaxElements = 100_000
+	// MaxLong is of a document of which its reader keeps little, instead of the bounds of
+	// bytes and elements: MinIO sends all uploads of a bucket at once, 550 bytes for each.
+	MaxLong = 128 << 20
 	// maxToken bounds a text, and a tag with its attributes.
 	maxToken = 64 << 10
 )
@@ -35,30 +38,37 @@ var ErrSurrogate = errors.New("the XML document refers to a surrogate, which is 
 // ErrSurrogate, encoding/xml's, or that of r.
 func Decode(r io.Reader, doc any) error { return NewDecoder(r).Decode(doc) }
 
+// DecodeLong is Decode of a document of up to MaxLong bytes. It is for a doc that keeps
+// little of it.
+func DecodeLong(r io.Reader, doc any) error { return decoder(r, MaxLong, MaxLong).Decode(doc) }
+
 // Unmarshal is Decode of a document in memory.
 func Unmarshal(b []byte, doc any) error { return Decode(bytes.NewReader(b), doc) }
 
 // NewDecoder gives a decoder of one document that keeps the bounds.
-func NewDecoder(r io.Reader) *xml.Decoder {
-	b := &bounds{in: bufio.NewReader(r)}
+func NewDecoder(r io.Reader) *xml.Decoder { return decoder(r, MaxBytes, MaxElements) }
+
+func decoder(r io.Reader, bytes, elements int) *xml.Decoder {
+	b := &bounds{in: bufio.NewReader(r), maxBytes: bytes, maxElements: elements}
 	b.raw = xml.NewDecoder(b)
 	return xml.NewTokenDecoder(b)
 }
 
 // bounds counts what it reads, by bytes below the tokens of raw.
 type bounds struct {
-	in              *bufio.Reader
-	raw             *xml.Decoder
-	bytes, token    int // read of the document, and of this token
-	depth, elements int
-	reference       reference
+	in                    *bufio.Reader
+	raw                   *xml.Decoder
+	maxBytes, maxElements int
+	bytes, token          int // read of the document, and of this token
+	depth, elements       int
+	reference             reference
 }
 
 // ReadByte implements [io.ByteReader], by which encoding/xml reads.
 func (b *bounds) ReadByte() (byte, error) {
 	switch {
-	case b.bytes == MaxBytes:
-		return 0, fmt.Errorf("%w: more than %d bytes", ErrBounds, MaxBytes)
+	case b.bytes == b.maxBytes:
+		return 0, fmt.Errorf("%w: more than %d bytes", ErrBounds, b.maxBytes)
 	case b.token == maxToken:
 		return 0, fmt.Errorf("%w: a text or tag of more than %d bytes", ErrBounds, maxToken)
 	}
@@ -101,8 +111,8 @@ func (b *bounds) Token() (xml.Token, error) {
 	switch {
 	case b.depth > MaxDepth:
 		return nil, fmt.Errorf("%w: more than %d elements in each other", ErrBounds, MaxDepth)
-	case b.elements > MaxElements:
-		return nil, fmt.Errorf("%w: more than %d elements", ErrBounds, MaxElements)
+	case b.elements > b.maxElements:
+		return nil, fmt.Errorf("%w: more than %d elements", ErrBounds, b.maxElements)
 	}
 	return t, err
 }

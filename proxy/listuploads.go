@@ -1,0 +1,84 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// listMultipartUploads shows the store's uploads, but none at the name of one of the
+// proxy's own objects, which are never sent so. The encoding is done here: versitygw 1.8
+// says that it encodes and does not.
+func listMultipartUploads(x *exchange) error {
+	encoding, given := x.query["encoding-type"]
+	if given && encoding[0] != "url" {
+		return errEncodingType(encoding[0])
+	}
+	q := x.passedQuery()
+	q.Del("encoding-type")
+	out, header, err := x.uploadsPage(x.r.Context(), upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	if err != nil {
+		return err
+	}
+	out.Xmlns, out.Bucket, out.MaxUploads = s3Namespace, x.bucket.String(), min(out.MaxUploads, out.Uploads.most)
+	out.Uploads.page = slices.DeleteFunc(out.Uploads.page, func(u listedUpload) bool { return x.state.owns(string(u.Key)) })
+	out.CommonPrefixes = slices.DeleteFunc(out.CommonPrefixes, func(p commonPrefix) bool { return x.state.owns(string(p.Prefix)) })
+	if err := x.uploadChecksums(out.Uploads.page); err != nil {
+		return err
+	}
+	if given {
+		encodeTexts(out)
+	}
+	x.passRequestID(header)
+	return x.answerXML(out)
+}
+
+// uploadsPage asks the store for a page of uploads.
+func (o *objects) uploadsPage(ctx context.Context, req upstream.Request) (*listUploadsResult, http.Header, error) {
+	page, header, err := getList[listUploadsResult](ctx, o, req)
+	if err != nil {
+		return nil, nil, err
+	}
+	page.end()
+	return page, header, nil
+}
+
+// uploadChecksums adds which checksum each upload will have: only its state knows. Of one
+// whose state is not there (it is not ours, or ends just now) or cannot be opened, nobody
+// does; it must be listed all the same, or it could not be found to be aborted.
+func (x *exchange) uploadChecksums(uploads []listedUpload) error {
+	group, ctx := errgroup.WithContext(x.r.Context())
+	group.SetLimit(maxSideBySide)
+	for i := range uploads {
+		group.Go(func() error {
+			key, keyErr := x.state.clientKey(string(uploads[i].Key))
+			id, idErr := s3name.ParseUploadID(uploads[i].UploadID)
+			if keyErr != nil || idErr != nil { // none of ours
+				return nil
+			}
+			u, err := x.findUpload(ctx, key, id)
+			if errors.Is(err, errNoState) || unreadable(err) || refusedByKMS(err) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			defer u.close()
+			uploads[i].ChecksumAlgorithm, uploads[i].ChecksumType = algorithmName(u.options.Checksum), typeName(u.options.Type)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// refusedByKMS tells whether a key stays closed however often its KMS is asked.
+func refusedByKMS(err error) bool {
+	return errors.Is(err, kms.ErrDenied) || errors.Is(err, kms.ErrNotFound) || errors.Is(err, kms.ErrInvalid)
+}

@@ -1,0 +1,140 @@
+package proxy
+
+import (
+	"cmp"
+	"encoding/xml"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+// listUploadsResult is the document of ListMultipartUploads.
+type listUploadsResult struct {
+	XMLName            xml.Name              `xml:"ListMultipartUploadsResult"`
+	Xmlns              string                `xml:"xmlns,attr"`
+	Bucket             string                `xml:"Bucket"`
+	KeyMarker          xmlText               `xml:"KeyMarker"`
+	UploadIDMarker     string                `xml:"UploadIdMarker"`
+	NextKeyMarker      xmlText               `xml:"NextKeyMarker,omitempty"`
+	NextUploadIDMarker string                `xml:"NextUploadIdMarker,omitempty"`
+	Prefix             xmlText               `xml:"Prefix"`
+	Delimiter          xmlText               `xml:"Delimiter,omitempty"`
+	MaxUploads         int                   `xml:"MaxUploads"`
+	EncodingType       string                `xml:"EncodingType,omitempty"`
+	IsTruncated        bool                  `xml:"IsTruncated"`
+	Uploads            uploadList            `xml:"Upload"`
+	CommonPrefixes     bounded[commonPrefix] `xml:"CommonPrefixes"`
+}
+
+func (l *listUploadsResult) texts() []*xmlText {
+	all := []*xmlText{&l.KeyMarker, &l.NextKeyMarker, &l.Prefix, &l.Delimiter}
+	for i := range l.Uploads.page {
+		all = append(all, &l.Uploads.page[i].Key)
+	}
+	for i := range l.CommonPrefixes {
+		all = append(all, &l.CommonPrefixes[i].Prefix)
+	}
+	return all
+}
+
+func (l *listUploadsResult) encodingType() *string { return &l.EncodingType }
+
+type listedUpload struct {
+	Key               xmlText      `xml:"Key"`
+	UploadID          string       `xml:"UploadId"`
+	Initiator         *listedOwner `xml:"Initiator"`
+	Owner             *listedOwner `xml:"Owner"`
+	StorageClass      string       `xml:"StorageClass,omitempty"`
+	Initiated         string       `xml:"Initiated"`
+	ChecksumAlgorithm string       `xml:"ChecksumAlgorithm,omitempty"`
+	ChecksumType      string       `xml:"ChecksumType,omitempty"`
+}
+
+// asked implements longDocument.
+func (l *listUploadsResult) asked(q url.Values) {
+	l.Uploads = uploadList{most: maxEntries, key: q.Get("key-marker"), id: q.Get("upload-id-marker"), encoded: q.Get("encoding-type") == "url"}
+	if n, err := strconv.Atoi(q.Get("max-uploads")); err == nil && n > 0 {
+		l.Uploads.most = min(n, maxEntries)
+	}
+}
+
+// end says where the page ends, once its keys are decoded.
+func (l *listUploadsResult) end() {
+	u := &l.Uploads
+	u.encoded = false
+	if u.unpaged {
+		u.cut()
+	}
+	if len(u.page) == 0 {
+		return
+	}
+	last := u.page[len(u.page)-1]
+	switch {
+	case u.more:
+		l.IsTruncated, l.NextKeyMarker, l.NextUploadIDMarker = true, last.Key, last.UploadID
+	case l.IsTruncated && l.NextKeyMarker == "": // MinIO names the upload alone
+		l.NextKeyMarker = last.Key
+	}
+}
+
+// uploadList is one page of uploads, out of a document that may have more: MinIO answers a
+// listing of a bucket with all that it has, in the order of their age, whatever page it is
+// asked for. Where a store does that, the page is cut here, and within a key the uploads
+// are in the order of their ids: the place behind an upload is known then when that one has
+// been aborted. What is not of the page is forgotten while the document is read.
+type uploadList struct {
+	page    []listedUpload
+	most    int    // uploads on a page
+	key, id string // the marker
+	encoded bool   // keys are in URL encoding
+	unpaged bool   // the store has not kept to marker and page
+	more    bool   // there are others behind the page
+}
+
+// UnmarshalXML implements xml.Unmarshaler, once for each upload.
+func (l *uploadList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	var u listedUpload
+	if err := d.DecodeElement(&u, &start); err != nil {
+		return err
+	}
+	if key := l.keyOf(u); key < l.key || key == l.key && (l.id == "" || l.id == u.UploadID) {
+		l.unpaged = true
+		return nil
+	}
+	l.page = append(l.page, u)
+	l.unpaged = l.unpaged || len(l.page) > l.most
+	if len(l.page) > 2*l.most {
+		l.cut()
+	}
+	return nil
+}
+
+// MarshalXML implements xml.Marshaler.
+func (l uploadList) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
+	for _, u := range l.page {
+		if err := e.EncodeElement(u, start); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut takes the page out of what the store has sent.
+func (l *uploadList) cut() {
+	l.page = slices.DeleteFunc(l.page, func(u listedUpload) bool { return l.keyOf(u) == l.key && u.UploadID <= l.id })
+	slices.SortFunc(l.page, func(a, b listedUpload) int {
+		return cmp.Or(cmp.Compare(l.keyOf(a), l.keyOf(b)), cmp.Compare(a.UploadID, b.UploadID))
+	})
+	if len(l.page) > l.most {
+		l.page, l.more = l.page[:l.most], true
+	}
+}
+
+func (l *uploadList) keyOf(u listedUpload) string {
+	if l.encoded {
+		if plain, err := url.QueryUnescape(string(u.Key)); err == nil {
+			return plain
+		}
+	}
+	return string(u.Key)
+}

@@ -1,0 +1,162 @@
+package test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// beginUploads begins so many uploads of each key, side by side, and gives "key id" of each.
+func beginUploads(t *testing.T, at lab.S3, bucket string, keys, each int) (begun []string) {
+	t.Helper()
+	client := sdk(t, at)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for worker := range 8 {
+		all.Go(func() {
+			for n := worker; n < keys*each; n += 8 {
+				key := fmt.Sprintf("k%04d", n%keys)
+				out, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				begun = append(begun, key+" "+*out.UploadId)
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	slices.Sort(begun)
+	return begun
+}
+
+// uploadPages visits the pages of uploads by S3's markers.
+func uploadPages(t *testing.T, at lab.S3, in *s3.ListMultipartUploadsInput, visit func([]types.MultipartUpload)) {
+	t.Helper()
+	client := sdk(t, at)
+	for range 500 {
+		page, err := client.ListMultipartUploads(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if most := aws.ToInt32(page.MaxUploads); len(page.Uploads) > int(most) || most > 1000 {
+			t.Errorf("a page of %d has %d uploads", most, len(page.Uploads))
+		}
+		visit(page.Uploads)
+		if !aws.ToBool(page.IsTruncated) {
+			return
+		}
+		in.KeyMarker, in.UploadIdMarker = page.NextKeyMarker, page.NextUploadIdMarker
+	}
+	t.Fatal("the pages have no end")
+}
+
+func TestUploadsAreListedInPagesThoughMinIOGivesAllOfThemAtOnce(t *testing.T) {
+	t.Parallel()
+	at := open(t, onMinIO)
+	list := func(bucket string, most *int32) (got []string) {
+		uploadPages(t, at.S3, &s3.ListMultipartUploadsInput{Bucket: &bucket, MaxUploads: most}, func(page []types.MultipartUpload) {
+			for _, u := range page {
+				got = append(got, *u.Key+" "+*u.UploadId)
+			}
+		})
+		return got
+	}
+	many := newBucket(t, at.S3)
+	begun := append(beginUploads(t, at.store.S3(), many, 340, 3), beginUploads(t, at.S3, many, 10, 2)...)
+	slices.Sort(begun)
+	if got := list(many, nil); !slices.Equal(got, begun) {
+		t.Errorf("of %d uploads %d are listed, or not by key and id", len(begun), len(got))
+	}
+	few := newBucket(t, at.S3)
+	begun = beginUploads(t, at.S3, few, 5, 5)
+	for _, most := range []int32{1, 3, 24, 25, 26} {
+		got := list(few, &most)
+		slices.Sort(got) // one page is in the store's order
+		if !slices.Equal(got, begun) {
+			t.Errorf("in pages of %d: %q, want %q", most, got, begun)
+		}
+	}
+	key, most := "k0002", int32(2)
+	var got []string
+	uploadPages(t, at.S3, &s3.ListMultipartUploadsInput{Bucket: &few, Prefix: &key, MaxUploads: &most}, func(page []types.MultipartUpload) {
+		for _, u := range page {
+			got = append(got, *u.Key+" "+*u.UploadId)
+		}
+	})
+	slices.Sort(got)
+	if want := slices.DeleteFunc(slices.Clone(begun), func(u string) bool { return !strings.HasPrefix(u, key) }); !slices.Equal(got, want) {
+		t.Errorf("of one key: %q, want %q", got, want)
+	}
+	// As cleaners do it: what is on a page is gone when the next one is asked for.
+	client := sdk(t, at.S3)
+	most = 4
+	uploadPages(t, at.S3, &s3.ListMultipartUploadsInput{Bucket: &few, MaxUploads: &most}, func(page []types.MultipartUpload) {
+		for _, u := range page {
+			if _, err := client.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &few, Key: u.Key, UploadId: u.UploadId}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if left := list(few, nil); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestAnUploadWhoseStateCannotBeOpenedIsListedWithoutItsChecksum(t *testing.T) {
+	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
+		if direct {
+			t.Skip("there is no proxy")
+		}
+		first := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store})
+		at.S3 = first.S3()
+		bucket := newBucket(t, at.S3)
+		other := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store}) // has another key
+		strange := beginUploads(t, other.S3(), bucket, 1, 1)
+		begun := beginUploads(t, at.S3, bucket, 1, 1)
+		store := sdk(t, at.store.S3())
+		for _, state := range []string{"{", "{}"} {
+			damaged := beginUploads(t, at.S3, bucket, 1, 1)
+			for _, key := range keysOf(t, at.store.S3(), bucket, ".s3proxy/uploads/") {
+				body, err := store.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+				if err != nil {
+					t.Fatal(err)
+				}
+				text := make([]byte, 4096)
+				n, _ := body.Body.Read(text)
+				body.Body.Close()
+				_, id, _ := strings.Cut(damaged[0], " ")
+				if strings.Contains(string(text[:n]), id) {
+					if _, err := store.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(state)}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			strange = append(strange, damaged...)
+		}
+		fresh := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, DataDir: first.DataDir}) // has nothing in a cache
+		out, err := sdk(t, fresh.S3()).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range out.Uploads {
+			name := *u.Key + " " + *u.UploadId
+			if known := slices.Contains(begun, name); known != (u.ChecksumAlgorithm == types.ChecksumAlgorithmCrc32c) || known == slices.Contains(strange, name) {
+				t.Errorf("%s is listed with the checksum %q", name, u.ChecksumAlgorithm)
+			}
+		}
+		if len(out.Uploads) != 4 {
+			t.Errorf("listed are %d of 4 uploads", len(out.Uploads))
+		}
+	})
+}
