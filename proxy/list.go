@@ -51,8 +51,18 @@ func (x *exchange) list(v2 bool) error {
 	if err != nil {
 		return err
 	}
-	dropped, inState := page.dropState(x.state)
+	shared := x.state.shared(q.Get("prefix"), q.Get("delimiter"))
+	listed := page.entries()
+	inState, err := x.dropOwn(page, shared)
+	if err != nil {
+		return err
+	}
+	dropped := listed - page.entries()
 	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.entries() < want; round++ {
+		if inState && !strings.HasPrefix(x.state.past(), q.Get("prefix")) { // all below it are our own
+			page.IsTruncated, page.NextMarker, page.NextContinuationToken = false, nil, nil
+			break
+		}
 		if round == maxRounds {
 			return errors.New("the store's listing makes no progress behind the objects of s3proxy")
 		}
@@ -74,7 +84,9 @@ func (x *exchange) list(v2 bool) error {
 		if next, _, err = x.listPage(q); err != nil {
 			return err
 		}
-		_, inState = next.dropState(x.state)
+		if inState, err = x.dropOwn(next, shared); err != nil {
+			return err
+		}
 		page.append(next)
 	}
 	if v2 {
@@ -103,13 +115,18 @@ func (x *exchange) listPage(q url.Values) (*listResult, http.Header, error) {
 
 func (l *listResult) entries() int { return len(l.Contents) + len(l.CommonPrefixes) }
 
-// dropState takes our own objects out of a page. inState says that the page
-// ended among them.
-func (l *listResult) dropState(at StatePlace) (dropped int, inState bool) {
-	before, last := l.entries(), l.last()
+// dropOwn takes our own objects out of a page, and the common prefixes that only they
+// have. inState says that the page ended among them.
+func (x *exchange) dropOwn(page *listResult, shared string) (inState bool, err error) {
+	inState = page.dropState(x.state)
+	return inState, x.dropPrefixes(&page.CommonPrefixes, shared, x.firstObject)
+}
+
+// dropState takes our own objects out of a page.
+func (l *listResult) dropState(at StatePlace) (inState bool) {
+	inState = strings.HasPrefix(l.last(), at.root())
 	l.Contents = slices.DeleteFunc(l.Contents, func(o listedObject) bool { return at.owns(string(o.Key)) })
-	l.CommonPrefixes = slices.DeleteFunc(l.CommonPrefixes, func(p commonPrefix) bool { return at.owns(string(p.Prefix)) })
-	return before - l.entries(), strings.HasPrefix(last, at.root())
+	return inState
 }
 
 // last is the entry that sorts behind all others of the page.

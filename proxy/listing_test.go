@@ -30,19 +30,30 @@ func TestAListingKeepsEveryCharacterOfAKey(t *testing.T) {
 func TestStateObjectsAreDroppedFromAPageAndItsCursorIsKnown(t *testing.T) {
 	page := &listResult{
 		Contents:       []listedObject{{Key: "!"}, {Key: ".s3proxy/keys/a"}, {Key: ".s3proxy/keys/b"}},
-		CommonPrefixes: []commonPrefix{{Prefix: "!a/"}, {Prefix: ".s3proxy/"}},
+		CommonPrefixes: []commonPrefix{{Prefix: "!a/"}},
 	}
-	dropped, inState := page.dropState(StatePlace{})
-	if dropped != 3 || !inState || page.entries() != 2 {
-		t.Errorf("dropped %d, in state %v, %d left", dropped, inState, page.entries())
+	if inState := page.dropState(StatePlace{}); !inState || page.entries() != 2 {
+		t.Errorf("in state %v, %d left", inState, page.entries())
 	}
 	page.Contents = append(page.Contents, listedObject{Key: "z"})
-	if dropped, inState = page.dropState(StatePlace{}); dropped != 0 || inState {
-		t.Errorf("dropped %d, in state %v", dropped, inState)
+	if inState := page.dropState(StatePlace{}); inState || page.entries() != 3 {
+		t.Errorf("in state %v, %d left", inState, page.entries())
 	}
 	past := StatePlace{}.past()
 	if past <= ".s3proxy/uploads/ffff" || past >= ".s3proxy0" {
 		t.Errorf("%q does not sort right behind the state objects", past)
+	}
+}
+
+func TestADelimiterThatCutsTheProxysOwnKeysMakesASharedPrefix(t *testing.T) {
+	for _, c := range []struct{ state, prefix, delimiter, want string }{
+		{"", "", ".", "."}, {"", "", "y", ".s3proxy"}, {"", ".s3", "o", ".s3pro"}, {"", ".", "3p", ".s3p"},
+		{"", "", "/", ""}, {"", "", "y/", ""}, {"", "", "/k", ""}, {"", "", "", ""}, {"", "x", ".", ""}, {"", ".s3proxy/", ".", ""},
+		{"team/", "", "/", "team/"}, {"team/", "team/", "/", ""}, {"team/", "team/", ".", "team/."}, {"team/", "", "m", "team"},
+	} {
+		if got := (StatePlace{Prefix: c.state}).shared(c.prefix, c.delimiter); got != c.want {
+			t.Errorf("prefix %q, delimiter %q, state below %q: %q, want %q", c.prefix, c.delimiter, c.state, got, c.want)
+		}
 	}
 }
 

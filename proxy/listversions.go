@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -56,11 +57,21 @@ func (x *exchange) versionsPage(want int) (*listVersionsResult, http.Header, err
 	if err != nil {
 		return nil, nil, err
 	}
-	dropped, inState := page.drop(x.state, asked)
+	shared := x.state.shared(q.Get("prefix"), q.Get("delimiter"))
+	listed := page.entries()
+	inState := page.drop(x.state, asked)
+	if err := x.dropPrefixes(&page.CommonPrefixes, shared, x.firstVersion); err != nil {
+		return nil, nil, err
+	}
+	dropped := listed - page.entries()
 	stands := page.next() == asked
 	for round := 0; dropped > 0 && page.IsTruncated && page.entries() < want; round++ {
 		if round == maxRounds {
 			return nil, nil, errors.New("the store's listing makes no progress behind the objects of s3proxy")
+		}
+		if inState && !strings.HasPrefix(x.state.past(), q.Get("prefix")) { // all below it are our own
+			page.IsTruncated, page.NextKeyMarker, page.NextVersionIDMarker = false, nil, nil
+			break
 		}
 		asked = page.next()
 		if inState {
@@ -83,7 +94,10 @@ func (x *exchange) versionsPage(want int) (*listVersionsResult, http.Header, err
 		if err != nil {
 			return nil, nil, err
 		}
-		_, inState = next.drop(x.state, asked)
+		inState = next.drop(x.state, asked)
+		if err := x.dropPrefixes(&next.CommonPrefixes, shared, x.firstVersion); err != nil {
+			return nil, nil, err
+		}
 		if stands && page.entries()+next.entries() > want { // the marker's own is gone meanwhile
 			stands, inState = false, false
 			continue

@@ -108,8 +108,8 @@ func (l *listVersionsResult) entries() int { return len(l.Versions) + len(l.Comm
 // drop takes our own objects out of a page, and the version of the marker that it was
 // asked with: versitygw 1.8 lists it again when it is its key's newest. inState says that
 // the page ended among our own objects.
-func (l *listVersionsResult) drop(at StatePlace, asked versionMarker) (dropped int, inState bool) {
-	before, last := l.entries(), ""
+func (l *listVersionsResult) drop(at StatePlace, asked versionMarker) (inState bool) {
+	last := ""
 	for _, v := range l.Versions {
 		last = max(last, string(v.Key))
 	}
@@ -119,8 +119,7 @@ func (l *listVersionsResult) drop(at StatePlace, asked versionMarker) (dropped i
 	l.Versions = slices.DeleteFunc(l.Versions, func(v listedVersion) bool {
 		return at.owns(string(v.Key)) || v.Key == asked.key && v.VersionID == asked.version
 	})
-	l.CommonPrefixes = slices.DeleteFunc(l.CommonPrefixes, func(p commonPrefix) bool { return at.owns(string(p.Prefix)) })
-	return before - l.entries(), strings.HasPrefix(last, at.root())
+	return strings.HasPrefix(last, at.root())
 }
 
 // append adds the entries of a further page and takes over its end.

@@ -1,0 +1,75 @@
+package proxy
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// shared is the common prefix that a delimiter makes of our own objects and of clients'
+// objects alike, because it cuts the keys of ours before their folder ends: `.`, or `/`
+// where they are below team/. It is empty where it does not.
+func (s StatePlace) shared(prefix, delimiter string) string {
+	rest, begins := strings.CutPrefix(s.root(), prefix)
+	if !begins || delimiter == "" {
+		return ""
+	}
+	before, _, cut := strings.Cut(rest, delimiter)
+	if common := prefix + before + delimiter; cut && common != s.root() {
+		return common
+	}
+	return ""
+}
+
+// dropPrefixes takes the common prefixes out that only our own objects have. For the one
+// that others may share the store is asked what sorts before our own, and behind them;
+// first gives the first key behind another one.
+func (x *exchange) dropPrefixes(list *bounded[commonPrefix], shared string, first func(prefix, after string) (string, error)) error {
+	hidden := func(prefix string) (bool, error) {
+		if prefix != shared {
+			return x.state.owns(prefix), nil
+		}
+		for _, after := range []string{"", x.state.past()} {
+			key, err := first(shared, after)
+			if err != nil || key != "" && !x.state.owns(key) {
+				return false, err
+			}
+		}
+		return true, nil
+	}
+	var failed error
+	*list = slices.DeleteFunc(*list, func(p commonPrefix) bool {
+		gone, err := hidden(string(p.Prefix))
+		if err != nil {
+			failed = err
+		}
+		return gone
+	})
+	return failed
+}
+
+// firstObject gives the first key that has a prefix and sorts behind another; "" for none.
+func (x *exchange) firstObject(prefix, after string) (string, error) {
+	q := url.Values{"list-type": {"2"}, "prefix": {prefix}, "max-keys": {"1"}}
+	if after != "" {
+		q.Set("start-after", after)
+	}
+	page, _, err := x.listPage(q)
+	if err != nil || len(page.Contents) == 0 {
+		return "", err
+	}
+	return string(page.Contents[0].Key), nil
+}
+
+// firstVersion is firstObject for versions and delete markers.
+func (x *exchange) firstVersion(prefix, after string) (string, error) {
+	q := url.Values{"versions": {""}, "prefix": {prefix}, "max-keys": {"1"}}
+	if after != "" {
+		q.Set("key-marker", after)
+	}
+	page, _, err := x.askVersions(q)
+	if err != nil || len(page.Versions) == 0 {
+		return "", err
+	}
+	return string(page.Versions[0].Key), nil
+}

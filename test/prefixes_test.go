@@ -1,0 +1,101 @@
+package test
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// listedNames are the keys and the common prefixes of one page, sorted.
+func listedNames(t *testing.T, at lab.S3, bucket, query string) (names []string) {
+	t.Helper()
+	a := call{method: "GET", path: "/" + bucket, query: query}.do(t, at)
+	if a.status != 200 {
+		t.Fatalf("%s: %v", query, a)
+	}
+	for text := string(a.body); ; {
+		begin := strings.IndexAny(text, "<")
+		if begin < 0 {
+			break
+		}
+		text = text[begin:]
+		for _, element := range []string{"<Key>", "<CommonPrefixes><Prefix>"} {
+			if rest, ok := strings.CutPrefix(text, element); ok {
+				name, _, _ := strings.Cut(rest, "<")
+				names = append(names, name)
+			}
+		}
+		text = text[1:]
+	}
+	slices.Sort(names)
+	return names
+}
+
+// rolledUp is what a listing with a delimiter shows of keys.
+func rolledUp(keys []string, prefix, delimiter string) (names []string) {
+	for _, key := range keys {
+		rest, ok := strings.CutPrefix(key, prefix)
+		if !ok {
+			continue
+		}
+		if before, _, cut := strings.Cut(rest, delimiter); cut {
+			key = prefix + before + delimiter
+		}
+		names = append(names, key)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func TestACommonPrefixIsShownIfAClientsObjectHasIt(t *testing.T) {
+	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
+		if direct {
+			t.Skip("there is no proxy")
+		}
+		below := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, Args: []string{"--state-prefix", "team/"}})
+		for name, place := range map[string]lab.S3{"": at.S3, "team/": below.S3()} {
+			for _, others := range [][]string{{}, {name + ".profile"}, {name + ".t"}} {
+				bucket := freeName("prefixes")
+				makeBucket(t, place, bucket)
+				keys := append(others, "b", "ds/1", "es.1")
+				for _, key := range keys {
+					mustPut(t, place, "/"+bucket+"/"+key, []byte(key))
+				}
+				for _, delimiter := range []string{".", "s", "y", "/", "y/", "e", "k"} {
+					if delimiter == "." && at.name == onMinIO { // no value of a query may be that there
+						continue
+					}
+					for _, prefix := range []string{"", ".s3", "t"} {
+						want := rolledUp(keys, prefix, delimiter)
+						for _, kind := range []string{"list-type=2", "", "versions="} {
+							query := fmt.Sprintf("%s&delimiter=%s&prefix=%s", kind, url.QueryEscape(delimiter), url.QueryEscape(prefix))
+							if got := listedNames(t, place, bucket, strings.TrimPrefix(query, "&")); !slices.Equal(got, want) {
+								t.Errorf("state below %q, keys %q, %s: %q, want %q", name, keys, query, got, want)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestAListingBelowTheProxysOwnObjectsIsEmptyOnEveryPage(t *testing.T) {
+	onEach(t, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		beginUploads(t, at.S3, bucket, 3, 1)
+		mustPut(t, at.S3, "/"+bucket+"/x", []byte("x"))
+		for _, prefix := range []string{".s3proxy/", ".s3proxy/u", ".s3proxy/uploads/"} {
+			for _, kind := range []string{"list-type=2&", "", "versions=&"} {
+				a := call{method: "GET", path: "/" + bucket, query: kind + "max-keys=1&prefix=" + url.QueryEscape(prefix)}.do(t, at.S3)
+				if a.status != 200 || !strings.Contains(string(a.body), "<IsTruncated>false</IsTruncated>") || strings.Contains(string(a.body), "<Key>") {
+					t.Errorf("%s, prefix %s: %v, %s", kind, prefix, a, a.body)
+				}
+			}
+		}
+	})
+}
