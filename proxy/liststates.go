@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -83,18 +83,19 @@ type knownState struct {
 }
 
 // stateCache keeps what is known of objects' states, for listings. A state is named
-// by bucket, key, version and the store's ETag, so that an entry is never stale. Its
-// 50,000 entries take about 12 MB.
+// by bucket, key, version and the store's ETag, so that an entry is never stale. It lets no
+// scan through it push out all that is there (W-TinyLFU): of a bucket of more objects than
+// it holds, each LIST after the first finds about as many as fit. Least recently used ones
+// going first, it would find none.
 type stateCache struct {
-	lru *lru.Cache[[sha256.Size]byte, knownState]
+	states *otter.Cache[[sha256.Size]byte, knownState]
 }
 
-func newStateCache() *stateCache {
-	c, err := lru.New[[sha256.Size]byte, knownState](50_000)
-	if err != nil {
-		panic(err) // only a size below one is refused
-	}
-	return &stateCache{c}
+// stateCacheEntries take about 35 MB.
+const stateCacheEntries = 200_000
+
+func newStateCache(entries int) *stateCache {
+	return &stateCache{otter.Must(&otter.Options[[sha256.Size]byte, knownState]{MaximumSize: entries})}
 }
 
 // known asks the store for what a listing does not tell of an object. One that was
@@ -102,7 +103,7 @@ func newStateCache() *stateCache {
 // the opaque ETag.
 func (x *exchange) known(ctx context.Context, e listedState, etag string, size int64) (knownState, error) {
 	id := sha256.Sum256(kms.Context{"bucket": x.bucket.String(), "key": e.key, "version": e.version, "etag": etag}.Canonical())
-	if k, ok := x.states.lru.Get(id); ok {
+	if k, ok := x.states.states.GetIfPresent(id); ok {
 		return k, nil
 	}
 	key, version, err := x.listedName(e)
@@ -137,7 +138,7 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 		}
 	}
 	if etag != "" { // nothing else tells two states apart
-		x.states.lru.Add(id, k)
+		x.states.states.Set(id, k)
 	}
 	return k, nil
 }

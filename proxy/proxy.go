@@ -109,7 +109,7 @@ func New(cfg Config) *Proxy {
 			return c.Secret, ok
 		}},
 		hold:   semaphore.NewWeighted(holdBudget),
-		states: newStateCache(),
+		states: newStateCache(stateCacheEntries),
 		judged: newJudged(), defaults: newBucketDefaults(), plainUploads: newPlainUploads(),
 		swept: map[s3name.Bucket]bool{},
 
