@@ -62,7 +62,7 @@ func TestVersionsAndDeleteMarkersStayInTheOrderOfTheStoresDocument(t *testing.T)
 		`<Version><Key>a</Key><VersionId>4</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"e"</ETag><Size>7</Size><Owner><ID>o</ID></Owner></Version>` +
 		`<DeleteMarker><Key>a</Key><VersionId>3</VersionId><IsLatest>false</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><Owner><ID>o</ID></Owner></DeleteMarker>` +
 		`<Version><Key>a</Key><VersionId>2</VersionId><IsLatest>false</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified></Version>` +
-		`<DeleteMarker><Key>b</Key><VersionId>1</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"of none"</ETag></DeleteMarker>` +
+		`<DeleteMarker><Key>b</Key><VersionId>1</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"of none"</ETag><Size>0</Size><StorageClass>STANDARD</StorageClass></DeleteMarker>` +
 		`<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes><Else><Key>x</Key></Else></ListVersionsResult>`
 	var page listVersionsResult
 	if err := s3xml.Unmarshal([]byte(doc), &page); err != nil {

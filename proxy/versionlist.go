@@ -40,7 +40,7 @@ func (l *versionList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error
 	}
 	switch last := &(*l)[len(*l)-1]; {
 	case last.deletes():
-		last.ETag, last.Size = nil, nil
+		*last = listedVersion{XMLName: last.XMLName, Key: last.Key, VersionID: last.VersionID, IsLatest: last.IsLatest, LastModified: last.LastModified, Owner: last.Owner}
 	default:
 		last.ETag, last.Size = orNew(last.ETag), orNew(last.Size)
 	}
@@ -54,7 +54,7 @@ func orNew[T any](p *T) *T {
 	return p
 }
 
-// listedVersion is one of them; XMLName tells which. A delete marker has no size or ETag.
+// listedVersion is one of them; XMLName tells which. A delete marker has no content.
 type listedVersion struct {
 	XMLName           xml.Name
 	Key               xmlText        `xml:"Key"`
