@@ -12,8 +12,12 @@ import (
 // setFacts keeps what sendHeader tells of the object's checksum and parts.
 func (rd *reading) setFacts(f envelope.Facts, parts int) { rd.facts, rd.parts = f, parts }
 
-// partChecksum is that of the part which was asked for.
+// partChecksum is that of the part which was asked for, in an object whose checksum is made
+// of its parts'. Of others S3 tells none.
 func (rd *reading) partChecksum() envelope.Checksum {
+	if rd.facts.Checksum.Type != envelope.Composite {
+		return envelope.Checksum{}
+	}
 	for _, p := range rd.table {
 		if p.Number == rd.part {
 			return envelope.Checksum{Algorithm: p.Checksum.Algorithm, Value: p.Checksum.Value}
