@@ -50,6 +50,7 @@ func TestTheStoreHearsNothingOfServerSideEncryptionThatIsOurs(t *testing.T) {
 	for _, mode := range []SSEMode{"", SSEOwn, SSEStore} {
 		record := &sseSeen{}
 		s := proxyWithSSE(t, &fakeStore{hook: record.hook}, mode)
+		ask(t, s, "PUT", "/bucket/k", []byte("the copy's source"))
 		writes := map[string]func() (*http.Response, string){
 			"PUT": func() (*http.Response, string) { return ask(t, s, "PUT", "/bucket/k", []byte("x"), kmsHeaders...) },
 			"a large PUT": func() (*http.Response, string) {
