@@ -115,14 +115,14 @@ func (l Layout) BodySize() int64 {
 }
 
 // Part is where the plaintext of the part with this number begins and how long
-// it is. A single object is its own part 1, as S3 has it for GET with
-// partNumber=1.
+// it is. Number 1 is the first part, whatever number the upload gave it, and all of a
+// single object, as S3 has it for GET with partNumber=1.
 func (l Layout) Part(number int) (offset, size int64, ok bool) {
 	if l.kind == KindSingle {
 		return 0, l.Size(), number == 1
 	}
 	i := sort.Search(len(l.parts), func(i int) bool { return l.parts[i].Number >= number })
-	if i == len(l.parts) || l.parts[i].Number != number {
+	if i == len(l.parts) || l.parts[i].Number != number && number != 1 {
 		return 0, 0, false
 	}
 	return l.plain[i], l.parts[i].Size, true

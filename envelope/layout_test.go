@@ -253,7 +253,7 @@ func TestAnIllegalRangeHasNoSpan(t *testing.T) {
 
 func TestPartsAreFoundByTheirNumber(t *testing.T) {
 	l := MultipartLayout([]Part{{Number: 3, Size: MinPartSize}, {Number: 9, Size: 7}})
-	for number, want := range map[int][3]int64{3: {0, MinPartSize, 1}, 9: {MinPartSize, 7, 1}, 1: {}, 4: {}, 10: {}} {
+	for number, want := range map[int][3]int64{3: {0, MinPartSize, 1}, 9: {MinPartSize, 7, 1}, 1: {0, MinPartSize, 1}, 0: {}, 2: {}, 4: {}, 10: {}} {
 		offset, size, ok := l.Part(number)
 		if offset != want[0] || size != want[1] || ok != (want[2] == 1) {
 			t.Errorf("Part(%d) = %d, %d, %v", number, offset, size, ok)

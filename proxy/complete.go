@@ -27,8 +27,8 @@ type completeRequest struct {
 }
 
 type completedPart struct {
-	PartNumber *int    `xml:"PartNumber"`
-	ETag       *string `xml:"ETag"`
+	PartNumber *partNumber `xml:"PartNumber"`
+	ETag       *string     `xml:"ETag"`
 	xmlChecksums
 }
 
@@ -131,6 +131,9 @@ func (x *exchange) readCompletion() (*completion, error) {
 	if len(in.Parts) == 0 {
 		return nil, x.refusedDocument(s3err.MalformedXML)
 	}
+	if err := in.Parts.check(); err != nil {
+		return nil, x.refusedDocument(err)
+	}
 	c.asked = in.Parts
 	if text := x.r.Header.Get("X-Amz-Mp-Object-Size"); text != "" {
 		c.size, err = strconv.ParseInt(text, 10, 64)
@@ -203,7 +206,8 @@ func (c *completion) run(ctx context.Context) (*completed, error) {
 			c.forgetEnded(u, err)
 			done, err = c.ended(ctx, err)
 		}
-		if errors.Is(err, errAgain) {
+		// versitygw 1.8 has an internal error where another request ends the upload.
+		if errors.Is(err, errAgain) || errors.Is(err, s3err.InternalError) && try < maxCompleteTries/2 {
 			if err := pause(ctx, time.Duration(rand.Int64N(int64(try+1)*int64(100*time.Millisecond)))); err != nil {
 				return nil, err
 			}
@@ -231,7 +235,7 @@ var errAgain = errors.New("the upload changed meanwhile")
 
 func (c *completion) try(ctx context.Context) (*completed, error) {
 	u := c.u
-	sent, err := u.sentParts(ctx, nil, false)
+	sent, err := u.sentParts(ctx, c.asked.ranges())
 	if err != nil {
 		return nil, during(stepListParts, err)
 	}
@@ -262,9 +266,13 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 	last := parts[len(parts)-1]
 	number := last.Part.Number + 1
 	// A part that the client sent and does not list, or is sending. Number 10,000
-	// is never one: what stands there is the trailer of an earlier try.
+	// is never one: what stands there is the trailer of an earlier try. It is taken where
+	// the store was not asked about the next ones.
 	for number < envelope.MaxParts && sent.used[number] {
 		number++
+	}
+	if number > sent.told {
+		number = envelope.MaxParts
 	}
 	req := &upstream.Request{Bytes: sealed}
 	again := last.Part.Size < envelope.MinPartSize || last.Part.Number == envelope.MaxParts
@@ -308,8 +316,8 @@ func (c *completion) unlessEnded(ctx context.Context, err error) error {
 }
 
 func (l *completeRequest) add(number int, etag string) {
-	quoted := `"` + etag + `"`
-	l.Parts = append(l.Parts, completedPart{PartNumber: &number, ETag: &quoted})
+	n, quoted := partNumber(number), `"`+etag+`"`
+	l.Parts = append(l.Parts, completedPart{PartNumber: &n, ETag: &quoted})
 }
 
 // keptBody opens the body of a part that is sent again with the trailer behind it.

@@ -10,6 +10,45 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
+// check refuses a list that fits no upload, whatever was sent: for every bucket, before
+// a store sees it.
+func (l completedList) check() *s3err.Error {
+	before := partNumber(0)
+	for _, asked := range l {
+		if asked.PartNumber == nil || asked.ETag == nil {
+			return s3err.MalformedXML
+		}
+		number := *asked.PartNumber
+		switch {
+		case number < 1:
+			return s3err.InvalidArgument.WithMessage("PartNumber must be >= 1").Argument("PartNumber", strconv.Itoa(int(number)))
+		case number <= before:
+			return s3err.InvalidPartOrder
+		case number > envelope.MaxParts:
+			return errNoPart(asked)
+		}
+		before = number
+		if given := asked.given(); len(given) > 1 || len(given) == 1 && asked.value(given[0]) == nil {
+			return errPartChecksum.Argument("Checksum", *asked.of(given[0]))
+		}
+	}
+	return nil
+}
+
+// ranges are the parts that the list is about, in few ranges: what lies between two that
+// are near to each other comes along.
+func (l completedList) ranges() (all []partRange) {
+	for _, asked := range l {
+		number := int(*asked.PartNumber)
+		if n := len(all); n > 0 && number-all[n-1].last <= listPage {
+			all[n-1].last = number
+		} else {
+			all = append(all, partRange{number, number})
+		}
+	}
+	return all
+}
+
 // choose checks the client's list against the parts that are there. All sizes are
 // of the plaintext.
 func (c *completion) choose(sent *sentParts) ([]partRecord, error) {
@@ -21,19 +60,8 @@ func (c *completion) choose(sent *sentParts) ([]partRecord, error) {
 		return nil, s3err.InvalidRequest.WithMessage("The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", mode)
 	}
 	var chosen []partRecord
-	before := 0
 	for i, asked := range c.asked {
-		if asked.PartNumber == nil || asked.ETag == nil {
-			return nil, s3err.MalformedXML
-		}
-		number := *asked.PartNumber
-		if number < 1 {
-			return nil, s3err.InvalidArgument.WithMessage("PartNumber must be >= 1").Argument("PartNumber", strconv.Itoa(number))
-		}
-		if number <= before {
-			return nil, s3err.InvalidPartOrder
-		}
-		before = number
+		number := int(*asked.PartNumber)
 		p, ok := c.find(sent.parts[number], *asked.ETag)
 		if !ok {
 			return nil, c.invalidPart(asked)
@@ -52,9 +80,12 @@ func (c *completion) choose(sent *sentParts) ([]partRecord, error) {
 }
 
 func (c *completion) invalidPart(asked completedPart) error {
+	return errNoPart(asked).With(s3err.Field{Name: "UploadId", Value: c.u.id.String()})
+}
+
+func errNoPart(asked completedPart) *s3err.Error {
 	return s3err.InvalidPart.With(
-		s3err.Field{Name: "UploadId", Value: c.u.id.String()}, s3err.Field{Name: "PartNumber", Value: strconv.Itoa(*asked.PartNumber)},
-		s3err.Field{Name: "ETag", Value: strings.Trim(*asked.ETag, `"`)})
+		s3err.Field{Name: "PartNumber", Value: strconv.Itoa(int(*asked.PartNumber))}, s3err.Field{Name: "ETag", Value: strings.Trim(*asked.ETag, `"`)})
 }
 
 // find gives the sending of a part that the client names by its ETag. A store that puts
@@ -71,9 +102,6 @@ func (c *completion) find(sendings []partRecord, etag string) (partRecord, bool)
 // checkPart compares the checksum that the client names for a part.
 func (c *completion) checkPart(asked completedPart, p partRecord) error {
 	given := asked.given()
-	if len(given) > 1 {
-		return errPartChecksum.Argument("Checksum", *asked.of(given[0]))
-	}
 	wanted := c.u.options.Checksum
 	if len(given) == 0 {
 		if wanted != envelope.NoChecksum {
@@ -82,12 +110,9 @@ func (c *completion) checkPart(asked completedPart, p partRecord) error {
 		return nil
 	}
 	a := given[0]
-	value := asked.value(a)
 	switch {
-	case value == nil:
-		return errPartChecksum.Argument("Checksum", *asked.of(a))
 	case a == p.Part.Checksum.Algorithm:
-		if !bytes.Equal(value, p.Part.Checksum.Value) {
+		if !bytes.Equal(asked.value(a), p.Part.Checksum.Value) {
 			return c.invalidPart(asked)
 		}
 	case wanted != envelope.NoChecksum:

@@ -297,10 +297,6 @@ type copyPartResult struct {
 // anew as a part: it streams through the proxy.
 func uploadPartCopy(x *exchange) error {
 	ctx := x.r.Context()
-	number, err := x.partNumber()
-	if err != nil {
-		return err
-	}
 	if _, err := parseCopySource(x.r.Header.Get("X-Amz-Copy-Source")); err != nil {
 		return x.bucketFirst(ctx, err)
 	}
@@ -323,7 +319,7 @@ func uploadPartCopy(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if err := checkPartSize(number, length); err != nil {
+	if err := checkPartSize(x.part, length); err != nil {
 		return err
 	}
 	p := &promise{algorithm: u.options.Checksum, wantsMD5: u.options.MD5}
@@ -336,7 +332,7 @@ func uploadPartCopy(x *exchange) error {
 	}
 	defer body.Close()
 	plain := verify(body, nil, p)
-	record, err := x.sendPart(u, number, length, plain)
+	record, err := x.sendPart(u, x.part, length, plain)
 	if err := copyFailure(plain, err); err != nil {
 		x.forgetEnded(u, err)
 		return err

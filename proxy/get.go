@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -19,7 +18,6 @@ type reading struct {
 	*exchange
 	ranged    bool
 	rng       byteRange
-	part      int  // 0: no partNumber
 	checksums bool // x-amz-checksum-mode: ENABLED
 	ifRange   string
 
@@ -44,15 +42,8 @@ const maxReadTries = 5
 func (x *exchange) read(do func(*reading) error) error {
 	rd := &reading{exchange: x, checksums: strings.EqualFold(x.r.Header.Get("X-Amz-Checksum-Mode"), "ENABLED")}
 	rd.rng, rd.ranged = parseRange(x.r.Header.Get("Range"))
-	if v, ok := x.query["partNumber"]; ok {
-		n, err := strconv.Atoi(v[0])
-		if err != nil || n < 1 || n > envelope.MaxParts {
-			return errPartNumber.Argument("partNumber", v[0])
-		}
-		if x.r.Header.Get("Range") != "" {
-			return s3err.InvalidRequest.WithMessage("Cannot specify both Range header and partNumber query parameter")
-		}
-		rd.part = n
+	if x.part > 0 && x.r.Header.Get("Range") != "" {
+		return s3err.InvalidRequest.WithMessage("Cannot specify both Range header and partNumber query parameter")
 	}
 	rd.ifRange = x.r.Header.Get("If-Range")
 	for tries := 1; ; tries++ {

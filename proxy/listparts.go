@@ -1,20 +1,13 @@
 package proxy
 
 import (
-	"context"
 	"encoding/xml"
-	"fmt"
-	"maps"
-	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
-	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 type listPartsResult struct {
@@ -56,36 +49,28 @@ func listParts(x *exchange) error {
 		return err
 	}
 	defer u.close()
-	sent, err := u.sentParts(ctx, x.passedHeaders(), x.unsigned())
+	page, more, list, header, err := u.partsPage(ctx, marker, most, x.passedHeaders(), x.unsigned())
 	if err != nil {
 		x.forgetEnded(u, err)
 		return during(stepListParts, err)
 	}
 	out := listPartsResult{
-		Xmlns: s3Namespace, Bucket: x.bucket.String(), Key: xmlText(x.key.String()), UploadID: u.id.String(), PartNumberMarker: marker, MaxParts: most,
-		Initiator: sent.upload.Initiator, Owner: sent.upload.Owner, StorageClass: sent.upload.StorageClass,
+		Xmlns: s3Namespace, Bucket: x.bucket.String(), Key: xmlText(x.key.String()), UploadID: u.id.String(), PartNumberMarker: marker, MaxParts: most, IsTruncated: more,
+		Initiator: list.Initiator, Owner: list.Owner, StorageClass: list.StorageClass,
 		ChecksumAlgorithm: algorithmName(u.options.Checksum), ChecksumType: typeName(u.options.Type),
 	}
 	if u.options.Checksum == envelope.NoChecksum {
 		out.ChecksumAlgorithm, out.ChecksumType = "null", "null" // S3's words
 	}
-	for _, number := range slices.Sorted(maps.Keys(sent.parts)) {
-		if number <= marker {
-			continue
-		}
-		if len(out.Parts) == most {
-			out.IsTruncated = true
-			break
-		}
-		p := sent.parts[number][0]
-		part := listedPart{PartNumber: number, LastModified: p.lastModified, ETag: u.partETag(p.Part), Size: p.Part.Size}
+	for _, p := range page {
+		part := listedPart{PartNumber: p.Part.Number, LastModified: p.lastModified, ETag: u.partETag(p.Part), Size: p.Part.Size}
 		if u.options.Checksum != envelope.NoChecksum {
 			part.set(p.Part.Checksum, 0)
 		}
 		out.Parts = append(out.Parts, part)
-		out.NextPartNumberMarker = number
+		out.NextPartNumberMarker = p.Part.Number
 	}
-	x.passHeaders(sent.header)
+	x.passHeaders(header)
 	return x.answerXML(out)
 }
 
@@ -125,66 +110,4 @@ func (x *exchange) refusedByStore(q url.Values, ours *s3err.Error) error {
 	}
 	resp.Body.Close()
 	return ours
-}
-
-// sentParts are the sendings of parts that both the store and a record of ours know, by
-// number, the newest first: more than one where a store gives them the same ETag. Number
-// 10,000 is known by its records alone. The store alone is never believed.
-type sentParts struct {
-	upload listPartsResult // of the store, without parts
-	header http.Header
-	parts  map[int][]partRecord
-	used   map[int]bool // numbers that the store's upload has
-	marked bool         // as gone, by a sweep
-}
-
-func (u *upload) sentParts(ctx context.Context, h http.Header, unsigned bool) (*sentParts, error) {
-	sent := &sentParts{parts: map[int][]partRecord{}, used: map[int]bool{}}
-	stored := map[int]listedPart{}
-	q := url.Values{"max-parts": {strconv.Itoa(maxEntries)}}
-	for marker := 0; ; {
-		page := listPartsResult{}
-		header, err := u.getXML(ctx, &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q, Header: h, Unsigned: unsigned}, &page)
-		if err != nil {
-			return nil, err
-		}
-		sent.header = header
-		for _, p := range page.Parts {
-			stored[p.PartNumber], sent.used[p.PartNumber] = p, true
-		}
-		if !page.IsTruncated {
-			page.Parts = nil
-			sent.upload = page
-			break
-		}
-		next := page.NextPartNumberMarker
-		if len(page.Parts) > 0 {
-			next = max(next, page.Parts[len(page.Parts)-1].PartNumber)
-		}
-		if next <= marker {
-			return nil, fmt.Errorf("%w: a listing of parts without an end", errStored)
-		}
-		marker = next
-		q.Set("part-number-marker", strconv.Itoa(marker))
-	}
-	records, marked, err := u.records(ctx)
-	if err != nil {
-		return nil, err
-	}
-	sent.marked = marked
-	for number, all := range records {
-		slices.SortFunc(all, func(a, b partRecord) int { return b.lastModified.Compare(a.lastModified) })
-		if number == envelope.MaxParts {
-			sent.parts[number] = all
-			continue
-		}
-		p, ok := stored[number]
-		for _, r := range all {
-			if ok && r.ETag == strings.Trim(p.ETag, `"`) && p.Size == envelope.StoredPartSize(r.Part.Size) {
-				r.lastModified = p.LastModified
-				sent.parts[number] = append(sent.parts[number], r)
-			}
-		}
-	}
-	return sent, nil
 }

@@ -59,6 +59,10 @@ func (m *model) next(w world, i int) []world {
 	case aborter:
 		switch a.pc {
 		case 0:
+			m.step(stepCheckObject)
+			a.got = w.object
+			return to(5)
+		case 5:
 			a.gone = !w.visible()
 			if a.gone {
 				return to(2)
@@ -82,6 +86,9 @@ func (m *model) next(w world, i int) []world {
 		case 3:
 			m.step(stepCheckObject)
 			if w.ours() && !m.bad.abortBelieves204 {
+				a.gone = true
+			}
+			if m.kind == minio && w.object != a.got && !m.bad.abortLooksOnce {
 				a.gone = true
 			}
 			if a.gone && w.key && !m.bad.abortRemovesAll {
@@ -205,7 +212,7 @@ func (m *model) complete(w world, i int) []world {
 		}
 		other := w // a condition of the client does not hold
 		other.actors[i].pc, other.actors[i].result = ended, refused
-		w.exists = false
+		w.exists, a.made = false, true
 		m.become(&w, a.list, int8(i+1))
 		return append(to(cJudge), other)
 	case cAnswer:
@@ -221,20 +228,23 @@ func (m *model) complete(w world, i int) []world {
 			}
 			return end(noUpload)
 		}
-		if !w.key {
+		if !w.key && (a.pc == cJudgeAgain || m.bad.keyDecides) {
 			return to(cFinished)
 		}
 		if a.pc == cJudgeAgain {
 			return to(cStillThere)
 		}
+		if m.kind == versitygw && a.made {
+			return done() // its answer has checksums
+		}
 		return to(cTruth)
 	case cTruth:
 		m.step(stepCheckObject)
-		if !w.key {
-			return to(cFinished)
-		}
 		if m.kind != versitygw {
 			return done()
+		}
+		if !w.key {
+			return to(cFinished)
 		}
 		return to(cJudgeAgain)
 	case cStillThere:
@@ -286,7 +296,7 @@ func (m *model) moves(w world) []world {
 	w.exists = false
 	m.become(&w, list, by+1)
 	if a := &w.actors[by]; a.pc == cAnswer {
-		a.pc = cJudge
+		a.pc, a.made = cJudge, true
 		failed.actors[by].pc, failed.actors[by].result = ended, refused
 	}
 	return []world{w, failed}

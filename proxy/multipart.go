@@ -160,6 +160,10 @@ func abortMultipartUpload(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	before, _, err := x.lookAtKey(ctx)
+	if err != nil {
+		return during(stepCheckObject, err)
+	}
 	// The store judges first whether this client may abort, and whether there is
 	// such an upload.
 	var gone error
@@ -180,7 +184,7 @@ func abortMultipartUpload(x *exchange) error {
 		resp.Body.Close()
 		// MinIO says 204 to an Abort of any upload that it does not have.
 		if err = gone; err == nil {
-			err = x.completedInstead(ctx, saved)
+			err = x.completedInstead(ctx, saved, before)
 		}
 	}
 	ended := err == nil
@@ -228,21 +232,40 @@ func (x *exchange) stateToAbort(ctx context.Context, u *upload) (savedUpload, er
 }
 
 // completedInstead looks whether the upload became the object while it was being aborted.
-func (x *exchange) completedInstead(ctx context.Context, saved savedUpload) error {
-	if saved.meta == nil {
-		return nil
-	}
-	s, err := x.statObject(ctx, s3name.VersionID{})
-	if err != nil || s.meta == nil {
-		if err == nil || isNotFound(err) || damaged(err) || errors.Is(err, envelope.ErrNotEncrypted) {
-			return nil
-		}
+// Another object than stood there before may hide that it did: the upload is gone then, and
+// whether by this Abort nobody can tell.
+func (x *exchange) completedInstead(ctx context.Context, saved savedUpload, before string) error {
+	now, s, err := x.lookAtKey(ctx)
+	switch {
+	case err != nil:
 		return during(stepCheckObject, err)
-	}
-	if s.meta.Commitment == saved.meta.Commitment {
+	case s != nil && s.meta != nil && saved.meta != nil && s.meta.Commitment == saved.meta.Commitment:
 		return s3err.NoSuchUpload.Because(errors.New("it was completed meanwhile"))
+	case now != before:
+		return s3err.NoSuchUpload.Because(errors.New("the object was written meanwhile, and may have been this upload's before"))
 	}
 	return nil
+}
+
+// lookAtKey gives what tells the states of the object at the upload's key apart, "" for none,
+// and the object if it is ours.
+func (x *exchange) lookAtKey(ctx context.Context) (state string, s *stored, err error) {
+	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: x.key})
+	if isNotFound(err) {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	resp.Body.Close()
+	for _, name := range []string{"Etag", "Last-Modified", "X-Amz-Version-Id", metaHeaderPrefix + "Commit"} {
+		state += resp.Header.Get(name) + "\n"
+	}
+	s, err = x.readStored(x.bucket, x.key, false, resp)
+	if damaged(err) || errors.Is(err, envelope.ErrNotEncrypted) {
+		return state, nil, nil
+	}
+	return state, s, err
 }
 
 func (u *upload) abortUpstream(ctx context.Context, h http.Header) (*http.Response, error) {

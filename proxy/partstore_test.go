@@ -149,12 +149,12 @@ func (s *partStore) complete(w http.ResponseWriter, path string, u *fakeUpload, 
 		}
 	}
 	for _, p := range list.Parts {
-		if u.parts[*p.PartNumber].etag != bareETag(*p.ETag) {
+		if u.parts[int(*p.PartNumber)].etag != bareETag(*p.ETag) {
 			w.WriteHeader(http.StatusBadRequest)
 			io.WriteString(w, "<Error><Code>InvalidPart</Code></Error>")
 			return
 		}
-		o.body = append(o.body, u.parts[*p.PartNumber].body...)
+		o.body = append(o.body, u.parts[int(*p.PartNumber)].body...)
 	}
 	s.fakeStore.mu.Lock()
 	defer s.fakeStore.mu.Unlock()

@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"context"
-	"crypto/md5"
 	"encoding/base64"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"net/http"
@@ -53,17 +53,20 @@ func forwardPlain(x *exchange) error {
 		if plain, err = x.plainBody(req); err != nil {
 			return err
 		}
-	case http.MethodPost: // a document, or nothing; its checksum headers are the object's
-		if req.Bytes, err = x.readDocumentOf(maxDocument, http.Header{}); err != nil {
+	case http.MethodPost:
+		if x.uploadID == (s3name.UploadID{}) {
+			break // an upload begins without a document
+		}
+		// Stores differ in what they take for a list; its checksum headers are the object's.
+		c, err := x.readCompletion()
+		if err != nil {
 			return err
 		}
-		if len(req.Bytes) > 0 {
-			sum := md5.Sum(req.Bytes)
-			h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+		if req.Bytes, err = xml.Marshal(completeRequest{Xmlns: s3Namespace, Parts: c.asked}); err != nil {
+			return err
 		}
-		if v := x.r.Header.Get("Content-Type"); v != "" {
-			h.Set("Content-Type", v)
-		}
+		h.Set("Content-Md5", contentMD5(req.Bytes))
+		h.Set("Content-Type", "application/xml")
 	}
 	resp, err := x.sendBare(x.r.Context(), req, plain)
 	if resp != nil {

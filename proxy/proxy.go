@@ -188,6 +188,9 @@ func (x *exchange) serve() error {
 	if err := x.checkNames(); err != nil {
 		return err
 	}
+	if err := x.readPart(); err != nil {
+		return err
+	}
 	if err := x.refusedHeader(); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -29,6 +30,7 @@ type exchange struct {
 	key        s3name.Key
 	uploadID   s3name.UploadID
 	version    s3name.VersionID
+	part       int        // its number; 0: the request is about no part
 	hosted     bool       // the Host header names the bucket, not the path
 	query      url.Values // without what names a place
 	op         *operation
@@ -225,6 +227,9 @@ func (x *exchange) passedQuery() url.Values {
 		if x.op.takes(name) && !s3name.IsID(name) {
 			q[name] = values
 		}
+	}
+	if x.part > 0 {
+		q.Set("partNumber", strconv.Itoa(x.part))
 	}
 	return q
 }

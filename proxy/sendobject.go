@@ -19,7 +19,7 @@ func (rd *reading) partChecksum() envelope.Checksum {
 		return envelope.Checksum{}
 	}
 	for _, p := range rd.table {
-		if p.Number == rd.part {
+		if p.Number == rd.part || rd.part == 1 {
 			return envelope.Checksum{Algorithm: p.Checksum.Algorithm, Value: p.Checksum.Value}
 		}
 	}

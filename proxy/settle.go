@@ -2,10 +2,8 @@ package proxy
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
@@ -46,22 +44,31 @@ func (c *completion) ended(ctx context.Context, gone error) (*completed, error) 
 // settleWaits are the pauses before looking again whether the object is there.
 var settleWaits = []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond, time.Second, 2 * time.Second}
 
-// settle makes sure that the object at the key is this upload's, of this list: its
-// metadata commits to this upload's key. It is not when the store said 200 for
-// another reason, or when it was overwritten since.
+// settle makes sure that the object at the key became this upload's, of this list: its
+// metadata commits to this upload's key. It is not when the store said 200 for another
+// reason, or when it was overwritten since.
 func (c *completion) settle(ctx context.Context, header http.Header, etag string, trailer *envelope.Trailer, proven bool) (*completed, error) {
 	done := &completed{header: header, etag: etag, trailer: trailer}
-	finished, err := c.judge(ctx, done)
-	if finished || err != nil {
-		return done, err
+	finished, judged := c.judge(ctx, done)
+	if finished {
+		return done, nil
+	}
+	if judged != nil && !proven && !errors.Is(judged, errNoState) {
+		return nil, judged
 	}
 	if !proven {
+		var err error
 		if proven, err = c.storeTellsTheTruth(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if proven { // overwritten since
+	switch {
+	case errors.Is(judged, errOtherList):
+		return nil, judged
+	case proven: // overwritten since, whoever took the state away meanwhile
 		return done, nil
+	case judged != nil: // aborted, or completed by another request: run looks
+		return nil, judged
 	}
 	for _, wait := range settleWaits {
 		if err := pause(ctx, wait); err != nil {
@@ -71,7 +78,7 @@ func (c *completion) settle(ctx context.Context, header http.Header, etag string
 			return done, err
 		}
 	}
-	if _, err := c.u.sentParts(ctx, nil, false); err == nil {
+	if err := c.u.there(ctx); err == nil {
 		return nil, fmt.Errorf("%w: the store said 200 and did nothing", errAgain)
 	} else if !errors.Is(err, s3err.NoSuchUpload) {
 		return nil, during(stepCheckObject, err)
@@ -79,6 +86,8 @@ func (c *completion) settle(ctx context.Context, header http.Header, etag string
 	return nil, s3err.ServiceUnavailable.WithMessage("Whether this upload became the object is not known: another request completes it, or its object was overwritten since. Please try again.").
 		Because(fmt.Errorf("%s: the store says 200 for any upload that it does not have", stepCheckObject))
 }
+
+var errOtherList = errors.New("the upload was completed with another list of parts")
 
 // judge tells whether the object at the key is what this Complete asked for. An
 // upload that was aborted, or completed with another list, is NoSuchUpload.
@@ -97,11 +106,14 @@ func (c *completion) judge(ctx context.Context, done *completed) (finished bool,
 			return true, nil // of these very parts, for each trailer is another
 		}
 		t, err := c.objects.trailer(ctx, s, u.dek)
+		if errors.Is(err, errChanged) {
+			return false, nil // it was overwritten in this moment
+		}
 		if err != nil {
 			return false, during(stepCheckObject, err)
 		}
 		if !sameParts(t.Parts, done.trailer.Parts) {
-			return false, s3err.NoSuchUpload.Because(errors.New("the upload was completed with another list of parts"))
+			return false, s3err.NoSuchUpload.Because(errOtherList)
 		}
 		if done.trailer = t; s.etag != "" {
 			done.etag = s.etag
@@ -121,46 +133,6 @@ var multipartETag = regexp.MustCompile(`^[0-9a-f]{32}-[0-9]+$`)
 
 func sameParts(a, b []envelope.Part) bool {
 	return slices.EqualFunc(a, b, func(a, b envelope.Part) bool { return a.Number == b.Number && a.ID == b.ID && a.Size == b.Size })
-}
-
-// storeTellsTheTruth asks for a Complete that cannot be: of this upload at the key
-// of its own state object. A store that says 200 says it always.
-func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
-	u := c.u
-	list := completeRequest{Xmlns: s3Namespace}
-	list.add(1, strings.Repeat("0", 32))
-	doc, err := xml.Marshal(list)
-	if err != nil {
-		return false, err
-	}
-	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	req, err := u.ownRequest(http.MethodPost, stateBucket, folder+stateKey)
-	if err != nil {
-		return false, err
-	}
-	req.UploadID, req.Header, req.Bytes = u.id, http.Header{"Content-Type": {"application/xml"}}, doc
-	resp, err := u.Upstream.Do(ctx, req)
-	truth := false
-	switch status, refused := refusedWith(err); {
-	case err == nil:
-		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
-		resp.Body.Close()
-		if err != nil {
-			return false, during(stepCheckObject, s3err.ServiceUnavailable.Because(err))
-		}
-		truth = s3err.InDocument(answer) != nil
-	case refused && status < http.StatusInternalServerError:
-		truth = true
-	default:
-		return false, during(stepCheckObject, err)
-	}
-	// A store may say 200 only where an object stands: it did, if it still does.
-	if _, err := c.loadUpload(ctx, u.bucket, u.key, u.id); errors.Is(err, errNoState) {
-		return false, s3err.NoSuchUpload.Because(err)
-	} else if err != nil {
-		return false, during(stepCheckObject, err)
-	}
-	return truth, nil
 }
 
 // statObject asks for the object at the upload's key, with the proxy's own credentials.
@@ -186,8 +158,21 @@ func isNotFound(err error) bool {
 
 // finishedBefore looks whether a Complete of this upload has succeeded before: only
 // the object itself can prove it, by the hash of the upload's id in its summary. An
-// aborted upload is NoSuchUpload whatever stands at the key.
+// aborted upload is NoSuchUpload whatever stands at the key. An object that is being
+// overwritten is looked at again.
 func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed, error) {
+	for try := 1; ; try++ {
+		done, err := c.finishedNow(ctx, gone)
+		if between := errors.Is(err, errChanged) || errors.Is(err, errSpliced) || damaged(err); !between || try == maxReadTries {
+			return done, err
+		}
+		if err := pause(ctx, time.Duration(try)*10*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *completion) finishedNow(ctx context.Context, gone error) (*completed, error) {
 	s, err := c.statObject(ctx, s3name.VersionID{})
 	if err != nil || s.meta == nil || s.meta.Kind != envelope.KindMultipart {
 		if err != nil && !isNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
@@ -214,7 +199,7 @@ func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed
 // upload's ETags were went with its state.
 func (c *completion) lists(parts []envelope.Part) bool {
 	return slices.EqualFunc(c.asked, parts, func(asked completedPart, p envelope.Part) bool {
-		return asked.PartNumber != nil && asked.ETag != nil && *asked.PartNumber == p.Number &&
+		return int(*asked.PartNumber) == p.Number &&
 			(isETagOf(*asked.ETag, p.ID) || isMD5Of(*asked.ETag, p))
 	})
 }

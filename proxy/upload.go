@@ -295,12 +295,12 @@ type partRecord struct {
 	lastModified time.Time
 }
 
-// records reads the names of the upload's part records, and whether a sweep has
-// marked the upload as gone. Names that are no record, or do not authenticate, are
-// not ours.
-func (u *upload) records(ctx context.Context) (found map[int][]partRecord, marked bool, err error) {
+// records reads the records of parts by their names in these spans, and maybe others, and
+// whether a sweep has marked the upload as gone (goneSpan). Names that are no record, or do
+// not authenticate, are not ours.
+func (u *upload) records(ctx context.Context, spans []nameSpan) (found map[int][]partRecord, marked bool, err error) {
 	found = map[int][]partRecord{}
-	err = u.eachState(ctx, func(name string, modified time.Time) {
+	err = u.eachState(ctx, spans, func(name string, modified time.Time) {
 		if name == stateKey || strings.HasPrefix(name, bodyPrefix) {
 			return
 		}
@@ -313,37 +313,6 @@ func (u *upload) records(ctx context.Context) (found map[int][]partRecord, marke
 		}
 	})
 	return found, marked, err
-}
-
-// eachState visits the names in the upload's folder.
-func (u *upload) eachState(ctx context.Context, visit func(name string, modified time.Time)) error {
-	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	after := folder
-	for range maxStatePages {
-		var page struct {
-			Contents bounded[struct {
-				Key          string    `xml:"Key"`
-				LastModified time.Time `xml:"LastModified"`
-			}] `xml:"Contents"`
-			IsTruncated bool `xml:"IsTruncated"`
-		}
-		q := url.Values{"list-type": {"2"}, "prefix": {folder}, "start-after": {after}}
-		if _, err := u.getXML(ctx, &upstream.Request{Bucket: stateBucket, Query: q}, &page); err != nil {
-			return err
-		}
-		for _, o := range page.Contents {
-			name, ok := strings.CutPrefix(o.Key, folder)
-			if !ok || o.Key <= after {
-				return fmt.Errorf("%w: a listing that is not in order", errStored)
-			}
-			after = o.Key
-			visit(name, o.LastModified)
-		}
-		if !page.IsTruncated || len(page.Contents) == 0 {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: a listing without an end", errStored)
 }
 
 // hasState tells whether anything is kept of the upload.

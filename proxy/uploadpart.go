@@ -19,15 +19,11 @@ import (
 // client's 200 follows only after the part's record is stored, so that Complete
 // knows every part that a client knows of.
 func uploadPart(x *exchange) error {
-	number, err := x.partNumber()
-	if err != nil {
-		return err
-	}
 	body, err := x.auth.Body(x.r)
 	if err != nil {
 		return err
 	}
-	if err := checkPartSize(number, body.Length); err != nil {
+	if err := checkPartSize(x.part, body.Length); err != nil {
 		return err
 	}
 	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
@@ -43,7 +39,7 @@ func uploadPart(x *exchange) error {
 		return err
 	}
 	plain := verify(x.patientReader(body), body, promised)
-	record, err := x.sendPart(u, number, body.Length, plain)
+	record, err := x.sendPart(u, x.part, body.Length, plain)
 	if err := x.uploadFailure(plain, err); err != nil {
 		x.forgetEnded(u, err)
 		return err
@@ -64,18 +60,6 @@ func (x *exchange) forgetEnded(u *upload, err error) {
 		x.uploads.lru.Remove(uploadName{u.bucket, u.key, u.id})
 	}
 }
-
-// partNumber reads the request's part number.
-func (x *exchange) partNumber() (int, error) {
-	text := x.query.Get("partNumber")
-	number, err := strconv.Atoi(text)
-	if err != nil || number < 1 || number > envelope.MaxParts {
-		return 0, errPartNumber.Argument("partNumber", text)
-	}
-	return number, nil
-}
-
-var errPartNumber = s3err.InvalidArgument.WithMessage("Part number must be an integer between 1 and 10000, inclusive.")
 
 // maxTrailer is more than any trailer has; a part that is sent again with the
 // trailer behind it must leave room for it.

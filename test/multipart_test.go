@@ -282,6 +282,34 @@ func TestPart10000IsAPartLikeAnyOther(t *testing.T) {
 	})
 }
 
+func TestPart1IsTheFirstPartWhateverItsNumberAsDirect(t *testing.T) {
+	for name, store := range map[string]*lab.Store{onMinIO: lab.SharedMinIO(t), onVersitygw: lab.SharedVersitygw(t)} {
+		t.Run(name, func(t *testing.T) {
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
+			for way, at := range map[string]lab.S3{"direct": store.S3(), "proxy": proxy.S3()} {
+				client, bucket := sdk(t, at), newBucket(t, at)
+				for key, numbers := range map[string][]int32{"one": {7}, "two": {3, 9}} {
+					m := newMultipart(t, client, bucket, key)
+					first := content(1, 5*mib)
+					var parts []types.CompletedPart
+					for i, number := range numbers {
+						part := m.send(client, number, first[:len(first)-i])
+						part.ChecksumCRC32 = nil
+						parts = append(parts, part)
+					}
+					if _, err := m.complete(client, parts...); err != nil {
+						t.Fatalf("%s: %s: %v", way, key, err)
+					}
+					got := (call{method: "GET", path: "/" + bucket + "/" + key, query: "partNumber=1"}).do(t, at)
+					if count := got.header.Get("X-Amz-Mp-Parts-Count"); got.status != 206 || sameBytes(got.body, first) != nil || count != fmt.Sprint(len(numbers)) {
+						t.Errorf("%s: part 1 of %s: %v, %s parts", way, key, got, count)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestAnAbortedUploadIsNoSuchUploadWhateverStandsAtTheKey(t *testing.T) {
 	onThese(t, realStores, func(t *testing.T, at target) {
 		client := sdk(t, at.S3)

@@ -1,0 +1,47 @@
+package proxy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+)
+
+// The number of a part is read here once, out of a query or a document, and goes to the
+// store as it was understood: what one store refuses another takes for a number.
+
+// readPart reads the number of the part that a request is about, if it is about one.
+func (x *exchange) readPart() error {
+	text, given := x.query["partNumber"]
+	if !given || !x.op.takes("partNumber") {
+		return nil
+	}
+	n, err := parsePartNumber(text[0])
+	if err != nil || n < 1 || n > envelope.MaxParts {
+		return errPartNumber.Argument("partNumber", text[0])
+	}
+	x.part = int(n)
+	return nil
+}
+
+var errPartNumber = s3err.InvalidArgument.WithMessage("Part number must be an integer between 1 and 10000, inclusive.")
+
+// partNumber is the number of a part in a document.
+type partNumber int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (n *partNumber) UnmarshalText(text []byte) (err error) {
+	*n, err = parsePartNumber(strings.TrimSpace(string(text)))
+	return err
+}
+
+// parsePartNumber refuses the sign that strconv takes before a number.
+func parsePartNumber(text string) (partNumber, error) {
+	n, err := strconv.Atoi(text)
+	if err == nil && text[0] == '+' {
+		err = fmt.Errorf("%q is no part number", text)
+	}
+	return partNumber(n), err
+}

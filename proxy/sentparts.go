@@ -1,0 +1,171 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// What is known of the parts of an upload: the store's list of them, and the names of the
+// records. Both are read only as far as they are asked about, so that a page of ListParts, or
+// a short list to Complete, does not cost all parts of the upload.
+
+// listPage is how many entries one answer of the store has at most.
+var listPage = maxEntries // a test lowers it
+
+// partRange are the parts of some numbers, both included.
+type partRange struct{ first, last int }
+
+// sentParts are the sendings of parts that both the store and a record of ours know, by
+// number, the newest first: more than one where a store gives them the same ETag. Number
+// 10,000 is known by its records alone. The store alone is never believed.
+type sentParts struct {
+	parts  map[int][]partRecord
+	used   map[int]bool // numbers that the store's upload has,
+	told   int          // as far as it was asked
+	marked bool         // as gone, by a sweep
+}
+
+// sentParts reads what is known of the parts in these ranges, which are in order.
+func (u *upload) sentParts(ctx context.Context, of []partRange) (*sentParts, error) {
+	sent := &sentParts{used: map[int]bool{}}
+	var stored []listedPart
+	for _, r := range of {
+		for after := max(r.first-1, sent.told); after < min(r.last, envelope.MaxParts-1); after = sent.told {
+			page, _, err := u.storedParts(ctx, after, listPage, nil, false)
+			if err != nil {
+				return nil, err
+			}
+			stored = append(stored, page.Parts...)
+			sent.told = page.NextPartNumberMarker
+		}
+	}
+	if sent.told == 0 { // of part 10,000 the store does not know
+		if err := u.there(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range stored {
+		sent.used[p.PartNumber] = true
+	}
+	records, marked, err := u.records(ctx, append(recordSpans(of), goneSpan))
+	if err != nil {
+		return nil, err
+	}
+	sent.marked, sent.parts = marked, matching(stored, records)
+	return sent, nil
+}
+
+// storedParts asks the store for a page of its parts behind a number. The page says by its
+// marker how far it tells of all. Behind a number that no part has MinIO finds none: an empty
+// page is looked for from the first part on.
+func (u *upload) storedParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*listPartsResult, http.Header, error) {
+	page, header, err := u.askParts(ctx, after, most, h, unsigned)
+	if err != nil {
+		return nil, nil, err
+	}
+	for from := 0; after > 0 && after < envelope.MaxParts && len(page.behind(after)) == 0; from = page.NextPartNumberMarker {
+		if page, header, err = u.askParts(ctx, from, listPage, h, unsigned); err != nil {
+			return nil, nil, err
+		}
+		if !page.IsTruncated {
+			break
+		}
+	}
+	page.Parts = page.behind(after)
+	return page, header, nil
+}
+
+// behind gives the parts of a page whose numbers are larger.
+func (l *listPartsResult) behind(number int) []listedPart {
+	at, _ := slices.BinarySearchFunc(l.Parts, number+1, func(p listedPart, n int) int { return cmp.Compare(p.PartNumber, n) })
+	return l.Parts[at:]
+}
+
+// askParts asks for one page.
+func (u *upload) askParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*listPartsResult, http.Header, error) {
+	page := &listPartsResult{}
+	q := url.Values{"max-parts": {strconv.Itoa(most)}}
+	if after > 0 {
+		q.Set("part-number-marker", strconv.Itoa(after))
+	}
+	header, err := u.getXML(ctx, &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q, Header: h, Unsigned: unsigned}, page)
+	if err != nil {
+		return nil, nil, err
+	}
+	slices.SortFunc(page.Parts, func(a, b listedPart) int { return cmp.Compare(a.PartNumber, b.PartNumber) })
+	switch n := len(page.Parts); {
+	case !page.IsTruncated:
+		page.NextPartNumberMarker = max(after, envelope.MaxParts)
+	case n == 0 || page.Parts[n-1].PartNumber <= after:
+		return nil, nil, fmt.Errorf("%w: a listing of parts without an end", errStored)
+	default:
+		page.NextPartNumberMarker = page.Parts[n-1].PartNumber
+	}
+	return page, header, nil
+}
+
+// matching gives the records of the parts that the store has, and of part 10,000.
+func matching(stored []listedPart, records map[int][]partRecord) map[int][]partRecord {
+	parts := map[int][]partRecord{}
+	for _, all := range records {
+		slices.SortFunc(all, func(a, b partRecord) int { return b.lastModified.Compare(a.lastModified) })
+	}
+	for _, p := range stored {
+		for _, r := range records[p.PartNumber] {
+			if r.ETag == strings.Trim(p.ETag, `"`) && p.Size == envelope.StoredPartSize(r.Part.Size) {
+				r.lastModified = p.LastModified
+				parts[p.PartNumber] = append(parts[p.PartNumber], r)
+			}
+		}
+	}
+	if last := records[envelope.MaxParts]; len(last) > 0 {
+		parts[envelope.MaxParts] = last
+	}
+	return parts
+}
+
+// partsPage gives at most so many parts behind a number, of each the newest sending, and
+// whether there may be more. list is the store's, without parts.
+func (u *upload) partsPage(ctx context.Context, after, most int, h http.Header, unsigned bool) (page []partRecord, more bool, list *listPartsResult, header http.Header, err error) {
+	for {
+		list, header, err = u.storedParts(ctx, after, min(max(most-len(page), 1), listPage), h, unsigned)
+		if err != nil {
+			return nil, false, nil, nil, err
+		}
+		var of []partRange
+		if n := len(list.Parts); n > 0 {
+			of = append(of, partRange{list.Parts[0].PartNumber, list.Parts[n-1].PartNumber})
+		}
+		if !list.IsTruncated && after < envelope.MaxParts {
+			of = append(of, partRange{envelope.MaxParts, envelope.MaxParts})
+		}
+		records, _, err := u.records(ctx, recordSpans(of))
+		if err != nil {
+			return nil, false, nil, nil, err
+		}
+		parts := matching(list.Parts, records)
+		if list.IsTruncated || after >= envelope.MaxParts {
+			delete(parts, envelope.MaxParts)
+		}
+		for _, number := range slices.Sorted(maps.Keys(parts)) {
+			if len(page) == most {
+				return page, true, list, header, nil
+			}
+			page = append(page, parts[number][0])
+		}
+		if !list.IsTruncated || len(page) == most {
+			return page, list.IsTruncated, list, header, nil
+		}
+		after = list.NextPartNumberMarker
+	}
+}

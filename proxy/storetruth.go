@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/xml"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// truthful remembers which stores refuse to complete an upload that they do not have.
+// versitygw 1.8 says 200 to that where an object stands at the key.
+var truthful sync.Map // *upstream.Client -> bool
+
+// storeTellsTheTruth tells whether the store's 200 to a Complete means something. It is asked
+// once for a Complete that cannot be: of this upload at the key of an object of our own,
+// which is of this one probe. A store that says 200 to that says it always.
+func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
+	u := c.u
+	if known, ok := truthful.Load(u.Upstream); ok {
+		return known.(bool), nil
+	}
+	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	name := folder + "probe-" + rand.Text()
+	if err := u.putOwn(ctx, stateBucket, name, &upstream.Request{}); err != nil {
+		return false, during(stepCheckObject, err)
+	}
+	defer func() {
+		if err := u.removeState(ctx, stateBucket, name); err != nil {
+			c.log.Warn("what is left of a probe is swept later", "bucket", stateBucket, "key", name, "error", err)
+		}
+	}()
+	list := completeRequest{Xmlns: s3Namespace}
+	list.add(1, strings.Repeat("0", 32))
+	doc, err := xml.Marshal(list)
+	if err != nil {
+		return false, err
+	}
+	req, err := u.ownRequest(http.MethodPost, stateBucket, name)
+	if err != nil {
+		return false, err
+	}
+	req.UploadID, req.Header, req.Bytes = u.id, http.Header{"Content-Type": {"application/xml"}}, doc
+	resp, err := u.Upstream.Do(ctx, req)
+	truth := false
+	switch status, refused := refusedWith(err); {
+	case err == nil:
+		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+		resp.Body.Close()
+		if err != nil {
+			return false, during(stepCheckObject, s3err.ServiceUnavailable.Because(err))
+		}
+		truth = s3err.InDocument(answer) != nil
+	case refused && status < http.StatusInternalServerError:
+		truth = true
+	default:
+		return false, during(stepCheckObject, err)
+	}
+	truthful.Store(u.Upstream, truth)
+	return truth, nil
+}

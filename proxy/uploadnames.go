@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// nameSpan are the names in an upload's folder behind one and up to another.
+type nameSpan struct{ after, last string }
+
+// goneSpan has the mark of a sweep.
+var goneSpan = nameSpan{"g", goneMark}
+
+// recordSpans are the names that the records of parts may have. They are in the order of
+// digits ("10-" before "2-"), so that parts of equally many digits stand together, with few
+// others between.
+func recordSpans(of []partRange) (spans []nameSpan) {
+	for _, r := range of {
+		for low := 1; low <= envelope.MaxParts; low *= 10 {
+			if first, last := max(r.first, low), min(r.last, 10*low-1); first <= last {
+				spans = append(spans, nameSpan{strconv.Itoa(first) + "-", strconv.Itoa(last) + "-~"})
+			}
+		}
+	}
+	return spans
+}
+
+// eachState visits the names in the upload's folder that are in these spans, and maybe
+// others. A folder of one page costs one request.
+func (u *upload) eachState(ctx context.Context, spans []nameSpan, visit func(name string, modified time.Time)) error {
+	slices.SortFunc(spans, func(a, b nameSpan) int { return cmp.Compare(a.after, b.after) })
+	read := "" // the last name
+	for _, span := range spans {
+		if span.last <= read {
+			continue
+		}
+		var all bool
+		var err error
+		if read, all, err = u.eachStateIn(ctx, nameSpan{max(span.after, read), span.last}, visit); all || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachStateIn visits the names of one span, and gives the last name that was read; all says
+// that none is behind it. Pages go by the store's token: MinIO begins each other listing
+// from the start.
+func (u *upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name string, modified time.Time)) (read string, all bool, err error) {
+	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	read = span.after
+	q := url.Values{"list-type": {"2"}, "prefix": {folder}, "start-after": {folder + read}, "max-keys": {strconv.Itoa(listPage)}}
+	for range maxStatePages {
+		var page struct {
+			Contents bounded[struct {
+				Key          string    `xml:"Key"`
+				LastModified time.Time `xml:"LastModified"`
+			}] `xml:"Contents"`
+			IsTruncated bool   `xml:"IsTruncated"`
+			Next        string `xml:"NextContinuationToken"`
+		}
+		if _, err := u.getXML(ctx, &upstream.Request{Bucket: stateBucket, Query: q}, &page); err != nil {
+			return read, false, err
+		}
+		for _, o := range page.Contents {
+			name, ok := strings.CutPrefix(o.Key, folder)
+			if !ok || name <= read {
+				return read, false, fmt.Errorf("%w: a listing that is not in order", errStored)
+			}
+			read = name
+			visit(name, o.LastModified)
+		}
+		if !page.IsTruncated || len(page.Contents) == 0 {
+			return read, true, nil
+		}
+		if read >= span.last {
+			return read, false, nil
+		}
+		q.Set("start-after", folder+read)
+		if page.Next != "" {
+			q.Del("start-after")
+			q.Set("continuation-token", page.Next)
+		}
+	}
+	return read, false, fmt.Errorf("%w: a listing without an end", errStored)
+}
