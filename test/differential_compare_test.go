@@ -187,18 +187,6 @@ func (q *sequence) documents(c comparison) (found []deviation) {
 	}
 	direct.XMLName.Local = strings.ToUpper(direct.XMLName.Local[:1]) + direct.XMLName.Local[1:] // MinIO's getObjectAttributesResponse
 	had, has := leaves(direct, ""), leaves(got, "")
-	missing := func(of, in []leaf) (paths []string) {
-		left := map[string]int{}
-		for _, l := range in {
-			left[l.path]++
-		}
-		for _, l := range of {
-			if left[l.path]--; left[l.path] < 0 {
-				paths = append(paths, l.path)
-			}
-		}
-		return paths
-	}
 	for _, path := range missing(had, has) {
 		add("XML "+path, "there", "left out")
 	}
@@ -206,7 +194,11 @@ func (q *sequence) documents(c comparison) (found []deviation) {
 		add("XML "+path, "left out", "there")
 	}
 	if len(found) > 0 {
-		return found
+		// What both have as often is compared all the same.
+		uneven := func(l leaf) bool {
+			return slices.ContainsFunc(found, func(d deviation) bool { return d.what == "XML "+l.path })
+		}
+		had, has = slices.DeleteFunc(had, uneven), slices.DeleteFunc(has, uneven)
 	}
 	for i, l := range had {
 		if l.path != has[i].path {
@@ -214,7 +206,21 @@ func (q *sequence) documents(c comparison) (found []deviation) {
 			return found
 		}
 	}
-	return q.texts(c, had, has)
+	return append(found, q.texts(c, had, has)...)
+}
+
+// missing are the paths of leaves that are fewer in another document.
+func missing(of, in []leaf) (paths []string) {
+	left := map[string]int{}
+	for _, l := range in {
+		left[l.path]++
+	}
+	for _, l := range of {
+		if left[l.path]--; left[l.path] < 0 {
+			paths = append(paths, l.path)
+		}
+	}
+	return paths
 }
 
 // texts compares the leaves of two documents, which have the same paths.
