@@ -55,7 +55,7 @@ func listParts(x *exchange) error {
 		return during(stepListParts, err)
 	}
 	out := listPartsResult{
-		Xmlns: s3Namespace, Bucket: x.bucket.String(), Key: xmlText(x.key.String()), UploadID: u.id.String(), PartNumberMarker: marker, MaxParts: most, IsTruncated: more,
+		Xmlns: s3Namespace, Bucket: x.bucket.String(), Key: xmlText(x.key.String()), UploadID: u.id.String(), PartNumberMarker: marker, MaxParts: most, IsTruncated: more && most > 0,
 		Initiator: list.Initiator, Owner: list.Owner, StorageClass: list.StorageClass,
 		ChecksumAlgorithm: algorithmName(u.options.Checksum), ChecksumType: typeName(u.options.Type),
 	}
