@@ -105,8 +105,12 @@ var wantedDifferences = []wantedDifference{
 		return d.isOne("XML ListBucketResult/NextMarker", "XML ListBucketResult/NextContinuationToken", "XML ListBucketResult/IsTruncated", "XML ListVersionsResult/IsTruncated", "XML ListVersionsResult/NextKeyMarker", "XML ListVersionsResult/NextVersionIdMarker") &&
 			(d.had == "left out" || d.had == "false")
 	}},
-	{"A suffix of an empty object is 200", "as in S3; MinIO says 206", func(d deviation) bool {
-		return strings.HasPrefix(d.call.headers["range"], "bytes=-") && strings.HasPrefix(d.had, "206") && strings.HasPrefix(d.has, "200")
+	{"Where a page of ListObjects ends is told by the store", "MinIO names a folder behind the page's last key now and then", func(d deviation) bool {
+		return d.name == "ListObjects" && d.what == "XML ListBucketResult/NextMarker" && d.had != "left out" && d.has != "left out"
+	}},
+	{"A suffix of an empty object, and its part 1, are 200", "there is no range of no bytes; MinIO says 206", func(d deviation) bool {
+		asked := strings.HasPrefix(d.call.headers["range"], "bytes=-") || strings.Contains(d.call.query, "partNumber=1")
+		return asked && strings.HasPrefix(d.had, "206") && strings.HasPrefix(d.has, "200") && d.got.header.Get("Content-Length") == "0"
 	}},
 	{"Errors are S3's", "MinIO has others for unknown checksum algorithms, parts without their checksum, an empty list of parts, part numbers that are none, an upload marker before another key; and codes of its own (`XMinio...`, `XAmz...`)", func(d deviation) bool {
 		switch {
