@@ -182,7 +182,7 @@ func signed(t *testing.T, s *httptest.Server, method, path string, body []byte, 
 func ask(t *testing.T, s *httptest.Server, method, path string, body []byte, headers ...string) (*http.Response, string) {
 	t.Helper()
 	r := signed(t, s, method, path, body, headers...)
-	client := &http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -209,5 +209,5 @@ func putStream(t *testing.T, s *httptest.Server, body io.Reader, n int64) (*http
 	}
 	// Not "Connection: close": net/http looks at the rest of the body only where
 	// the connection may serve on.
-	return (&http.Client{Timeout: 20 * time.Second}).Do(r)
+	return (&http.Client{Timeout: time.Minute}).Do(r)
 }

@@ -112,6 +112,12 @@ var wantedDifferences = []wantedDifference{
 		asked := strings.HasPrefix(d.call.headers["range"], "bytes=-") || strings.Contains(d.call.query, "partNumber=1")
 		return asked && strings.HasPrefix(d.had, "206") && strings.HasPrefix(d.has, "200") && d.got.header.Get("Content-Length") == "0"
 	}},
+	{"A copy keeps the source's `Expires`", "as in S3; MinIO loses it", func(d deviation) bool {
+		return d.what == "header Expires" && d.had == "" && d.of("GetObject", "HeadObject")
+	}},
+	{"Part 1 of an object of one PUT has the object's checksum", "it is all of it; MinIO leaves the checksum out", func(d deviation) bool {
+		return d.of("GetObject", "HeadObject") && strings.HasPrefix(d.what, "header X-Amz-Checksum-") && d.had == "" && strings.Contains(d.call.query, "partNumber=1")
+	}},
 	{"Errors are S3's", "MinIO has others for unknown checksum algorithms, parts without their checksum, an empty list of parts, part numbers that are none, an upload marker before another key; and codes of its own (`XMinio...`, `XAmz...`)", func(d deviation) bool {
 		switch {
 		case d.of("CreateMultipartUpload", "UploadPart") && d.turns("400 InvalidArgument", "400 InvalidRequest"), d.name == "CompleteMultipartUpload" && d.turns("400 InvalidRequest", "400 MalformedXML"):
