@@ -124,6 +124,8 @@ func TestTheRecordsOfAHostileStoreOpenNothingElse(t *testing.T) {
 	}
 }
 
+const anOlderMetadata = "an older version's metadata"
+
 // A store may roll an object back to an older version of itself, whole (docs/THREATS.md), and do
 // nothing else to a version that is named.
 func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
@@ -162,7 +164,7 @@ func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
 				lie{name: "another object", tell: instead(other, true, true)},
 				lie{name: "another object's metadata", tell: instead(other, false, true)},
 				lie{name: "an older version's bytes", tell: instead(past, true, false)},
-				lie{name: "an older version's metadata", tell: instead(past, false, true)},
+				lie{name: anOlderMetadata, tell: instead(past, false, true)},
 				lie{name: "another version's id", tell: func(a *lab.Reply) { a.Header.Set("X-Amz-Version-Id", "01KB8000000000000000000000") }},
 				lie{name: "an id that is a path", tell: func(a *lab.Reply) { a.Header.Set("X-Amz-Version-Id", "../../other") }},
 				lie{name: anOlderState, tell: instead(past, true, true)})
@@ -195,7 +197,9 @@ func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
 						continue
 					}
 					err := q.judge(v, mode, got)
-					if err != nil && l.name == anOlderState && q.judge(rolled, mode, got) == nil {
+					// All of an older version that a HEAD is about is its metadata.
+					older := l.name == anOlderState || q.method == http.MethodHead && l.name == anOlderMetadata
+					if err != nil && older && q.judge(rolled, mode, got) == nil {
 						back++
 						err = nil
 					}
