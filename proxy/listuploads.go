@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
@@ -40,8 +41,12 @@ func listMultipartUploads(x *exchange) error {
 	return x.answerXML(out)
 }
 
-// uploadsPage asks the store for a page of uploads.
+// uploadsPage asks the store for a page of uploads, always of so many: MinIO keeps to pages
+// and markers where the prefix is a key, but by age, and a page that is cut here is by id.
 func (o *objects) uploadsPage(ctx context.Context, req upstream.Request) (*listUploadsResult, http.Header, error) {
+	if n, err := strconv.Atoi(req.Query.Get("max-uploads")); err == nil && n > maxEntries || req.Query.Get("max-uploads") == "" {
+		req.Query.Set("max-uploads", strconv.Itoa(maxEntries))
+	}
 	page, header, err := getList[listUploadsResult](ctx, o, req)
 	if err != nil {
 		return nil, nil, err

@@ -160,3 +160,39 @@ func TestAnUploadWhoseStateCannotBeOpenedIsListedWithoutItsChecksum(t *testing.T
 		}
 	})
 }
+
+// The uploads of one key MinIO lists by age, behind a marker: none is lost between pages.
+func TestAllUploadsOfOneKeyAreListed(t *testing.T) {
+	at := open(t, onMinIO)
+	client, bucket, key := sdk(t, at.S3), newBucket(t, at.S3), "k"
+	const uploads = 1100
+	begun := make(chan error, uploads)
+	for range 8 {
+		go func() {
+			for range uploads / 8 {
+				_, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key})
+				begun <- err
+			}
+		}()
+	}
+	for range uploads / 8 * 8 {
+		if err := <-begun; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, size := range []*int32{nil, aws.Int32(300)} {
+		listed := map[string]bool{}
+		for p := s3.NewListMultipartUploadsPaginator(client, &s3.ListMultipartUploadsInput{Bucket: &bucket, Prefix: &key, MaxUploads: size}); p.HasMorePages(); {
+			page, err := p.NextPage(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range page.Uploads {
+				listed[*u.UploadId] = true
+			}
+		}
+		if len(listed) != uploads/8*8 {
+			t.Errorf("%d of %d uploads are listed, by pages of %v", len(listed), uploads/8*8, aws.ToInt32(size))
+		}
+	}
+}
