@@ -56,6 +56,7 @@ type copying struct {
 	sameName    bool           // of source and destination
 	facts       envelope.Facts // of the source, which a copy within the store keeps
 	parts       int            // of it; 0 where it was one PUT
+	tag         entityTag      // of it, in the mode of the bucket that it goes to
 	update      bool           // of the very object that is read: it must not change meanwhile
 }
 
@@ -302,7 +303,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 		return c.stream(ctx)
 	}
 	kind := c.src.meta.Kind
-	if c.facts, c.parts, err = c.src.prove(ctx, dek, facts); err != nil {
+	if _, err := c.prove(ctx, dek, facts); err != nil {
 		return err
 	}
 	h := c.headers()
@@ -323,7 +324,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return c.answerCopy(ctx, made, header)
+		return c.answerCopy(made, header)
 	}
 	h.Set("X-Amz-Copy-Source-If-Match", c.src.etag)
 	h.Set("X-Amz-Metadata-Directive", "REPLACE")
@@ -338,7 +339,21 @@ func (c *copying) rewrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.answerCopy(ctx, result, header)
+	return c.answerCopy(result, header)
+}
+
+// prove keeps what the copy will have of the source, which was proven (copySource.prove).
+func (c *copying) prove(ctx context.Context, dek *envelope.DEK, facts envelope.Facts) (*envelope.Trailer, error) {
+	t, err := c.src.prove(ctx, dek)
+	if err != nil {
+		return nil, err
+	}
+	c.tag, _ = c.tagOf(c.src.stored, facts, t)
+	c.facts, c.parts = facts, 0
+	if t != nil {
+		c.facts, c.parts = t.Facts, partsOf(t)
+	}
+	return t, nil
 }
 
 // wrapFor puts the metadata into h under which dek opens at the exchange's name.
@@ -357,17 +372,12 @@ func (c *copying) wrapFor(ctx context.Context, h http.Header, dek *envelope.DEK,
 	return nil
 }
 
-// answerCopy tells of a copy within the store, with the ETag that HEAD will show.
-func (c *copying) answerCopy(ctx context.Context, result *copyObjectResult, header http.Header) error {
+// answerCopy tells of a copy within the store, with the ETag that HEAD will show: one that is
+// of the plaintext is the source's.
+func (c *copying) answerCopy(result *copyObjectResult, header http.Header) error {
 	tag := opaqueTag(result.ETag)
-	if c.ETag == ETagMD5 {
-		version, err := answeredVersion(header)
-		if err != nil {
-			return err
-		}
-		if found, err := c.tagAt(ctx, c.bucket, c.key, version, c.unsigned()); err == nil {
-			tag = found
-		}
+	if c.tag.plain {
+		tag = c.tag
 	}
 	out := copyObjectResult{Xmlns: s3Namespace, LastModified: result.LastModified, ETag: tag.shown}
 	out.set(c.facts.Checksum, c.parts)

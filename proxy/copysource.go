@@ -233,17 +233,8 @@ func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset,
 // prove makes sure that the ETag and the metadata that were found are of one state, before
 // the bytes of that ETag are kept under this key: the end of the body that has the ETag opens
 // under it. versitygw 1.8 reads them one after the other, and in the middle of an overwrite
-// one answer has those of two states.
-func (src *copySource) prove(ctx context.Context, dek *envelope.DEK, facts envelope.Facts) (envelope.Facts, int, error) {
-	t, err := src.end(ctx, dek)
-	if err != nil || t == nil {
-		return facts, 0, err
-	}
-	return t.Facts, partsOf(t), nil
-}
-
-// end is the trailer that prove opens; nil where the object has no bytes.
-func (src *copySource) end(ctx context.Context, dek *envelope.DEK) (*envelope.Trailer, error) {
+// one answer has those of two states. It gives that end; nil where the object has no bytes.
+func (src *copySource) prove(ctx context.Context, dek *envelope.DEK) (*envelope.Trailer, error) {
 	if src.meta.Kind == envelope.KindEmpty {
 		return nil, nil
 	}

@@ -81,12 +81,10 @@ func (x *exchange) records() Records {
 	return Records{Store: x.Upstream, Place: StatePlace{Prefix: x.state.Prefix}}
 }
 
-// stateObject is one version of one of our own objects. body is kept of what
-// has to be put back.
+// stateObject is one of our own objects. body is kept of what has to be put back.
 type stateObject struct {
-	key     s3name.Key
-	version s3name.VersionID
-	body    []byte
+	key  s3name.Key
+	body []byte
 }
 
 // versionsResult takes a listing of versions, or one of objects.
@@ -126,8 +124,13 @@ func (o *objects) ownEntry(e listedVersion, prefix string) (key s3name.Key, vers
 	return key, version, err
 }
 
+// errOwnLocked is S3's answer where only our own objects are left, and stay for the minute of
+// their retention.
+var errOwnLocked = s3err.BucketNotEmpty.WithMessage("The bucket you tried to delete still holds objects of s3proxy's own, whose retention ends within a minute; please try again then.")
+
 // removeOwn deletes our own objects that begin with prefix, by version where
-// the store has versions. It gives those that it deleted, also with an error.
+// the store has versions. It gives those that it deleted, also with an error, and
+// then perhaps others.
 func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix string) (removed []stateObject, err error) {
 	for range maxStatePages {
 		page, err := x.listVersions(ctx, x.asked(bucket), prefix, "", maxEntries)
@@ -138,63 +141,48 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 		if len(entries) == 0 {
 			return removed, nil
 		}
+		list := deletions{quiet: true}
 		for _, e := range entries {
-			var o stateObject
-			if o.key, o.version, err = x.ownEntry(e, prefix); err != nil {
+			key, version, err := x.ownEntry(e, prefix)
+			if err != nil {
 				return removed, err
 			}
-			if id, ok := strings.CutPrefix(o.key.String(), prefix+recordFolder); ok && bucket == x.bucket {
-				o.body, err = x.records().GetRecord(ctx, x.bucket.String(), id)
-				if err != nil && !errors.Is(err, kms.ErrNoRecord) { // what cannot be put back is not deleted
+			o := stateObject{key: key}
+			if bucket == x.bucket {
+				if o.body, err = x.keptOf(ctx, prefix, key.String()); err != nil { // what cannot be put back is not deleted
 					return removed, err
 				}
-			}
-			if o.key.String() == prefix+floorName && bucket == x.bucket {
-				o.body, _, err = x.records().GetFloor(ctx, x.bucket.String())
-				if err != nil && !errors.Is(err, kms.ErrNoFloor) {
-					return removed, err
-				}
-			}
-			if o.key.String() == prefix+encryptionName && bucket == x.bucket {
-				if o.body, err = x.encryptionBody(ctx, x.bucket); err != nil {
-					return removed, err
-				}
-			}
-			if err := x.deleteOwn(ctx, bucket, o); err != nil {
-				return removed, fmt.Errorf("delete %s: %w", o.key, err)
 			}
 			removed = append(removed, o)
+			list.objects = append(list.objects, deletion{key: key, version: version})
+		}
+		switch err := x.deleteOwnList(ctx, bucket, list); {
+		case errors.Is(err, ErrLocked):
+			return removed, errOwnLocked.Because(err)
+		case err != nil:
+			return removed, err
 		}
 	}
 	return removed, errors.New("the store goes on listing what was deleted")
 }
 
-// errOwnLocked is S3's answer where only our own objects are left, and stay for the minute of
-// their retention.
-var errOwnLocked = s3err.BucketNotEmpty.WithMessage("The bucket you tried to delete still holds objects of s3proxy's own, whose retention ends within a minute; please try again then.")
-
-// deleteOwn deletes a version of one of our own objects, with its retention: that is only
-// there because the bucket has a default (lockState).
-func (x *exchange) deleteOwn(ctx context.Context, bucket s3name.Bucket, o stateObject) error {
-	req := x.asked(bucket)
-	req.Method, req.Key, req.VersionID = http.MethodDelete, o.key, o.version
-	resp, err := x.Upstream.Do(ctx, &req)
-	if mayBeLocked(err) {
-		req.Header.Set(bypassRetention, "true")
-		if resp, err = x.Upstream.Do(ctx, &req); mayBeLocked(err) {
-			return errOwnLocked.Because(err)
+// keptOf reads one of our own objects in the bucket itself, if it has to be put back.
+func (x *exchange) keptOf(ctx context.Context, prefix, key string) (body []byte, err error) {
+	name := strings.TrimPrefix(key, prefix)
+	id, isRecord := strings.CutPrefix(name, recordFolder)
+	switch {
+	case isRecord:
+		if body, err = x.records().GetRecord(ctx, x.bucket.String(), id); errors.Is(err, kms.ErrNoRecord) {
+			err = nil
 		}
+	case name == floorName:
+		if body, _, err = x.records().GetFloor(ctx, x.bucket.String()); errors.Is(err, kms.ErrNoFloor) {
+			err = nil
+		}
+	case name == encryptionName:
+		body, err = x.encryptionBody(ctx, x.bucket)
 	}
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
-}
-
-// mayBeLocked tells whether a store's refusal may be for a retention.
-func mayBeLocked(err error) bool {
-	var e *s3err.Error
-	return errors.Is(err, s3err.AccessDenied) || errors.As(err, &e) && speaksOfLock(e.Message)
+	return body, err
 }
 
 // maxStatePages bounds the work of one DeleteBucket: a million state objects.

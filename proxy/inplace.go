@@ -40,7 +40,7 @@ func (c *copying) inPlace(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.answerCopy(ctx, result, header)
+	return c.answerCopy(result, header)
 }
 
 // renew writes the source's bytes again under its own name, with new metadata: by one
@@ -52,7 +52,8 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 		return nil, nil, err
 	}
 	defer dek.Destroy()
-	if c.facts, c.parts, err = c.src.prove(ctx, dek, facts); err != nil {
+	t, err := c.prove(ctx, dek, facts)
+	if err != nil {
 		return nil, nil, err
 	}
 	h := c.headers()
@@ -70,11 +71,7 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 		return nil, nil, err
 	}
 	var tail []byte
-	if c.update && c.src.meta.Kind != envelope.KindEmpty {
-		t, err := c.src.trailer(ctx, c.src.stored, dek)
-		if err != nil {
-			return nil, nil, err
-		}
+	if c.update && t != nil {
 		if tail, err = dek.SealTrailer(t); err != nil {
 			return nil, nil, err
 		}

@@ -44,7 +44,8 @@ func listMultipartUploads(x *exchange) error {
 // uploadsPage asks the store for a page of uploads, always of so many: MinIO keeps to pages
 // and markers where the prefix is a key, but by age, and a page that is cut here is by id.
 func (o *objects) uploadsPage(ctx context.Context, req upstream.Request) (*listUploadsResult, http.Header, error) {
-	if n, err := strconv.Atoi(req.Query.Get("max-uploads")); err == nil && n > maxEntries || req.Query.Get("max-uploads") == "" {
+	most := req.Query.Get("max-uploads") // one that is not legal is for the store to refuse
+	if n, err := strconv.Atoi(most); most == "" || err == nil && n > maxEntries {
 		req.Query.Set("max-uploads", strconv.Itoa(maxEntries))
 	}
 	page, header, err := getList[listUploadsResult](ctx, o, req)
@@ -68,19 +69,33 @@ func (x *exchange) uploadChecksums(uploads []listedUpload) error {
 			if keyErr != nil || idErr != nil { // none of ours
 				return nil
 			}
-			u, err := x.findUpload(ctx, key, id)
+			sum, err := x.uploadChecksum(ctx, uploadName{x.bucket, key, id})
 			if errors.Is(err, errNoState) || unreadable(err) || refusedByKMS(err) {
 				return nil
 			}
 			if err != nil {
 				return err
 			}
-			defer u.close()
-			uploads[i].ChecksumAlgorithm, uploads[i].ChecksumType = algorithmName(u.options.Checksum), typeName(u.options.Type)
+			uploads[i].ChecksumAlgorithm, uploads[i].ChecksumType = algorithmName(sum.algorithm), typeName(sum.kind)
 			return nil
 		})
 	}
 	return group.Wait()
+}
+
+// uploadChecksum is what one upload's state says of its checksum, which does not change.
+func (x *exchange) uploadChecksum(ctx context.Context, name uploadName) (uploadSum, error) {
+	if sum, ok := x.uploads.sums.GetIfPresent(name); ok {
+		return sum, nil
+	}
+	u, err := x.findUpload(ctx, name.key, name.id)
+	if err != nil {
+		return uploadSum{}, err
+	}
+	defer u.close()
+	sum := uploadSum{u.options.Checksum, u.options.Type}
+	x.uploads.sums.Set(name, sum)
+	return sum, nil
 }
 
 // refusedByKMS tells whether a key stays closed however often its KMS is asked.

@@ -27,6 +27,9 @@ func listObjectVersions(x *exchange) error {
 		return err
 	}
 	page.Xmlns, page.Name, page.MaxKeys = s3Namespace, x.bucket.String(), want
+	if legal && want == 0 {
+		page.clear()
+	}
 	var entries []listedState
 	for i := range page.Versions {
 		v := &page.Versions[i]

@@ -116,7 +116,7 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 		}
 		defer n.DEK.Destroy()
 		n.facts = facts
-		if n.trailer, err = src.end(ctx, n.DEK); err != nil {
+		if n.trailer, err = src.prove(ctx, n.DEK); err != nil {
 			return err
 		}
 	}

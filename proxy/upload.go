@@ -13,11 +13,11 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/maypok86/otter/v2"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -118,7 +118,14 @@ type savedUpload struct {
 // stale: an upload's state does not change, and whether the upload is still there
 // is for the store to say.
 type uploadCache struct {
-	lru *lru.Cache[uploadName, savedUpload]
+	lru  *lru.Cache[uploadName, savedUpload]
+	sums *otter.Cache[uploadName, uploadSum] // for listings, as stateCache; 50,000 take about 20 MB
+}
+
+// uploadSum is the kind of checksum that an upload will have.
+type uploadSum struct {
+	algorithm envelope.Algorithm
+	kind      envelope.ChecksumType
 }
 
 func newUploadCache() *uploadCache {
@@ -126,7 +133,7 @@ func newUploadCache() *uploadCache {
 	if err != nil {
 		panic(err) // only a size below one is refused
 	}
-	return &uploadCache{c}
+	return &uploadCache{c, otter.Must(&otter.Options[uploadName, uploadSum]{MaximumSize: 50_000})}
 }
 
 // saveUpload puts the state of a new upload, so that any replica can take its parts.
@@ -371,65 +378,6 @@ func (u *upload) removeKey(ctx context.Context) error {
 func (u *upload) removeRecords(ctx context.Context) error {
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
 	return u.removeState(ctx, stateBucket, folder)
-}
-
-// removeState deletes all own objects whose keys begin with prefix, every version
-// of them.
-func (o *objects) removeState(ctx context.Context, stateBucket s3name.Bucket, prefix string) error {
-	return o.removeEntries(ctx, stateBucket, prefix, func(string) bool { return true })
-}
-
-// removeEntries deletes those own objects below prefix that which picks.
-func (o *objects) removeEntries(ctx context.Context, stateBucket s3name.Bucket, prefix string, which func(key string) bool) error {
-	for range maxStatePages {
-		page, err := o.listVersions(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", maxEntries)
-		if err != nil {
-			return err
-		}
-		entries := page.entries()
-		full := len(entries) >= maxEntries
-		entries = slices.DeleteFunc(entries, func(e listedVersion) bool { return !which(string(e.Key)) })
-		if len(entries) == 0 {
-			return nil
-		}
-		list := deletions{quiet: true}
-		for _, e := range entries {
-			key, version, err := o.ownEntry(e, prefix)
-			if err != nil {
-				return err
-			}
-			list.objects = append(list.objects, deletion{key: key, version: version})
-		}
-		if err := o.deleteOwnList(ctx, stateBucket, list); err != nil {
-			return err
-		}
-		if !full {
-			return nil
-		}
-	}
-	return errors.New("the store goes on listing what was deleted")
-}
-
-// deleteOwnList deletes own objects, with the retention that they may have: that is only
-// there because the bucket has a default (lockState). ErrLocked if the store keeps them.
-func (o *objects) deleteOwnList(ctx context.Context, stateBucket s3name.Bucket, list deletions) error {
-	for _, h := range []http.Header{nil, {bypassRetention: {"true"}}} {
-		var result deleteResult
-		_, err := o.deleteList(ctx, stateBucket, list, h, false, &result)
-		switch {
-		case h != nil && mayBeLocked(err):
-			return fmt.Errorf("delete %s: %w: %w", list.objects[0].key, ErrLocked, err)
-		case err != nil:
-			return err
-		case len(result.Errors) == 0:
-			return nil
-		case !result.Errors[0].locked():
-			return fmt.Errorf("delete %s: %s: %s", result.Errors[0].Key, result.Errors[0].Code, result.Errors[0].Message)
-		case h != nil:
-			return fmt.Errorf("delete %s: %w", result.Errors[0].Key, ErrLocked)
-		}
-	}
-	return nil
 }
 
 // metadataFields are the s3proxy-* fields among a store's headers, with lower-case names.

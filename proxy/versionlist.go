@@ -103,6 +103,11 @@ func (l *listVersionsResult) texts() []*xmlText {
 
 func (l *listVersionsResult) encodingType() *string { return &l.EncodingType }
 
+// clear makes it the page of no entries, which ends nowhere; MinIO takes 0 for no number.
+func (l *listVersionsResult) clear() {
+	l.Versions, l.CommonPrefixes, l.IsTruncated, l.NextKeyMarker, l.NextVersionIDMarker = nil, nil, false, nil, nil
+}
+
 func (l *listVersionsResult) entries() int { return len(l.Versions) + len(l.CommonPrefixes) }
 
 // drop takes our own objects out of a page, and the version of the marker that it was

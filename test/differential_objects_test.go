@@ -134,6 +134,9 @@ func (q *sequence) copyObject() {
 		d.head("x-amz-tagging-directive", choose(q, "directive", "REPLACE", "COPY"))
 	}
 	q.describe(&d, 8)
+	if d.headers["x-amz-tagging-directive"] != same("REPLACE") {
+		delete(d.headers, "x-amz-tagging") // S3 copies the source's then; MinIO takes these
+	}
 	if q.rarely("checksum", 8) {
 		d.head("x-amz-checksum-algorithm", choose(q, "algorithm", "CRC32", "SHA256"))
 	}

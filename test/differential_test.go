@@ -123,7 +123,7 @@ type operation struct {
 func (q *sequence) operations() []operation {
 	all := []operation{
 		{12, q.putObject}, {12, q.getObject}, {6, q.headObject}, {5, q.deleteObject}, {2, q.deleteObjects}, {8, q.copyObject}, {3, q.getAttributes},
-		{4, q.listObjects}, {4, q.listObjectsV2}, {4, q.listVersions},
+		{4, q.listObjects}, {4, q.listObjectsV2}, {4, q.listVersions}, {4, q.wholeList},
 		{4, q.createUpload}, {8, q.uploadPart}, {3, q.uploadPartCopy}, {5, q.complete}, {1, q.abort}, {3, q.listParts}, {3, q.listUploads},
 		{2, q.putTagging}, {2, q.getTagging}, {1, q.deleteTagging}, {1, q.ofTheBucket},
 	}

@@ -154,3 +154,14 @@ func TestAVersionIDMarkerAloneIsRefusedInS3sWords(t *testing.T) {
 		}
 	})
 }
+
+func TestAListOfNoVersionsTellsNothing(t *testing.T) {
+	onThese(t, realStores, func(t *testing.T, at target) {
+		bucket := newBucket(t, at.S3)
+		roundTrip(t, at.S3, bucket, 1000)
+		a := call{method: "GET", path: "/" + bucket, query: "versions&max-keys=0"}.do(t, at.S3)
+		if text := string(a.body); a.status != 200 || strings.Contains(text, ".s3proxy") || !direct && (strings.Contains(text, "<Version>") || !strings.Contains(text, "<IsTruncated>false<")) {
+			t.Errorf("%v: %s", a, text)
+		}
+	})
+}

@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// removeState deletes all own objects whose keys begin with prefix, every version
+// of them.
+func (o *objects) removeState(ctx context.Context, stateBucket s3name.Bucket, prefix string) error {
+	return o.removeEntries(ctx, stateBucket, prefix, func(string) bool { return true })
+}
+
+// removeEntries deletes those own objects below prefix that which picks.
+func (o *objects) removeEntries(ctx context.Context, stateBucket s3name.Bucket, prefix string, which func(key string) bool) error {
+	for range maxStatePages {
+		page, err := o.listVersions(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", maxEntries)
+		if err != nil {
+			return err
+		}
+		entries := page.entries()
+		full := len(entries) >= maxEntries
+		entries = slices.DeleteFunc(entries, func(e listedVersion) bool { return !which(string(e.Key)) })
+		if len(entries) == 0 {
+			return nil
+		}
+		list := deletions{quiet: true}
+		for _, e := range entries {
+			key, version, err := o.ownEntry(e, prefix)
+			if err != nil {
+				return err
+			}
+			list.objects = append(list.objects, deletion{key: key, version: version})
+		}
+		if err := o.deleteOwnList(ctx, stateBucket, list); err != nil {
+			return err
+		}
+		if !full {
+			return nil
+		}
+	}
+	return errors.New("the store goes on listing what was deleted")
+}
+
+// deleteOwnList deletes own objects, with the retention that they may have: that is only
+// there because the bucket has a default (lockState). ErrLocked if the store keeps them.
+func (o *objects) deleteOwnList(ctx context.Context, stateBucket s3name.Bucket, list deletions) error {
+	for _, h := range []http.Header{nil, {bypassRetention: {"true"}}} {
+		var result deleteResult
+		_, err := o.deleteList(ctx, stateBucket, list, h, false, &result)
+		switch {
+		case h != nil && mayBeLocked(err):
+			return fmt.Errorf("delete %s: %w: %w", list.objects[0].key, ErrLocked, err)
+		case err != nil:
+			return err
+		case len(result.Errors) == 0:
+			return nil
+		case !result.Errors[0].locked():
+			return fmt.Errorf("delete %s: %s: %s", result.Errors[0].Key, result.Errors[0].Code, result.Errors[0].Message)
+		case h != nil:
+			return fmt.Errorf("delete %s: %w", result.Errors[0].Key, ErrLocked)
+		}
+	}
+	return nil
+}
+
+// mayBeLocked tells whether a store's refusal may be for a retention.
+func mayBeLocked(err error) bool {
+	var e *s3err.Error
+	return errors.Is(err, s3err.AccessDenied) || errors.As(err, &e) && speaksOfLock(e.Message)
+}
