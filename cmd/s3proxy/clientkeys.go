@@ -75,38 +75,3 @@ func writeClientKey(path string) error {
 	}
 	return os.Link(f.Name(), path)
 }
-
-// tryLine is an aws command that works when it is copied into a shell.
-func (k clientKey) tryLine(endpoint, region string) string {
-	var b strings.Builder
-	if k.file == "" {
-		fmt.Fprintf(&b, `AWS_ACCESS_KEY_ID="$%s" AWS_SECRET_ACCESS_KEY="$%s" `, envAccessKey, envSecretKey)
-	} else {
-		// These would win over the file.
-		var unset []string
-		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"} {
-			if os.Getenv(name) != "" {
-				unset = append(unset, "-u "+name)
-			}
-		}
-		if len(unset) > 0 {
-			b.WriteString("env " + strings.Join(unset, " ") + " ")
-		}
-		b.WriteString("AWS_SHARED_CREDENTIALS_FILE=" + shellQuote(k.file) + " ")
-	}
-	verb := "ls"
-	if k.made {
-		verb = "mb s3://first-bucket"
-	}
-	fmt.Fprintf(&b, "aws --endpoint-url %s --region %s s3 %s", endpoint, region, verb)
-	return b.String()
-}
-
-func shellQuote(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+", r)
-	}) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}

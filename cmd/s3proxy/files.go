@@ -108,3 +108,26 @@ func progress(size int64, errOut io.Writer) *pb.ProgressBar {
 	}
 	return bar.SetWriter(io.Discard).Set(pb.Static, true).Start()
 }
+
+// ensureDir makes a private folder.
+func ensureDir(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("make the folder %s: %w", path, err)
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = errors.New("it is no folder")
+	}
+	if err != nil {
+		return fmt.Errorf("the folder %s: %w", path, err)
+	}
+	return nil
+}
+
+func exists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}

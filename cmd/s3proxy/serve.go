@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
@@ -151,70 +148,4 @@ func drain(server *http.Server, timeout time.Duration, log *slog.Logger) {
 		log.Warn("requests were cut: they did not finish within drain-timeout", "error", err)
 		server.Close()
 	}
-}
-
-// firstKeyset makes the keyset of the data folder where no --kms names another
-// key and none is there yet. Encrypted data in the embedded store without a keyset
-// means that the keyset was lost: a new one would hide that.
-func firstKeyset(ctx context.Context, c *config, stores *stores) (made bool, err error) {
-	if c.KMS != "" || stores.embedded == nil {
-		return false, nil
-	}
-	path := c.keysetPath()
-	if have, err := exists(path); have || err != nil {
-		return false, err
-	}
-	found, err := findEncrypted(ctx, stores)
-	if err != nil {
-		return false, err
-	}
-	if found != "" {
-		return false, fmt.Errorf("the keyset %s is not there, but the store in %s holds what was encrypted under it (%s): restore the keyset from its backup. Without it this data is lost; to begin anew, move the data folder away", path, c.DataDir, found)
-	}
-	if err := localfile.Create(path, fromEnvironment); err != nil && !errors.Is(err, fs.ErrExist) {
-		return false, err
-	}
-	return true, nil
-}
-
-// announce prints what a person needs at a first start, and no secret.
-func announce(out io.Writer, c *config, client clientKey, address string, madeKeyset bool) {
-	store := "the store in " + c.DataDir
-	if c.upstreamURL != nil {
-		store = c.upstreamURL.Redacted()
-	}
-	endpoint := "http://" + address
-	fmt.Fprintf(out, "s3proxy listens on %s and encrypts everything in %s\n", endpoint, store)
-	if n := len(c.buckets); n > 0 {
-		fmt.Fprintf(out, "Buckets with settings of their own: %s\n", strings.Join(sortedKeys(c.buckets), ", "))
-	}
-	if c.KMS == "" {
-		verb := "The key is"
-		if madeKeyset {
-			verb = "A new key was made:"
-		}
-		fmt.Fprintf(out, "%s %s - back it up: if it is lost, the data is lost.\n", verb, c.keysetPath())
-	}
-	if client.id != "" {
-		fmt.Fprintf(out, "Try it:\n  %s\n", client.tryLine(endpoint, c.Region))
-	}
-}
-
-func newLogger(c *config, w io.Writer) *slog.Logger {
-	level := map[string]slog.Level{
-		"error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug, "trace": proxy.LevelTrace,
-	}[c.LogLevel]
-	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.LevelKey && a.Value.Any() == proxy.LevelTrace {
-			return slog.String(slog.LevelKey, "TRACE")
-		}
-		return a
-	}}
-	var handler slog.Handler = slog.NewTextHandler(w, opts)
-	if c.LogFormat == "json" {
-		handler = slog.NewJSONHandler(w, opts)
-	}
-	log := slog.New(handler)
-	slog.SetDefault(log) // KMS drivers log there
-	return log
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/kms/vault"
+)
+
+// envPrefix begins the environment's spelling of every setting.
+const envPrefix = "S3PROXY_"
+
+// The client's keys come from the environment only: a secret has no place on a
+// command line, and the file is often world-readable.
+const (
+	envAccessKey = envPrefix + "ACCESS_KEY_ID"
+	envSecretKey = envPrefix + "SECRET_ACCESS_KEY"
+)
+
+// environment gives the settings of this command that the environment has, and
+// the configuration file that it names.
+func environment(flags *pflag.FlagSet) (map[string]any, string) {
+	values := map[string]any{}
+	flags.VisitAll(func(f *pflag.Flag) {
+		v, ok := os.LookupEnv(envName(f.Name))
+		if !ok || f.Name == "config" {
+			return
+		}
+		if f.Value.Type() == "stringSlice" {
+			values[f.Name] = strings.Split(v, ",")
+			return
+		}
+		values[f.Name] = v
+	})
+	return values, os.Getenv(envName("config"))
+}
+
+func envName(setting string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
+}
+
+// checkEnvironment refuses variables with our prefix that mean nothing: a
+// misspelt setting must not be silently without effect.
+func checkEnvironment() error {
+	allowed := map[string]bool{
+		envAccessKey: true, envSecretKey: true, envName("config"): true,
+		localfile.EnvPassphrase: true, localfile.EnvPassphraseFile: true,
+	}
+	for _, name := range vault.Variables {
+		allowed[name] = true
+	}
+	for name := range settingNames() {
+		allowed[envName(name)] = true
+	}
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, envPrefix) && !allowed[name] {
+			return usagef("the environment variable %s is no setting of s3proxy", name)
+		}
+	}
+	return nil
+}
+
+// settingNames are the settings of all commands: one environment and one file
+// serve them all.
+func settingNames() map[string]bool {
+	all := pflag.NewFlagSet("", pflag.ContinueOnError)
+	serveFlags(all)
+	names := map[string]bool{}
+	all.VisitAll(func(f *pflag.Flag) { names[f.Name] = true })
+	return names
+}

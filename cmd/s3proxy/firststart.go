@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/kms/localfile"
+)
+
+// firstKeyset makes the keyset of the data folder where no --kms names another
+// key and none is there yet. Encrypted data in the embedded store without a keyset
+// means that the keyset was lost: a new one would hide that.
+func firstKeyset(ctx context.Context, c *config, stores *stores) (made bool, err error) {
+	if c.KMS != "" || stores.embedded == nil {
+		return false, nil
+	}
+	path := c.keysetPath()
+	if have, err := exists(path); have || err != nil {
+		return false, err
+	}
+	found, err := findEncrypted(ctx, stores)
+	if err != nil {
+		return false, err
+	}
+	if found != "" {
+		return false, fmt.Errorf("the keyset %s is not there, but the store in %s holds what was encrypted under it (%s): restore the keyset from its backup. Without it this data is lost; to begin anew, move the data folder away", path, c.DataDir, found)
+	}
+	if err := localfile.Create(path, fromEnvironment); err != nil && !errors.Is(err, fs.ErrExist) {
+		return false, err
+	}
+	return true, nil
+}
+
+// announce prints what a person needs at a first start, and no secret.
+func announce(out io.Writer, c *config, client clientKey, address string, madeKeyset bool) {
+	store := "the store in " + c.DataDir
+	if c.upstreamURL != nil {
+		store = c.upstreamURL.Redacted()
+	}
+	endpoint := "http://" + address
+	fmt.Fprintf(out, "s3proxy listens on %s and encrypts everything in %s\n", endpoint, store)
+	if n := len(c.buckets); n > 0 {
+		fmt.Fprintf(out, "Buckets with settings of their own: %s\n", strings.Join(sortedKeys(c.buckets), ", "))
+	}
+	if c.KMS == "" {
+		verb := "The key is"
+		if madeKeyset {
+			verb = "A new key was made:"
+		}
+		fmt.Fprintf(out, "%s %s - back it up: if it is lost, the data is lost.\n", verb, c.keysetPath())
+	}
+	if client.id != "" {
+		fmt.Fprintf(out, "Try it:\n  %s\n", client.tryLine(endpoint, c.Region))
+	}
+}
+
+// tryLine is an aws command that works when it is copied into a shell.
+func (k clientKey) tryLine(endpoint, region string) string {
+	var b strings.Builder
+	if k.file == "" {
+		fmt.Fprintf(&b, `AWS_ACCESS_KEY_ID="$%s" AWS_SECRET_ACCESS_KEY="$%s" `, envAccessKey, envSecretKey)
+	} else {
+		// These would win over the file.
+		var unset []string
+		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"} {
+			if os.Getenv(name) != "" {
+				unset = append(unset, "-u "+name)
+			}
+		}
+		if len(unset) > 0 {
+			b.WriteString("env " + strings.Join(unset, " ") + " ")
+		}
+		b.WriteString("AWS_SHARED_CREDENTIALS_FILE=" + shellQuote(k.file) + " ")
+	}
+	verb := "ls"
+	if k.made {
+		verb = "mb s3://first-bucket"
+	}
+	fmt.Fprintf(&b, "aws --endpoint-url %s --region %s s3 %s", endpoint, region, verb)
+	return b.String()
+}
+
+func shellQuote(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+", r)
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

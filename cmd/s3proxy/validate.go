@@ -1,0 +1,126 @@
+package main
+
+import (
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/proxy"
+)
+
+// domainName is a host's name without a port; no address, for nothing is below one.
+var domainName = regexp.MustCompile(`^(?i)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$`)
+
+func (c *config) validate() error {
+	if c.Upstream != "" {
+		u, err := c.checkUpstream(c.Upstream)
+		if err != nil {
+			return err
+		}
+		c.upstreamURL = u
+	} else if c.given("upstream-region") && !c.hasUpstreams() {
+		return usagef("upstream-region is set but upstream is not: the embedded store has no region")
+	}
+	if c.Listen != "" && c.Listen == c.AdminListen {
+		return usagef("listen and admin-listen are the same address, %s", c.Listen)
+	}
+	for name, choice := range map[string]struct {
+		value string
+		of    []string
+	}{
+		"anonymous":           {c.Anonymous, []string{"deny", "store"}},
+		"etag":                {c.ETag, etagModes},
+		"range-check":         {c.RangeCheck, rangeChecks},
+		"sse":                 {c.SSE, sseModes},
+		"upstream-addressing": {c.UpstreamAddressing, addressings},
+		"upstream-payload":    {c.UpstreamPayload, payloads},
+		"log-level":           {c.LogLevel, []string{"error", "warn", "info", "debug", "trace"}},
+		"log-format":          {c.LogFormat, []string{"text", "json"}},
+	} {
+		if choice.value != "" && !slices.Contains(choice.of, choice.value) {
+			return usagef("%s: %q is none of %s", name, choice.value, strings.Join(choice.of, ", "))
+		}
+	}
+	for _, domain := range c.Domains {
+		if !domainName.MatchString(domain) {
+			return usagef("domain: %q is no name such as s3.example.com", domain)
+		}
+	}
+	if c.MaxConnections < 1 && c.given("max-connections") {
+		return usagef("max-connections: at least 1")
+	}
+	if c.KeyWindow < 0 || c.KeyWindowObjects < 0 || c.DrainTimeout < 0 {
+		return usagef("key-window, key-window-objects and drain-timeout cannot be negative")
+	}
+	if c.KeyWindow > 24*time.Hour {
+		return usagef("key-window: at most 24h, so that a rotated key is not used for longer")
+	}
+	if c.KeyWindow == 0 && c.given("key-window") && c.KeyWindowObjects > 0 && c.given("key-window-objects") {
+		return usagef("key-window is 0 (no window keys) but key-window-objects is %d", c.KeyWindowObjects)
+	}
+	if slices.Contains(c.KMSRead, c.KMS) && c.KMS != "" {
+		return usagef("kms-read names the key that kms names: %s", c.KMS)
+	}
+	if c.Credentials != "" && c.inline {
+		return usagef("credentials: the configuration file %s holds a list of them, and the setting names the file %s: only one can be", c.path, c.Credentials)
+	}
+	var err error
+	if c.state, err = proxy.NewStatePlace(c.StateBucket, c.StatePrefix); err != nil {
+		return usagef("state-bucket, state-prefix: %w", err)
+	}
+	if err := c.validateBuckets(); err != nil {
+		return err
+	}
+	if (os.Getenv(envAccessKey) == "") != (os.Getenv(envSecretKey) == "") {
+		return usagef("%s and %s go together: only one is set", envAccessKey, envSecretKey)
+	}
+	if c.DataDir == "" {
+		dir, err := userDataDir()
+		if err != nil {
+			return usagef("no data-dir is set and the user has no data folder: %w", err)
+		}
+		c.DataDir = dir
+	}
+	// Messages show them, and other processes get them.
+	for _, path := range []*string{&c.DataDir, &c.path, &c.Credentials} {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return usagef("%s: %w", *path, err)
+		}
+		*path = abs
+	}
+	return nil
+}
+
+// checkUpstream reads the URL of a store.
+func (c *config) checkUpstream(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
+		return nil, usagef("upstream: it is no URL such as https://s3.example.com, or holds more than an address")
+	}
+	if c.Listen != "" && sameAddress(u, c.Listen) {
+		return nil, usagef("upstream and listen are the same address, %s: s3proxy would call itself", u.Host)
+	}
+	return u, nil
+}
+
+// sameAddress tells whether the upstream's URL is the address that we listen on.
+func sameAddress(u *url.URL, listen string) bool {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || u.Port() != port {
+		return false
+	}
+	loopback := func(h string) bool {
+		ip := net.ParseIP(h)
+		return h == "localhost" || h == "" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
+	}
+	return host == u.Hostname() || loopback(host) && loopback(u.Hostname())
+}
