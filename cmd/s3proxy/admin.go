@@ -10,17 +10,19 @@ import (
 	"net/http/pprof"
 	"syscall"
 	"time"
+
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
 // startAdmin serves /healthz (the process runs), /readyz (it can serve: the KMS
 // answers and it is not shutting down) and pprof. It gives nil when it is off.
 // The default port being taken by another only warns: many run more than one.
-func startAdmin(c *config, ready func(context.Context) error, log *slog.Logger) (*http.Server, error) {
+func startAdmin(c *config.Config, ready func(context.Context) error, log *slog.Logger) (*http.Server, error) {
 	if c.AdminListen == "" {
 		return nil, nil
 	}
 	listener, err := net.Listen("tcp", c.AdminListen)
-	if errors.Is(err, syscall.EADDRINUSE) && !c.given("admin-listen") {
+	if errors.Is(err, syscall.EADDRINUSE) && !c.Given("admin-listen") {
 		log.Warn("the default admin address is taken: no /healthz, /readyz and pprof here", "address", c.AdminListen)
 		return nil, nil
 	}

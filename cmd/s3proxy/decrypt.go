@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
@@ -34,7 +35,7 @@ func (o *offlineFlags) add(cmd *cobra.Command) {
 }
 
 // stores are those of a command that may do without one.
-func (o *offlineFlags) stores(c *config, log *slog.Logger) *stores {
+func (o *offlineFlags) stores(c *config.Config, log *slog.Logger) *stores {
 	s := newStores(c, log)
 	if o.floor != "" {
 		s.offlineFloor = fileFloor(o.floor)
@@ -62,7 +63,7 @@ func (f fileFloor) PutFloor(context.Context, string, string, []byte) error {
 // raw checks the flags that say what the raw bytes in a file are of.
 func (o *offlineFlags) raw() error {
 	if o.metadata == "" || o.bucket == "" || o.key == "" || o.output == "" {
-		return usagef("raw bytes in a file need --metadata, --bucket, --key and --output")
+		return config.Usagef("raw bytes in a file need --metadata, --bucket, --key and --output")
 	}
 	return nil
 }
@@ -89,17 +90,17 @@ metadata must still open.`,
   s3proxy decrypt cat.raw --metadata cat.json --bucket photos --key cat.jpg -o cat.jpg`,
 		Args: oneArgument("s3://bucket/key, or a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := loadConfig(cmd.Flags())
+			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
 			log := newLogger(c, cmd.ErrOrStderr())
 			if o.output == "" {
-				return usagef("--output is missing")
+				return config.Usagef("--output is missing")
 			}
 			if !strings.HasPrefix(args[0], "s3://") {
 				if version != "" {
-					return usagef("--version-id is of an object in a store")
+					return config.Usagef("--version-id is of an object in a store")
 				}
 				if err := o.raw(); err != nil {
 					return err
@@ -111,18 +112,18 @@ metadata must still open.`,
 				return err
 			}
 			if o.metadata != "" || o.bucket != "" || o.key != "" || o.floor != "" {
-				return usagef("--metadata, --bucket, --key and --floor are of raw bytes in a file")
+				return config.Usagef("--metadata, --bucket, --key and --floor are of raw bytes in a file")
 			}
 			return decryptStored(cmd.Context(), c, o, bucket, key, version, cmd.ErrOrStderr(), log)
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	o.add(cmd)
 	cmd.Flags().StringVar(&version, "version-id", "", "`version` of the object; none: the current one")
 	return cmd
 }
 
-func decryptStored(ctx context.Context, c *config, o *offlineFlags, bucket, key, version string, errOut io.Writer, log *slog.Logger) error {
+func decryptStored(ctx context.Context, c *config.Config, o *offlineFlags, bucket, key, version string, errOut io.Writer, log *slog.Logger) error {
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
 		return err
@@ -139,7 +140,7 @@ func decryptStored(ctx context.Context, c *config, o *offlineFlags, bucket, key,
 	return writePlain(object, o, "s3://"+bucket+"/"+key, errOut)
 }
 
-func decryptRaw(ctx context.Context, c *config, o *offlineFlags, path string, errOut io.Writer, log *slog.Logger) error {
+func decryptRaw(ctx context.Context, c *config.Config, o *offlineFlags, path string, errOut io.Writer, log *slog.Logger) error {
 	metadata, err := readMetadata(o.metadata)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.metadata, err)
@@ -213,7 +214,7 @@ func readMetadata(path string) (http.Header, error) {
 func oneArgument(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return usagef("%s takes one argument: %s", cmd.CommandPath(), what)
+			return config.Usagef("%s takes one argument: %s", cmd.CommandPath(), what)
 		}
 		return nil
 	}

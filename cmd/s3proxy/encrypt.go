@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -36,12 +37,12 @@ needs a store that honours If-None-Match. The metadata file is what
   s3proxy encrypt cat.jpg -o cat.raw --metadata cat.json --bucket photos --key cat.jpg`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return usagef("encrypt takes a file, and s3://bucket/key or --output")
+				return config.Usagef("encrypt takes a file, and s3://bucket/key or --output")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := loadConfig(cmd.Flags())
+			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
@@ -49,7 +50,7 @@ needs a store that honours If-None-Match. The metadata file is what
 			log := newLogger(c, cmd.ErrOrStderr())
 			if len(args) == 1 {
 				if contentType != "" {
-					return usagef("--content-type is of an object in a store")
+					return config.Usagef("--content-type is of an object in a store")
 				}
 				if err := o.raw(); err != nil {
 					return err
@@ -61,7 +62,7 @@ needs a store that honours If-None-Match. The metadata file is what
 				return err
 			}
 			if o.metadata != "" || o.bucket != "" || o.key != "" || o.output != "" {
-				return usagef("--output, --metadata, --bucket and --key are of raw bytes in a file")
+				return config.Usagef("--output, --metadata, --bucket and --key are of raw bytes in a file")
 			}
 			h := http.Header{}
 			if contentType != "" {
@@ -76,7 +77,7 @@ needs a store that honours If-None-Match. The metadata file is what
 			return encryptStored(cmd.Context(), c, args[0], bucket, key, h, cmd.ErrOrStderr(), log)
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	o.add(cmd)
 	cmd.Flags().StringVar(&contentType, "content-type", "", "the object's content `type`")
 	cmd.Flags().StringToStringVar(&user, "user-metadata", nil, "user metadata of the object, `name=value`; repeatable")
@@ -84,7 +85,7 @@ needs a store that honours If-None-Match. The metadata file is what
 }
 
 // encryptStored puts the file through a proxy inside of this process.
-func encryptStored(ctx context.Context, c *config, path, bucket, key string, h http.Header, errOut io.Writer, log *slog.Logger) error {
+func encryptStored(ctx context.Context, c *config.Config, path, bucket, key string, h http.Header, errOut io.Writer, log *slog.Logger) error {
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
 		return err
@@ -99,18 +100,18 @@ func encryptStored(ctx context.Context, c *config, path, bucket, key string, h h
 	}
 	at, err := s3name.ParseBucket(bucket)
 	if err != nil {
-		return usagef("s3://%s: %w", bucket, err)
+		return config.Usagef("s3://%s: %w", bucket, err)
 	}
 	object, err := s3name.ParseKey(key)
 	if err != nil {
-		return usagef("s3://%s/%s: %w", bucket, key, err)
+		return config.Usagef("s3://%s/%s: %w", bucket, key, err)
 	}
 	f, size, err := openInput(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	inside, stop, err := proxyInside(proxy.Config{Default: b, State: c.state, Log: log})
+	inside, stop, err := proxyInside(proxy.Config{Default: b, State: c.State, Log: log})
 	if err != nil {
 		return err
 	}
@@ -127,9 +128,9 @@ func encryptStored(ctx context.Context, c *config, path, bucket, key string, h h
 }
 
 // encryptRaw writes what a store would hold into two files.
-func encryptRaw(ctx context.Context, c *config, o *offlineFlags, path string, user map[string]string, errOut io.Writer, log *slog.Logger) error {
+func encryptRaw(ctx context.Context, c *config.Config, o *offlineFlags, path string, user map[string]string, errOut io.Writer, log *slog.Logger) error {
 	if o.metadata == "-" || o.metadata == o.output {
-		return usagef("--metadata and --output are two files")
+		return config.Usagef("--metadata and --output are two files")
 	}
 	f, size, err := openInput(path)
 	if err != nil {
@@ -149,7 +150,7 @@ func encryptRaw(ctx context.Context, c *config, o *offlineFlags, path string, us
 	defer sealed.Close()
 	for name := range user {
 		if strings.HasPrefix(strings.ToLower(name), "s3proxy-") {
-			return usagef("--user-metadata: names that begin with s3proxy- belong to s3proxy")
+			return config.Usagef("--user-metadata: names that begin with s3proxy- belong to s3proxy")
 		}
 	}
 	maps.Copy(fields, user)

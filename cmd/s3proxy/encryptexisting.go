@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy"
 )
@@ -49,17 +50,17 @@ these. No copy of the object is made under any other name.`,
 			if err := o.pace.check(); err != nil {
 				return err
 			}
-			c, err := loadConfig(cmd.Flags())
+			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
 			return encryptExisting(cmd.Context(), c, places, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
-	plaintextFlag(f)
-	windowFlags(f)
+	config.PlaintextFlag(f)
+	config.WindowFlags(f)
 	o.pace.add(f)
 	f.BoolVar(&o.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
 	f.BoolVar(&o.dryRun, "dry-run", false, "look, and change nothing")
@@ -67,7 +68,7 @@ these. No copy of the object is made under any other name.`,
 	return cmd
 }
 
-func encryptExisting(ctx context.Context, c *config, places []place, o existingOptions, out, errOut io.Writer) (err error) {
+func encryptExisting(ctx context.Context, c *config.Config, places []place, o existingOptions, out, errOut io.Writer) (err error) {
 	log := newLogger(c, errOut)
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
@@ -123,8 +124,8 @@ func encryptPlace(ctx context.Context, s *stores, at place, o existingOptions, e
 	}
 	r := &rewrite{
 		bucket: at.bucket, prefix: at.prefix, pace: o.pace, dryRun: o.dryRun, log: log,
-		walker:  proxy.Walker{Store: b.Upstream, Place: s.c.state},
-		renewer: proxy.NewRenewer(b, s.c.state),
+		walker:  proxy.Walker{Store: b.Upstream, Place: s.c.State},
+		renewer: proxy.NewRenewer(b, s.c.State),
 		due:     func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) { return m == nil, nil },
 	}
 	r.renewer.OnlyWriter = o.onlyWriter

@@ -6,20 +6,23 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 )
 
 // firstKeyset makes the keyset of the data folder where no --kms names another
 // key and none is there yet. Encrypted data in the embedded store without a keyset
 // means that the keyset was lost: a new one would hide that.
-func firstKeyset(ctx context.Context, c *config, stores *stores) (made bool, err error) {
+func firstKeyset(ctx context.Context, c *config.Config, stores *stores) (made bool, err error) {
 	if c.KMS != "" || stores.embedded == nil {
 		return false, nil
 	}
-	path := c.keysetPath()
+	path := c.KeysetPath()
 	if have, err := exists(path); have || err != nil {
 		return false, err
 	}
@@ -37,33 +40,33 @@ func firstKeyset(ctx context.Context, c *config, stores *stores) (made bool, err
 }
 
 // announce prints what a person needs at a first start, and no secret.
-func announce(out io.Writer, c *config, client clientKey, address string, madeKeyset bool) {
+func announce(out io.Writer, c *config.Config, client config.ClientKey, address string, madeKeyset bool) {
 	store := "the store in " + c.DataDir
-	if c.upstreamURL != nil {
-		store = c.upstreamURL.Redacted()
+	if c.UpstreamURL != nil {
+		store = c.UpstreamURL.Redacted()
 	}
 	endpoint := "http://" + address
 	fmt.Fprintf(out, "s3proxy listens on %s and encrypts everything in %s\n", endpoint, store)
-	if n := len(c.buckets); n > 0 {
-		fmt.Fprintf(out, "Buckets with settings of their own: %s\n", strings.Join(sortedKeys(c.buckets), ", "))
+	if n := len(c.Buckets); n > 0 {
+		fmt.Fprintf(out, "Buckets with settings of their own: %s\n", strings.Join(slices.Sorted(maps.Keys(c.Buckets)), ", "))
 	}
 	if c.KMS == "" {
 		verb := "The key is"
 		if madeKeyset {
 			verb = "A new key was made:"
 		}
-		fmt.Fprintf(out, "%s %s - back it up: if it is lost, the data is lost.\n", verb, c.keysetPath())
+		fmt.Fprintf(out, "%s %s - back it up: if it is lost, the data is lost.\n", verb, c.KeysetPath())
 	}
-	if client.id != "" {
-		fmt.Fprintf(out, "Try it:\n  %s\n", client.tryLine(endpoint, c.Region))
+	if client.ID != "" {
+		fmt.Fprintf(out, "Try it:\n  %s\n", tryLine(client, endpoint, c.Region))
 	}
 }
 
 // tryLine is an aws command that works when it is copied into a shell.
-func (k clientKey) tryLine(endpoint, region string) string {
+func tryLine(k config.ClientKey, endpoint, region string) string {
 	var b strings.Builder
-	if k.file == "" {
-		fmt.Fprintf(&b, `AWS_ACCESS_KEY_ID="$%s" AWS_SECRET_ACCESS_KEY="$%s" `, envAccessKey, envSecretKey)
+	if k.File == "" {
+		fmt.Fprintf(&b, `AWS_ACCESS_KEY_ID="$%s" AWS_SECRET_ACCESS_KEY="$%s" `, config.EnvAccessKey, config.EnvSecretKey)
 	} else {
 		// These would win over the file.
 		var unset []string
@@ -75,10 +78,10 @@ func (k clientKey) tryLine(endpoint, region string) string {
 		if len(unset) > 0 {
 			b.WriteString("env " + strings.Join(unset, " ") + " ")
 		}
-		b.WriteString("AWS_SHARED_CREDENTIALS_FILE=" + shellQuote(k.file) + " ")
+		b.WriteString("AWS_SHARED_CREDENTIALS_FILE=" + shellQuote(k.File) + " ")
 	}
 	verb := "ls"
-	if k.made {
+	if k.Made {
 		verb = "mb s3://first-bucket"
 	}
 	fmt.Fprintf(&b, "aws --endpoint-url %s --region %s s3 %s", endpoint, region, verb)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
@@ -50,27 +51,27 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 				return err
 			}
 			if o.grace < 0 || o.recordsGrace < 0 {
-				return usagef("a time of grace cannot be negative")
+				return config.Usagef("a time of grace cannot be negative")
 			}
 			if err := o.pace.check(); err != nil {
 				return err
 			}
 			for _, name := range []string{"records-grace", "concurrency", "rate"} {
 				if !o.records && cmd.Flags().Changed(name) {
-					return usagef("%s goes with --records", name)
+					return config.Usagef("%s goes with --records", name)
 				}
 			}
-			c, err := loadConfig(cmd.Flags())
+			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
 			if 0 < o.recordsGrace && o.recordsGrace < 2*c.KeyWindow {
-				return usagef("records-grace %v is less than two windows of keys (key-window is %v)", o.recordsGrace, c.KeyWindow)
+				return config.Usagef("records-grace %v is less than two windows of keys (key-window is %v)", o.recordsGrace, c.KeyWindow)
 			}
 			return gc(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	o.pace.add(cmd.Flags())
 	cmd.Flags().BoolVar(&o.records, "records", false, "remove window records that nothing names, instead")
 	cmd.Flags().DurationVar(&o.recordsGrace, "records-grace", recordsGrace, "how old such a record must be: more than a window and the longest write; 0 only where nobody writes")
@@ -80,7 +81,7 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 	return cmd
 }
 
-func gc(ctx context.Context, c *config, buckets []string, o gcOptions, out, errOut io.Writer) error {
+func gc(ctx context.Context, c *config.Config, buckets []string, o gcOptions, out, errOut io.Writer) error {
 	log := newLogger(c, errOut)
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
@@ -114,11 +115,11 @@ func gc(ctx context.Context, c *config, buckets []string, o gcOptions, out, errO
 
 // gcUploads removes and tells what is left of a bucket's uploads.
 func gcUploads(ctx context.Context, s *stores, bucket string, o gcOptions, out io.Writer, log *slog.Logger) error {
-	store, err := s.client(ctx, s.c.buckets[bucket].Upstream)
+	store, err := s.client(ctx, s.c.Buckets[bucket].Upstream)
 	if err != nil {
 		return err
 	}
-	sweeper := proxy.Sweeper{Store: store, Place: s.c.state, Grace: o.grace, DryRun: o.dryRun, Log: log}
+	sweeper := proxy.Sweeper{Store: store, Place: s.c.State, Grace: o.grace, DryRun: o.dryRun, Log: log}
 	found, err := sweeper.Bucket(ctx, bucket)
 	if err != nil {
 		err = fmt.Errorf("s3://%s: %w", bucket, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -38,11 +39,11 @@ type removedRecords struct {
 // gcRecords removes the window records of a bucket that nothing in it names. If it could
 // not look at everything, it removes none.
 func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOut io.Writer, log *slog.Logger) (*removedRecords, error) {
-	records, err := s.records(ctx, bucket, s.c.buckets[bucket])
+	records, err := s.records(ctx, bucket, s.c.Buckets[bucket])
 	if err != nil {
 		return nil, err
 	}
-	origin := orElse(s.c.buckets[bucket].Alias, bucket)
+	origin := cmp.Or(s.c.Buckets[bucket].Alias, bucket)
 	found := &removedRecords{Bucket: bucket, Failed: map[string]string{}}
 	// First: what names one of these records is there already, or is named by a key that
 	// a process took from the window meanwhile, and then the record is young.
@@ -70,7 +71,7 @@ func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOu
 		delete(unnamed, hex.EncodeToString(m.WindowID()))
 	}
 	all := census{
-		walker: proxy.Walker{Store: records.Store, Place: s.c.state}, bucket: bucket, pace: o.pace, errOut: errOut,
+		walker: proxy.Walker{Store: records.Store, Place: s.c.State}, bucket: bucket, pace: o.pace, errOut: errOut,
 		upload: func(u proxy.InProgress) error {
 			name(u.Meta)
 			// Its object names a window that was in use then.

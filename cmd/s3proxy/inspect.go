@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy"
 )
@@ -57,14 +58,14 @@ opens the object; otherwise the reason why it does not, and exit code 1.`,
 			if err != nil {
 				return err
 			}
-			c, err := loadConfig(cmd.Flags())
+			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
 			return inspect(cmd.Context(), c, bucket, key, asJSON, cmd.OutOrStdout(), newLogger(c, cmd.ErrOrStderr()))
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -74,18 +75,18 @@ func parseObjectURL(arg string) (bucket, key string, err error) {
 	rest, ok := strings.CutPrefix(arg, "s3://")
 	bucket, key, found := strings.Cut(rest, "/")
 	if !ok || !found || bucket == "" || key == "" {
-		return "", "", usagef("%q is not of the form s3://bucket/key", arg)
+		return "", "", config.Usagef("%q is not of the form s3://bucket/key", arg)
 	}
 	return bucket, key, nil
 }
 
-func inspect(ctx context.Context, c *config, bucket, key string, asJSON bool, out io.Writer, log *slog.Logger) error {
+func inspect(ctx context.Context, c *config.Config, bucket, key string, asJSON bool, out io.Writer, log *slog.Logger) error {
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	defer stores.close()
-	store, err := stores.client(ctx, c.buckets[bucket].Upstream)
+	store, err := stores.client(ctx, c.Buckets[bucket].Upstream)
 	if err != nil {
 		return err
 	}

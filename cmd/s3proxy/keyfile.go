@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 )
 
@@ -55,7 +56,7 @@ promote, and copy it again. Where they share one file, keys rotate does it all.`
 			return nil
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	return cmd
 }
 
@@ -79,7 +80,7 @@ func versionCommandOf(name, short, long string, do func(ctx context.Context, pat
 			return nil
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	return cmd
 }
 
@@ -93,7 +94,7 @@ the version until they are destroyed too.`, localfile.Destroy)
 	do := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !sure {
-			return usagef("what only version %s can open will be lost: say --yes", args[0])
+			return config.Usagef("what only version %s can open will be lost: say --yes", args[0])
 		}
 		return do(cmd, args)
 	}
@@ -102,7 +103,7 @@ the version until they are destroyed too.`, localfile.Destroy)
 
 func oneVersion(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usagef("%s takes one version, as s3proxy keys list shows it; got %q", cmd.CommandPath(), args)
+		return config.Usagef("%s takes one version, as s3proxy keys list shows it; got %q", cmd.CommandPath(), args)
 	}
 	return nil
 }
@@ -126,7 +127,7 @@ Copies and backups made before stay as they are.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if remove && newFile != "" {
-				return usagef("--remove and --new-file exclude each other")
+				return config.Usagef("--remove and --new-file exclude each other")
 			}
 			path, err := keysetFile(cmd)
 			if err != nil {
@@ -165,7 +166,7 @@ Copies and backups made before stay as they are.`,
 			return nil
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	cmd.Flags().StringVar(&newFile, "new-file", "", "`file` with the new passphrase")
 	cmd.Flags().BoolVar(&remove, "remove", false, "leave the keyset in clear")
 	return cmd
@@ -184,7 +185,7 @@ func newPassphrase(file string, encrypted bool, prompt io.Writer) ([]byte, error
 	}
 	terminal := int(os.Stdin.Fd())
 	if !term.IsTerminal(terminal) {
-		return nil, usagef("no terminal to ask for the new passphrase on: name a file with --new-file")
+		return nil, config.Usagef("no terminal to ask for the new passphrase on: name a file with --new-file")
 	}
 	ask := func(text string) ([]byte, error) {
 		fmt.Fprint(prompt, text)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 )
@@ -60,7 +61,7 @@ that was encrypted under it is lost. With a passphrase in
 			return nil
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	return cmd
 }
 
@@ -96,30 +97,30 @@ func keysListCommand() *cobra.Command {
 			return w.Flush()
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
 // keysetFile is the file that the command's settings name.
 func keysetFile(cmd *cobra.Command) (string, error) {
-	c, err := loadConfig(cmd.Flags())
+	c, err := config.Load(cmd.Flags())
 	if err != nil {
 		return "", err
 	}
 	if c.KMS == "" {
-		return c.keysetPath(), nil
+		return c.KeysetPath(), nil
 	}
 	u, err := url.Parse(c.KMS)
 	if err != nil {
-		return "", usagef("kms: %w", err)
+		return "", config.Usagef("kms: %w", err)
 	}
 	if u.Scheme != localfile.Scheme {
-		return "", usagef("kms: keys of %s are made and listed by that KMS itself", c.KMS)
+		return "", config.Usagef("kms: keys of %s are made and listed by that KMS itself", c.KMS)
 	}
 	path, err := localfile.Path(u)
 	if err != nil {
-		return "", usageError{err}
+		return "", config.UsageError{Err: err}
 	}
 	return path, nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
 // What a client may cost that has not shown a key yet.
@@ -36,7 +38,7 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 
 // listen opens the clients' listener. Connections over the limit wait in the kernel's
 // queue; those that are served go on.
-func listen(c *config) (net.Listener, error) {
+func listen(c *config.Config) (net.Listener, error) {
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)

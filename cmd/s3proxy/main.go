@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
 // Exit codes: 0 all went well, 1 something failed, 2 the command line, the
@@ -19,14 +21,6 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
-
-// usageError is a mistake in what was asked, not in doing it.
-type usageError struct{ err error }
-
-func (e usageError) Error() string { return e.err.Error() }
-func (e usageError) Unwrap() error { return e.err }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func main() {
 	// The first signal asks for an orderly end, a second one ends at once.
@@ -46,7 +40,7 @@ func run(ctx context.Context, args []string) int {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "s3proxy:", err)
-	var usage usageError
+	var usage config.UsageError
 	if errors.As(err, &usage) {
 		return exitUsage
 	}
@@ -76,13 +70,13 @@ Exit codes: 0 done, 1 failed, 2 wrong flags, environment or configuration.`,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("unknown command %q: see s3proxy --help", args[0])
+				return config.Usagef("unknown command %q: see s3proxy --help", args[0])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return config.UsageError{Err: err} })
 	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), gcCommand(), versionCommand(), embeddedStoreCommand())
 	return root
 }
@@ -90,7 +84,7 @@ Exit codes: 0 done, 1 failed, 2 wrong flags, environment or configuration.`,
 // noArguments refuses arguments as a usage error, which cobra.NoArgs is not.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("%s takes no arguments, got %q", cmd.CommandPath(), args)
+		return config.Usagef("%s takes no arguments, got %q", cmd.CommandPath(), args)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
 // place is what a command goes through: a bucket, or what is below a prefix in it.
@@ -20,7 +22,7 @@ func parsePlace(arg string) (place, error) {
 	rest, ok := strings.CutPrefix(arg, "s3://")
 	bucket, prefix, _ := strings.Cut(rest, "/")
 	if !ok || bucket == "" {
-		return place{}, usagef("%q is not of the form s3://bucket or s3://bucket/prefix", arg)
+		return place{}, config.Usagef("%q is not of the form s3://bucket or s3://bucket/prefix", arg)
 	}
 	return place{bucket, prefix}, nil
 }
@@ -30,7 +32,7 @@ func parseBucketURL(arg string) (string, error) {
 	bucket, ok := strings.CutPrefix(arg, "s3://")
 	bucket = strings.TrimSuffix(bucket, "/")
 	if !ok || bucket == "" || strings.Contains(bucket, "/") {
-		return "", usagef("%q is not of the form s3://bucket", arg)
+		return "", config.Usagef("%q is not of the form s3://bucket", arg)
 	}
 	return bucket, nil
 }
@@ -52,7 +54,7 @@ func parseEach[T any](args []string, parse func(string) (T, error)) ([]T, error)
 func someArgs(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return usagef("%s takes %s", strings.TrimPrefix(cmd.CommandPath(), "s3proxy "), what)
+			return config.Usagef("%s takes %s", strings.TrimPrefix(cmd.CommandPath(), "s3proxy "), what)
 		}
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
@@ -62,16 +64,16 @@ A run that was ended goes on with --resume and the floor's id, which it has prin
 			if err := o.check(len(buckets)); err != nil {
 				return err
 			}
-			c, err := loadConfig(cmd.Flags())
+			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
 			return rekey(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
-	windowFlags(f)
+	config.WindowFlags(f)
 	o.pace.add(f)
 	f.BoolVar(&o.newVersion, "new-version", false, "make a new version of the key first (local key file, Vault)")
 	f.StringVar(&o.resume, "resume", "", "go on with the open floor of this `id`, of one bucket")
@@ -89,15 +91,15 @@ A run that was ended goes on with --resume and the floor's id, which it has prin
 func (o *rekeyOptions) check(buckets int) error {
 	switch {
 	case o.resume != "" && (buckets > 1 || o.newVersion || o.discard):
-		return usagef("resume goes with one bucket, and neither with new-version nor with discard-floor")
+		return config.Usagef("resume goes with one bucket, and neither with new-version nor with discard-floor")
 	case len(o.stolen) > 0 && (o.resume != "" || o.dryRun):
-		return usagef("stolen goes with the begin of a rekey: its floor says what it refuses")
+		return config.Usagef("stolen goes with the begin of a rekey: its floor says what it refuses")
 	case o.keyIsNew && o.newVersion:
-		return usagef("key-is-new and new-version are two ways to a key that the thief does not have")
+		return config.Usagef("key-is-new and new-version are two ways to a key that the thief does not have")
 	case o.dryRun && (o.newVersion || o.discard || o.leaveBehind || o.resume != ""):
-		return usagef("dry-run changes nothing: it goes with none of new-version, resume, discard-floor, leave-behind")
+		return config.Usagef("dry-run changes nothing: it goes with none of new-version, resume, discard-floor, leave-behind")
 	case o.settle < 0 || o.settle > 0 && o.settle < 10*time.Second:
-		return usagef("settle is at least 10s, or 0 where no proxy runs")
+		return config.Usagef("settle is at least 10s, or 0 where no proxy runs")
 	}
 	return o.pace.check()
 }
@@ -122,7 +124,7 @@ func (r *rekeyed) left() int {
 	return len(r.Failed) + r.Locked + r.Archived + r.OldVersions + r.Uploads + len(r.Unseen)
 }
 
-func rekey(ctx context.Context, c *config, buckets []string, o rekeyOptions, out, errOut io.Writer) (err error) {
+func rekey(ctx context.Context, c *config.Config, buckets []string, o rekeyOptions, out, errOut io.Writer) (err error) {
 	log := newLogger(c, errOut)
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
@@ -194,12 +196,12 @@ func newRekeying(ctx context.Context, s *stores, bucket string, o rekeyOptions, 
 		return nil, err
 	}
 	r := &rekeying{
-		rekeyOptions: o, ring: ring, records: records, origin: orElse(b.Origin, bucket), out: out, errOut: errOut,
+		rekeyOptions: o, ring: ring, records: records, origin: cmp.Or(b.Origin, bucket), out: out, errOut: errOut,
 		found: &rekeyed{Bucket: bucket, rewritten: &rewritten{Failed: map[string]string{}}, Unseen: map[string]string{}},
 		rewrite: &rewrite{
 			bucket: bucket, pace: o.pace, dryRun: o.dryRun, log: log,
-			walker:  proxy.Walker{Store: b.Upstream, Place: s.c.state},
-			renewer: proxy.NewRenewer(b, s.c.state),
+			walker:  proxy.Walker{Store: b.Upstream, Place: s.c.State},
+			renewer: proxy.NewRenewer(b, s.c.State),
 		},
 	}
 	r.rewrite.renewer.OnlyWriter = o.onlyWriter

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
 )
@@ -80,34 +82,34 @@ nobody write them, cannot be renewed so; the records cover them.`,
 			}
 			for _, at := range places {
 				if at.prefix != "" && !o.objects {
-					return usagef("%v: a record is of a whole bucket; a prefix goes with --objects", at)
+					return config.Usagef("%v: a record is of a whole bucket; a prefix goes with --objects", at)
 				}
 			}
 			if err := o.pace.check(); err != nil {
 				return err
 			}
 			if o.settle < 0 {
-				return usagef("settle cannot be negative")
+				return config.Usagef("settle cannot be negative")
 			}
 			if o.onlyWriter && !o.objects {
-				return usagef("%s goes with --objects", onlyWriterFlag)
+				return config.Usagef("%s goes with --objects", onlyWriterFlag)
 			}
 			if o.pace.rate > 0 && !o.objects {
-				return usagef("rate goes with --objects: records are few")
+				return config.Usagef("rate goes with --objects: records are few")
 			}
 			if o.newVersion && o.dryRun {
-				return usagef("new-version changes the key: not in a dry-run")
+				return config.Usagef("new-version changes the key: not in a dry-run")
 			}
-			c, err := loadConfig(cmd.Flags())
+			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
 			return rotate(cmd.Context(), c, places, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
-	windowFlags(f)
+	config.WindowFlags(f)
 	o.pace.add(f)
 	f.BoolVar(&o.objects, "objects", false, "renew the metadata of each object too, in place")
 	f.BoolVar(&o.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
@@ -119,7 +121,7 @@ nobody write them, cannot be renewed so; the records cover them.`,
 	return cmd
 }
 
-func rotate(ctx context.Context, c *config, places []place, o rotateOptions, out, errOut io.Writer) (err error) {
+func rotate(ctx context.Context, c *config.Config, places []place, o rotateOptions, out, errOut io.Writer) (err error) {
 	log := newLogger(c, errOut)
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
@@ -176,7 +178,7 @@ func fromKEK(ctx context.Context, s *stores, bucket, given string) (string, erro
 	case err != nil:
 		return "", fmt.Errorf("from %s: %w", given, err)
 	case !known:
-		return "", usagef("from: no configured key of the bucket is called %s: keys that are not --kms go to --kms-read", given)
+		return "", config.Usagef("from: no configured key of the bucket is called %s: keys that are not --kms go to --kms-read", given)
 	}
 	return kek, nil
 }
@@ -238,7 +240,7 @@ func (r *rotation) place(ctx context.Context, at place) (*rotated, error) {
 
 // floor wraps the bucket's floor anew, if it has one, and tells what became of it.
 func (r *rotation) floor(ctx context.Context, bucket string, ring *kms.Keyring, rewrapping *kms.Rewrapping) (string, error) {
-	origin := orElse(r.stores.c.buckets[bucket].Alias, bucket)
+	origin := cmp.Or(r.stores.c.Buckets[bucket].Alias, bucket)
 	state, err := ring.ReadFloor(ctx, origin)
 	if err != nil || state.ID == "" {
 		return "", err
@@ -260,10 +262,10 @@ func (r *rotation) floor(ctx context.Context, bucket string, ring *kms.Keyring, 
 }
 
 // newVersions rotates each key for writing of the buckets once.
-func newVersions(ctx context.Context, c *config, stores *stores, places []place, out io.Writer, quiet bool) error {
+func newVersions(ctx context.Context, c *config.Config, stores *stores, places []place, out io.Writer, quiet bool) error {
 	done := map[string]bool{}
 	for _, at := range places {
-		uri, _, err := c.keyURIs(at.bucket)
+		uri, _, err := c.KeyURIs(at.bucket)
 		if err != nil {
 			return err
 		}
@@ -292,7 +294,7 @@ func newVersions(ctx context.Context, c *config, stores *stores, places []place,
 
 // records is one pass over a bucket's window records.
 func (r *rotation) records(ctx context.Context, bucket string, rewrapping *kms.Rewrapping, records proxy.Records) (*rotated, error) {
-	origin := orElse(r.stores.c.buckets[bucket].Alias, bucket)
+	origin := cmp.Or(r.stores.c.Buckets[bucket].Alias, bucket)
 	found := &rotated{Bucket: bucket, KEK: rewrapping.KEK(), Failed: map[string]string{}}
 	var ids []string
 	if err := records.List(ctx, origin, func(l proxy.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,13 +37,13 @@ func renewObjects(ctx context.Context, s *stores, bucket, prefix string, rewrapp
 	}
 	r := &rewrite{
 		bucket: bucket, prefix: prefix, pace: o.pace, dryRun: o.dryRun, log: log,
-		walker:  proxy.Walker{Store: b.Upstream, Place: s.c.state},
-		renewer: proxy.NewRenewer(b, s.c.state),
+		walker:  proxy.Walker{Store: b.Upstream, Place: s.c.State},
+		renewer: proxy.NewRenewer(b, s.c.State),
 		due: func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) {
 			return m != nil && m.KEK != rewrapping.KEK() && o.isFrom(m.KEK), nil
 		},
 		change: func(ctx context.Context, key string, n *proxy.Renewal) error {
-			meta, err := b.Keyring.WrapKey(ctx, kms.Name{Bucket: orElse(b.Origin, bucket), Key: key, Kind: n.Meta.Kind}, n.DEK)
+			meta, err := b.Keyring.WrapKey(ctx, kms.Name{Bucket: cmp.Or(b.Origin, bucket), Key: key, Kind: n.Meta.Kind}, n.DEK)
 			if err != nil {
 				return err
 			}

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
@@ -32,8 +35,8 @@ an aws command to try. With --upstream it stands before a real store, and --kms
 names the key: s3proxy keys create makes one in a file.
 
 Upstream credentials are found as the AWS SDKs do: environment, shared
-configuration, container, instance. ` + envAccessKey + ` and
-` + envSecretKey + ` are a key that clients use here; the configuration
+configuration, container, instance. ` + config.EnvAccessKey + ` and
+` + config.EnvSecretKey + ` are a key that clients use here; the configuration
 file, or the one that --credentials names, may hold more, each with its buckets;
 those change settings of buckets and ACLs only with manage: true.
 SIGHUP reads these again; a file that cannot be used leaves the old ones.`,
@@ -42,31 +45,31 @@ SIGHUP reads these again; a file that cannot be used leaves the old ones.`,
   s3proxy serve --config /etc/s3proxy/config.yaml --log-level debug --log-format json`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(cmd.Flags())
+			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
 			return serve(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	serveFlags(cmd.Flags())
+	config.ServeFlags(cmd.Flags())
 	return cmd
 }
 
 // serve runs the proxy until ctx ends, then lets running requests finish.
-func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
+func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	log := newLogger(c, errOut)
-	if err := c.checkKeys(); err != nil {
+	if err := c.CheckKeys(); err != nil {
 		return err
 	}
 	if err := ensureDir(c.DataDir); err != nil {
 		return err
 	}
-	clients, err := loadCredentials(c)
+	clients, err := config.LoadCredentials(c)
 	if err != nil {
 		return err
 	}
-	defer clients.reloadOnHangup(c, log)()
+	defer clients.ReloadOnHangup(c, log)()
 	stores := newStores(c, log)
 	stores.attempts = 1 // clients try again themselves
 	if err := stores.open(ctx); err != nil {
@@ -78,13 +81,13 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 		return err
 	}
 	served := proxy.Config{
-		Region: c.Region, Domains: c.Domains, State: c.state, Credential: clients.find, Buckets: map[string]proxy.Bucket{},
+		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find, Buckets: map[string]proxy.Bucket{},
 		AnonymousToStore: c.Anonymous == "store", Log: log,
 	}
 	if served.Default, err = stores.bucket(ctx, ""); err != nil {
 		return err
 	}
-	for _, name := range sortedKeys(c.buckets) {
+	for _, name := range slices.Sorted(maps.Keys(c.Buckets)) {
 		if served.Buckets[name], err = stores.bucket(ctx, name); err != nil {
 			return err
 		}
@@ -114,7 +117,7 @@ func serve(ctx context.Context, c *config, out, errOut io.Writer) error {
 	sweeping, endSweeping := context.WithCancel(ctx)
 	defer endSweeping()
 	go handler.SweepUploads(sweeping)
-	announce(out, c, clients.own, listener.Addr().String(), made)
+	announce(out, c, clients.Own, listener.Addr().String(), made)
 
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()

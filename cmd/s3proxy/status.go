@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
 // statusOptions are the flags of keys status.
@@ -49,14 +51,14 @@ older than a destroyed version, unless their records are put back too.`,
 			if err := o.pace.check(); err != nil {
 				return err
 			}
-			c, err := loadConfig(cmd.Flags())
+			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
 			return keysStatus(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
 	o.pace.add(f)
 	f.BoolVar(&o.objects, "objects", false, "look at all objects, versions and uploads too")
@@ -65,7 +67,7 @@ older than a destroyed version, unless their records are put back too.`,
 	return cmd
 }
 
-func keysStatus(ctx context.Context, c *config, buckets []string, o statusOptions, out, errOut io.Writer) error {
+func keysStatus(ctx context.Context, c *config.Config, buckets []string, o statusOptions, out, errOut io.Writer) error {
 	stores, err := openStores(ctx, c, newLogger(c, errOut))
 	if err != nil {
 		return err

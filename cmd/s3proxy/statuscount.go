@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
@@ -51,7 +53,7 @@ func bucketStatus(ctx context.Context, s *stores, bucket string, o statusOptions
 	}
 	c := &statusCount{
 		keyStatus: keyStatus{Bucket: bucket, Current: rewrapping.KEK(), Objects: o.objects, Unseen: map[string]string{}},
-		ring:      ring, records: records, origin: orElse(s.c.buckets[bucket].Alias, bucket),
+		ring:      ring, records: records, origin: cmp.Or(s.c.Buckets[bucket].Alias, bucket),
 		uses: map[string]*kekUse{}, read: map[string]readRecord{},
 	}
 	c.use(c.Current)
@@ -60,7 +62,7 @@ func bucketStatus(ctx context.Context, s *stores, bucket string, o statusOptions
 	}
 	if o.objects {
 		all := census{
-			walker: proxy.Walker{Store: records.Store, Place: s.c.state}, bucket: bucket, pace: o.pace, errOut: errOut,
+			walker: proxy.Walker{Store: records.Store, Place: s.c.State}, bucket: bucket, pace: o.pace, errOut: errOut,
 			upload: func(u proxy.InProgress) error {
 				c.zeroUpload = c.zeroUpload || u.Meta.Window == nil
 				return c.object(ctx, fmt.Sprintf("upload of %q", u.Key), u.Meta)
@@ -91,7 +93,7 @@ func bucketStatus(ctx context.Context, s *stores, bucket string, o statusOptions
 			return nil, fmt.Errorf("kek %s: %w", given, err)
 		}
 		if !strings.Contains(kek, "#") {
-			return nil, usagef("kek: %s is a key with many versions: add # and one of them, as keys status shows it", given)
+			return nil, config.Usagef("kek: %s is a key with many versions: add # and one of them, as keys status shows it", given)
 		}
 		use := c.use(kek)
 		use.unknown = !known

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -45,7 +47,7 @@ func findEncrypted(ctx context.Context, s *stores) (string, error) {
 // checkEmbedded refuses to start when the store holds data that no configured
 // key opens: serving it would fail each read, and writing more of it under
 // another key would hide the loss.
-func checkEmbedded(ctx context.Context, c *config, s *stores) error {
+func checkEmbedded(ctx context.Context, c *config.Config, s *stores) error {
 	opened := false
 	var damaged error // the first sample that is refused though its key is there
 	err := s.eachSample(ctx, func(at sample) (bool, error) {
@@ -56,7 +58,7 @@ func checkEmbedded(ctx context.Context, c *config, s *stores) error {
 		if err != nil {
 			return false, err
 		}
-		bound := orElse(s.c.buckets[at.bucket].Alias, at.bucket)
+		bound := cmp.Or(s.c.Buckets[at.bucket].Alias, at.bucket)
 		if at.record != "" {
 			record, err := records.GetRecord(ctx, at.bucket, at.record)
 			if err != nil {
@@ -104,14 +106,14 @@ func (s *stores) eachSample(ctx context.Context, visit func(sample) (more bool, 
 		return fmt.Errorf("look for encrypted data: %w", err)
 	}
 	for _, bucket := range buckets.Names {
-		if s.c.buckets[bucket].Upstream != (upstreamSettings{}) {
+		if s.c.Buckets[bucket].Upstream != (config.Upstream{}) {
 			continue
 		}
 		at, err := s3name.ParseBucket(bucket)
 		if err != nil { // a folder that no client reaches
 			continue
 		}
-		stateBucket, records, err := (proxy.Records{Place: s.c.state}).Where(bucket)
+		stateBucket, records, err := (proxy.Records{Place: s.c.State}).Where(bucket)
 		if err != nil {
 			return err
 		}

@@ -4,27 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 
-	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
 // secretsOutsideStore refuses a keyset, or another file with secrets, in the folders of
 // the embedded store: whatever gets past the checks of names reaches those.
-func (c *config) secretsOutsideStore() error {
-	files := []string{c.path, c.Credentials, os.Getenv(localfile.EnvPassphraseFile)}
-	for _, name := range append([]string{""}, sortedKeys(c.buckets)...) {
-		write, read, err := c.keyURIs(name)
-		if err != nil {
-			return inBucket(name, err)
-		}
-		for _, uri := range append(read, write) {
-			if u, err := url.Parse(uri); err == nil && u.Scheme == localfile.Scheme {
-				files = append(files, u.Path)
-			}
-		}
+func secretsOutsideStore(c *config.Config) error {
+	files, err := c.SecretFiles()
+	if err != nil {
+		return err
 	}
 	for _, folder := range []string{storeRoot(c.DataDir), storeMetadata(c.DataDir)} {
 		for _, file := range files {
@@ -36,7 +27,7 @@ func (c *config) secretsOutsideStore() error {
 				return fmt.Errorf("where is %s: %w", file, err)
 			}
 			if inside {
-				return usagef("%s is in the embedded store's own folder %s: keys and secrets must be out of the store's reach: move it, and name its new place", file, folder)
+				return config.Usagef("%s is in the embedded store's own folder %s: keys and secrets must be out of the store's reach: move it, and name its new place", file, folder)
 			}
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
+
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
 // embeddedStoreName is the hidden command that the store's process runs.
@@ -61,7 +63,7 @@ func serveStore(in io.Reader, confine func(folders storeFolders) error) error {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	var order storeOrder
 	if err := json.NewDecoder(in).Decode(&order); err != nil || order.Secret == "" {
-		return usagef("%s is started by s3proxy itself", embeddedStoreName)
+		return config.Usagef("%s is started by s3proxy itself", embeddedStoreName)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	go func() {

@@ -1,18 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"strings"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -22,13 +23,13 @@ import (
 // stores makes what buckets need, each once: a client for each store, a key for
 // each URI, and a Keyring for each combination of keys, store and alias.
 type stores struct {
-	c   *config
+	c   *config.Config
 	log *slog.Logger
 	// attempts at what has no effect at the store.
 	attempts int
 	// embedded is nil with an upstream.
 	embedded *embeddedStore
-	clients  map[upstreamSettings]*upstream.Client
+	clients  map[config.Upstream]*upstream.Client
 	keys     map[string]kms.Key
 	keyrings map[keyringID]*kms.Keyring
 	// offlineFloor gives the floor of a bucket whose store is not asked; nil for none.
@@ -47,16 +48,16 @@ type keyringID struct {
 const commandAttempts = 6
 
 // newStores makes nothing yet.
-func newStores(c *config, log *slog.Logger) *stores {
+func newStores(c *config.Config, log *slog.Logger) *stores {
 	return &stores{
 		c: c, log: log, attempts: commandAttempts,
-		clients: map[upstreamSettings]*upstream.Client{}, keys: map[string]kms.Key{}, keyrings: map[keyringID]*kms.Keyring{},
+		clients: map[config.Upstream]*upstream.Client{}, keys: map[string]kms.Key{}, keyrings: map[keyringID]*kms.Keyring{},
 	}
 }
 
 // openStores makes the client of the default store, or starts the embedded one.
 // The caller closes it.
-func openStores(ctx context.Context, c *config, log *slog.Logger) (*stores, error) {
+func openStores(ctx context.Context, c *config.Config, log *slog.Logger) (*stores, error) {
 	s := newStores(c, log)
 	if err := s.open(ctx); err != nil {
 		return nil, err
@@ -65,14 +66,14 @@ func openStores(ctx context.Context, c *config, log *slog.Logger) (*stores, erro
 }
 
 func (s *stores) open(ctx context.Context) (err error) {
-	if s.c.upstreamURL == nil {
-		if err := s.c.secretsOutsideStore(); err != nil {
+	if s.c.UpstreamURL == nil {
+		if err := secretsOutsideStore(s.c); err != nil {
 			return err
 		}
 		s.embedded, err = startEmbedded(s.c.DataDir, s.log)
 		return err
 	}
-	_, err = s.client(ctx, upstreamSettings{})
+	_, err = s.client(ctx, config.Upstream{})
 	return err
 }
 
@@ -98,12 +99,12 @@ func (s *stores) bucket(ctx context.Context, name string) (proxy.Bucket, error) 
 	if err != nil {
 		return proxy.Bucket{}, err
 	}
-	set := s.c.buckets[name]
+	set := s.c.Buckets[name]
 	b := proxy.Bucket{
 		Upstream: records.Store, Keyring: keyring, Origin: set.Alias,
-		Plain: set.plain(), ETag: proxy.ETagMode(orElse(set.ETag, s.c.ETag)),
-		AllowPlaintextReads: s.c.AllowPlaintextReads, SkipRangeCheck: orElse(set.RangeCheck, s.c.RangeCheck) == "segments",
-		SSE: proxy.SSEMode(orElse(set.SSE, s.c.SSE)),
+		Plain: set.Passthrough(), ETag: proxy.ETagMode(cmp.Or(set.ETag, s.c.ETag)),
+		AllowPlaintextReads: s.c.AllowPlaintextReads, SkipRangeCheck: cmp.Or(set.RangeCheck, s.c.RangeCheck) == "segments",
+		SSE: proxy.SSEMode(cmp.Or(set.SSE, s.c.SSE)),
 	}
 	if set.AllowPlaintextReads != nil {
 		b.AllowPlaintextReads = *set.AllowPlaintextReads
@@ -114,11 +115,11 @@ func (s *stores) bucket(ctx context.Context, name string) (proxy.Bucket, error) 
 // keysOnly is bucket for commands that need no store: records are looked up where
 // an upstream is configured, and the embedded store is not started.
 func (s *stores) keysOnly(ctx context.Context, name string) (proxy.Bucket, error) {
-	set := s.c.buckets[name]
-	if s.c.upstreamURL != nil || set.Upstream.URL != "" {
+	set := s.c.Buckets[name]
+	if s.c.UpstreamURL != nil || set.Upstream.URL != "" {
 		return s.bucket(ctx, name)
 	}
-	write, read, err := s.c.keyURIs(name)
+	write, read, err := s.c.KeyURIs(name)
 	if err != nil {
 		return proxy.Bucket{}, err
 	}
@@ -128,16 +129,16 @@ func (s *stores) keysOnly(ctx context.Context, name string) (proxy.Bucket, error
 
 // keyring gives a bucket's Keyring, and where its records are.
 func (s *stores) keyring(ctx context.Context, name string) (*kms.Keyring, proxy.Records, error) {
-	ring, records, err := s.findKeyring(ctx, name, s.c.buckets[name])
-	return ring, records, inBucket(name, err)
+	ring, records, err := s.findKeyring(ctx, name, s.c.Buckets[name])
+	return ring, records, config.InBucket(name, err)
 }
 
-func (s *stores) findKeyring(ctx context.Context, name string, set bucketSettings) (*kms.Keyring, proxy.Records, error) {
+func (s *stores) findKeyring(ctx context.Context, name string, set config.Bucket) (*kms.Keyring, proxy.Records, error) {
 	records, err := s.records(ctx, name, set)
 	if err != nil {
 		return nil, proxy.Records{}, err
 	}
-	write, read, err := s.c.keyURIs(name)
+	write, read, err := s.c.KeyURIs(name)
 	if err != nil {
 		return nil, proxy.Records{}, err
 	}
@@ -154,17 +155,17 @@ func (s *stores) findKeyring(ctx context.Context, name string, set bucketSetting
 
 // reach fails with the store's reason for a bucket that it does not list to us.
 func (s *stores) reach(ctx context.Context, name string) error {
-	store, err := s.client(ctx, s.c.buckets[name].Upstream)
+	store, err := s.client(ctx, s.c.Buckets[name].Upstream)
 	if err != nil {
 		return err
 	}
-	return proxy.Walker{Store: store, Place: s.c.state}.Reach(ctx, name)
+	return proxy.Walker{Store: store, Place: s.c.State}.Reach(ctx, name)
 }
 
 // records says where a bucket's window records are. It needs no key.
-func (s *stores) records(ctx context.Context, name string, set bucketSettings) (proxy.Records, error) {
+func (s *stores) records(ctx context.Context, name string, set config.Bucket) (proxy.Records, error) {
 	store, err := s.client(ctx, set.Upstream)
-	records := proxy.Records{Store: store, Place: s.c.state}
+	records := proxy.Records{Store: store, Place: s.c.State}
 	if err == nil && set.Alias != "" {
 		records.Bucket, err = s3name.ParseBucket(name)
 	}
@@ -206,7 +207,7 @@ func (s *stores) key(ctx context.Context, uri string) (kms.Key, error) {
 // keys status shows it. Without a version it may be the name of all of a key's versions.
 // What no configured key is called comes back as it is; known is false then.
 func (s *stores) namedKEK(ctx context.Context, bucket, given string) (kek string, known bool, err error) {
-	write, read, err := s.c.keyURIs(bucket)
+	write, read, err := s.c.KeyURIs(bucket)
 	if err != nil {
 		return "", false, err
 	}
@@ -235,18 +236,18 @@ func (s *stores) namedKEK(ctx context.Context, bucket, given string) (kek string
 }
 
 // client gives the client of a store; what set leaves out is the default store's.
-func (s *stores) client(ctx context.Context, set upstreamSettings) (*upstream.Client, error) {
-	if set == (upstreamSettings{}) && s.embedded != nil {
+func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Client, error) {
+	if set == (config.Upstream{}) && s.embedded != nil {
 		return s.embedded.client, nil
 	}
-	set.URL, set.Region, set.Payload = orElse(set.URL, s.c.Upstream), orElse(set.Region, s.c.UpstreamRegion), orElse(set.Payload, s.c.UpstreamPayload)
-	set.Addressing = orElse(set.Addressing, s.c.UpstreamAddressing)
+	set.URL, set.Region, set.Payload = cmp.Or(set.URL, s.c.Upstream), cmp.Or(set.Region, s.c.UpstreamRegion), cmp.Or(set.Payload, s.c.UpstreamPayload)
+	set.Addressing = cmp.Or(set.Addressing, s.c.UpstreamAddressing)
 	if client := s.clients[set]; client != nil {
 		return client, nil
 	}
 	endpoint, err := url.Parse(set.URL)
 	if err != nil {
-		return nil, usagef("upstream: %w", err)
+		return nil, config.Usagef("upstream: %w", err)
 	}
 	conf := upstream.Config{
 		Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts, Trace: proxy.TraceUpstream(s.log),
@@ -255,10 +256,10 @@ func (s *stores) client(ctx context.Context, set upstreamSettings) (*upstream.Cl
 	switch at := set.Credentials; {
 	case at.Profile != "":
 		options = append(options, awsconfig.WithSharedConfigProfile(at.Profile))
-	case at != (upstreamCredentials{}):
-		id, secret, err := at.read()
+	case at != (config.UpstreamCredentials{}):
+		id, secret, err := at.Read()
 		if err != nil {
-			return nil, usagef("upstream credentials: %w", err)
+			return nil, config.Usagef("upstream credentials: %w", err)
 		}
 		options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(id, secret, "")))
 	}
@@ -269,30 +270,10 @@ func (s *stores) client(ctx context.Context, set upstreamSettings) (*upstream.Cl
 	conf.Credentials = aws.Credentials
 	client, err := upstream.New(conf)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, config.UsageError{Err: err}
 	}
 	s.clients[set] = client
 	return client, nil
-}
-
-// read gives an access key and its secret.
-func (u *upstreamCredentials) read() (id, secret string, err error) {
-	id = u.AccessKeyID
-	if u.AccessKeyIDEnv != "" {
-		if id = os.Getenv(u.AccessKeyIDEnv); id == "" {
-			return "", "", fmt.Errorf("access-key-id-env: the environment has no %s", u.AccessKeyIDEnv)
-		}
-	}
-	if u.SecretFile != "" {
-		if secret, err = readSecretFile(u.SecretFile); err != nil {
-			return "", "", fmt.Errorf("secret-access-key-file: %w", err)
-		}
-		return id, secret, nil
-	}
-	if secret = os.Getenv(u.SecretAccessKeyEnv); secret == "" {
-		return "", "", fmt.Errorf("secret-access-key-env: the environment has no %s", u.SecretAccessKeyEnv)
-	}
-	return id, secret, nil
 }
 
 // check tells whether every key for writing works now.
@@ -311,11 +292,4 @@ func (s *stores) closeKeyrings(ctx context.Context) error {
 		errs = append(errs, ring.Close(ctx))
 	}
 	return errors.Join(errs...)
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

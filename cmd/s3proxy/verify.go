@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
@@ -51,18 +53,18 @@ not be read.`,
 				return err
 			}
 			if o.sample <= 0 || o.sample > 1 {
-				return usagef("sample is a part of all objects: more than 0, at most 1")
+				return config.Usagef("sample is a part of all objects: more than 0, at most 1")
 			}
-			c, err := loadConfig(cmd.Flags())
+			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
 			return keysVerify(cmd.Context(), c, places, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	storeFlags(cmd.Flags())
+	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
-	plaintextFlag(f)
+	config.PlaintextFlag(f)
 	o.pace.add(f)
 	f.Float64Var(&o.sample, "sample", 1, "read so large a part of the objects, chosen at random: 0.01 is one in a hundred")
 	f.BoolVar(&o.versions, "versions", false, "read versions that are not current too")
@@ -70,7 +72,7 @@ not be read.`,
 	return cmd
 }
 
-func keysVerify(ctx context.Context, c *config, places []place, o verifyOptions, out, errOut io.Writer) error {
+func keysVerify(ctx context.Context, c *config.Config, places []place, o verifyOptions, out, errOut io.Writer) error {
 	stores, err := openStores(ctx, c, newLogger(c, errOut))
 	if err != nil {
 		return err
@@ -122,7 +124,7 @@ func verifyPlace(ctx context.Context, s *stores, at place, o verifyOptions, errO
 			return found, err
 		}
 	}
-	walker := proxy.Walker{Store: b.Upstream, Place: s.c.state}
+	walker := proxy.Walker{Store: b.Upstream, Place: s.c.State}
 	list := walker.Objects
 	if o.versions {
 		list = walker.Versions
@@ -199,7 +201,7 @@ func (v *verified) records(ctx context.Context, s *stores, bucket string) error 
 	if err != nil {
 		return err
 	}
-	origin := orElse(s.c.buckets[bucket].Alias, bucket)
+	origin := cmp.Or(s.c.Buckets[bucket].Alias, bucket)
 	return records.List(ctx, origin, func(l proxy.ListedRecord) error {
 		record, err := records.GetRecord(ctx, origin, l.ID)
 		if err == nil {

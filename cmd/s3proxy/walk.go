@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 	"golang.org/x/time/rate"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
@@ -27,7 +28,7 @@ func (p *pace) add(f *pflag.FlagSet) {
 
 func (p *pace) check() error {
 	if p.concurrency < 1 || p.rate < 0 {
-		return usagef("concurrency is at least 1, and rate cannot be negative")
+		return config.Usagef("concurrency is at least 1, and rate cannot be negative")
 	}
 	return nil
 }

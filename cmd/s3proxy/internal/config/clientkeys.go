@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"context"
@@ -15,46 +15,45 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 )
 
-// clientKey is the access key that clients sign with.
-type clientKey struct {
-	id, secret string
-	// file is the AWS shared credentials file that holds it; "" when it comes
+// ClientKey is the access key that clients sign with.
+type ClientKey struct {
+	ID, Secret string
+	// File is the AWS shared credentials file that holds it; "" when it comes
 	// from the environment.
-	file string
-	made bool // by this start
+	File string
+	Made bool // by this start
 }
 
 // loadClientKey takes the clients' key from the environment, or from the data
 // folder, where the first start makes one.
-func loadClientKey(dataDir string) (clientKey, error) {
-	if id := os.Getenv(envAccessKey); id != "" {
-		return clientKey{id: id, secret: os.Getenv(envSecretKey)}, nil
+func loadClientKey(dataDir string) (ClientKey, error) {
+	if id := os.Getenv(EnvAccessKey); id != "" {
+		return ClientKey{ID: id, Secret: os.Getenv(EnvSecretKey)}, nil
 	}
 	path := filepath.Join(dataDir, "credentials")
 	made := false
-	if have, err := exists(path); err != nil {
-		return clientKey{}, err
-	} else if !have {
-		err := writeClientKey(path)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = writeClientKey(path)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return clientKey{}, fmt.Errorf("make the clients' credentials: %w", err)
+			return ClientKey{}, fmt.Errorf("make the clients' credentials: %w", err)
 		}
 		made = err == nil
+		info, err = os.Stat(path)
 	}
-	info, err := os.Stat(path)
 	if err != nil {
-		return clientKey{}, err
+		return ClientKey{}, err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return clientKey{}, fmt.Errorf("the clients' credentials %s may be read by others: chmod 600 %s", path, path)
+		return ClientKey{}, fmt.Errorf("the clients' credentials %s may be read by others: chmod 600 %s", path, path)
 	}
 	shared, err := awsconfig.LoadSharedConfigProfile(context.Background(), "default", func(o *awsconfig.LoadSharedConfigOptions) {
 		o.CredentialsFiles, o.ConfigFiles = []string{path}, []string{}
 	})
 	if err != nil || !shared.Credentials.HasKeys() {
-		return clientKey{}, fmt.Errorf("the clients' credentials %s hold no access key in the profile default", path)
+		return ClientKey{}, fmt.Errorf("the clients' credentials %s hold no access key in the profile default", path)
 	}
-	return clientKey{id: shared.Credentials.AccessKeyID, secret: shared.Credentials.SecretAccessKey, file: path, made: made}, nil
+	return ClientKey{ID: shared.Credentials.AccessKeyID, Secret: shared.Credentials.SecretAccessKey, File: path, Made: made}, nil
 }
 
 // writeClientKey makes a key in the form of AWS's shared credentials file. A

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"os"
@@ -16,8 +16,8 @@ const envPrefix = "S3PROXY_"
 // The client's keys come from the environment only: a secret has no place on a
 // command line, and the file is often world-readable.
 const (
-	envAccessKey = envPrefix + "ACCESS_KEY_ID"
-	envSecretKey = envPrefix + "SECRET_ACCESS_KEY"
+	EnvAccessKey = envPrefix + "ACCESS_KEY_ID"
+	EnvSecretKey = envPrefix + "SECRET_ACCESS_KEY"
 )
 
 // environment gives the settings of this command that the environment has, and
@@ -46,7 +46,7 @@ func envName(setting string) string {
 // misspelt setting must not be silently without effect.
 func checkEnvironment() error {
 	allowed := map[string]bool{
-		envAccessKey: true, envSecretKey: true, envName("config"): true,
+		EnvAccessKey: true, EnvSecretKey: true, envName("config"): true,
 		localfile.EnvPassphrase: true, localfile.EnvPassphraseFile: true,
 	}
 	for _, name := range vault.Variables {
@@ -58,7 +58,7 @@ func checkEnvironment() error {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, envPrefix) && !allowed[name] {
-			return usagef("the environment variable %s is no setting of s3proxy", name)
+			return Usagef("the environment variable %s is no setting of s3proxy", name)
 		}
 	}
 	return nil
@@ -68,7 +68,7 @@ func checkEnvironment() error {
 // serve them all.
 func settingNames() map[string]bool {
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
-	serveFlags(all)
+	ServeFlags(all)
 	names := map[string]bool{}
 	all.VisitAll(func(f *pflag.Flag) { names[f.Name] = true })
 	return names

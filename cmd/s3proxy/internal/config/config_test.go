@@ -1,8 +1,6 @@
-package main
+package config
 
 import (
-	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,10 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/kms/localfile"
-	"github.com/s3proxy/s3proxy/proxy"
 )
 
 // clean takes every s3proxy variable of the machine out of the environment.
@@ -29,10 +23,10 @@ func clean(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 }
 
-func load(t *testing.T, file string, args ...string) (*config, error) {
+func load(t *testing.T, file string, args ...string) (*Config, error) {
 	t.Helper()
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	serveFlags(flags)
+	ServeFlags(flags)
 	if file != "" {
 		path := filepath.Join(t.TempDir(), "config.yaml")
 		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
@@ -43,7 +37,7 @@ func load(t *testing.T, file string, args ...string) (*config, error) {
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return loadConfig(flags)
+	return Load(flags)
 }
 
 func TestFlagsBeatTheEnvironmentWhichBeatsTheFile(t *testing.T) {
@@ -114,7 +108,7 @@ func TestAMistakeStopsTheStartWithOneLineThatNamesIt(t *testing.T) {
 		{"an address as domain", "", nil, []string{"--domain", "127.0.0.1"}, "domain"},
 		{"a domain with a port", "", nil, []string{"--domain", "s3.example.com", "--domain", "s3.example.com:80"}, "s3.example.com:80"},
 		{"addressing", "upstream-addressing: host\n", nil, nil, "host"},
-		{"half a credential", "", map[string]string{envAccessKey: "x"}, nil, envSecretKey},
+		{"half a credential", "", map[string]string{EnvAccessKey: "x"}, nil, EnvSecretKey},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clean(t)
@@ -142,33 +136,6 @@ func TestTheDefaultsAreTheDocumentedOnes(t *testing.T) {
 	}
 }
 
-func TestEveryCommandHasAnExampleAndRefusesStrayArguments(t *testing.T) {
-	for _, args := range [][]string{{"serve"}, {"keys"}, {"keys", "create"}, {"keys", "list"}, {"inspect"}, {"encrypt"}, {"decrypt"}, {"version"}} {
-		cmd, _, err := rootCommand().Find(args)
-		if err != nil || cmd.Example == "" || cmd.Short == "" {
-			t.Errorf("%v: %v, example %q", args, err, cmd.Example)
-		}
-		if got := run(t.Context(), append(args, "stray", "words")); got != exitUsage {
-			t.Errorf("%v with stray arguments: exit code %d", args, got)
-		}
-	}
-	if got := run(t.Context(), []string{"serve", "--no-such-flag"}); got != exitUsage {
-		t.Errorf("unknown flag: exit code %d", got)
-	}
-}
-
-func TestAnObjectsURLKeepsItsKeyAsItStands(t *testing.T) {
-	bucket, key, err := parseObjectURL("s3://b/a//b%20 c/../ü")
-	if err != nil || bucket != "b" || key != "a//b%20 c/../ü" {
-		t.Errorf("%q %q %v", bucket, key, err)
-	}
-	for _, bad := range []string{"b/k", "s3://", "s3://b", "s3://b/", "s3:///k", "http://b/k"} {
-		if _, _, err := parseObjectURL(bad); err == nil {
-			t.Errorf("%q was taken", bad)
-		}
-	}
-}
-
 func TestAMistakeInAValueNeverShowsTheValue(t *testing.T) {
 	clean(t)
 	_, err := load(t, "credentials:\n  - access-key-id: a\n    read-only: verysecret\n")
@@ -180,99 +147,22 @@ func TestAMistakeInAValueNeverShowsTheValue(t *testing.T) {
 func TestTheExampleConfigurationIsValidAndMeansWhatItSays(t *testing.T) {
 	clean(t)
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	serveFlags(flags)
-	if err := flags.Parse([]string{"--config", "../../deploy/config.example.yaml", "--bucket-alias", "copy-b=photos"}); err != nil {
+	ServeFlags(flags)
+	if err := flags.Parse([]string{"--config", "../../../../deploy/config.example.yaml", "--bucket-alias", "copy-b=photos"}); err != nil {
 		t.Fatal(err)
 	}
-	c, err := loadConfig(flags)
+	c, err := Load(flags)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.buckets) != 6 || c.buckets["copy-b"].Alias != "photos" || c.buckets["photos"].ETag != "md5" || *c.buckets["public-downloads"].Encrypt ||
-		!*c.buckets["legal"].AllowPlaintextReads || c.buckets["archive"].Upstream.Credentials.AccessKeyID != "s3proxy" {
-		t.Errorf("buckets: %+v", c.buckets)
+	if len(c.Buckets) != 6 || c.Buckets["copy-b"].Alias != "photos" || c.Buckets["photos"].ETag != "md5" || *c.Buckets["public-downloads"].Encrypt ||
+		!*c.Buckets["legal"].AllowPlaintextReads || c.Buckets["archive"].Upstream.Credentials.AccessKeyID != "s3proxy" {
+		t.Errorf("buckets: %+v", c.Buckets)
 	}
-	if write, read, err := c.keyURIs("legal"); err != nil || write != "localfile:///etc/s3proxy/legal.json" || len(read) != 1 || read[0] != c.KMS {
+	if write, read, err := c.KeyURIs("legal"); err != nil || write != "localfile:///etc/s3proxy/legal.json" || len(read) != 1 || read[0] != c.KMS {
 		t.Errorf("keys of legal: %s %v, %v", write, read, err)
 	}
-	if c.state.Bucket.String() != "s3proxy-state" || c.state.Prefix != "team-a/" || !c.inline {
-		t.Errorf("state %+v, credentials inline: %v", c.state, c.inline)
-	}
-}
-
-func TestBucketsWithEqualSettingsShareClientsKeysAndKeyrings(t *testing.T) {
-	clean(t)
-	dir := t.TempDir()
-	for _, name := range []string{"a", "b"} {
-		if err := localfile.Create(filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c, err := load(t, "upstream: http://127.0.0.1:1\nkms: localfile://"+dir+"/a\nbuckets:\n"+
-		"  one: {etag: md5}\n  own-key: {kms: 'localfile://"+dir+"/b'}\n  same-key: {kms: 'localfile://"+dir+"/b'}\n"+
-		"  there: {upstream: {url: 'http://127.0.0.1:2'}}\n  there-too: {upstream: {url: 'http://127.0.0.1:2', region: us-east-1}}\n"+
-		"  copy-1: {alias: one}\n  copy-2: {alias: one}\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := openStores(t.Context(), c, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]proxy.Bucket{}
-	for _, name := range []string{"", "one", "own-key", "same-key", "there", "there-too", "copy-1", "copy-2"} {
-		if got[name], err = s.bucket(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got["one"].Keyring != got[""].Keyring || got["own-key"].Keyring != got["same-key"].Keyring || got["there"].Keyring != got["there-too"].Keyring {
-		t.Error("equal settings do not share a keyring")
-	}
-	if got["there"].Upstream != got["there-too"].Upstream || got["there"].Upstream == got[""].Upstream {
-		t.Error("clients are not one for each store")
-	}
-	if len(s.keyrings) != 5 || len(s.keys) != 2 || len(s.clients) != 2 {
-		t.Errorf("%d keyrings, %d keys, %d clients; want 5, 2, 2", len(s.keyrings), len(s.keys), len(s.clients))
-	}
-	if got["copy-1"].Origin != "one" {
-		t.Errorf("origin %q", got["copy-1"].Origin)
-	}
-}
-
-// silentKey is a key whose KMS does not answer.
-type silentKey struct{ kms.Key }
-
-func (silentKey) Check(context.Context) error { return kms.ErrUnavailable }
-
-func TestReadinessAsksTheKeyOfEveryBucket(t *testing.T) {
-	clean(t)
-	dir := t.TempDir()
-	for _, name := range []string{"a", "b"} {
-		if err := localfile.Create(filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c, err := load(t, "upstream: http://127.0.0.1:1\nkms: localfile://"+dir+"/a\nbuckets:\n  own-key: {kms: 'localfile://"+dir+"/b'}\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, silent := range []string{"", "a", "b"} {
-		s := newStores(c, slog.New(slog.DiscardHandler))
-		if silent != "" {
-			uri := "localfile://" + dir + "/" + silent
-			key, err := openKey(t.Context(), uri)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.keys[uri] = silentKey{key}
-		}
-		for _, name := range []string{"", "own-key"} {
-			if _, err := s.bucket(t.Context(), name); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := s.check(t.Context()); (err != nil) != (silent != "") {
-			t.Errorf("with %q silent: %v", silent, err)
-		}
+	if c.State.Bucket.String() != "s3proxy-state" || c.State.Prefix != "team-a/" || !c.inline {
+		t.Errorf("state %+v, credentials inline: %v", c.State, c.inline)
 	}
 }

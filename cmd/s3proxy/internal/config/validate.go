@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net"
@@ -16,18 +16,18 @@ import (
 // domainName is a host's name without a port; no address, for nothing is below one.
 var domainName = regexp.MustCompile(`^(?i)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$`)
 
-func (c *config) validate() error {
+func (c *Config) validate() error {
 	if c.Upstream != "" {
 		u, err := c.checkUpstream(c.Upstream)
 		if err != nil {
 			return err
 		}
-		c.upstreamURL = u
-	} else if c.given("upstream-region") && !c.hasUpstreams() {
-		return usagef("upstream-region is set but upstream is not: the embedded store has no region")
+		c.UpstreamURL = u
+	} else if c.Given("upstream-region") && !c.hasUpstreams() {
+		return Usagef("upstream-region is set but upstream is not: the embedded store has no region")
 	}
 	if c.Listen != "" && c.Listen == c.AdminListen {
-		return usagef("listen and admin-listen are the same address, %s", c.Listen)
+		return Usagef("listen and admin-listen are the same address, %s", c.Listen)
 	}
 	for name, choice := range map[string]struct {
 		value string
@@ -43,57 +43,57 @@ func (c *config) validate() error {
 		"log-format":          {c.LogFormat, []string{"text", "json"}},
 	} {
 		if choice.value != "" && !slices.Contains(choice.of, choice.value) {
-			return usagef("%s: %q is none of %s", name, choice.value, strings.Join(choice.of, ", "))
+			return Usagef("%s: %q is none of %s", name, choice.value, strings.Join(choice.of, ", "))
 		}
 	}
 	for _, domain := range c.Domains {
 		if !domainName.MatchString(domain) {
-			return usagef("domain: %q is no name such as s3.example.com", domain)
+			return Usagef("domain: %q is no name such as s3.example.com", domain)
 		}
 	}
-	if c.MaxConnections < 1 && c.given("max-connections") {
-		return usagef("max-connections: at least 1")
+	if c.MaxConnections < 1 && c.Given("max-connections") {
+		return Usagef("max-connections: at least 1")
 	}
 	if c.KeyWindow < 0 || c.KeyWindowObjects < 0 || c.DrainTimeout < 0 {
-		return usagef("key-window, key-window-objects and drain-timeout cannot be negative")
+		return Usagef("key-window, key-window-objects and drain-timeout cannot be negative")
 	}
 	if c.KeyWindow > 24*time.Hour {
-		return usagef("key-window: at most 24h, so that a rotated key is not used for longer")
+		return Usagef("key-window: at most 24h, so that a rotated key is not used for longer")
 	}
-	if c.KeyWindow == 0 && c.given("key-window") && c.KeyWindowObjects > 0 && c.given("key-window-objects") {
-		return usagef("key-window is 0 (no window keys) but key-window-objects is %d", c.KeyWindowObjects)
+	if c.KeyWindow == 0 && c.Given("key-window") && c.KeyWindowObjects > 0 && c.Given("key-window-objects") {
+		return Usagef("key-window is 0 (no window keys) but key-window-objects is %d", c.KeyWindowObjects)
 	}
 	if slices.Contains(c.KMSRead, c.KMS) && c.KMS != "" {
-		return usagef("kms-read names the key that kms names: %s", c.KMS)
+		return Usagef("kms-read names the key that kms names: %s", c.KMS)
 	}
 	if c.Credentials != "" && c.inline {
-		return usagef("credentials: the configuration file %s holds a list of them, and the setting names the file %s: only one can be", c.path, c.Credentials)
+		return Usagef("credentials: the configuration file %s holds a list of them, and the setting names the file %s: only one can be", c.Path, c.Credentials)
 	}
 	var err error
-	if c.state, err = proxy.NewStatePlace(c.StateBucket, c.StatePrefix); err != nil {
-		return usagef("state-bucket, state-prefix: %w", err)
+	if c.State, err = proxy.NewStatePlace(c.StateBucket, c.StatePrefix); err != nil {
+		return Usagef("state-bucket, state-prefix: %w", err)
 	}
 	if err := c.validateBuckets(); err != nil {
 		return err
 	}
-	if (os.Getenv(envAccessKey) == "") != (os.Getenv(envSecretKey) == "") {
-		return usagef("%s and %s go together: only one is set", envAccessKey, envSecretKey)
+	if (os.Getenv(EnvAccessKey) == "") != (os.Getenv(EnvSecretKey) == "") {
+		return Usagef("%s and %s go together: only one is set", EnvAccessKey, EnvSecretKey)
 	}
 	if c.DataDir == "" {
 		dir, err := userDataDir()
 		if err != nil {
-			return usagef("no data-dir is set and the user has no data folder: %w", err)
+			return Usagef("no data-dir is set and the user has no data folder: %w", err)
 		}
 		c.DataDir = dir
 	}
 	// Messages show them, and other processes get them.
-	for _, path := range []*string{&c.DataDir, &c.path, &c.Credentials} {
+	for _, path := range []*string{&c.DataDir, &c.Path, &c.Credentials} {
 		if *path == "" {
 			continue
 		}
 		abs, err := filepath.Abs(*path)
 		if err != nil {
-			return usagef("%s: %w", *path, err)
+			return Usagef("%s: %w", *path, err)
 		}
 		*path = abs
 	}
@@ -101,13 +101,13 @@ func (c *config) validate() error {
 }
 
 // checkUpstream reads the URL of a store.
-func (c *config) checkUpstream(text string) (*url.URL, error) {
+func (c *Config) checkUpstream(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
-		return nil, usagef("upstream: it is no URL such as https://s3.example.com, or holds more than an address")
+		return nil, Usagef("upstream: it is no URL such as https://s3.example.com, or holds more than an address")
 	}
 	if c.Listen != "" && sameAddress(u, c.Listen) {
-		return nil, usagef("upstream and listen are the same address, %s: s3proxy would call itself", u.Host)
+		return nil, Usagef("upstream and listen are the same address, %s: s3proxy would call itself", u.Host)
 	}
 	return u, nil
 }

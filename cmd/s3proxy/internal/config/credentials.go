@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -74,37 +74,37 @@ func (k *clientKeys) holdsSecrets() bool {
 	return false
 }
 
-// credentialSet answers who a client's access key is. It may be asked while it is
+// Credentials answers who a client's access key is. It may be asked while it is
 // replaced: a request sees the old set or the new one.
-type credentialSet struct {
-	own     clientKey // of the environment or the data folder; id "" for none
+type Credentials struct {
+	Own     ClientKey // of the environment or the data folder; id "" for none
 	current atomic.Pointer[map[string]proxy.Credential]
 }
 
-// find is proxy.Config.Credential.
-func (s *credentialSet) find(id string) (proxy.Credential, bool) {
-	if s.own.id != "" && id == s.own.id {
-		return proxy.Credential{Secret: s.own.secret, Manage: true}, true
+// Find is proxy.Config.Credential.
+func (s *Credentials) Find(id string) (proxy.Credential, bool) {
+	if s.Own.ID != "" && id == s.Own.ID {
+		return proxy.Credential{Secret: s.Own.Secret, Manage: true}, true
 	}
 	c, ok := (*s.current.Load())[id]
 	return c, ok
 }
 
-// loadCredentials reads all credentials of clients.
-func loadCredentials(c *config) (*credentialSet, error) {
-	s := &credentialSet{}
-	if id := os.Getenv(envAccessKey); id != "" || !c.hasCredentials() {
+// LoadCredentials reads all credentials of clients.
+func LoadCredentials(c *Config) (*Credentials, error) {
+	s := &Credentials{}
+	if id := os.Getenv(EnvAccessKey); id != "" || !c.hasCredentials() {
 		own, err := loadClientKey(c.DataDir)
 		if err != nil {
 			return nil, err
 		}
-		s.own = own
+		s.Own = own
 	}
 	return s, s.reload(c)
 }
 
 // reload replaces the credentials of the file; after an error the old ones stay.
-func (s *credentialSet) reload(c *config) error {
+func (s *Credentials) reload(c *Config) error {
 	found := map[string]proxy.Credential{}
 	if c.hasCredentials() {
 		list, path, err := readCredentials(c)
@@ -114,10 +114,10 @@ func (s *credentialSet) reload(c *config) error {
 		for i, entry := range list {
 			credential, err := entry.read()
 			if err != nil {
-				return usagef("%s: credential %d: %w", path, i+1, err)
+				return Usagef("%s: credential %d: %w", path, i+1, err)
 			}
-			if _, twice := found[entry.AccessKeyID]; twice || entry.AccessKeyID == s.own.id {
-				return usagef("%s: credential %d: the access key %s is there twice (%s is one too)", path, i+1, entry.AccessKeyID, envAccessKey)
+			if _, twice := found[entry.AccessKeyID]; twice || entry.AccessKeyID == s.Own.ID {
+				return Usagef("%s: credential %d: the access key %s is there twice (%s is one too)", path, i+1, entry.AccessKeyID, EnvAccessKey)
 			}
 			found[entry.AccessKeyID] = credential
 		}
@@ -127,28 +127,28 @@ func (s *credentialSet) reload(c *config) error {
 }
 
 // readCredentials reads the list from where the configuration says that it is.
-func readCredentials(c *config) (list []clientKeySettings, path string, err error) {
+func readCredentials(c *Config) (list []clientKeySettings, path string, err error) {
 	if c.Credentials != "" {
 		keys := &clientKeys{}
 		if err := onlyOwnerReads(c.Credentials); err != nil {
-			return nil, "", usagef("the credentials file %s: %w", c.Credentials, err)
+			return nil, "", Usagef("the credentials file %s: %w", c.Credentials, err)
 		}
 		if err := readYAML(c.Credentials, keys); err != nil {
-			return nil, "", usagef("the credentials file %s: %w", c.Credentials, err)
+			return nil, "", Usagef("the credentials file %s: %w", c.Credentials, err)
 		}
 		if keys.list == nil {
-			return nil, "", usagef("the credentials file %s holds no list of credentials", c.Credentials)
+			return nil, "", Usagef("the credentials file %s holds no list of credentials", c.Credentials)
 		}
 		return keys.list, c.Credentials, nil
 	}
-	f, err := readConfigFile(c.path)
+	f, err := readConfigFile(c.Path)
 	if err != nil {
 		return nil, "", err
 	}
 	if f.Credentials == nil || f.Credentials.list == nil {
-		return nil, "", usagef("the configuration file %s holds no list of credentials any more", c.path)
+		return nil, "", Usagef("the configuration file %s holds no list of credentials any more", c.Path)
 	}
-	return f.Credentials.list, c.path, nil
+	return f.Credentials.list, c.Path, nil
 }
 
 func (k *clientKeySettings) read() (proxy.Credential, error) {
@@ -179,8 +179,8 @@ func (k *clientKeySettings) read() (proxy.Credential, error) {
 	return c, nil
 }
 
-// reloadOnHangup reads the credentials again at each SIGHUP until stop is called.
-func (s *credentialSet) reloadOnHangup(c *config, log *slog.Logger) (stop func()) {
+// ReloadOnHangup reads the credentials again at each SIGHUP until stop is called.
+func (s *Credentials) ReloadOnHangup(c *Config, log *slog.Logger) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
 	done := make(chan struct{})

@@ -1,18 +1,19 @@
-package main
+package config
 
 import (
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"time"
 
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
-// config is every setting of every command, by its one name.
-type config struct {
+// Config is every setting of every command, by its one name, checked. Load makes it.
+type Config struct {
 	Listen              string        `koanf:"listen"`
 	AdminListen         string        `koanf:"admin-listen"`
 	DataDir             string        `koanf:"data-dir"`
@@ -40,27 +41,30 @@ type config struct {
 	LogLevel            string        `koanf:"log-level"`
 	LogFormat           string        `koanf:"log-format"`
 
-	upstreamURL *url.URL // nil: the embedded store
-	state       proxy.StatePlace
-	buckets     map[string]bucketSettings // by their exact names
-	path        string                    // of the configuration file, "" for none
-	inline      bool                      // it holds the clients' credentials itself
-	set         map[string]struct{}       // names that were given somewhere
+	UpstreamURL *url.URL          `koanf:"-"` // of Upstream; nil: the embedded store
+	State       proxy.StatePlace  `koanf:"-"`
+	Buckets     map[string]Bucket `koanf:"-"` // by their exact names
+	Path        string            `koanf:"-"` // of the configuration file, "" for none
+
+	inline bool                // the file holds the clients' credentials itself
+	set    map[string]struct{} // names that were given somewhere
 }
 
 // hasCredentials tells whether a file names clients' credentials.
-func (c *config) hasCredentials() bool { return c.Credentials != "" || c.inline }
+func (c *Config) hasCredentials() bool { return c.Credentials != "" || c.inline }
 
-func (c *config) given(name string) bool {
+// Given tells whether a setting was named anywhere, so that it is no default.
+func (c *Config) Given(name string) bool {
 	_, ok := c.set[name]
 	return ok
 }
 
-func (c *config) keysetPath() string { return filepath.Join(c.DataDir, "keyset.json") }
+// KeysetPath is the key file that is made and used where no other key is named.
+func (c *Config) KeysetPath() string { return filepath.Join(c.DataDir, "keyset.json") }
 
 // keysetURI is the default of --kms.
-func (c *config) keysetURI() string {
-	return (&url.URL{Scheme: localfile.Scheme, Path: c.keysetPath()}).String()
+func (c *Config) keysetURI() string {
+	return (&url.URL{Scheme: localfile.Scheme, Path: c.KeysetPath()}).String()
 }
 
 // userDataDir follows the XDG Base Directory Specification.
@@ -75,11 +79,20 @@ func userDataDir() (string, error) {
 	return filepath.Join(home, ".local", "share", "s3proxy"), nil
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
+// SecretFiles are the files that hold secrets, "" among them: key files, and what has the
+// clients' credentials or a passphrase.
+func (c *Config) SecretFiles() ([]string, error) {
+	files := []string{c.Path, c.Credentials, os.Getenv(localfile.EnvPassphraseFile)}
+	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(c.Buckets))...) {
+		write, read, err := c.KeyURIs(name)
+		if err != nil {
+			return nil, InBucket(name, err)
+		}
+		for _, uri := range append(read, write) {
+			if u, err := url.Parse(uri); err == nil && u.Scheme == localfile.Scheme {
+				files = append(files, u.Path)
+			}
+		}
 	}
-	sort.Strings(keys)
-	return keys
+	return files, nil
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -13,40 +13,40 @@ import (
 
 // configFile is what the file that --config names holds.
 type configFile struct {
-	Buckets     map[string]bucketSettings `yaml:"buckets"`
-	Credentials *clientKeys               `yaml:"credentials"`
+	Buckets     map[string]Bucket `yaml:"buckets"`
+	Credentials *clientKeys       `yaml:"credentials"`
 	// Settings are those that are flags too.
 	Settings map[string]any `yaml:",inline"`
 }
 
-// bucketSettings are those of one bucket; what is left out is as for all others.
+// Bucket has the settings of one bucket; what is left out is as for all others.
 // deploy/config.example.yaml shows each of them.
-type bucketSettings struct {
-	Encrypt             *bool            `yaml:"encrypt"`
-	ETag                string           `yaml:"etag"`
-	RangeCheck          string           `yaml:"range-check"`
-	SSE                 string           `yaml:"sse"`
-	Floor               []string         `yaml:"floor"`
-	KMS                 string           `yaml:"kms"`
-	KMSRead             []string         `yaml:"kms-read"`
-	Alias               string           `yaml:"alias"`
-	AllowPlaintextReads *bool            `yaml:"allow-plaintext-reads"`
-	Upstream            upstreamSettings `yaml:"upstream"`
+type Bucket struct {
+	Encrypt             *bool    `yaml:"encrypt"`
+	ETag                string   `yaml:"etag"`
+	RangeCheck          string   `yaml:"range-check"`
+	SSE                 string   `yaml:"sse"`
+	Floor               []string `yaml:"floor"`
+	KMS                 string   `yaml:"kms"`
+	KMSRead             []string `yaml:"kms-read"`
+	Alias               string   `yaml:"alias"`
+	AllowPlaintextReads *bool    `yaml:"allow-plaintext-reads"`
+	Upstream            Upstream `yaml:"upstream"`
 }
 
-// upstreamSettings name a store; two that are equal share one client.
-type upstreamSettings struct {
+// Upstream names a store; two that are equal share one client.
+type Upstream struct {
 	URL         string              `yaml:"url"`
 	Region      string              `yaml:"region"`
 	Payload     string              `yaml:"payload"`
 	Addressing  string              `yaml:"addressing"`
-	Credentials upstreamCredentials `yaml:"credentials"`
+	Credentials UpstreamCredentials `yaml:"credentials"`
 }
 
-// upstreamCredentials are those of the proxy at a store: a profile of AWS's shared
+// UpstreamCredentials are those of the proxy at a store: a profile of AWS's shared
 // files, or a key whose secret is in a file or in the environment. None of them:
 // as the AWS SDKs find them.
-type upstreamCredentials struct {
+type UpstreamCredentials struct {
 	Profile            string `yaml:"profile"`
 	AccessKeyID        string `yaml:"access-key-id"`
 	AccessKeyIDEnv     string `yaml:"access-key-id-env"`
@@ -60,11 +60,11 @@ type upstreamCredentials struct {
 func readConfigFile(path string) (*configFile, error) {
 	f := &configFile{}
 	if err := readYAML(path, f); err != nil {
-		return nil, usagef("the configuration file %s: %w", path, err)
+		return nil, Usagef("the configuration file %s: %w", path, err)
 	}
 	if f.Credentials != nil && f.Credentials.holdsSecrets() {
 		if err := onlyOwnerReads(path); err != nil {
-			return nil, usagef("the configuration file %s: %w", path, err)
+			return nil, Usagef("the configuration file %s: %w", path, err)
 		}
 	}
 	return f, nil
@@ -156,4 +156,24 @@ func readSecretFile(path string) (string, error) {
 		return "", fmt.Errorf("%s does not hold one line with a secret", path)
 	}
 	return secret, nil
+}
+
+// Read gives an access key and its secret.
+func (u *UpstreamCredentials) Read() (id, secret string, err error) {
+	id = u.AccessKeyID
+	if u.AccessKeyIDEnv != "" {
+		if id = os.Getenv(u.AccessKeyIDEnv); id == "" {
+			return "", "", fmt.Errorf("access-key-id-env: the environment has no %s", u.AccessKeyIDEnv)
+		}
+	}
+	if u.SecretFile != "" {
+		if secret, err = readSecretFile(u.SecretFile); err != nil {
+			return "", "", fmt.Errorf("secret-access-key-file: %w", err)
+		}
+		return id, secret, nil
+	}
+	if secret = os.Getenv(u.SecretAccessKeyEnv); secret == "" {
+		return "", "", fmt.Errorf("secret-access-key-env: the environment has no %s", u.SecretAccessKeyEnv)
+	}
+	return id, secret, nil
 }

@@ -1,0 +1,163 @@
+package config
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy"
+)
+
+var (
+	etagModes   = []string{"opaque", "md5"}
+	rangeChecks = []string{"end", "segments"}
+	sseModes    = []string{string(proxy.SSEOwn), string(proxy.SSEStore)}
+	payloads    = []string{"checked", "signed", "unsigned"}
+	addressings = []string{"path", "virtual", "auto"}
+)
+
+// hasUpstreams tells whether a bucket has settings of a store of its own.
+func (c *Config) hasUpstreams() bool {
+	for _, set := range c.Buckets {
+		if set.Upstream != (Upstream{}) {
+			return true
+		}
+	}
+	return false
+}
+
+// validateBuckets checks the settings of buckets, with the aliases of the flag
+// among them, and refuses what would have no effect.
+func (c *Config) validateBuckets() error {
+	for _, alias := range c.BucketAlias {
+		replica, origin, ok := strings.Cut(alias, "=")
+		if !ok {
+			return Usagef("bucket-alias: %q is not of the form replica=origin", alias)
+		}
+		if c.Buckets == nil {
+			c.Buckets = map[string]Bucket{}
+		}
+		set := c.Buckets[replica]
+		if set.Alias != "" && set.Alias != origin {
+			return Usagef("bucket-alias: %s is a replica of %s and of %s", replica, set.Alias, origin)
+		}
+		set.Alias = origin
+		if origin == "" {
+			return Usagef("bucket-alias: %q names no origin", alias)
+		}
+		c.Buckets[replica] = set
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Buckets)) {
+		if err := c.validateBucket(name, c.Buckets[name]); err != nil {
+			return Usagef("bucket %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateBucket(name string, set Bucket) error {
+	if err := proxy.CheckBucketName(name); err != nil {
+		return err
+	}
+	if set.Alias != "" {
+		if err := proxy.CheckBucketName(set.Alias); err != nil {
+			return Usagef("alias: %w", err)
+		}
+		if set.Alias == name {
+			return Usagef("alias: it is the bucket's own name")
+		}
+	}
+	if set.ETag != "" && !slices.Contains(etagModes, set.ETag) {
+		return Usagef("etag: %q is none of %s", set.ETag, strings.Join(etagModes, ", "))
+	}
+	if set.RangeCheck != "" && !slices.Contains(rangeChecks, set.RangeCheck) {
+		return Usagef("range-check: %q is none of %s", set.RangeCheck, strings.Join(rangeChecks, ", "))
+	}
+	if set.SSE != "" && !slices.Contains(sseModes, set.SSE) {
+		return Usagef("sse: %q is none of %s", set.SSE, strings.Join(sseModes, ", "))
+	}
+	for _, id := range set.Floor {
+		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 || strings.ToLower(id) != id {
+			return Usagef("floor: %q is no id of a floor, as keys rekey prints it", id)
+		}
+	}
+	if set.Passthrough() && (set.Floor != nil || set.ETag != "" || set.RangeCheck != "" || set.SSE != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
+		return Usagef("encrypt is false, so that floor, etag, range-check, sse, kms, kms-read, alias and allow-plaintext-reads mean nothing")
+	}
+	if set.KMS != "" && slices.Contains(set.KMSRead, set.KMS) {
+		return Usagef("kms-read names the key that kms names: %s", set.KMS)
+	}
+	return c.validateUpstream(set.Upstream)
+}
+
+func (c *Config) validateUpstream(u Upstream) error {
+	if u == (Upstream{}) {
+		return nil
+	}
+	if u.URL != "" {
+		if _, err := c.checkUpstream(u.URL); err != nil {
+			return err
+		}
+	} else if c.Upstream == "" {
+		return Usagef("upstream: the url is missing, and the embedded store has no other settings")
+	}
+	if u.Payload != "" && !slices.Contains(payloads, u.Payload) {
+		return Usagef("upstream: payload: %q is none of %s", u.Payload, strings.Join(payloads, ", "))
+	}
+	if u.Addressing != "" && !slices.Contains(addressings, u.Addressing) {
+		return Usagef("upstream: addressing: %q is none of %s", u.Addressing, strings.Join(addressings, ", "))
+	}
+	at := u.Credentials
+	id, secret := at.AccessKeyID != "" || at.AccessKeyIDEnv != "", at.SecretFile != "" || at.SecretAccessKeyEnv != ""
+	switch {
+	case at.Profile != "" && (id || secret):
+		return Usagef("upstream: credentials: a profile, or a key: not both")
+	case id != secret:
+		return Usagef("upstream: credentials: an access key and its secret go together: access-key-id or access-key-id-env, and secret-access-key-file or secret-access-key-env")
+	case at.AccessKeyID != "" && at.AccessKeyIDEnv != "", at.SecretFile != "" && at.SecretAccessKeyEnv != "":
+		return Usagef("upstream: credentials: a value and the name of a variable: not both")
+	}
+	return nil
+}
+
+// KeyURIs are those of the keys of a bucket, "" for any without settings of its own:
+// its own keys, else those for all. Only the embedded store has a key by default: it is
+// lost together with the data. A store that outlives the data folder, and in a container
+// that is every one, needs a key that somebody has named.
+func (c *Config) KeyURIs(bucket string) (write string, read []string, err error) {
+	set := c.Buckets[bucket]
+	write = cmp.Or(set.KMS, c.KMS)
+	if write == "" && (c.Upstream != "" || set.Upstream.URL != "") && !set.Passthrough() {
+		return "", nil, Usagef("an upstream is set but kms is not: name the key by --kms vault://MOUNT/KEY, awskms://alias/NAME or localfile:///path/keyset.json (s3proxy keys create --kms localfile:///path/keyset.json makes one)")
+	}
+	write = cmp.Or(write, c.keysetURI())
+	read = c.KMSRead
+	if set.KMSRead != nil {
+		read = set.KMSRead
+	}
+	return write, slices.DeleteFunc(slices.Clone(read), func(uri string) bool { return uri == write }), nil
+}
+
+// CheckKeys refuses a bucket that has no key, before anything is opened or made.
+func (c *Config) CheckKeys() error {
+	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(c.Buckets))...) {
+		if _, _, err := c.KeyURIs(name); err != nil {
+			return InBucket(name, err)
+		}
+	}
+	return nil
+}
+
+// InBucket says of which bucket an error is, if of one.
+func InBucket(name string, err error) error {
+	if err == nil || name == "" {
+		return err
+	}
+	return fmt.Errorf("bucket %s: %w", name, err)
+}
+
+// Passthrough tells whether the bucket is forwarded as it is.
+func (s *Bucket) Passthrough() bool { return s.Encrypt != nil && !*s.Encrypt }
