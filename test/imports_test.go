@@ -28,7 +28,8 @@ var mayImport = []struct {
 	{"proxy/sigv4", []string{"proxy/s3err"}},
 	{"proxy/upstream", []string{"proxy/sigv4", "proxy/s3err", "proxy/s3name"}},
 	{"proxy", []string{"envelope", "kms", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/upstream"}},
-	{"cmd/s3proxy", []string{"envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/upstream"}},
+	{"cmd/s3proxy/internal/config", []string{"kms/localfile", "kms/vault", "proxy"}},
+	{"cmd/s3proxy", []string{"cmd/s3proxy/internal/config", "envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/upstream"}},
 	{"test", []string{"test/lab"}},
 }
 

@@ -70,14 +70,17 @@ func (c *Config) validateBucket(name string, set Bucket) error {
 			return Usagef("alias: it is the bucket's own name")
 		}
 	}
-	if set.ETag != "" && !slices.Contains(etagModes, set.ETag) {
-		return Usagef("etag: %q is none of %s", set.ETag, strings.Join(etagModes, ", "))
-	}
-	if set.RangeCheck != "" && !slices.Contains(rangeChecks, set.RangeCheck) {
-		return Usagef("range-check: %q is none of %s", set.RangeCheck, strings.Join(rangeChecks, ", "))
-	}
-	if set.SSE != "" && !slices.Contains(sseModes, set.SSE) {
-		return Usagef("sse: %q is none of %s", set.SSE, strings.Join(sseModes, ", "))
+	for _, choice := range []struct {
+		name, value string
+		of          []string
+	}{
+		{"etag", set.ETag, etagModes},
+		{"range-check", set.RangeCheck, rangeChecks},
+		{"sse", set.SSE, sseModes},
+	} {
+		if choice.value != "" && !slices.Contains(choice.of, choice.value) {
+			return Usagef("%s: %q is none of %s", choice.name, choice.value, strings.Join(choice.of, ", "))
+		}
 	}
 	for _, id := range set.Floor {
 		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 || strings.ToLower(id) != id {

@@ -69,7 +69,5 @@ func checkEnvironment() error {
 func settingNames() map[string]bool {
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
 	ServeFlags(all)
-	names := map[string]bool{}
-	all.VisitAll(func(f *pflag.Flag) { names[f.Name] = true })
-	return names
+	return namesOf(all)
 }

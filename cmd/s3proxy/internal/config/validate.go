@@ -16,7 +16,19 @@ import (
 // domainName is a host's name without a port; no address, for nothing is below one.
 var domainName = regexp.MustCompile(`^(?i)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$`)
 
+// validate checks what the settings say together, and fills in what follows from them.
 func (c *Config) validate() error {
+	for _, check := range []func() error{
+		c.validateAddresses, c.validateChoices, c.validateNumbers, c.validateSources, c.validateBuckets, c.validateOwnKey, c.resolvePaths,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateAddresses() error {
 	if c.Upstream != "" {
 		u, err := c.checkUpstream(c.Upstream)
 		if err != nil {
@@ -29,6 +41,11 @@ func (c *Config) validate() error {
 	if c.Listen != "" && c.Listen == c.AdminListen {
 		return Usagef("listen and admin-listen are the same address, %s", c.Listen)
 	}
+	return nil
+}
+
+// validateChoices checks the settings that are one of a few words, and the names of hosts.
+func (c *Config) validateChoices() error {
 	for name, choice := range map[string]struct {
 		value string
 		of    []string
@@ -51,6 +68,10 @@ func (c *Config) validate() error {
 			return Usagef("domain: %q is no name such as s3.example.com", domain)
 		}
 	}
+	return nil
+}
+
+func (c *Config) validateNumbers() error {
 	if c.MaxConnections < 1 && c.Given("max-connections") {
 		return Usagef("max-connections: at least 1")
 	}
@@ -63,6 +84,11 @@ func (c *Config) validate() error {
 	if c.KeyWindow == 0 && c.Given("key-window") && c.KeyWindowObjects > 0 && c.Given("key-window-objects") {
 		return Usagef("key-window is 0 (no window keys) but key-window-objects is %d", c.KeyWindowObjects)
 	}
+	return nil
+}
+
+// validateSources checks where keys, credentials and the proxy's own objects are.
+func (c *Config) validateSources() error {
 	if slices.Contains(c.KMSRead, c.KMS) && c.KMS != "" {
 		return Usagef("kms-read names the key that kms names: %s", c.KMS)
 	}
@@ -73,12 +99,19 @@ func (c *Config) validate() error {
 	if c.State, err = proxy.NewStatePlace(c.StateBucket, c.StatePrefix); err != nil {
 		return Usagef("state-bucket, state-prefix: %w", err)
 	}
-	if err := c.validateBuckets(); err != nil {
-		return err
-	}
+	return nil
+}
+
+// validateOwnKey checks the clients' key that is in the environment.
+func (c *Config) validateOwnKey() error {
 	if (os.Getenv(EnvAccessKey) == "") != (os.Getenv(EnvSecretKey) == "") {
 		return Usagef("%s and %s go together: only one is set", EnvAccessKey, EnvSecretKey)
 	}
+	return nil
+}
+
+// resolvePaths makes paths absolute: messages show them, and other processes get them.
+func (c *Config) resolvePaths() error {
 	if c.DataDir == "" {
 		dir, err := userDataDir()
 		if err != nil {
@@ -86,7 +119,6 @@ func (c *Config) validate() error {
 		}
 		c.DataDir = dir
 	}
-	// Messages show them, and other processes get them.
 	for _, path := range []*string{&c.DataDir, &c.Path, &c.Credentials} {
 		if *path == "" {
 			continue

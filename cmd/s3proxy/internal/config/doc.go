@@ -1,0 +1,24 @@
+// Package config reads what a command of s3proxy is told, and checks it: flags, the
+// environment, the configuration file with the settings of buckets, and the credentials of
+// clients. It opens no store and no key.
+//
+// [Load] gives one [Config] for a command's flags. A setting has one name everywhere:
+// --key-window, S3PROXY_KEY_WINDOW, and key-window in the file. Flags win over the
+// environment, the environment over the file. What comes back was checked as a whole; every
+// mistake is a [UsageError] of one line that names the setting, and never shows a value
+// that may be a secret in the wrong place. A variable or a name in the file that no command
+// has is a mistake too: a misspelt setting must not be silently without effect.
+//
+// How the files hang together, from the top:
+//
+//   - load.go: the order of the sources; environment.go and file.go read one each, and
+//     flags.go has the flags with their defaults and help, in groups that commands pick from
+//   - config.go: the Config and what is derived from it; validate.go and buckets.go check it
+//   - buckets.go: the settings of one bucket, and which keys a bucket has ([Config.KeyURIs])
+//   - credentials.go: who a client's access key is ([Credentials]), read again at SIGHUP;
+//     clientkeys.go: the one that the first start makes
+//   - usage.go: the error that ends a command with exit code 2
+//
+// Of the drivers it knows names alone: the scheme of a key file, which is the default key,
+// and the environment variables that belong to drivers.
+package config
