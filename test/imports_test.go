@@ -1,79 +1,109 @@
 package test
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// mayImport are the arrows between the packages: what each may import of the
-// project. A folder's line holds for what is below it.
-var mayImport = []struct {
-	folder  string
-	imports []string
-}{
-	{"envelope", []string{"envelope"}},
-	{"kms/kmstest", []string{"kms"}},
-	{"kms/awskms", []string{"kms"}},
-	{"kms/localfile", []string{"kms"}},
-	{"kms/vault", []string{"kms"}},
-	{"kms", []string{"envelope"}},
-	{"proxy/s3err", []string{"proxy/s3xml"}},
-	{"proxy/s3name", nil},
-	{"proxy/s3xml", nil},
-	{"proxy/sigv4", []string{"proxy/s3err"}},
-	{"proxy/upstream", []string{"proxy/sigv4", "proxy/s3err", "proxy/s3name"}},
-	{"proxy", []string{"envelope", "kms", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/upstream"}},
-	{"cmd/s3proxy/internal/config", []string{"kms/localfile", "kms/vault", "proxy"}},
-	{"cmd/s3proxy", []string{"cmd/s3proxy/internal/config", "envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/upstream"}},
-	{"test", []string{"test/lab"}},
+// arrows is what a folder, and it alone, may import of the project. Its tests
+// may import the folder itself and tests besides.
+type arrows struct {
+	folder         string
+	imports, tests []string
 }
 
+var mayImport = []arrows{
+	{"envelope", nil, nil},
+	{"envelope/internal/vectorgen", []string{"envelope"}, nil},
+	{"kms", []string{"envelope"}, []string{"kms/kmstest"}},
+	{"kms/kmstest", []string{"kms"}, nil},
+	{"kms/awskms", []string{"kms"}, []string{"kms/awskms/fakekms", "kms/kmstest", "test/lab"}},
+	{"kms/awskms/fakekms", nil, nil},
+	{"kms/localfile", []string{"kms"}, []string{"kms/kmstest"}},
+	{"kms/vault", []string{"kms"}, []string{"kms/kmstest", "test/lab"}},
+	{"proxy/s3err", []string{"proxy/s3xml"}, nil},
+	{"proxy/s3name", nil, nil},
+	{"proxy/s3xml", nil, nil},
+	{"proxy/sigv4", []string{"proxy/s3err"}, nil},
+	{"proxy/upstream", []string{"proxy/s3err", "proxy/s3name", "proxy/sigv4"}, nil},
+	{"proxy", []string{"envelope", "kms", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/upstream"},
+		[]string{"kms/localfile", "test/lab"}},
+	{"cmd/s3proxy/internal/config", []string{"kms/localfile", "kms/vault", "proxy"}, nil},
+	{"cmd/s3proxy", []string{"cmd/s3proxy/internal/config", "envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/upstream"},
+		[]string{"test/lab"}},
+	{"test", nil, []string{"envelope", "kms", "kms/awskms/fakekms", "kms/localfile", "test/lab"}},
+	{"test/bench", nil, []string{"test/lab"}},
+	{"test/lab", nil, nil},
+	{"test/servers", []string{"test/lab"}, nil},
+}
+
+const module = "github.com/s3proxy/s3proxy/"
+
 func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
-	const module = "github.com/s3proxy/s3proxy/"
-	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{range .Imports}} {{.}}{{end}}`, module+"...").CombinedOutput()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{join .Imports " "}}:{{join .TestImports " "}} {{join .XTestImports " "}}`, module+"...").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go list: %v\n%s", err, out)
 	}
+	unseen := map[string]bool{}
+	for _, row := range mayImport {
+		unseen[row.folder] = true
+	}
 	for line := range strings.Lines(string(out)) {
-		importer, list, _ := strings.Cut(strings.TrimSpace(line), ":")
-		importer = strings.TrimPrefix(importer, module)
-		allowed, known := []string(nil), false
-		for _, row := range mayImport {
-			if importer == row.folder || strings.HasPrefix(importer, row.folder+"/") {
-				allowed, known = row.imports, true
-				break
-			}
+		fields := strings.Split(strings.TrimSpace(line), ":")
+		folder := strings.TrimPrefix(fields[0], module)
+		if !unseen[folder] {
+			t.Errorf("%s is in no row of the table of arrows", folder)
+			continue
 		}
-		if !known {
-			t.Errorf("%s is in no row of the table of arrows", importer)
-		}
-		for _, imported := range strings.Fields(list) {
-			name, ours := strings.CutPrefix(imported, module)
-			if !ours {
-				continue
-			}
-			ok := false
-			for _, a := range allowed {
-				ok = ok || name == a || a == importer && strings.HasPrefix(name, a+"/")
-			}
-			if !ok {
-				t.Errorf("%s imports %s", importer, name)
-			}
-		}
+		delete(unseen, folder)
+		row := mayImport[slices.IndexFunc(mayImport, func(a arrows) bool { return a.folder == folder })]
+		refuseImports(t, folder, fields[1], row.imports)
+		refuseImports(t, folder+"'s tests", fields[2], slices.Concat(row.imports, row.tests, []string{folder}))
 		for _, ofTests := range []string{"pgregory.net/rapid", "github.com/anishathalye/porcupine"} {
-			if strings.Contains(list, ofTests) {
-				t.Errorf("%s imports %s, which is for tests", importer, ofTests)
+			if strings.Contains(fields[1], ofTests) {
+				t.Errorf("%s imports %s, which is for tests", folder, ofTests)
 			}
 		}
 		// The embedded store's gateway is known to one file of the command only.
-		if importer != "cmd/s3proxy" && strings.Contains(list, "github.com/versity/versitygw") {
-			t.Errorf("%s imports versitygw", importer)
+		if folder != "cmd/s3proxy" && strings.Contains(fields[1], "github.com/versity/versitygw") {
+			t.Errorf("%s imports versitygw", folder)
 		}
+	}
+	for folder := range unseen {
+		t.Errorf("%s has a row in the table of arrows and is no package", folder)
+	}
+}
+
+func refuseImports(t *testing.T, importer, list string, allowed []string) {
+	for _, imported := range strings.Fields(list) {
+		if name, ours := strings.CutPrefix(imported, module); ours && !slices.Contains(allowed, name) {
+			t.Errorf("%s imports %s", importer, name)
+		}
+	}
+}
+
+// What is below proxy/ knows nothing of the request that it serves, s3err's
+// writer of error documents aside.
+func TestOnlyTheHTTPPackageAnswersRequests(t *testing.T) {
+	err := filepath.WalkDir("../proxy", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Dir(path) == "../proxy" || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || path == "../proxy/s3err/write.go" {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if bytes.Contains(source, []byte("http.ResponseWriter")) {
+			t.Errorf("%s knows an http.ResponseWriter", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
