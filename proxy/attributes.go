@@ -9,6 +9,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 type attributesResult struct {
@@ -22,7 +23,7 @@ type attributesResult struct {
 }
 
 type attributesChecksum struct {
-	xmlChecksums
+	s3xml.Checksums
 	ChecksumType string `xml:"ChecksumType,omitempty"`
 }
 
@@ -38,7 +39,7 @@ type attributesPartsList struct {
 type attributesPart struct {
 	PartNumber int   `xml:"PartNumber"`
 	Size       int64 `xml:"Size"`
-	xmlChecksums
+	s3xml.Checksums
 }
 
 // getObjectAttributes answers from metadata and trailer. The store is asked the
@@ -75,7 +76,7 @@ func getObjectAttributes(x *exchange) error {
 		}
 		defer dek.Destroy()
 	}
-	out := attributesResult{Xmlns: s3Namespace}
+	out := attributesResult{Xmlns: s3xml.Namespace}
 	if wanted["ObjectSize"] {
 		out.ObjectSize = &s.size
 	}
@@ -91,7 +92,7 @@ func getObjectAttributes(x *exchange) error {
 		}
 		if wanted["Checksum"] && facts.Checksum.Algorithm != envelope.NoChecksum {
 			out.Checksum = &attributesChecksum{ChecksumType: typeName(facts.Checksum.Type)}
-			out.Checksum.set(envelope.Checksum{Algorithm: facts.Checksum.Algorithm, Value: facts.Checksum.Value}, 0)
+			setChecksumElement(&out.Checksum.Checksums, envelope.Checksum{Algorithm: facts.Checksum.Algorithm, Value: facts.Checksum.Value}, 0)
 		}
 		if wanted["ObjectParts"] && parts > 0 {
 			t, err := x.trailer(ctx, s, dek)
@@ -125,10 +126,10 @@ func attributeNames(lists []string) (names []string) {
 
 // attributesParts is the page of parts that the request asks for.
 func (x *exchange) attributesParts(parts []envelope.Part) *attributesPartsList {
-	list := &attributesPartsList{PartsCount: len(parts), MaxParts: maxEntries}
+	list := &attributesPartsList{PartsCount: len(parts), MaxParts: s3xml.MaxEntries}
 	// The store has refused what is no number.
 	if n, err := strconv.Atoi(x.r.Header.Get("X-Amz-Max-Parts")); err == nil && n >= 0 {
-		list.MaxParts = min(n, maxEntries)
+		list.MaxParts = min(n, s3xml.MaxEntries)
 	}
 	if n, err := strconv.Atoi(x.r.Header.Get("X-Amz-Part-Number-Marker")); err == nil {
 		list.PartNumberMarker = n
@@ -142,7 +143,7 @@ func (x *exchange) attributesParts(parts []envelope.Part) *attributesPartsList {
 			break
 		}
 		shown := attributesPart{PartNumber: p.Number, Size: p.Size}
-		shown.set(p.Checksum, 0)
+		setChecksumElement(&shown.Checksums, p.Checksum, 0)
 		list.Parts = append(list.Parts, shown)
 		list.NextPartNumberMarker = p.Number
 	}

@@ -9,9 +9,6 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// noRegion is how S3 writes us-east-1 in a location constraint: not at all.
-const noRegion = "us-east-1"
-
 type createBucketRequest struct {
 	XMLName            xml.Name `xml:"CreateBucketConfiguration"`
 	Xmlns              string   `xml:"xmlns,attr,omitempty"`
@@ -67,7 +64,7 @@ func locationDocument(region string) ([]byte, error) {
 	if region == noRegion {
 		return nil, nil
 	}
-	return xml.Marshal(createBucketRequest{Xmlns: s3Namespace, LocationConstraint: region})
+	return xml.Marshal(createBucketRequest{Xmlns: s3xml.Namespace, LocationConstraint: region})
 }
 
 // headBucket answers with the region that clients sign for here.
@@ -107,5 +104,8 @@ func getBucketLocation(x *exchange) error {
 	if region == noRegion {
 		region = ""
 	}
-	return x.answerXML(locationResult{Xmlns: s3Namespace, Region: region})
+	return x.answerXML(locationResult{Xmlns: s3xml.Namespace, Region: region})
 }
+
+// noRegion is how S3 writes us-east-1 in a location constraint: not at all.
+const noRegion = "us-east-1"

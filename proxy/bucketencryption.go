@@ -48,9 +48,9 @@ type blockedTypes struct {
 	Types []string `xml:"EncryptionType"`
 }
 
-var encryptionShape = xmlShape{"Rule": {shape: xmlShape{
-	"ApplyServerSideEncryptionByDefault": {shape: xmlShape{"SSEAlgorithm": {}, "KMSMasterKeyID": {}}},
-	"BlockedEncryptionTypes":             {shape: xmlShape{"EncryptionType": {many: true}}},
+var encryptionShape = s3xml.Shape{"Rule": {Shape: s3xml.Shape{
+	"ApplyServerSideEncryptionByDefault": {Shape: s3xml.Shape{"SSEAlgorithm": {}, "KMSMasterKeyID": {}}},
+	"BlockedEncryptionTypes":             {Shape: s3xml.Shape{"EncryptionType": {Many: true}}},
 	"BucketKeyEnabled":                   {},
 }}}
 
@@ -59,19 +59,19 @@ var noEncryptionSet = encryptionRule{Algorithm: sseS3}
 
 // parseEncryption reads a document as S3 does: what is not in its reference is refused.
 func parseEncryption(body []byte) (r encryptionRule, err error) {
-	var root xmlElement
+	var root s3xml.Element
 	if err := s3xml.Unmarshal(body, &root); err != nil {
 		return r, s3err.MalformedXML.Because(err)
 	}
 	if root.XMLName.Local != "ServerSideEncryptionConfiguration" || len(root.Children) == 0 {
 		return r, s3err.MalformedXML
 	}
-	if err := root.check(encryptionShape); err != nil {
+	if err := root.Check(encryptionShape); err != nil {
 		return r, s3err.MalformedXML.Because(err)
 	}
-	rule := root.child("Rule")
-	byDefault := rule.child("ApplyServerSideEncryptionByDefault")
-	r.Algorithm, r.KeyID = byDefault.child("SSEAlgorithm").text(), byDefault.child("KMSMasterKeyID").text()
+	rule := root.Child("Rule")
+	byDefault := rule.Child("ApplyServerSideEncryptionByDefault")
+	r.Algorithm, r.KeyID = byDefault.Child("SSEAlgorithm").Content(), byDefault.Child("KMSMasterKeyID").Content()
 	if byDefault == nil {
 		r.Algorithm = sseS3
 	}
@@ -85,14 +85,14 @@ func parseEncryption(body []byte) (r encryptionRule, err error) {
 	if len(r.KeyID) > maxKeyID || !validHeader(sseKeyHeader, r.KeyID) {
 		return r, s3err.InvalidArgument.WithMessage("KMSMasterKeyID is no name of a key").With(s3err.Field{Name: "ArgumentName", Value: "KMSMasterKeyID"})
 	}
-	switch v := rule.child("BucketKeyEnabled").text(); v {
+	switch v := rule.Child("BucketKeyEnabled").Content(); v {
 	case "true":
 		r.BucketKey = true
 	case "false", "":
 	default:
 		return r, s3err.MalformedXML
 	}
-	if blocked := rule.child("BlockedEncryptionTypes"); blocked != nil {
+	if blocked := rule.Child("BlockedEncryptionTypes"); blocked != nil {
 		r.Blocked = &blockedTypes{}
 		for _, e := range blocked.Children {
 			if e.Text != "NONE" && e.Text != "SSE-C" {
@@ -192,7 +192,7 @@ func getBucketEncryption(x *exchange) error {
 		return err
 	}
 	x.passRequestID(nil)
-	return x.answerXML(encryptionDocument{Xmlns: s3Namespace, Rule: r})
+	return x.answerXML(encryptionDocument{Xmlns: s3xml.Namespace, Rule: r})
 }
 
 func putBucketEncryption(x *exchange) error {
@@ -210,7 +210,7 @@ func putBucketEncryption(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if body, err = xml.Marshal(encryptionDocument{Xmlns: s3Namespace, Rule: r}); err != nil {
+	if body, err = xml.Marshal(encryptionDocument{Xmlns: s3xml.Namespace, Rule: r}); err != nil {
 		return err
 	}
 	if err := x.putEncryption(x.r.Context(), x.bucket, body); err != nil {

@@ -23,10 +23,10 @@ import (
 type bucketsResult struct {
 	XMLName           xml.Name     `xml:"ListAllMyBucketsResult"`
 	Xmlns             string       `xml:"xmlns,attr"`
-	Owner             *listedOwner `xml:"Owner"`
+	Owner             *s3xml.Owner `xml:"Owner"`
 	Buckets           bucketList   `xml:"Buckets>Bucket"`
 	ContinuationToken string       `xml:"ContinuationToken,omitempty"`
-	Prefix            *xmlText     `xml:"Prefix"`
+	Prefix            *s3xml.Text  `xml:"Prefix"`
 }
 
 type listedBucket struct {
@@ -46,12 +46,12 @@ const (
 	maxAllBucketsBytes = 32 << 20
 )
 
-// bucketList is at most as long as a page; see bounded.
+// bucketList is at most as long as a page; see s3xml.Bounded.
 type bucketList []listedBucket
 
 // UnmarshalXML implements xml.Unmarshaler, once for each bucket.
 func (l *bucketList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
-	return appendEntry((*[]listedBucket)(l), maxBuckets, d, start)
+	return s3xml.AppendEntry((*[]listedBucket)(l), maxBuckets, d, start)
 }
 
 // bytes are what the list has of text.
@@ -143,7 +143,7 @@ func (x *exchange) answerBuckets(page *bucketsResult, header http.Header) error 
 			b.BucketRegion = x.cfg.Region
 		}
 	}
-	page.Xmlns = s3Namespace
+	page.Xmlns = s3xml.Namespace
 	x.passRequestID(header)
 	return x.answerXML(page)
 }
@@ -217,7 +217,7 @@ func bucketExists(ctx context.Context, store *upstream.Client, name string) (boo
 // allBuckets reads all pages of a store's list with the proxy's own credentials.
 func (x *exchange) allBuckets(ctx context.Context, store *upstream.Client, q url.Values) (*bucketsResult, http.Header, error) {
 	q = maps.Clone(q)
-	q.Set("max-buckets", strconv.Itoa(maxEntries))
+	q.Set("max-buckets", strconv.Itoa(s3xml.MaxEntries))
 	all, header, err := x.bucketsPage(ctx, store, q, false)
 	if err != nil {
 		return nil, nil, err

@@ -20,37 +20,6 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-type completeRequest struct {
-	XMLName xml.Name      `xml:"CompleteMultipartUpload"`
-	Xmlns   string        `xml:"xmlns,attr,omitempty"`
-	Parts   completedList `xml:"Part"`
-}
-
-type completedPart struct {
-	PartNumber *partNumber `xml:"PartNumber"`
-	ETag       *string     `xml:"ETag"`
-	xmlChecksums
-}
-
-// completedList is at most as long as S3 allows; see bounded.
-type completedList []completedPart
-
-// UnmarshalXML implements xml.Unmarshaler, once for each part.
-func (l *completedList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
-	return appendEntry((*[]completedPart)(l), envelope.MaxParts, d, start)
-}
-
-type completeResult struct {
-	XMLName  xml.Name `xml:"CompleteMultipartUploadResult"`
-	Xmlns    string   `xml:"xmlns,attr"`
-	Location string   `xml:"Location"`
-	Bucket   string   `xml:"Bucket"`
-	Key      xmlText  `xml:"Key"`
-	ETag     string   `xml:"ETag"`
-	xmlChecksums
-	ChecksumType string `xml:"ChecksumType,omitempty"`
-}
-
 // completion is one CompleteMultipartUpload on its way.
 type completion struct {
 	*exchange
@@ -61,13 +30,6 @@ type completion struct {
 	kind   envelope.ChecksumType // x-amz-checksum-type
 
 	resolved bool // the conditions sent are those of an object that may change
-}
-
-// completed is a finished object of an upload.
-type completed struct {
-	header  http.Header // of the store's answers: version, expiration
-	etag    string      // the store's
-	trailer *envelope.Trailer
 }
 
 // completeMultipartUpload ends an upload: every listed part is known to the store
@@ -89,9 +51,9 @@ func completeMultipartUpload(x *exchange) error {
 		}
 		return err
 	}
-	out := completeResult{Xmlns: s3Namespace, Location: x.location(x.key.String()), Bucket: x.bucket.String(), Key: xmlText(x.key.String()), ETag: x.completedETag(done)}
+	out := completeResult{Xmlns: s3xml.Namespace, Location: x.location(x.key.String()), Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), ETag: x.completedETag(done)}
 	facts := done.trailer.Facts
-	out.set(facts.Checksum, len(done.trailer.Parts))
+	setChecksumElement(&out.Checksums, facts.Checksum, len(done.trailer.Parts))
 	out.ChecksumType = typeName(facts.Checksum.Type)
 	if begun {
 		return x.answerXMLLate(out)
@@ -119,7 +81,7 @@ func (x *exchange) readCompletion() (*completion, error) {
 			ofBody[name] = v
 		}
 	}
-	body, err := x.readDocumentOf(maxDocument, ofBody)
+	body, err := x.readDocumentOf(s3xml.MaxBytes, ofBody)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +224,7 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", stepSendTrailer, err)
 	}
-	list := completeRequest{Xmlns: s3Namespace}
+	list := completeRequest{Xmlns: s3xml.Namespace}
 	last := parts[len(parts)-1]
 	number := last.Part.Number + 1
 	// A part that the client sent and does not list, or is sending. Number 10,000
@@ -315,11 +277,6 @@ func (c *completion) unlessEnded(ctx context.Context, err error) error {
 	return err
 }
 
-func (l *completeRequest) add(number int, etag string) {
-	n, quoted := partNumber(number), `"`+etag+`"`
-	l.Parts = append(l.Parts, completedPart{PartNumber: &n, ETag: &quoted})
-}
-
 // keptBody opens the body of a part that is sent again with the trailer behind it.
 func (u *upload) keptBody(ctx context.Context, p partRecord) (io.ReadCloser, error) {
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
@@ -357,7 +314,7 @@ func (c *completion) complete(ctx context.Context, list completeRequest, trailer
 	}
 	// Whoever says the checksum of the whole has put it together; versitygw 1.8 says
 	// nothing of the kind when it only finds that the upload is gone.
-	return c.settle(ctx, header, result.ETag, trailer, len(result.given()) > 0)
+	return c.settle(ctx, header, result.ETag, trailer, len(givenChecksums(&result.Checksums)) > 0)
 }
 
 // finish asks the store to put an upload together. A 200 may hold an error.
@@ -372,7 +329,7 @@ func (u *upload) finish(ctx context.Context, list completeRequest, h http.Header
 		return nil, nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, s3xml.MaxBytes))
 	if err != nil {
 		return nil, nil, s3err.ServiceUnavailable.Because(err)
 	}

@@ -28,8 +28,8 @@ func (l completedList) check() *s3err.Error {
 			return errNoPart(asked)
 		}
 		before = number
-		if given := asked.given(); len(given) > 1 || len(given) == 1 && asked.value(given[0]) == nil {
-			return errPartChecksum.Argument("Checksum", *asked.of(given[0]))
+		if given := givenChecksums(&asked.Checksums); len(given) > 1 || len(given) == 1 && checksumValue(&asked.Checksums, given[0]) == nil {
+			return errPartChecksum.Argument("Checksum", *checksumElement(&asked.Checksums, given[0]))
 		}
 	}
 	return nil
@@ -101,7 +101,7 @@ func (c *completion) find(sendings []partRecord, etag string) (partRecord, bool)
 
 // checkPart compares the checksum that the client names for a part.
 func (c *completion) checkPart(asked completedPart, p partRecord) error {
-	given := asked.given()
+	given := givenChecksums(&asked.Checksums)
 	wanted := c.u.options.Checksum
 	if len(given) == 0 {
 		if wanted != envelope.NoChecksum {
@@ -112,7 +112,7 @@ func (c *completion) checkPart(asked completedPart, p partRecord) error {
 	a := given[0]
 	switch {
 	case a == p.Part.Checksum.Algorithm:
-		if !bytes.Equal(asked.value(a), p.Part.Checksum.Value) {
+		if !bytes.Equal(checksumValue(&asked.Checksums, a), p.Part.Checksum.Value) {
 			return c.invalidPart(asked)
 		}
 	case wanted != envelope.NoChecksum:

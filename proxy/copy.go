@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -26,15 +25,6 @@ var maxCopySource int64 = 5 << 30 // a test lowers it
 
 // maxUserMetadata is S3's limit of x-amz-meta-*: names and values together.
 const maxUserMetadata = 2 << 10
-
-type copyObjectResult struct {
-	XMLName      xml.Name `xml:"CopyObjectResult"`
-	Xmlns        string   `xml:"xmlns,attr"`
-	LastModified string   `xml:"LastModified"`
-	ETag         string   `xml:"ETag"`
-	ChecksumType string   `xml:"ChecksumType,omitempty"`
-	xmlChecksums
-}
 
 // Headers of a CopyObject that the proxy acts on.
 var copyHeaders = []string{
@@ -264,25 +254,25 @@ func (c *copying) byStore(ctx context.Context) error {
 	}
 	c.passHeaders(header)
 	c.src.tellVersion(c.w.Header())
-	result.Xmlns = s3Namespace
+	result.Xmlns = s3xml.Namespace
 	return c.answerXML(result)
 }
 
 // copyUpstream asks the store for a copy. A 200 may hold an error.
-func (c *copying) copyUpstream(ctx context.Context, h http.Header) (*copyObjectResult, http.Header, error) {
+func (c *copying) copyUpstream(ctx context.Context, h http.Header) (*s3xml.CopyObjectResult, http.Header, error) {
 	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Source: c.src.source(), Header: h, Unsigned: c.unsigned()})
 	if err != nil {
 		return nil, nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, s3xml.MaxBytes))
 	if err != nil {
 		return nil, nil, s3err.ServiceUnavailable.Because(err)
 	}
 	if refused := s3err.InDocument(answer); refused != nil {
 		return nil, nil, refused
 	}
-	result := &copyObjectResult{}
+	result := &s3xml.CopyObjectResult{}
 	if err := s3xml.Unmarshal(answer, result); err != nil {
 		return nil, nil, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err))
 	}
@@ -374,13 +364,13 @@ func (c *copying) wrapFor(ctx context.Context, h http.Header, dek *envelope.DEK,
 
 // answerCopy tells of a copy within the store, with the ETag that HEAD will show: one that is
 // of the plaintext is the source's.
-func (c *copying) answerCopy(result *copyObjectResult, header http.Header) error {
+func (c *copying) answerCopy(result *s3xml.CopyObjectResult, header http.Header) error {
 	tag := opaqueTag(result.ETag)
 	if c.tag.plain {
 		tag = c.tag
 	}
-	out := copyObjectResult{Xmlns: s3Namespace, LastModified: result.LastModified, ETag: tag.shown}
-	out.set(c.facts.Checksum, c.parts)
+	out := s3xml.CopyObjectResult{Xmlns: s3xml.Namespace, LastModified: result.LastModified, ETag: tag.shown}
+	setChecksumElement(&out.Checksums, c.facts.Checksum, c.parts)
 	out.ChecksumType = typeName(c.facts.Checksum.Type)
 	c.passHeaders(header)
 	c.src.tellVersion(c.w.Header())
@@ -430,7 +420,7 @@ func (c *copying) stream(ctx context.Context) error {
 		return err
 	}
 	head.Body.Close()
-	out := copyObjectResult{Xmlns: s3Namespace, LastModified: isoTime(head.Header.Get("Last-Modified"))}
+	out := s3xml.CopyObjectResult{Xmlns: s3xml.Namespace, LastModified: s3xml.ISOTime(head.Header.Get("Last-Modified"))}
 	for name, v := range c.w.Header() {
 		if strings.EqualFold(name, "ETag") { // setETag spells it as S3 does
 			out.ETag = v[0]
@@ -440,7 +430,7 @@ func (c *copying) stream(ctx context.Context) error {
 			delete(c.w.Header(), name)
 		}
 	}
-	out.set(plain.Facts().Checksum, 0)
+	setChecksumElement(&out.Checksums, plain.Facts().Checksum, 0)
 	out.ChecksumType = typeName(envelope.FullObject)
 	c.src.tellVersion(c.w.Header())
 	return c.answerXML(out)
@@ -498,7 +488,7 @@ func (c *copying) copyTags(ctx context.Context, h http.Header) error {
 // tags are the source's, in the form of x-amz-tagging; a store without tags has none.
 func (src *copySource) tags(ctx context.Context) (string, error) {
 	var set struct {
-		Tags bounded[struct {
+		Tags s3xml.Bounded[struct {
 			Key   string `xml:"Key"`
 			Value string `xml:"Value"`
 		}] `xml:"TagSet>Tag"`
@@ -515,13 +505,4 @@ func (src *copySource) tags(ctx context.Context) (string, error) {
 		tags.Add(t.Key, t.Value)
 	}
 	return strings.ReplaceAll(tags.Encode(), "+", "%20"), nil
-}
-
-// isoTime is a date of a header as S3's documents have it.
-func isoTime(header string) string {
-	t, err := http.ParseTime(header)
-	if err != nil {
-		return header
-	}
-	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }

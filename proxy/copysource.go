@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -276,14 +276,6 @@ func (src *copySource) source() *s3name.Source {
 	return &s3name.Source{Bucket: src.bucket, Key: src.key, Version: src.version}
 }
 
-type copyPartResult struct {
-	XMLName      xml.Name `xml:"CopyPartResult"`
-	Xmlns        string   `xml:"xmlns,attr"`
-	LastModified string   `xml:"LastModified"`
-	ETag         string   `xml:"ETag"`
-	xmlChecksums
-}
-
 // uploadPartCopy reads a range of an object, opened and authenticated, and seals it
 // anew as a part: it streams through the proxy.
 func uploadPartCopy(x *exchange) error {
@@ -328,9 +320,9 @@ func uploadPartCopy(x *exchange) error {
 		x.forgetEnded(u, err)
 		return err
 	}
-	out := copyPartResult{Xmlns: s3Namespace, LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: u.partETag(record.Part)}
+	out := s3xml.CopyPartResult{Xmlns: s3xml.Namespace, LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: u.partETag(record.Part)}
 	if u.options.Checksum != envelope.NoChecksum {
-		out.set(record.Part.Checksum, 0)
+		setChecksumElement(&out.Checksums, record.Part.Checksum, 0)
 	}
 	x.passRequestID(http.Header{})
 	x.tellEncryption(x.w.Header(), x.ETag == ETagMD5, nil)

@@ -57,45 +57,6 @@ func (x *exchange) refusedDocument(ours *s3err.Error) error {
 	return x.refusedByStore(x.passedQuery(), ours)
 }
 
-type deleteRequest struct {
-	XMLName xml.Name               `xml:"Delete"`
-	Xmlns   string                 `xml:"xmlns,attr,omitempty"`
-	Quiet   bool                   `xml:"Quiet,omitempty"`
-	Objects bounded[deletedObject] `xml:"Object"`
-}
-
-type deletedObject struct {
-	Key              xmlText `xml:"Key"`
-	VersionID        string  `xml:"VersionId,omitempty"`
-	ETag             string  `xml:"ETag,omitempty"`
-	LastModifiedTime string  `xml:"LastModifiedTime,omitempty"`
-	Size             *int64  `xml:"Size"`
-}
-
-type deleteResult struct {
-	XMLName xml.Name              `xml:"DeleteResult"`
-	Xmlns   string                `xml:"xmlns,attr"`
-	Deleted bounded[deletedEntry] `xml:"Deleted"`
-	Errors  bounded[deleteError]  `xml:"Error"`
-}
-
-type deletedEntry struct {
-	Key                   xmlText `xml:"Key"`
-	VersionID             string  `xml:"VersionId,omitempty"`
-	DeleteMarker          *bool   `xml:"DeleteMarker"`
-	DeleteMarkerVersionID string  `xml:"DeleteMarkerVersionId,omitempty"`
-}
-
-type deleteError struct {
-	Key       xmlText `xml:"Key"`
-	VersionID string  `xml:"VersionId,omitempty"`
-	Code      string  `xml:"Code"`
-	Message   string  `xml:"Message"`
-}
-
-// locked tells whether a retention or a legal hold was the reason.
-func (e deleteError) locked() bool { return speaksOfLock(e.Message) }
-
 // speaksOfLock tells by a store's words whether a retention or a legal hold is why it
 // refuses. AWS and versitygw say AccessDenied, MinIO InvalidRequest, with these words.
 func speaksOfLock(message string) bool {
@@ -107,7 +68,7 @@ func speaksOfLock(message string) bool {
 type deletion struct {
 	key     s3name.Key
 	version s3name.VersionID
-	asked   deletedObject // conditions as the client gave them
+	asked   s3xml.ObjectToDelete // conditions as the client gave them
 }
 
 // deletions are a list for the store.
@@ -118,7 +79,7 @@ type deletions struct {
 
 // readDeletions checks the names of a client's list. What is refused, because it names
 // what is not the client's or no object at all, is answered entry by entry.
-func (s StatePlace) readDeletions(in deleteRequest) (list deletions, refused []deleteError, err error) {
+func (s StatePlace) readDeletions(in s3xml.DeleteObjects) (list deletions, refused []s3xml.DeleteError, err error) {
 	list.quiet = in.Quiet
 	for _, o := range in.Objects {
 		if o.Key == "" {
@@ -139,8 +100,8 @@ func (s StatePlace) readDeletions(in deleteRequest) (list deletions, refused []d
 }
 
 // refusedName is the entry of the answer for a name that is none, or not the client's.
-func refusedName(o deletedObject, err error) deleteError {
-	e := deleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "The key leads out of its bucket, or into what belongs to the store or to s3proxy."}
+func refusedName(o s3xml.ObjectToDelete, err error) s3xml.DeleteError {
+	e := s3xml.DeleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "The key leads out of its bucket, or into what belongs to the store or to s3proxy."}
 	if errors.Is(err, s3name.ErrVersionID) {
 		e.Code, e.Message = s3err.InvalidArgument.Code, "Invalid version id specified"
 	}
@@ -150,11 +111,11 @@ func refusedName(o deletedObject, err error) deleteError {
 // deleteObjects sends the client's list on, without our own objects, and with
 // ETags and sizes as the store has them.
 func deleteObjects(x *exchange) error {
-	body, err := x.readDocument(maxDocument)
+	body, err := x.readDocument(s3xml.MaxBytes)
 	if err != nil {
 		return err
 	}
-	var in deleteRequest
+	var in s3xml.DeleteObjects
 	if err := s3xml.Unmarshal(body, &in); err != nil {
 		return x.refusedDocument(s3err.MalformedXML.Because(err))
 	}
@@ -162,7 +123,7 @@ func deleteObjects(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	result := deleteResult{}
+	result := s3xml.DeleteResult{}
 	switch {
 	case len(list.objects) == 0 && len(in.Objects) > 0:
 		x.passRequestID(nil)
@@ -177,17 +138,17 @@ func deleteObjects(x *exchange) error {
 			return err
 		}
 	}
-	result.Xmlns = s3Namespace
+	result.Xmlns = s3xml.Namespace
 	result.Errors = append(result.Errors, refused...)
 	return x.answerXML(result)
 }
 
 // deleteList sends a DeleteObjects; header may be nil.
-func (o *objects) deleteList(ctx context.Context, bucket s3name.Bucket, list deletions, header http.Header, unsigned bool, result *deleteResult) (http.Header, error) {
-	out := deleteRequest{Xmlns: s3Namespace, Quiet: list.quiet}
+func (o *objects) deleteList(ctx context.Context, bucket s3name.Bucket, list deletions, header http.Header, unsigned bool, result *s3xml.DeleteResult) (http.Header, error) {
+	out := s3xml.DeleteObjects{Xmlns: s3xml.Namespace, Quiet: list.quiet}
 	for _, d := range list.objects {
 		entry := d.asked
-		entry.Key, entry.VersionID = xmlText(d.key.String()), d.version.String()
+		entry.Key, entry.VersionID = s3xml.Text(d.key.String()), d.version.String()
 		out.Objects = append(out.Objects, entry)
 	}
 	doc, err := xml.Marshal(out)

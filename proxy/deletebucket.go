@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -69,11 +69,11 @@ func (x *exchange) onlyState(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	first, err := x.listVersions(ctx, x.asked(x.bucket), "", "", 1)
-	if err != nil || len(first.entries()) == 0 || !strings.HasPrefix(string(first.entries()[0].Key), x.state.root()) {
+	if err != nil || len(first.Entries()) == 0 || !strings.HasPrefix(string(first.Entries()[0].Key), x.state.root()) {
 		return false, err
 	}
 	behind, err := x.listVersions(ctx, x.asked(x.bucket), "", x.state.past(), 1)
-	return err == nil && len(behind.entries()) == 0, err
+	return err == nil && len(behind.Entries()) == 0, err
 }
 
 // records keeps the window records that are in the bucket itself.
@@ -87,31 +87,8 @@ type stateObject struct {
 	body []byte
 }
 
-// versionsResult takes a listing of versions, or one of objects.
-type versionsResult struct {
-	EncodingType string `xml:"EncodingType"`
-
-	Versions versionList            `xml:",any"`
-	Contents bounded[listedVersion] `xml:"Contents"`
-}
-
-func (v *versionsResult) entries() []listedVersion {
-	return slices.Concat([]listedVersion(v.Versions), v.Contents)
-}
-
-func (v *versionsResult) texts() (all []*xmlText) {
-	for _, entries := range [][]listedVersion{v.Versions, v.Contents} {
-		for i := range entries {
-			all = append(all, &entries[i].Key)
-		}
-	}
-	return all
-}
-
-func (v *versionsResult) encodingType() *string { return &v.EncodingType }
-
 // ownEntry checks an entry of a listing of the proxy's own objects below prefix.
-func (o *objects) ownEntry(e listedVersion, prefix string) (key s3name.Key, version s3name.VersionID, err error) {
+func (o *objects) ownEntry(e s3xml.ListedVersion, prefix string) (key s3name.Key, version s3name.VersionID, err error) {
 	if !strings.HasPrefix(string(e.Key), prefix) {
 		return key, version, fmt.Errorf("%w: %q listed under the prefix %q", errStored, e.Key, prefix)
 	}
@@ -133,11 +110,11 @@ var errOwnLocked = s3err.BucketNotEmpty.WithMessage("The bucket you tried to del
 // then perhaps others.
 func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix string) (removed []stateObject, err error) {
 	for range maxStatePages {
-		page, err := x.listVersions(ctx, x.asked(bucket), prefix, "", maxEntries)
+		page, err := x.listVersions(ctx, x.asked(bucket), prefix, "", s3xml.MaxEntries)
 		if err != nil {
 			return removed, err
 		}
-		entries := page.entries()
+		entries := page.Entries()
 		if len(entries) == 0 {
 			return removed, nil
 		}
@@ -196,8 +173,8 @@ func (x *exchange) asked(bucket s3name.Bucket) upstream.Request {
 
 // listVersions lists up to limit entries behind a key, all versions of them
 // where the store can list these; at has the bucket.
-func (o *objects) listVersions(ctx context.Context, at upstream.Request, prefix, after string, limit int) (*versionsResult, error) {
-	list := func(q url.Values, cursor string) (*versionsResult, error) {
+func (o *objects) listVersions(ctx context.Context, at upstream.Request, prefix, after string, limit int) (*s3xml.AnyList, error) {
+	list := func(q url.Values, cursor string) (*s3xml.AnyList, error) {
 		q.Set("prefix", prefix)
 		q.Set("max-keys", strconv.Itoa(limit))
 		if after != "" {
@@ -205,11 +182,11 @@ func (o *objects) listVersions(ctx context.Context, at upstream.Request, prefix,
 		}
 		req := at
 		req.Query = q
-		page, _, err := getList[versionsResult](ctx, o, req)
+		page, _, err := getList[s3xml.AnyList](ctx, o, req)
 		return page, err
 	}
 	page, err := list(url.Values{"versions": {""}}, "key-marker")
-	if errors.Is(err, s3err.NotImplemented) || err == nil && len(page.entries()) == 0 {
+	if errors.Is(err, s3err.NotImplemented) || err == nil && len(page.Entries()) == 0 {
 		return list(url.Values{"list-type": {"2"}}, "start-after")
 	}
 	return page, err

@@ -4,12 +4,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // deleteConditional sends a DeleteObjects whose entries may name ETags that clients
 // see. An entry that the store refuses, though its ETag was right a moment before, is
 // looked at again; what has become of the others is not asked twice.
-func (x *exchange) deleteConditional(asked deletions, result *deleteResult) error {
+func (x *exchange) deleteConditional(asked deletions, result *s3xml.DeleteResult) error {
 	for try := range maxResolves {
 		sent := deletions{quiet: asked.quiet}
 		resolved, err := x.resolveDeletes(asked.objects, &sent, result)
@@ -20,7 +21,7 @@ func (x *exchange) deleteConditional(asked deletions, result *deleteResult) erro
 			x.passRequestID(nil)
 			return nil
 		}
-		answer := deleteResult{}
+		answer := s3xml.DeleteResult{}
 		header, err := x.deleteList(x.r.Context(), x.bucket, sent, x.passedHeaders(), x.unsigned(), &answer)
 		if err != nil {
 			return err
@@ -46,7 +47,7 @@ func (x *exchange) deleteConditional(asked deletions, result *deleteResult) erro
 // resolveDeletes puts the entries into sent with the store's ETags and sizes, and those
 // whose ETag is another one into result. resolved are the entries as the client gave them
 // whose ETag was compared here.
-func (x *exchange) resolveDeletes(asked []deletion, sent *deletions, result *deleteResult) (resolved map[[2]string]deletion, err error) {
+func (x *exchange) resolveDeletes(asked []deletion, sent *deletions, result *s3xml.DeleteResult) (resolved map[[2]string]deletion, err error) {
 	upstreamTags := make([]string, len(asked))
 	compared, refused := make([]bool, len(asked)), make([]bool, len(asked))
 	group, ctx := errgroup.WithContext(x.r.Context())
@@ -78,7 +79,7 @@ func (x *exchange) resolveDeletes(asked []deletion, sent *deletions, result *del
 	resolved = map[[2]string]deletion{}
 	for i, o := range asked {
 		if refused[i] {
-			result.Errors = append(result.Errors, deleteError{Key: o.asked.Key, VersionID: o.asked.VersionID, Code: s3err.PreconditionFailed.Code, Message: s3err.PreconditionFailed.Message})
+			result.Errors = append(result.Errors, s3xml.DeleteError{Key: o.asked.Key, VersionID: o.asked.VersionID, Code: s3err.PreconditionFailed.Code, Message: s3err.PreconditionFailed.Message})
 			continue
 		}
 		if compared[i] {

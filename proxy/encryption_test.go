@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // sseSeen records the server-side encryption that a store is asked for.
@@ -145,7 +147,7 @@ func TestTheAnswerToAPutTellsTheEncryptionThatWasAskedFor(t *testing.T) {
 
 func TestABucketsEncryptionIsParsedAsS3Does(t *testing.T) {
 	doc := func(rule string) string {
-		return `<ServerSideEncryptionConfiguration xmlns="` + s3Namespace + `">` + rule + `</ServerSideEncryptionConfiguration>`
+		return `<ServerSideEncryptionConfiguration xmlns="` + s3xml.Namespace + `">` + rule + `</ServerSideEncryptionConfiguration>`
 	}
 	for _, good := range []struct {
 		doc  string

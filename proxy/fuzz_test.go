@@ -47,7 +47,7 @@ func FuzzDeleteObjects(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var in deleteRequest
+		var in s3xml.DeleteObjects
 		if s3xml.Unmarshal(body, &in) != nil {
 			return
 		}

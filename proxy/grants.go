@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -44,7 +45,7 @@ func (src *copySource) grants(ctx context.Context, h http.Header) error {
 	}
 	var acl struct {
 		Owner  grantee `xml:"Owner"`
-		Grants bounded[struct {
+		Grants s3xml.Bounded[struct {
 			Grantee    grantee `xml:"Grantee"`
 			Permission string  `xml:"Permission"`
 		}] `xml:"AccessControlList>Grant"`

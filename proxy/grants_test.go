@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -49,7 +50,7 @@ const allUsers = "http://acs.amazonaws.com/groups/global/AllUsers"
 
 // aclOf is the document of an ACL of the owner "us" with further grants.
 func aclOf(more ...string) string {
-	return `<?xml version="1.0" encoding="UTF-8"?><AccessControlPolicy xmlns="` + s3Namespace + `"><Owner><ID>us</ID><DisplayName>we</DisplayName></Owner><AccessControlList>` +
+	return `<?xml version="1.0" encoding="UTF-8"?><AccessControlPolicy xmlns="` + s3xml.Namespace + `"><Owner><ID>us</ID><DisplayName>we</DisplayName></Owner><AccessControlList>` +
 		grantOf("<ID>us</ID><DisplayName>we</DisplayName>", "FULL_CONTROL") + strings.Join(more, "") + `</AccessControlList></AccessControlPolicy>`
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -46,7 +47,7 @@ func (c *copying) inPlace(ctx context.Context) error {
 // renew writes the source's bytes again under its own name, with new metadata: by one
 // PUT, which keeps an ETag that is of the bytes, or in the parts that the store has
 // them in, which keeps an ETag of parts.
-func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, error) {
+func (c *copying) renew(ctx context.Context) (*s3xml.CopyObjectResult, http.Header, error) {
 	dek, facts, err := c.src.unlock(ctx, c.src.stored)
 	if err != nil {
 		return nil, nil, err
@@ -84,7 +85,7 @@ func (c *copying) renew(ctx context.Context) (*copyObjectResult, http.Header, er
 // parts that the store has them in. tail, if there is one, takes the place of as many
 // bytes at the end: the ETag is another one then, and a large object is copied inside the
 // store, which need not let it be read while it is written (MinIO). dek is nil for plaintext.
-func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http.Header, tail []byte) (*copyObjectResult, http.Header, error) {
+func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http.Header, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
 	if strings.Contains(src.etag, "-") || src.bytes > maxCopySource || tail != nil && src.bytes > heldBody {
 		sizes, err := src.storeParts(ctx, dek)
 		if err != nil {
@@ -113,7 +114,7 @@ func (src *copySource) withTail(ctx context.Context, dek *envelope.DEK, offset, 
 }
 
 // writeOver puts a body of length stored bytes in the object's place, by one PUT.
-func (src *copySource) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*copyObjectResult, http.Header, error) {
+func (src *copySource) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*s3xml.CopyObjectResult, http.Header, error) {
 	req := &upstream.Request{Method: http.MethodPut, Bucket: src.bucket, Key: src.key, Header: h, Unsigned: src.unsigned}
 	if length > 0 {
 		req.Body, req.Length = body, length
@@ -123,7 +124,7 @@ func (src *copySource) writeOver(ctx context.Context, h http.Header, body io.Rea
 		return nil, nil, src.whyBrokenInPlace(ctx, h, err)
 	}
 	resp.Body.Close()
-	return &copyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: resp.Header.Get("Etag")}, resp.Header, nil
+	return &s3xml.CopyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: resp.Header.Get("Etag")}, resp.Header, nil
 }
 
 // whyBrokenInPlace asks whether the object was replaced when the store cut the
@@ -237,7 +238,7 @@ var copyPartSize int64 = 1 << 30 // a test lowers it
 // copyParts makes an object of to, in the same store, of pieces of the source, which do not
 // leave the store; each is of the very source that was looked at. h are the headers of the
 // new object, with its conditions; those are for the end. dek and tail are as in writeAgain.
-func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*copyObjectResult, http.Header, error) {
+func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
 	if sizes == nil {
 		for left := src.bytes; left > 0; left -= min(left, copyPartSize) {
 			sizes = append(sizes, min(left, copyPartSize))
@@ -248,7 +249,7 @@ func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name
 	made, header, err := u.inParts(ctx, h, func(list *completeRequest) error {
 		var offset int64
 		for i, size := range sizes {
-			var part copyPartResult
+			var part s3xml.CopyPartResult
 			_, err := to.getXML(ctx, &upstream.Request{
 				Method: http.MethodPut, Bucket: bucket, Key: key, Unsigned: src.unsigned,
 				UploadID: u.id, Source: src.source(), Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}},
@@ -281,7 +282,7 @@ func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name
 	if err != nil {
 		return nil, nil, err
 	}
-	return &copyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: made.ETag}, header, nil
+	return &s3xml.CopyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: made.ETag}, header, nil
 }
 
 // withoutTail gives what of an object's parts can be copied when a new tail of so many

@@ -66,40 +66,40 @@ func (r *lifecycleRule) takes(at StatePlace) bool {
 		(strings.HasPrefix(at.root(), r.prefix) || at.owns(r.prefix))
 }
 
-var lifecycleShape = func() xmlShape {
-	text := xmlChild{}
-	one := func(s xmlShape) xmlChild { return xmlChild{shape: s} }
-	many := func(s xmlShape) xmlChild { return xmlChild{shape: s, many: true} }
-	tag := xmlShape{"Key": text, "Value": text}
-	conditions := func(tags xmlChild, more xmlShape) xmlShape {
-		s := xmlShape{"Prefix": text, "Tag": tags, "ObjectSizeGreaterThan": text, "ObjectSizeLessThan": text}
+var lifecycleShape = func() s3xml.Shape {
+	text := s3xml.Child{}
+	one := func(s s3xml.Shape) s3xml.Child { return s3xml.Child{Shape: s} }
+	many := func(s s3xml.Shape) s3xml.Child { return s3xml.Child{Shape: s, Many: true} }
+	tag := s3xml.Shape{"Key": text, "Value": text}
+	conditions := func(tags s3xml.Child, more s3xml.Shape) s3xml.Shape {
+		s := s3xml.Shape{"Prefix": text, "Tag": tags, "ObjectSizeGreaterThan": text, "ObjectSizeLessThan": text}
 		for name, child := range more {
 			s[name] = child
 		}
 		return s
 	}
-	return xmlShape{"Rule": many(xmlShape{
+	return s3xml.Shape{"Rule": many(s3xml.Shape{
 		"ID": text, "Status": text, "Prefix": text,
-		"Filter":                         one(conditions(one(tag), xmlShape{"And": one(conditions(many(tag), nil))})),
-		"Expiration":                     one(xmlShape{"Date": text, "Days": text, "ExpiredObjectDeleteMarker": text}),
-		"Transition":                     many(xmlShape{"Date": text, "Days": text, "StorageClass": text}),
-		"NoncurrentVersionExpiration":    one(xmlShape{"NoncurrentDays": text, "NewerNoncurrentVersions": text}),
-		"NoncurrentVersionTransition":    many(xmlShape{"NoncurrentDays": text, "NewerNoncurrentVersions": text, "StorageClass": text}),
-		"AbortIncompleteMultipartUpload": one(xmlShape{"DaysAfterInitiation": text}),
+		"Filter":                         one(conditions(one(tag), s3xml.Shape{"And": one(conditions(many(tag), nil))})),
+		"Expiration":                     one(s3xml.Shape{"Date": text, "Days": text, "ExpiredObjectDeleteMarker": text}),
+		"Transition":                     many(s3xml.Shape{"Date": text, "Days": text, "StorageClass": text}),
+		"NoncurrentVersionExpiration":    one(s3xml.Shape{"NoncurrentDays": text, "NewerNoncurrentVersions": text}),
+		"NoncurrentVersionTransition":    many(s3xml.Shape{"NoncurrentDays": text, "NewerNoncurrentVersions": text, "StorageClass": text}),
+		"AbortIncompleteMultipartUpload": one(s3xml.Shape{"DaysAfterInitiation": text}),
 	})}
 }()
 
 // parseLifecycle understands all of a configuration, or refuses it: what is unknown here
 // might be an action. It gives the document as it understood it.
 func parseLifecycle(body []byte) (doc []byte, rules []lifecycleRule, err error) {
-	var root xmlElement
+	var root s3xml.Element
 	if err := s3xml.Unmarshal(body, &root); err != nil {
 		return nil, nil, s3err.MalformedXML.Because(err)
 	}
 	if root.XMLName.Local != "LifecycleConfiguration" {
 		return nil, nil, s3err.MalformedXML
 	}
-	if err := root.check(lifecycleShape); err != nil {
+	if err := root.Check(lifecycleShape); err != nil {
 		return nil, nil, s3err.MalformedXML.WithMessage("The lifecycle configuration is not understood: %s.", err)
 	}
 	for i := range root.Children {
@@ -109,36 +109,36 @@ func parseLifecycle(body []byte) (doc []byte, rules []lifecycleRule, err error) 
 		}
 		rules = append(rules, rule)
 	}
-	root.Attributes = []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: s3Namespace}}
+	root.Attributes = []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: s3xml.Namespace}}
 	doc, err = xml.Marshal(root)
 	return doc, rules, err
 }
 
-func readLifecycleRule(e *xmlElement) (r lifecycleRule, err error) {
-	r.id = e.child("ID").text()
-	switch status := e.child("Status").text(); status {
+func readLifecycleRule(e *s3xml.Element) (r lifecycleRule, err error) {
+	r.id = e.Child("ID").Content()
+	switch status := e.Child("Status").Content(); status {
 	case "Enabled":
 		r.enabled = true
 	case "Disabled":
 	default:
 		return r, fmt.Errorf("the status %q is neither Enabled nor Disabled", status)
 	}
-	filter := e.child("Filter")
-	if len(filter.children()) > 1 {
+	filter := e.Child("Filter")
+	if len(filter.Elements()) > 1 {
 		return r, fmt.Errorf("a Filter has one condition, or And")
 	}
-	places := []*xmlElement{e, filter, filter.child("And")}
+	places := []*s3xml.Element{e, filter, filter.Child("And")}
 	prefixes := 0
 	for _, at := range places {
-		if prefix := at.child("Prefix"); prefix != nil {
-			r.prefix = prefix.text()
+		if prefix := at.Child("Prefix"); prefix != nil {
+			r.prefix = prefix.Content()
 			prefixes++
 		}
 		if at != e {
-			r.tagged = r.tagged || at.child("Tag") != nil
+			r.tagged = r.tagged || at.Child("Tag") != nil
 		}
-		if size := at.child("ObjectSizeGreaterThan"); size != nil {
-			if r.largerThan, err = strconv.ParseInt(size.text(), 10, 64); err != nil || r.largerThan < 0 {
+		if size := at.Child("ObjectSizeGreaterThan"); size != nil {
+			if r.largerThan, err = strconv.ParseInt(size.Content(), 10, 64); err != nil || r.largerThan < 0 {
 				return r, fmt.Errorf("ObjectSizeGreaterThan is no number")
 			}
 		}
@@ -146,7 +146,7 @@ func readLifecycleRule(e *xmlElement) (r lifecycleRule, err error) {
 	if prefixes > 1 {
 		return r, fmt.Errorf("it has two prefixes")
 	}
-	expiration := e.child("Expiration")
-	r.takesObject = e.child("Transition") != nil || expiration.child("Days") != nil || expiration.child("Date") != nil
+	expiration := e.Child("Expiration")
+	r.takesObject = e.Child("Transition") != nil || expiration.Child("Days") != nil || expiration.Child("Date") != nil
 	return r, nil
 }

@@ -11,10 +11,11 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 func lifecycleOf(rules string) string {
-	return `<LifecycleConfiguration xmlns="` + s3Namespace + `">` + rules + `</LifecycleConfiguration>`
+	return `<LifecycleConfiguration xmlns="` + s3xml.Namespace + `">` + rules + `</LifecycleConfiguration>`
 }
 
 // ruleOf is a rule that is enabled.
@@ -147,7 +148,7 @@ func TestTheStoreGetsTheLifecycleConfigurationThatWasUnderstood(t *testing.T) {
 	}}
 	s := proxyBefore(t, f, "us-east-1")
 	sent := `<?xml version="1.0"?>
-<a:LifecycleConfiguration xmlns:a="` + s3Namespace + `"><!-- rules -->
+<a:LifecycleConfiguration xmlns:a="` + s3xml.Namespace + `"><!-- rules -->
   <a:Rule><a:ID>one &amp; two</a:ID><a:Filter><a:And><a:Prefix>l<!-- -->ogs/
 </a:Prefix><a:Tag><a:Key>k</a:Key><a:Value> v </a:Value></a:Tag></a:And></a:Filter><a:Status>Enabled</a:Status>
   <a:Expiration><a:Days>3</a:Days></a:Expiration></a:Rule>
@@ -167,7 +168,7 @@ func TestTheStoreGetsTheLifecycleConfigurationThatWasUnderstood(t *testing.T) {
 func FuzzLifecycle(f *testing.F) {
 	f.Add([]byte(ruleOf("<Filter><And><Prefix>a</Prefix><Tag><Key>k</Key><Value>v</Value></Tag><ObjectSizeGreaterThan>7</ObjectSizeGreaterThan></And></Filter><Expiration><Days>1</Days></Expiration>")))
 	f.Add([]byte(ruleOf("<Prefix/><Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>")))
-	f.Add([]byte(`<a:LifecycleConfiguration xmlns:a="` + s3Namespace + `"><a:Rule><a:Status>Disabled</a:Status><a:Prefix>x<!-- -->&#13;&lt;</a:Prefix></a:Rule></a:LifecycleConfiguration>`))
+	f.Add([]byte(`<a:LifecycleConfiguration xmlns:a="` + s3xml.Namespace + `"><a:Rule><a:Status>Disabled</a:Status><a:Prefix>x<!-- -->&#13;&lt;</a:Prefix></a:Rule></a:LifecycleConfiguration>`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		doc, rules, err := parseLifecycle(body)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -52,13 +53,13 @@ func (x *exchange) list(v2 bool) error {
 		return err
 	}
 	shared := x.state.shared(q.Get("prefix"), q.Get("delimiter"))
-	listed := page.entries()
+	listed := page.Entries()
 	inState, err := x.dropOwn(page, shared)
 	if err != nil {
 		return err
 	}
-	dropped := listed - page.entries()
-	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.entries() < want; round++ {
+	dropped := listed - page.Entries()
+	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.Entries() < want; round++ {
 		if inState && !strings.HasPrefix(x.state.past(), q.Get("prefix")) { // all below it are our own
 			page.IsTruncated, page.NextMarker, page.NextContinuationToken = false, nil, nil
 			break
@@ -66,7 +67,7 @@ func (x *exchange) list(v2 bool) error {
 		if round == maxRounds {
 			return errors.New("the store's listing makes no progress behind the objects of s3proxy")
 		}
-		q.Set("max-keys", strconv.Itoa(want-page.entries()))
+		q.Set("max-keys", strconv.Itoa(want-page.Entries()))
 		q.Del("start-after")
 		switch {
 		case inState && v2:
@@ -77,7 +78,7 @@ func (x *exchange) list(v2 bool) error {
 		case v2 && next.NextContinuationToken != nil:
 			q.Set("continuation-token", string(*next.NextContinuationToken))
 		case !v2:
-			q.Set("marker", next.lastV1())
+			q.Set("marker", next.LastV1())
 		default:
 			return fmt.Errorf("the store's listing is truncated and gives no cursor")
 		}
@@ -87,18 +88,18 @@ func (x *exchange) list(v2 bool) error {
 		if inState, err = x.dropOwn(next, shared); err != nil {
 			return err
 		}
-		page.append(next)
+		page.Append(next)
 	}
 	if v2 {
-		n := page.entries()
+		n := page.Entries()
 		page.KeyCount = &n
 	}
-	page.Xmlns, page.Name, page.MaxKeys = s3Namespace, x.bucket.String(), want
+	page.Xmlns, page.Name, page.MaxKeys = s3xml.Namespace, x.bucket.String(), want
 	if err := x.plainSizes(page); err != nil {
 		return err
 	}
 	if encoding == "url" {
-		encodeTexts(page)
+		s3xml.EncodeTexts(page)
 	}
 	x.passRequestID(header)
 	return x.answerXML(page)
@@ -109,56 +110,26 @@ func errEncodingType(given string) error {
 }
 
 // listPage asks the store for one page, as the client.
-func (x *exchange) listPage(q url.Values) (*listResult, http.Header, error) {
-	return getList[listResult](x.r.Context(), x.objects, upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+func (x *exchange) listPage(q url.Values) (*s3xml.ListObjects, http.Header, error) {
+	return getList[s3xml.ListObjects](x.r.Context(), x.objects, upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 }
-
-func (l *listResult) entries() int { return len(l.Contents) + len(l.CommonPrefixes) }
 
 // dropOwn takes our own objects out of a page, and the common prefixes that only they
 // have. inState says that the page ended among them.
-func (x *exchange) dropOwn(page *listResult, shared string) (inState bool, err error) {
-	inState = page.dropState(x.state)
+func (x *exchange) dropOwn(page *s3xml.ListObjects, shared string) (inState bool, err error) {
+	inState = x.state.dropOwn(page)
 	return inState, x.dropPrefixes(&page.CommonPrefixes, shared, x.firstObject)
 }
 
-// dropState takes our own objects out of a page.
-func (l *listResult) dropState(at StatePlace) (inState bool) {
-	inState = strings.HasPrefix(l.last(), at.root())
-	l.Contents = slices.DeleteFunc(l.Contents, func(o listedObject) bool { return at.owns(string(o.Key)) })
+// dropOwn takes our own objects out of a page. inState says that the page ended among them.
+func (s StatePlace) dropOwn(page *s3xml.ListObjects) (inState bool) {
+	inState = strings.HasPrefix(page.Last(), s.root())
+	page.Contents = slices.DeleteFunc(page.Contents, func(o s3xml.ListedObject) bool { return s.owns(string(o.Key)) })
 	return inState
 }
 
-// last is the entry that sorts behind all others of the page.
-func (l *listResult) last() string {
-	last := ""
-	for _, o := range l.Contents {
-		last = max(last, string(o.Key))
-	}
-	for _, p := range l.CommonPrefixes {
-		last = max(last, string(p.Prefix))
-	}
-	return last
-}
-
-// lastV1 is the marker behind a V1 page: without a delimiter stores need not
-// give NextMarker, the last key serves.
-func (l *listResult) lastV1() string {
-	if l.NextMarker != nil && *l.NextMarker != "" {
-		return string(*l.NextMarker)
-	}
-	return l.last()
-}
-
-// append adds the entries of a further page and takes over its cursor.
-func (l *listResult) append(next *listResult) {
-	l.Contents = append(l.Contents, next.Contents...)
-	l.CommonPrefixes = append(l.CommonPrefixes, next.CommonPrefixes...)
-	l.IsTruncated, l.NextMarker, l.NextContinuationToken = next.IsTruncated, next.NextMarker, next.NextContinuationToken
-}
-
 // plainSizes turns a page's sizes and ETags into those that GET shows.
-func (x *exchange) plainSizes(page *listResult) error {
+func (x *exchange) plainSizes(page *s3xml.ListObjects) error {
 	entries := make([]listedState, len(page.Contents))
 	for i := range page.Contents {
 		o := &page.Contents[i]

@@ -10,7 +10,7 @@ import (
 
 func TestAListingKeepsEveryCharacterOfAKey(t *testing.T) {
 	key := "a <b>&\"'+ %2F/ü\x01\n日本"
-	page := &listResult{Contents: []listedObject{{Key: xmlText(key)}}}
+	page := &s3xml.ListObjects{Contents: []s3xml.ListedObject{{Key: s3xml.Text(key)}}}
 	out, err := xml.Marshal(page)
 	if err != nil {
 		t.Fatal(err)
@@ -18,26 +18,26 @@ func TestAListingKeepsEveryCharacterOfAKey(t *testing.T) {
 	if !strings.Contains(string(out), "a &lt;b&gt;&amp;&quot;'+ %2F/ü&#x1;&#xA;日本") {
 		t.Errorf("in XML: %s", out)
 	}
-	encodeTexts(page)
+	s3xml.EncodeTexts(page)
 	if string(page.Contents[0].Key) != "a+%3Cb%3E%26%22%27%2B+%252F/%C3%BC%01%0A%E6%97%A5%E6%9C%AC" {
 		t.Errorf("encoded: %s", page.Contents[0].Key)
 	}
-	if err := decodeTexts(page); err != nil || string(page.Contents[0].Key) != key {
+	if err := s3xml.DecodeTexts(page); err != nil || string(page.Contents[0].Key) != key {
 		t.Errorf("decoded again: %q, %v", page.Contents[0].Key, err)
 	}
 }
 
 func TestStateObjectsAreDroppedFromAPageAndItsCursorIsKnown(t *testing.T) {
-	page := &listResult{
-		Contents:       []listedObject{{Key: "!"}, {Key: ".s3proxy/keys/a"}, {Key: ".s3proxy/keys/b"}},
-		CommonPrefixes: []commonPrefix{{Prefix: "!a/"}},
+	page := &s3xml.ListObjects{
+		Contents:       []s3xml.ListedObject{{Key: "!"}, {Key: ".s3proxy/keys/a"}, {Key: ".s3proxy/keys/b"}},
+		CommonPrefixes: []s3xml.CommonPrefix{{Prefix: "!a/"}},
 	}
-	if inState := page.dropState(StatePlace{}); !inState || page.entries() != 2 {
-		t.Errorf("in state %v, %d left", inState, page.entries())
+	if inState := (StatePlace{}).dropOwn(page); !inState || page.Entries() != 2 {
+		t.Errorf("in state %v, %d left", inState, page.Entries())
 	}
-	page.Contents = append(page.Contents, listedObject{Key: "z"})
-	if inState := page.dropState(StatePlace{}); inState || page.entries() != 3 {
-		t.Errorf("in state %v, %d left", inState, page.entries())
+	page.Contents = append(page.Contents, s3xml.ListedObject{Key: "z"})
+	if inState := (StatePlace{}).dropOwn(page); inState || page.Entries() != 3 {
+		t.Errorf("in state %v, %d left", inState, page.Entries())
 	}
 	past := StatePlace{}.past()
 	if past <= ".s3proxy/uploads/ffff" || past >= ".s3proxy0" {
@@ -64,7 +64,7 @@ func TestVersionsAndDeleteMarkersStayInTheOrderOfTheStoresDocument(t *testing.T)
 		`<Version><Key>a</Key><VersionId>2</VersionId><IsLatest>false</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified></Version>` +
 		`<DeleteMarker><Key>b</Key><VersionId>1</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"of none"</ETag><Size>0</Size><StorageClass>STANDARD</StorageClass></DeleteMarker>` +
 		`<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes><Else><Key>x</Key></Else></ListVersionsResult>`
-	var page listVersionsResult
+	var page s3xml.ListVersions
 	if err := s3xml.Unmarshal([]byte(doc), &page); err != nil {
 		t.Fatal(err)
 	}

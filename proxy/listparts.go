@@ -1,40 +1,13 @@
 package proxy
 
 import (
-	"encoding/xml"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
-
-type listPartsResult struct {
-	XMLName              xml.Name            `xml:"ListPartsResult"`
-	Xmlns                string              `xml:"xmlns,attr"`
-	Bucket               string              `xml:"Bucket"`
-	Key                  xmlText             `xml:"Key"`
-	UploadID             string              `xml:"UploadId"`
-	PartNumberMarker     int                 `xml:"PartNumberMarker"`
-	NextPartNumberMarker int                 `xml:"NextPartNumberMarker"`
-	MaxParts             int                 `xml:"MaxParts"`
-	IsTruncated          bool                `xml:"IsTruncated"`
-	Parts                bounded[listedPart] `xml:"Part"`
-	Initiator            *listedOwner        `xml:"Initiator"`
-	Owner                *listedOwner        `xml:"Owner"`
-	StorageClass         string              `xml:"StorageClass,omitempty"`
-	ChecksumAlgorithm    string              `xml:"ChecksumAlgorithm,omitempty"`
-	ChecksumType         string              `xml:"ChecksumType,omitempty"`
-}
-
-type listedPart struct {
-	PartNumber   int       `xml:"PartNumber"`
-	LastModified time.Time `xml:"LastModified"`
-	ETag         string    `xml:"ETag"`
-	Size         int64     `xml:"Size"`
-	xmlChecksums
-}
 
 // listParts shows the parts that clients know of: plaintext sizes, the ETags that
 // they were given.
@@ -54,8 +27,8 @@ func listParts(x *exchange) error {
 		x.forgetEnded(u, err)
 		return during(stepListParts, err)
 	}
-	out := listPartsResult{
-		Xmlns: s3Namespace, Bucket: x.bucket.String(), Key: xmlText(x.key.String()), UploadID: u.id.String(), PartNumberMarker: marker, MaxParts: most, IsTruncated: more && most > 0,
+	out := s3xml.ListParts{
+		Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.id.String(), PartNumberMarker: marker, MaxParts: most, IsTruncated: more && most > 0,
 		Initiator: list.Initiator, Owner: list.Owner, StorageClass: list.StorageClass,
 		ChecksumAlgorithm: algorithmName(u.options.Checksum), ChecksumType: typeName(u.options.Type),
 	}
@@ -63,9 +36,9 @@ func listParts(x *exchange) error {
 		out.ChecksumAlgorithm, out.ChecksumType = "null", "null" // S3's words
 	}
 	for _, p := range page {
-		part := listedPart{PartNumber: p.Part.Number, LastModified: p.lastModified, ETag: u.partETag(p.Part), Size: p.Part.Size}
+		part := s3xml.ListedPart{PartNumber: p.Part.Number, LastModified: p.lastModified, ETag: u.partETag(p.Part), Size: p.Part.Size}
 		if u.options.Checksum != envelope.NoChecksum {
-			part.set(p.Part.Checksum, 0)
+			setChecksumElement(&part.Checksums, p.Part.Checksum, 0)
 		}
 		out.Parts = append(out.Parts, part)
 		out.NextPartNumberMarker = p.Part.Number
@@ -84,7 +57,7 @@ func algorithmName(a envelope.Algorithm) string {
 // partPaging reads part-number-marker and max-parts; what S3 refuses is left for
 // the store to refuse in its own words.
 func (x *exchange) partPaging() (marker, most int, err error) {
-	most = maxEntries
+	most = s3xml.MaxEntries
 	for name, value := range map[string]*int{"part-number-marker": &marker, "max-parts": &most} {
 		text, given := x.query[name]
 		if !given || text[0] == "" {
@@ -96,7 +69,7 @@ func (x *exchange) partPaging() (marker, most int, err error) {
 		}
 		*value = int(n)
 	}
-	return marker, min(most, maxEntries), nil
+	return marker, min(most, s3xml.MaxEntries), nil
 }
 
 // refusedByStore asks the store for its words on a request that it will refuse; ours

@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -28,14 +29,14 @@ func listMultipartUploads(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	out.Xmlns, out.Bucket, out.MaxUploads = s3Namespace, x.bucket.String(), min(out.MaxUploads, out.Uploads.most)
-	out.Uploads.page = slices.DeleteFunc(out.Uploads.page, func(u listedUpload) bool { return x.state.owns(string(u.Key)) })
-	out.CommonPrefixes = slices.DeleteFunc(out.CommonPrefixes, func(p commonPrefix) bool { return x.state.owns(string(p.Prefix)) })
-	if err := x.uploadChecksums(out.Uploads.page); err != nil {
+	out.Xmlns, out.Bucket, out.MaxUploads = s3xml.Namespace, x.bucket.String(), min(out.MaxUploads, out.Uploads.Most)
+	out.Uploads.Page = slices.DeleteFunc(out.Uploads.Page, func(u s3xml.ListedUpload) bool { return x.state.owns(string(u.Key)) })
+	out.CommonPrefixes = slices.DeleteFunc(out.CommonPrefixes, func(p s3xml.CommonPrefix) bool { return x.state.owns(string(p.Prefix)) })
+	if err := x.uploadChecksums(out.Uploads.Page); err != nil {
 		return err
 	}
 	if given {
-		encodeTexts(out)
+		s3xml.EncodeTexts(out)
 	}
 	x.passRequestID(header)
 	return x.answerXML(out)
@@ -43,23 +44,23 @@ func listMultipartUploads(x *exchange) error {
 
 // uploadsPage asks the store for a page of uploads, always of so many: MinIO keeps to pages
 // and markers where the prefix is a key, but by age, and a page that is cut here is by id.
-func (o *objects) uploadsPage(ctx context.Context, req upstream.Request) (*listUploadsResult, http.Header, error) {
+func (o *objects) uploadsPage(ctx context.Context, req upstream.Request) (*s3xml.ListUploads, http.Header, error) {
 	most := req.Query.Get("max-uploads") // one that is not legal is for the store to refuse
-	if n, err := strconv.Atoi(most); most == "" || err == nil && n > maxEntries {
-		req.Query.Set("max-uploads", strconv.Itoa(maxEntries))
+	if n, err := strconv.Atoi(most); most == "" || err == nil && n > s3xml.MaxEntries {
+		req.Query.Set("max-uploads", strconv.Itoa(s3xml.MaxEntries))
 	}
-	page, header, err := getList[listUploadsResult](ctx, o, req)
+	page, header, err := getList[s3xml.ListUploads](ctx, o, req)
 	if err != nil {
 		return nil, nil, err
 	}
-	page.end()
+	page.End()
 	return page, header, nil
 }
 
 // uploadChecksums adds which checksum each upload will have: only its state knows. Of one
 // whose state is not there (it is not ours, or ends just now) or cannot be opened, nobody
 // does; it must be listed all the same, or it could not be found to be aborted.
-func (x *exchange) uploadChecksums(uploads []listedUpload) error {
+func (x *exchange) uploadChecksums(uploads []s3xml.ListedUpload) error {
 	group, ctx := errgroup.WithContext(x.r.Context())
 	group.SetLimit(maxSideBySide)
 	for i := range uploads {

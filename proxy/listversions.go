@@ -4,10 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -26,14 +28,14 @@ func listObjectVersions(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	page.Xmlns, page.Name, page.MaxKeys = s3Namespace, x.bucket.String(), want
+	page.Xmlns, page.Name, page.MaxKeys = s3xml.Namespace, x.bucket.String(), want
 	if legal && want == 0 {
-		page.clear()
+		page.Clear()
 	}
 	var entries []listedState
 	for i := range page.Versions {
 		v := &page.Versions[i]
-		if v.deletes() {
+		if v.Deletes() {
 			continue
 		}
 		hideUpload(*v.ETag, &v.ChecksumAlgorithm, &v.ChecksumType)
@@ -43,7 +45,7 @@ func listObjectVersions(x *exchange) error {
 		return err
 	}
 	if given {
-		encodeTexts(page)
+		s3xml.EncodeTexts(page)
 	}
 	x.passRequestID(header)
 	return x.answerXML(page)
@@ -52,23 +54,23 @@ func listObjectVersions(x *exchange) error {
 // versionsPage asks for as many of the client's versions as it wants, in as many requests
 // as that takes. None asks for more than is missing, so that nothing must be taken away
 // from a page's end: only the store knows the place behind what would be left.
-func (x *exchange) versionsPage(want int) (*listVersionsResult, http.Header, error) {
+func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, error) {
 	q := x.passedQuery()
 	q.Del("encoding-type")
-	asked := versionMarker{xmlText(q.Get("key-marker")), q.Get("version-id-marker")}
+	asked := s3xml.VersionMarker{Key: s3xml.Text(q.Get("key-marker")), Version: q.Get("version-id-marker")}
 	page, header, err := x.askVersions(q)
 	if err != nil {
 		return nil, nil, err
 	}
 	shared := x.state.shared(q.Get("prefix"), q.Get("delimiter"))
-	listed := page.entries()
-	inState := page.drop(x.state, asked)
+	listed := page.Entries()
+	inState := x.state.dropOwnVersions(page, asked)
 	if err := x.dropPrefixes(&page.CommonPrefixes, shared, x.firstVersion); err != nil {
 		return nil, nil, err
 	}
-	dropped := listed - page.entries()
-	stands := page.next() == asked
-	for round := 0; dropped > 0 && page.IsTruncated && page.entries() < want; round++ {
+	dropped := listed - page.Entries()
+	stands := page.Next() == asked
+	for round := 0; dropped > 0 && page.IsTruncated && page.Entries() < want; round++ {
 		if round == maxRounds {
 			return nil, nil, errors.New("the store's listing makes no progress behind the objects of s3proxy")
 		}
@@ -76,42 +78,53 @@ func (x *exchange) versionsPage(want int) (*listVersionsResult, http.Header, err
 			page.IsTruncated, page.NextKeyMarker, page.NextVersionIDMarker = false, nil, nil
 			break
 		}
-		asked = page.next()
+		asked = page.Next()
 		if inState {
-			asked = versionMarker{key: xmlText(x.state.past())}
+			asked = s3xml.VersionMarker{Key: s3xml.Text(x.state.past())}
 		}
-		if asked.key == "" {
+		if asked.Key == "" {
 			return nil, nil, errors.New("the store's listing is truncated and gives no marker")
 		}
-		missing := want - page.entries()
+		missing := want - page.Entries()
 		if stands { // the one that came was the marker's own
 			missing++
 		}
 		q.Set("max-keys", strconv.Itoa(min(missing, maxKeys)))
-		q.Set("key-marker", string(asked.key))
+		q.Set("key-marker", string(asked.Key))
 		q.Del("version-id-marker")
-		if asked.version != "" {
-			q.Set("version-id-marker", asked.version)
+		if asked.Version != "" {
+			q.Set("version-id-marker", asked.Version)
 		}
 		next, _, err := x.askVersions(q)
 		if err != nil {
 			return nil, nil, err
 		}
-		inState = next.drop(x.state, asked)
+		inState = x.state.dropOwnVersions(next, asked)
 		if err := x.dropPrefixes(&next.CommonPrefixes, shared, x.firstVersion); err != nil {
 			return nil, nil, err
 		}
-		if stands && page.entries()+next.entries() > want { // the marker's own is gone meanwhile
+		if stands && page.Entries()+next.Entries() > want { // the marker's own is gone meanwhile
 			stands, inState = false, false
 			continue
 		}
-		page.append(next)
-		stands = next.next() == asked
+		page.Append(next)
+		stands = next.Next() == asked
 	}
 	return page, header, nil
 }
 
 // askVersions asks the store for one page, as the client.
-func (x *exchange) askVersions(q url.Values) (*listVersionsResult, http.Header, error) {
-	return getList[listVersionsResult](x.r.Context(), x.objects, upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+func (x *exchange) askVersions(q url.Values) (*s3xml.ListVersions, http.Header, error) {
+	return getList[s3xml.ListVersions](x.r.Context(), x.objects, upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+}
+
+// dropOwnVersions takes our own objects out of a page, and the version of the marker that
+// it was asked with: versitygw 1.8 lists it again when it is its key's newest. inState says
+// that the page ended among our own objects.
+func (s StatePlace) dropOwnVersions(page *s3xml.ListVersions, asked s3xml.VersionMarker) (inState bool) {
+	inState = strings.HasPrefix(page.Last(), s.root())
+	page.Versions = slices.DeleteFunc(page.Versions, func(v s3xml.ListedVersion) bool {
+		return s.owns(string(v.Key)) || v.Key == asked.Key && v.VersionID == asked.Version
+	})
+	return inState
 }

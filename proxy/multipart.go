@@ -13,15 +13,16 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 type createResult struct {
-	XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
-	Xmlns    string   `xml:"xmlns,attr"`
-	Bucket   string   `xml:"Bucket"`
-	Key      xmlText  `xml:"Key"`
-	UploadID string   `xml:"UploadId"`
+	XMLName  xml.Name   `xml:"InitiateMultipartUploadResult"`
+	Xmlns    string     `xml:"xmlns,attr"`
+	Bucket   string     `xml:"Bucket"`
+	Key      s3xml.Text `xml:"Key"`
+	UploadID string     `xml:"UploadId"`
 }
 
 // createMultipartUpload begins an upload in the store. The wrapped key goes into
@@ -81,7 +82,7 @@ func createMultipartUpload(x *exchange) error {
 		out.Set("X-Amz-Checksum-Algorithm", options.Checksum.String())
 		out.Set("X-Amz-Checksum-Type", typeName(options.Type))
 	}
-	return x.answerXML(createResult{Xmlns: s3Namespace, Bucket: x.bucket.String(), Key: xmlText(x.key.String()), UploadID: u.id.String()})
+	return x.answerXML(createResult{Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.id.String()})
 }
 
 // markAborted leaves something of the state of an upload whose key is gone and whose Abort

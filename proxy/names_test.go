@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // listener is a store that has nothing, and notes what it is asked for.
@@ -101,7 +103,7 @@ func TestNoPlaceThatAClientNamesLeadsOutOfItsBucket(t *testing.T) {
 					resp, body = ask(t, s, "PUT", "/"+kind+"/copy?partNumber=1&uploadId=u", nil, "X-Amz-Copy-Source", source)
 					refused(t, "as a part's source", key, resp, body)
 				}
-				list := []byte(`<Delete><Object><Key>` + escapeText(key) + `</Key></Object></Delete>`)
+				list := []byte(`<Delete><Object><Key>` + s3xml.EscapeText(key) + `</Key></Object></Delete>`)
 				if resp, body := ask(t, s, "POST", "/"+kind+"?delete=", list); !strings.Contains(body, "<Error>") || store.seen(key) != nil {
 					t.Errorf("%q in a list of keys: %s %s", key, resp.Status, body)
 				}
@@ -127,7 +129,7 @@ func TestNoPlaceThatAClientNamesLeadsOutOfItsBucket(t *testing.T) {
 					resp, body := ask(t, s, "GET", "/"+kind+"?"+call+url.QueryEscape(id), nil)
 					refused(t, call, id, resp, body)
 				}
-				list := []byte(`<Delete><Object><Key>k</Key><VersionId>` + escapeText(id) + `</VersionId></Object></Delete>`)
+				list := []byte(`<Delete><Object><Key>k</Key><VersionId>` + s3xml.EscapeText(id) + `</VersionId></Object></Delete>`)
 				if resp, body := ask(t, s, "POST", "/"+kind+"?delete=", list); resp.StatusCode/100 != 4 && !strings.Contains(body, "<Error>") || store.seen(id) != nil {
 					t.Errorf("the version %q in a list of keys: %s %s", id, resp.Status, body)
 				}

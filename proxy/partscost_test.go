@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -203,7 +204,7 @@ func TestWhatManyPartsCost(t *testing.T) {
 		start := time.Now()
 		q := map[string][]string{"max-parts": {"1000"}}
 		for marker := 0; ; {
-			page := listPartsResult{}
+			page := s3xml.ListParts{}
 			q["part-number-marker"] = []string{strconv.Itoa(marker)}
 			if _, err := u.getXML(t.Context(), &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q}, &page); err != nil {
 				t.Fatal(err)
@@ -216,7 +217,7 @@ func TestWhatManyPartsCost(t *testing.T) {
 		t.Logf("%d parts: all listed by pages of 1000 in %.2f s with %d requests to the store; direct in %.2f s", n, took.Seconds(), requests, time.Since(start).Seconds())
 	}
 	requests, took := c.during(func() { mustAsk(t, c.Server, "POST", "/bucket/k?uploadId="+id, completeDocument(sent, last)) })
-	list := completeRequest{Xmlns: s3Namespace}
+	list := completeRequest{Xmlns: s3xml.Namespace}
 	list.add(sent, lastDirect)
 	start := time.Now()
 	if _, _, err := u.finish(t.Context(), list, http.Header{}); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -62,7 +63,7 @@ func forwardPlain(x *exchange) error {
 		if err != nil {
 			return err
 		}
-		if req.Bytes, err = xml.Marshal(completeRequest{Xmlns: s3Namespace, Parts: c.asked}); err != nil {
+		if req.Bytes, err = xml.Marshal(completeRequest{Xmlns: s3xml.Namespace, Parts: c.asked}); err != nil {
 			return err
 		}
 		h.Set("Content-Md5", contentMD5(req.Bytes))

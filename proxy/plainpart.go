@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -25,7 +26,7 @@ func (x *exchange) copyPlainPart(ctx context.Context) error {
 		return err
 	}
 	req := x.request()
-	out := copyPartResult{}
+	out := s3xml.CopyPartResult{}
 	var header http.Header
 	if src.meta == nil && src.Upstream == x.Upstream {
 		req.Source = src.source()
@@ -40,7 +41,7 @@ func (x *exchange) copyPlainPart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out.Xmlns = s3Namespace
+	out.Xmlns = s3xml.Namespace
 	x.passRequestID(header)
 	src.tellVersion(x.w.Header())
 	return x.answerXML(out)
@@ -48,7 +49,7 @@ func (x *exchange) copyPlainPart(ctx context.Context) error {
 
 // sendPlainPart sends a range of the source as a part, with the checksum that the upload
 // wants of its parts.
-func (x *exchange) sendPlainPart(ctx context.Context, req *upstream.Request, src *copySource, offset, length int64, out *copyPartResult) (http.Header, error) {
+func (x *exchange) sendPlainPart(ctx context.Context, req *upstream.Request, src *copySource, offset, length int64, out *s3xml.CopyPartResult) (http.Header, error) {
 	algorithm, err := x.partChecksum(ctx)
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func (x *exchange) sendPlainPart(ctx context.Context, req *upstream.Request, src
 	}
 	out.LastModified, out.ETag = time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), resp.Header.Get("Etag")
 	if algorithm != envelope.NoChecksum {
-		out.set(plain.Facts().Checksum, 0)
+		setChecksumElement(&out.Checksums, plain.Facts().Checksum, 0)
 	}
 	return resp.Header, nil
 }

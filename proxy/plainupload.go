@@ -45,7 +45,7 @@ func (x *exchange) knownUpload(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("find the upload: %w", err)
 		}
-		for _, u := range page.Uploads.page {
+		for _, u := range page.Uploads.Page {
 			if string(u.Key) == x.key.String() && u.UploadID == x.uploadID.String() {
 				x.plainUploads.lru.Add(name, struct{}{})
 				return nil

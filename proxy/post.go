@@ -216,7 +216,7 @@ func successRedirect(fields map[string]string, bucket, key, etag string) string 
 func tagHeader(document string) (string, error) {
 	var tagging struct {
 		XMLName xml.Name `xml:"Tagging"`
-		Tags    bounded[struct {
+		Tags    s3xml.Bounded[struct {
 			Key, Value string
 		}] `xml:"TagSet>Tag"`
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -78,7 +79,7 @@ func (o *objects) probeComplete(ctx context.Context, stateBucket s3name.Bucket, 
 	if err != nil {
 		return false, err
 	}
-	list := completeRequest{Xmlns: s3Namespace}
+	list := completeRequest{Xmlns: s3xml.Namespace}
 	list.add(1, etag)
 	_, _, err = u.finish(ctx, list, finish)
 	return heldTo(err)

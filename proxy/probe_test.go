@@ -14,6 +14,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -73,7 +74,7 @@ func leftOf(t *testing.T, raw *upstream.Client, bucket string) (left []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range page.entries() {
+	for _, e := range page.Entries() {
 		if strings.Contains(string(e.Key), "probe") {
 			left = append(left, string(e.Key))
 		}
@@ -96,7 +97,7 @@ func leftOf(t *testing.T, raw *upstream.Client, bucket string) (left []string) {
 // retainAll gives a bucket a retention that every write gets by default.
 func retainAll(t *testing.T, raw *upstream.Client, bucket string) {
 	t.Helper()
-	doc := []byte(`<ObjectLockConfiguration xmlns="` + s3Namespace + `"><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>`)
+	doc := []byte(`<ObjectLockConfiguration xmlns="` + s3xml.Namespace + `"><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>`)
 	resp, err := raw.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed(bucket), Query: url.Values{"object-lock": {""}}, Header: http.Header{"Content-Md5": {contentMD5(doc)}}, Bytes: doc})
 	if err != nil {
 		t.Fatal(err)

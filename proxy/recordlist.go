@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -37,7 +38,7 @@ func (r Records) List(ctx context.Context, bucket string, visit func(ListedRecor
 	after := prefix
 	for {
 		var page struct {
-			Contents bounded[struct {
+			Contents s3xml.Bounded[struct {
 				Key          string `xml:"Key"`
 				LastModified string `xml:"LastModified"`
 			}] `xml:"Contents"`
@@ -53,7 +54,7 @@ func (r Records) List(ctx context.Context, bucket string, visit func(ListedRecor
 				return fmt.Errorf("%w: a listing that is not in order", errStored)
 			}
 			after = c.Key
-			if err := visit(ListedRecord{ID: id, Foreign: !recordID.MatchString(id), Modified: listedTime(c.LastModified)}); err != nil {
+			if err := visit(ListedRecord{ID: id, Foreign: !recordID.MatchString(id), Modified: s3xml.ParseTime(c.LastModified)}); err != nil {
 				return err
 			}
 		}

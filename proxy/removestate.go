@@ -9,6 +9,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -21,13 +22,13 @@ func (o *objects) removeState(ctx context.Context, stateBucket s3name.Bucket, pr
 // removeEntries deletes those own objects below prefix that which picks.
 func (o *objects) removeEntries(ctx context.Context, stateBucket s3name.Bucket, prefix string, which func(key string) bool) error {
 	for range maxStatePages {
-		page, err := o.listVersions(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", maxEntries)
+		page, err := o.listVersions(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", s3xml.MaxEntries)
 		if err != nil {
 			return err
 		}
-		entries := page.entries()
-		full := len(entries) >= maxEntries
-		entries = slices.DeleteFunc(entries, func(e listedVersion) bool { return !which(string(e.Key)) })
+		entries := page.Entries()
+		full := len(entries) >= s3xml.MaxEntries
+		entries = slices.DeleteFunc(entries, func(e s3xml.ListedVersion) bool { return !which(string(e.Key)) })
 		if len(entries) == 0 {
 			return nil
 		}
@@ -53,7 +54,7 @@ func (o *objects) removeEntries(ctx context.Context, stateBucket s3name.Bucket, 
 // there because the bucket has a default (lockState). ErrLocked if the store keeps them.
 func (o *objects) deleteOwnList(ctx context.Context, stateBucket s3name.Bucket, list deletions) error {
 	for _, h := range []http.Header{nil, {bypassRetention: {"true"}}} {
-		var result deleteResult
+		var result s3xml.DeleteResult
 		_, err := o.deleteList(ctx, stateBucket, list, h, false, &result)
 		switch {
 		case h != nil && mayBeLocked(err):
@@ -62,7 +63,7 @@ func (o *objects) deleteOwnList(ctx context.Context, stateBucket s3name.Bucket, 
 			return err
 		case len(result.Errors) == 0:
 			return nil
-		case !result.Errors[0].locked():
+		case !speaksOfLock(result.Errors[0].Message):
 			return fmt.Errorf("delete %s: %s: %s", result.Errors[0].Key, result.Errors[0].Code, result.Errors[0].Message)
 		case h != nil:
 			return fmt.Errorf("delete %s: %w", result.Errors[0].Key, ErrLocked)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -20,7 +21,7 @@ import (
 // a short list to Complete, does not cost all parts of the upload.
 
 // listPage is how many entries one answer of the store has at most.
-var listPage = maxEntries // a test lowers it
+var listPage = s3xml.MaxEntries // a test lowers it
 
 // partRange are the parts of some numbers, both included.
 type partRange struct{ first, last int }
@@ -38,7 +39,7 @@ type sentParts struct {
 // sentParts reads what is known of the parts in these ranges, which are in order.
 func (u *upload) sentParts(ctx context.Context, of []partRange) (*sentParts, error) {
 	sent := &sentParts{used: map[int]bool{}}
-	var stored []listedPart
+	var stored []s3xml.ListedPart
 	for _, r := range of {
 		for after := max(r.first-1, sent.told); after < min(r.last, envelope.MaxParts-1); after = sent.told {
 			page, _, err := u.storedParts(ctx, after, listPage, nil, false)
@@ -68,12 +69,12 @@ func (u *upload) sentParts(ctx context.Context, of []partRange) (*sentParts, err
 // storedParts asks the store for a page of its parts behind a number. The page says by its
 // marker how far it tells of all. Behind a number that no part has MinIO finds none: an empty
 // page is looked for from the first part on.
-func (u *upload) storedParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*listPartsResult, http.Header, error) {
+func (u *upload) storedParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*s3xml.ListParts, http.Header, error) {
 	page, header, err := u.askParts(ctx, after, most, h, unsigned)
 	if err != nil {
 		return nil, nil, err
 	}
-	for from := 0; after > 0 && after < envelope.MaxParts && len(page.behind(after)) == 0; from = page.NextPartNumberMarker {
+	for from := 0; after > 0 && after < envelope.MaxParts && len(partsBehind(page, after)) == 0; from = page.NextPartNumberMarker {
 		if page, header, err = u.askParts(ctx, from, listPage, h, unsigned); err != nil {
 			return nil, nil, err
 		}
@@ -81,19 +82,19 @@ func (u *upload) storedParts(ctx context.Context, after, most int, h http.Header
 			break
 		}
 	}
-	page.Parts = page.behind(after)
+	page.Parts = partsBehind(page, after)
 	return page, header, nil
 }
 
-// behind gives the parts of a page whose numbers are larger.
-func (l *listPartsResult) behind(number int) []listedPart {
-	at, _ := slices.BinarySearchFunc(l.Parts, number+1, func(p listedPart, n int) int { return cmp.Compare(p.PartNumber, n) })
+// partsBehind gives the parts of a page whose numbers are larger.
+func partsBehind(l *s3xml.ListParts, number int) []s3xml.ListedPart {
+	at, _ := slices.BinarySearchFunc(l.Parts, number+1, func(p s3xml.ListedPart, n int) int { return cmp.Compare(p.PartNumber, n) })
 	return l.Parts[at:]
 }
 
 // askParts asks for one page.
-func (u *upload) askParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*listPartsResult, http.Header, error) {
-	page := &listPartsResult{}
+func (u *upload) askParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*s3xml.ListParts, http.Header, error) {
+	page := &s3xml.ListParts{}
 	q := url.Values{"max-parts": {strconv.Itoa(most)}}
 	if after > 0 {
 		q.Set("part-number-marker", strconv.Itoa(after))
@@ -102,7 +103,7 @@ func (u *upload) askParts(ctx context.Context, after, most int, h http.Header, u
 	if err != nil {
 		return nil, nil, err
 	}
-	slices.SortFunc(page.Parts, func(a, b listedPart) int { return cmp.Compare(a.PartNumber, b.PartNumber) })
+	slices.SortFunc(page.Parts, func(a, b s3xml.ListedPart) int { return cmp.Compare(a.PartNumber, b.PartNumber) })
 	switch n := len(page.Parts); {
 	case !page.IsTruncated:
 		page.NextPartNumberMarker = max(after, envelope.MaxParts)
@@ -115,7 +116,7 @@ func (u *upload) askParts(ctx context.Context, after, most int, h http.Header, u
 }
 
 // matching gives the records of the parts that the store has, and of part 10,000.
-func matching(stored []listedPart, records map[int][]partRecord) map[int][]partRecord {
+func matching(stored []s3xml.ListedPart, records map[int][]partRecord) map[int][]partRecord {
 	parts := map[int][]partRecord{}
 	for _, all := range records {
 		slices.SortFunc(all, func(a, b partRecord) int { return b.lastModified.Compare(a.lastModified) })
@@ -136,7 +137,7 @@ func matching(stored []listedPart, records map[int][]partRecord) map[int][]partR
 
 // partsPage gives at most so many parts behind a number, of each the newest sending, and
 // whether there may be more. list is the store's, without parts.
-func (u *upload) partsPage(ctx context.Context, after, most int, h http.Header, unsigned bool) (page []partRecord, more bool, list *listPartsResult, header http.Header, err error) {
+func (u *upload) partsPage(ctx context.Context, after, most int, h http.Header, unsigned bool) (page []partRecord, more bool, list *s3xml.ListParts, header http.Header, err error) {
 	for {
 		list, header, err = u.storedParts(ctx, after, min(max(most-len(page), 1), listPage), h, unsigned)
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // shared is the common prefix that a delimiter makes of our own objects and of clients'
@@ -24,7 +26,7 @@ func (s StatePlace) shared(prefix, delimiter string) string {
 // dropPrefixes takes the common prefixes out that only our own objects have. For the one
 // that others may share the store is asked what sorts before our own, and behind them;
 // first gives the first key behind another one.
-func (x *exchange) dropPrefixes(list *bounded[commonPrefix], shared string, first func(prefix, after string) (string, error)) error {
+func (x *exchange) dropPrefixes(list *s3xml.Bounded[s3xml.CommonPrefix], shared string, first func(prefix, after string) (string, error)) error {
 	hidden := func(prefix string) (bool, error) {
 		if prefix != shared {
 			return x.state.owns(prefix), nil
@@ -38,7 +40,7 @@ func (x *exchange) dropPrefixes(list *bounded[commonPrefix], shared string, firs
 		return true, nil
 	}
 	var failed error
-	*list = slices.DeleteFunc(*list, func(p commonPrefix) bool {
+	*list = slices.DeleteFunc(*list, func(p s3xml.CommonPrefix) bool {
 		gone, err := hidden(string(p.Prefix))
 		if err != nil {
 			failed = err

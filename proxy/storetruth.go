@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -35,7 +36,7 @@ func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
 			c.log.Warn("what is left of a probe is swept later", "bucket", stateBucket, "key", name, "error", err)
 		}
 	}()
-	list := completeRequest{Xmlns: s3Namespace}
+	list := completeRequest{Xmlns: s3xml.Namespace}
 	list.add(1, strings.Repeat("0", 32))
 	doc, err := xml.Marshal(list)
 	if err != nil {
@@ -50,7 +51,7 @@ func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
 	truth := false
 	switch status, refused := refusedWith(err); {
 	case err == nil:
-		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+		answer, err := io.ReadAll(io.LimitReader(resp.Body, s3xml.MaxBytes))
 		resp.Body.Close()
 		if err != nil {
 			return false, during(stepCheckObject, s3err.ServiceUnavailable.Because(err))

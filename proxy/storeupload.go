@@ -15,6 +15,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -36,7 +37,7 @@ func (u *upload) inParts(ctx context.Context, h http.Header, send func(list *com
 			err = errors.Join(err, u.abandon(ctx, err))
 		}
 	}()
-	list := completeRequest{Xmlns: s3Namespace}
+	list := completeRequest{Xmlns: s3xml.Namespace}
 	if err := send(&list); err != nil {
 		return nil, nil, err
 	}

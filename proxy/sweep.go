@@ -74,7 +74,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 		if err != nil {
 			return found, fmt.Errorf("list the uploads' state in %s: %w", stateBucket, err)
 		}
-		entries := page.entries()
+		entries := page.Entries()
 		if len(entries) == 0 {
 			return found, nil
 		}

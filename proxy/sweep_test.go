@@ -52,7 +52,7 @@ func TestARunningProxySweepsWhatUploadsLeft(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				return len(page.entries())
+				return len(page.Entries())
 			}
 			if n := state("gone", gone); n != 2 {
 				t.Fatalf("%d state objects before the sweep, want key and record", n)

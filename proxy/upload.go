@@ -326,12 +326,8 @@ func (u *upload) records(ctx context.Context, spans []nameSpan) (found map[int][
 func (u *upload) hasState(ctx context.Context) (bool, error) {
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
 	page, err := u.listVersions(ctx, upstream.Request{Bucket: stateBucket}, folder, "", 1)
-	return err == nil && len(page.entries()) > 0, err
+	return err == nil && len(page.Entries()) > 0, err
 }
-
-// longDocument is one that a store may send longer than S3's are. It keeps no more of it
-// than the query asks for.
-type longDocument interface{ asked(url.Values) }
 
 // getXML asks the store for a document, and gives the headers of its answer.
 func (o *objects) getXML(ctx context.Context, req *upstream.Request, doc any) (http.Header, error) {
@@ -345,7 +341,7 @@ func (o *objects) getXML(ctx context.Context, req *upstream.Request, doc any) (h
 	defer resp.Body.Close()
 	decode := s3xml.Decode
 	if long, ok := doc.(longDocument); ok {
-		long.asked(req.Query)
+		long.Asked(req.Query)
 		decode = s3xml.DecodeLong
 	}
 	if err := decode(resp.Body, doc); err != nil {

@@ -44,19 +44,19 @@ func TestUploadsThatAStoreSendsAtOnceAreReadPageByPage(t *testing.T) {
 		if resp.StatusCode != http.StatusOK {
 			t.Fatal(body)
 		}
-		page := &listUploadsResult{}
-		page.asked(url.Values{})
+		page := &s3xml.ListUploads{}
+		page.Asked(url.Values{})
 		if err := s3xml.Unmarshal([]byte(body), page); err != nil {
 			t.Fatal(err)
 		}
-		for _, u := range page.Uploads.page {
+		for _, u := range page.Uploads.Page {
 			if at := string(u.Key) + u.UploadID; at <= last {
 				t.Fatalf("%q behind %q", at, last)
 			} else {
 				last = at
 			}
 		}
-		seen += len(page.Uploads.page)
+		seen += len(page.Uploads.Page)
 		if !page.IsTruncated {
 			break
 		}
@@ -74,16 +74,16 @@ func TestALongDocumentOfUploadsIsReadAndLittleKept(t *testing.T) {
 	if doc.Len() <= s3xml.MaxBytes {
 		t.Fatalf("only %d bytes", doc.Len())
 	}
-	page := &listUploadsResult{}
-	page.asked(url.Values{"max-uploads": {"10"}})
+	page := &s3xml.ListUploads{}
+	page.Asked(url.Values{"max-uploads": {"10"}})
 	if err := s3xml.DecodeLong(&doc, page); err != nil {
 		t.Fatal(err)
 	}
-	if kept := cap(page.Uploads.page); kept > 50 {
+	if kept := cap(page.Uploads.Page); kept > 50 {
 		t.Errorf("%d uploads are kept for a page of 10", kept)
 	}
-	page.end()
-	if got := page.Uploads.page; len(got) != 10 || got[0].Key != "k%2F00000" || got[9].Key != "k%2F00004" || !page.IsTruncated || page.NextUploadIDMarker != got[9].UploadID {
+	page.End()
+	if got := page.Uploads.Page; len(got) != 10 || got[0].Key != "k%2F00000" || got[9].Key != "k%2F00004" || !page.IsTruncated || page.NextUploadIDMarker != got[9].UploadID {
 		t.Errorf("the page is %v, truncated %v, behind it %q", got, page.IsTruncated, page.NextUploadIDMarker)
 	}
 }

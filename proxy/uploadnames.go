@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -61,7 +62,7 @@ func (u *upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name
 	q := url.Values{"list-type": {"2"}, "prefix": {folder}, "start-after": {folder + read}, "max-keys": {strconv.Itoa(listPage)}}
 	for range maxStatePages {
 		var page struct {
-			Contents bounded[struct {
+			Contents s3xml.Bounded[struct {
 				Key          string    `xml:"Key"`
 				LastModified time.Time `xml:"LastModified"`
 			}] `xml:"Contents"`

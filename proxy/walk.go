@@ -12,6 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -41,7 +42,7 @@ func (w Walker) Reach(ctx context.Context, bucket string) error {
 		return err
 	}
 	q := url.Values{"list-type": {"2"}, "prefix": {w.Place.root()}, "max-keys": {"1"}}
-	_, _, err = getList[listResult](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
+	_, _, err = getList[s3xml.ListObjects](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
 	return err
 }
 
@@ -59,13 +60,13 @@ func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(L
 	}
 	q := url.Values{"list-type": {"2"}, "prefix": {prefix}}
 	for {
-		page, _, err := getList[listResult](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
+		page, _, err := getList[s3xml.ListObjects](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
 		if err != nil {
 			return fmt.Errorf("list s3://%s/%s: %w", bucket, prefix, err)
 		}
-		page.dropState(w.Place)
+		w.Place.dropOwn(page)
 		for _, c := range page.Contents {
-			if err := visit(Listed{Key: string(c.Key), Bytes: c.Size, Modified: listedTime(c.LastModified)}); err != nil {
+			if err := visit(Listed{Key: string(c.Key), Bytes: c.Size, Modified: s3xml.ParseTime(c.LastModified)}); err != nil {
 				return err
 			}
 		}
@@ -112,18 +113,18 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 		return err
 	}
 	q := url.Values{"versions": {""}, "prefix": {prefix}}
-	var asked versionMarker
+	var asked s3xml.VersionMarker
 	for {
-		page, _, err := getList[listVersionsResult](ctx, o, upstream.Request{Bucket: at, Query: q})
+		page, _, err := getList[s3xml.ListVersions](ctx, o, upstream.Request{Bucket: at, Query: q})
 		if err != nil {
 			return fmt.Errorf("list the versions of s3://%s/%s: %w", bucket, prefix, err)
 		}
-		page.drop(w.Place, asked)
+		w.Place.dropOwnVersions(page, asked)
 		for _, v := range page.Versions {
-			if v.deletes() {
+			if v.Deletes() {
 				continue
 			}
-			err := visit(Listed{Key: string(v.Key), Version: v.VersionID, Old: !v.IsLatest, Bytes: *v.Size, Modified: listedTime(v.LastModified)})
+			err := visit(Listed{Key: string(v.Key), Version: v.VersionID, Old: !v.IsLatest, Bytes: *v.Size, Modified: s3xml.ParseTime(v.LastModified)})
 			if err != nil {
 				return err
 			}
@@ -131,15 +132,15 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 		if !page.IsTruncated {
 			return nil
 		}
-		next := page.next()
-		if next == asked || next.key == "" {
+		next := page.Next()
+		if next == asked || next.Key == "" {
 			return fmt.Errorf("%w: a listing of versions that makes no progress", errStored)
 		}
 		asked = next
-		q.Set("key-marker", string(next.key))
+		q.Set("key-marker", string(next.Key))
 		q.Del("version-id-marker")
-		if next.version != "" {
-			q.Set("version-id-marker", next.version)
+		if next.Version != "" {
+			q.Set("version-id-marker", next.Version)
 		}
 	}
 }
@@ -166,7 +167,7 @@ func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgres
 	s := Sweeper{Store: w.Store, Place: w.Place}
 	after := prefix
 	for range maxFolders {
-		page, _, err := getList[listResult](ctx, o, upstream.Request{Method: "GET", Bucket: stateBucket, Query: url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}, "max-keys": {"1"}}})
+		page, _, err := getList[s3xml.ListObjects](ctx, o, upstream.Request{Method: "GET", Bucket: stateBucket, Query: url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}, "max-keys": {"1"}}})
 		if err != nil {
 			return fmt.Errorf("list the uploads' state in %s: %w", stateBucket, err)
 		}
@@ -210,10 +211,4 @@ func (w Walker) versioned(ctx context.Context, bucket string) (bool, error) {
 		return false, fmt.Errorf("ask for the versioning of s3://%s: %w", bucket, err)
 	}
 	return setting.Status != "", nil
-}
-
-// listedTime is the zero time where the store's is none.
-func listedTime(text string) time.Time {
-	t, _ := time.Parse(time.RFC3339, text)
-	return t
 }

@@ -1,4 +1,4 @@
-package proxy
+package s3xml
 
 import (
 	"encoding/xml"
@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// xmlElement is any element of a document. A nil one has nothing in it.
-type xmlElement struct {
+// Element is any element of a document. A nil one has nothing in it.
+type Element struct {
 	XMLName    xml.Name
-	Attributes []xml.Attr   `xml:",any,attr"`
-	Text       string       `xml:",chardata"`
-	Children   []xmlElement `xml:",any"`
+	Attributes []xml.Attr `xml:",any,attr"`
+	Text       string     `xml:",chardata"`
+	Children   []Element  `xml:",any"`
 }
 
-func (e *xmlElement) children() []xmlElement {
+func (e *Element) Elements() []Element {
 	if e == nil {
 		return nil
 	}
 	return e.Children
 }
 
-// child gives the first element of a name, or nil.
-func (e *xmlElement) child(name string) *xmlElement {
-	for i := range e.children() {
+// Child gives the first element of a name, or nil.
+func (e *Element) Child(name string) *Element {
+	for i := range e.Elements() {
 		if e.Children[i].XMLName.Local == name {
 			return &e.Children[i]
 		}
@@ -31,26 +31,26 @@ func (e *xmlElement) child(name string) *xmlElement {
 	return nil
 }
 
-func (e *xmlElement) text() string {
+func (e *Element) Content() string {
 	if e == nil {
 		return ""
 	}
 	return e.Text
 }
 
-// xmlShape says which elements an element may have; nil: it has text alone.
-type xmlShape map[string]xmlChild
+// Shape says which elements an element may have; nil: it has text alone.
+type Shape map[string]Child
 
-type xmlChild struct {
-	shape xmlShape
-	many  bool
+type Child struct {
+	Shape Shape
+	Many  bool
 }
 
-// check refuses what the shape does not name, and clears what says nothing, so that the
+// Check refuses what the shape does not name, and clears what says nothing, so that the
 // element can be written again: white space between elements, namespaces.
-func (e *xmlElement) check(shape xmlShape) error {
+func (e *Element) Check(shape Shape) error {
 	name := e.XMLName.Local
-	if space := e.XMLName.Space; space != "" && space != s3Namespace {
+	if space := e.XMLName.Space; space != "" && space != Namespace {
 		return fmt.Errorf("%s is of another namespace", name)
 	}
 	e.XMLName.Space = ""
@@ -77,11 +77,11 @@ func (e *xmlElement) check(shape xmlShape) error {
 		if !known {
 			return fmt.Errorf("%s in %s is unknown", child.XMLName.Local, name)
 		}
-		if seen[child.XMLName.Local] && !allowed.many {
+		if seen[child.XMLName.Local] && !allowed.Many {
 			return fmt.Errorf("%s is twice in %s", child.XMLName.Local, name)
 		}
 		seen[child.XMLName.Local] = true
-		if err := child.check(allowed.shape); err != nil {
+		if err := child.Check(allowed.Shape); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package proxy
+package s3xml
 
 import (
 	"cmp"
@@ -8,28 +8,28 @@ import (
 	"strconv"
 )
 
-// listUploadsResult is the document of ListMultipartUploads.
-type listUploadsResult struct {
+// ListUploads is the document of ListMultipartUploads.
+type ListUploads struct {
 	XMLName            xml.Name              `xml:"ListMultipartUploadsResult"`
 	Xmlns              string                `xml:"xmlns,attr"`
 	Bucket             string                `xml:"Bucket"`
-	KeyMarker          xmlText               `xml:"KeyMarker"`
+	KeyMarker          Text                  `xml:"KeyMarker"`
 	UploadIDMarker     string                `xml:"UploadIdMarker"`
-	NextKeyMarker      xmlText               `xml:"NextKeyMarker,omitempty"`
+	NextKeyMarker      Text                  `xml:"NextKeyMarker,omitempty"`
 	NextUploadIDMarker string                `xml:"NextUploadIdMarker,omitempty"`
-	Prefix             xmlText               `xml:"Prefix"`
-	Delimiter          xmlText               `xml:"Delimiter,omitempty"`
+	Prefix             Text                  `xml:"Prefix"`
+	Delimiter          Text                  `xml:"Delimiter,omitempty"`
 	MaxUploads         int                   `xml:"MaxUploads"`
 	EncodingType       string                `xml:"EncodingType,omitempty"`
 	IsTruncated        bool                  `xml:"IsTruncated"`
 	Uploads            uploadList            `xml:"Upload"`
-	CommonPrefixes     bounded[commonPrefix] `xml:"CommonPrefixes"`
+	CommonPrefixes     Bounded[CommonPrefix] `xml:"CommonPrefixes"`
 }
 
-func (l *listUploadsResult) texts() []*xmlText {
-	all := []*xmlText{&l.KeyMarker, &l.NextKeyMarker, &l.Prefix, &l.Delimiter}
-	for i := range l.Uploads.page {
-		all = append(all, &l.Uploads.page[i].Key)
+func (l *ListUploads) Texts() []*Text {
+	all := []*Text{&l.KeyMarker, &l.NextKeyMarker, &l.Prefix, &l.Delimiter}
+	for i := range l.Uploads.Page {
+		all = append(all, &l.Uploads.Page[i].Key)
 	}
 	for i := range l.CommonPrefixes {
 		all = append(all, &l.CommonPrefixes[i].Prefix)
@@ -37,38 +37,38 @@ func (l *listUploadsResult) texts() []*xmlText {
 	return all
 }
 
-func (l *listUploadsResult) encodingType() *string { return &l.EncodingType }
+func (l *ListUploads) Encoding() *string { return &l.EncodingType }
 
-type listedUpload struct {
-	Key               xmlText      `xml:"Key"`
-	UploadID          string       `xml:"UploadId"`
-	Initiator         *listedOwner `xml:"Initiator"`
-	Owner             *listedOwner `xml:"Owner"`
-	StorageClass      string       `xml:"StorageClass,omitempty"`
-	Initiated         string       `xml:"Initiated"`
-	ChecksumAlgorithm string       `xml:"ChecksumAlgorithm,omitempty"`
-	ChecksumType      string       `xml:"ChecksumType,omitempty"`
+type ListedUpload struct {
+	Key               Text   `xml:"Key"`
+	UploadID          string `xml:"UploadId"`
+	Initiator         *Owner `xml:"Initiator"`
+	Owner             *Owner `xml:"Owner"`
+	StorageClass      string `xml:"StorageClass,omitempty"`
+	Initiated         string `xml:"Initiated"`
+	ChecksumAlgorithm string `xml:"ChecksumAlgorithm,omitempty"`
+	ChecksumType      string `xml:"ChecksumType,omitempty"`
 }
 
-// asked implements longDocument.
-func (l *listUploadsResult) asked(q url.Values) {
-	l.Uploads = uploadList{most: maxEntries, key: q.Get("key-marker"), id: q.Get("upload-id-marker"), encoded: q.Get("encoding-type") == "url"}
+// Asked implements longDocument.
+func (l *ListUploads) Asked(q url.Values) {
+	l.Uploads = uploadList{Most: MaxEntries, key: q.Get("key-marker"), id: q.Get("upload-id-marker"), encoded: q.Get("encoding-type") == "url"}
 	if n, err := strconv.Atoi(q.Get("max-uploads")); err == nil && n > 0 {
-		l.Uploads.most = min(n, maxEntries)
+		l.Uploads.Most = min(n, MaxEntries)
 	}
 }
 
-// end says where the page ends, once its keys are decoded.
-func (l *listUploadsResult) end() {
+// End says where the page ends, once its keys are decoded.
+func (l *ListUploads) End() {
 	u := &l.Uploads
 	u.encoded = false
 	if u.unpaged {
 		u.cut()
 	}
-	if len(u.page) == 0 {
+	if len(u.Page) == 0 {
 		return
 	}
-	last := u.page[len(u.page)-1]
+	last := u.Page[len(u.Page)-1]
 	switch {
 	case u.more:
 		l.IsTruncated, l.NextKeyMarker, l.NextUploadIDMarker = true, last.Key, last.UploadID
@@ -83,8 +83,8 @@ func (l *listUploadsResult) end() {
 // are in the order of their ids: the place behind an upload is known then when that one has
 // been aborted. What is not of the page is forgotten while the document is read.
 type uploadList struct {
-	page    []listedUpload
-	most    int    // uploads on a page
+	Page    []ListedUpload
+	Most    int    // uploads on a page
 	key, id string // the marker
 	encoded bool   // keys are in URL encoding
 	unpaged bool   // the store has not kept to marker and page
@@ -93,7 +93,7 @@ type uploadList struct {
 
 // UnmarshalXML implements xml.Unmarshaler, once for each upload.
 func (l *uploadList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
-	var u listedUpload
+	var u ListedUpload
 	if err := d.DecodeElement(&u, &start); err != nil {
 		return err
 	}
@@ -101,9 +101,9 @@ func (l *uploadList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error 
 		l.unpaged = true
 		return nil
 	}
-	l.page = append(l.page, u)
-	l.unpaged = l.unpaged || len(l.page) > l.most
-	if len(l.page) > 2*l.most {
+	l.Page = append(l.Page, u)
+	l.unpaged = l.unpaged || len(l.Page) > l.Most
+	if len(l.Page) > 2*l.Most {
 		l.cut()
 	}
 	return nil
@@ -111,7 +111,7 @@ func (l *uploadList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error 
 
 // MarshalXML implements xml.Marshaler.
 func (l uploadList) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
-	for _, u := range l.page {
+	for _, u := range l.Page {
 		if err := e.EncodeElement(u, start); err != nil {
 			return err
 		}
@@ -121,16 +121,16 @@ func (l uploadList) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
 
 // cut takes the page out of what the store has sent.
 func (l *uploadList) cut() {
-	l.page = slices.DeleteFunc(l.page, func(u listedUpload) bool { return l.keyOf(u) == l.key && u.UploadID <= l.id })
-	slices.SortFunc(l.page, func(a, b listedUpload) int {
+	l.Page = slices.DeleteFunc(l.Page, func(u ListedUpload) bool { return l.keyOf(u) == l.key && u.UploadID <= l.id })
+	slices.SortFunc(l.Page, func(a, b ListedUpload) int {
 		return cmp.Or(cmp.Compare(l.keyOf(a), l.keyOf(b)), cmp.Compare(a.UploadID, b.UploadID))
 	})
-	if len(l.page) > l.most {
-		l.page, l.more = l.page[:l.most], true
+	if len(l.Page) > l.Most {
+		l.Page, l.more = l.Page[:l.Most], true
 	}
 }
 
-func (l *uploadList) keyOf(u listedUpload) string {
+func (l *uploadList) keyOf(u ListedUpload) string {
 	if l.encoded {
 		if plain, err := url.QueryUnescape(string(u.Key)); err == nil {
 			return plain
