@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
@@ -91,8 +92,8 @@ func getObjectAttributes(x *exchange) error {
 			return err
 		}
 		if wanted["Checksum"] && facts.Checksum.Algorithm != envelope.NoChecksum {
-			out.Checksum = &attributesChecksum{ChecksumType: typeName(facts.Checksum.Type)}
-			setChecksumElement(&out.Checksum.Checksums, envelope.Checksum{Algorithm: facts.Checksum.Algorithm, Value: facts.Checksum.Value}, 0)
+			out.Checksum = &attributesChecksum{ChecksumType: checksum.TypeName(facts.Checksum.Type)}
+			checksum.SetElement(&out.Checksum.Checksums, envelope.Checksum{Algorithm: facts.Checksum.Algorithm, Value: facts.Checksum.Value}, 0)
 		}
 		if wanted["ObjectParts"] && parts > 0 {
 			t, err := x.trailer(ctx, s, dek)
@@ -143,7 +144,7 @@ func (x *exchange) attributesParts(parts []envelope.Part) *attributesPartsList {
 			break
 		}
 		shown := attributesPart{PartNumber: p.Number, Size: p.Size}
-		setChecksumElement(&shown.Checksums, p.Checksum, 0)
+		checksum.SetElement(&shown.Checksums, p.Checksum, 0)
 		list.Parts = append(list.Parts, shown)
 		list.NextPartNumberMarker = p.Number
 	}

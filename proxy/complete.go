@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -11,10 +10,10 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -53,8 +52,8 @@ func completeMultipartUpload(x *exchange) error {
 	}
 	out := completeResult{Xmlns: s3xml.Namespace, Location: x.location(x.key.String()), Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), ETag: x.completedETag(done)}
 	facts := done.trailer.Facts
-	setChecksumElement(&out.Checksums, facts.Checksum, len(done.trailer.Parts))
-	out.ChecksumType = typeName(facts.Checksum.Type)
+	checksum.SetElement(&out.Checksums, facts.Checksum, len(done.trailer.Parts))
+	out.ChecksumType = checksum.TypeName(facts.Checksum.Type)
 	if begun {
 		return x.answerXMLLate(out)
 	}
@@ -106,37 +105,11 @@ func (x *exchange) readCompletion() (*completion, error) {
 			return nil, s3err.InvalidRequest.WithMessage("Value for x-amz-mp-object-size header is less than zero: '%d'", c.size)
 		}
 	}
-	if c.digest, err = readFinalChecksum(x.r.Header); err != nil {
+	if c.digest, err = checksum.ReadFinal(x.r.Header); err != nil {
 		return nil, err
 	}
-	c.kind, err = readChecksumType(x.r.Header)
+	c.kind, err = checksum.ReadType(x.r.Header)
 	return c, err
-}
-
-// readFinalChecksum reads the checksum of the whole object among the headers, in
-// either form: "value", or "value-parts" of a composite one.
-func readFinalChecksum(h http.Header) (c envelope.Checksum, err error) {
-	for name, values := range h {
-		a := algorithmNamed(strings.TrimPrefix(name, checksumHeaderPrefix))
-		if !strings.HasPrefix(name, checksumHeaderPrefix) || a == envelope.NoChecksum {
-			continue
-		}
-		if c.Algorithm != envelope.NoChecksum || len(values) != 1 {
-			return c, errManyChecksums
-		}
-		text, count, composite := strings.Cut(values[0], "-")
-		c.Algorithm, c.Type = a, envelope.FullObject
-		if composite {
-			c.Type = envelope.Composite
-			if _, err := strconv.ParseUint(count, 10, 32); err != nil || a == envelope.CRC64NVME {
-				return c, invalidHeader(name)
-			}
-		}
-		if c.Value, err = base64.StdEncoding.DecodeString(text); err != nil || len(c.Value) != a.Size() {
-			return c, invalidHeader(name)
-		}
-	}
-	return c, nil
 }
 
 // maxCompleteTries bounds how often a Complete begins anew because another request
@@ -314,7 +287,7 @@ func (c *completion) complete(ctx context.Context, list completeRequest, trailer
 	}
 	// Whoever says the checksum of the whole has put it together; versitygw 1.8 says
 	// nothing of the kind when it only finds that the upload is gone.
-	return c.settle(ctx, header, result.ETag, trailer, len(givenChecksums(&result.Checksums)) > 0)
+	return c.settle(ctx, header, result.ETag, trailer, len(checksum.Given(&result.Checksums)) > 0)
 }
 
 // finish asks the store to put an upload together. A 200 may hold an error.

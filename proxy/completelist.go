@@ -2,11 +2,11 @@ package proxy
 
 import (
 	"bytes"
-	"encoding/binary"
 	"strconv"
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
@@ -28,8 +28,8 @@ func (l completedList) check() *s3err.Error {
 			return errNoPart(asked)
 		}
 		before = number
-		if given := givenChecksums(&asked.Checksums); len(given) > 1 || len(given) == 1 && checksumValue(&asked.Checksums, given[0]) == nil {
-			return errPartChecksum.Argument("Checksum", *checksumElement(&asked.Checksums, given[0]))
+		if given := checksum.Given(&asked.Checksums); len(given) > 1 || len(given) == 1 && checksum.Value(&asked.Checksums, given[0]) == nil {
+			return errPartChecksum.Argument("Checksum", *checksum.Element(&asked.Checksums, given[0]))
 		}
 	}
 	return nil
@@ -53,7 +53,7 @@ func (l completedList) ranges() (all []partRange) {
 // of the plaintext.
 func (c *completion) choose(sent *sentParts) ([]partRecord, error) {
 	if c.kind != envelope.NoType && c.kind != c.u.options.Type {
-		mode := typeName(c.u.options.Type)
+		mode := checksum.TypeName(c.u.options.Type)
 		if mode == "" {
 			mode = "null"
 		}
@@ -101,7 +101,7 @@ func (c *completion) find(sendings []partRecord, etag string) (partRecord, bool)
 
 // checkPart compares the checksum that the client names for a part.
 func (c *completion) checkPart(asked completedPart, p partRecord) error {
-	given := givenChecksums(&asked.Checksums)
+	given := checksum.Given(&asked.Checksums)
 	wanted := c.u.options.Checksum
 	if len(given) == 0 {
 		if wanted != envelope.NoChecksum {
@@ -112,7 +112,7 @@ func (c *completion) checkPart(asked completedPart, p partRecord) error {
 	a := given[0]
 	switch {
 	case a == p.Part.Checksum.Algorithm:
-		if !bytes.Equal(checksumValue(&asked.Checksums, a), p.Part.Checksum.Value) {
+		if !bytes.Equal(checksum.Value(&asked.Checksums, a), p.Part.Checksum.Value) {
 			return c.invalidPart(asked)
 		}
 	case wanted != envelope.NoChecksum:
@@ -133,41 +133,11 @@ func (c *completion) trailer(parts []partRecord) (*envelope.Trailer, error) {
 	if c.size >= 0 && c.size != t.Size {
 		return nil, s3err.InvalidRequest.WithMessage("The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", c.size, t.Size)
 	}
-	t.Facts.Checksum = objectChecksum(c.u.options, t.Parts)
+	t.Facts.Checksum = checksum.OfParts(c.u.options, t.Parts)
 	if want := c.digest; want.Algorithm != envelope.NoChecksum && c.u.options.Checksum != envelope.NoChecksum {
 		if want.Algorithm != c.u.options.Checksum || !bytes.Equal(want.Value, t.Facts.Checksum.Value) {
 			return nil, s3err.BadDigest.WithMessage("The %s you specified did not match the calculated checksum.", want.Algorithm)
 		}
 	}
 	return t, nil
-}
-
-// objectChecksum is the checksum of an object from those of its parts, none where a
-// part has another algorithm.
-func objectChecksum(o envelope.Upload, parts []envelope.Part) envelope.Checksum {
-	c := envelope.Checksum{Algorithm: o.Checksum, Type: o.Type}
-	if o.Checksum == envelope.NoChecksum {
-		c = envelope.Checksum{Algorithm: envelope.CRC64NVME, Type: envelope.FullObject}
-	}
-	composite := algorithms[c.Algorithm]()
-	var crc uint64
-	for i, p := range parts {
-		if p.Checksum.Algorithm != c.Algorithm {
-			return envelope.Checksum{}
-		}
-		composite.Write(p.Checksum.Value)
-		if c.Type == envelope.FullObject {
-			value := binary.BigEndian.Uint64(append(make([]byte, 8-len(p.Checksum.Value)), p.Checksum.Value...))
-			if i == 0 {
-				crc = value
-			} else {
-				crc = combineCRC(c.Algorithm, crc, value, p.Size)
-			}
-		}
-	}
-	c.Value = composite.Sum(nil)
-	if c.Type == envelope.FullObject {
-		c.Value = binary.BigEndian.AppendUint64(nil, crc)[8-c.Algorithm.Size():]
-	}
-	return c
 }

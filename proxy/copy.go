@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -191,8 +192,8 @@ func (c *copying) readDirectives() error {
 		return s3err.MetadataTooLarge
 	}
 	if name := c.r.Header.Get("X-Amz-Checksum-Algorithm"); name != "" {
-		if c.checksum = algorithmNamed(name); c.checksum == envelope.NoChecksum {
-			return errUnknownAlgorithm
+		if c.checksum = checksum.Named(name); c.checksum == envelope.NoChecksum {
+			return checksum.ErrUnknownAlgorithm
 		}
 	}
 	return nil
@@ -370,8 +371,8 @@ func (c *copying) answerCopy(result *s3xml.CopyObjectResult, header http.Header)
 		tag = c.tag
 	}
 	out := s3xml.CopyObjectResult{Xmlns: s3xml.Namespace, LastModified: result.LastModified, ETag: tag.shown}
-	setChecksumElement(&out.Checksums, c.facts.Checksum, c.parts)
-	out.ChecksumType = typeName(c.facts.Checksum.Type)
+	checksum.SetElement(&out.Checksums, c.facts.Checksum, c.parts)
+	out.ChecksumType = checksum.TypeName(c.facts.Checksum.Type)
 	c.passHeaders(header)
 	c.src.tellVersion(c.w.Header())
 	c.setETag(c.w.Header(), tag, header)
@@ -397,11 +398,11 @@ func (c *copying) stream(ctx context.Context) error {
 		return err
 	}
 	defer body.Close()
-	p := &promise{algorithm: c.checksum, wantsMD5: c.ETag == ETagMD5}
-	if p.algorithm == envelope.NoChecksum {
-		p.algorithm = envelope.CRC64NVME
+	p := &checksum.Declared{Algorithm: c.checksum, WantsMD5: c.ETag == ETagMD5}
+	if p.Algorithm == envelope.NoChecksum {
+		p.Algorithm = envelope.CRC64NVME
 	}
-	plain := verify(body, nil, p)
+	plain := checksum.NewReader(body, nil, p)
 	// What follows is a PUT of these headers.
 	c.r.Header = http.Header{}
 	for name, v := range h {
@@ -426,18 +427,18 @@ func (c *copying) stream(ctx context.Context) error {
 			out.ETag = v[0]
 			delete(c.w.Header(), name)
 		}
-		if strings.HasPrefix(name, checksumHeaderPrefix) {
+		if strings.HasPrefix(name, checksum.HeaderPrefix) {
 			delete(c.w.Header(), name)
 		}
 	}
-	setChecksumElement(&out.Checksums, plain.Facts().Checksum, 0)
-	out.ChecksumType = typeName(envelope.FullObject)
+	checksum.SetElement(&out.Checksums, plain.Facts().Checksum, 0)
+	out.ChecksumType = checksum.TypeName(envelope.FullObject)
 	c.src.tellVersion(c.w.Header())
 	return c.answerXML(out)
 }
 
 // putAnew writes sealed. It is putPlain without what that does to a client who sends.
-func (c *copying) putAnew(plain *verifiedBody) error {
+func (c *copying) putAnew(plain *checksum.Reader) error {
 	if c.src.size > maxPutSize {
 		return errSourceTooLarge
 	}
@@ -454,7 +455,7 @@ func (c *copying) putAnew(plain *verifiedBody) error {
 var errSourceTooLarge = s3err.InvalidRequest.WithMessage("The specified copy source is larger than the maximum allowable size for a copy source: %d", maxCopySource)
 
 // putBare writes into a bucket that is not encrypted.
-func (c *copying) putBare(ctx context.Context, plain *verifiedBody) error {
+func (c *copying) putBare(ctx context.Context, plain *checksum.Reader) error {
 	req := &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: c.passedHeaders(), Body: plain, Length: c.src.size, Unsigned: c.unsigned()}
 	if c.src.size == 0 {
 		if _, err := io.Copy(io.Discard, plain); err != nil {

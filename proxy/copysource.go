@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -305,16 +306,16 @@ func uploadPartCopy(x *exchange) error {
 	if err := checkPartSize(x.part, length); err != nil {
 		return err
 	}
-	p := &promise{algorithm: u.options.Checksum, wantsMD5: u.options.MD5}
-	if p.algorithm == envelope.NoChecksum {
-		p.algorithm = envelope.CRC64NVME
+	p := &checksum.Declared{Algorithm: u.options.Checksum, WantsMD5: u.options.MD5}
+	if p.Algorithm == envelope.NoChecksum {
+		p.Algorithm = envelope.CRC64NVME
 	}
 	body, err := src.plaintext(ctx, offset, length)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	plain := verify(body, nil, p)
+	plain := checksum.NewReader(body, nil, p)
 	record, err := x.sendPart(u, x.part, length, plain)
 	if err := copyFailure(plain, err); err != nil {
 		x.forgetEnded(u, err)
@@ -322,7 +323,7 @@ func uploadPartCopy(x *exchange) error {
 	}
 	out := s3xml.CopyPartResult{Xmlns: s3xml.Namespace, LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: u.partETag(record.Part)}
 	if u.options.Checksum != envelope.NoChecksum {
-		setChecksumElement(&out.Checksums, record.Part.Checksum, 0)
+		checksum.SetElement(&out.Checksums, record.Part.Checksum, 0)
 	}
 	x.passRequestID(http.Header{})
 	x.tellEncryption(x.w.Header(), x.ETag == ETagMD5, nil)
@@ -332,12 +333,12 @@ func uploadPartCopy(x *exchange) error {
 
 // copyFailure is why a copy that streams failed: the source's reason counts more than
 // what the store says of a body that ended early.
-func copyFailure(plain *verifiedBody, err error) error {
+func copyFailure(plain *checksum.Reader, err error) error {
 	if refusal := plain.Refusal(); refusal != nil {
 		return fmt.Errorf("read the copy's source: %w", refusal)
 	}
 	if err == nil {
-		err = plain.whole()
+		err = plain.Whole()
 	}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -180,11 +181,11 @@ func (x *exchange) readDocumentOf(limit int64, promises http.Header) ([]byte, er
 	if body.Length > limit {
 		return nil, s3err.MaxMessageLengthExceeded
 	}
-	promised, err := readPromise(promises, body.PromisedTrailers(), x.auth.Presigned)
+	promised, err := checksum.ReadDeclared(promises, body.PromisedTrailers(), x.auth.Presigned)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := io.ReadAll(io.LimitReader(verify(x.hurriedReader(body), body, promised), limit+1))
+	doc, err := io.ReadAll(io.LimitReader(checksum.NewReader(x.hurriedReader(body), body, promised), limit+1))
 	if err != nil {
 		return nil, uploadError(err)
 	}

@@ -2,15 +2,14 @@ package proxy
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 )
 
 // ErrEncrypted says that an object is encrypted already.
@@ -36,14 +35,14 @@ func (r *Renewer) Encrypt(ctx context.Context, bucket, key string, n *Renewal) e
 		return err
 	}
 	// As in SealRaw, the trailer has the MD5 too: it is the ETag in md5 mode.
-	p := &promise{algorithm: n.checksum.Algorithm, value: n.checksum.Value, wantsMD5: true}
-	if p.algorithm == envelope.NoChecksum {
-		p.algorithm = envelope.CRC64NVME
+	p := &checksum.Declared{Algorithm: n.checksum.Algorithm, Value: n.checksum.Value, WantsMD5: true}
+	if p.Algorithm == envelope.NoChecksum {
+		p.Algorithm = envelope.CRC64NVME
 	}
 	known := envelope.Facts{Checksum: n.checksum}
 	if kind == envelope.KindEmpty {
 		defer dek.Destroy()
-		nothing := verify(http.NoBody, nil, p)
+		nothing := checksum.NewReader(http.NoBody, nil, p)
 		if _, err := nothing.Read(make([]byte, 1)); err != io.EOF {
 			return fmt.Errorf("the checksum of an empty object: %w", err)
 		}
@@ -59,26 +58,8 @@ func (r *Renewer) Encrypt(ctx context.Context, bucket, key string, n *Renewal) e
 	}
 	n.Length = envelope.StoredSize(size)
 	n.Body = func(old io.Reader) io.Reader {
-		plain := verify(old, nil, p)
+		plain := checksum.NewReader(old, nil, p)
 		return &lastUse{dek.SealObject(size, plain, plain.Facts), dek}
 	}
 	return nil
-}
-
-// wholeChecksum is the checksum of the whole object that a store's HEAD tells; the zero
-// value where it tells none, or one that is made of parts.
-func wholeChecksum(h http.Header) envelope.Checksum {
-	for name, values := range h {
-		rest, ok := strings.CutPrefix(name, checksumHeaderPrefix)
-		a := algorithmNamed(rest)
-		if !ok || a == envelope.NoChecksum || len(values) != 1 {
-			continue
-		}
-		value, err := base64.StdEncoding.DecodeString(values[0])
-		if err != nil || len(value) != a.Size() || strings.EqualFold(h.Get("X-Amz-Checksum-Type"), typeName(envelope.Composite)) {
-			continue
-		}
-		return envelope.Checksum{Algorithm: a, Type: envelope.FullObject, Value: value}
-	}
-	return envelope.Checksum{}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -63,7 +64,7 @@ func (x *exchange) forwardDocument(body []byte) error {
 // one of some documents.
 func (x *exchange) promisesChecksum() bool {
 	for name := range x.r.Header {
-		if algorithmNamed(strings.TrimPrefix(name, checksumHeaderPrefix)) != envelope.NoChecksum && strings.HasPrefix(name, checksumHeaderPrefix) {
+		if checksum.Named(strings.TrimPrefix(name, checksum.HeaderPrefix)) != envelope.NoChecksum && strings.HasPrefix(name, checksum.HeaderPrefix) {
 			return true
 		}
 	}

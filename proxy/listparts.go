@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
@@ -30,7 +31,7 @@ func listParts(x *exchange) error {
 	out := s3xml.ListParts{
 		Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.id.String(), PartNumberMarker: marker, MaxParts: most, IsTruncated: more && most > 0,
 		Initiator: list.Initiator, Owner: list.Owner, StorageClass: list.StorageClass,
-		ChecksumAlgorithm: algorithmName(u.options.Checksum), ChecksumType: typeName(u.options.Type),
+		ChecksumAlgorithm: checksum.AlgorithmName(u.options.Checksum), ChecksumType: checksum.TypeName(u.options.Type),
 	}
 	if u.options.Checksum == envelope.NoChecksum {
 		out.ChecksumAlgorithm, out.ChecksumType = "null", "null" // S3's words
@@ -38,20 +39,13 @@ func listParts(x *exchange) error {
 	for _, p := range page {
 		part := s3xml.ListedPart{PartNumber: p.Part.Number, LastModified: p.lastModified, ETag: u.partETag(p.Part), Size: p.Part.Size}
 		if u.options.Checksum != envelope.NoChecksum {
-			setChecksumElement(&part.Checksums, p.Part.Checksum, 0)
+			checksum.SetElement(&part.Checksums, p.Part.Checksum, 0)
 		}
 		out.Parts = append(out.Parts, part)
 		out.NextPartNumberMarker = p.Part.Number
 	}
 	x.passHeaders(header)
 	return x.answerXML(out)
-}
-
-func algorithmName(a envelope.Algorithm) string {
-	if a == envelope.NoChecksum {
-		return ""
-	}
-	return a.String()
 }
 
 // partPaging reads part-number-marker and max-parts; what S3 refuses is left for

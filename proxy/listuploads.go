@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -77,7 +78,7 @@ func (x *exchange) uploadChecksums(uploads []s3xml.ListedUpload) error {
 			if err != nil {
 				return err
 			}
-			uploads[i].ChecksumAlgorithm, uploads[i].ChecksumType = algorithmName(sum.algorithm), typeName(sum.kind)
+			uploads[i].ChecksumAlgorithm, uploads[i].ChecksumType = checksum.AlgorithmName(sum.algorithm), checksum.TypeName(sum.kind)
 			return nil
 		})
 	}

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -30,7 +30,7 @@ type createResult struct {
 // any replica can take any part. The store's upload names no checksum algorithm
 // (with one, AWS wants consecutive part numbers).
 func createMultipartUpload(x *exchange) error {
-	options, err := readUploadOptions(x.r.Header)
+	options, err := checksum.ReadUploadOptions(x.r.Header)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func createMultipartUpload(x *exchange) error {
 	x.tellEncryption(out, x.ETag == ETagMD5, header)
 	if options.Checksum != envelope.NoChecksum {
 		out.Set("X-Amz-Checksum-Algorithm", options.Checksum.String())
-		out.Set("X-Amz-Checksum-Type", typeName(options.Type))
+		out.Set("X-Amz-Checksum-Type", checksum.TypeName(options.Type))
 	}
 	return x.answerXML(createResult{Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.id.String()})
 }
@@ -102,54 +102,6 @@ func (x *exchange) giveUp(u *upload) {
 	if err := u.abort(ctx); err != nil {
 		x.log.Warn("an upload that failed to begin could not be aborted", "bucket", u.bucket, "upload", u.id, "error", err)
 	}
-}
-
-// readUploadOptions reads which checksum the object shall have, with S3's rules and texts.
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html#full-object-checksums
-func readUploadOptions(h http.Header) (u envelope.Upload, err error) {
-	if name := h.Get("X-Amz-Checksum-Algorithm"); name != "" {
-		if u.Checksum = algorithmNamed(name); u.Checksum == envelope.NoChecksum {
-			return u, errUnknownAlgorithm
-		}
-	}
-	if u.Type, err = readChecksumType(h); err != nil {
-		return u, err
-	}
-	switch {
-	case u.Checksum == envelope.NoChecksum && u.Type != envelope.NoType:
-		return u, s3err.InvalidRequest.WithMessage("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
-	case u.Checksum == envelope.NoChecksum:
-	case u.Type == envelope.NoType && u.Checksum == envelope.CRC64NVME:
-		u.Type = envelope.FullObject
-	case u.Type == envelope.NoType:
-		u.Type = envelope.Composite
-	case u.Type == envelope.FullObject && !combines(u.Checksum), u.Type == envelope.Composite && u.Checksum == envelope.CRC64NVME:
-		return u, s3err.InvalidRequest.WithMessage("The %s checksum type cannot be used with the %s checksum algorithm.", typeName(u.Type), strings.ToLower(u.Checksum.String()))
-	}
-	return u, nil
-}
-
-func readChecksumType(h http.Header) (envelope.ChecksumType, error) {
-	switch v := h.Get("X-Amz-Checksum-Type"); {
-	case v == "":
-		return envelope.NoType, nil
-	case strings.EqualFold(v, typeName(envelope.FullObject)):
-		return envelope.FullObject, nil
-	case strings.EqualFold(v, typeName(envelope.Composite)):
-		return envelope.Composite, nil
-	}
-	return envelope.NoType, invalidHeader("x-amz-checksum-type")
-}
-
-// typeName is how S3 writes a checksum type.
-func typeName(t envelope.ChecksumType) string {
-	switch t {
-	case envelope.FullObject:
-		return "FULL_OBJECT"
-	case envelope.Composite:
-		return "COMPOSITE"
-	}
-	return ""
 }
 
 // abortMultipartUpload takes the upload's key away first: from then on no Complete

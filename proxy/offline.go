@@ -9,6 +9,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -119,7 +120,7 @@ func SealRaw(ctx context.Context, b Bucket, bucket, key string, src io.Reader, s
 		return nil, nil, err
 	}
 	// The checksum and the MD5 of the plaintext are in the trailer, for HEAD.
-	plain := verify(src, nil, &promise{algorithm: envelope.CRC64NVME, wantsMD5: true})
+	plain := checksum.NewReader(src, nil, &checksum.Declared{Algorithm: envelope.CRC64NVME, WantsMD5: true})
 	known := envelope.Facts{}
 	if kind == envelope.KindEmpty { // it has no trailer
 		if n, err := plain.Read(make([]byte, 1)); n != 0 || err != io.EOF {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -47,7 +48,7 @@ func forwardPlain(x *exchange) error {
 	trimChunkedEncoding(h)
 	req := x.request()
 	req.Header = h
-	var plain *verifiedBody
+	var plain *checksum.Reader
 	var err error
 	switch x.r.Method {
 	case http.MethodPut:
@@ -103,7 +104,7 @@ func forwardPlain(x *exchange) error {
 // sendBare sends a request whose body is plaintext. Where the store cannot see that a body
 // lacks its end, a small one is verified first, and a large one goes up in parts, unless it
 // is one itself: that is no object yet.
-func (x *exchange) sendBare(ctx context.Context, req *upstream.Request, plain *verifiedBody) (*http.Response, error) {
+func (x *exchange) sendBare(ctx context.Context, req *upstream.Request, plain *checksum.Reader) (*http.Response, error) {
 	if req.Body == nil || x.Upstream.ChecksBodies() {
 		return x.Upstream.Do(ctx, req)
 	}
@@ -123,7 +124,7 @@ func (x *exchange) sendBare(ctx context.Context, req *upstream.Request, plain *v
 		return nil, errPutTooLarge(req.Length)
 	}
 	for name := range req.Header {
-		if name == "Content-Md5" || strings.HasPrefix(name, checksumHeaderPrefix) {
+		if name == "Content-Md5" || strings.HasPrefix(name, checksum.HeaderPrefix) {
 			delete(req.Header, name) // of a body; an upload begins with none
 		}
 	}
@@ -131,7 +132,7 @@ func (x *exchange) sendBare(ctx context.Context, req *upstream.Request, plain *v
 }
 
 // plainBody makes the client's body that of req, with the client's own checksum.
-func (x *exchange) plainBody(req *upstream.Request) (*verifiedBody, error) {
+func (x *exchange) plainBody(req *upstream.Request) (*checksum.Reader, error) {
 	body, err := x.auth.Body(x.r)
 	if err != nil {
 		return nil, err
@@ -139,16 +140,16 @@ func (x *exchange) plainBody(req *upstream.Request) (*verifiedBody, error) {
 	if body.Length < 0 {
 		return nil, s3err.MissingContentLength
 	}
-	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
+	promised, err := checksum.ReadDeclared(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
 	if err != nil {
 		return nil, err
 	}
-	plain := verify(x.patientReader(body), body, promised)
+	plain := checksum.NewReader(x.patientReader(body), body, promised)
 	req.Body, req.Length = plain, body.Length
-	if promised.given() {
-		name := checksumHeader(promised.algorithm)
+	if promised.Given() {
+		name := checksum.Header(promised.Algorithm)
 		req.Header.Del(name)
-		req.Checksum = &upstream.Checksum{Header: name, Hash: algorithms[promised.algorithm]()}
+		req.Checksum = &upstream.Checksum{Header: name, Hash: checksum.New(promised.Algorithm)}
 	}
 	if body.Length == 0 {
 		// Nothing is streamed, and nothing vouches for it but the signature.
@@ -156,8 +157,8 @@ func (x *exchange) plainBody(req *upstream.Request) (*verifiedBody, error) {
 			return nil, uploadError(err)
 		}
 		req.Body, req.Checksum = nil, nil
-		if promised.given() {
-			req.Header.Set(checksumHeader(promised.algorithm), base64.StdEncoding.EncodeToString(plain.Facts().Checksum.Value))
+		if promised.Given() {
+			req.Header.Set(checksum.Header(promised.Algorithm), base64.StdEncoding.EncodeToString(plain.Facts().Checksum.Value))
 		}
 	}
 	req.Header.Del("Content-Length")

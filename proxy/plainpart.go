@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -54,16 +55,16 @@ func (x *exchange) sendPlainPart(ctx context.Context, req *upstream.Request, src
 	if err != nil {
 		return nil, err
 	}
-	p := &promise{algorithm: algorithm}
+	p := &checksum.Declared{Algorithm: algorithm}
 	if algorithm == envelope.NoChecksum {
-		p.algorithm = envelope.CRC64NVME
+		p.Algorithm = envelope.CRC64NVME
 	}
 	body, err := src.plaintext(ctx, offset, length)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	plain := verify(body, nil, p)
+	plain := checksum.NewReader(body, nil, p)
 	if length == 0 {
 		if _, err := io.Copy(io.Discard, plain); err != nil {
 			return nil, err
@@ -71,7 +72,7 @@ func (x *exchange) sendPlainPart(ctx context.Context, req *upstream.Request, src
 	} else {
 		req.Body, req.Length = plain, length
 		if algorithm != envelope.NoChecksum {
-			req.Checksum = &upstream.Checksum{Header: checksumHeader(algorithm), Hash: algorithms[algorithm]()}
+			req.Checksum = &upstream.Checksum{Header: checksum.Header(algorithm), Hash: checksum.New(algorithm)}
 		}
 	}
 	resp, err := x.Upstream.Do(ctx, req)
@@ -83,7 +84,7 @@ func (x *exchange) sendPlainPart(ctx context.Context, req *upstream.Request, src
 	}
 	out.LastModified, out.ETag = time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), resp.Header.Get("Etag")
 	if algorithm != envelope.NoChecksum {
-		setChecksumElement(&out.Checksums, plain.Facts().Checksum, 0)
+		checksum.SetElement(&out.Checksums, plain.Facts().Checksum, 0)
 	}
 	return resp.Header, nil
 }
@@ -97,7 +98,7 @@ func (x *exchange) partChecksum(ctx context.Context) (envelope.Algorithm, error)
 	if _, err := x.getXML(ctx, &upstream.Request{Bucket: x.bucket, Key: x.key, UploadID: x.uploadID, Query: q, Unsigned: x.unsigned()}, &list); err != nil {
 		return envelope.NoChecksum, err
 	}
-	a := algorithmNamed(list.Algorithm)
+	a := checksum.Named(list.Algorithm)
 	if a == envelope.NoChecksum && list.Algorithm != "" && !strings.EqualFold(list.Algorithm, "null") {
 		return a, fmt.Errorf("the upload wants a checksum that is not known: %q", list.Algorithm)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
@@ -43,7 +44,7 @@ func postObject(x *exchange) error {
 // formUpload is a form that may be stored, with its file unread or held.
 type formUpload struct {
 	*form
-	plain   *verifiedBody
+	plain   *checksum.Reader
 	size    int64
 	release func()
 }
@@ -66,11 +67,11 @@ func (x *exchange) openForm(body *patientReader) (*formUpload, error) {
 	if err := x.adoptEncryption(); err != nil {
 		return nil, err
 	}
-	promised, err := readPromise(x.r.Header, nil, false)
+	promised, err := checksum.ReadDeclared(x.r.Header, nil, false)
 	if err != nil {
 		return nil, err
 	}
-	promised.wantsMD5 = x.ETag == ETagMD5
+	promised.WantsMD5 = x.ETag == ETagMD5
 	src, size, release, err := x.sizedFile(f)
 	if err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func (x *exchange) openForm(body *patientReader) (*formUpload, error) {
 			return nil, err
 		}
 	}
-	return &formUpload{form: f, plain: verify(src, nil, promised), size: size, release: release}, nil
+	return &formUpload{form: f, plain: checksum.NewReader(src, nil, promised), size: size, release: release}, nil
 }
 
 // judgeForm names the object and says whether the form may make it. The policy,

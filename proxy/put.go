@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -36,12 +37,12 @@ func putObject(x *exchange) error {
 	if body.Length < 0 {
 		return s3err.MissingContentLength
 	}
-	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
+	promised, err := checksum.ReadDeclared(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
 	if err != nil {
 		return err
 	}
-	promised.wantsMD5 = x.ETag == ETagMD5
-	plain := verify(x.patientReader(body), body, promised)
+	promised.WantsMD5 = x.ETag == ETagMD5
+	plain := checksum.NewReader(x.patientReader(body), body, promised)
 	if err := x.putPlain(plain, body.Length); err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func putObject(x *exchange) error {
 // putPlain stores a body of exactly size bytes as the object, and sets the
 // headers of the answer. Without an error the store has the whole body, and all
 // that was promised of it holds.
-func (x *exchange) putPlain(plain *verifiedBody, size int64) error {
+func (x *exchange) putPlain(plain *checksum.Reader, size int64) error {
 	if size > maxPutSize {
 		return errPutTooLarge(size)
 	}
@@ -68,7 +69,7 @@ func (x *exchange) putPlain(plain *verifiedBody, size int64) error {
 	x.passHeaders(resp.Header)
 	h := x.w.Header()
 	x.setETag(h, x.md5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
-	setChecksum(h, plain.Facts().Checksum, 0)
+	checksum.SetHeader(h, plain.Facts().Checksum, 0)
 	if resp.Header.Get("X-Amz-Object-Size") != "" { // from stores that say it
 		h.Set("X-Amz-Object-Size", strconv.FormatInt(size, 10))
 	}
@@ -81,7 +82,7 @@ func errPutTooLarge(size int64) error {
 
 // uploadFailure gives the answer to an upload that failed: sending gave err, and
 // plain knows what was wrong with the client's body. nil when all was well.
-func (x *exchange) uploadFailure(plain *verifiedBody, err error) error {
+func (x *exchange) uploadFailure(plain *checksum.Reader, err error) error {
 	if refusal := plain.Refusal(); refusal != nil {
 		// Nobody reads the body any more. A client that is answered while it
 		// still sends may take the closed connection for the answer.
@@ -97,18 +98,18 @@ func (x *exchange) uploadFailure(plain *verifiedBody, err error) error {
 		}
 		return err
 	}
-	return plain.whole()
+	return plain.Whole()
 }
 
 // putSealed sends the body to the store, sealed under a new key. A body that
 // is small enough, while memory for it is left, is read and verified whole
 // first: its checksums are in the metadata then, so that HEAD has them.
-func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, error) {
+func (x *exchange) putSealed(plain *checksum.Reader, size int64) (*http.Response, error) {
 	kind := kindOfPut(x.key.String(), size)
 	var src io.Reader = plain
-	known := envelope.Facts{MD5: plain.promise.md5}
-	if plain.promise.value != nil {
-		known.Checksum = envelope.Checksum{Algorithm: plain.promise.algorithm, Type: envelope.FullObject, Value: plain.promise.value}
+	known := envelope.Facts{MD5: plain.Declared.MD5}
+	if plain.Declared.Value != nil {
+		known.Checksum = envelope.Checksum{Algorithm: plain.Declared.Algorithm, Type: envelope.FullObject, Value: plain.Declared.Value}
 	}
 	weight := size + envelope.StoredSize(size) // plaintext and ciphertext
 	held := size <= holdLimit && x.hold.TryAcquire(weight)
@@ -126,7 +127,7 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 
 	ctx := x.r.Context()
 	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: x.unsigned()}
-	req.Checksum = mirrored(plain.promise, held)
+	req.Checksum = mirrored(plain.Declared, held)
 	trimChunkedEncoding(req.Header)
 	// A body that is not held is sent once: its conditions come first.
 	asked, resolved := req.Header.Clone(), false
@@ -176,7 +177,7 @@ func (x *exchange) putSealed(plain *verifiedBody, size int64) (*http.Response, e
 }
 
 // readVerified reads a whole body of size bytes.
-func readVerified(plain *verifiedBody, size int64) ([]byte, error) {
+func readVerified(plain *checksum.Reader, size int64) ([]byte, error) {
 	buf := make([]byte, size)
 	if _, err := io.ReadFull(plain, buf); err != nil {
 		return nil, err
@@ -252,4 +253,19 @@ func trimChunkedEncoding(h http.Header) {
 	if len(kept) > 0 {
 		h.Set("Content-Encoding", strings.Join(kept, ","))
 	}
+}
+
+// mirrored is the checksum that the store gets of the ciphertext: of the algorithm that
+// the client named, so that the store's listings show that. A store need not know the
+// newer ones behind a stream.
+func mirrored(p *checksum.Declared, held bool) *upstream.Checksum {
+	switch {
+	case !p.Given():
+		return nil
+	case held:
+	case p.Algorithm == envelope.CRC32, p.Algorithm == envelope.CRC32C, p.Algorithm == envelope.CRC64NVME, p.Algorithm == envelope.SHA1, p.Algorithm == envelope.SHA256:
+	default:
+		return nil
+	}
+	return &upstream.Checksum{Header: checksum.Header(p.Algorithm), Hash: checksum.New(p.Algorithm)}
 }

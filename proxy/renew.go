@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -108,7 +109,7 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 	}
 	n := &Renewal{Meta: src.meta, Stored: src.bytes, Header: src.ownHeaders()}
 	if src.meta == nil {
-		n.checksum = wholeChecksum(src.header)
+		n.checksum = checksum.OfHeader(src.header)
 	} else {
 		var facts envelope.Facts
 		if n.DEK, facts, err = src.unlock(ctx, src.stored); err != nil {

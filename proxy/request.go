@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
@@ -174,7 +175,7 @@ func mayRepeat(name string) bool {
 	case "X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match", "X-Amz-Object-Attributes", "X-Amz-Optional-Object-Attributes", "X-Amz-Trailer":
 		return true
 	}
-	return strings.HasPrefix(name, "X-Amz-Meta-") || strings.HasPrefix(name, "X-Amz-Grant-") || strings.HasPrefix(name, checksumHeaderPrefix)
+	return strings.HasPrefix(name, "X-Amz-Meta-") || strings.HasPrefix(name, "X-Amz-Grant-") || strings.HasPrefix(name, checksum.HeaderPrefix)
 }
 
 // validHeader tells whether a header can have this name and value (RFC 9110, 5.5 and 5.6.2).

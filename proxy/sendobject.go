@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 )
 
 // setFacts keeps what sendHeader tells of the object's checksum and parts.
@@ -38,9 +39,9 @@ func (rd *reading) sendFacts(h http.Header) {
 	switch {
 	case !rd.checksums || rd.ranged:
 	case rd.part > 0 && rd.parts > 0:
-		setChecksum(h, rd.partChecksum(), 0)
+		checksum.SetHeader(h, rd.partChecksum(), 0)
 	default:
-		setChecksum(h, rd.facts.Checksum, rd.parts)
+		checksum.SetHeader(h, rd.facts.Checksum, rd.parts)
 	}
 	if rd.part > 0 && rd.parts > 0 {
 		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(rd.parts))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -126,7 +127,7 @@ func (u *upload) putInParts(ctx context.Context, h http.Header, body io.Reader, 
 			length -= p.left.Load()
 			etag, err := u.sendUpstream(ctx, number, &upstream.Request{Body: p, Length: p.left.Load()})
 			if err == nil && p.left.Load() > 0 {
-				err = errAnsweredEarly
+				err = checksum.ErrAnsweredEarly
 			}
 			if err != nil {
 				return fmt.Errorf("part %d of a body: %w", number, err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -26,7 +27,7 @@ func uploadPart(x *exchange) error {
 	if err := checkPartSize(x.part, body.Length); err != nil {
 		return err
 	}
-	promised, err := readPromise(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
+	promised, err := checksum.ReadDeclared(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func uploadPart(x *exchange) error {
 	if err := u.demand(promised); err != nil {
 		return err
 	}
-	plain := verify(x.patientReader(body), body, promised)
+	plain := checksum.NewReader(x.patientReader(body), body, promised)
 	record, err := x.sendPart(u, x.part, body.Length, plain)
 	if err := x.uploadFailure(plain, err); err != nil {
 		x.forgetEnded(u, err)
@@ -48,7 +49,7 @@ func uploadPart(x *exchange) error {
 	x.passRequestID(http.Header{})
 	h["ETag"] = []string{u.partETag(record.Part)}
 	x.tellEncryption(h, x.ETag == ETagMD5, nil)
-	setChecksum(h, envelope.Checksum{Algorithm: plain.facts.Checksum.Algorithm, Value: plain.facts.Checksum.Value}, 0)
+	checksum.SetHeader(h, envelope.Checksum{Algorithm: plain.Facts().Checksum.Algorithm, Value: plain.Facts().Checksum.Value}, 0)
 	h.Set("Content-Length", "0")
 	x.w.WriteHeader(http.StatusOK)
 	return nil
@@ -84,35 +85,26 @@ func checkPartSize(number int, size int64) error {
 
 // demand sets which checksums are computed of a part: the client's, and the one
 // that the object's is made of. CRC64NVME is S3's where the client named none.
-func (u *upload) demand(p *promise) error {
-	p.wantsMD5 = u.options.MD5
+func (u *upload) demand(p *checksum.Declared) error {
+	p.WantsMD5 = u.options.MD5
 	wanted := u.options.Checksum
 	switch {
 	case wanted == envelope.NoChecksum:
-		if p.algorithm != envelope.CRC64NVME {
-			p.also = envelope.CRC64NVME
+		if p.Algorithm != envelope.CRC64NVME {
+			p.Also = envelope.CRC64NVME
 		}
-	case p.given() && p.algorithm != wanted:
-		return errOtherChecksum(wanted, p.algorithm.String())
-	case !p.given() && u.options.Type == envelope.Composite:
+	case p.Given() && p.Algorithm != wanted:
+		return errOtherChecksum(wanted, p.Algorithm.String())
+	case !p.Given() && u.options.Type == envelope.Composite:
 		return errOtherChecksum(wanted, "null")
 	default:
-		p.algorithm = wanted
+		p.Algorithm = wanted
 	}
 	return nil
 }
 
 func errOtherChecksum(expected envelope.Algorithm, actual string) error {
 	return s3err.InvalidRequest.WithMessage("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", expected, actual)
-}
-
-// partFacts are what a part's record keeps of a body, once it is Verified.
-func (v *verifiedBody) partFacts() envelope.Facts {
-	f := v.facts
-	if v.also != nil {
-		f.Checksum = v.second
-	}
-	return f
 }
 
 // sendPart seals a part of exactly size bytes and stores it with its record: only when
@@ -122,7 +114,7 @@ func (v *verifiedBody) partFacts() envelope.Facts {
 // smaller one, which S3 allows only as the last, is kept as its record's body too:
 // Complete sends it again with the trailer behind it. Number 10,000 is not sent to
 // the upload, for that number is the trailer's.
-func (x *exchange) sendPart(u *upload, number int, size int64, plain *verifiedBody) (envelope.Record, error) {
+func (x *exchange) sendPart(u *upload, number int, size int64, plain *checksum.Reader) (envelope.Record, error) {
 	ctx := x.r.Context()
 	r := envelope.Record{Part: envelope.Part{Number: number, Size: size, ID: envelope.NewPartID()}}
 	sealed := u.dek.SealPart(envelope.KindMultipart, r.Part, plain)
@@ -146,10 +138,10 @@ func (x *exchange) sendPart(u *upload, number int, size int64, plain *verifiedBo
 	if err != nil {
 		return r, during(stepSendPart, err)
 	}
-	if err := plain.whole(); err != nil {
+	if err := plain.Whole(); err != nil {
 		return r, during(stepSendPart, err)
 	}
-	f := plain.partFacts()
+	f := plain.PartFacts()
 	r.Part.MD5, r.Part.Checksum = f.MD5, envelope.Checksum{Algorithm: f.Checksum.Algorithm, Value: f.Checksum.Value}
 	if err := u.putRecord(ctx, r, kept); err != nil {
 		return r, during(stepPutRecord, err)

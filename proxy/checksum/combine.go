@@ -1,6 +1,10 @@
-package proxy
+package checksum
 
-import "github.com/s3proxy/s3proxy/envelope"
+import (
+	"encoding/binary"
+
+	"github.com/s3proxy/s3proxy/envelope"
+)
 
 // The reflected polynomials of the checksums that combine: the checksum of a
 // whole follows from those of its pieces and their lengths.
@@ -47,4 +51,34 @@ func combineCRC(a envelope.Algorithm, first, second uint64, n int64) uint64 {
 		square = multiply(square, square)
 	}
 	return multiply(shift, first) ^ second
+}
+
+// OfParts is the checksum of an object from those of its parts, none where a
+// part has another algorithm.
+func OfParts(o envelope.Upload, parts []envelope.Part) envelope.Checksum {
+	c := envelope.Checksum{Algorithm: o.Checksum, Type: o.Type}
+	if o.Checksum == envelope.NoChecksum {
+		c = envelope.Checksum{Algorithm: envelope.CRC64NVME, Type: envelope.FullObject}
+	}
+	composite := algorithms[c.Algorithm]()
+	var crc uint64
+	for i, p := range parts {
+		if p.Checksum.Algorithm != c.Algorithm {
+			return envelope.Checksum{}
+		}
+		composite.Write(p.Checksum.Value)
+		if c.Type == envelope.FullObject {
+			value := binary.BigEndian.Uint64(append(make([]byte, 8-len(p.Checksum.Value)), p.Checksum.Value...))
+			if i == 0 {
+				crc = value
+			} else {
+				crc = combineCRC(c.Algorithm, crc, value, p.Size)
+			}
+		}
+	}
+	c.Value = composite.Sum(nil)
+	if c.Type == envelope.FullObject {
+		c.Value = binary.BigEndian.AppendUint64(nil, crc)[8-c.Algorithm.Size():]
+	}
+	return c
 }

@@ -1,4 +1,4 @@
-package proxy
+package checksum
 
 import (
 	"encoding/binary"
