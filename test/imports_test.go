@@ -30,7 +30,7 @@ var mayImport = []arrows{
 	{"kms/vault", []string{"kms"}, []string{"kms/kmstest", "test/lab"}},
 	{"proxy/s3err", []string{"proxy/s3xml"}, nil},
 	{"proxy/checksum", []string{"envelope", "proxy/s3err", "proxy/s3xml"}, nil},
-{"proxy/s3name", nil, nil},
+	{"proxy/s3name", nil, nil},
 	{"proxy/s3xml", nil, nil},
 	{"proxy/sigv4", []string{"proxy/s3err"}, nil},
 	{"proxy/upstream", []string{"proxy/s3err", "proxy/s3name", "proxy/sigv4"}, nil},
