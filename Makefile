@@ -1,5 +1,5 @@
-# Go, git and make are all that is needed. `make test` builds the stores that
-# the tests run against (pinned in test/servers) once, into the user's cache.
+# Go, git and make are all that is needed. `make test` runs in minutes; `make test-all`
+# builds the servers of others first (pinned in test/servers), once, into the user's cache.
 
 GO ?= go
 # By count: with a duration go test fails now and then at its own deadline.
@@ -14,35 +14,44 @@ export GOWORK := off
 # Settings of the machine that would reach clients and servers under test.
 unexport AWS_CA_BUNDLE AWS_PROFILE AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
 
-.PHONY: build servers test test-long test-hostile test-differential test-linearizable lint fuzz bench
+# The product as all test packages run it. Only the tests that are meant get what follows of
+# the machine's own settings.
+unexport S3PROXY_TEST_ALL S3PROXY_TEST_LONG S3PROXY_TEST_STEPS
+PRODUCT := S3PROXY_TEST_BINARY="$(CURDIR)/bin/s3proxy"
+ALL := S3PROXY_TEST_ALL=1
+
+.PHONY: build servers test test-all test-long test-hostile test-differential test-linearizable lint fuzz bench
 
 build:
 	$(GO) build -o bin/s3proxy ./cmd/s3proxy
 
 servers:
+	$(ALL) $(GO) run ./test/servers
+
+# What lint vets is not vetted again: that would compile every dependency a second time.
+test: build
 	$(GO) run ./test/servers
+	$(PRODUCT) $(GO) run ./test/report -- -short -vet=off -timeout 10m $(PACKAGES)
 
-# go test hides what a passing package prints, so what was skipped is shown here.
-test: servers
-	@summary=$$(mktemp) && trap 'rm -f "$$summary"' EXIT && \
-	S3PROXY_TEST_SUMMARY="$$summary" $(GO) test -timeout 40m $(PACKAGES) && cat "$$summary"
+test-all: build servers
+	$(PRODUCT) $(ALL) $(GO) run ./test/report -slowest 20 -- -count=1 -vet=off -cover -timeout 40m $(PACKAGES)
 
-test-long: servers
-	S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 120m $(PACKAGES)
+test-long: build servers
+	$(PRODUCT) $(ALL) S3PROXY_TEST_LONG=1 $(GO) run ./test/report -slowest 20 -- -count=1 -vet=off -timeout 120m $(PACKAGES)
 	$(MAKE) fuzz FUZZTIME=2000000x
 
-# All lies of a hostile store, and the requests of hostile clients; make test tells a share of the lies.
-test-hostile: servers
-	S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run Hostile -v ./test
+# All lies of a hostile store, and the requests of hostile clients; make test-all tells a share of the lies.
+test-hostile: build servers
+	$(PRODUCT) $(ALL) S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run Hostile -v ./test
 
 # Random calls direct and through the proxy, compared; STEPS of them in each mode, and a seed to repeat: SEED=...
 STEPS ?= 10000
-test-differential: servers
-	S3PROXY_TEST_STEPS=$(STEPS) $(GO) test -count=1 -timeout 12h -run TestRandomCalls -v ./test $(if $(SEED),-rapid.seed=$(SEED))
+test-differential: build servers
+	$(PRODUCT) $(ALL) S3PROXY_TEST_STEPS=$(STEPS) $(GO) test -count=1 -timeout 12h -run TestRandomCalls -v ./test $(if $(SEED),-rapid.seed=$(SEED))
 
-# Clients of three replicas meet at keys for minutes; make test has a few seconds of it.
-test-linearizable: servers
-	S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run TestOneKeyIsLinearizable -v ./test
+# Clients of three replicas meet at keys for minutes; make test-all has a few seconds of it.
+test-linearizable: build servers
+	$(PRODUCT) $(ALL) S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run TestOneKeyIsLinearizable -v ./test
 
 lint:
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
@@ -58,5 +67,5 @@ fuzz:
 		done; \
 	done
 
-bench: servers
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES)
+bench: build servers
+	$(PRODUCT) $(ALL) $(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES)

@@ -243,7 +243,7 @@ func TestIfNoneMatchKeepsAnExistingObject(t *testing.T) {
 }
 
 func TestConditionsHoldForBodiesThatTheStoreCannotCheck(t *testing.T) {
-	for _, store := range []*lab.Store{lab.SharedVersitygw(t), lab.SharedMinIO(t)} {
+	for _, store := range lab.SharedStores(t) {
 		encrypted, plain := newBucket(t, store.S3()), newBucket(t, store.S3())
 		settings := privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
 		proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-payload", "unsigned", "--config", settings}})

@@ -32,6 +32,7 @@ func busy(t *testing.T, store *lab.Store) *httptest.Server {
 
 // A run of hours does not end because the store is busy now and then.
 func TestCommandsGoOnBesideABusyStore(t *testing.T) {
+	lab.TakesLong(t)
 	onKeyed(t, func(k *keyed) {
 		t := k.t
 		k.proxied(func(client *s3.Client) {
@@ -54,6 +55,7 @@ func TestCommandsGoOnBesideABusyStore(t *testing.T) {
 
 // A run that is ended, or ends by itself, tells what it has done until then.
 func TestARunThatIsEndedTellsWhatItHasDone(t *testing.T) {
+	lab.TakesLong(t)
 	onKeyed(t, func(k *keyed) {
 		t := k.t
 		const objects = 30

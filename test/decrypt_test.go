@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -25,33 +24,22 @@ import (
 // others (part records, upload states) are not what decrypt.py reads.
 const decryptedVectors = 192
 
-// python is one that has the cryptography package. Without it the tests skip,
-// or fail where S3PROXY_TEST_REQUIRE=1 says that nothing may be skipped.
-var python = sync.OnceValues(func() (string, error) {
-	for _, path := range []string{"/usr/bin/python3", "python3"} {
-		if exec.Command(path, "-c", "import cryptography").Run() == nil {
-			return path, nil
-		}
-	}
-	return "", errors.New("no python3 with the cryptography package (Debian: python3-cryptography)")
-})
-
-func needPython(t *testing.T) {
+// needPython gives the python3 that runs decrypt.py.
+func needPython(t *testing.T) string {
 	t.Helper()
-	if _, err := python(); err != nil {
-		lab.Skip(t, "python3-cryptography")
-	}
+	python := lab.NeedCryptography(t)
 	// Go keeps results of tests by what the test itself has opened: without
 	// this a change in the program would show an old result.
 	if _, err := os.ReadFile("decrypt.py"); err != nil {
 		t.Fatal(err)
 	}
+	return python
 }
 
 // decrypt runs decrypt.py over a stored object.
 func decrypt(t *testing.T, meta map[string]string, object string, args ...string) (plaintext []byte, refused error) {
 	t.Helper()
-	path, _ := python()
+	path := needPython(t)
 	b, err := json.Marshal(meta)
 	if err != nil {
 		t.Fatal(err)

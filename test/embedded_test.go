@@ -17,7 +17,7 @@ func storeProcess(t *testing.T, p *lab.ProxyProcess) int {
 	t.Helper()
 	children, err := p.Children()
 	if err != nil {
-		lab.Skip(t, "/proc")
+		lab.Skip(t, "there is no /proc")
 	}
 	if len(children) != 1 {
 		t.Fatalf("the proxy has the children %v, want one", children)

@@ -39,6 +39,7 @@ type existing struct {
 // A bucket with objects that are not encrypted becomes an encrypted one while clients read
 // all of it and write to a part; the command is killed twice.
 func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
+	lab.TakesLong(t)
 	onKeyed(t, func(k *keyed) {
 		ctx := t.Context()
 		raw := k.raw()

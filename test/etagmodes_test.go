@@ -144,6 +144,7 @@ func TestABucketWhoseModeWasSwitchedTakesTheETagsOfBothModesInConditions(t *test
 // TestNoUpdateIsLostInModeMD5 counts: each writer reads the number and writes the
 // next one with If-Match, and begins again when it is refused.
 func TestNoUpdateIsLostInModeMD5(t *testing.T) {
+	lab.TakesLong(t)
 	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
 		at = openMode(t, at.name, modeMD5)
 		bucket := newBucket(t, at.S3)

@@ -216,6 +216,7 @@ func (c *crashes) begin(key string, s shape) (m *partUpload, list []types.Comple
 }
 
 func TestAFaultAtAnyStepOfCompleteLeavesTheOldObjectOrTheNewOne(t *testing.T) {
+	lab.TakesLong(t)
 	for _, name := range realStores {
 		for _, s := range faultShapes() {
 			t.Run(name+"/"+s.name, func(t *testing.T) {
@@ -253,6 +254,7 @@ func TestAFaultAtAnyStepOfCompleteLeavesTheOldObjectOrTheNewOne(t *testing.T) {
 }
 
 func TestCreatePartAndAbortAreSimplyRepeatedAfterAnyFault(t *testing.T) {
+	lab.TakesLong(t)
 	for _, name := range realStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -391,6 +393,7 @@ func TestGcRemovesTheStateOfUploadsThatAreGoneAndNoOther(t *testing.T) {
 }
 
 func TestOfACompleteAndAnAbortExactlyOneWins(t *testing.T) {
+	lab.TakesLong(t)
 	for _, name := range realStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

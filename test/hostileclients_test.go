@@ -165,7 +165,7 @@ func TestHostileRequestsAreRefusedAndChangeNothing(t *testing.T) {
 			}
 			peak, err := h.proxy.PeakMemory()
 			if err != nil {
-				lab.Skip(t, "/proc")
+				lab.Skip(t, "there is no /proc")
 			}
 			if peak > 128<<20 {
 				t.Errorf("peak memory is %d MiB", peak>>20)

@@ -70,6 +70,7 @@ func objectLies() (all []lie) {
 
 // Whatever a store says to a command: it ends, and what was there is there afterwards and reads as it was.
 func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
+	lab.TakesLong(t)
 	if direct {
 		t.Skip("there is no proxy to lie to")
 	}

@@ -192,6 +192,7 @@ func (p *copyPlace) tryAll(t *testing.T, name string, withLarge bool, tell func(
 // Whatever a store says of a copy's source or of the copy: it was an error, or its destination
 // reads as the source.
 func TestACopyBeforeAHostileStoreIsRightOrAnError(t *testing.T) {
+	lab.TakesLong(t)
 	for _, mode := range []string{modeOpaque, modeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

@@ -17,9 +17,9 @@ import (
 )
 
 // downloads are how clients fetch a large object, in ranges one after another.
-func downloads(t *testing.T) map[string]func(at lab.S3, bucket, key, file string) error {
-	manager := func(how tmtypes.GetObjectType) func(at lab.S3, bucket, key, file string) error {
-		return func(at lab.S3, bucket, key, file string) error {
+func downloads() map[string]func(t *testing.T, at lab.S3, bucket, key, file string) error {
+	manager := func(how tmtypes.GetObjectType) func(t *testing.T, at lab.S3, bucket, key, file string) error {
+		return func(t *testing.T, at lab.S3, bucket, key, file string) error {
 			f, err := os.Create(file)
 			if err != nil {
 				return err
@@ -32,12 +32,12 @@ func downloads(t *testing.T) map[string]func(at lab.S3, bucket, key, file string
 			return err
 		}
 	}
-	return map[string]func(at lab.S3, bucket, key, file string) error{
-		"boto3": func(at lab.S3, bucket, key, file string) error {
+	return map[string]func(t *testing.T, at lab.S3, bucket, key, file string) error{
+		"boto3": func(t *testing.T, at lab.S3, bucket, key, file string) error {
 			_, err := run(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_download.py", at.URL, bucket, key, file)
 			return err
 		},
-		"aws-cli": func(at lab.S3, bucket, key, file string) error {
+		"aws-cli": func(t *testing.T, at lab.S3, bucket, key, file string) error {
 			env := at.Env("AWS_MAX_ATTEMPTS=1", "AWS_CONFIG_FILE="+privateFile(t, "[default]\ns3 =\n  max_concurrent_requests = 1\n  multipart_chunksize = 5MB\n"))
 			_, err := run(t, env, lab.NeedAWS(t, lab.Newest), "--endpoint-url", at.URL, "s3", "cp", "s3://"+bucket+"/"+key, file)
 			return err
@@ -52,6 +52,7 @@ func downloads(t *testing.T) map[string]func(at lab.S3, bucket, key, file string
 // Behind a load balancer, in mode opaque, each replica may have met another version:
 // that is what THREATS.md leaves open, and what the next test is about.
 func TestNoClientTakesTwoVersionsOfAHostileStoreForOneObject(t *testing.T) {
+	lab.TakesLong(t)
 	if direct {
 		t.Skip("there is no proxy to lie to")
 	}
@@ -80,7 +81,7 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 	bucket := newBucket(t, at)
 	const size = 16<<20 + 7
 	succeeded, refused := 0, 0
-	for name, download := range downloads(t) {
+	for name, download := range downloads() {
 		t.Run(name, func(t *testing.T) {
 			for after := range 5 {
 				key := fmt.Sprintf("%s-%d", name[len(name)-5:], after)
@@ -99,7 +100,7 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 					}
 				})
 				file := filepath.Join(t.TempDir(), "file")
-				err := download(at, bucket, key, file)
+				err := download(t, at, bucket, key, file)
 				told := hostile.Tell(nil)
 				if err != nil {
 					refused++
@@ -125,6 +126,7 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 // mode md5 a client that says that all is well has one version. In mode opaque it may have
 // both, segment by segment, which THREATS.md leaves open: never a byte that nobody wrote there.
 func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
+	lab.TakesLong(t)
 	if direct {
 		t.Skip("there is no proxy to lie to")
 	}
@@ -144,7 +146,7 @@ func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 			bucket := newBucket(t, at)
 			const size = 16<<20 + 7
 			one, spliced, refused := 0, 0, 0
-			for name, download := range downloads(t) {
+			for name, download := range downloads() {
 				path := "/" + bucket + "/" + strings.ReplaceAll(name, " ", "-")
 				older, newer := content(1, size), content(2, size)
 				mustPut(t, at, path, older)
@@ -156,7 +158,7 @@ func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 					}
 				})
 				file := filepath.Join(t.TempDir(), "file")
-				err := download(at, bucket, path[len(bucket)+2:], file)
+				err := download(t, at, bucket, path[len(bucket)+2:], file)
 				if told := hostile[1].Tell(nil); told == 0 {
 					continue // one request was all
 				}

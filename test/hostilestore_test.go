@@ -188,19 +188,26 @@ func (h *hostilePlace) about(tell lab.Lie) lab.Lie {
 }
 
 func TestAHostileStoreIsNeverBelievedAboutContent(t *testing.T) {
+	every := 12 // of the lies
+	switch {
+	case long:
+		every = 1
+	case lab.All():
+		every = 2
+	}
 	for _, mode := range []string{modeOpaque, modeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			h := newHostilePlace(t, mode)
 			attacks := 0
 			for n, l := range h.lies {
-				if n%2 != 0 && !long {
+				if n%every != 0 {
 					continue
 				}
 				attacks += h.tryLie(t, l)
 			}
 			t.Logf("%d attacks", attacks)
-			if attacks < 1000 {
+			if lab.All() && attacks < 1000 {
 				t.Errorf("%d attacks changed an answer, want 1,000", attacks)
 			}
 		})

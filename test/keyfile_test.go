@@ -186,6 +186,7 @@ func TestANewVersionIsUsedByRunningProxiesWithoutARestart(t *testing.T) {
 }
 
 func TestAStolenKeysetFileUnderAPassphraseIsOfNoUseAlone(t *testing.T) {
+	lab.TakesLong(t)
 	uri, path := newKeyset(t)
 	store := lab.SharedVersitygw(t)
 	plain := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})

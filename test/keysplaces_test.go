@@ -21,6 +21,7 @@ import (
 // The commands find the records and uploads of a bucket where its proxies put them, under
 // the names that its keys are bound to.
 func TestKeyCommandsKnowWhereABucketsStateIs(t *testing.T) {
+	lab.TakesLong(t)
 	for name, where := range map[string]func(k *keyed) []string{
 		"state bucket": func(k *keyed) []string {
 			return []string{"--state-bucket", newBucket(k.t, k.store.S3()), "--state-prefix", "team/"}

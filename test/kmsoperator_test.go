@@ -27,6 +27,7 @@ type kmsTrouble struct {
 // What the operator sees when the KMS refuses or is away: /readyz and the log say why, and
 // what to do; the clients' answers say nothing of it.
 func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
+	lab.TakesLong(t)
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}

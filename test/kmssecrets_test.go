@@ -223,6 +223,7 @@ const plainMarker = "plaintext-that-no-log-may-have-51c0de"
 // The log of a whole run at the highest level, of proxies and of commands, has no key, no
 // token, no secret and no byte of an object.
 func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
+	lab.TakesLong(t)
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}

@@ -67,7 +67,7 @@ func flat(t *testing.T, p *lab.ProxyProcess, before int, goroutines func() int) 
 	const limit = 150 << 20
 	peak, err := p.PeakMemory()
 	if err != nil {
-		lab.Skip(t, "/proc")
+		lab.Skip(t, "there is no /proc")
 	}
 	t.Logf("peak memory: %d MiB", peak>>20)
 	if peak > limit {
@@ -103,6 +103,7 @@ func TestAThousandConnectionsWithHugeHeadersNeedLittleMemory(t *testing.T) {
 }
 
 func TestAThousandSlowFormsAreCut(t *testing.T) {
+	lab.TakesLong(t)
 	t.Parallel()
 	p, goroutines := watched(t)
 	before := goroutines()

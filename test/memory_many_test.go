@@ -72,7 +72,7 @@ func peakBelow(t *testing.T, p *lab.ProxyProcess, limit int64, n int, work func(
 	}
 	peak, err := p.PeakMemory()
 	if err != nil {
-		lab.Skip(t, "/proc")
+		lab.Skip(t, "there is no /proc")
 	}
 	t.Logf("peak memory: %d MiB", peak>>20)
 	if peak >= limit {
@@ -90,6 +90,7 @@ func scaled(size int64) int64 {
 }
 
 func TestManyPartsAtOnceNeedLittleMemory(t *testing.T) {
+	lab.TakesLong(t)
 	if direct {
 		t.Skip("there is no proxy to measure")
 	}
@@ -105,6 +106,7 @@ func TestManyPartsAtOnceNeedLittleMemory(t *testing.T) {
 }
 
 func TestManyStreamsAtOnceNeedLittleMemory(t *testing.T) {
+	lab.TakesLong(t)
 	if direct {
 		t.Skip("there is no proxy to measure")
 	}

@@ -12,6 +12,7 @@ import (
 
 // A stream of 1 GB goes through a proxy in constant memory, both ways.
 func TestAStreamOfOneGigabyteNeedsLittleMemory(t *testing.T) {
+	lab.TakesLong(t)
 	const limit = 64 << 20
 	size := int64(1_000_000_000)
 	if long {
@@ -37,7 +38,7 @@ func TestAStreamOfOneGigabyteNeedsLittleMemory(t *testing.T) {
 			}
 			afterPut, err := p.PeakMemory()
 			if err != nil {
-				lab.Skip(t, "/proc")
+				lab.Skip(t, "there is no /proc")
 			}
 			if err := getStream(t, at, path, 1, size); err != nil {
 				t.Fatal(err)

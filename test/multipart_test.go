@@ -283,8 +283,8 @@ func TestPart10000IsAPartLikeAnyOther(t *testing.T) {
 }
 
 func TestPart1IsTheFirstPartWhateverItsNumberAsDirect(t *testing.T) {
-	for name, store := range map[string]*lab.Store{onMinIO: lab.SharedMinIO(t), onVersitygw: lab.SharedVersitygw(t)} {
-		t.Run(name, func(t *testing.T) {
+	for _, store := range lab.SharedStores(t) {
+		t.Run(store.Name, func(t *testing.T) {
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
 			for way, at := range map[string]lab.S3{"direct": store.S3(), "proxy": proxy.S3()} {
 				client, bucket := sdk(t, at), newBucket(t, at)

@@ -267,6 +267,7 @@ func TestPipesWorkOnBothSides(t *testing.T) {
 
 // Disaster recovery with nothing but a foreign client, the key and this program.
 func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
+	cli := lab.Need(t, "aws")
 	t.Parallel()
 	store := lab.SharedMinIO(t)
 	o := newOffline(t, store)
@@ -281,7 +282,7 @@ func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 	for key, want := range map[string][]byte{"a/key": body, "parts": plain} {
 		raw, got, head := filepath.Join(dir, "raw"), filepath.Join(dir, "get.json"), filepath.Join(dir, "head.json")
 		for file, args := range map[string][]string{got: {"get-object", "--bucket", bucket, "--key", key, raw}, head: {"head-object", "--bucket", bucket, "--key", key}} {
-			cmd := exec.Command("aws", append([]string{"--endpoint-url", store.URL, "--output", "json", "s3api"}, args...)...)
+			cmd := exec.Command(cli, append([]string{"--endpoint-url", store.URL, "--output", "json", "s3api"}, args...)...)
 			cmd.Env = store.S3().Env()
 			printed, err := cmd.Output()
 			if err != nil {
@@ -319,6 +320,7 @@ func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 
 func TestDecryptPyAndTheProxyReadWhatEncryptWroteIntoFiles(t *testing.T) {
 	needPython(t)
+	cli := lab.Need(t, "aws")
 	t.Parallel()
 	o := newOffline(t, lab.SharedVersitygw(t))
 	at := o.proxy(t)
@@ -344,7 +346,7 @@ func TestDecryptPyAndTheProxyReadWhatEncryptWroteIntoFiles(t *testing.T) {
 		if err := sameBytes(plain, body); err != nil {
 			t.Error(err)
 		}
-		mustRun(t, o.store.S3().Env(), "aws", "--endpoint-url", o.store.URL, "s3api", "put-object", "--bucket", bucket, "--key", key, "--body", raw, "--metadata", "file://"+metadata)
+		mustRun(t, o.store.S3().Env(), cli, "--endpoint-url", o.store.URL, "s3api", "put-object", "--bucket", bucket, "--key", key, "--body", raw, "--metadata", "file://"+metadata)
 		if out := mustGet(t, at, bucket, key, body); out.Metadata["colour"] != "blue" {
 			t.Errorf("metadata %v", out.Metadata)
 		}

@@ -93,7 +93,7 @@ func TestALargeFormIsStreamed(t *testing.T) {
 	}
 	peak, err := p.PeakMemory()
 	if err != nil {
-		lab.Skip(t, "/proc")
+		lab.Skip(t, "there is no /proc")
 	}
 	t.Logf("peak memory: %d MiB", peak>>20)
 	if peak >= 64<<20 {

@@ -36,6 +36,7 @@ func (k *keyed) onTerminal(args ...string) string {
 // On a terminal the commands that take long show how far they are, how fast, and for how
 // long still; elsewhere nothing but their result is written.
 func TestLongCommandsShowTheirProgressOnATerminal(t *testing.T) {
+	lab.TakesLong(t)
 	onKeyed(t, func(k *keyed) {
 		const objects = 60
 		k.proxied(func(client *s3.Client) {

@@ -32,7 +32,7 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}
-	needPython(t)
+	python := needPython(t)
 	store := lab.SharedVersitygw(t)
 	for name, start := range map[string]func(*testing.T) (k keyEncryptionKey, unwrap func(asked) string){
 		"vault": func(t *testing.T) (keyEncryptionKey, func(asked) string) {
@@ -44,10 +44,7 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 			}
 		},
 		"awskms": func(t *testing.T) (keyEncryptionKey, func(asked) string) {
-			cli, err := exec.LookPath("aws")
-			if err != nil {
-				lab.Skip(t, "awscli")
-			}
+			cli := lab.Need(t, "aws")
 			uri, env, fake, _ := awsKMS(t)
 			k := movingAlias(uri, env, fake)
 			k.retire = nil
@@ -100,8 +97,7 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 				if record != nil {
 					ask = append(ask, "--record", filepath.Join(dir, "record"))
 				}
-				path, _ := python()
-				printed, err := exec.Command(path, ask...).Output()
+				printed, err := exec.Command(python, ask...).Output()
 				var a asked
 				if err != nil || json.Unmarshal(printed, &a) != nil {
 					t.Fatalf("decrypt.py --ask: %v: %s", err, printed)

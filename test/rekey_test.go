@@ -119,6 +119,7 @@ func (th *thief) inWindowOf(t *testing.T, written stored, key string, content []
 // A keyset is stolen. Rotation does not help, and even launders what the thief plants; after
 // `keys rekey` nothing is read that the thief can make, whatever the store does with the floor.
 func TestAfterATheftRekeyRefusesAllThatTheThiefCanMake(t *testing.T) {
+	lab.TakesLong(t)
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}

@@ -19,6 +19,7 @@ import (
 // The keyset rotates while a proxy serves and a client writes; then the old version is
 // destroyed, and everything still reads: no object was touched.
 func TestKeysRotateBesideAWriterAndTheOldVersionMayGo(t *testing.T) {
+	lab.TakesLong(t)
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}

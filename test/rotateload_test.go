@@ -474,6 +474,7 @@ func (r *rotating) dropRecords() {
 }
 
 func TestKeysRotateUnderLoad(t *testing.T) {
+	lab.TakesLong(t)
 	if direct {
 		t.Skip("there are no keys without the proxy")
 	}

@@ -58,9 +58,9 @@ func mustRead(t *testing.T, client *s3.Client, bucket, key string, want []byte) 
 }
 
 func TestEveryWayToSendABodyToTheStoreWorks(t *testing.T) {
-	for name, store := range map[string]*lab.Store{onVersitygw: lab.SharedVersitygw(t), onMinIO: lab.SharedMinIO(t)} {
+	for _, store := range lab.SharedStores(t) {
 		for _, payload := range []string{"checked", "signed", "unsigned"} {
-			t.Run(payload+" to "+name, func(t *testing.T) {
+			t.Run(payload+" to "+store.Name, func(t *testing.T) {
 				proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-payload", payload}})
 				bucket := newBucket(t, proxy.S3())
 				for _, n := range []int{0, 100, 70_000, 3_000_000} {
@@ -112,7 +112,7 @@ func TestAnUpstreamOverTLSIsVerifiedByTheSystemsOrTheGivenCertificates(t *testin
 }
 
 func TestClientsSignForTheProxysRegionAndTheStoreSeesItsOwn(t *testing.T) {
-	for _, store := range []*lab.Store{lab.SharedVersitygw(t), lab.SharedMinIO(t)} {
+	for _, store := range lab.SharedStores(t) {
 		proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--region", "eu-central-1"}})
 		client := s3.NewFromConfig(aws.Config{}, func(o *s3.Options) {
 			o.BaseEndpoint, o.UsePathStyle, o.Region = &proxy.URL, true, "eu-central-1"

@@ -123,7 +123,7 @@ var orderedTries = []string{"read inside", "write inside", "move inside"}
 func TestAConfinedProcessCanDoNothingButUseItsFolders(t *testing.T) {
 	version, err := ll.LandlockGetABIVersion()
 	if err != nil || version < landlockNeeded {
-		lab.Skip(t, fmt.Sprintf("a Landlock that confines the store (version %d, %v)", version, err))
+		lab.Skip(t, fmt.Sprintf("there is no Landlock that confines the store (version %d, %v)", version, err))
 	}
 	since := map[string]int{"TCP out": 4, "TCP in": 4, "signal": 6, "truncate outside": 3}
 	dir := t.TempDir()
@@ -313,7 +313,7 @@ func attackFolders(t *testing.T, name string) (changed, read bool) {
 // notice if they no longer meant anything.
 func TestTheEmbeddedStoreReachesNothingOutsideItsFolderThoughNoNameIsChecked(t *testing.T) {
 	if version, err := ll.LandlockGetABIVersion(); err != nil || version < landlockNeeded {
-		lab.Skip(t, fmt.Sprintf("a Landlock that confines the store (version %d, %v)", version, err))
+		lab.Skip(t, fmt.Sprintf("there is no Landlock that confines the store (version %d, %v)", version, err))
 	}
 	if changed, read := attackFolders(t, embeddedStoreName); changed || read {
 		t.Errorf("changed: %v, read: %v", changed, read)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,40 +15,31 @@ import (
 	"testing"
 )
 
-// server is a program that a nested module test/servers/<name> builds.
+// server is a program of the folder test/servers/<name>.
 type server struct {
-	name string // of the folder and of the binary
-	pkg  string // main package: of the module itself, or pinned by its tool directive
+	name    string // of the folder and of the binary
+	title   string // in messages
+	pkg     string // main package: of the folder, or pinned by its module's tool directive
+	foreign bool   // a module of its own, with hundreds of packages that nothing else needs
 }
 
 // servers is the list; one line each.
 var servers = []server{
-	{"versitygw", "github.com/versity/versitygw/cmd/versitygw"},
-	{"minio", "github.com/minio/minio"},
-	{"vault", "."},
-	{"localkms", "github.com/nsmithuk/local-kms"},
+	{"gateway", "the small versitygw", ".", false},
+	{"versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw", true},
+	{"minio", "MinIO", "github.com/minio/minio", true},
+	{"vault", "Vault", ".", true},
+	{"localkms", "local-kms", "github.com/nsmithuk/local-kms", true},
 }
 
-// Binaries are the paths of the built programs.
-type Binaries struct {
-	S3proxy   string
-	Versitygw string
-	MinIO     string
-}
-
-// Build gives the built programs; the first call of a process builds what is
-// not there yet. The product is built anew in each process, as its source may
-// have changed; Go's own cache makes that quick.
-func Build(t testing.TB) Binaries {
-	t.Helper()
-	return Binaries{S3proxy: S3proxy(t), Versitygw: serverBinary(t, "versitygw"), MinIO: serverBinary(t, "minio")}
-}
-
-// BuildServers builds all stores; make does it before the tests, so that no
-// test's time limit pays for it.
+// BuildServers builds what the tests will start; make does it before them, so
+// that no test's time limit pays for it.
 func BuildServers() (map[string]string, error) {
 	paths := map[string]string{}
 	for _, s := range servers {
+		if s.foreign != All() {
+			continue
+		}
 		path, err := buildServer(s)
 		if err != nil {
 			return nil, err
@@ -62,6 +54,13 @@ var productBuild = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if path := os.Getenv("S3PROXY_TEST_BINARY"); path != "" {
+		_, err := os.Stat(path) // has Go forget cached results when the binary is another
+		return path, err
+	}
+	if err := readSources(top); err != nil {
+		return "", err
+	}
 	dir, err := os.MkdirTemp("", "s3proxy-test-bin-")
 	if err != nil {
 		return "", err
@@ -73,7 +72,25 @@ var productBuild = sync.OnceValues(func() (string, error) {
 	return out, goBuild(top, out, "./cmd/s3proxy")
 })
 
-// S3proxy is the path of the product's binary, built from this tree.
+// readSources looks at each file that the product is built from: Go keeps a test's result
+// until a file changes that the test itself has looked at, and knows nothing of the build.
+func readSources(top string) error {
+	for _, folder := range []string{"go.mod", "cmd", "envelope", "kms", "proxy"} {
+		err := filepath.WalkDir(filepath.Join(top, folder), func(path string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// S3proxy is the path of the product's binary: the one that S3PROXY_TEST_BINARY names
+// (make builds it once for all packages), or one built from this tree.
 func S3proxy(t testing.TB) string {
 	t.Helper()
 	path, err := productBuild()
@@ -87,6 +104,9 @@ func serverBinary(t testing.TB, name string) string {
 	t.Helper()
 	for _, s := range servers {
 		if s.name == name {
+			if s.foreign {
+				needAll(t, s.title)
+			}
 			path, err := buildServer(s)
 			if err != nil {
 				t.Fatal(err)
@@ -103,8 +123,12 @@ func buildServer(s server) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	module := filepath.Join(top, "test", "servers", s.name)
-	cache, err := cacheDir(module)
+	folder := filepath.Join(top, "test", "servers", s.name)
+	sources := []string{folder}
+	if !s.foreign {
+		sources = append(sources, filepath.Join(top, "go.mod"))
+	}
+	cache, err := cacheDir(sources)
 	if err != nil {
 		return "", err
 	}
@@ -122,27 +146,29 @@ func buildServer(s server) (string, error) {
 		return out, nil
 	}
 	// Built beside and renamed: a build that was interrupted leaves nothing that looks whole.
-	if err := goBuild(module, out+".new", s.pkg); err != nil {
+	if err := goBuild(folder, out+".new", s.pkg); err != nil {
 		return "", err
 	}
 	return out, os.Rename(out+".new", out)
 }
 
-// cacheDir is a folder for what a module's pinned versions build to.
-func cacheDir(module string) (string, error) {
+// cacheDir is a folder for what files, and the files of folders, build to.
+func cacheDir(sources []string) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintln(sum, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	entries, err := os.ReadDir(module)
-	if err != nil {
-		return "", err
-	}
-	for _, e := range entries { // in order of name: go.mod, go.sum, sources
-		content, err := os.ReadFile(filepath.Join(module, e.Name()))
+	for _, source := range sources {
+		err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error { // in order of name
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			fmt.Fprintln(sum, d.Name(), len(content))
+			sum.Write(content)
+			return err
+		})
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(sum, e.Name(), len(content))
-		sum.Write(content)
 	}
 	user, err := os.UserCacheDir()
 	if err != nil {

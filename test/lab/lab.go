@@ -2,16 +2,15 @@
 // real S3 stores, each as a process of its own on a free loopback port with a
 // folder of its own, and stops what it started.
 //
-// The stores are built from nested modules under test/servers, which pin their
-// versions, so that their dependencies stay out of the product's go.mod. They
-// are built once for each set of pinned versions, into the user's cache folder.
+// The stores are built from test/servers, once, into the user's cache folder. Those of
+// others are nested modules there, which pin their versions, so that their dependencies
+// stay out of the product's go.mod; they are run with S3PROXY_TEST_ALL=1 only.
 package lab
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"sync"
 	"testing"
@@ -23,11 +22,8 @@ var shared struct {
 	folders   []string
 }
 
-// Main runs a package's tests, stops the shared processes, and says which
-// foreign programs were missing. TestMain calls it and nothing else.
-//
-// go test hides what a passing package prints, so the line also goes to the
-// file that S3PROXY_TEST_SUMMARY names, for make to show.
+// Main runs a package's tests and stops the shared processes. TestMain calls it and
+// nothing else.
 func Main(m *testing.M) {
 	// The Go clients in this process get what foreign ones get from Env.
 	for _, e := range os.Environ() {
@@ -47,16 +43,6 @@ func Main(m *testing.M) {
 		os.RemoveAll(dir)
 	}
 	shared.Unlock()
-	if line := skipped(); line != "" {
-		fmt.Println(line)
-		if file := os.Getenv("S3PROXY_TEST_SUMMARY"); file != "" {
-			f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-			if err == nil {
-				fmt.Fprintln(f, line)
-				f.Close()
-			}
-		}
-	}
 	os.Exit(code)
 }
 
@@ -122,41 +108,4 @@ func root() (string, error) {
 		}
 		dir = up
 	}
-}
-
-var skips struct {
-	sync.Mutex
-	count int
-	names map[string]bool
-}
-
-// Skip skips a test for want of a foreign program, and counts it. With
-// S3PROXY_TEST_REQUIRE=1 (as .ci/run sets it) a skip is a failure.
-func Skip(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("S3PROXY_TEST_REQUIRE") == "1" {
-		t.Fatalf("%s is not here, and S3PROXY_TEST_REQUIRE=1 allows no skip", what)
-	}
-	skips.Lock()
-	skips.count++
-	if skips.names == nil {
-		skips.names = map[string]bool{}
-	}
-	skips.names[what] = true
-	skips.Unlock()
-	t.Skipf("%s is not here", what)
-}
-
-func skipped() string {
-	skips.Lock()
-	defer skips.Unlock()
-	if skips.count == 0 {
-		return ""
-	}
-	var names []string
-	for n := range skips.names {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	return fmt.Sprintf("%d skipped for want of: %s", skips.count, strings.Join(names, ", "))
 }

@@ -13,9 +13,10 @@ import (
 // Need gives the path of a foreign program, or skips the test (see Skip).
 func Need(t testing.TB, name string) string {
 	t.Helper()
+	needAll(t, name)
 	path, err := exec.LookPath(name)
 	if err != nil {
-		Skip(t, name)
+		Skip(t, name+" is not installed")
 	}
 	return path
 }
@@ -30,20 +31,41 @@ const (
 // NeedAWS gives an aws-cli of a generation, or skips the test.
 func NeedAWS(t testing.TB, generation string) string {
 	t.Helper()
-	return need(t, "aws-cli", generation, awsVersions())
+	return need(t, "aws-cli", generation, awsVersions)
 }
+
+// NeedCryptography gives a python3 that has the cryptography package, or skips the test.
+func NeedCryptography(t testing.TB) string {
+	t.Helper()
+	needAll(t, "python3-cryptography")
+	path := cryptography()
+	if path == "" {
+		Skip(t, "python3-cryptography is not installed")
+	}
+	return path
+}
+
+var cryptography = sync.OnceValue(func() string {
+	for _, path := range []string{"/usr/bin/python3", "python3"} {
+		if exec.Command(path, "-c", "import cryptography").Run() == nil {
+			return path
+		}
+	}
+	return ""
+})
 
 // NeedBoto3 gives a python3 that has a boto3 of a generation, or skips the test.
 func NeedBoto3(t testing.TB, generation string) string {
 	t.Helper()
-	return need(t, "boto3", generation, boto3Versions())
+	return need(t, "boto3", generation, boto3Versions)
 }
 
-func need(t testing.TB, client, generation string, found map[string]string) string {
+func need(t testing.TB, client, generation string, find func() map[string]string) string {
 	t.Helper()
-	path, ok := found[generation]
+	needAll(t, client)
+	path, ok := find()[generation]
 	if !ok {
-		Skip(t, generation+" "+client)
+		Skip(t, client+", "+generation+", is not installed")
 	}
 	return path
 }

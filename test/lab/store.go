@@ -71,7 +71,7 @@ func VersitygwForSuite(t testing.TB) *Store {
 	return versitygwIn(at, at.folder("versitygw"), nil, []string{"--versioning-dir", versions})
 }
 
-// VersitygwBinary is the path of the built versitygw.
+// VersitygwBinary is the path of versitygw's real command.
 func VersitygwBinary(t testing.TB) string { t.Helper(); return serverBinary(t, "versitygw") }
 
 // SharedVersitygw is one versitygw for all tests of the package.
@@ -79,6 +79,16 @@ func SharedVersitygw(t testing.TB) *Store { t.Helper(); return share(t, &sharedV
 
 // SharedMinIO is one MinIO for all tests of the package.
 func SharedMinIO(t testing.TB) *Store { t.Helper(); return share(t, &sharedMinIO, minio) }
+
+// SharedStores are those that this run may use: versitygw, and with All MinIO.
+func SharedStores(t testing.TB) []*Store {
+	t.Helper()
+	stores := []*Store{SharedVersitygw(t)}
+	if All() {
+		stores = append(stores, SharedMinIO(t))
+	}
+	return stores
+}
 
 type slot struct {
 	sync.Mutex
@@ -114,7 +124,10 @@ func versitygwAt(at place, dir, sidecar string) *Store {
 // versitygwIn gives further flags to the gateway and to its posix backend.
 func versitygwIn(at place, dir string, flags, posix []string) *Store {
 	at.t.Helper()
-	bin := serverBinary(at.t, "versitygw")
+	bin := serverBinary(at.t, "gateway")
+	if All() {
+		bin = serverBinary(at.t, "versitygw")
+	}
 	address := FreeAddress(at.t)
 	args := slices.Concat([]string{"--access", storeAccessKey, "--secret", storeSecretKey, "--port", address, "--keep-alive", "--quiet"},
 		flags, []string{"posix"}, posix, []string{dir})

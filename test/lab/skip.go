@@ -1,0 +1,37 @@
+package lab
+
+import (
+	"os"
+	"testing"
+)
+
+// All tells whether programs of others may be used: servers that take minutes to build,
+// and clients that may not be installed. `make test-all` sets it.
+func All() bool { return os.Getenv("S3PROXY_TEST_ALL") == "1" }
+
+// Skip skips a test for a reason, which `make test` counts. With S3PROXY_TEST_REQUIRE=1
+// (as .ci/run sets it for `make test-all`) a skip is a failure.
+func Skip(t testing.TB, reason string) {
+	t.Helper()
+	if os.Getenv("S3PROXY_TEST_REQUIRE") == "1" {
+		t.Fatalf("%s, and S3PROXY_TEST_REQUIRE=1 allows no skip", reason)
+	}
+	t.Skip(reason)
+}
+
+// needAll skips a test that uses another's program unless all are wanted.
+func needAll(t testing.TB, program string) {
+	t.Helper()
+	if !All() {
+		Skip(t, program+" is for make test-all")
+	}
+}
+
+// TakesLong skips a test that is long by nature, or looks at very many cases, unless all
+// are wanted: `make test` is for somebody who waits.
+func TakesLong(t testing.TB) {
+	t.Helper()
+	if !All() {
+		Skip(t, "takes long: it is for make test-all")
+	}
+}
