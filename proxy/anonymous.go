@@ -57,7 +57,7 @@ func (x *exchange) mayWrite(ctx context.Context) error {
 	if err == nil {
 		resp.Body.Close()
 	}
-	switch status, refused := refusedWith(err); {
+	switch status, refused := upstream.Status(err); {
 	case err != nil && !refused, status == http.StatusUnauthorized, status == http.StatusForbidden, status >= http.StatusInternalServerError, errors.Is(err, s3err.NoSuchBucket):
 		return err
 	}

@@ -26,7 +26,7 @@ func (x *exchange) whyBroken(err error) error {
 	if bucketErr == nil {
 		resp.Body.Close()
 	}
-	if isNotFound(bucketErr) {
+	if upstream.IsNotFound(bucketErr) {
 		return s3err.NoSuchBucket.With(s3err.Field{Name: "BucketName", Value: x.bucket.String()})
 	}
 	match, noneMatch := x.r.Header.Get("If-Match"), x.r.Header.Get("If-None-Match")
@@ -40,7 +40,7 @@ func (x *exchange) whyBroken(err error) error {
 		return notMatched("If-None-Match")
 	case match != "" && there && !tag.isIn(match):
 		return notMatched("If-Match")
-	case match != "" && isNotFound(objectErr):
+	case match != "" && upstream.IsNotFound(objectErr):
 		return s3err.NoSuchKey.With(s3err.Field{Name: "Key", Value: x.key.String()})
 	}
 	return err

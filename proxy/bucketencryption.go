@@ -137,7 +137,7 @@ func (o *objects) encryptionBody(ctx context.Context, bucket s3name.Bucket) ([]b
 		return nil, err
 	}
 	resp, err := o.Upstream.Do(ctx, req)
-	if isNotFound(err) {
+	if upstream.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -157,7 +157,7 @@ func (o *objects) putEncryption(ctx context.Context, bucket s3name.Bucket, docum
 		return err
 	}
 	req.Bytes = document
-	req.Header = lockState(ctx, o.Upstream, req.Bucket, http.Header{"Content-Type": {"application/xml"}, "Content-Md5": {contentMD5(req.Bytes)}})
+	req.Header = lockState(ctx, o.Upstream, req.Bucket, http.Header{"Content-Type": {"application/xml"}, "Content-Md5": {upstream.ContentMD5(req.Bytes)}})
 	resp, err := o.Upstream.Do(ctx, req)
 	if err != nil {
 		return fmt.Errorf("put the bucket's encryption setting: %w", err)
@@ -171,7 +171,7 @@ func (o *objects) deleteEncryption(ctx context.Context, bucket s3name.Bucket) er
 		return err
 	}
 	resp, err := o.Upstream.Do(ctx, req)
-	if isNotFound(err) {
+	if upstream.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {

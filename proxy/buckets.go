@@ -172,7 +172,7 @@ func (x *exchange) bucketsElsewhere(ctx context.Context, buckets map[string]*obj
 	}
 	for store, names := range byStore {
 		list, _, err := x.allBuckets(ctx, store, url.Values{})
-		if status, refused := refusedWith(err); refused && status/100 == 4 || errors.Is(err, s3err.NotImplemented) {
+		if status, refused := upstream.Status(err); refused && status/100 == 4 || errors.Is(err, s3err.NotImplemented) {
 			list, err = &bucketsResult{}, nil
 			for _, name := range names {
 				there, err := bucketExists(ctx, store, name)
@@ -204,7 +204,7 @@ func bucketExists(ctx context.Context, store *upstream.Client, name string) (boo
 		return false, err
 	}
 	resp, err := store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket})
-	if status, refused := refusedWith(err); refused && status/100 == 4 {
+	if status, refused := upstream.Status(err); refused && status/100 == 4 {
 		return false, nil
 	}
 	if err != nil {
@@ -231,7 +231,7 @@ func (x *exchange) allBuckets(ctx context.Context, store *upstream.Client, q url
 		}
 		size += page.Buckets.bytes()
 		if len(page.Buckets) == 0 && page.ContinuationToken != "" || len(all.Buckets)+len(page.Buckets) > maxAllBuckets || size > maxAllBucketsBytes {
-			return nil, nil, fmt.Errorf("%w: the store's list of buckets does not end", errStored)
+			return nil, nil, fmt.Errorf("%w: the store's list of buckets does not end", upstream.ErrStored)
 		}
 		all.Buckets = append(all.Buckets, page.Buckets...)
 		token = page.ContinuationToken

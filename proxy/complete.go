@@ -143,7 +143,7 @@ func (c *completion) run(ctx context.Context) (*completed, error) {
 		}
 		// versitygw 1.8 has an internal error where another request ends the upload.
 		if errors.Is(err, errAgain) || errors.Is(err, s3err.InternalError) && try < maxCompleteTries/2 {
-			if err := pause(ctx, time.Duration(rand.Int64N(int64(try+1)*int64(100*time.Millisecond)))); err != nil {
+			if err := upstream.Wait(ctx, time.Duration(rand.Int64N(int64(try+1)*int64(100*time.Millisecond)))); err != nil {
 				return nil, err
 			}
 			continue
@@ -154,15 +154,6 @@ func (c *completion) run(ctx context.Context) (*completed, error) {
 		return done, err
 	}
 	return nil, s3err.OperationAborted.Because(errors.New("other requests for this upload come between"))
-}
-
-func pause(ctx context.Context, wait time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(wait):
-		return nil
-	}
 }
 
 // errAgain says that another request for the same upload came between two steps.
@@ -267,7 +258,7 @@ func (u *upload) keptBody(ctx context.Context, p partRecord) (io.ReadCloser, err
 	}
 	if resp.ContentLength != envelope.StoredPartSize(p.Part.Size) {
 		resp.Body.Close()
-		return nil, fmt.Errorf("%w: the kept body of part %d has %d bytes", errStored, p.Part.Number, resp.ContentLength)
+		return nil, fmt.Errorf("%w: the kept body of part %d has %d bytes", upstream.ErrStored, p.Part.Number, resp.ContentLength)
 	}
 	return resp.Body, nil
 }

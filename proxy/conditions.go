@@ -47,7 +47,7 @@ func (x *exchange) resolveConditions(ctx context.Context, h http.Header) (resolv
 		return false, nil
 	}
 	tag, err := x.tagAt(ctx, x.bucket, x.key, x.version, x.unsigned())
-	if isNotFound(err) {
+	if upstream.IsNotFound(err) {
 		translateConditions(h)
 		return false, nil
 	}

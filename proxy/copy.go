@@ -73,7 +73,7 @@ func copyObject(x *exchange) error {
 	asked := x.r.Header
 	var raced error
 	for try := range maxCopyTries {
-		if err := pause(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
+		if err := upstream.Wait(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
 			return err
 		}
 		x.r.Header = asked
@@ -109,7 +109,7 @@ func (c *copying) place(ctx context.Context) error {
 	}
 	if src.asked.String() == noVersion {
 		s, err := c.statObject(ctx, s3name.VersionID{})
-		if err != nil && !isNotFound(err) {
+		if err != nil && !upstream.IsNotFound(err) {
 			return err
 		}
 		c.update = err == nil && (s.version == (s3name.VersionID{}) || s.version.String() == noVersion)
@@ -494,8 +494,8 @@ func (src *copySource) tags(ctx context.Context) (string, error) {
 			Value string `xml:"Value"`
 		}] `xml:"TagSet>Tag"`
 	}
-	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: url.Values{"tagging": {""}}, Unsigned: src.unsigned}, &set)
-	if status, refused := refusedWith(err); refused && (status == http.StatusNotFound || status == http.StatusNotImplemented) {
+	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: url.Values{"tagging": {""}}, Unsigned: src.unsigned}, &set)
+	if status, refused := upstream.Status(err); refused && (status == http.StatusNotFound || status == http.StatusNotImplemented) {
 		return "", nil
 	}
 	if err != nil {

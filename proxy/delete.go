@@ -1,18 +1,10 @@
 package proxy
 
 import (
-	"context"
-	"crypto/md5"
-	"encoding/base64"
-	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
@@ -58,44 +50,24 @@ func (x *exchange) refusedDocument(ours *s3err.Error) error {
 	return x.refusedByStore(x.passedQuery(), ours)
 }
 
-// speaksOfLock tells by a store's words whether a retention or a legal hold is why it
-// refuses. AWS and versitygw say AccessDenied, MinIO InvalidRequest, with these words.
-func speaksOfLock(message string) bool {
-	text := strings.ToLower(message)
-	return strings.Contains(text, "object lock") || strings.Contains(text, "worm")
-}
-
-// deletion is one object of a list, with its key and version checked.
-type deletion struct {
-	key     s3name.Key
-	version s3name.VersionID
-	asked   s3xml.ObjectToDelete // conditions as the client gave them
-}
-
-// deletions are a list for the store.
-type deletions struct {
-	quiet   bool
-	objects []deletion
-}
-
 // readDeletions checks the names of a client's list. What is refused, because it names
 // what is not the client's or no object at all, is answered entry by entry.
-func (s StatePlace) readDeletions(in s3xml.DeleteObjects) (list deletions, refused []s3xml.DeleteError, err error) {
-	list.quiet = in.Quiet
+func (s StatePlace) readDeletions(in s3xml.DeleteObjects) (list upstream.Deletions, refused []s3xml.DeleteError, err error) {
+	list.Quiet = in.Quiet
 	for _, o := range in.Objects {
 		if o.Key == "" {
 			return list, nil, s3err.MalformedXML
 		}
-		d := deletion{asked: o}
-		d.key, err = s.clientKey(string(o.Key))
+		d := upstream.Deletion{Conditions: o}
+		d.Key, err = s.clientKey(string(o.Key))
 		if err == nil && o.VersionID != "" {
-			d.version, err = s3name.ParseVersionID(o.VersionID)
+			d.Version, err = s3name.ParseVersionID(o.VersionID)
 		}
 		if err != nil {
 			refused = append(refused, refusedName(o, err))
 			continue
 		}
-		list.objects = append(list.objects, d)
+		list.Objects = append(list.Objects, d)
 	}
 	return list, refused, nil
 }
@@ -126,10 +98,10 @@ func deleteObjects(x *exchange) error {
 	}
 	result := s3xml.DeleteResult{}
 	switch {
-	case len(list.objects) == 0 && len(in.Objects) > 0:
+	case len(list.Objects) == 0 && len(in.Objects) > 0:
 		x.passRequestID(nil)
 	case x.Plain: // sizes and ETags are the store's own; an empty list is for it to judge
-		header, err := x.deleteList(x.r.Context(), x.bucket, list, x.passedHeaders(), x.unsigned(), &result)
+		header, err := x.Upstream.DeleteObjects(x.r.Context(), x.bucket, list, x.passedHeaders(), x.unsigned(), &result)
 		if err != nil {
 			return err
 		}
@@ -142,28 +114,6 @@ func deleteObjects(x *exchange) error {
 	result.Xmlns = s3xml.Namespace
 	result.Errors = append(result.Errors, refused...)
 	return x.answerXML(result)
-}
-
-// deleteList sends a DeleteObjects; header may be nil.
-func (o *objects) deleteList(ctx context.Context, bucket s3name.Bucket, list deletions, header http.Header, unsigned bool, result *s3xml.DeleteResult) (http.Header, error) {
-	out := s3xml.DeleteObjects{Xmlns: s3xml.Namespace, Quiet: list.quiet}
-	for _, d := range list.objects {
-		entry := d.asked
-		entry.Key, entry.VersionID = s3xml.Text(d.key.String()), d.version.String()
-		out.Objects = append(out.Objects, entry)
-	}
-	doc, err := xml.Marshal(out)
-	if err != nil {
-		return nil, fmt.Errorf("write the list of keys: %w", err)
-	}
-	h := http.Header{}
-	maps.Copy(h, header)
-	sum := md5.Sum(doc)
-	h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
-	h.Set("Content-Type", "application/xml")
-	return o.getXML(ctx, &upstream.Request{
-		Method: http.MethodPost, Bucket: bucket, Query: url.Values{"delete": {""}}, Header: h, Bytes: doc, Unsigned: unsigned,
-	}, result)
 }
 
 // readDocument reads and verifies a request's whole body of at most limit bytes.

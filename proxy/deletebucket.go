@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +39,7 @@ func deleteBucket(x *exchange) error {
 			return failed
 		}
 		resp, err = x.Upstream.Do(ctx, req)
-		if status, refused := refusedWith(err); err != nil && (!refused || status != http.StatusNotFound) {
+		if status, refused := upstream.Status(err); err != nil && (!refused || status != http.StatusNotFound) {
 			x.restoreOwn(removed)
 		}
 	}
@@ -68,11 +66,11 @@ func (x *exchange) onlyState(ctx context.Context) (bool, error) {
 	if x.state.Bucket == x.bucket {
 		return false, nil
 	}
-	first, err := x.listVersions(ctx, x.asked(x.bucket), "", "", 1)
+	first, err := x.Upstream.ListAny(ctx, x.asked(x.bucket), "", "", 1)
 	if err != nil || len(first.Entries()) == 0 || !strings.HasPrefix(string(first.Entries()[0].Key), x.state.root()) {
 		return false, err
 	}
-	behind, err := x.listVersions(ctx, x.asked(x.bucket), "", x.state.past(), 1)
+	behind, err := x.Upstream.ListAny(ctx, x.asked(x.bucket), "", x.state.past(), 1)
 	return err == nil && len(behind.Entries()) == 0, err
 }
 
@@ -90,13 +88,13 @@ type stateObject struct {
 // ownEntry checks an entry of a listing of the proxy's own objects below prefix.
 func (o *objects) ownEntry(e s3xml.ListedVersion, prefix string) (key s3name.Key, version s3name.VersionID, err error) {
 	if !strings.HasPrefix(string(e.Key), prefix) {
-		return key, version, fmt.Errorf("%w: %q listed under the prefix %q", errStored, e.Key, prefix)
+		return key, version, fmt.Errorf("%w: %q listed under the prefix %q", upstream.ErrStored, e.Key, prefix)
 	}
 	if key, err = o.state.ownKey(string(e.Key)); err != nil || e.VersionID == "" {
 		return key, version, err
 	}
 	if version, err = s3name.ParseVersionID(e.VersionID); err != nil {
-		err = storeNamed(err)
+		err = upstream.BadName(err)
 	}
 	return key, version, err
 }
@@ -110,7 +108,7 @@ var errOwnLocked = s3err.BucketNotEmpty.WithMessage("The bucket you tried to del
 // then perhaps others.
 func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix string) (removed []stateObject, err error) {
 	for range maxStatePages {
-		page, err := x.listVersions(ctx, x.asked(bucket), prefix, "", s3xml.MaxEntries)
+		page, err := x.Upstream.ListAny(ctx, x.asked(bucket), prefix, "", s3xml.MaxEntries)
 		if err != nil {
 			return removed, err
 		}
@@ -118,7 +116,7 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 		if len(entries) == 0 {
 			return removed, nil
 		}
-		list := deletions{quiet: true}
+		list := upstream.Deletions{Quiet: true}
 		for _, e := range entries {
 			key, version, err := x.ownEntry(e, prefix)
 			if err != nil {
@@ -131,7 +129,7 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 				}
 			}
 			removed = append(removed, o)
-			list.objects = append(list.objects, deletion{key: key, version: version})
+			list.Objects = append(list.Objects, upstream.Deletion{Key: key, Version: version})
 		}
 		switch err := x.deleteOwnList(ctx, bucket, list); {
 		case errors.Is(err, ErrLocked):
@@ -169,27 +167,6 @@ const maxStatePages = 1000
 // the store has let an anonymous client delete the bucket.
 func (x *exchange) asked(bucket s3name.Bucket) upstream.Request {
 	return upstream.Request{Bucket: bucket, Header: x.passedHeaders()}
-}
-
-// listVersions lists up to limit entries behind a key, all versions of them
-// where the store can list these; at has the bucket.
-func (o *objects) listVersions(ctx context.Context, at upstream.Request, prefix, after string, limit int) (*s3xml.AnyList, error) {
-	list := func(q url.Values, cursor string) (*s3xml.AnyList, error) {
-		q.Set("prefix", prefix)
-		q.Set("max-keys", strconv.Itoa(limit))
-		if after != "" {
-			q.Set(cursor, after)
-		}
-		req := at
-		req.Query = q
-		page, _, err := getList[s3xml.AnyList](ctx, o, req)
-		return page, err
-	}
-	page, err := list(url.Values{"versions": {""}}, "key-marker")
-	if errors.Is(err, s3err.NotImplemented) || err == nil && len(page.Entries()) == 0 {
-		return list(url.Values{"list-type": {"2"}}, "start-after")
-	}
-	return page, err
 }
 
 // restoreOwn puts records back; the client may be gone by then.

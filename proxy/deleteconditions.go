@@ -5,39 +5,40 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // deleteConditional sends a DeleteObjects whose entries may name ETags that clients
 // see. An entry that the store refuses, though its ETag was right a moment before, is
 // looked at again; what has become of the others is not asked twice.
-func (x *exchange) deleteConditional(asked deletions, result *s3xml.DeleteResult) error {
+func (x *exchange) deleteConditional(asked upstream.Deletions, result *s3xml.DeleteResult) error {
 	for try := range maxResolves {
-		sent := deletions{quiet: asked.quiet}
-		resolved, err := x.resolveDeletes(asked.objects, &sent, result)
+		sent := upstream.Deletions{Quiet: asked.Quiet}
+		resolved, err := x.resolveDeletes(asked.Objects, &sent, result)
 		if err != nil {
 			return err
 		}
-		if len(sent.objects) == 0 && len(asked.objects) > 0 {
+		if len(sent.Objects) == 0 && len(asked.Objects) > 0 {
 			x.passRequestID(nil)
 			return nil
 		}
 		answer := s3xml.DeleteResult{}
-		header, err := x.deleteList(x.r.Context(), x.bucket, sent, x.passedHeaders(), x.unsigned(), &answer)
+		header, err := x.Upstream.DeleteObjects(x.r.Context(), x.bucket, sent, x.passedHeaders(), x.unsigned(), &answer)
 		if err != nil {
 			return err
 		}
 		x.passRequestID(header)
 		result.Deleted = append(result.Deleted, answer.Deleted...)
-		asked.objects = nil
+		asked.Objects = nil
 		for _, e := range answer.Errors {
 			original, again := resolved[[2]string{string(e.Key), e.VersionID}]
 			if again && e.Code == s3err.PreconditionFailed.Code && try < maxResolves-1 {
-				asked.objects = append(asked.objects, original)
+				asked.Objects = append(asked.Objects, original)
 			} else {
 				result.Errors = append(result.Errors, e)
 			}
 		}
-		if len(asked.objects) == 0 {
+		if len(asked.Objects) == 0 {
 			return nil
 		}
 	}
@@ -47,21 +48,21 @@ func (x *exchange) deleteConditional(asked deletions, result *s3xml.DeleteResult
 // resolveDeletes puts the entries into sent with the store's ETags and sizes, and those
 // whose ETag is another one into result. resolved are the entries as the client gave them
 // whose ETag was compared here.
-func (x *exchange) resolveDeletes(asked []deletion, sent *deletions, result *s3xml.DeleteResult) (resolved map[[2]string]deletion, err error) {
+func (x *exchange) resolveDeletes(asked []upstream.Deletion, sent *upstream.Deletions, result *s3xml.DeleteResult) (resolved map[[2]string]upstream.Deletion, err error) {
 	upstreamTags := make([]string, len(asked))
 	compared, refused := make([]bool, len(asked)), make([]bool, len(asked))
 	group, ctx := errgroup.WithContext(x.r.Context())
 	group.SetLimit(maxSideBySide)
 	for i, o := range asked {
-		etag := o.asked.ETag
+		etag := o.Conditions.ETag
 		upstreamTags[i] = upstreamETags(etag)
 		if !x.ETag.comparedHere(etag) {
 			continue
 		}
 		group.Go(func() error {
-			tag, err := x.tagAt(ctx, x.bucket, o.key, o.version, x.unsigned())
+			tag, err := x.tagAt(ctx, x.bucket, o.Key, o.Version, x.unsigned())
 			switch {
-			case isNotFound(err): // the store says what S3 says of it
+			case upstream.IsNotFound(err): // the store says what S3 says of it
 				return nil
 			case err != nil:
 				return err
@@ -76,21 +77,21 @@ func (x *exchange) resolveDeletes(asked []deletion, sent *deletions, result *s3x
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	resolved = map[[2]string]deletion{}
+	resolved = map[[2]string]upstream.Deletion{}
 	for i, o := range asked {
 		if refused[i] {
-			result.Errors = append(result.Errors, s3xml.DeleteError{Key: o.asked.Key, VersionID: o.asked.VersionID, Code: s3err.PreconditionFailed.Code, Message: s3err.PreconditionFailed.Message})
+			result.Errors = append(result.Errors, s3xml.DeleteError{Key: o.Conditions.Key, VersionID: o.Conditions.VersionID, Code: s3err.PreconditionFailed.Code, Message: s3err.PreconditionFailed.Message})
 			continue
 		}
 		if compared[i] {
-			resolved[[2]string{o.key.String(), o.version.String()}] = o
+			resolved[[2]string{o.Key.String(), o.Version.String()}] = o
 		}
-		o.asked.ETag = upstreamTags[i]
-		if o.asked.Size != nil {
-			stored := storedSizeOf(o.key.String(), *o.asked.Size)
-			o.asked.Size = &stored
+		o.Conditions.ETag = upstreamTags[i]
+		if o.Conditions.Size != nil {
+			stored := storedSizeOf(o.Key.String(), *o.Conditions.Size)
+			o.Conditions.Size = &stored
 		}
-		sent.objects = append(sent.objects, o)
+		sent.Objects = append(sent.Objects, o)
 	}
 	return resolved, nil
 }

@@ -38,7 +38,7 @@ func (r Records) GetFloor(ctx context.Context, bucket string) (floor []byte, eta
 		return nil, "", err
 	}
 	resp, err := r.Store.Do(ctx, req)
-	if isNotFound(err) {
+	if upstream.IsNotFound(err) {
 		return nil, "", fmt.Errorf("%w: %w", kms.ErrNoFloor, err)
 	}
 	if err != nil {
@@ -66,7 +66,7 @@ func (r Records) PutFloor(ctx context.Context, bucket, etag string, floor []byte
 		condition, value = "If-None-Match", "*"
 	}
 	resp, err := r.putOwn(ctx, req, floor, condition, value)
-	if errors.Is(err, s3err.PreconditionFailed) || etag != "" && isNotFound(err) {
+	if errors.Is(err, s3err.PreconditionFailed) || etag != "" && upstream.IsNotFound(err) {
 		return fmt.Errorf("%w: %w", kms.ErrRaced, err)
 	}
 	if err != nil {

@@ -55,12 +55,12 @@ func FuzzDeleteObjects(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(list.objects)+len(refused) != len(in.Objects) {
-			t.Fatalf("%q: %d of %d are answered", body, len(list.objects)+len(refused), len(in.Objects))
+		if len(list.Objects)+len(refused) != len(in.Objects) {
+			t.Fatalf("%q: %d of %d are answered", body, len(list.Objects)+len(refused), len(in.Objects))
 		}
-		for _, d := range list.objects {
-			if s3name.Below(d.key.String(), stateFolder) {
-				t.Errorf("%q: the proxy's own %q goes on", body, d.key)
+		for _, d := range list.Objects {
+			if s3name.Below(d.Key.String(), stateFolder) {
+				t.Errorf("%q: the proxy's own %q goes on", body, d.Key)
 			}
 		}
 	})

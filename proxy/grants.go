@@ -26,7 +26,7 @@ var grantHeaders = map[string]string{
 // noACLs tells whether a store's refusal to give an ACL means that it has none: versitygw
 // says NotImplemented. MinIO gives one of the owner alone.
 func noACLs(err error) bool {
-	switch status, refused := refusedWith(err); {
+	switch status, refused := upstream.Status(err); {
 	case !refused:
 		return false
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
@@ -50,11 +50,11 @@ func (src *copySource) grants(ctx context.Context, h http.Header) error {
 			Permission string  `xml:"Permission"`
 		}] `xml:"AccessControlList>Grant"`
 	}
-	_, err := src.getXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: url.Values{"acl": {""}}, Unsigned: src.unsigned}, &acl)
+	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: url.Values{"acl": {""}}, Unsigned: src.unsigned}, &acl)
 	if noACLs(err) {
 		return nil
 	}
-	if status, refused := refusedWith(err); refused && status == http.StatusForbidden {
+	if status, refused := upstream.Status(err); refused && status == http.StatusForbidden {
 		return fmt.Errorf("read the object's ACL, which would be lost: the right s3:GetObjectAcl is missing (MinIO asks for s3:GetBucketPolicy instead): %w", err)
 	}
 	if err != nil {
@@ -69,7 +69,7 @@ func (src *copySource) grants(ctx context.Context, h http.Header) error {
 			to = fmt.Sprintf("uri=%q", g.Grantee.URI)
 		}
 		if !known || strings.ContainsAny(g.Grantee.ID+g.Grantee.URI, "\"\\\r\n") {
-			return fmt.Errorf("%w: an ACL that grants %q", errStored, g.Permission)
+			return fmt.Errorf("%w: an ACL that grants %q", upstream.ErrStored, g.Permission)
 		}
 		more = more || g.Permission != "FULL_CONTROL" || g.Grantee != acl.Owner
 		named[name] = append(named[name], to)

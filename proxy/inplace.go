@@ -158,7 +158,7 @@ func (src *copySource) whyPartRefused(ctx context.Context, err error) error {
 // isStill tells whether the object is the one that was read, by the store's ETag.
 func (src *copySource) isStill(ctx context.Context) (bool, error) {
 	resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, VersionID: src.asked, Unsigned: src.unsigned})
-	if isNotFound(err) {
+	if upstream.IsNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -216,7 +216,7 @@ func (src *copySource) askParts(ctx context.Context, count int) (sizes []int64, 
 		if errors.Is(err, s3err.PreconditionFailed) {
 			return nil, fmt.Errorf("%w: %w", errChanged, err)
 		}
-		if _, refused := refusedWith(err); refused && !errors.Is(err, s3err.ServiceUnavailable) {
+		if _, refused := upstream.Status(err); refused && !errors.Is(err, s3err.ServiceUnavailable) {
 			return nil, nil
 		}
 		if err != nil {
@@ -250,7 +250,7 @@ func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name
 		var offset int64
 		for i, size := range sizes {
 			var part s3xml.CopyPartResult
-			_, err := to.getXML(ctx, &upstream.Request{
+			_, err := to.Upstream.GetXML(ctx, &upstream.Request{
 				Method: http.MethodPut, Bucket: bucket, Key: key, Unsigned: src.unsigned,
 				UploadID: u.id, Source: src.source(), Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}},
 				Header: http.Header{

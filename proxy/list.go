@@ -111,7 +111,7 @@ func errEncodingType(given string) error {
 
 // listPage asks the store for one page, as the client.
 func (x *exchange) listPage(q url.Values) (*s3xml.ListObjects, http.Header, error) {
-	return getList[s3xml.ListObjects](x.r.Context(), x.objects, upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	return upstream.List[s3xml.ListObjects](x.r.Context(), x.Upstream, upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 }
 
 // dropOwn takes our own objects out of a page, and the common prefixes that only they
@@ -137,4 +137,11 @@ func (x *exchange) plainSizes(page *s3xml.ListObjects) error {
 		entries[i] = listedState{key: string(o.Key), etag: &o.ETag, size: &o.Size}
 	}
 	return x.showStates(entries)
+}
+
+// hideUpload takes away the store's checksum of an object that came in parts.
+func hideUpload(etag string, algorithm *[]string, kind *string) {
+	if strings.Contains(etag, "-") {
+		*algorithm, *kind = nil, ""
+	}
 }

@@ -35,7 +35,7 @@ func (x *exchange) showStates(entries []listedState) error {
 	}
 	for _, e := range entries {
 		if *e.size < 0 {
-			return fmt.Errorf("%w: a listing with an object of %d bytes", errStored, *e.size)
+			return fmt.Errorf("%w: a listing with an object of %d bytes", upstream.ErrStored, *e.size)
 		}
 	}
 	group, ctx := errgroup.WithContext(x.r.Context())
@@ -111,7 +111,7 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 		return knownState{}, nil
 	}
 	resp, err := x.askState(ctx, key, version)
-	if isNotFound(err) || !x.AllowPlaintextReads && unreadable(err) {
+	if upstream.IsNotFound(err) || !x.AllowPlaintextReads && unreadable(err) {
 		return knownState{}, nil
 	}
 	if err != nil {
@@ -119,7 +119,7 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 	}
 	resp.Body.Close()
 	k := knownState{plain: resp.Header.Get(metaHeaderPrefix+"Format") == ""}
-	stored, err := wholeSize(resp)
+	stored, err := upstream.WholeSize(resp)
 	if err != nil {
 		return k, err
 	}
@@ -156,7 +156,7 @@ func (x *exchange) listedName(e listedState) (key s3name.Key, version s3name.Ver
 func (x *exchange) askState(ctx context.Context, key s3name.Key, version s3name.VersionID) (*http.Response, error) {
 	req := &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, VersionID: version, Unsigned: x.unsigned()}
 	resp, err := x.Upstream.Do(ctx, req)
-	if isNotFound(err) && version != (s3name.VersionID{}) {
+	if upstream.IsNotFound(err) && version != (s3name.VersionID{}) {
 		req.Method, req.Header = http.MethodGet, http.Header{"Range": {"bytes=0-0"}}
 		if found, getErr := x.Upstream.Do(ctx, req); getErr == nil {
 			return found, nil

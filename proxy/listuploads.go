@@ -50,7 +50,7 @@ func (o *objects) uploadsPage(ctx context.Context, req upstream.Request) (*s3xml
 	if n, err := strconv.Atoi(most); most == "" || err == nil && n > s3xml.MaxEntries {
 		req.Query.Set("max-uploads", strconv.Itoa(s3xml.MaxEntries))
 	}
-	page, header, err := getList[s3xml.ListUploads](ctx, o, req)
+	page, header, err := upstream.List[s3xml.ListUploads](ctx, o.Upstream, req)
 	if err != nil {
 		return nil, nil, err
 	}

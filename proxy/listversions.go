@@ -115,7 +115,7 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 
 // askVersions asks the store for one page, as the client.
 func (x *exchange) askVersions(q url.Values) (*s3xml.ListVersions, http.Header, error) {
-	return getList[s3xml.ListVersions](x.r.Context(), x.objects, upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	return upstream.List[s3xml.ListVersions](x.r.Context(), x.Upstream, upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 }
 
 // dropOwnVersions takes our own objects out of a page, and the version of the marker that

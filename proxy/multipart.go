@@ -54,7 +54,7 @@ func createMultipartUpload(x *exchange) error {
 		h[metaPrefix+name] = []string{value}
 	}
 	var begun createResult
-	header, err := x.getXML(ctx, &upstream.Request{
+	header, err := x.Upstream.GetXML(ctx, &upstream.Request{
 		Method: http.MethodPost, Bucket: x.bucket, Key: x.key, Query: url.Values{"uploads": {""}}, Header: h, Unsigned: x.unsigned(),
 	}, &begun)
 	if err != nil {
@@ -62,7 +62,7 @@ func createMultipartUpload(x *exchange) error {
 	}
 	id, err := s3name.ParseUploadID(begun.UploadID)
 	if err != nil {
-		return during(stepCreate, storeNamed(err))
+		return during(stepCreate, upstream.BadName(err))
 	}
 	x.remember()
 	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: id, hash: envelope.UploadHash(id.String()), options: options, dek: dek, unsigned: x.unsigned()}
@@ -204,7 +204,7 @@ func (x *exchange) completedInstead(ctx context.Context, saved savedUpload, befo
 // and the object if it is ours.
 func (x *exchange) lookAtKey(ctx context.Context) (state string, s *stored, err error) {
 	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: x.key})
-	if isNotFound(err) {
+	if upstream.IsNotFound(err) {
 		return "", nil, nil
 	}
 	if err != nil {

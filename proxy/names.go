@@ -8,6 +8,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // checkNames is the one filter for what a client names by path and query: a key that is
@@ -50,7 +51,7 @@ func (s StatePlace) ownKey(text string) (s3name.Key, error) {
 		err = s3name.ErrKey
 	}
 	if err != nil {
-		return s3name.Key{}, fmt.Errorf("%w: a key among the proxy's own objects: %v", errStored, err)
+		return s3name.Key{}, fmt.Errorf("%w: a key among the proxy's own objects: %v", upstream.ErrStored, err)
 	}
 	return key, nil
 }
@@ -71,23 +72,6 @@ func refOf(bucket, key, version string) (b s3name.Bucket, k s3name.Key, v s3name
 	}
 	return b, k, v, nil
 }
-
-// answeredVersion is the version id in a store's answer, which may be none.
-func answeredVersion(h http.Header) (s3name.VersionID, error) {
-	text := h.Get("X-Amz-Version-Id")
-	if text == "" {
-		return s3name.VersionID{}, nil
-	}
-	v, err := s3name.ParseVersionID(text)
-	if err != nil {
-		return v, storeNamed(err)
-	}
-	return v, nil
-}
-
-// storeNamed is the error for a name in a store's answer that is none. It is the store's
-// fault, and no client's: the class of err is not kept.
-func storeNamed(err error) error { return fmt.Errorf("%w: it holds %v", errStored, err) }
 
 // inS3sWords gives S3's answer for a client's name that is none, and other errors as they
 // are.

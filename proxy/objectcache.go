@@ -12,6 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // objectCache keeps what was seen of objects. Nothing in it answers a client by itself: each
@@ -94,7 +95,7 @@ func (c *objectCache) sameKey(s *stored, proven bool) error {
 	switch {
 	case !ok, !seen.proven && c.now().Sub(seen.at) > unprovenFor:
 	case seen.commitment != s.meta.Commitment:
-		return fmt.Errorf("%w: %w", errStored, errSpliced)
+		return fmt.Errorf("%w: %w", upstream.ErrStored, errSpliced)
 	case seen.proven || !proven:
 		return nil
 	}

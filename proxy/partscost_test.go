@@ -206,7 +206,7 @@ func TestWhatManyPartsCost(t *testing.T) {
 		for marker := 0; ; {
 			page := s3xml.ListParts{}
 			q["part-number-marker"] = []string{strconv.Itoa(marker)}
-			if _, err := u.getXML(t.Context(), &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q}, &page); err != nil {
+			if _, err := u.Upstream.GetXML(t.Context(), &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q}, &page); err != nil {
 				t.Fatal(err)
 			}
 			if !page.IsTruncated {

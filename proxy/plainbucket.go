@@ -67,7 +67,7 @@ func forwardPlain(x *exchange) error {
 		if req.Bytes, err = xml.Marshal(completeRequest{Xmlns: s3xml.Namespace, Parts: c.asked}); err != nil {
 			return err
 		}
-		h.Set("Content-Md5", contentMD5(req.Bytes))
+		h.Set("Content-Md5", upstream.ContentMD5(req.Bytes))
 		h.Set("Content-Type", "application/xml")
 	}
 	resp, err := x.sendBare(x.r.Context(), req, plain)

@@ -35,7 +35,7 @@ func (x *exchange) copyPlainPart(ctx context.Context) error {
 		if v := x.r.Header.Get("X-Amz-Copy-Source-Range"); v != "" {
 			req.Header.Set("X-Amz-Copy-Source-Range", v)
 		}
-		header, err = x.getXML(ctx, req, &out)
+		header, err = x.Upstream.GetXML(ctx, req, &out)
 	} else {
 		header, err = x.sendPlainPart(ctx, req, src, offset, length, &out)
 	}
@@ -95,7 +95,7 @@ func (x *exchange) partChecksum(ctx context.Context) (envelope.Algorithm, error)
 		Algorithm string `xml:"ChecksumAlgorithm"`
 	}
 	q := url.Values{"max-parts": {"1"}}
-	if _, err := x.getXML(ctx, &upstream.Request{Bucket: x.bucket, Key: x.key, UploadID: x.uploadID, Query: q, Unsigned: x.unsigned()}, &list); err != nil {
+	if _, err := x.Upstream.GetXML(ctx, &upstream.Request{Bucket: x.bucket, Key: x.key, UploadID: x.uploadID, Query: q, Unsigned: x.unsigned()}, &list); err != nil {
 		return envelope.NoChecksum, err
 	}
 	a := checksum.Named(list.Algorithm)

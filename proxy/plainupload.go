@@ -60,5 +60,5 @@ func (x *exchange) knownUpload(ctx context.Context) error {
 		q.Set("key-marker", string(page.NextKeyMarker))
 		q.Set("upload-id-marker", page.NextUploadIDMarker)
 	}
-	return fmt.Errorf("%w: a listing of uploads without an end", errStored)
+	return fmt.Errorf("%w: a listing of uploads without an end", upstream.ErrStored)
 }

@@ -75,7 +75,7 @@ func (o *objects) probeComplete(ctx context.Context, stateBucket s3name.Bucket, 
 		}
 	}()
 	part := []byte("p")
-	etag, err := u.sendUpstream(ctx, 1, &upstream.Request{Bytes: part, Header: http.Header{"Content-Md5": {contentMD5(part)}}})
+	etag, err := u.sendUpstream(ctx, 1, &upstream.Request{Bytes: part, Header: http.Header{"Content-Md5": {upstream.ContentMD5(part)}}})
 	if err != nil {
 		return false, err
 	}
@@ -88,7 +88,7 @@ func (o *objects) probeComplete(ctx context.Context, stateBucket s3name.Bucket, 
 // heldTo tells by what came of a write on the condition of an ETag that nothing has whether
 // the store looked at the condition. Where there is no object it may say that.
 func heldTo(err error) (held bool, _ error) {
-	status, refused := refusedWith(err)
+	status, refused := upstream.Status(err)
 	switch {
 	case err == nil:
 		return false, nil

@@ -70,7 +70,7 @@ func (c *careless) take(w http.ResponseWriter, r *http.Request) bool {
 func leftOf(t *testing.T, raw *upstream.Client, bucket string) (left []string) {
 	t.Helper()
 	o := &objects{Bucket: Bucket{Upstream: raw}}
-	page, err := o.listVersions(t.Context(), upstream.Request{Bucket: bucketNamed(bucket)}, "", "", 1000)
+	page, err := o.Upstream.ListAny(t.Context(), upstream.Request{Bucket: bucketNamed(bucket)}, "", "", 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func leftOf(t *testing.T, raw *upstream.Client, bucket string) (left []string) {
 func retainAll(t *testing.T, raw *upstream.Client, bucket string) {
 	t.Helper()
 	doc := []byte(`<ObjectLockConfiguration xmlns="` + s3xml.Namespace + `"><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>`)
-	resp, err := raw.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed(bucket), Query: url.Values{"object-lock": {""}}, Header: http.Header{"Content-Md5": {contentMD5(doc)}}, Bytes: doc})
+	resp, err := raw.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed(bucket), Query: url.Values{"object-lock": {""}}, Header: http.Header{"Content-Md5": {upstream.ContentMD5(doc)}}, Bytes: doc})
 	if err != nil {
 		t.Fatal(err)
 	}

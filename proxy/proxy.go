@@ -25,6 +25,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // Keyring makes and opens the data keys of objects; *kms.Keyring is the one.
@@ -284,7 +285,7 @@ func (x *exchange) asS3Error(err error) *s3err.Error {
 func damaged(err error) bool {
 	for _, class := range []error{
 		envelope.ErrTampered, envelope.ErrTruncated, envelope.ErrCommitment, envelope.ErrKey, envelope.ErrMetadata,
-		envelope.ErrTrailer, envelope.ErrLayout, envelope.ErrTooLong, errStored,
+		envelope.ErrTrailer, envelope.ErrLayout, envelope.ErrTooLong, upstream.ErrStored,
 	} {
 		if errors.Is(err, class) {
 			return true

@@ -45,13 +45,13 @@ func (r Records) List(ctx context.Context, bucket string, visit func(ListedRecor
 			IsTruncated bool `xml:"IsTruncated"`
 		}
 		q := url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}}
-		if _, err := o.getXML(ctx, &upstream.Request{Bucket: stateBucket, Query: q}, &page); err != nil {
+		if _, err := o.Upstream.GetXML(ctx, &upstream.Request{Bucket: stateBucket, Query: q}, &page); err != nil {
 			return fmt.Errorf("list the window records: %w", err)
 		}
 		for _, c := range page.Contents {
 			id, ok := strings.CutPrefix(c.Key, prefix)
 			if !ok || c.Key <= after {
-				return fmt.Errorf("%w: a listing that is not in order", errStored)
+				return fmt.Errorf("%w: a listing that is not in order", upstream.ErrStored)
 			}
 			after = c.Key
 			if err := visit(ListedRecord{ID: id, Foreign: !recordID.MatchString(id), Modified: s3xml.ParseTime(c.LastModified)}); err != nil {
@@ -71,7 +71,7 @@ func (r Records) Read(ctx context.Context, bucket, id string) (record []byte, et
 		return nil, "", err
 	}
 	resp, err := r.Store.Do(ctx, req)
-	if isNotFound(err) {
+	if upstream.IsNotFound(err) {
 		return nil, "", fmt.Errorf("%w: %s in bucket %s", kms.ErrNoRecord, id, bucket)
 	}
 	if err != nil {
@@ -92,7 +92,7 @@ func (r Records) Read(ctx context.Context, bucket, id string) (record []byte, et
 // that is not there any more.
 func (r Records) Replace(ctx context.Context, bucket, id, etag string, record []byte) error {
 	resp, err := r.put(ctx, bucket, id, record, "If-Match", etag)
-	if errors.Is(err, s3err.PreconditionFailed) || isNotFound(err) {
+	if errors.Is(err, s3err.PreconditionFailed) || upstream.IsNotFound(err) {
 		return fmt.Errorf("%w: %s", ErrRaced, id)
 	}
 	if err != nil {

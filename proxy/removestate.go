@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -22,7 +21,7 @@ func (o *objects) removeState(ctx context.Context, stateBucket s3name.Bucket, pr
 // removeEntries deletes those own objects below prefix that which picks.
 func (o *objects) removeEntries(ctx context.Context, stateBucket s3name.Bucket, prefix string, which func(key string) bool) error {
 	for range maxStatePages {
-		page, err := o.listVersions(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", s3xml.MaxEntries)
+		page, err := o.Upstream.ListAny(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", s3xml.MaxEntries)
 		if err != nil {
 			return err
 		}
@@ -32,13 +31,13 @@ func (o *objects) removeEntries(ctx context.Context, stateBucket s3name.Bucket, 
 		if len(entries) == 0 {
 			return nil
 		}
-		list := deletions{quiet: true}
+		list := upstream.Deletions{Quiet: true}
 		for _, e := range entries {
 			key, version, err := o.ownEntry(e, prefix)
 			if err != nil {
 				return err
 			}
-			list.objects = append(list.objects, deletion{key: key, version: version})
+			list.Objects = append(list.Objects, upstream.Deletion{Key: key, Version: version})
 		}
 		if err := o.deleteOwnList(ctx, stateBucket, list); err != nil {
 			return err
@@ -52,28 +51,22 @@ func (o *objects) removeEntries(ctx context.Context, stateBucket s3name.Bucket, 
 
 // deleteOwnList deletes own objects, with the retention that they may have: that is only
 // there because the bucket has a default (lockState). ErrLocked if the store keeps them.
-func (o *objects) deleteOwnList(ctx context.Context, stateBucket s3name.Bucket, list deletions) error {
-	for _, h := range []http.Header{nil, {bypassRetention: {"true"}}} {
+func (o *objects) deleteOwnList(ctx context.Context, stateBucket s3name.Bucket, list upstream.Deletions) error {
+	for _, h := range []http.Header{nil, {upstream.BypassRetention: {"true"}}} {
 		var result s3xml.DeleteResult
-		_, err := o.deleteList(ctx, stateBucket, list, h, false, &result)
+		_, err := o.Upstream.DeleteObjects(ctx, stateBucket, list, h, false, &result)
 		switch {
-		case h != nil && mayBeLocked(err):
-			return fmt.Errorf("delete %s: %w: %w", list.objects[0].key, ErrLocked, err)
+		case h != nil && upstream.MayBeLocked(err):
+			return fmt.Errorf("delete %s: %w: %w", list.Objects[0].Key, ErrLocked, err)
 		case err != nil:
 			return err
 		case len(result.Errors) == 0:
 			return nil
-		case !speaksOfLock(result.Errors[0].Message):
+		case !upstream.SpeaksOfLock(result.Errors[0].Message):
 			return fmt.Errorf("delete %s: %s: %s", result.Errors[0].Key, result.Errors[0].Code, result.Errors[0].Message)
 		case h != nil:
 			return fmt.Errorf("delete %s: %w", result.Errors[0].Key, ErrLocked)
 		}
 	}
 	return nil
-}
-
-// mayBeLocked tells whether a store's refusal may be for a retention.
-func mayBeLocked(err error) bool {
-	var e *s3err.Error
-	return errors.Is(err, s3err.AccessDenied) || errors.As(err, &e) && speaksOfLock(e.Message)
 }

@@ -86,7 +86,7 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 		}
 	}
 	for try := range maxCopyTries {
-		if err := pause(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
+		if err := upstream.Wait(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
 			return err
 		}
 		err = r.once(ctx, at, k, change)
@@ -147,7 +147,7 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 	if err = src.write(ctx, n); err == nil {
 		return nil
 	}
-	if status, refused := refusedWith(err); refused && status == http.StatusForbidden && src.locked() && !errors.Is(err, s3err.InvalidObjectState) {
+	if status, refused := upstream.Status(err); refused && status == http.StatusForbidden && src.locked() && !errors.Is(err, s3err.InvalidObjectState) {
 		return fmt.Errorf("%w: %w", ErrLocked, err)
 	}
 	return err
@@ -199,7 +199,7 @@ func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 		s, err := r.objects.readStored(bucket, key, false, resp)
 		if errors.Is(err, envelope.ErrNotEncrypted) {
 			s = &stored{bucket: bucket, key: key, header: resp.Header, etag: resp.Header.Get("Etag"), bytes: resp.ContentLength, size: resp.ContentLength}
-			s.version, err = answeredVersion(resp.Header)
+			s.version, err = upstream.AnsweredVersion(resp.Header)
 		}
 		if err != nil {
 			return nil, err

@@ -346,7 +346,7 @@ func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
 	mustAsk(t, s, "PUT", "/bucket", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
 	mustAsk(t, s, "PUT", "/bucket/small", randomBytes(1, 1000))
 	mustAsk(t, s, "PUT", "/bucket/parts", randomBytes(2, 14<<20))
-	resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed("plain"), Bytes: []byte("plaintext"), Header: http.Header{"Content-Md5": {contentMD5([]byte("plaintext"))}, "X-Amz-Object-Lock-Legal-Hold": {"ON"}}})
+	resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed("plain"), Bytes: []byte("plaintext"), Header: http.Header{"Content-Md5": {upstream.ContentMD5([]byte("plaintext"))}, "X-Amz-Object-Lock-Legal-Hold": {"ON"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,7 @@ func (u *upload) askParts(ctx context.Context, after, most int, h http.Header, u
 	if after > 0 {
 		q.Set("part-number-marker", strconv.Itoa(after))
 	}
-	header, err := u.getXML(ctx, &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q, Header: h, Unsigned: unsigned}, page)
+	header, err := u.Upstream.GetXML(ctx, &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q, Header: h, Unsigned: unsigned}, page)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -108,7 +108,7 @@ func (u *upload) askParts(ctx context.Context, after, most int, h http.Header, u
 	case !page.IsTruncated:
 		page.NextPartNumberMarker = max(after, envelope.MaxParts)
 	case n == 0 || page.Parts[n-1].PartNumber <= after:
-		return nil, nil, fmt.Errorf("%w: a listing of parts without an end", errStored)
+		return nil, nil, fmt.Errorf("%w: a listing of parts without an end", upstream.ErrStored)
 	default:
 		page.NextPartNumberMarker = page.Parts[n-1].PartNumber
 	}

@@ -22,7 +22,7 @@ import (
 // away, the object may still come.
 func (c *completion) ended(ctx context.Context, gone error) (*completed, error) {
 	for _, wait := range settleWaits {
-		if err := pause(ctx, wait); err != nil {
+		if err := upstream.Wait(ctx, wait); err != nil {
 			return nil, err
 		}
 		done, err := c.finishedBefore(ctx, gone)
@@ -71,7 +71,7 @@ func (c *completion) settle(ctx context.Context, header http.Header, etag string
 		return nil, judged
 	}
 	for _, wait := range settleWaits {
-		if err := pause(ctx, wait); err != nil {
+		if err := upstream.Wait(ctx, wait); err != nil {
 			return nil, err
 		}
 		if finished, err := c.judge(ctx, done); finished || err != nil {
@@ -93,12 +93,12 @@ var errOtherList = errors.New("the upload was completed with another list of par
 // upload that was aborted, or completed with another list, is NoSuchUpload.
 func (c *completion) judge(ctx context.Context, done *completed) (finished bool, err error) {
 	u := c.u
-	version, err := answeredVersion(done.header)
+	version, err := upstream.AnsweredVersion(done.header)
 	if err != nil {
 		return false, during(stepCheckObject, err)
 	}
 	s, err := c.statObject(ctx, version)
-	if err != nil && !isNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
+	if err != nil && !upstream.IsNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
 		return false, during(stepCheckObject, err)
 	}
 	if err == nil && s.meta != nil && s.meta.Commitment == u.dek.Commitment() {
@@ -151,11 +151,6 @@ func (x *exchange) statObject(ctx context.Context, version s3name.VersionID) (*s
 // noVersion is the id of the version that a bucket without versions has of an object.
 const noVersion = "null"
 
-func isNotFound(err error) bool {
-	status, refused := refusedWith(err)
-	return refused && status == http.StatusNotFound
-}
-
 // finishedBefore looks whether a Complete of this upload has succeeded before: only
 // the object itself can prove it, by the hash of the upload's id in its summary. An
 // aborted upload is NoSuchUpload whatever stands at the key. An object that is being
@@ -166,7 +161,7 @@ func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed
 		if between := errors.Is(err, errChanged) || errors.Is(err, errSpliced) || damaged(err); !between || try == maxReadTries {
 			return done, err
 		}
-		if err := pause(ctx, time.Duration(try)*10*time.Millisecond); err != nil {
+		if err := upstream.Wait(ctx, time.Duration(try)*10*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}
@@ -175,7 +170,7 @@ func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed
 func (c *completion) finishedNow(ctx context.Context, gone error) (*completed, error) {
 	s, err := c.statObject(ctx, s3name.VersionID{})
 	if err != nil || s.meta == nil || s.meta.Kind != envelope.KindMultipart {
-		if err != nil && !isNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
+		if err != nil && !upstream.IsNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
 			return nil, during(stepCheckObject, err)
 		}
 		return nil, gone

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -15,9 +13,6 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
-
-// errStored says that a stored object cannot be what the proxy wrote.
-var errStored = errors.New("the stored object is not what was written")
 
 // objects reads what the store has of the objects of a bucket; the proxy's handlers and the
 // commands that need no proxy share it.
@@ -55,7 +50,7 @@ type stored struct {
 func (o *objects) readStored(bucket s3name.Bucket, key s3name.Key, unsigned bool, resp *http.Response) (*stored, error) {
 	s := &stored{bucket: bucket, key: key, unsigned: unsigned, header: resp.Header, etag: resp.Header.Get("Etag")}
 	var err error
-	if s.version, err = answeredVersion(resp.Header); err != nil {
+	if s.version, err = upstream.AnsweredVersion(resp.Header); err != nil {
 		return nil, err
 	}
 	if resp.Request != nil {
@@ -66,11 +61,11 @@ func (o *objects) readStored(bucket s3name.Bucket, key s3name.Key, unsigned bool
 	if s.version == (s3name.VersionID{}) { // not every store repeats what it was asked for
 		s.version = s.asked
 	}
-	if s.bytes, err = wholeSize(resp); err != nil {
+	if s.bytes, err = upstream.WholeSize(resp); err != nil {
 		return nil, err
 	}
 	if s.bytes < 0 {
-		return nil, fmt.Errorf("%w: the store gave no size", errStored)
+		return nil, fmt.Errorf("%w: the store gave no size", upstream.ErrStored)
 	}
 	if resp.Header.Get("X-Amz-Missing-Meta") != "" {
 		return nil, fmt.Errorf("%w: the store left out metadata (x-amz-missing-meta)", envelope.ErrMetadata)
@@ -90,30 +85,16 @@ func (o *objects) readStored(bucket s3name.Bucket, key s3name.Key, unsigned bool
 	s.meta = meta
 	if meta.Kind == envelope.KindEmpty {
 		if s.bytes != 0 {
-			return nil, fmt.Errorf("%w: an object of kind empty has %d bytes", errStored, s.bytes)
+			return nil, fmt.Errorf("%w: an object of kind empty has %d bytes", upstream.ErrStored, s.bytes)
 		}
 		return s, nil
 	}
 	size, ok := envelope.PlainSize(s.bytes)
 	if !ok {
-		return nil, fmt.Errorf("%w: no object has %d stored bytes", errStored, s.bytes)
+		return nil, fmt.Errorf("%w: no object has %d stored bytes", upstream.ErrStored, s.bytes)
 	}
 	s.size = size
 	return s, nil
-}
-
-// wholeSize is the stored size of the whole object that an answer tells of, which may
-// be about a range of it; -1 when the store gave none.
-func wholeSize(resp *http.Response) (int64, error) {
-	if resp.StatusCode != http.StatusPartialContent {
-		return resp.ContentLength, nil
-	}
-	_, total, ok := strings.Cut(resp.Header.Get("Content-Range"), "/")
-	n, err := strconv.ParseInt(total, 10, 64)
-	if !ok || err != nil {
-		return 0, fmt.Errorf("%w: the store's Content-Range has no total size", errStored)
-	}
-	return n, nil
 }
 
 // unlock unwraps the object's data key and opens the facts in its metadata: what every
@@ -204,7 +185,7 @@ func (o *objects) getRange(ctx context.Context, s *stored, offset, n int64) (*ht
 	whole := offset == 0 && n == s.bytes && resp.StatusCode == http.StatusOK
 	if !whole && resp.StatusCode != http.StatusPartialContent || resp.ContentLength != n {
 		resp.Body.Close()
-		return nil, fmt.Errorf("%w: the store answered a range of %d bytes with status %d and %d bytes", errStored, n, resp.StatusCode, resp.ContentLength)
+		return nil, fmt.Errorf("%w: the store answered a range of %d bytes with status %d and %d bytes", upstream.ErrStored, n, resp.StatusCode, resp.ContentLength)
 	}
 	return resp, nil
 }

@@ -104,7 +104,7 @@ func (r Records) putOwn(ctx context.Context, req *upstream.Request, body []byte,
 	req.Header = lockState(ctx, r.Store, req.Bucket, http.Header{
 		condition:      {etag},
 		"Content-Type": {"application/json"},
-		"Content-Md5":  {contentMD5(body)},
+		"Content-Md5":  {upstream.ContentMD5(body)},
 	})
 	return r.Store.Do(ctx, req)
 }
@@ -113,13 +113,4 @@ func (r Records) putOwn(ctx context.Context, req *upstream.Request, body []byte,
 func (r Records) GetRecord(ctx context.Context, bucket, id string) ([]byte, error) {
 	record, _, err := r.Read(ctx, bucket, id)
 	return record, err
-}
-
-// refusedWith gives the status of a refusal by the store.
-func refusedWith(err error) (status int, refused bool) {
-	var s3 *s3err.Error
-	if errors.As(err, &s3) {
-		return s3.Status, true
-	}
-	return 0, false
 }

@@ -49,7 +49,7 @@ func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
 	req.UploadID, req.Header, req.Bytes = u.id, http.Header{"Content-Type": {"application/xml"}}, doc
 	resp, err := u.Upstream.Do(ctx, req)
 	truth := false
-	switch status, refused := refusedWith(err); {
+	switch status, refused := upstream.Status(err); {
 	case err == nil:
 		answer, err := io.ReadAll(io.LimitReader(resp.Body, s3xml.MaxBytes))
 		resp.Body.Close()

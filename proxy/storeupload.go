@@ -63,13 +63,13 @@ func (u *upload) begin(ctx context.Context, h http.Header) (finish http.Header, 
 		delete(begin, name)
 	}
 	var begun createResult
-	if _, err := u.getXML(ctx, &upstream.Request{
+	if _, err := u.Upstream.GetXML(ctx, &upstream.Request{
 		Method: http.MethodPost, Bucket: u.bucket, Key: u.key, Query: url.Values{"uploads": {""}}, Header: begin, Unsigned: u.unsigned,
 	}, &begun); err != nil {
 		return nil, err
 	}
 	if u.id, err = s3name.ParseUploadID(begun.UploadID); err != nil {
-		return nil, storeNamed(err)
+		return nil, upstream.BadName(err)
 	}
 	return finish, nil
 }
@@ -92,7 +92,7 @@ func (u *upload) abandon(ctx context.Context, why error) error {
 		if !cut {
 			return nil
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := upstream.Wait(ctx, wait); err != nil {
 			return during(stepAbort, err)
 		}
 		if errors.Is(u.there(ctx), s3err.NoSuchUpload) {

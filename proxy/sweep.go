@@ -67,7 +67,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 	prefix += uploadFolder
 	after := ""
 	for range maxFolders {
-		page, err := o.listVersions(ctx, upstream.Request{Bucket: stateBucket}, prefix, after, 1)
+		page, err := o.Upstream.ListAny(ctx, upstream.Request{Bucket: stateBucket}, prefix, after, 1)
 		if errors.Is(err, s3err.NoSuchBucket) {
 			return found, nil
 		}
@@ -81,7 +81,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 		key := string(entries[0].Key)
 		rest, ours := strings.CutPrefix(key, prefix)
 		if !ours || key <= after {
-			return found, fmt.Errorf("%w: a listing that is not in order", errStored)
+			return found, fmt.Errorf("%w: a listing that is not in order", upstream.ErrStored)
 		}
 		name, _, inFolder := strings.Cut(rest, "/")
 		after = prefix + name + "/~" // behind all that is in the folder
@@ -119,7 +119,7 @@ func (s *Sweeper) folder(ctx context.Context, o *objects, bucket s3name.Bucket, 
 		// The rest of a removal, or a part whose upload was aborted while it was sent.
 		return s.ended(ctx, o, stateBucket, folder, found)
 	}
-	if errors.Is(err, errStored) {
+	if errors.Is(err, upstream.ErrStored) {
 		found.Foreign++
 		return nil
 	}
@@ -180,14 +180,14 @@ func (s *Sweeper) readState(ctx context.Context, o *objects, stateBucket s3name.
 	}
 	var state keptState
 	if err := json.Unmarshal(body, &state.uploadState); err != nil || state.Format != envelope.Format {
-		return nil, errStored
+		return nil, upstream.ErrStored
 	}
 	fields, err := metadataFields(resp.Header)
 	if err != nil {
-		return nil, errStored
+		return nil, upstream.ErrStored
 	}
 	if state.meta, err = envelope.ParseMetadata(fields); err != nil {
-		return nil, errStored
+		return nil, upstream.ErrStored
 	}
 	state.since, _ = http.ParseTime(resp.Header.Get("Last-Modified"))
 	return &state, nil
@@ -244,7 +244,7 @@ func (s *Sweeper) marked(ctx context.Context, o *objects, stateBucket s3name.Buc
 		return 0, err
 	}
 	resp, err := s.Store.Do(ctx, req)
-	if err != nil && isNotFound(err) {
+	if err != nil && upstream.IsNotFound(err) {
 		return -1, nil
 	}
 	if err != nil {
@@ -253,7 +253,7 @@ func (s *Sweeper) marked(ctx context.Context, o *objects, stateBucket s3name.Buc
 	resp.Body.Close()
 	then, err := http.ParseTime(resp.Header.Get("Last-Modified"))
 	if err != nil {
-		return 0, fmt.Errorf("%w: the mark's date: %w", errStored, err)
+		return 0, fmt.Errorf("%w: the mark's date: %w", upstream.ErrStored, err)
 	}
 	now, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
@@ -306,7 +306,7 @@ func (x *exchange) remember() {
 func (p *Proxy) SweepUploads(ctx context.Context) {
 	for {
 		wait := p.sweepEvery/2 + rand.N(p.sweepEvery)
-		if pause(ctx, wait) != nil {
+		if upstream.Wait(ctx, wait) != nil {
 			return
 		}
 		p.sweptMu.Lock()

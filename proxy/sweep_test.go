@@ -48,7 +48,7 @@ func TestARunningProxySweepsWhatUploadsLeft(t *testing.T) {
 			state := func(key, id string) int {
 				t.Helper()
 				_, folder := p.others.folder(bucketNamed("bucket"), keyNamed(key), uploadNamed(id))
-				page, err := p.others.listVersions(t.Context(), upstream.Request{Bucket: bucketNamed("bucket")}, folder, "", 10)
+				page, err := p.others.Upstream.ListAny(t.Context(), upstream.Request{Bucket: bucketNamed("bucket")}, folder, "", 10)
 				if err != nil {
 					t.Fatal(err)
 				}

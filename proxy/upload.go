@@ -2,9 +2,7 @@ package proxy
 
 import (
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -23,7 +21,6 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
-	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -175,7 +172,7 @@ func (o *objects) putOwn(ctx context.Context, stateBucket s3name.Bucket, key str
 	req.Method, req.Bucket = http.MethodPut, stateBucket
 	req.Header = lockState(ctx, o.Upstream, stateBucket, req.Header)
 	if req.Body == nil { // a streamed body has a checksum behind it
-		h := http.Header{"Content-Md5": {contentMD5(req.Bytes)}}
+		h := http.Header{"Content-Md5": {upstream.ContentMD5(req.Bytes)}}
 		maps.Copy(h, req.Header)
 		req.Header = h
 	}
@@ -184,12 +181,6 @@ func (o *objects) putOwn(ctx context.Context, stateBucket s3name.Bucket, key str
 		return err
 	}
 	return resp.Body.Close()
-}
-
-// contentMD5 is the header's value; S3 wants it where there is a lock.
-func contentMD5(body []byte) string {
-	sum := md5.Sum(body)
-	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // openUpload finds the state of the upload that the request names.
@@ -249,10 +240,10 @@ func (o *objects) loadUpload(ctx context.Context, bucket s3name.Bucket, key s3na
 	}
 	var state uploadState
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxState)).Decode(&state); err != nil {
-		return savedUpload{}, fmt.Errorf("%w: the upload's state: %w", errStored, err)
+		return savedUpload{}, fmt.Errorf("%w: the upload's state: %w", upstream.ErrStored, err)
 	}
 	if state.Format != envelope.Format || state.Key != key.String() || state.Upload != id.String() {
-		return savedUpload{}, fmt.Errorf("%w: the upload's state is of another upload or format", errStored)
+		return savedUpload{}, fmt.Errorf("%w: the upload's state is of another upload or format", upstream.ErrStored)
 	}
 	meta, err := envelope.ParseMetadata(fields)
 	if err != nil {
@@ -325,29 +316,8 @@ func (u *upload) records(ctx context.Context, spans []nameSpan) (found map[int][
 // hasState tells whether anything is kept of the upload.
 func (u *upload) hasState(ctx context.Context) (bool, error) {
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	page, err := u.listVersions(ctx, upstream.Request{Bucket: stateBucket}, folder, "", 1)
+	page, err := u.Upstream.ListAny(ctx, upstream.Request{Bucket: stateBucket}, folder, "", 1)
 	return err == nil && len(page.Entries()) > 0, err
-}
-
-// getXML asks the store for a document, and gives the headers of its answer.
-func (o *objects) getXML(ctx context.Context, req *upstream.Request, doc any) (http.Header, error) {
-	if req.Method == "" {
-		req.Method = http.MethodGet
-	}
-	resp, err := o.Upstream.Do(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	decode := s3xml.Decode
-	if long, ok := doc.(longDocument); ok {
-		long.Asked(req.Query)
-		decode = s3xml.DecodeLong
-	}
-	if err := decode(resp.Body, doc); err != nil {
-		return nil, fmt.Errorf("the store's document: %w", err)
-	}
-	return resp.Header, nil
 }
 
 // removeKey takes the upload's key away: from then on no replica takes it for one

@@ -69,13 +69,13 @@ func (u *upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name
 			IsTruncated bool   `xml:"IsTruncated"`
 			Next        string `xml:"NextContinuationToken"`
 		}
-		if _, err := u.getXML(ctx, &upstream.Request{Bucket: stateBucket, Query: q}, &page); err != nil {
+		if _, err := u.Upstream.GetXML(ctx, &upstream.Request{Bucket: stateBucket, Query: q}, &page); err != nil {
 			return read, false, err
 		}
 		for _, o := range page.Contents {
 			name, ok := strings.CutPrefix(o.Key, folder)
 			if !ok || name <= read {
-				return read, false, fmt.Errorf("%w: a listing that is not in order", errStored)
+				return read, false, fmt.Errorf("%w: a listing that is not in order", upstream.ErrStored)
 			}
 			read = name
 			visit(name, o.LastModified)
@@ -92,5 +92,5 @@ func (u *upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name
 			q.Set("continuation-token", page.Next)
 		}
 	}
-	return read, false, fmt.Errorf("%w: a listing without an end", errStored)
+	return read, false, fmt.Errorf("%w: a listing without an end", upstream.ErrStored)
 }

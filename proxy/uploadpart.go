@@ -159,7 +159,7 @@ func (u *upload) sendUpstream(ctx context.Context, number int, req *upstream.Req
 	}
 	resp.Body.Close()
 	if etag = strings.Trim(resp.Header.Get("Etag"), `"`); etag == "" {
-		return "", fmt.Errorf("%w: the store gave a part no ETag", errStored)
+		return "", fmt.Errorf("%w: the store gave a part no ETag", upstream.ErrStored)
 	}
 	return etag, nil
 }

@@ -42,7 +42,7 @@ func (w Walker) Reach(ctx context.Context, bucket string) error {
 		return err
 	}
 	q := url.Values{"list-type": {"2"}, "prefix": {w.Place.root()}, "max-keys": {"1"}}
-	_, _, err = getList[s3xml.ListObjects](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
+	_, _, err = upstream.List[s3xml.ListObjects](ctx, o.Upstream, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
 	return err
 }
 
@@ -60,7 +60,7 @@ func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(L
 	}
 	q := url.Values{"list-type": {"2"}, "prefix": {prefix}}
 	for {
-		page, _, err := getList[s3xml.ListObjects](ctx, o, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
+		page, _, err := upstream.List[s3xml.ListObjects](ctx, o.Upstream, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
 		if err != nil {
 			return fmt.Errorf("list s3://%s/%s: %w", bucket, prefix, err)
 		}
@@ -74,7 +74,7 @@ func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(L
 			return nil
 		}
 		if page.NextContinuationToken == nil || string(*page.NextContinuationToken) == q.Get("continuation-token") {
-			return fmt.Errorf("%w: a listing that makes no progress", errStored)
+			return fmt.Errorf("%w: a listing that makes no progress", upstream.ErrStored)
 		}
 		q.Set("continuation-token", string(*page.NextContinuationToken))
 	}
@@ -115,7 +115,7 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 	q := url.Values{"versions": {""}, "prefix": {prefix}}
 	var asked s3xml.VersionMarker
 	for {
-		page, _, err := getList[s3xml.ListVersions](ctx, o, upstream.Request{Bucket: at, Query: q})
+		page, _, err := upstream.List[s3xml.ListVersions](ctx, o.Upstream, upstream.Request{Bucket: at, Query: q})
 		if err != nil {
 			return fmt.Errorf("list the versions of s3://%s/%s: %w", bucket, prefix, err)
 		}
@@ -134,7 +134,7 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 		}
 		next := page.Next()
 		if next == asked || next.Key == "" {
-			return fmt.Errorf("%w: a listing of versions that makes no progress", errStored)
+			return fmt.Errorf("%w: a listing of versions that makes no progress", upstream.ErrStored)
 		}
 		asked = next
 		q.Set("key-marker", string(next.Key))
@@ -167,7 +167,7 @@ func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgres
 	s := Sweeper{Store: w.Store, Place: w.Place}
 	after := prefix
 	for range maxFolders {
-		page, _, err := getList[s3xml.ListObjects](ctx, o, upstream.Request{Method: "GET", Bucket: stateBucket, Query: url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}, "max-keys": {"1"}}})
+		page, _, err := upstream.List[s3xml.ListObjects](ctx, o.Upstream, upstream.Request{Method: "GET", Bucket: stateBucket, Query: url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}, "max-keys": {"1"}}})
 		if err != nil {
 			return fmt.Errorf("list the uploads' state in %s: %w", stateBucket, err)
 		}
@@ -176,7 +176,7 @@ func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgres
 		}
 		rest, ours := strings.CutPrefix(string(page.Contents[0].Key), prefix)
 		if !ours || string(page.Contents[0].Key) <= after {
-			return fmt.Errorf("%w: a listing that is not in order", errStored)
+			return fmt.Errorf("%w: a listing that is not in order", upstream.ErrStored)
 		}
 		name, _, _ := strings.Cut(rest, "/")
 		after = prefix + name + "/~"
@@ -203,8 +203,8 @@ func (w Walker) versioned(ctx context.Context, bucket string) (bool, error) {
 	var setting struct {
 		Status string `xml:"Status"`
 	}
-	_, err = o.getXML(ctx, &upstream.Request{Bucket: at, Query: url.Values{"versioning": {""}}}, &setting)
-	if status, refused := refusedWith(err); refused && (status == http.StatusNotImplemented || status == http.StatusNotFound) && !errors.Is(err, s3err.NoSuchBucket) {
+	_, err = o.Upstream.GetXML(ctx, &upstream.Request{Bucket: at, Query: url.Values{"versioning": {""}}}, &setting)
+	if status, refused := upstream.Status(err); refused && (status == http.StatusNotImplemented || status == http.StatusNotFound) && !errors.Is(err, s3err.NoSuchBucket) {
 		return false, nil // versitygw without a folder for versions says 404
 	}
 	if err != nil {

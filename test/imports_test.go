@@ -33,7 +33,7 @@ var mayImport = []arrows{
 	{"proxy/s3name", nil, nil},
 	{"proxy/s3xml", nil, nil},
 	{"proxy/sigv4", []string{"proxy/s3err"}, nil},
-	{"proxy/upstream", []string{"proxy/s3err", "proxy/s3name", "proxy/sigv4"}, nil},
+	{"proxy/upstream", []string{"proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4"}, nil},
 	{"proxy", []string{"envelope", "kms", "proxy/checksum", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/upstream"},
 		[]string{"kms/localfile", "test/lab"}},
 	{"cmd/s3proxy/internal/config", []string{"kms/localfile", "kms/vault", "proxy"}, nil},

@@ -59,9 +59,10 @@ type Config struct {
 
 // Client sends requests to one store. It is safe for concurrent use.
 type Client struct {
-	cfg    Config
-	signer *sigv4.Signer
-	http   *http.Client
+	cfg        Config
+	signer     *sigv4.Signer
+	http       *http.Client
+	retentions *retentions
 }
 
 // New makes a client; it does not contact the store.
@@ -94,8 +95,9 @@ func New(cfg Config) (*Client, error) {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return cfg.Dial(ctx) }
 	}
 	return &Client{
-		cfg:    cfg,
-		signer: sigv4.NewSigner(cfg.Region),
+		cfg:        cfg,
+		signer:     sigv4.NewSigner(cfg.Region),
+		retentions: newRetentions(),
 		http: &http.Client{
 			Transport: transport,
 			// A redirect would send a signed request, and perhaps a body, to another

@@ -1,0 +1,109 @@
+package upstream
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
+)
+
+// GetXML asks the store for a document, and gives the headers of its answer.
+func (c *Client) GetXML(ctx context.Context, req *Request, doc any) (http.Header, error) {
+	if req.Method == "" {
+		req.Method = http.MethodGet
+	}
+	resp, err := c.Do(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	decode := s3xml.Decode
+	if long, ok := doc.(longDocument); ok {
+		long.Asked(req.Query)
+		decode = s3xml.DecodeLong
+	}
+	if err := decode(resp.Body, doc); err != nil {
+		return nil, fmt.Errorf("the store's document: %w", err)
+	}
+	return resp.Header, nil
+}
+
+// longDocument is one that a store may send longer than S3's are. It keeps no more of it
+// than the query asks for.
+type longDocument interface{ Asked(url.Values) }
+
+// ContentMD5 is the value of the Content-MD5 header (RFC 1864), which S3 demands of a PUT
+// into a bucket with Object Lock.
+func ContentMD5(body []byte) string {
+	sum := md5.Sum(body)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// Status gives the status of a refusal by the store.
+func Status(err error) (status int, refused bool) {
+	var s3 *s3err.Error
+	if errors.As(err, &s3) {
+		return s3.Status, true
+	}
+	return 0, false
+}
+
+// IsNotFound tells whether the store refused with 404.
+func IsNotFound(err error) bool {
+	status, refused := Status(err)
+	return refused && status == http.StatusNotFound
+}
+
+// Wait waits, or gives the context's error.
+func Wait(ctx context.Context, wait time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(wait):
+		return nil
+	}
+}
+
+// AnsweredVersion is the version id in a store's answer, which may be none.
+func AnsweredVersion(h http.Header) (s3name.VersionID, error) {
+	text := h.Get("X-Amz-Version-Id")
+	if text == "" {
+		return s3name.VersionID{}, nil
+	}
+	v, err := s3name.ParseVersionID(text)
+	if err != nil {
+		return v, BadName(err)
+	}
+	return v, nil
+}
+
+// BadName is the error for a name in a store's answer that is none. It is the store's
+// fault, and no client's: the class of err is not kept.
+func BadName(err error) error { return fmt.Errorf("%w: it holds %v", ErrStored, err) }
+
+// ErrStored says that a stored object cannot be what the proxy wrote.
+var ErrStored = errors.New("the stored object is not what was written")
+
+// WholeSize is the stored size of the whole object that an answer tells of, which may
+// be about a range of it; -1 when the store gave none.
+func WholeSize(resp *http.Response) (int64, error) {
+	if resp.StatusCode != http.StatusPartialContent {
+		return resp.ContentLength, nil
+	}
+	_, total, ok := strings.Cut(resp.Header.Get("Content-Range"), "/")
+	n, err := strconv.ParseInt(total, 10, 64)
+	if !ok || err != nil {
+		return 0, fmt.Errorf("%w: the store's Content-Range has no total size", ErrStored)
+	}
+	return n, nil
+}
