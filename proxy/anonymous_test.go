@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -65,7 +66,7 @@ func TestAWriteThatTheStoreWillNotHaveCostsNoKeyAndNoRecord(t *testing.T) {
 				t.Errorf("a Create in a bucket that is not there: %s", resp.Status)
 			}
 			records := 0
-			if err := (Records{Store: p.others.Upstream}).List(t.Context(), "private", func(ListedRecord) error { records++; return nil }); err != nil {
+			if err := (state.Records{Store: p.others.Upstream}).List(t.Context(), "private", func(state.ListedRecord) error { records++; return nil }); err != nil {
 				t.Fatal(err)
 			}
 			if n := key.wraps.Load(); n != 0 || records != 0 {

@@ -112,7 +112,7 @@ func (r encryptionRule) label() encryption {
 // encryptionRequest begins a request for the setting of a bucket.
 func (o *objects) encryptionRequest(method string, bucket s3name.Bucket) (*upstream.Request, error) {
 	stateBucket, prefix := o.state.Of(bucket)
-	key, err := o.state.ownKey(prefix + encryptionName)
+	key, err := o.state.OwnKey(prefix + encryptionName)
 	return &upstream.Request{Method: method, Bucket: stateBucket, Key: key}, err
 }
 
@@ -152,17 +152,12 @@ func (o *objects) encryptionBody(ctx context.Context, bucket s3name.Bucket) ([]b
 }
 
 func (o *objects) putEncryption(ctx context.Context, bucket s3name.Bucket, document []byte) error {
-	req, err := o.encryptionRequest(http.MethodPut, bucket)
-	if err != nil {
-		return err
-	}
-	req.Bytes = document
-	req.Header = lockState(ctx, o.Upstream, req.Bucket, http.Header{"Content-Type": {"application/xml"}, "Content-Md5": {upstream.ContentMD5(req.Bytes)}})
-	resp, err := o.Upstream.Do(ctx, req)
+	stateBucket, prefix := o.state.Of(bucket)
+	err := o.own().Put(ctx, stateBucket, prefix+encryptionName, &upstream.Request{Header: http.Header{"Content-Type": {"application/xml"}}, Bytes: document})
 	if err != nil {
 		return fmt.Errorf("put the bucket's encryption setting: %w", err)
 	}
-	return resp.Body.Close()
+	return nil
 }
 
 func (o *objects) deleteEncryption(ctx context.Context, bucket s3name.Bucket) error {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 const kmsSetting = `<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>key-1</KMSMasterKeyID></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>`
@@ -30,7 +31,7 @@ func bucketOf(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func TestABucketsEncryptionIsWhereOurOwnObjectsAre(t *testing.T) {
-	for want, place := range map[string]StatePlace{
+	for want, place := range map[string]state.Place{
 		"/bucket/.s3proxy/encryption":            {},
 		"/bucket/team/.s3proxy/encryption":       {Prefix: "team/"},
 		"/state/team/.s3proxy/bucket/encryption": {Bucket: must(s3name.ParseBucket("state")), Prefix: "team/"},

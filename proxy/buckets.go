@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -199,7 +200,7 @@ func (x *exchange) bucketsElsewhere(ctx context.Context, buckets map[string]*obj
 // bucketExists asks with the proxy's own credentials; one that these may not use
 // is as good as none.
 func bucketExists(ctx context.Context, store *upstream.Client, name string) (bool, error) {
-	bucket, err := parseBucket(name)
+	bucket, err := state.ParseBucket(name)
 	if err != nil {
 		return false, err
 	}

@@ -180,7 +180,7 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 		// versitygw 1.8 hides the upload while it completes it: a sweep that comes
 		// then must begin to count anew.
 		stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-		if err := u.removeState(ctx, stateBucket, folder+goneMark); err != nil {
+		if err := u.own().Remove(ctx, stateBucket, folder+goneMark); err != nil {
 			return nil, during(stepForgetGone, err)
 		}
 	}
@@ -248,7 +248,7 @@ func (u *upload) keptBody(ctx context.Context, p partRecord) (io.ReadCloser, err
 	if p.Part.Number == envelope.MaxParts {
 		name = bodyPrefix + fmt.Sprintf("%x", p.Part.ID[:])
 	}
-	req, err := u.ownRequest(http.MethodGet, stateBucket, folder+name)
+	req, err := u.own().Request(http.MethodGet, stateBucket, folder+name)
 	if err != nil {
 		return nil, err
 	}

@@ -106,7 +106,7 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 		return nil, err
 	}
 	src := *x.of(named.Bucket)
-	if err := src.state.refuseOwn(named.Key); err != nil {
+	if err := src.state.RefuseOwn(named.Key); err != nil {
 		return nil, err
 	}
 	if src.Plain {

@@ -11,6 +11,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -52,14 +53,14 @@ func (x *exchange) refusedDocument(ours *s3err.Error) error {
 
 // readDeletions checks the names of a client's list. What is refused, because it names
 // what is not the client's or no object at all, is answered entry by entry.
-func (s StatePlace) readDeletions(in s3xml.DeleteObjects) (list upstream.Deletions, refused []s3xml.DeleteError, err error) {
+func readDeletions(at state.Place, in s3xml.DeleteObjects) (list upstream.Deletions, refused []s3xml.DeleteError, err error) {
 	list.Quiet = in.Quiet
 	for _, o := range in.Objects {
 		if o.Key == "" {
 			return list, nil, s3err.MalformedXML
 		}
 		d := upstream.Deletion{Conditions: o}
-		d.Key, err = s.clientKey(string(o.Key))
+		d.Key, err = at.ClientKey(string(o.Key))
 		if err == nil && o.VersionID != "" {
 			d.Version, err = s3name.ParseVersionID(o.VersionID)
 		}
@@ -92,7 +93,7 @@ func deleteObjects(x *exchange) error {
 	if err := s3xml.Unmarshal(body, &in); err != nil {
 		return x.refusedDocument(s3err.MalformedXML.Because(err))
 	}
-	list, refused, err := x.state.readDeletions(in)
+	list, refused, err := readDeletions(x.state, in)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -34,7 +34,7 @@ func deleteBucket(x *exchange) error {
 			return err
 		}
 		var removed []stateObject
-		if removed, failed = x.removeOwn(ctx, x.bucket, x.state.root()); failed != nil {
+		if removed, failed = x.removeOwn(ctx, x.bucket, x.state.Root()); failed != nil {
 			x.restoreOwn(removed)
 			return failed
 		}
@@ -67,36 +67,22 @@ func (x *exchange) onlyState(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	first, err := x.Upstream.ListAny(ctx, x.asked(x.bucket), "", "", 1)
-	if err != nil || len(first.Entries()) == 0 || !strings.HasPrefix(string(first.Entries()[0].Key), x.state.root()) {
+	if err != nil || len(first.Entries()) == 0 || !strings.HasPrefix(string(first.Entries()[0].Key), x.state.Root()) {
 		return false, err
 	}
-	behind, err := x.Upstream.ListAny(ctx, x.asked(x.bucket), "", x.state.past(), 1)
+	behind, err := x.Upstream.ListAny(ctx, x.asked(x.bucket), "", x.state.Past(), 1)
 	return err == nil && len(behind.Entries()) == 0, err
 }
 
 // records keeps the window records that are in the bucket itself.
-func (x *exchange) records() Records {
-	return Records{Store: x.Upstream, Place: StatePlace{Prefix: x.state.Prefix}}
+func (x *exchange) records() state.Records {
+	return state.Records{Store: x.Upstream, Place: state.Place{Prefix: x.state.Prefix}}
 }
 
 // stateObject is one of our own objects. body is kept of what has to be put back.
 type stateObject struct {
 	key  s3name.Key
 	body []byte
-}
-
-// ownEntry checks an entry of a listing of the proxy's own objects below prefix.
-func (o *objects) ownEntry(e s3xml.ListedVersion, prefix string) (key s3name.Key, version s3name.VersionID, err error) {
-	if !strings.HasPrefix(string(e.Key), prefix) {
-		return key, version, fmt.Errorf("%w: %q listed under the prefix %q", upstream.ErrStored, e.Key, prefix)
-	}
-	if key, err = o.state.ownKey(string(e.Key)); err != nil || e.VersionID == "" {
-		return key, version, err
-	}
-	if version, err = s3name.ParseVersionID(e.VersionID); err != nil {
-		err = upstream.BadName(err)
-	}
-	return key, version, err
 }
 
 // errOwnLocked is S3's answer where only our own objects are left, and stay for the minute of
@@ -107,7 +93,7 @@ var errOwnLocked = s3err.BucketNotEmpty.WithMessage("The bucket you tried to del
 // the store has versions. It gives those that it deleted, also with an error, and
 // then perhaps others.
 func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix string) (removed []stateObject, err error) {
-	for range maxStatePages {
+	for range state.MaxPages {
 		page, err := x.Upstream.ListAny(ctx, x.asked(bucket), prefix, "", s3xml.MaxEntries)
 		if err != nil {
 			return removed, err
@@ -118,7 +104,7 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 		}
 		list := upstream.Deletions{Quiet: true}
 		for _, e := range entries {
-			key, version, err := x.ownEntry(e, prefix)
+			key, version, err := x.own().Entry(e, prefix)
 			if err != nil {
 				return removed, err
 			}
@@ -131,8 +117,8 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 			removed = append(removed, o)
 			list.Objects = append(list.Objects, upstream.Deletion{Key: key, Version: version})
 		}
-		switch err := x.deleteOwnList(ctx, bucket, list); {
-		case errors.Is(err, ErrLocked):
+		switch err := x.own().Delete(ctx, bucket, list); {
+		case errors.Is(err, state.ErrLocked):
 			return removed, errOwnLocked.Because(err)
 		case err != nil:
 			return removed, err
@@ -144,13 +130,13 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 // keptOf reads one of our own objects in the bucket itself, if it has to be put back.
 func (x *exchange) keptOf(ctx context.Context, prefix, key string) (body []byte, err error) {
 	name := strings.TrimPrefix(key, prefix)
-	id, isRecord := strings.CutPrefix(name, recordFolder)
+	id, isRecord := strings.CutPrefix(name, state.RecordFolder)
 	switch {
 	case isRecord:
 		if body, err = x.records().GetRecord(ctx, x.bucket.String(), id); errors.Is(err, kms.ErrNoRecord) {
 			err = nil
 		}
-	case name == floorName:
+	case name == state.FloorName:
 		if body, _, err = x.records().GetFloor(ctx, x.bucket.String()); errors.Is(err, kms.ErrNoFloor) {
 			err = nil
 		}
@@ -159,9 +145,6 @@ func (x *exchange) keptOf(ctx context.Context, prefix, key string) (body []byte,
 	}
 	return body, err
 }
-
-// maxStatePages bounds the work of one DeleteBucket: a million state objects.
-const maxStatePages = 1000
 
 // asked begins a request about our own objects: the proxy's own business, also where
 // the store has let an anonymous client delete the bucket.
@@ -179,12 +162,12 @@ func (x *exchange) restoreOwn(removed []stateObject) {
 		}
 		var err error
 		switch o.key.String() {
-		case x.state.root() + floorName:
+		case x.state.Root() + state.FloorName:
 			err = x.records().PutFloor(ctx, x.bucket.String(), "", o.body)
-		case x.state.root() + encryptionName:
+		case x.state.Root() + encryptionName:
 			err = x.putEncryption(ctx, x.bucket, o.body)
 		default:
-			err = x.records().PutRecord(ctx, x.bucket.String(), strings.TrimPrefix(o.key.String(), x.state.root()+recordFolder), o.body)
+			err = x.records().PutRecord(ctx, x.bucket.String(), strings.TrimPrefix(o.key.String(), x.state.Root()+state.RecordFolder), o.body)
 		}
 		if err != nil && !errors.Is(err, kms.ErrRaced) {
 			x.log.Error("a window record, or the bucket's floor or encryption setting, could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)

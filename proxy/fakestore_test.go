@@ -23,6 +23,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -141,7 +142,7 @@ func proxyAt(t *testing.T, store, region string, change func(*Config)) *httptest
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyring, err := kms.NewKeyring(kms.Config{Write: kek, Records: Records{Store: client}, Window: time.Hour, WindowObjects: 1000, CacheSize: 10, CacheTTL: time.Hour})
+	keyring, err := kms.NewKeyring(kms.Config{Write: kek, Records: state.Records{Store: client}, Window: time.Hour, WindowObjects: 1000, CacheSize: 10, CacheTTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // FuzzCopySource: what is taken names a place inside a bucket, and is written again as
@@ -51,7 +52,7 @@ func FuzzDeleteObjects(f *testing.F) {
 		if s3xml.Unmarshal(body, &in) != nil {
 			return
 		}
-		list, refused, err := StatePlace{}.readDeletions(in)
+		list, refused, err := readDeletions(state.Place{}, in)
 		if err != nil {
 			return
 		}
@@ -59,7 +60,7 @@ func FuzzDeleteObjects(f *testing.F) {
 			t.Fatalf("%q: %d of %d are answered", body, len(list.Objects)+len(refused), len(in.Objects))
 		}
 		for _, d := range list.Objects {
-			if s3name.Below(d.Key.String(), stateFolder) {
+			if s3name.Below(d.Key.String(), state.StateFolder) {
 				t.Errorf("%q: the proxy's own %q goes on", body, d.Key)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -106,7 +107,7 @@ func renewUnderACLs(t *testing.T, store *lab.Store) {
 	} {
 		for key, body := range bodies {
 			a.set(c.status, c.answer)
-			err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key))
+			err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key))
 			if c.fails == "" && err != nil || c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)) {
 				t.Errorf("%s, %s: %v", name, key, err)
 			}

@@ -14,12 +14,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 func TestAStoresRedirectNeverReachesAClient(t *testing.T) {
 	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.Contains(r.URL.Path, stateFolder) {
+		if strings.Contains(r.URL.Path, state.StateFolder) {
 			return false
 		}
 		w.Header().Set("X-Amz-Bucket-Region", "evil-1")
@@ -153,7 +154,7 @@ func TestARecordThatCannotBeReadIsNotDeletedWithItsBucket(t *testing.T) {
 			io.WriteString(w, "<ListBucketResult/>")
 		case r.Method == http.MethodGet && r.URL.Path == "/bucket":
 			io.WriteString(w, "<ListVersionsResult><Version><Key>.s3proxy/keys/x</Key><VersionId>null</VersionId></Version></ListVersionsResult>")
-		case r.Method == http.MethodGet && strings.Contains(r.URL.Path, stateFolder+recordFolder):
+		case r.Method == http.MethodGet && strings.Contains(r.URL.Path, state.StateFolder+state.RecordFolder):
 			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
 			return false
@@ -193,7 +194,7 @@ func TestABucketWithoutALocationIsMadeInTheStoresRegion(t *testing.T) {
 
 func TestAStoreThatRefusesBeforeAStalledBodyIsAnsweredAtOnce(t *testing.T) {
 	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.Contains(r.URL.Path, stateFolder) {
+		if strings.Contains(r.URL.Path, state.StateFolder) {
 			return false
 		}
 		io.CopyN(io.Discard, r.Body, 700<<10)

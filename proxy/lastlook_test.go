@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -91,7 +92,7 @@ func TestAWriteThatKeepsTheETagWinsOverARenewal(t *testing.T) {
 			calls := 0
 			beside.late, beside.write = c.late, func() { write("blue") }
 			beside.armed.Store(true)
-			err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", c.key, func(ctx context.Context, n *Renewal) error {
+			err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", c.key, func(ctx context.Context, n *Renewal) error {
 				calls++
 				return rewrapped(b.Keyring, c.key)(ctx, n)
 			})
@@ -128,7 +129,7 @@ func TestAWriteOfTheSameBytesWinsOverTheirEncryption(t *testing.T) {
 			t.Cleanup(s.Close)
 			b := p.others.Bucket
 			mustAsk(t, s, "PUT", "/bucket", nil)
-			r := NewRenewer(b, StatePlace{})
+			r := NewRenewer(b, state.Place{})
 			for key, c := range map[string]struct {
 				size int
 				late func(*http.Request) bool
@@ -174,7 +175,7 @@ func TestALargeObjectIsWrittenAgainWhereTheStoreLocksIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, s := onServer(t, start)
 			b, body := p.others.Bucket, randomBytes(1, 48<<20)
-			r := NewRenewer(b, StatePlace{})
+			r := NewRenewer(b, state.Place{})
 			first, _ := mustAsk(t, s, "PUT", "/bucket/renewed", body)
 			resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed("encrypted"), Bytes: body})
 			if err != nil {

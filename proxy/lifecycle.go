@@ -8,6 +8,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // maxLifecycle bounds a lifecycle configuration: S3's largest has 1000 rules.
@@ -33,7 +34,7 @@ func putLifecycle(x *exchange) error {
 			if rules[i].takes(x.state) {
 				return s3err.InvalidRequest.WithMessage("Rule %q would expire or move objects below %s, which s3proxy needs to read what it has encrypted. "+
 					"Give the rule a prefix that %s does not begin with, a tag, or ObjectSizeGreaterThan of at least %d; or have s3proxy keep its objects in a bucket of their own (--state-bucket).",
-					rules[i].id, x.state.root(), x.state.root(), largestState)
+					rules[i].id, x.state.Root(), x.state.Root(), largestState)
 			}
 		}
 	}
@@ -61,9 +62,9 @@ type lifecycleRule struct {
 
 // takes tells whether the rule is for own objects at that place. Versions that are not
 // current, delete markers and uploads of theirs are nothing that anybody reads.
-func (r *lifecycleRule) takes(at StatePlace) bool {
+func (r *lifecycleRule) takes(at state.Place) bool {
 	return r.enabled && r.takesObject && !r.tagged && r.largerThan < largestState &&
-		(strings.HasPrefix(at.root(), r.prefix) || at.owns(r.prefix))
+		(strings.HasPrefix(at.Root(), r.prefix) || at.Owns(r.prefix))
 }
 
 var lifecycleShape = func() s3xml.Shape {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 func lifecycleOf(rules string) string {
@@ -25,9 +26,9 @@ func ruleOf(rest string) string {
 
 func TestALifecycleRuleThatWouldTakeTheProxysObjectsIsFound(t *testing.T) {
 	const days = "<Expiration><Days>1</Days></Expiration>"
-	own, below := StatePlace{}, StatePlace{Prefix: "team/"}
+	own, below := state.Place{}, state.Place{Prefix: "team/"}
 	for name, c := range map[string]struct {
-		at    StatePlace
+		at    state.Place
 		rule  string
 		takes bool
 	}{
@@ -81,18 +82,18 @@ func TestALifecycleRuleThatWouldTakeTheProxysObjectsIsFound(t *testing.T) {
 
 func TestOnlyBucketsThatHoldTheProxysObjectsAreSpared(t *testing.T) {
 	everything := []byte(ruleOf("<Filter/><Expiration><Days>1</Days></Expiration>"))
-	state := StatePlace{Bucket: bucketNamed("state")}
+	shared := state.Place{Bucket: bucketNamed("state")}
 	for name, c := range map[string]struct {
-		at      StatePlace
+		at      state.Place
 		bucket  string
 		plain   bool
 		refused bool
 	}{
-		"its own":                       {StatePlace{}, "bucket", false, true},
-		"its own, not encrypted":        {StatePlace{}, "bucket", true, false},
-		"those of others":               {state, "state", false, true},
-		"those of others, in plain":     {state, "state", true, true},
-		"none: they are somewhere else": {state, "bucket", false, false},
+		"its own":                       {state.Place{}, "bucket", false, true},
+		"its own, not encrypted":        {state.Place{}, "bucket", true, false},
+		"those of others":               {shared, "state", false, true},
+		"those of others, in plain":     {shared, "state", true, true},
+		"none: they are somewhere else": {shared, "bucket", false, false},
 	} {
 		f := &fakeStore{objects: map[string]fakeObject{}}
 		store := httptest.NewServer(f)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -52,7 +51,7 @@ func (x *exchange) list(v2 bool) error {
 	if err != nil {
 		return err
 	}
-	shared := x.state.shared(q.Get("prefix"), q.Get("delimiter"))
+	shared := x.state.Shared(q.Get("prefix"), q.Get("delimiter"))
 	listed := page.Entries()
 	inState, err := x.dropOwn(page, shared)
 	if err != nil {
@@ -60,7 +59,7 @@ func (x *exchange) list(v2 bool) error {
 	}
 	dropped := listed - page.Entries()
 	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.Entries() < want; round++ {
-		if inState && !strings.HasPrefix(x.state.past(), q.Get("prefix")) { // all below it are our own
+		if inState && !strings.HasPrefix(x.state.Past(), q.Get("prefix")) { // all below it are our own
 			page.IsTruncated, page.NextMarker, page.NextContinuationToken = false, nil, nil
 			break
 		}
@@ -72,9 +71,9 @@ func (x *exchange) list(v2 bool) error {
 		switch {
 		case inState && v2:
 			q.Del("continuation-token")
-			q.Set("start-after", x.state.past())
+			q.Set("start-after", x.state.Past())
 		case inState:
-			q.Set("marker", x.state.past())
+			q.Set("marker", x.state.Past())
 		case v2 && next.NextContinuationToken != nil:
 			q.Set("continuation-token", string(*next.NextContinuationToken))
 		case !v2:
@@ -117,15 +116,8 @@ func (x *exchange) listPage(q url.Values) (*s3xml.ListObjects, http.Header, erro
 // dropOwn takes our own objects out of a page, and the common prefixes that only they
 // have. inState says that the page ended among them.
 func (x *exchange) dropOwn(page *s3xml.ListObjects, shared string) (inState bool, err error) {
-	inState = x.state.dropOwn(page)
+	inState = x.state.DropOwn(page)
 	return inState, x.dropPrefixes(&page.CommonPrefixes, shared, x.firstObject)
-}
-
-// dropOwn takes our own objects out of a page. inState says that the page ended among them.
-func (s StatePlace) dropOwn(page *s3xml.ListObjects) (inState bool) {
-	inState = strings.HasPrefix(page.Last(), s.root())
-	page.Contents = slices.DeleteFunc(page.Contents, func(o s3xml.ListedObject) bool { return s.owns(string(o.Key)) })
-	return inState
 }
 
 // plainSizes turns a page's sizes and ETags into those that GET shows.

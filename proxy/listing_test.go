@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 func TestAListingKeepsEveryCharacterOfAKey(t *testing.T) {
@@ -32,14 +33,14 @@ func TestStateObjectsAreDroppedFromAPageAndItsCursorIsKnown(t *testing.T) {
 		Contents:       []s3xml.ListedObject{{Key: "!"}, {Key: ".s3proxy/keys/a"}, {Key: ".s3proxy/keys/b"}},
 		CommonPrefixes: []s3xml.CommonPrefix{{Prefix: "!a/"}},
 	}
-	if inState := (StatePlace{}).dropOwn(page); !inState || page.Entries() != 2 {
+	if inState := (state.Place{}).DropOwn(page); !inState || page.Entries() != 2 {
 		t.Errorf("in state %v, %d left", inState, page.Entries())
 	}
 	page.Contents = append(page.Contents, s3xml.ListedObject{Key: "z"})
-	if inState := (StatePlace{}).dropOwn(page); inState || page.Entries() != 3 {
+	if inState := (state.Place{}).DropOwn(page); inState || page.Entries() != 3 {
 		t.Errorf("in state %v, %d left", inState, page.Entries())
 	}
-	past := StatePlace{}.past()
+	past := state.Place{}.Past()
 	if past <= ".s3proxy/uploads/ffff" || past >= ".s3proxy0" {
 		t.Errorf("%q does not sort right behind the state objects", past)
 	}
@@ -51,7 +52,7 @@ func TestADelimiterThatCutsTheProxysOwnKeysMakesASharedPrefix(t *testing.T) {
 		{"", "", "/", ""}, {"", "", "y/", ""}, {"", "", "/k", ""}, {"", "", "", ""}, {"", "x", ".", ""}, {"", ".s3proxy/", ".", ""},
 		{"team/", "", "/", "team/"}, {"team/", "team/", "/", ""}, {"team/", "team/", ".", "team/."}, {"team/", "", "m", "team"},
 	} {
-		if got := (StatePlace{Prefix: c.state}).shared(c.prefix, c.delimiter); got != c.want {
+		if got := (state.Place{Prefix: c.state}).Shared(c.prefix, c.delimiter); got != c.want {
 			t.Errorf("prefix %q, delimiter %q, state below %q: %q, want %q", c.prefix, c.delimiter, c.state, got, c.want)
 		}
 	}

@@ -145,7 +145,7 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 
 // listedName checks what a listing calls an object.
 func (x *exchange) listedName(e listedState) (key s3name.Key, version s3name.VersionID, err error) {
-	if key, err = x.state.clientKey(e.key); err == nil && e.version != "" {
+	if key, err = x.state.ClientKey(e.key); err == nil && e.version != "" {
 		version, err = s3name.ParseVersionID(e.version)
 	}
 	return key, version, err

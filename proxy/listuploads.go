@@ -31,8 +31,8 @@ func listMultipartUploads(x *exchange) error {
 		return err
 	}
 	out.Xmlns, out.Bucket, out.MaxUploads = s3xml.Namespace, x.bucket.String(), min(out.MaxUploads, out.Uploads.Most)
-	out.Uploads.Page = slices.DeleteFunc(out.Uploads.Page, func(u s3xml.ListedUpload) bool { return x.state.owns(string(u.Key)) })
-	out.CommonPrefixes = slices.DeleteFunc(out.CommonPrefixes, func(p s3xml.CommonPrefix) bool { return x.state.owns(string(p.Prefix)) })
+	out.Uploads.Page = slices.DeleteFunc(out.Uploads.Page, func(u s3xml.ListedUpload) bool { return x.state.Owns(string(u.Key)) })
+	out.CommonPrefixes = slices.DeleteFunc(out.CommonPrefixes, func(p s3xml.CommonPrefix) bool { return x.state.Owns(string(p.Prefix)) })
 	if err := x.uploadChecksums(out.Uploads.Page); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (x *exchange) uploadChecksums(uploads []s3xml.ListedUpload) error {
 	group.SetLimit(maxSideBySide)
 	for i := range uploads {
 		group.Go(func() error {
-			key, keyErr := x.state.clientKey(string(uploads[i].Key))
+			key, keyErr := x.state.ClientKey(string(uploads[i].Key))
 			id, idErr := s3name.ParseUploadID(uploads[i].UploadID)
 			if keyErr != nil || idErr != nil { // none of ours
 				return nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -62,9 +61,9 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 	if err != nil {
 		return nil, nil, err
 	}
-	shared := x.state.shared(q.Get("prefix"), q.Get("delimiter"))
+	shared := x.state.Shared(q.Get("prefix"), q.Get("delimiter"))
 	listed := page.Entries()
-	inState := x.state.dropOwnVersions(page, asked)
+	inState := x.state.DropOwnVersions(page, asked)
 	if err := x.dropPrefixes(&page.CommonPrefixes, shared, x.firstVersion); err != nil {
 		return nil, nil, err
 	}
@@ -74,13 +73,13 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 		if round == maxRounds {
 			return nil, nil, errors.New("the store's listing makes no progress behind the objects of s3proxy")
 		}
-		if inState && !strings.HasPrefix(x.state.past(), q.Get("prefix")) { // all below it are our own
+		if inState && !strings.HasPrefix(x.state.Past(), q.Get("prefix")) { // all below it are our own
 			page.IsTruncated, page.NextKeyMarker, page.NextVersionIDMarker = false, nil, nil
 			break
 		}
 		asked = page.Next()
 		if inState {
-			asked = s3xml.VersionMarker{Key: s3xml.Text(x.state.past())}
+			asked = s3xml.VersionMarker{Key: s3xml.Text(x.state.Past())}
 		}
 		if asked.Key == "" {
 			return nil, nil, errors.New("the store's listing is truncated and gives no marker")
@@ -99,7 +98,7 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 		if err != nil {
 			return nil, nil, err
 		}
-		inState = x.state.dropOwnVersions(next, asked)
+		inState = x.state.DropOwnVersions(next, asked)
 		if err := x.dropPrefixes(&next.CommonPrefixes, shared, x.firstVersion); err != nil {
 			return nil, nil, err
 		}
@@ -116,15 +115,4 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 // askVersions asks the store for one page, as the client.
 func (x *exchange) askVersions(q url.Values) (*s3xml.ListVersions, http.Header, error) {
 	return upstream.List[s3xml.ListVersions](x.r.Context(), x.Upstream, upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
-}
-
-// dropOwnVersions takes our own objects out of a page, and the version of the marker that
-// it was asked with: versitygw 1.8 lists it again when it is its key's newest. inState says
-// that the page ended among our own objects.
-func (s StatePlace) dropOwnVersions(page *s3xml.ListVersions, asked s3xml.VersionMarker) (inState bool) {
-	inState = strings.HasPrefix(page.Last(), s.root())
-	page.Versions = slices.DeleteFunc(page.Versions, func(v s3xml.ListedVersion) bool {
-		return s.owns(string(v.Key)) || v.Key == asked.Key && v.VersionID == asked.Version
-	})
-	return inState
 }

@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
-	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // checkNames is the one filter for what a client names by path and query: a key that is
@@ -17,7 +15,7 @@ import (
 // parsers.
 func (x *exchange) checkNames() (err error) {
 	if x.key != (s3name.Key{}) {
-		if err := x.state.refuseOwn(x.key); err != nil {
+		if err := x.state.RefuseOwn(x.key); err != nil {
 			return err
 		}
 	}
@@ -25,35 +23,6 @@ func (x *exchange) checkNames() (err error) {
 		return err
 	}
 	return s3name.CheckQuery(x.query)
-}
-
-// clientKey is a key that a client names otherwise than by the path.
-func (s StatePlace) clientKey(text string) (s3name.Key, error) {
-	key, err := s3name.ParseKey(text)
-	if err != nil {
-		return key, err
-	}
-	return key, s.refuseOwn(key)
-}
-
-func (s StatePlace) refuseOwn(key s3name.Key) error {
-	if s.owns(key.String()) {
-		return s3err.AccessDenied.WithMessage("Keys that begin with %s belong to s3proxy.", s.root())
-	}
-	return nil
-}
-
-// ownKey is the key of one of the proxy's own objects. What stands behind the root may
-// come from a store's listing.
-func (s StatePlace) ownKey(text string) (s3name.Key, error) {
-	key, err := s3name.ParseKey(text)
-	if err == nil && (!strings.HasPrefix(text, s.root()) || key.Folds()) {
-		err = s3name.ErrKey
-	}
-	if err != nil {
-		return s3name.Key{}, fmt.Errorf("%w: a key among the proxy's own objects: %v", upstream.ErrStored, err)
-	}
-	return key, nil
 }
 
 // refOf checks the names that a command was given, or has from a store's listing; version

@@ -9,6 +9,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -40,7 +41,7 @@ func (x *exchange) knownUpload(ctx context.Context) error {
 		return nil
 	}
 	q := url.Values{"uploads": {""}, "prefix": {x.key.String()}}
-	for range maxStatePages {
+	for range state.MaxPages {
 		page, _, err := x.uploadsPage(ctx, upstream.Request{Bucket: x.bucket, Query: q})
 		if err != nil {
 			return fmt.Errorf("find the upload: %w", err)

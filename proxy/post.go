@@ -93,7 +93,7 @@ func (x *exchange) judgeForm(f *form) (*sigv4.Policy, error) {
 		return nil, sigv4.MissingFormField("key")
 	}
 	var err error
-	if x.key, err = x.state.clientKey(key); err != nil {
+	if x.key, err = x.state.ClientKey(key); err != nil {
 		return nil, err
 	}
 	auth, policy, err := x.verifier.VerifyForm(f.fields)

@@ -11,6 +11,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -32,7 +33,7 @@ func (o *objects) demandConditions(ctx context.Context, bucket s3name.Bucket) er
 		return nil
 	}
 	stateBucket, prefix := o.state.Of(bucket)
-	key, err := o.state.ownKey(prefix + "probe-" + rand.Text())
+	key, err := o.state.OwnKey(prefix + "probe-" + rand.Text())
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func (o *objects) demandConditions(ctx context.Context, bucket s3name.Bucket) er
 		}
 		if !held {
 			why := ErrNoConditions
-			if err := o.removeState(ctx, stateBucket, key.String()); err != nil { // under a retention that ends in a minute
+			if err := o.own().Remove(ctx, stateBucket, key.String()); err != nil { // under a retention that ends in a minute
 				why = fmt.Errorf("%w; %s is left of the probe: %v", ErrNoConditions, key, err)
 			}
 			return s3err.NotImplemented.WithMessage("The store does not hold %s to its If-Match: an update of an object's metadata could lose a write beside it.", probe.what).Because(why)
@@ -60,12 +61,12 @@ func (o *objects) demandConditions(ctx context.Context, bucket s3name.Bucket) er
 }
 
 func (o *objects) probePut(ctx context.Context, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error) {
-	return heldTo(o.putOwn(ctx, stateBucket, key.String(), &upstream.Request{Bytes: []byte("probe"), Header: http.Header{"If-Match": {noETag}}}))
+	return heldTo(o.own().Put(ctx, stateBucket, key.String(), &upstream.Request{Bytes: []byte("probe"), Header: http.Header{"If-Match": {noETag}}}))
 }
 
 func (o *objects) probeComplete(ctx context.Context, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error) {
 	u := &upload{objects: o, bucket: stateBucket, key: key}
-	finish, err := u.begin(ctx, lockState(ctx, o.Upstream, stateBucket, http.Header{"If-Match": {noETag}}))
+	finish, err := u.begin(ctx, state.LockHeaders(ctx, o.Upstream, stateBucket, http.Header{"If-Match": {noETag}}))
 	if err != nil {
 		return false, err
 	}

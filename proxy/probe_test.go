@@ -15,6 +15,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -118,7 +119,7 @@ func TestAStoreThatHoldsNoWriteToItsIfMatchIsRefused(t *testing.T) {
 				b := p.others.Bucket
 				mustAsk(t, s, "PUT", "/bucket", nil)
 				mustAsk(t, s, "PUT", "/bucket/k", randomBytes(1, 1000))
-				r := NewRenewer(b, StatePlace{})
+				r := NewRenewer(b, state.Place{})
 				for range 2 { // what is missing is not remembered
 					if err := r.Renew(t.Context(), "bucket", "k", rewrapped(b.Keyring, "k")); !errors.Is(err, ErrNoConditions) {
 						t.Errorf("a renewal: %v", err)
@@ -140,7 +141,7 @@ func TestAStoreThatHoldsNoWriteToItsIfMatchIsRefused(t *testing.T) {
 				mustAsk(t, s, "PUT", "/locked", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
 				retainAll(t, c.raw, "locked")
 				mustAsk(t, s, "PUT", "/locked/k", randomBytes(1, 1000))
-				err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "locked", "k", func(context.Context, *Renewal) error { return nil })
+				err := NewRenewer(b, state.Place{}).Renew(t.Context(), "locked", "k", func(context.Context, *Renewal) error { return nil })
 				left := leftOf(t, c.raw, "locked") != nil
 				if !errors.Is(err, ErrNoConditions) || strings.Contains(err.Error(), "is left of the probe") != left {
 					t.Errorf("under a retention: %v; left of the probe: %v", err, left)
@@ -152,7 +153,7 @@ func TestAStoreThatHoldsNoWriteToItsIfMatchIsRefused(t *testing.T) {
 
 func TestAStoreIsProbedOnceAndNothingIsLeft(t *testing.T) {
 	for name, start := range stores {
-		for where, place := range map[string]StatePlace{"": {}, ", with a state bucket": {Bucket: bucketNamed("state"), Prefix: "of/us/"}} {
+		for where, place := range map[string]state.Place{"": {}, ", with a state bucket": {Bucket: bucketNamed("state"), Prefix: "of/us/"}} {
 			for _, bucket := range []string{"bucket", "locked"} {
 				t.Run(name+where+", "+bucket, func(t *testing.T) {
 					t.Parallel()

@@ -25,6 +25,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -46,7 +47,7 @@ type Config struct {
 	// Buckets are those with settings of their own. Optional.
 	Buckets map[string]Bucket
 	// State is where the proxy's own objects are. Optional.
-	State StatePlace
+	State state.Place
 	// Credential gives what is known of a client's access key.
 	Credential func(accessKeyID string) (c Credential, ok bool)
 	// Region is the region that clients must sign for.

@@ -15,17 +15,12 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // Errors of Renewer.Renew that its caller decides on, beside ErrNoConditions.
 var (
-	// ErrRaced says that others wrote the object each time it was tried, or a record
-	// that was to be replaced.
-	ErrRaced = errors.New("it was replaced by another writer meanwhile")
-	// ErrLocked says that the store refuses to write or to delete an object under a
-	// retention or legal hold.
-	ErrLocked = errors.New("the object is locked")
 	// ErrArchived says that the store gives the bytes only after they were restored.
 	ErrArchived = errors.New("the object is archived: it has to be restored first")
 )
@@ -58,7 +53,7 @@ type Renewer struct {
 }
 
 // NewRenewer makes a Renewer for buckets of these settings; it contacts nobody.
-func NewRenewer(b Bucket, state StatePlace) *Renewer {
+func NewRenewer(b Bucket, state state.Place) *Renewer {
 	return &Renewer{objects: &objects{Bucket: b, state: state, cache: newObjectCache(), uploads: newUploadCache()}}
 }
 
@@ -99,7 +94,7 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %w", ErrRaced, err)
+	return fmt.Errorf("%w: %w", state.ErrRaced, err)
 }
 
 func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key, change func(context.Context, *Renewal) error) error {
@@ -148,7 +143,7 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 		return nil
 	}
 	if status, refused := upstream.Status(err); refused && status == http.StatusForbidden && src.locked() && !errors.Is(err, s3err.InvalidObjectState) {
-		return fmt.Errorf("%w: %w", ErrLocked, err)
+		return fmt.Errorf("%w: %w", state.ErrLocked, err)
 	}
 	return err
 }

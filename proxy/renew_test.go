@@ -16,6 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -100,7 +101,7 @@ func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
 			p, s := onServer(t, start)
 			p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
 			b := p.others.Bucket
-			r := NewRenewer(b, StatePlace{})
+			r := NewRenewer(b, state.Place{})
 			for key, body := range map[string][]byte{"small": randomBytes(1, 1000), "streamed": randomBytes(2, 3<<20), "parts": randomBytes(3, 20<<20), "folder/": nil} {
 				mustAsk(t, s, "PUT", "/bucket/"+key, body, "Content-Type", "text/x-own", "Cache-Control", "no-store", "Content-Encoding", "x-own", "X-Amz-Meta-Color", "red", "X-Amz-Tagging", "a=b%20c",
 					"X-Amz-Storage-Class", "REDUCED_REDUNDANCY", "X-Amz-Website-Redirect-Location", "/elsewhere")
@@ -162,7 +163,7 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 				overwrite()
 				calls := 0
 				renew := func(times int, late bool) error {
-					return NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error {
+					return NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error {
 						calls++
 						switch {
 						case calls > times:
@@ -191,7 +192,7 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 					}
 				}
 				calls = 0
-				if err := renew(1000, key != "parts"); !errors.Is(err, ErrRaced) {
+				if err := renew(1000, key != "parts"); !errors.Is(err, state.ErrRaced) {
 					t.Errorf("%s, written all the time: %v", key, err)
 				}
 				if _, got := mustAsk(t, s, "GET", "/bucket/"+key, nil); got != string(randomBytes(seed, size)) {
@@ -203,7 +204,7 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 					return resp.Header.Get("X-Amz-Meta-Color")
 				}
 				calls = 0
-				err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error {
+				err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error {
 					if calls++; calls == 1 {
 						mustAsk(t, s, "PUT", "/bucket/"+key, nil, "X-Amz-Copy-Source", "bucket/"+key, "X-Amz-Metadata-Directive", "REPLACE", "X-Amz-Meta-Color", "blue")
 					}
@@ -213,7 +214,7 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 					t.Errorf("%s: %v after %d tries, and the metadata that a client wrote meanwhile is %q", key, err, calls, color())
 				}
 				stop := errors.New("stop")
-				if err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, func(context.Context, *Renewal) error { return stop }); !errors.Is(err, stop) {
+				if err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, func(context.Context, *Renewal) error { return stop }); !errors.Is(err, stop) {
 					t.Errorf("%s: %v", key, err)
 				}
 			}
@@ -232,7 +233,7 @@ func TestARenewalCanEncryptWhatWasPlaintext(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
-			err = NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", "k", func(ctx context.Context, n *Renewal) error {
+			err = NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", "k", func(ctx context.Context, n *Renewal) error {
 				dek, meta, err := b.Keyring.NewKey(ctx, kms.Name{Bucket: "bucket", Key: "k", Kind: envelope.KindSingle})
 				if err != nil {
 					return err
@@ -271,9 +272,9 @@ func TestARenewedObjectKeepsItsLock(t *testing.T) {
 			until := time.Now().Add(time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
 			body := randomBytes(1, 1000)
 			first, _ := mustAsk(t, s, "PUT", "/bucket/k", body, "X-Amz-Object-Lock-Mode", "GOVERNANCE", "X-Amz-Object-Lock-Retain-Until-Date", until, "X-Amz-Object-Lock-Legal-Hold", "ON")
-			err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", "k", rewrapped(b.Keyring, "k"))
+			err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", "k", rewrapped(b.Keyring, "k"))
 			refuses := name == "versitygw" // which lets nobody write such a key, not even a new version
-			if refuses && !errors.Is(err, ErrLocked) || !refuses && err != nil {
+			if refuses && !errors.Is(err, state.ErrLocked) || !refuses && err != nil {
 				t.Fatal(err)
 			}
 			resp, got := mustAsk(t, s, "GET", "/bucket/k", nil)
@@ -316,7 +317,7 @@ func TestARetentionThatIsOverStopsNoRenewal(t *testing.T) {
 				if resp.Header.Get("X-Amz-Object-Lock-Mode") == "" {
 					t.Errorf("%s: nothing is told of the retention: nothing was tested", key)
 				}
-				if err := NewRenewer(b, StatePlace{}).Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key)); err != nil {
+				if err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key)); err != nil {
 					t.Errorf("%s: %v", key, err)
 				}
 				resp, got := mustAsk(t, s, "GET", "/bucket/"+key, nil)
@@ -351,7 +352,7 @@ func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	r := NewRenewer(b, StatePlace{})
+	r := NewRenewer(b, state.Place{})
 	for key, change := range map[string]func(context.Context, *Renewal) error{
 		"small": rewrapped(b.Keyring, "small"),
 		"parts": func(ctx context.Context, n *Renewal) error { // from here on: its parts are copied
@@ -362,7 +363,7 @@ func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
 	} {
 		archived.Store(key != "parts")
 		err := r.Renew(t.Context(), "bucket", key, change)
-		if !errors.Is(err, ErrArchived) || !errors.Is(err, s3err.InvalidObjectState) || errors.Is(err, ErrLocked) {
+		if !errors.Is(err, ErrArchived) || !errors.Is(err, s3err.InvalidObjectState) || errors.Is(err, state.ErrLocked) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
@@ -405,7 +406,7 @@ func TestPlaintextOfAnySizeIsEncryptedInPlace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, s := onServer(t, start)
 			b := p.others.Bucket
-			r := NewRenewer(b, StatePlace{})
+			r := NewRenewer(b, state.Place{})
 			encrypt := func(key string) error {
 				return r.Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error { return r.Encrypt(ctx, "bucket", key, n) })
 			}

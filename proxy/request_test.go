@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 func TestStateObjectsAreKnownUnderEverySpelling(t *testing.T) {
@@ -15,12 +17,12 @@ func TestStateObjectsAreKnownUnderEverySpelling(t *testing.T) {
 		".s3proxy/keys/x", ".s3proxy/", ".s3proxy", "/.s3proxy/keys/x", "//.s3proxy/x", "./.s3proxy/x", "a/../.s3proxy/x",
 		".s3proxy//keys/x", ".//.s3proxy/./x", "../.s3proxy/x", ".S3Proxy/x", ".ſ3proxy/x", `.s3proxy\keys\x`, "a/b/../../.s3proxy/x",
 	} {
-		if !(StatePlace{}).owns(key) {
+		if !(state.Place{}).Owns(key) {
 			t.Errorf("%q is not known as a state object", key)
 		}
 	}
 	for _, key := range []string{"s3proxy/x", ".s3proxyx", "a/.s3proxy/x", ".s3proxy-keys", "x", "a/../b"} {
-		if (StatePlace{}).owns(key) {
+		if (state.Place{}).Owns(key) {
 			t.Errorf("%q is taken for a state object", key)
 		}
 	}

@@ -1,11 +1,8 @@
 package proxy
 
 import (
-	"fmt"
-	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -45,80 +42,6 @@ const (
 	// ETagMD5 shows what S3 has without encryption: the MD5 of the plaintext.
 	ETagMD5 ETagMode = "md5"
 )
-
-// StatePlace is where the proxy keeps its own objects: window records and, of
-// multipart uploads, keys and parts.
-type StatePlace struct {
-	// Bucket has those of all buckets of a store; empty: each has its own.
-	Bucket s3name.Bucket
-	// Prefix stands before ".s3proxy/"; empty, or it ends in "/".
-	Prefix string
-}
-
-// maxStatePrefix leaves the names of state objects room within the 1024 bytes of
-// a key: a bucket's name, an upload's hash and a part record need about 400.
-const maxStatePrefix = 256
-
-// NewStatePlace checks where the proxy's own objects shall be. A prefix that does
-// not end in "/" gets one. Prefixes that a store might fold into others (`//`,
-// `.`, `..`, a leading `/`) are refused.
-func NewStatePlace(bucket, prefix string) (StatePlace, error) {
-	place := StatePlace{}
-	if bucket != "" {
-		var err error
-		if place.Bucket, err = parseBucket(bucket); err != nil {
-			return StatePlace{}, err
-		}
-	}
-	if prefix == "" {
-		return place, nil
-	}
-	prefix = strings.TrimSuffix(prefix, "/") + "/"
-	if len(prefix) > maxStatePrefix {
-		return StatePlace{}, fmt.Errorf("the prefix has %d bytes, more than %d", len(prefix), maxStatePrefix)
-	}
-	if strings.HasPrefix(prefix, "/") || path.Clean("/"+prefix)+"/" != "/"+prefix || strings.Contains(prefix, stateFolder) ||
-		!utf8.ValidString(prefix) || strings.ContainsFunc(prefix, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }) {
-		return StatePlace{}, fmt.Errorf(`%q is no prefix such as "team/": parts of it are empty, ".", "..", of s3proxy's own name, or hold a backslash or control character`, prefix)
-	}
-	place.Prefix = prefix
-	return place, nil
-}
-
-// CheckBucketName refuses what can be no bucket's name, such as a pattern.
-func CheckBucketName(name string) error {
-	_, err := parseBucket(name)
-	return err
-}
-
-func parseBucket(name string) (s3name.Bucket, error) {
-	b, err := s3name.ParseBucket(name)
-	if err != nil {
-		return b, fmt.Errorf("%q is %w (names are exact, patterns mean nothing)", name, err)
-	}
-	return b, nil
-}
-
-// stateFolder begins the keys of the proxy's own objects, behind the prefix.
-const stateFolder = ".s3proxy/"
-
-// root begins the keys of own objects in every bucket; clients never see one.
-func (s StatePlace) root() string { return s.Prefix + stateFolder }
-
-// past sorts behind every own object and before whatever else may come.
-func (s StatePlace) past() string { return s.root() + "~" }
-
-// Of gives the bucket that has the own objects of bucket, and how their keys begin.
-func (s StatePlace) Of(bucket s3name.Bucket) (stateBucket s3name.Bucket, prefix string) {
-	if s.Bucket == (s3name.Bucket{}) {
-		return bucket, s.root()
-	}
-	return s.Bucket, s.root() + bucket.String() + "/"
-}
-
-// owns tells whether a key is one of the proxy's own objects, under every
-// spelling that some store folds into theirs (versitygw: `a//b` is `a/b`).
-func (s StatePlace) owns(key string) bool { return s3name.Below(key, s.root()) }
 
 // Credential is what an access key of a client may do.
 type Credential struct {

@@ -4,21 +4,23 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 func TestAStatePlaceEndsInASlashAndFoldsIntoNoOther(t *testing.T) {
 	for prefix, want := range map[string]string{"": "", "team": "team/", "team/": "team/", "a/b c/": "a/b c/", ".hidden": ".hidden/"} {
-		if got, err := NewStatePlace("bucket", prefix); err != nil || got.Prefix != want || got.Bucket.String() != "bucket" {
+		if got, err := state.NewPlace("bucket", prefix); err != nil || got.Prefix != want || got.Bucket.String() != "bucket" {
 			t.Errorf("%q: %+v, %v", prefix, got, err)
 		}
 	}
 	for _, bad := range []string{"/", "/a", "a//", "a//b", "./a", "a/..", "../a", `a\b`, "a\nb", "a\xff", ".s3proxy", "a/.s3proxy/b", strings.Repeat("a", 256)} {
-		if got, err := NewStatePlace("", bad); err == nil {
+		if got, err := state.NewPlace("", bad); err == nil {
 			t.Errorf("%q was taken as %q", bad, got.Prefix)
 		}
 	}
 	for _, bad := range []string{"a/b", "*", "a", "ü-bucket"} {
-		if _, err := NewStatePlace(bad, ""); err == nil {
+		if _, err := state.NewPlace(bad, ""); err == nil {
 			t.Errorf("the bucket %q was taken", bad)
 		}
 	}

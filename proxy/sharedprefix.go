@@ -3,25 +3,9 @@ package proxy
 import (
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
-
-// shared is the common prefix that a delimiter makes of our own objects and of clients'
-// objects alike, because it cuts the keys of ours before their folder ends: `.`, or `/`
-// where they are below team/. It is empty where it does not.
-func (s StatePlace) shared(prefix, delimiter string) string {
-	rest, begins := strings.CutPrefix(s.root(), prefix)
-	if !begins || delimiter == "" {
-		return ""
-	}
-	before, _, cut := strings.Cut(rest, delimiter)
-	if common := prefix + before + delimiter; cut && common != s.root() {
-		return common
-	}
-	return ""
-}
 
 // dropPrefixes takes the common prefixes out that only our own objects have. For the one
 // that others may share the store is asked what sorts before our own, and behind them;
@@ -29,11 +13,11 @@ func (s StatePlace) shared(prefix, delimiter string) string {
 func (x *exchange) dropPrefixes(list *s3xml.Bounded[s3xml.CommonPrefix], shared string, first func(prefix, after string) (string, error)) error {
 	hidden := func(prefix string) (bool, error) {
 		if prefix != shared {
-			return x.state.owns(prefix), nil
+			return x.state.Owns(prefix), nil
 		}
-		for _, after := range []string{"", x.state.past()} {
+		for _, after := range []string{"", x.state.Past()} {
 			key, err := first(shared, after)
-			if err != nil || key != "" && !x.state.owns(key) {
+			if err != nil || key != "" && !x.state.Owns(key) {
 				return false, err
 			}
 		}

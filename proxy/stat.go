@@ -11,6 +11,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -18,10 +19,13 @@ import (
 // commands that need no proxy share it.
 type objects struct {
 	Bucket
-	state   StatePlace
+	state   state.Place
 	cache   *objectCache
 	uploads *uploadCache
 }
+
+// own is where the proxy keeps its own objects of the bucket.
+func (o *objects) own() state.Store { return state.Store{Client: o.Upstream, Place: o.state} }
 
 // keyBucket is the bucket that the keys of its objects are bound to.
 func (o *objects) keyBucket(bucket s3name.Bucket) string {

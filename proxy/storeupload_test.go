@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -55,7 +56,7 @@ func beforeKey(t *testing.T, store *lab.Store, payload upstream.Payload, kek kms
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyring, err := kms.NewKeyring(kms.Config{Write: kek, Records: Records{Store: client}, Window: time.Hour, WindowObjects: 1000, CacheSize: 10, CacheTTL: time.Hour})
+	keyring, err := kms.NewKeyring(kms.Config{Write: kek, Records: state.Records{Store: client}, Window: time.Hour, WindowObjects: 1000, CacheSize: 10, CacheTTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -32,7 +33,7 @@ const DefaultGrace = time.Hour
 // needs no key, and never touches an upload that the store has.
 type Sweeper struct {
 	Store *upstream.Client
-	Place StatePlace
+	Place state.Place
 	// Grace is DefaultGrace, or less where nothing else uses the bucket.
 	Grace time.Duration
 	// DryRun looks and changes nothing.
@@ -58,7 +59,7 @@ const maxFolders = 100_000
 // Bucket sweeps the state of one bucket's uploads. A bucket that is not there has none.
 func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 	found := Swept{Bucket: bucket}
-	at, err := parseBucket(bucket)
+	at, err := state.ParseBucket(bucket)
 	if err != nil {
 		return found, err
 	}
@@ -95,7 +96,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 		err = s.folder(ctx, o, at, prefix+name+"/", &found)
 		switch {
 		case err == nil:
-		case errors.Is(err, ErrLocked):
+		case errors.Is(err, state.ErrLocked):
 			found.Locked++
 		case errors.Is(err, s3err.NoSuchBucket):
 			return found, nil
@@ -127,7 +128,7 @@ func (s *Sweeper) folder(ctx context.Context, o *objects, bucket s3name.Bucket, 
 		return err
 	}
 	// The state is the store's word, too, and its names go to the store.
-	key, keyErr := s.Place.clientKey(state.Key)
+	key, keyErr := s.Place.ClientKey(state.Key)
 	id, idErr := s3name.ParseUploadID(state.Upload)
 	if keyErr != nil || idErr != nil {
 		found.Foreign++
@@ -162,7 +163,7 @@ type keptState struct {
 
 // readState gives errNoState, or errStored for one that s3proxy did not write.
 func (s *Sweeper) readState(ctx context.Context, o *objects, stateBucket s3name.Bucket, key string) (*keptState, error) {
-	req, err := o.ownRequest(http.MethodGet, stateBucket, key)
+	req, err := o.own().Request(http.MethodGet, stateBucket, key)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +226,7 @@ func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket s3name.Buck
 	if since >= 0 || s.DryRun {
 		return nil
 	}
-	req, err := o.ownRequest(http.MethodPut, stateBucket, folder+goneMark)
+	req, err := o.own().Request(http.MethodPut, stateBucket, folder+goneMark)
 	if err != nil {
 		return err
 	}
@@ -239,7 +240,7 @@ func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket s3name.Buck
 // marked tells how long ago the upload was first seen to be gone, by the store's own
 // clock; negative when it was not.
 func (s *Sweeper) marked(ctx context.Context, o *objects, stateBucket s3name.Bucket, folder string) (time.Duration, error) {
-	req, err := o.ownRequest(http.MethodHead, stateBucket, folder+goneMark)
+	req, err := o.own().Request(http.MethodHead, stateBucket, folder+goneMark)
 	if err != nil {
 		return 0, err
 	}
@@ -268,7 +269,7 @@ func (s *Sweeper) unmark(ctx context.Context, o *objects, stateBucket s3name.Buc
 	if err != nil || since < 0 || s.DryRun {
 		return err
 	}
-	if err := o.removeState(ctx, stateBucket, folder+goneMark); err != nil {
+	if err := o.own().Remove(ctx, stateBucket, folder+goneMark); err != nil {
 		return during(stepForgetGone, err)
 	}
 	return nil
@@ -278,7 +279,7 @@ func (s *Sweeper) unmark(ctx context.Context, o *objects, stateBucket s3name.Buc
 // next sweep knows what the folder is of.
 func (s *Sweeper) remove(ctx context.Context, o *objects, stateBucket s3name.Bucket, folder string, found *Swept) error {
 	if !s.DryRun {
-		if err := o.removeState(ctx, stateBucket, folder); err != nil {
+		if err := o.own().Remove(ctx, stateBucket, folder); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -161,26 +161,7 @@ func (u *upload) saveUpload(ctx context.Context) error {
 // putState puts an object into the upload's folder; req has its body and headers.
 func (u *upload) putState(ctx context.Context, name string, req *upstream.Request) error {
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	return u.putOwn(ctx, stateBucket, folder+name, req)
-}
-
-// putOwn puts one of our own objects; req has its body and headers.
-func (o *objects) putOwn(ctx context.Context, stateBucket s3name.Bucket, key string, req *upstream.Request) (err error) {
-	if req.Key, err = o.state.ownKey(key); err != nil {
-		return err
-	}
-	req.Method, req.Bucket = http.MethodPut, stateBucket
-	req.Header = lockState(ctx, o.Upstream, stateBucket, req.Header)
-	if req.Body == nil { // a streamed body has a checksum behind it
-		h := http.Header{"Content-Md5": {upstream.ContentMD5(req.Bytes)}}
-		maps.Copy(h, req.Header)
-		req.Header = h
-	}
-	resp, err := o.Upstream.Do(ctx, req)
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
+	return u.own().Put(ctx, stateBucket, folder+name, req)
 }
 
 // openUpload finds the state of the upload that the request names.
@@ -222,7 +203,7 @@ var errNoState = errors.New("no state of this upload")
 // loadUpload reads the state of an upload; errNoState if there is none.
 func (o *objects) loadUpload(ctx context.Context, bucket s3name.Bucket, key s3name.Key, id s3name.UploadID) (savedUpload, error) {
 	stateBucket, folder := o.folder(bucket, key, id)
-	req, err := o.ownRequest(http.MethodGet, stateBucket, folder+stateKey)
+	req, err := o.own().Request(http.MethodGet, stateBucket, folder+stateKey)
 	if err != nil {
 		return savedUpload{}, err
 	}
@@ -280,12 +261,6 @@ func (u *upload) there(ctx context.Context) error {
 	return resp.Body.Close()
 }
 
-// ownRequest begins a request for one of the proxy's own objects.
-func (o *objects) ownRequest(method string, stateBucket s3name.Bucket, key string) (*upstream.Request, error) {
-	k, err := o.state.ownKey(key)
-	return &upstream.Request{Method: method, Bucket: stateBucket, Key: k}, err
-}
-
 // partRecord is what is kept of a part that was sent, and when.
 type partRecord struct {
 	envelope.Record
@@ -325,11 +300,11 @@ func (u *upload) hasState(ctx context.Context) (bool, error) {
 // gets a delete marker, and is swept later.
 func (u *upload) removeKey(ctx context.Context) error {
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	err := u.removeState(ctx, stateBucket, folder+stateKey)
-	if !errors.Is(err, ErrLocked) {
+	err := u.own().Remove(ctx, stateBucket, folder+stateKey)
+	if !errors.Is(err, state.ErrLocked) {
 		return err
 	}
-	key, err := u.state.ownKey(folder + stateKey)
+	key, err := u.state.OwnKey(folder + stateKey)
 	if err != nil {
 		return err
 	}
@@ -343,7 +318,7 @@ func (u *upload) removeKey(ctx context.Context) error {
 // removeRecords deletes what else is in the upload's folder.
 func (u *upload) removeRecords(ctx context.Context) error {
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	return u.removeState(ctx, stateBucket, folder)
+	return u.own().Remove(ctx, stateBucket, folder)
 }
 
 // metadataFields are the s3proxy-* fields among a store's headers, with lower-case names.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -60,7 +61,7 @@ func (u *upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name
 	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
 	read = span.after
 	q := url.Values{"list-type": {"2"}, "prefix": {folder}, "start-after": {folder + read}, "max-keys": {strconv.Itoa(listPage)}}
-	for range maxStatePages {
+	for range state.MaxPages {
 		var page struct {
 			Contents s3xml.Bounded[struct {
 				Key          string    `xml:"Key"`

@@ -13,6 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -31,7 +32,7 @@ type Listed struct {
 // proxy's own objects are passed over. It needs no key.
 type Walker struct {
 	Store *upstream.Client
-	Place StatePlace
+	Place state.Place
 }
 
 // Reach tells whether the store lists the bucket to us. Where the proxy's own objects are
@@ -41,14 +42,14 @@ func (w Walker) Reach(ctx context.Context, bucket string) error {
 	if err != nil {
 		return err
 	}
-	q := url.Values{"list-type": {"2"}, "prefix": {w.Place.root()}, "max-keys": {"1"}}
+	q := url.Values{"list-type": {"2"}, "prefix": {w.Place.Root()}, "max-keys": {"1"}}
 	_, _, err = upstream.List[s3xml.ListObjects](ctx, o.Upstream, upstream.Request{Method: http.MethodGet, Bucket: at, Query: q})
 	return err
 }
 
 // at begins a look at a bucket.
 func (w Walker) at(bucket string) (*objects, s3name.Bucket, error) {
-	b, err := parseBucket(bucket)
+	b, err := state.ParseBucket(bucket)
 	return &objects{Bucket: Bucket{Upstream: w.Store}, state: w.Place}, b, err
 }
 
@@ -64,7 +65,7 @@ func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(L
 		if err != nil {
 			return fmt.Errorf("list s3://%s/%s: %w", bucket, prefix, err)
 		}
-		w.Place.dropOwn(page)
+		w.Place.DropOwn(page)
 		for _, c := range page.Contents {
 			if err := visit(Listed{Key: string(c.Key), Bytes: c.Size, Modified: s3xml.ParseTime(c.LastModified)}); err != nil {
 				return err
@@ -119,7 +120,7 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 		if err != nil {
 			return fmt.Errorf("list the versions of s3://%s/%s: %w", bucket, prefix, err)
 		}
-		w.Place.dropOwnVersions(page, asked)
+		w.Place.DropOwnVersions(page, asked)
 		for _, v := range page.Versions {
 			if v.Deletes() {
 				continue

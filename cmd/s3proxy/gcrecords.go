@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // recordsGrace is how old a window record is before it may be removed: it is made before
@@ -49,7 +50,7 @@ func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOu
 	// a process took from the window meanwhile, and then the record is young.
 	before := time.Now().Add(-o.recordsGrace)
 	unnamed := map[string]time.Time{}
-	err = records.List(ctx, origin, func(l proxy.ListedRecord) error {
+	err = records.List(ctx, origin, func(l state.ListedRecord) error {
 		if l.Foreign {
 			found.Foreign++
 		} else {
@@ -101,7 +102,7 @@ func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOu
 			case err == nil:
 				found.Removed++
 				log.Info("a window record that nothing names was removed", "bucket", bucket, "record", id)
-			case errors.Is(err, proxy.ErrLocked):
+			case errors.Is(err, state.ErrLocked):
 				found.Locked++
 			default:
 				found.Failed[id] = err.Error()

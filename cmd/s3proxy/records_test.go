@@ -20,7 +20,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -65,7 +65,7 @@ type keyed struct {
 	t       *testing.T
 	keyset  string
 	store   *recordStore
-	records proxy.Records
+	records state.Records
 }
 
 func newKeyed(t *testing.T) *keyed {

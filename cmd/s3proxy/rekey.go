@@ -19,6 +19,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // rekeyOptions are the flags of keys rekey.
@@ -170,7 +171,7 @@ func rekey(ctx context.Context, c *config.Config, buckets []string, o rekeyOptio
 type rekeying struct {
 	rekeyOptions
 	ring    *kms.Keyring
-	records proxy.Records
+	records state.Records
 	origin  string // the name that the keys are bound to
 	refused []string
 	rewrite *rewrite
@@ -293,7 +294,7 @@ func (r *rekeying) removeRecords(ctx context.Context, refused []string) error {
 		}
 		err := r.records.Remove(ctx, r.origin, id)
 		switch {
-		case errors.Is(err, proxy.ErrLocked): // for a minute; gc --records finds it
+		case errors.Is(err, state.ErrLocked): // for a minute; gc --records finds it
 			return nil
 		case err == nil:
 			r.found.Records++

@@ -13,6 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // stolenKEKs are those that a thief may have: of all window records, objects, versions and
@@ -86,15 +87,15 @@ func (r *rekeying) objectKEKs(ctx context.Context) ([]string, error) {
 }
 
 // recordKEKs are the KEKs that wrap a bucket's window records.
-func recordKEKs(ctx context.Context, records proxy.Records, bucket string) ([]string, error) {
+func recordKEKs(ctx context.Context, records state.Records, bucket string) ([]string, error) {
 	keks := map[string]bool{}
 	err := eachRecordKEK(ctx, records, bucket, func(_, kek string) error { keks[kek] = true; return nil })
 	return slices.Sorted(maps.Keys(keks)), err
 }
 
 // eachRecordKEK visits a bucket's window records. What is no record names no KEK.
-func eachRecordKEK(ctx context.Context, records proxy.Records, bucket string, visit func(id, kek string) error) error {
-	return records.List(ctx, bucket, func(l proxy.ListedRecord) error {
+func eachRecordKEK(ctx context.Context, records state.Records, bucket string, visit func(id, kek string) error) error {
+	return records.List(ctx, bucket, func(l state.ListedRecord) error {
 		record, _, err := records.Read(ctx, bucket, l.ID)
 		if errors.Is(err, kms.ErrNoRecord) || l.Foreign {
 			return nil

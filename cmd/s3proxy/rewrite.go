@@ -14,6 +14,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // rewrite writes objects of one bucket again, in place, beside clients who read and
@@ -117,7 +118,7 @@ func (r *rewrite) pass(ctx context.Context, errOut io.Writer, take func(proxy.Li
 		switch {
 		case gone:
 			found.Gone++
-		case errors.Is(err, proxy.ErrLocked):
+		case errors.Is(err, state.ErrLocked):
 			found.Locked++
 		case errors.Is(err, proxy.ErrArchived):
 			found.Archived++

@@ -18,7 +18,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // rotateOptions are the flags of keys rotate.
@@ -293,11 +293,11 @@ func newVersions(ctx context.Context, c *config.Config, stores *stores, places [
 }
 
 // records is one pass over a bucket's window records.
-func (r *rotation) records(ctx context.Context, bucket string, rewrapping *kms.Rewrapping, records proxy.Records) (*rotated, error) {
+func (r *rotation) records(ctx context.Context, bucket string, rewrapping *kms.Rewrapping, records state.Records) (*rotated, error) {
 	origin := cmp.Or(r.stores.c.Buckets[bucket].Alias, bucket)
 	found := &rotated{Bucket: bucket, KEK: rewrapping.KEK(), Failed: map[string]string{}}
 	var ids []string
-	if err := records.List(ctx, origin, func(l proxy.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
+	if err := records.List(ctx, origin, func(l state.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
 		return nil, err
 	}
 	found.Records = len(ids)
@@ -346,7 +346,7 @@ const (
 // maxRaces bounds how often a record is looked at again that another rotation changes.
 const maxRaces = 5
 
-func rotateRecord(ctx context.Context, rewrapping *kms.Rewrapping, records proxy.Records, bucket, id string, o rotateOptions) (recordOutcome, error) {
+func rotateRecord(ctx context.Context, rewrapping *kms.Rewrapping, records state.Records, bucket, id string, o rotateOptions) (recordOutcome, error) {
 	var err error
 	for range maxRaces {
 		var record []byte
@@ -378,7 +378,7 @@ func rotateRecord(ctx context.Context, rewrapping *kms.Rewrapping, records proxy
 		if err = records.Replace(ctx, bucket, id, etag, fresh); err == nil {
 			return recordRewrapped, nil
 		}
-		if !errors.Is(err, proxy.ErrRaced) {
+		if !errors.Is(err, state.ErrRaced) {
 			return 0, err
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // aRecord is a bucket with one window record of the key file's first version.
@@ -102,7 +102,7 @@ func TestARecordThatCannotBeWrappedAnewStaysAsItIs(t *testing.T) {
 			c.then(k, k.path(id), first)
 			before := k.store.objects[k.path(id)]
 			_, err := rotateRecord(t.Context(), k.rewrapping(), k.records, keyedBucket, id, rotateOptions{})
-			if err == nil || errors.Is(err, proxy.ErrRaced) || c.want != nil && !errors.Is(err, c.want) {
+			if err == nil || errors.Is(err, state.ErrRaced) || c.want != nil && !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 			if !bytes.Equal(before, k.store.objects[k.path(id)]) {
@@ -124,7 +124,7 @@ func TestARecordThatAnotherWritesMeanwhileIsLookedAtAgain(t *testing.T) {
 		{name: "once, with the same", races: 1, want: recordCurrent},
 		{name: "once, with another version", races: 1, behind: true, want: recordRewrapped},
 		{name: "as often as is bearable", races: maxRaces - 1, behind: true, want: recordRewrapped},
-		{name: "always", races: maxRaces, behind: true, err: proxy.ErrRaced},
+		{name: "always", races: maxRaces, behind: true, err: state.ErrRaced},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -18,13 +18,14 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // statusCount is the work on one bucket.
 type statusCount struct {
 	keyStatus
 	ring    *kms.Keyring
-	records proxy.Records
+	records state.Records
 	origin  string // the name that the keys are bound to
 	mu      sync.Mutex
 	uses    map[string]*kekUse
@@ -119,7 +120,7 @@ func (c *statusCount) use(kek string) *kekUse {
 
 func (c *statusCount) countRecords(ctx context.Context, p pace) error {
 	var ids []string
-	if err := c.records.List(ctx, c.origin, func(l proxy.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
+	if err := c.records.List(ctx, c.origin, func(l state.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)

@@ -15,6 +15,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -113,7 +114,7 @@ func (s *stores) eachSample(ctx context.Context, visit func(sample) (more bool, 
 		if err != nil { // a folder that no client reaches
 			continue
 		}
-		stateBucket, records, err := (proxy.Records{Place: s.c.State}).Where(bucket)
+		stateBucket, records, err := (state.Records{Place: s.c.State}).Where(bucket)
 		if err != nil {
 			return err
 		}

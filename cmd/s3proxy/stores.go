@@ -17,6 +17,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -128,19 +129,19 @@ func (s *stores) keysOnly(ctx context.Context, name string) (proxy.Bucket, error
 }
 
 // keyring gives a bucket's Keyring, and where its records are.
-func (s *stores) keyring(ctx context.Context, name string) (*kms.Keyring, proxy.Records, error) {
+func (s *stores) keyring(ctx context.Context, name string) (*kms.Keyring, state.Records, error) {
 	ring, records, err := s.findKeyring(ctx, name, s.c.Buckets[name])
 	return ring, records, config.InBucket(name, err)
 }
 
-func (s *stores) findKeyring(ctx context.Context, name string, set config.Bucket) (*kms.Keyring, proxy.Records, error) {
+func (s *stores) findKeyring(ctx context.Context, name string, set config.Bucket) (*kms.Keyring, state.Records, error) {
 	records, err := s.records(ctx, name, set)
 	if err != nil {
-		return nil, proxy.Records{}, err
+		return nil, state.Records{}, err
 	}
 	write, read, err := s.c.KeyURIs(name)
 	if err != nil {
-		return nil, proxy.Records{}, err
+		return nil, state.Records{}, err
 	}
 	id := keyringID{store: records.Store, kms: strings.Join(append([]string{write}, read...), "\n"), alias: records.Bucket, floors: strings.Join(set.Floor, ",")}
 	if ring := s.keyrings[id]; ring != nil {
@@ -163,9 +164,9 @@ func (s *stores) reach(ctx context.Context, name string) error {
 }
 
 // records says where a bucket's window records are. It needs no key.
-func (s *stores) records(ctx context.Context, name string, set config.Bucket) (proxy.Records, error) {
+func (s *stores) records(ctx context.Context, name string, set config.Bucket) (state.Records, error) {
 	store, err := s.client(ctx, set.Upstream)
-	records := proxy.Records{Store: store, Place: s.c.State}
+	records := state.Records{Store: store, Place: s.c.State}
 	if err == nil && set.Alias != "" {
 		records.Bucket, err = s3name.ParseBucket(name)
 	}

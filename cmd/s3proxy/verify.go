@@ -18,6 +18,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // verifyOptions are the flags of keys verify.
@@ -202,7 +203,7 @@ func (v *verified) records(ctx context.Context, s *stores, bucket string) error 
 		return err
 	}
 	origin := cmp.Or(s.c.Buckets[bucket].Alias, bucket)
-	return records.List(ctx, origin, func(l proxy.ListedRecord) error {
+	return records.List(ctx, origin, func(l state.ListedRecord) error {
 		record, err := records.GetRecord(ctx, origin, l.ID)
 		if err == nil {
 			err = ring.OpenRecord(ctx, origin, l.ID, record)

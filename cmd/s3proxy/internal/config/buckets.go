@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 var (
@@ -59,11 +60,11 @@ func (c *Config) validateBuckets() error {
 }
 
 func (c *Config) validateBucket(name string, set Bucket) error {
-	if err := proxy.CheckBucketName(name); err != nil {
+	if err := state.CheckBucketName(name); err != nil {
 		return err
 	}
 	if set.Alias != "" {
-		if err := proxy.CheckBucketName(set.Alias); err != nil {
+		if err := state.CheckBucketName(set.Alias); err != nil {
 			return Usagef("alias: %w", err)
 		}
 		if set.Alias == name {

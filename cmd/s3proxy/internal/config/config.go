@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/kms/localfile"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // Config is every setting of every command, by its one name, checked. Load makes it.
@@ -42,7 +42,7 @@ type Config struct {
 	LogFormat           string        `koanf:"log-format"`
 
 	UpstreamURL *url.URL          `koanf:"-"` // of Upstream; nil: the embedded store
-	State       proxy.StatePlace  `koanf:"-"`
+	State       state.Place       `koanf:"-"`
 	Buckets     map[string]Bucket `koanf:"-"` // by their exact names
 	Path        string            `koanf:"-"` // of the configuration file, "" for none
 

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // clientKeys are the credentials of clients in the configuration file: a list of
@@ -171,7 +172,7 @@ func (k *clientKeySettings) read() (proxy.Credential, error) {
 	if k.Buckets != nil {
 		c.Buckets = append([]string{}, *k.Buckets...) // an empty list is no bucket, not all
 		for _, name := range c.Buckets {
-			if err := proxy.CheckBucketName(name); err != nil {
+			if err := state.CheckBucketName(name); err != nil {
 				return c, err
 			}
 		}

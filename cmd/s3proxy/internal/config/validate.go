@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // domainName is a host's name without a port; no address, for nothing is below one.
@@ -96,7 +96,7 @@ func (c *Config) validateSources() error {
 		return Usagef("credentials: the configuration file %s holds a list of them, and the setting names the file %s: only one can be", c.Path, c.Credentials)
 	}
 	var err error
-	if c.State, err = proxy.NewStatePlace(c.StateBucket, c.StatePrefix); err != nil {
+	if c.State, err = state.NewPlace(c.StateBucket, c.StatePrefix); err != nil {
 		return Usagef("state-bucket, state-prefix: %w", err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package proxy
+package state
 
 import (
 	"context"
@@ -13,17 +13,17 @@ import (
 // A bucket with a default retention would lock the proxy's own objects for as long
 // as its clients'. An explicit retention takes the default's place: the shortest that
 // is surely in the future when the store looks at it.
-const stateRetention = time.Minute
+const ownRetention = time.Minute
 
-// lockState adds to the headers of an own object's PUT what a bucket with a default
+// LockHeaders adds to the headers of an own object's PUT what a bucket with a default
 // retention needs.
-func lockState(ctx context.Context, store *upstream.Client, bucket s3name.Bucket, h http.Header) http.Header {
+func LockHeaders(ctx context.Context, store *upstream.Client, bucket s3name.Bucket, h http.Header) http.Header {
 	if !store.HasDefaultRetention(ctx, bucket) {
 		return h
 	}
 	all := http.Header{}
 	maps.Copy(all, h)
 	all.Set("X-Amz-Object-Lock-Mode", "GOVERNANCE")
-	all.Set("X-Amz-Object-Lock-Retain-Until-Date", time.Now().Add(stateRetention).UTC().Format("2006-01-02T15:04:05Z"))
+	all.Set("X-Amz-Object-Lock-Retain-Until-Date", time.Now().Add(ownRetention).UTC().Format("2006-01-02T15:04:05Z"))
 	return all
 }

@@ -1,0 +1,13 @@
+package state
+
+import (
+	"errors"
+)
+
+// ErrRaced says that others wrote the object each time it was tried, or a record
+// that was to be replaced.
+var ErrRaced = errors.New("it was replaced by another writer meanwhile")
+
+// ErrLocked says that the store refuses to write or to delete an object under a
+// retention or legal hold.
+var ErrLocked = errors.New("the object is locked")
