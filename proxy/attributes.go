@@ -9,6 +9,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
@@ -71,22 +72,22 @@ func getObjectAttributes(x *exchange) error {
 	}
 	var dek *envelope.DEK
 	var known envelope.Facts
-	if s.meta != nil {
-		if dek, known, err = x.unlock(ctx, s); err != nil {
+	if s.Meta != nil {
+		if dek, known, err = x.Unlock(ctx, s); err != nil {
 			return err
 		}
 		defer dek.Destroy()
 	}
 	out := attributesResult{Xmlns: s3xml.Namespace}
 	if wanted["ObjectSize"] {
-		out.ObjectSize = &s.size
+		out.ObjectSize = &s.Size
 	}
 	if wanted["StorageClass"] {
-		if out.StorageClass = s.header.Get("X-Amz-Storage-Class"); out.StorageClass == "" {
+		if out.StorageClass = s.Header.Get("X-Amz-Storage-Class"); out.StorageClass == "" {
 			out.StorageClass = "STANDARD" // what HEAD leaves out
 		}
 	}
-	if s.meta != nil && s.meta.Kind != envelope.KindEmpty && (wanted["Checksum"] || wanted["ObjectParts"]) {
+	if s.Meta != nil && s.Meta.Kind != envelope.KindEmpty && (wanted["Checksum"] || wanted["ObjectParts"]) {
 		_, facts, parts, err := rd.describe(s, dek, known)
 		if err != nil {
 			return err
@@ -96,7 +97,7 @@ func getObjectAttributes(x *exchange) error {
 			checksum.SetElement(&out.Checksum.Checksums, envelope.Checksum{Algorithm: facts.Checksum.Algorithm, Value: facts.Checksum.Value}, 0)
 		}
 		if wanted["ObjectParts"] && parts > 0 {
-			t, err := x.trailer(ctx, s, dek)
+			t, err := x.Trailer(ctx, s, dek)
 			if err != nil {
 				return err
 			}
@@ -104,13 +105,13 @@ func getObjectAttributes(x *exchange) error {
 		}
 	}
 	if wanted["ETag"] {
-		tag, err := x.objectETag(ctx, s)
+		tag, err := x.ObjectETag(ctx, s)
 		if err != nil {
 			return err
 		}
-		out.ETag = bareETag(tag.shown)
+		out.ETag = object.BareETag(tag.Shown)
 	}
-	x.passHeaders(http.Header{"Last-Modified": s.header.Values("Last-Modified"), "X-Amz-Version-Id": s.header.Values("X-Amz-Version-Id"), "X-Amz-Request-Id": s.header.Values("X-Amz-Request-Id")})
+	x.passHeaders(http.Header{"Last-Modified": s.Header.Values("Last-Modified"), "X-Amz-Version-Id": s.Header.Values("X-Amz-Version-Id"), "X-Amz-Request-Id": s.Header.Values("X-Amz-Request-Id")})
 	return x.answerXML(out)
 }
 

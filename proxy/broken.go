@@ -33,12 +33,12 @@ func (x *exchange) whyBroken(err error) error {
 	if match == "" && noneMatch == "" {
 		return err
 	}
-	tag, objectErr := x.tagAt(ctx, x.bucket, x.key, s3name.VersionID{}, x.unsigned())
+	tag, objectErr := x.TagAt(ctx, x.bucket, x.key, s3name.VersionID{}, x.unsigned())
 	there := objectErr == nil
 	switch {
-	case noneMatch != "" && there && tag.isInWeakly(noneMatch):
+	case noneMatch != "" && there && tag.IsInWeakly(noneMatch):
 		return notMatched("If-None-Match")
-	case match != "" && there && !tag.isIn(match):
+	case match != "" && there && !tag.IsIn(match):
 		return notMatched("If-Match")
 	case match != "" && upstream.IsNotFound(objectErr):
 		return s3err.NoSuchKey.With(s3err.Field{Name: "Key", Value: x.key.String()})

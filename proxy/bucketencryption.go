@@ -16,9 +16,11 @@ import (
 	"github.com/hashicorp/golang-lru/v2/expirable"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -110,16 +112,16 @@ func (r encryptionRule) label() encryption {
 }
 
 // encryptionRequest begins a request for the setting of a bucket.
-func (o *objects) encryptionRequest(method string, bucket s3name.Bucket) (*upstream.Request, error) {
-	stateBucket, prefix := o.state.Of(bucket)
-	key, err := o.state.OwnKey(prefix + encryptionName)
+func encryptionRequest(at state.Store, method string, bucket s3name.Bucket) (*upstream.Request, error) {
+	stateBucket, prefix := at.Place.Of(bucket)
+	key, err := at.Place.OwnKey(prefix + encryptionName)
 	return &upstream.Request{Method: method, Bucket: stateBucket, Key: key}, err
 }
 
 // encryptionOf gives the setting of a bucket. One that the store has changed into what
 // nobody can set counts as none.
-func (o *objects) encryptionOf(ctx context.Context, bucket s3name.Bucket) (encryptionRule, error) {
-	body, err := o.encryptionBody(ctx, bucket)
+func encryptionOf(ctx context.Context, at state.Store, bucket s3name.Bucket) (encryptionRule, error) {
+	body, err := encryptionBody(ctx, at, bucket)
 	if err != nil {
 		return noEncryptionSet, err
 	}
@@ -131,12 +133,12 @@ func (o *objects) encryptionOf(ctx context.Context, bucket s3name.Bucket) (encry
 }
 
 // encryptionBody reads the document; nil if there is none.
-func (o *objects) encryptionBody(ctx context.Context, bucket s3name.Bucket) ([]byte, error) {
-	req, err := o.encryptionRequest(http.MethodGet, bucket)
+func encryptionBody(ctx context.Context, at state.Store, bucket s3name.Bucket) ([]byte, error) {
+	req, err := encryptionRequest(at, http.MethodGet, bucket)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := o.Upstream.Do(ctx, req)
+	resp, err := at.Client.Do(ctx, req)
 	if upstream.IsNotFound(err) {
 		return nil, nil
 	}
@@ -151,21 +153,21 @@ func (o *objects) encryptionBody(ctx context.Context, bucket s3name.Bucket) ([]b
 	return body, nil
 }
 
-func (o *objects) putEncryption(ctx context.Context, bucket s3name.Bucket, document []byte) error {
-	stateBucket, prefix := o.state.Of(bucket)
-	err := o.own().Put(ctx, stateBucket, prefix+encryptionName, &upstream.Request{Header: http.Header{"Content-Type": {"application/xml"}}, Bytes: document})
+func putEncryption(ctx context.Context, at state.Store, bucket s3name.Bucket, document []byte) error {
+	stateBucket, prefix := at.Place.Of(bucket)
+	err := at.Put(ctx, stateBucket, prefix+encryptionName, &upstream.Request{Header: http.Header{"Content-Type": {"application/xml"}}, Bytes: document})
 	if err != nil {
 		return fmt.Errorf("put the bucket's encryption setting: %w", err)
 	}
 	return nil
 }
 
-func (o *objects) deleteEncryption(ctx context.Context, bucket s3name.Bucket) error {
-	req, err := o.encryptionRequest(http.MethodDelete, bucket)
+func deleteEncryption(ctx context.Context, at state.Store, bucket s3name.Bucket) error {
+	req, err := encryptionRequest(at, http.MethodDelete, bucket)
 	if err != nil {
 		return err
 	}
-	resp, err := o.Upstream.Do(ctx, req)
+	resp, err := at.Client.Do(ctx, req)
 	if upstream.IsNotFound(err) {
 		return nil
 	}
@@ -182,7 +184,7 @@ func getBucketEncryption(x *exchange) error {
 	if err := x.askForBucket(); err != nil {
 		return err
 	}
-	r, err := x.encryptionOf(x.r.Context(), x.bucket)
+	r, err := encryptionOf(x.r.Context(), x.State(), x.bucket)
 	if err != nil {
 		return err
 	}
@@ -208,7 +210,7 @@ func putBucketEncryption(x *exchange) error {
 	if body, err = xml.Marshal(encryptionDocument{Xmlns: s3xml.Namespace, Rule: r}); err != nil {
 		return err
 	}
-	if err := x.putEncryption(x.r.Context(), x.bucket, body); err != nil {
+	if err := putEncryption(x.r.Context(), x.State(), x.bucket, body); err != nil {
 		return err
 	}
 	x.defaults.set(x.bucket, r.label())
@@ -222,7 +224,7 @@ func deleteBucketEncryption(x *exchange) error {
 	if err := x.askForBucket(); err != nil {
 		return err
 	}
-	if err := x.deleteEncryption(x.r.Context(), x.bucket); err != nil {
+	if err := deleteEncryption(x.r.Context(), x.State(), x.bucket); err != nil {
 		return err
 	}
 	x.defaults.set(x.bucket, noEncryptionSet.label())
@@ -281,7 +283,7 @@ func (d *bucketDefaults) set(bucket s3name.Bucket, e encryption) {
 }
 
 // begin looks a setting up, side by side with what the request does; who wants it waits.
-func (d *bucketDefaults) begin(o *objects, bucket s3name.Bucket) (wait func() encryption) {
+func (d *bucketDefaults) begin(o *object.Objects, bucket s3name.Bucket) (wait func() encryption) {
 	if e, ok := d.known.Get(bucket); ok {
 		return func() encryption { return e }
 	}
@@ -289,7 +291,7 @@ func (d *bucketDefaults) begin(o *objects, bucket s3name.Bucket) (wait func() en
 		before := d.changes.Load()
 		ctx, cancel := context.WithTimeout(context.Background(), defaultsWait)
 		defer cancel()
-		r, _ := o.encryptionOf(ctx, bucket)
+		r, _ := encryptionOf(ctx, o.State(), bucket)
 		if d.changes.Load() == before {
 			d.known.Add(bucket, r.label())
 		}

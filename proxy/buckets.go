@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -150,8 +151,8 @@ func (x *exchange) answerBuckets(page *bucketsResult, header http.Header) error 
 }
 
 // elsewhere gives the buckets that another store than the default one has.
-func (x *exchange) elsewhere() map[string]*objects {
-	found := map[string]*objects{}
+func (x *exchange) elsewhere() map[string]*object.Objects {
+	found := map[string]*object.Objects{}
 	for name, o := range x.buckets {
 		if o.Upstream != x.others.Upstream {
 			found[name] = o
@@ -163,7 +164,7 @@ func (x *exchange) elsewhere() map[string]*objects {
 // bucketsElsewhere gives those of the buckets that the access key may use and
 // that exist, by one listing of each store, or, where the proxy may not list, by
 // HEAD of each.
-func (x *exchange) bucketsElsewhere(ctx context.Context, buckets map[string]*objects) (found []listedBucket, err error) {
+func (x *exchange) bucketsElsewhere(ctx context.Context, buckets map[string]*object.Objects) (found []listedBucket, err error) {
 	byStore := map[*upstream.Client][]string{}
 	for _, name := range slices.Sorted(maps.Keys(buckets)) {
 		if x.credential.mayUse(name) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -58,18 +59,18 @@ func completeMultipartUpload(x *exchange) error {
 		return x.answerXMLLate(out)
 	}
 	x.passHeaders(done.header)
-	x.tellEncryption(x.w.Header(), x.ETag == ETagMD5, done.header)
+	x.tellEncryption(x.w.Header(), x.ETag == object.ETagMD5, done.header)
 	return x.answerXML(out)
 }
 
 // completedETag is the ETag that HEAD will show.
 func (x *exchange) completedETag(done *completed) string {
-	if x.ETag == ETagMD5 {
-		if tag := multipartMD5(done.trailer.Parts); tag != "" {
+	if x.ETag == object.ETagMD5 {
+		if tag := object.MultipartMD5(done.trailer.Parts); tag != "" {
 			return tag
 		}
 	}
-	return clientETag(done.etag)
+	return object.ClientETag(done.etag)
 }
 
 // readCompletion reads and checks what can be checked without the store.
@@ -179,8 +180,8 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 	if sent.marked {
 		// versitygw 1.8 hides the upload while it completes it: a sweep that comes
 		// then must begin to count anew.
-		stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-		if err := u.own().Remove(ctx, stateBucket, folder+goneMark); err != nil {
+		stateBucket, folder := u.folder()
+		if err := u.State().Remove(ctx, stateBucket, folder+goneMark); err != nil {
 			return nil, during(stepForgetGone, err)
 		}
 	}
@@ -232,7 +233,7 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 // records go with it.
 func (c *completion) unlessEnded(ctx context.Context, err error) error {
 	u := c.u
-	if _, gone := c.loadUpload(ctx, u.bucket, u.key, u.id); errors.Is(gone, errNoState) {
+	if _, gone := loadUpload(ctx, c.Objects, u.bucket, u.key, u.id); errors.Is(gone, errNoState) {
 		return s3err.NoSuchUpload.Because(gone)
 	}
 	if gone := u.there(ctx); errors.Is(gone, s3err.NoSuchUpload) {
@@ -243,12 +244,12 @@ func (c *completion) unlessEnded(ctx context.Context, err error) error {
 
 // keptBody opens the body of a part that is sent again with the trailer behind it.
 func (u *upload) keptBody(ctx context.Context, p partRecord) (io.ReadCloser, error) {
-	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	stateBucket, folder := u.folder()
 	name := p.name
 	if p.Part.Number == envelope.MaxParts {
 		name = bodyPrefix + fmt.Sprintf("%x", p.Part.ID[:])
 	}
-	req, err := u.own().Request(http.MethodGet, stateBucket, folder+name)
+	req, err := u.State().Request(http.MethodGet, stateBucket, folder+name)
 	if err != nil {
 		return nil, err
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -16,23 +16,11 @@ import (
 // store is given the ETag of its own that belongs to it: a condition stays as atomic as the
 // store makes it.
 
-// maxResolves bounds how often that is done anew when the object was replaced
-// between the two requests.
-const maxResolves = 5
-
 // condition is the value of a conditional header; "" when it is not there.
 func condition(h http.Header, name string) string { return strings.Join(h.Values(name), ",") }
 
 func notMatched(name string) error {
 	return s3err.PreconditionFailed.With(s3err.Field{Name: "Condition", Value: name})
-}
-
-// comparedHere tells whether one of these conditions, in this ETag mode, is for the proxy to
-// compare.
-func (m ETagMode) comparedHere(conditions ...string) bool {
-	return slices.ContainsFunc(conditions, func(c string) bool {
-		return namesETag(c) && (m == ETagMD5 || strings.Contains(c, ","))
-	})
 }
 
 // resolveConditions turns If-Match and If-None-Match of a write to the exchange's
@@ -42,42 +30,42 @@ func (m ETagMode) comparedHere(conditions ...string) bool {
 // since, and not from the client's condition.
 func (x *exchange) resolveConditions(ctx context.Context, h http.Header) (resolved bool, err error) {
 	match, noneMatch := condition(h, "If-Match"), condition(h, "If-None-Match")
-	if !x.ETag.comparedHere(match, noneMatch) {
-		translateConditions(h)
+	if !x.ETag.ComparedHere(match, noneMatch) {
+		object.TranslateConditions(h)
 		return false, nil
 	}
-	tag, err := x.tagAt(ctx, x.bucket, x.key, x.version, x.unsigned())
+	tag, err := x.TagAt(ctx, x.bucket, x.key, x.version, x.unsigned())
 	if upstream.IsNotFound(err) {
-		translateConditions(h)
+		object.TranslateConditions(h)
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	if namesETag(match) {
+	if object.NamesETag(match) {
 		switch {
-		case tag.isIn(match):
-			h["If-Match"] = []string{tag.upstream}
+		case tag.IsIn(match):
+			h["If-Match"] = []string{tag.Upstream}
 		case noneMatch == "":
 			return false, notMatched("If-Match")
 		default: // both: S3 refuses that as it is; it matches no ETag of the store's
-			h["If-Match"] = []string{upstreamETags(match)}
+			h["If-Match"] = []string{object.UpstreamETags(match)}
 		}
 	}
-	if namesETag(noneMatch) {
-		if tag.isInWeakly(noneMatch) {
-			noneMatch = tag.upstream
+	if object.NamesETag(noneMatch) {
+		if tag.IsInWeakly(noneMatch) {
+			noneMatch = tag.Upstream
 		}
-		h["If-None-Match"] = []string{upstreamETags(noneMatch)}
+		h["If-None-Match"] = []string{object.UpstreamETags(noneMatch)}
 	}
-	return namesETag(match), nil
+	return object.NamesETag(match), nil
 }
 
 // doConditional sends a write whose body, if it has one, is in memory. header gives
 // its headers with the client's conditions.
 func (x *exchange) doConditional(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	asked := req.Header
-	for range maxResolves {
+	for range object.MaxTries {
 		req.Header = asked.Clone()
 		resolved, err := x.resolveConditions(ctx, req.Header)
 		if err != nil {
@@ -113,7 +101,7 @@ var readConditionNames = []string{"If-Match", "If-None-Match", "If-Modified-Sinc
 // the very object that was looked at.
 func (rd *reading) resolve() error {
 	match, noneMatch := condition(rd.r.Header, "If-Match"), condition(rd.r.Header, "If-None-Match")
-	if !rd.ETag.comparedHere(match, noneMatch) {
+	if !rd.ETag.ComparedHere(match, noneMatch) {
 		return nil
 	}
 	h := rd.passedHeaders()
@@ -126,17 +114,17 @@ func (rd *reading) resolve() error {
 	if err != nil {
 		return rd.inWords(err)
 	}
-	tag, err := rd.objectETag(rd.r.Context(), s)
+	tag, err := rd.ObjectETag(rd.r.Context(), s)
 	if err != nil {
 		return err
 	}
-	if match != "" && !tag.isIn(match) {
+	if match != "" && !tag.IsIn(match) {
 		return notMatched("If-Match")
 	}
-	if noneMatch != "" && tag.isInWeakly(noneMatch) {
+	if noneMatch != "" && tag.IsInWeakly(noneMatch) {
 		e := s3err.NotModified.With()
-		e.Header = s.header.Clone()
-		e.Header["Etag"] = []string{tag.shown}
+		e.Header = s.Header.Clone()
+		e.Header["Etag"] = []string{tag.Shown}
 		return e
 	}
 	rd.pinned = s
@@ -146,7 +134,7 @@ func (rd *reading) resolve() error {
 // storeConditions are the conditions that the store gets.
 func (rd *reading) storeConditions(h http.Header) {
 	if rd.pinned == nil {
-		translateConditions(h)
+		object.TranslateConditions(h)
 		return
 	}
 	for _, name := range readConditionNames {
@@ -154,8 +142,8 @@ func (rd *reading) storeConditions(h http.Header) {
 			h.Del(name)
 		}
 	}
-	if rd.pinned.etag != "" {
-		h["If-Match"] = []string{rd.pinned.etag}
+	if rd.pinned.UpstreamETag != "" {
+		h["If-Match"] = []string{rd.pinned.UpstreamETag}
 	}
 }
 
@@ -167,7 +155,7 @@ func (rd *reading) asksIfModified() bool {
 // refused gives the client's form of the store's answer to a conditional request.
 func (rd *reading) refused(err error) error {
 	if rd.pinned != nil && errors.Is(err, s3err.PreconditionFailed) {
-		return errReplaced
+		return object.ErrReplaced
 	}
 	var e *s3err.Error
 	if !errors.Is(err, s3err.NotModified) || !errors.As(err, &e) {
@@ -176,15 +164,15 @@ func (rd *reading) refused(err error) error {
 	upstream := e.Header.Get("Etag")
 	e = e.With()
 	e.Header.Del("Etag")
-	tag := opaqueTag(upstream)
-	if rd.ETag == ETagMD5 {
-		tag, err = rd.tagAt(rd.r.Context(), rd.bucket, rd.key, rd.version, rd.unsigned())
-		if err != nil || upstream != "" && tag.upstream != upstream {
+	tag := object.OpaqueETag(upstream)
+	if rd.ETag == object.ETagMD5 {
+		tag, err = rd.TagAt(rd.r.Context(), rd.bucket, rd.key, rd.version, rd.unsigned())
+		if err != nil || upstream != "" && tag.Upstream != upstream {
 			return e // without its ETag, of which nothing is known any more
 		}
 	}
-	if tag.shown != "" {
-		e.Header["Etag"] = []string{tag.shown}
+	if tag.Shown != "" {
+		e.Header["Etag"] = []string{tag.Shown}
 	}
 	return e
 }

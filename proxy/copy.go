@@ -13,6 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -47,7 +48,7 @@ type copying struct {
 	sameName    bool           // of source and destination
 	facts       envelope.Facts // of the source, which a copy within the store keeps
 	parts       int            // of it; 0 where it was one PUT
-	tag         entityTag      // of it, in the mode of the bucket that it goes to
+	tag         object.ETag    // of it, in the mode of the bucket that it goes to
 	update      bool           // of the very object that is read: it must not change meanwhile
 }
 
@@ -85,7 +86,7 @@ func copyObject(x *exchange) error {
 			return err
 		}
 		err = c.once(ctx)
-		if err == nil || x.begun() || !c.raced(ctx, err) || damaged(err) && try == maxDamagedTries {
+		if err == nil || x.begun() || !c.raced(ctx, err) || object.Damaged(err) && try == maxDamagedTries {
 			return err
 		}
 		raced = err
@@ -102,7 +103,7 @@ func copyObject(x *exchange) error {
 // current one.
 func (c *copying) place(ctx context.Context) error {
 	src := c.src
-	c.sameName = src.Upstream == c.Upstream && src.bucket == c.bucket && src.key == c.key
+	c.sameName = src.Upstream == c.Upstream && src.Bucket == c.bucket && src.Key == c.key
 	c.update = c.sameName && src.asked == (s3name.VersionID{})
 	if !c.sameName {
 		return nil
@@ -112,7 +113,7 @@ func (c *copying) place(ctx context.Context) error {
 		if err != nil && !upstream.IsNotFound(err) {
 			return err
 		}
-		c.update = err == nil && (s.version == (s3name.VersionID{}) || s.version.String() == noVersion)
+		c.update = err == nil && (s.Version == (s3name.VersionID{}) || s.Version.String() == noVersion)
 	}
 	if !c.update {
 		return nil
@@ -124,13 +125,13 @@ func (c *copying) place(ctx context.Context) error {
 	if match == "" && noneMatch == "" {
 		return nil
 	}
-	tag, err := src.objectETag(ctx, src.stored)
+	tag, err := src.ObjectETag(ctx, src.Stored)
 	switch {
 	case err != nil:
 		return err
-	case match != "" && !tag.isIn(match):
+	case match != "" && !tag.IsIn(match):
 		return notMatched("If-Match")
-	case noneMatch != "" && tag.isInWeakly(noneMatch):
+	case noneMatch != "" && tag.IsInWeakly(noneMatch):
 		return notMatched("If-None-Match")
 	}
 	return nil
@@ -140,9 +141,9 @@ func (c *copying) place(ctx context.Context) error {
 func (c *copying) once(ctx context.Context) error {
 	inStore := c.src.Upstream == c.Upstream
 	switch {
-	case c.src.meta == nil && c.Plain && inStore:
+	case c.src.Meta == nil && c.Plain && inStore:
 		return c.byStore(ctx)
-	case c.Plain, c.src.meta == nil, !inStore, c.checksum != envelope.NoChecksum, kindOfPut(c.key.String(), c.src.size) == envelope.KindEmpty != (c.src.meta.Kind == envelope.KindEmpty):
+	case c.Plain, c.src.Meta == nil, !inStore, c.checksum != envelope.NoChecksum, object.KindOfPut(c.key.String(), c.src.Size) == envelope.KindEmpty != (c.src.Meta.Kind == envelope.KindEmpty):
 		return c.stream(ctx)
 	case c.sameName:
 		return c.inPlace(ctx)
@@ -153,7 +154,7 @@ func (c *copying) once(ctx context.Context) error {
 // raced tells whether the source was replaced between looking at it and copying it. The
 // store's word for it is that of a condition which the client may have, too.
 func (c *copying) raced(ctx context.Context, err error) bool {
-	if errors.Is(err, errChanged) || damaged(err) {
+	if errors.Is(err, object.ErrChanged) || object.Damaged(err) {
 		return true
 	}
 	if !errors.Is(err, s3err.PreconditionFailed) && !errors.Is(err, s3err.ConditionalRequestConflict) {
@@ -185,7 +186,7 @@ func (c *copying) readDirectives() error {
 	size := 0
 	for name, v := range c.r.Header {
 		if strings.HasPrefix(name, "X-Amz-Meta-") {
-			size += len(name) - len(metaPrefix) + len(strings.Join(v, ","))
+			size += len(name) - len(object.MetaPrefix) + len(strings.Join(v, ","))
 		}
 	}
 	if size > maxUserMetadata { // also where they are not used, as S3
@@ -218,23 +219,23 @@ func (c *copying) headers() http.Header {
 	h := c.passedHeaders()
 	if !c.replace {
 		for name := range h {
-			if strings.HasPrefix(strings.ToLower(name), metaPrefix) {
+			if strings.HasPrefix(strings.ToLower(name), object.MetaPrefix) {
 				delete(h, name)
 			}
 		}
 		for _, name := range describing {
 			h.Del(name)
-			if v := c.src.header.Values(name); len(v) > 0 {
+			if v := c.src.Header.Values(name); len(v) > 0 {
 				h[name] = v
 			}
 		}
-		for name, v := range c.src.header {
-			if strings.HasPrefix(name, "X-Amz-Meta-") && !strings.HasPrefix(name, metaHeaderPrefix) {
-				h[metaName(name)] = v
+		for name, v := range c.src.Header {
+			if strings.HasPrefix(name, "X-Amz-Meta-") && !strings.HasPrefix(name, object.MetaHeaderPrefix) {
+				h[object.MetaName(name)] = v
 			}
 		}
 	}
-	trimChunkedEncoding(h)
+	object.TrimChunkedEncoding(h)
 	if !c.replaceTags {
 		h.Del("X-Amz-Tagging")
 	}
@@ -282,18 +283,18 @@ func (c *copying) copyUpstream(ctx context.Context, h http.Header) (*s3xml.CopyO
 
 // rewrap copies by the store, with the key wrapped for the new name.
 func (c *copying) rewrap(ctx context.Context) error {
-	dek, facts, err := c.src.unlock(ctx, c.src.stored)
+	dek, facts, err := c.src.Unlock(ctx, c.src.Stored)
 	if err != nil {
 		return err
 	}
 	defer dek.Destroy()
 	// What is below the floor of the bucket that it goes to is sealed under a new key.
-	if current, err := c.Keyring.IsCurrent(ctx, c.keyBucket(c.bucket), dek); err != nil {
+	if current, err := c.Keyring.IsCurrent(ctx, c.KeyBucket(c.bucket), dek); err != nil {
 		return err
 	} else if !current {
 		return c.stream(ctx)
 	}
-	kind := c.src.meta.Kind
+	kind := c.src.Meta.Kind
 	if _, err := c.prove(ctx, dek, facts); err != nil {
 		return err
 	}
@@ -304,20 +305,20 @@ func (c *copying) rewrap(ctx context.Context) error {
 	if err := c.wrapFor(ctx, h, dek, kind, facts); err != nil {
 		return err
 	}
-	if c.src.bytes > maxCopySource {
+	if c.src.Bytes > maxCopySource {
 		if err := c.copyTags(ctx, h); err != nil {
 			return err
 		}
-		made, header, err := c.src.copyParts(ctx, c.objects, c.bucket, c.key, h, nil, dek, nil)
+		made, header, err := c.src.copyParts(ctx, c.Objects, c.bucket, c.key, h, nil, dek, nil)
 		if err == nil {
-			err = c.underFloor(ctx, c.bucket, dek)
+			err = c.UnderFloor(ctx, c.bucket, dek)
 		}
 		if err != nil {
 			return err
 		}
 		return c.answerCopy(made, header)
 	}
-	h.Set("X-Amz-Copy-Source-If-Match", c.src.etag)
+	h.Set("X-Amz-Copy-Source-If-Match", c.src.UpstreamETag)
 	h.Set("X-Amz-Metadata-Directive", "REPLACE")
 	h.Set("X-Amz-Tagging-Directive", map[bool]string{true: "REPLACE", false: "COPY"}[c.replaceTags])
 	if v := c.r.Header.Get("X-Amz-Source-Expected-Bucket-Owner"); v != "" {
@@ -325,7 +326,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 	}
 	result, header, err := c.copyUpstream(ctx, h)
 	if err == nil {
-		err = c.underFloor(ctx, c.bucket, dek)
+		err = c.UnderFloor(ctx, c.bucket, dek)
 	}
 	if err != nil {
 		return err
@@ -339,26 +340,26 @@ func (c *copying) prove(ctx context.Context, dek *envelope.DEK, facts envelope.F
 	if err != nil {
 		return nil, err
 	}
-	c.tag, _ = c.tagOf(c.src.stored, facts, t)
+	c.tag, _ = c.TagOf(c.src.Stored, facts, t)
 	c.facts, c.parts = facts, 0
 	if t != nil {
-		c.facts, c.parts = t.Facts, partsOf(t)
+		c.facts, c.parts = t.Facts, object.PartsOf(t)
 	}
 	return t, nil
 }
 
 // wrapFor puts the metadata into h under which dek opens at the exchange's name.
 func (c *copying) wrapFor(ctx context.Context, h http.Header, dek *envelope.DEK, kind envelope.Kind, facts envelope.Facts) error {
-	meta, err := c.Keyring.WrapKey(ctx, kms.Name{Bucket: c.keyBucket(c.bucket), Key: c.key.String(), Kind: kind}, dek)
+	meta, err := c.Keyring.WrapKey(ctx, kms.Name{Bucket: c.KeyBucket(c.bucket), Key: c.key.String(), Kind: kind}, dek)
 	if err != nil {
 		return err
 	}
-	fields, err := encodeMetadata(dek, meta, c.src.size, facts)
+	fields, err := object.EncodeMetadata(dek, meta, c.src.Size, facts)
 	if err != nil {
 		return err
 	}
 	for name, value := range fields {
-		h[metaPrefix+name] = []string{value}
+		h[object.MetaPrefix+name] = []string{value}
 	}
 	return nil
 }
@@ -366,11 +367,11 @@ func (c *copying) wrapFor(ctx context.Context, h http.Header, dek *envelope.DEK,
 // answerCopy tells of a copy within the store, with the ETag that HEAD will show: one that is
 // of the plaintext is the source's.
 func (c *copying) answerCopy(result *s3xml.CopyObjectResult, header http.Header) error {
-	tag := opaqueTag(result.ETag)
-	if c.tag.plain {
+	tag := object.OpaqueETag(result.ETag)
+	if c.tag.Plain {
 		tag = c.tag
 	}
-	out := s3xml.CopyObjectResult{Xmlns: s3xml.Namespace, LastModified: result.LastModified, ETag: tag.shown}
+	out := s3xml.CopyObjectResult{Xmlns: s3xml.Namespace, LastModified: result.LastModified, ETag: tag.Shown}
 	checksum.SetElement(&out.Checksums, c.facts.Checksum, c.parts)
 	out.ChecksumType = checksum.TypeName(c.facts.Checksum.Type)
 	c.passHeaders(header)
@@ -384,21 +385,21 @@ func (c *copying) answerCopy(result *s3xml.CopyObjectResult, header http.Header)
 func (c *copying) stream(ctx context.Context) error {
 	h := c.headers()
 	if c.update {
-		if err := c.demandConditions(ctx, c.bucket); err != nil {
+		if err := demandConditions(ctx, c.Objects, c.bucket); err != nil {
 			return err
 		}
 		h.Del("If-None-Match")
-		h.Set("If-Match", c.src.etag)
+		h.Set("If-Match", c.src.UpstreamETag)
 	}
 	if err := c.copyTags(ctx, h); err != nil {
 		return err
 	}
-	body, err := c.src.plaintext(ctx, 0, c.src.size)
+	body, err := c.src.plaintext(ctx, 0, c.src.Size)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	p := &checksum.Declared{Algorithm: c.checksum, WantsMD5: c.ETag == ETagMD5}
+	p := &checksum.Declared{Algorithm: c.checksum, WantsMD5: c.ETag == object.ETagMD5}
 	if p.Algorithm == envelope.NoChecksum {
 		p.Algorithm = envelope.CRC64NVME
 	}
@@ -439,16 +440,16 @@ func (c *copying) stream(ctx context.Context) error {
 
 // putAnew writes sealed. It is putPlain without what that does to a client who sends.
 func (c *copying) putAnew(plain *checksum.Reader) error {
-	if c.src.size > maxPutSize {
+	if c.src.Size > maxPutSize {
 		return errSourceTooLarge
 	}
-	resp, err := c.putSealed(plain, c.src.size)
+	resp, err := c.putSealed(plain, c.src.Size)
 	if err != nil {
 		return c.whyBroken(err)
 	}
 	defer resp.Body.Close()
 	c.passHeaders(resp.Header)
-	c.setETag(c.w.Header(), c.md5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
+	c.setETag(c.w.Header(), c.MD5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
 	return nil
 }
 
@@ -456,8 +457,8 @@ var errSourceTooLarge = s3err.InvalidRequest.WithMessage("The specified copy sou
 
 // putBare writes into a bucket that is not encrypted.
 func (c *copying) putBare(ctx context.Context, plain *checksum.Reader) error {
-	req := &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: c.passedHeaders(), Body: plain, Length: c.src.size, Unsigned: c.unsigned()}
-	if c.src.size == 0 {
+	req := &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: c.passedHeaders(), Body: plain, Length: c.src.Size, Unsigned: c.unsigned()}
+	if c.src.Size == 0 {
 		if _, err := io.Copy(io.Discard, plain); err != nil {
 			return err
 		}
@@ -494,7 +495,7 @@ func (src *copySource) tags(ctx context.Context) (string, error) {
 			Value string `xml:"Value"`
 		}] `xml:"TagSet>Tag"`
 	}
-	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: url.Values{"tagging": {""}}, Unsigned: src.unsigned}, &set)
+	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.Bucket, Key: src.Key, VersionID: src.Version, Query: url.Values{"tagging": {""}}, Unsigned: src.unsigned}, &set)
 	if status, refused := upstream.Status(err); refused && (status == http.StatusNotFound || status == http.StatusNotImplemented) {
 		return "", nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -23,8 +24,8 @@ import (
 
 // copySource is the object that a copy reads. It has the settings of its own bucket.
 type copySource struct {
-	*objects
-	*stored
+	*object.Objects
+	*object.Stored
 	unsigned bool
 	asked    s3name.VersionID // the version that the client names; zero for the current one
 	// lastLook, in a renewal, fails with errChanged where the object is not in the state any
@@ -106,7 +107,7 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 		return nil, err
 	}
 	src := *x.of(named.Bucket)
-	if err := src.state.RefuseOwn(named.Key); err != nil {
+	if err := src.Place.RefuseOwn(named.Key); err != nil {
 		return nil, err
 	}
 	if src.Plain {
@@ -130,14 +131,14 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 		}
 		return nil, err
 	}
-	s, err := src.readStored(named.Bucket, named.Key, x.unsigned(), resp)
+	s, err := src.ReadStored(named.Bucket, named.Key, x.unsigned(), resp)
 	if err != nil {
 		return nil, err
 	}
-	if s.meta != nil && src.Plain { // of such a bucket everything is what it is
-		s.meta, s.size = nil, s.bytes
+	if s.Meta != nil && src.Plain { // of such a bucket everything is what it is
+		s.Meta, s.Size = nil, s.Bytes
 	}
-	source := &copySource{objects: &src, stored: s, unsigned: x.unsigned(), asked: named.Version}
+	source := &copySource{Objects: &src, Stored: s, unsigned: x.unsigned(), asked: named.Version}
 	return source, source.judge(ctx, x.r.Header)
 }
 
@@ -151,18 +152,18 @@ func (src *copySource) judge(ctx context.Context, h http.Header) error {
 		return s3err.PreconditionFailed.With(s3err.Field{Name: "Condition", Value: "x-amz-copy-source-If-" + name})
 	}
 	if match != "" || noneMatch != "" {
-		tag, err := src.objectETag(ctx, src.stored)
+		tag, err := src.ObjectETag(ctx, src.Stored)
 		if err != nil {
 			return err
 		}
-		if match != "" && !tag.isIn(match) {
+		if match != "" && !tag.IsIn(match) {
 			return failed("Match")
 		}
-		if noneMatch != "" && tag.isInWeakly(noneMatch) {
+		if noneMatch != "" && tag.IsInWeakly(noneMatch) {
 			return failed("None-Match")
 		}
 	}
-	last, err := http.ParseTime(src.header.Get("Last-Modified"))
+	last, err := http.ParseTime(src.Header.Get("Last-Modified"))
 	if err != nil {
 		return nil
 	}
@@ -179,17 +180,17 @@ func (src *copySource) judge(ctx context.Context, h http.Header) error {
 // all of it came. The whole of an object is read with its end: an object's size is the
 // store's word until then, that of an empty one too.
 func (src *copySource) plaintext(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-	if src.meta == nil {
+	if src.Meta == nil {
 		if length == 0 {
 			return http.NoBody, nil
 		}
-		resp, err := src.getRange(ctx, src.stored, offset, length)
+		resp, err := src.GetRange(ctx, src.Stored, offset, length)
 		if err != nil {
 			return nil, err
 		}
 		return resp.Body, nil
 	}
-	dek, _, err := src.unlock(ctx, src.stored)
+	dek, _, err := src.Unlock(ctx, src.Stored)
 	if err != nil {
 		return nil, err
 	}
@@ -201,32 +202,32 @@ func (src *copySource) plaintext(ctx context.Context, offset, length int64) (io.
 }
 
 func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset, length int64) (io.ReadCloser, error) {
-	kind := src.meta.Kind
+	kind := src.Meta.Kind
 	if kind == envelope.KindEmpty {
 		dek.Destroy()
 		return http.NoBody, nil
 	}
-	layout := envelope.SingleLayout(src.size)
-	whole := length == src.size
+	layout := envelope.SingleLayout(src.Size)
+	whole := length == src.Size
 	var t *envelope.Trailer
 	if kind == envelope.KindMultipart || !whole { // the end is seen before a range is believed
 		var err error
-		if t, err = src.trailer(ctx, src.stored, dek); err != nil {
+		if t, err = src.Trailer(ctx, src.Stored, dek); err != nil {
 			return nil, err
 		}
-		layout = layoutOf(t)
+		layout = object.LayoutOf(t)
 	}
 	span := layout.Span(offset, length)
 	from, n := span.Offset, span.Length
 	if whole {
-		from, n = 0, src.bytes
+		from, n = 0, src.Bytes
 	}
-	resp, err := src.getRange(ctx, src.stored, from, n)
+	resp, err := src.GetRange(ctx, src.Stored, from, n)
 	if err != nil {
 		return nil, err
 	}
 	if whole {
-		return &sourceReader{dek.OpenObject(kind, layout, src.bytes, t, resp.Body), resp.Body, dek}, nil
+		return &sourceReader{dek.OpenObject(kind, layout, src.Bytes, t, resp.Body), resp.Body, dek}, nil
 	}
 	return &sourceReader{dek.Open(kind, layout, span, resp.Body), resp.Body, dek}, nil
 }
@@ -236,10 +237,10 @@ func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset,
 // under it. versitygw 1.8 reads them one after the other, and in the middle of an overwrite
 // one answer has those of two states. It gives that end; nil where the object has no bytes.
 func (src *copySource) prove(ctx context.Context, dek *envelope.DEK) (*envelope.Trailer, error) {
-	if src.meta.Kind == envelope.KindEmpty {
+	if src.Meta.Kind == envelope.KindEmpty {
 		return nil, nil
 	}
-	return src.trailer(ctx, src.stored, dek)
+	return src.Trailer(ctx, src.Stored, dek)
 }
 
 // sourceReader closes what a read of a source needs.
@@ -274,7 +275,7 @@ func copyRange(header string, size int64) (offset, length int64, err error) {
 
 // source is what the store shall copy, pinned to the version that was looked at.
 func (src *copySource) source() *s3name.Source {
-	return &s3name.Source{Bucket: src.bucket, Key: src.key, Version: src.version}
+	return &s3name.Source{Bucket: src.Bucket, Key: src.Key, Version: src.Version}
 }
 
 // uploadPartCopy reads a range of an object, opened and authenticated, and seals it
@@ -299,7 +300,7 @@ func uploadPartCopy(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	offset, length, err := copyRange(x.r.Header.Get("X-Amz-Copy-Source-Range"), src.size)
+	offset, length, err := copyRange(x.r.Header.Get("X-Amz-Copy-Source-Range"), src.Size)
 	if err != nil {
 		return err
 	}
@@ -326,7 +327,7 @@ func uploadPartCopy(x *exchange) error {
 		checksum.SetElement(&out.Checksums, record.Part.Checksum, 0)
 	}
 	x.passRequestID(http.Header{})
-	x.tellEncryption(x.w.Header(), x.ETag == ETagMD5, nil)
+	x.tellEncryption(x.w.Header(), x.ETag == object.ETagMD5, nil)
 	src.tellVersion(x.w.Header())
 	return x.answerXML(out)
 }
@@ -344,7 +345,7 @@ func copyFailure(plain *checksum.Reader, err error) error {
 }
 
 func (src *copySource) tellVersion(h http.Header) {
-	if v := src.header.Get("X-Amz-Version-Id"); v != "" {
+	if v := src.Header.Get("X-Amz-Version-Id"); v != "" {
 		h.Set("X-Amz-Copy-Source-Version-Id", v)
 	}
 }

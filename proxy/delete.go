@@ -8,6 +8,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -36,7 +37,7 @@ func deleteObject(x *exchange) error {
 // storedSizeOf is what the store has of an object of n bytes at a key: a zero-byte one
 // under a key that ends in "/" is stored without a byte.
 func storedSizeOf(key string, n int64) int64 {
-	if kindOfPut(key, n) == envelope.KindEmpty {
+	if object.KindOfPut(key, n) == envelope.KindEmpty {
 		return 0
 	}
 	return envelope.StoredSize(n)
@@ -93,7 +94,7 @@ func deleteObjects(x *exchange) error {
 	if err := s3xml.Unmarshal(body, &in); err != nil {
 		return x.refusedDocument(s3err.MalformedXML.Because(err))
 	}
-	list, refused, err := readDeletions(x.state, in)
+	list, refused, err := readDeletions(x.Place, in)
 	if err != nil {
 		return err
 	}

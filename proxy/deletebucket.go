@@ -34,7 +34,7 @@ func deleteBucket(x *exchange) error {
 			return err
 		}
 		var removed []stateObject
-		if removed, failed = x.removeOwn(ctx, x.bucket, x.state.Root()); failed != nil {
+		if removed, failed = x.removeOwn(ctx, x.bucket, x.Place.Root()); failed != nil {
 			x.restoreOwn(removed)
 			return failed
 		}
@@ -47,9 +47,9 @@ func deleteBucket(x *exchange) error {
 		return err
 	}
 	resp.Body.Close()
-	x.Keyring.ForgetBucket(x.keyBucket(x.bucket))
+	x.Keyring.ForgetBucket(x.KeyBucket(x.bucket))
 	x.defaults.set(x.bucket, noEncryptionSet.label())
-	if stateBucket, prefix := x.state.Of(x.bucket); stateBucket != x.bucket {
+	if stateBucket, prefix := x.Place.Of(x.bucket); stateBucket != x.bucket {
 		if _, err := x.removeOwn(ctx, stateBucket, prefix); err != nil {
 			x.log.Warn("a deleted bucket's state objects are left in the state bucket", "bucket", x.bucket, "state-bucket", stateBucket, "prefix", prefix, "error", err)
 		}
@@ -63,20 +63,20 @@ func deleteBucket(x *exchange) error {
 // versions and delete markers among them. The state bucket itself never does: what
 // is in it belongs to other buckets.
 func (x *exchange) onlyState(ctx context.Context) (bool, error) {
-	if x.state.Bucket == x.bucket {
+	if x.Place.Bucket == x.bucket {
 		return false, nil
 	}
 	first, err := x.Upstream.ListAny(ctx, x.asked(x.bucket), "", "", 1)
-	if err != nil || len(first.Entries()) == 0 || !strings.HasPrefix(string(first.Entries()[0].Key), x.state.Root()) {
+	if err != nil || len(first.Entries()) == 0 || !strings.HasPrefix(string(first.Entries()[0].Key), x.Place.Root()) {
 		return false, err
 	}
-	behind, err := x.Upstream.ListAny(ctx, x.asked(x.bucket), "", x.state.Past(), 1)
+	behind, err := x.Upstream.ListAny(ctx, x.asked(x.bucket), "", x.Place.Past(), 1)
 	return err == nil && len(behind.Entries()) == 0, err
 }
 
 // records keeps the window records that are in the bucket itself.
 func (x *exchange) records() state.Records {
-	return state.Records{Store: x.Upstream, Place: state.Place{Prefix: x.state.Prefix}}
+	return state.Records{Store: x.Upstream, Place: state.Place{Prefix: x.Place.Prefix}}
 }
 
 // stateObject is one of our own objects. body is kept of what has to be put back.
@@ -104,7 +104,7 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 		}
 		list := upstream.Deletions{Quiet: true}
 		for _, e := range entries {
-			key, version, err := x.own().Entry(e, prefix)
+			key, version, err := x.State().Entry(e, prefix)
 			if err != nil {
 				return removed, err
 			}
@@ -117,7 +117,7 @@ func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix s
 			removed = append(removed, o)
 			list.Objects = append(list.Objects, upstream.Deletion{Key: key, Version: version})
 		}
-		switch err := x.own().Delete(ctx, bucket, list); {
+		switch err := x.State().Delete(ctx, bucket, list); {
 		case errors.Is(err, state.ErrLocked):
 			return removed, errOwnLocked.Because(err)
 		case err != nil:
@@ -141,7 +141,7 @@ func (x *exchange) keptOf(ctx context.Context, prefix, key string) (body []byte,
 			err = nil
 		}
 	case name == encryptionName:
-		body, err = x.encryptionBody(ctx, x.bucket)
+		body, err = encryptionBody(ctx, x.State(), x.bucket)
 	}
 	return body, err
 }
@@ -162,12 +162,12 @@ func (x *exchange) restoreOwn(removed []stateObject) {
 		}
 		var err error
 		switch o.key.String() {
-		case x.state.Root() + state.FloorName:
+		case x.Place.Root() + state.FloorName:
 			err = x.records().PutFloor(ctx, x.bucket.String(), "", o.body)
-		case x.state.Root() + encryptionName:
-			err = x.putEncryption(ctx, x.bucket, o.body)
+		case x.Place.Root() + encryptionName:
+			err = putEncryption(ctx, x.State(), x.bucket, o.body)
 		default:
-			err = x.records().PutRecord(ctx, x.bucket.String(), strings.TrimPrefix(o.key.String(), x.state.Root()+state.RecordFolder), o.body)
+			err = x.records().PutRecord(ctx, x.bucket.String(), strings.TrimPrefix(o.key.String(), x.Place.Root()+state.RecordFolder), o.body)
 		}
 		if err != nil && !errors.Is(err, kms.ErrRaced) {
 			x.log.Error("a window record, or the bucket's floor or encryption setting, could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)

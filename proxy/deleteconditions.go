@@ -3,6 +3,7 @@ package proxy
 import (
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -12,7 +13,7 @@ import (
 // see. An entry that the store refuses, though its ETag was right a moment before, is
 // looked at again; what has become of the others is not asked twice.
 func (x *exchange) deleteConditional(asked upstream.Deletions, result *s3xml.DeleteResult) error {
-	for try := range maxResolves {
+	for try := range object.MaxTries {
 		sent := upstream.Deletions{Quiet: asked.Quiet}
 		resolved, err := x.resolveDeletes(asked.Objects, &sent, result)
 		if err != nil {
@@ -32,7 +33,7 @@ func (x *exchange) deleteConditional(asked upstream.Deletions, result *s3xml.Del
 		asked.Objects = nil
 		for _, e := range answer.Errors {
 			original, again := resolved[[2]string{string(e.Key), e.VersionID}]
-			if again && e.Code == s3err.PreconditionFailed.Code && try < maxResolves-1 {
+			if again && e.Code == s3err.PreconditionFailed.Code && try < object.MaxTries-1 {
 				asked.Objects = append(asked.Objects, original)
 			} else {
 				result.Errors = append(result.Errors, e)
@@ -55,21 +56,21 @@ func (x *exchange) resolveDeletes(asked []upstream.Deletion, sent *upstream.Dele
 	group.SetLimit(maxSideBySide)
 	for i, o := range asked {
 		etag := o.Conditions.ETag
-		upstreamTags[i] = upstreamETags(etag)
-		if !x.ETag.comparedHere(etag) {
+		upstreamTags[i] = object.UpstreamETags(etag)
+		if !x.ETag.ComparedHere(etag) {
 			continue
 		}
 		group.Go(func() error {
-			tag, err := x.tagAt(ctx, x.bucket, o.Key, o.Version, x.unsigned())
+			tag, err := x.TagAt(ctx, x.bucket, o.Key, o.Version, x.unsigned())
 			switch {
 			case upstream.IsNotFound(err): // the store says what S3 says of it
 				return nil
 			case err != nil:
 				return err
-			case !tag.isIn(etag):
+			case !tag.IsIn(etag):
 				refused[i] = true
 			default:
-				upstreamTags[i], compared[i] = tag.upstream, true
+				upstreamTags[i], compared[i] = tag.Upstream, true
 			}
 			return nil
 		})

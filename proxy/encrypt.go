@@ -10,6 +10,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // ErrEncrypted says that an object is encrypted already.
@@ -25,12 +26,12 @@ func (r *Renewer) Encrypt(ctx context.Context, bucket, key string, n *Renewal) e
 	}
 	o := r.objects
 	size := n.Stored
-	kind := kindOfPut(key, size)
-	at, k, _, err := refOf(bucket, key, "")
+	kind := object.KindOfPut(key, size)
+	at, k, _, err := object.ParseRef(bucket, key, "")
 	if err != nil {
 		return err
 	}
-	dek, meta, err := o.Keyring.NewKey(ctx, kms.Name{Bucket: o.keyBucket(at), Key: k.String(), Kind: kind})
+	dek, meta, err := o.Keyring.NewKey(ctx, kms.Name{Bucket: o.KeyBucket(at), Key: k.String(), Kind: kind})
 	if err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func (r *Renewer) Encrypt(ctx context.Context, bucket, key string, n *Renewal) e
 		}
 		known = nothing.Facts()
 	}
-	if _, err := encodeMetadata(dek, meta, size, known); err != nil {
+	if _, err := object.EncodeMetadata(dek, meta, size, known); err != nil {
 		dek.Destroy()
 		return err
 	}
@@ -59,7 +60,7 @@ func (r *Renewer) Encrypt(ctx context.Context, bucket, key string, n *Renewal) e
 	n.Length = envelope.StoredSize(size)
 	n.Body = func(old io.Reader) io.Reader {
 		plain := checksum.NewReader(old, nil, p)
-		return &lastUse{dek.SealObject(size, plain, plain.Facts), dek}
+		return object.DestroyAtEnd(dek.SealObject(size, plain, plain.Facts), dek)
 	}
 	return nil
 }

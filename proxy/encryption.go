@@ -7,20 +7,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// SSEMode says what becomes of S3's server-side encryption, SSE-S3 and SSE-KMS, in an
-// encrypted bucket.
-type SSEMode string
-
-const (
-	// SSEOwn takes it as satisfied by the proxy's own layer: what a client asks for is
-	// checked and answered as S3 does, and the store hears nothing of it. The default.
-	SSEOwn SSEMode = "own"
-	// SSEStore sends it on: the store encrypts once more, below.
-	SSEStore SSEMode = "store"
-)
+const ()
 
 const (
 	sseHeader        = "X-Amz-Server-Side-Encryption"
@@ -61,7 +52,7 @@ type encryption struct {
 func (e encryption) usesKMS() bool { return strings.HasPrefix(e.algorithm, sseKMS) }
 
 // ownsEncryption tells whether server-side encryption is the proxy's own layer here.
-func (x *exchange) ownsEncryption() bool { return !x.Plain && x.SSE != SSEStore }
+func (x *exchange) ownsEncryption() bool { return !x.Plain && x.SSE != object.SSEStore }
 
 // adoptEncryption reads what the client asks for, and begins to look up what the bucket has
 // for a client that does not, where the answer tells of it.
@@ -76,7 +67,7 @@ func (x *exchange) adoptEncryption() error {
 		}
 	}
 	if x.wanted == nil && x.op.tellsEncryption && !x.unsigned() {
-		x.bucketDefault = x.defaults.begin(x.objects, x.bucket)
+		x.bucketDefault = x.defaults.begin(x.Objects, x.bucket)
 	}
 	return nil
 }
@@ -147,10 +138,10 @@ func (x *exchange) tellEncryption(h http.Header, isMD5 bool, store http.Header) 
 
 // setETag gives an object's answer its ETag, and says how the object is encrypted; store has
 // the headers of the store's answer.
-func (x *exchange) setETag(h http.Header, tag entityTag, store http.Header) {
-	if tag.shown != "" {
-		h["ETag"] = []string{tag.shown}
-		x.tellEncryption(h, tag.plain, store)
+func (x *exchange) setETag(h http.Header, tag object.ETag, store http.Header) {
+	if tag.Shown != "" {
+		h["ETag"] = []string{tag.Shown}
+		x.tellEncryption(h, tag.Plain, store)
 	}
 }
 

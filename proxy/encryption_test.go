@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
@@ -38,7 +39,7 @@ func (s *sseSeen) take() []string {
 	return s.seen
 }
 
-func proxyWithSSE(t *testing.T, f *fakeStore, mode SSEMode) *httptest.Server {
+func proxyWithSSE(t *testing.T, f *fakeStore, mode object.SSEMode) *httptest.Server {
 	t.Helper()
 	f.objects = map[string]fakeObject{}
 	store := httptest.NewServer(f)
@@ -49,7 +50,7 @@ func proxyWithSSE(t *testing.T, f *fakeStore, mode SSEMode) *httptest.Server {
 var kmsHeaders = []string{sseHeader, sseKMS, sseKeyHeader, "key-1", sseBucketHeader, "true", sseContextHeader, base64.StdEncoding.EncodeToString([]byte(`{"a":"b"}`))}
 
 func TestTheStoreHearsNothingOfServerSideEncryptionThatIsOurs(t *testing.T) {
-	for _, mode := range []SSEMode{"", SSEOwn, SSEStore} {
+	for _, mode := range []object.SSEMode{"", object.SSEOwn, object.SSEStore} {
 		record := &sseSeen{}
 		s := proxyWithSSE(t, &fakeStore{hook: record.hook}, mode)
 		ask(t, s, "PUT", "/bucket/k", []byte("the copy's source"))
@@ -80,10 +81,10 @@ func TestTheStoreHearsNothingOfServerSideEncryptionThatIsOurs(t *testing.T) {
 			record.take()
 			resp, body := write()
 			seen := record.take()
-			if mode != SSEStore && len(seen) > 0 {
+			if mode != object.SSEStore && len(seen) > 0 {
 				t.Errorf("sse %q: %s: the store was asked for %q", mode, name, seen)
 			}
-			if mode == SSEStore && len(seen) == 0 {
+			if mode == object.SSEStore && len(seen) == 0 {
 				t.Errorf("sse %q: %s: the store was asked for nothing: %s %s", mode, name, resp.Status, body)
 			}
 		}
@@ -91,7 +92,7 @@ func TestTheStoreHearsNothingOfServerSideEncryptionThatIsOurs(t *testing.T) {
 }
 
 func TestServerSideEncryptionIsCheckedAsS3Does(t *testing.T) {
-	s := proxyWithSSE(t, &fakeStore{}, SSEOwn)
+	s := proxyWithSSE(t, &fakeStore{}, object.SSEOwn)
 	noMap := base64.StdEncoding.EncodeToString([]byte(`{"a":1}`))
 	for name, headers := range map[string][]string{
 		"an unknown algorithm":       {sseHeader, "aes256"},
@@ -116,17 +117,17 @@ func TestServerSideEncryptionIsCheckedAsS3Does(t *testing.T) {
 
 func TestTheAnswerToAPutTellsTheEncryptionThatWasAskedFor(t *testing.T) {
 	for _, c := range []struct {
-		etag  ETagMode
+		etag  object.ETagMode
 		asked []string
 		want  []string // algorithm, key, bucket key
 	}{
-		{ETagMD5, nil, []string{sseS3, "", ""}},
-		{ETagMD5, []string{sseHeader, sseS3}, []string{sseS3, "", ""}},
-		{ETagMD5, kmsHeaders, []string{sseKMS, "key-1", "true"}},
-		{ETagMD5, []string{sseHeader, sseDSSE, sseKeyHeader, "k"}, []string{sseDSSE, "k", ""}},
-		{ETagOpaque, nil, []string{sseKMS, "", ""}},
-		{ETagOpaque, []string{sseHeader, sseS3}, []string{sseKMS, "", ""}},
-		{ETagOpaque, kmsHeaders, []string{sseKMS, "key-1", "true"}},
+		{object.ETagMD5, nil, []string{sseS3, "", ""}},
+		{object.ETagMD5, []string{sseHeader, sseS3}, []string{sseS3, "", ""}},
+		{object.ETagMD5, kmsHeaders, []string{sseKMS, "key-1", "true"}},
+		{object.ETagMD5, []string{sseHeader, sseDSSE, sseKeyHeader, "k"}, []string{sseDSSE, "k", ""}},
+		{object.ETagOpaque, nil, []string{sseKMS, "", ""}},
+		{object.ETagOpaque, []string{sseHeader, sseS3}, []string{sseKMS, "", ""}},
+		{object.ETagOpaque, kmsHeaders, []string{sseKMS, "key-1", "true"}},
 	} {
 		f := &fakeStore{objects: map[string]fakeObject{}, hook: func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodPut {

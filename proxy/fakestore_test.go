@@ -21,6 +21,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -147,7 +148,7 @@ func proxyAt(t *testing.T, store, region string, change func(*Config)) *httptest
 		t.Fatal(err)
 	}
 	c := Config{
-		Default: Bucket{Upstream: client, Keyring: keyring}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
+		Default: object.Settings{Upstream: client, Keyring: keyring}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
 		Credential: func(id string) (Credential, bool) { return Credential{Secret: "secret", Manage: true}, id == "client" },
 	}
 	if change != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
@@ -97,7 +98,7 @@ func (f *form) add(part *multipart.Part) error {
 	switch {
 	case !utf8.ValidString(value):
 		return invalidField(name, "A form field is not UTF-8.")
-	case twice && strings.HasPrefix(name, metaPrefix):
+	case twice && strings.HasPrefix(name, object.MetaPrefix):
 		value = before + "," + value // as headers of the same name
 	case twice:
 		return invalidField(name, "A form field is given twice.")

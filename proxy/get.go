@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -21,12 +22,12 @@ type reading struct {
 	checksums bool // x-amz-checksum-mode: ENABLED
 	ifRange   string
 
-	pinned *stored // the object that the client's conditions were resolved with; nil: the store judges them
+	pinned *object.Stored // the object that the client's conditions were resolved with; nil: the store judges them
 
 	facts envelope.Facts // what sendHeader tells of the object
 	parts int
 	table []envelope.Part // of a multipart object, where its trailer was read
-	tag   entityTag
+	tag   object.ETag
 }
 
 func getObject(x *exchange) error  { return x.read((*reading).get) }
@@ -54,7 +55,7 @@ func (x *exchange) read(do func(*reading) error) error {
 		}
 		most := 1
 		switch {
-		case errors.Is(err, errChanged), errors.Is(err, errSpliced): // or a HEAD of two states
+		case errors.Is(err, object.ErrChanged), errors.Is(err, object.ErrSpliced): // or a HEAD of two states
 			most = maxReadTries
 		case errors.Is(err, envelope.ErrKey) || errors.Is(err, envelope.ErrCommitment) || errors.Is(err, envelope.ErrMetadata):
 			most = 2
@@ -90,7 +91,7 @@ func (rd *reading) askIn(ctx context.Context, method string, h http.Header) (*ht
 }
 
 // stat asks the store for the object's headers.
-func (rd *reading) stat() (*stored, error) {
+func (rd *reading) stat() (*object.Stored, error) {
 	if rd.pinned != nil && !rd.asksIfModified() {
 		return rd.pinned, nil
 	}
@@ -100,19 +101,19 @@ func (rd *reading) stat() (*stored, error) {
 	switch {
 	case err != nil:
 		return nil, rd.refused(err)
-	case rd.pinned != nil && !rd.pinned.sameAs(s):
-		return nil, errReplaced
+	case rd.pinned != nil && !rd.pinned.SameAs(s):
+		return nil, object.ErrReplaced
 	}
 	return s, nil
 }
 
-func (rd *reading) statWith(h http.Header) (*stored, error) {
+func (rd *reading) statWith(h http.Header) (*object.Stored, error) {
 	resp, err := rd.askWith(http.MethodHead, h)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	return rd.readStored(rd.bucket, rd.key, rd.unsigned(), resp)
+	return rd.ReadStored(rd.bucket, rd.key, rd.unsigned(), resp)
 }
 
 // inWords gives the store's answer to the GET for that to its HEAD, which has no
@@ -137,11 +138,11 @@ func (rd *reading) head() error {
 	if err := rd.dropRange(s); err != nil {
 		return err
 	}
-	layout := envelope.SingleLayout(s.size)
-	if s.meta == nil {
+	layout := envelope.SingleLayout(s.Size)
+	if s.Meta == nil {
 		rd.setTag(s, envelope.Facts{}, nil)
 	} else {
-		dek, known, err := rd.unlock(rd.r.Context(), s)
+		dek, known, err := rd.Unlock(rd.r.Context(), s)
 		if err != nil {
 			return err
 		}
@@ -171,63 +172,63 @@ func (rd *reading) get() error {
 		return err
 	}
 	defer resp.Body.Close()
-	s, err := rd.readStored(rd.bucket, rd.key, rd.unsigned(), resp)
+	s, err := rd.ReadStored(rd.bucket, rd.key, rd.unsigned(), resp)
 	if err != nil {
 		return err
 	}
-	if rd.pinned != nil && !rd.pinned.sameAs(s) {
-		return errReplaced
+	if rd.pinned != nil && !rd.pinned.SameAs(s) {
+		return object.ErrReplaced
 	}
-	if s.meta == nil {
+	if s.Meta == nil {
 		rd.setTag(s, envelope.Facts{}, nil)
-		rd.sendHeader(s, 0, s.size)
-		return rd.copyPlain(resp.Body, s.size)
+		rd.sendHeader(s, 0, s.Size)
+		return rd.copyPlain(resp.Body, s.Size)
 	}
 	return rd.sendWhole(s, resp.Body)
 }
 
 // sendWhole answers a GET of a whole object from the store's whole answer.
-func (rd *reading) sendWhole(s *stored, body io.Reader) error {
-	dek, facts, err := rd.unlock(rd.r.Context(), s)
+func (rd *reading) sendWhole(s *object.Stored, body io.Reader) error {
+	dek, facts, err := rd.Unlock(rd.r.Context(), s)
 	if err != nil {
 		return err
 	}
 	defer dek.Destroy()
 	known := rd.setTag(s, facts, nil)
-	if s.meta.Kind == envelope.KindEmpty {
+	if s.Meta.Kind == envelope.KindEmpty {
 		rd.setFacts(facts, 0)
 		rd.sendHeader(s, 0, 0)
 		return nil
 	}
-	layout := envelope.SingleLayout(s.size)
+	layout := envelope.SingleLayout(s.Size)
 	var want *envelope.Trailer
-	if s.meta.Kind == envelope.KindMultipart || !known || rd.checksums && facts.Checksum.Algorithm == envelope.NoChecksum {
-		weight := s.size
-		if s.meta.Kind == envelope.KindSingle && weight <= holdLimit && rd.hold.TryAcquire(weight) {
+	if s.Meta.Kind == envelope.KindMultipart || !known || rd.checksums && facts.Checksum.Algorithm == envelope.NoChecksum {
+		weight := s.Size
+		if s.Meta.Kind == envelope.KindSingle && weight <= holdLimit && rd.hold.TryAcquire(weight) {
 			defer rd.hold.Release(weight)
-			return rd.sendHeld(s, dek.OpenObject(s.meta.Kind, layout, s.bytes, nil, body))
+			return rd.sendHeld(s, dek.OpenObject(s.Meta.Kind, layout, s.Bytes, nil, body))
 		}
-		if want, err = rd.trailer(rd.r.Context(), s, dek); err != nil {
+		if want, err = rd.Trailer(rd.r.Context(), s, dek); err != nil {
 			return err
 		}
-		layout, facts = layoutOf(want), want.Facts
+		layout, facts = object.LayoutOf(want), want.Facts
 		rd.setTag(s, facts, want)
 	}
-	rd.setFacts(facts, partsOf(want))
-	return rd.send(s, 0, s.size, dek.OpenObject(s.meta.Kind, layout, s.bytes, want, body))
+	rd.setFacts(facts, object.PartsOf(want))
+	return rd.send(s, 0, s.Size, dek.OpenObject(s.Meta.Kind, layout, s.Bytes, want, body))
 }
 
 // sendHeld reads a small object whole, so that what its trailer knows can
 // stand in the headers without a second request.
-func (rd *reading) sendHeld(s *stored, plain *envelope.OpenReader) error {
+func (rd *reading) sendHeld(s *object.Stored, plain *envelope.OpenReader) error {
 	defer plain.Close()
-	buf := bytes.NewBuffer(make([]byte, 0, s.size))
+	buf := bytes.NewBuffer(make([]byte, 0, s.Size))
 	if _, err := plain.WriteTo(buf); err != nil {
 		return err
 	}
 	rd.setFacts(plain.Trailer().Facts, 0)
 	rd.setTag(s, plain.Trailer().Facts, plain.Trailer())
-	rd.sendHeader(s, 0, s.size)
+	rd.sendHeader(s, 0, s.Size)
 	_, err := rd.patientWriter().Write(buf.Bytes())
 	return err
 }
@@ -235,49 +236,34 @@ func (rd *reading) sendHeld(s *stored, plain *envelope.OpenReader) error {
 // describe gives the layout of an encrypted object, what is known of its
 // checksums (a range needs none), and the number of its parts as the client uploaded them (0 if it
 // was not a multipart upload). facts are those of its metadata.
-func (rd *reading) describe(s *stored, dek *envelope.DEK, facts envelope.Facts) (envelope.Layout, envelope.Facts, int, error) {
+func (rd *reading) describe(s *object.Stored, dek *envelope.DEK, facts envelope.Facts) (envelope.Layout, envelope.Facts, int, error) {
 	known := rd.setTag(s, facts, nil)
 	enough := known && (!rd.checksums || rd.ranged || facts.Checksum.Algorithm != envelope.NoChecksum)
-	if s.meta.Kind == envelope.KindEmpty || s.meta.Kind == envelope.KindSingle && enough {
-		return envelope.SingleLayout(s.size), facts, 0, nil
+	if s.Meta.Kind == envelope.KindEmpty || s.Meta.Kind == envelope.KindSingle && enough {
+		return envelope.SingleLayout(s.Size), facts, 0, nil
 	}
-	t, err := rd.trailer(rd.r.Context(), s, dek)
+	t, err := rd.Trailer(rd.r.Context(), s, dek)
 	if err != nil {
 		return envelope.Layout{}, envelope.Facts{}, 0, err
 	}
 	rd.setTag(s, t.Facts, t)
 	rd.table = t.Parts
-	return layoutOf(t), t.Facts, partsOf(t), nil
-}
-
-func layoutOf(t *envelope.Trailer) envelope.Layout {
-	if t.Kind == envelope.KindSingle {
-		return envelope.SingleLayout(t.Size)
-	}
-	return envelope.MultipartLayout(t.Parts)
-}
-
-// partsOf is what x-amz-mp-parts-count says; 0 for an object of one PUT.
-func partsOf(t *envelope.Trailer) int {
-	if t == nil || t.Kind != envelope.KindMultipart {
-		return 0
-	}
-	return len(t.Parts)
+	return object.LayoutOf(t), t.Facts, object.PartsOf(t), nil
 }
 
 // window is the plaintext range that the client asked for.
-func (rd *reading) window(s *stored, layout envelope.Layout) (offset, length int64, err error) {
+func (rd *reading) window(s *object.Stored, layout envelope.Layout) (offset, length int64, err error) {
 	switch {
 	case rd.ranged:
-		return rd.rng.of(s.size)
+		return rd.rng.of(s.Size)
 	case rd.part == 0:
-		return 0, s.size, nil
-	case s.meta != nil && s.meta.Kind == envelope.KindMultipart:
+		return 0, s.Size, nil
+	case s.Meta != nil && s.Meta.Kind == envelope.KindMultipart:
 		if offset, length, ok := layout.Part(rd.part); ok {
 			return offset, length, nil
 		}
 	case rd.part == 1:
-		return 0, s.size, nil
+		return 0, s.Size, nil
 	}
 	return 0, 0, s3err.InvalidPartNumber
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
@@ -30,12 +31,12 @@ func (rd *reading) getRanged() error {
 // getWarm answers from an object whose state is known. done is false when it is not, or is
 // not that of the object any more.
 func (rd *reading) getWarm() (done bool, err error) {
-	st, ok := rd.cache.last.Get(objectName{rd.bucket, rd.key, rd.version})
-	if !ok || rd.ifRange != "" || rd.pinned != nil && (rd.pinned.meta == nil || !st.is(rd.pinned)) {
+	st, ok := rd.LastSeen(rd.bucket, rd.key, rd.version)
+	if !ok || rd.ifRange != "" || rd.pinned != nil && (rd.pinned.Meta == nil || !st.Is(rd.pinned)) {
 		return false, nil
 	}
-	known := &stored{meta: &envelope.Metadata{Kind: st.trailer.Kind}, size: st.trailer.Size}
-	layout := layoutOf(st.trailer)
+	known := &object.Stored{Meta: &envelope.Metadata{Kind: st.Trailer.Kind}, Size: st.Trailer.Size}
+	layout := object.LayoutOf(st.Trailer)
 	offset, length, err := rd.window(known, layout)
 	if err != nil || length == 0 { // the store judges first what it is asked
 		return false, nil
@@ -46,7 +47,7 @@ func (rd *reading) getWarm() (done bool, err error) {
 	h.Set("Range", byteSpan(span.Offset, span.Length))
 	ours := !hasConditions(h)
 	if ours {
-		h.Set("If-Match", st.etag)
+		h.Set("If-Match", st.UpstreamETag)
 	}
 	resp, err := rd.askWith(http.MethodGet, h)
 	switch {
@@ -56,16 +57,16 @@ func (rd *reading) getWarm() (done bool, err error) {
 		return true, rd.refused(err)
 	}
 	defer resp.Body.Close()
-	s, err := rd.readStored(rd.bucket, rd.key, rd.unsigned(), resp)
-	if err != nil || !st.is(s) || !isSpan(resp, span, s.bytes) {
+	s, err := rd.ReadStored(rd.bucket, rd.key, rd.unsigned(), resp)
+	if err != nil || !st.Is(s) || !isSpan(resp, span, s.Bytes) {
 		return false, nil // it is looked at anew, and refused there if it is to be
 	}
-	dek, facts, err := rd.unlock(rd.r.Context(), s)
+	dek, facts, err := rd.Unlock(rd.r.Context(), s)
 	if err != nil {
 		return true, err
 	}
 	defer dek.Destroy()
-	return true, rd.sendSpan(s, dek, st.trailer, facts, resp.Body)
+	return true, rd.sendSpan(s, dek, st.Trailer, facts, resp.Body)
 }
 
 // hasConditions tells whether a request has conditions of the client's, which the store
@@ -111,21 +112,21 @@ func (rd *reading) getGuessed() error {
 		return err
 	}
 	defer resp.Body.Close()
-	s, err := rd.readStored(rd.bucket, rd.key, rd.unsigned(), resp)
+	s, err := rd.ReadStored(rd.bucket, rd.key, rd.unsigned(), resp)
 	if err != nil {
 		return err
 	}
-	if rd.pinned != nil && !rd.pinned.sameAs(s) {
-		return errReplaced
+	if rd.pinned != nil && !rd.pinned.SameAs(s) {
+		return object.ErrReplaced
 	}
-	if s.meta == nil || s.meta.Kind != envelope.KindSingle || resp.StatusCode != http.StatusPartialContent {
+	if s.Meta == nil || s.Meta.Kind != envelope.KindSingle || resp.StatusCode != http.StatusPartialContent {
 		resp.Body.Close()
 		if rd.SkipRangeCheck {
 			return rd.getByEnd()
 		}
 		return rd.answerByEnd(<-end)
 	}
-	dek, facts, err := rd.unlock(ctx, s)
+	dek, facts, err := rd.Unlock(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -133,8 +134,8 @@ func (rd *reading) getGuessed() error {
 	if rd.SkipRangeCheck {
 		return rd.sendUnchecked(s, dek, facts, resp.Body)
 	}
-	var t *envelope.Trailer
-	if t = rd.cache.trailers.get(trailerOf(s)); t == nil {
+	t, seen := rd.SeenTrailer(s)
+	if !seen {
 		e := <-end
 		if e.err != nil {
 			return e.err
@@ -148,23 +149,23 @@ func (rd *reading) getGuessed() error {
 
 // sendUnchecked answers a range of an object of one PUT without its end: where the bucket's
 // settings trade that away.
-func (rd *reading) sendUnchecked(s *stored, dek *envelope.DEK, facts envelope.Facts, body io.Reader) error {
-	offset, length, err := rd.rng.of(s.size)
+func (rd *reading) sendUnchecked(s *object.Stored, dek *envelope.DEK, facts envelope.Facts, body io.Reader) error {
+	offset, length, err := rd.rng.of(s.Size)
 	if err != nil {
 		return err
 	}
 	if _, _, _, err := rd.describe(s, dek, facts); err != nil {
 		return err
 	}
-	layout := envelope.SingleLayout(s.size)
+	layout := envelope.SingleLayout(s.Size)
 	span := layout.Span(offset, length)
-	return rd.send(s, offset, length, dek.Open(s.meta.Kind, layout, span, io.LimitReader(body, span.Length)))
+	return rd.send(s, offset, length, dek.Open(s.Meta.Kind, layout, span, io.LimitReader(body, span.Length)))
 }
 
 // sendSpan answers with what the client asked for of an object whose trailer is t. body
 // begins where that does.
-func (rd *reading) sendSpan(s *stored, dek *envelope.DEK, t *envelope.Trailer, facts envelope.Facts, body io.Reader) error {
-	layout := layoutOf(t)
+func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Trailer, facts envelope.Facts, body io.Reader) error {
+	layout := object.LayoutOf(t)
 	offset, length, err := rd.window(s, layout)
 	if err != nil {
 		return err
@@ -173,16 +174,16 @@ func (rd *reading) sendSpan(s *stored, dek *envelope.DEK, t *envelope.Trailer, f
 		rd.setTag(s, t.Facts, t)
 	}
 	if rd.part > 0 {
-		rd.setFacts(t.Facts, partsOf(t))
+		rd.setFacts(t.Facts, object.PartsOf(t))
 		rd.table = t.Parts
 	}
 	span := layout.Span(offset, length)
-	return rd.send(s, offset, length, dek.Open(s.meta.Kind, layout, span, io.LimitReader(body, span.Length)))
+	return rd.send(s, offset, length, dek.Open(s.Meta.Kind, layout, span, io.LimitReader(body, span.Length)))
 }
 
 // objectEnd is a store's answer to a request for the end of an object.
 type objectEnd struct {
-	stored *stored
+	stored *object.Stored
 	suffix []byte
 	err    error
 }
@@ -204,12 +205,12 @@ func (rd *reading) readEnd(ctx context.Context, conditions bool) objectEnd {
 		return objectEnd{err: err}
 	}
 	defer resp.Body.Close()
-	s, err := rd.readStored(rd.bucket, rd.key, rd.unsigned(), resp)
+	s, err := rd.ReadStored(rd.bucket, rd.key, rd.unsigned(), resp)
 	if err != nil {
 		return objectEnd{err: err}
 	}
-	want := min(s.bytes, envelope.TrailerGuess)
-	if s.meta == nil || want == 0 || resp.ContentLength != want {
+	want := min(s.Bytes, envelope.TrailerGuess)
+	if s.Meta == nil || want == 0 || resp.ContentLength != want {
 		return objectEnd{stored: s} // of a store that gives no suffix, the end is asked for by its place
 	}
 	suffix := make([]byte, want)
@@ -220,24 +221,24 @@ func (rd *reading) readEnd(ctx context.Context, conditions bool) objectEnd {
 }
 
 // openEnd opens the trailer of s in an end that was read, which must be of the same state.
-func (rd *reading) openEnd(s *stored, dek *envelope.DEK, e objectEnd) (*envelope.Trailer, error) {
-	if e.stored.meta == nil || !s.sameAs(e.stored) || s.etag != e.stored.etag || s.bytes != e.stored.bytes {
-		return nil, errReplaced
+func (rd *reading) openEnd(s *object.Stored, dek *envelope.DEK, e objectEnd) (*envelope.Trailer, error) {
+	if e.stored.Meta == nil || !s.SameAs(e.stored) || s.UpstreamETag != e.stored.UpstreamETag || s.Bytes != e.stored.Bytes {
+		return nil, object.ErrReplaced
 	}
-	if t := rd.cache.trailers.get(trailerOf(s)); t != nil {
+	if t, ok := rd.SeenTrailer(s); ok {
 		return t, nil
 	}
 	if e.suffix == nil {
-		return rd.trailer(rd.r.Context(), s, dek)
+		return rd.Trailer(rd.r.Context(), s, dek)
 	}
-	t, err := dek.OpenTrailer(s.meta.Kind, s.bytes, e.suffix)
+	t, err := dek.OpenTrailer(s.Meta.Kind, s.Bytes, e.suffix)
 	if more := (*envelope.NeedMore)(nil); errors.As(err, &more) {
-		return rd.trailer(rd.r.Context(), s, dek)
+		return rd.Trailer(rd.r.Context(), s, dek)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return t, rd.cache.prove(s, t)
+	return t, rd.SawTrailer(s, t)
 }
 
 // getByEnd asks for the object's end first: for suffix ranges, parts, ranges of multipart
@@ -259,33 +260,33 @@ func (rd *reading) answerByEnd(e objectEnd) error {
 		return e.err
 	}
 	s := e.stored
-	if rd.pinned != nil && !rd.pinned.sameAs(s) {
-		return errReplaced
+	if rd.pinned != nil && !rd.pinned.SameAs(s) {
+		return object.ErrReplaced
 	}
 	if err := rd.dropRange(s); err != nil {
 		return err
 	}
-	if s.meta == nil {
+	if s.Meta == nil {
 		return rd.sendPlainRange(s)
 	}
-	dek, facts, err := rd.unlock(rd.r.Context(), s)
+	dek, facts, err := rd.Unlock(rd.r.Context(), s)
 	if err != nil {
 		return err
 	}
 	defer dek.Destroy()
-	if s.meta.Kind == envelope.KindEmpty {
+	if s.Meta.Kind == envelope.KindEmpty {
 		return rd.sendEmpty(s, facts)
 	}
 	t, err := rd.openEnd(s, dek, e)
 	if err != nil {
 		return err
 	}
-	offset, length, err := rd.window(s, layoutOf(t))
+	offset, length, err := rd.window(s, object.LayoutOf(t))
 	if err != nil {
 		return err
 	}
-	span := layoutOf(t).Span(offset, length)
-	resp, err := rd.getRange(rd.r.Context(), s, span.Offset, span.Length)
+	span := object.LayoutOf(t).Span(offset, length)
+	resp, err := rd.GetRange(rd.r.Context(), s, span.Offset, span.Length)
 	if err != nil {
 		return err
 	}
@@ -294,7 +295,7 @@ func (rd *reading) answerByEnd(e objectEnd) error {
 }
 
 // sendEmpty answers for an object of kind empty, which has no range.
-func (rd *reading) sendEmpty(s *stored, facts envelope.Facts) error {
+func (rd *reading) sendEmpty(s *object.Stored, facts envelope.Facts) error {
 	rd.setTag(s, facts, nil)
 	offset, length, err := rd.window(s, envelope.SingleLayout(0))
 	if err != nil {
@@ -308,9 +309,9 @@ func (rd *reading) sendEmpty(s *stored, facts envelope.Facts) error {
 }
 
 // sendPlainRange answers with a range of an object that is not encrypted.
-func (rd *reading) sendPlainRange(s *stored) error {
+func (rd *reading) sendPlainRange(s *object.Stored) error {
 	rd.setTag(s, envelope.Facts{}, nil)
-	offset, length, err := rd.window(s, envelope.SingleLayout(s.size))
+	offset, length, err := rd.window(s, envelope.SingleLayout(s.Size))
 	if err != nil {
 		return err
 	}
@@ -318,7 +319,7 @@ func (rd *reading) sendPlainRange(s *stored) error {
 		rd.sendHeader(s, offset, length)
 		return nil
 	}
-	resp, err := rd.getRange(rd.r.Context(), s, offset, length)
+	resp, err := rd.GetRange(rd.r.Context(), s, offset, length)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 )
@@ -148,36 +147,6 @@ func TestTwoVersionsUnderOneETagAreNotSpliced(t *testing.T) {
 		if resp, body := ask(t, s, "GET", "/bucket/k", nil, "Range", "bytes=100000-100009"); resp.StatusCode != 206 || body != "1111111111" {
 			t.Errorf("the first one after %s: %s %.40q", before, resp.Status, body)
 		}
-	}
-}
-
-// A HEAD's word is not kept for good: some stores answer one with the metadata of one state
-// and the ETag of another, and the object must be readable afterwards.
-func TestAHeadOfTwoStatesDoesNotLockAnObjectForGood(t *testing.T) {
-	c := newObjectCache()
-	now := time.Unix(1e9, 0)
-	c.now = func() time.Time { return now }
-	of := func(commitment byte) *stored {
-		return &stored{bucket: bucketNamed("bucket"), key: keyNamed("k"), etag: `"e"`, meta: &envelope.Metadata{Kind: envelope.KindSingle, Commitment: [32]byte{commitment}}}
-	}
-	if err := c.sameKey(of(1), false); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.sameKey(of(2), false); err == nil {
-		t.Error("another key is taken right behind a HEAD")
-	}
-	now = now.Add(unprovenFor + time.Second)
-	if err := c.sameKey(of(2), true); err != nil {
-		t.Errorf("a minute later: %v", err)
-	}
-	now = now.Add(24 * time.Hour)
-	if err := c.sameKey(of(1), false); err == nil {
-		t.Error("another key is taken where bytes of this ETag had opened")
-	}
-	empty := of(3)
-	empty.meta.Kind = envelope.KindEmpty
-	if err := c.sameKey(empty, false); err != nil {
-		t.Errorf("an empty object: %v", err)
 	}
 }
 

@@ -50,7 +50,7 @@ func (src *copySource) grants(ctx context.Context, h http.Header) error {
 			Permission string  `xml:"Permission"`
 		}] `xml:"AccessControlList>Grant"`
 	}
-	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: url.Values{"acl": {""}}, Unsigned: src.unsigned}, &acl)
+	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.Bucket, Key: src.Key, VersionID: src.Version, Query: url.Values{"acl": {""}}, Unsigned: src.unsigned}, &acl)
 	if noACLs(err) {
 		return nil
 	}

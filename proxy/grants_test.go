@@ -78,7 +78,7 @@ func renewUnderACLs(t *testing.T, store *lab.Store) {
 	p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
 	s := httptest.NewServer(p)
 	t.Cleanup(s.Close)
-	b := p.others.Bucket
+	b := p.others.Settings
 	mustAsk(t, s, "PUT", "/bucket", nil)
 	bodies := map[string][]byte{"small": randomBytes(1, 1000), "parts": randomBytes(2, 14<<20)}
 	for key, body := range bodies {

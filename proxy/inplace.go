@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -33,7 +34,7 @@ import (
 // inPlace is a client's update of an object's metadata: a copy onto itself.
 func (c *copying) inPlace(ctx context.Context) error {
 	if c.update {
-		if err := c.demandConditions(ctx, c.bucket); err != nil {
+		if err := demandConditions(ctx, c.Objects, c.bucket); err != nil {
 			return err
 		}
 	}
@@ -48,7 +49,7 @@ func (c *copying) inPlace(ctx context.Context) error {
 // PUT, which keeps an ETag that is of the bytes, or in the parts that the store has
 // them in, which keeps an ETag of parts.
 func (c *copying) renew(ctx context.Context) (*s3xml.CopyObjectResult, http.Header, error) {
-	dek, facts, err := c.src.unlock(ctx, c.src.stored)
+	dek, facts, err := c.src.Unlock(ctx, c.src.Stored)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -61,13 +62,13 @@ func (c *copying) renew(ctx context.Context) (*s3xml.CopyObjectResult, http.Head
 	if err := c.copyTags(ctx, h); err != nil {
 		return nil, nil, err
 	}
-	if err := c.wrapFor(ctx, h, dek, c.src.meta.Kind, facts); err != nil {
+	if err := c.wrapFor(ctx, h, dek, c.src.Meta.Kind, facts); err != nil {
 		return nil, nil, err
 	}
 	// An old version is a new write; the current one must be the one that was read.
 	if c.update {
 		h.Del("If-None-Match")
-		h.Set("If-Match", c.src.etag)
+		h.Set("If-Match", c.src.UpstreamETag)
 	} else if _, err := c.resolveConditions(ctx, h); err != nil {
 		return nil, nil, err
 	}
@@ -86,24 +87,24 @@ func (c *copying) renew(ctx context.Context) (*s3xml.CopyObjectResult, http.Head
 // bytes at the end: the ETag is another one then, and a large object is copied inside the
 // store, which need not let it be read while it is written (MinIO). dek is nil for plaintext.
 func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http.Header, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
-	if strings.Contains(src.etag, "-") || src.bytes > maxCopySource || tail != nil && src.bytes > heldBody {
+	if strings.Contains(src.UpstreamETag, "-") || src.Bytes > maxCopySource || tail != nil && src.Bytes > heldBody {
 		sizes, err := src.storeParts(ctx, dek)
 		if err != nil {
 			return nil, nil, err
 		}
-		return src.copyParts(ctx, src.objects, src.bucket, src.key, h, sizes, dek, tail)
+		return src.copyParts(ctx, src.Objects, src.Bucket, src.Key, h, sizes, dek, tail)
 	}
-	body, err := src.withTail(ctx, dek, 0, src.bytes, tail)
+	body, err := src.withTail(ctx, dek, 0, src.Bytes, tail)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer body.Close()
-	return src.writeOver(ctx, h, body, src.bytes)
+	return src.writeOver(ctx, h, body, src.Bytes)
 }
 
 // withTail reads stored bytes, length of them, with tail in the place of the last.
 func (src *copySource) withTail(ctx context.Context, dek *envelope.DEK, offset, length int64, tail []byte) (io.ReadCloser, error) {
-	body, err := src.reread(ctx, dek, offset, length-int64(len(tail)))
+	body, err := src.Reread(ctx, src.Stored, dek, offset, length-int64(len(tail)))
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +116,7 @@ func (src *copySource) withTail(ctx context.Context, dek *envelope.DEK, offset, 
 
 // writeOver puts a body of length stored bytes in the object's place, by one PUT.
 func (src *copySource) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*s3xml.CopyObjectResult, http.Header, error) {
-	req := &upstream.Request{Method: http.MethodPut, Bucket: src.bucket, Key: src.key, Header: h, Unsigned: src.unsigned}
+	req := &upstream.Request{Method: http.MethodPut, Bucket: src.Bucket, Key: src.Key, Header: h, Unsigned: src.unsigned}
 	if length > 0 {
 		req.Body, req.Length = body, length
 	}
@@ -130,11 +131,11 @@ func (src *copySource) writeOver(ctx context.Context, h http.Header, body io.Rea
 // whyBrokenInPlace asks whether the object was replaced when the store cut the
 // connection instead of answering (versitygw 1.8, to a conditional PUT).
 func (src *copySource) whyBrokenInPlace(ctx context.Context, h http.Header, err error) error {
-	if !errors.Is(err, s3err.ServiceUnavailable) || ctx.Err() != nil || h.Get("If-Match") != src.etag {
+	if !errors.Is(err, s3err.ServiceUnavailable) || ctx.Err() != nil || h.Get("If-Match") != src.UpstreamETag {
 		return err
 	}
 	if still, asked := src.isStill(ctx); asked == nil && !still {
-		return fmt.Errorf("%w: %w", errChanged, err)
+		return fmt.Errorf("%w: %w", object.ErrChanged, err)
 	}
 	return err
 }
@@ -150,14 +151,14 @@ func (src *copySource) whyPartRefused(ctx context.Context, err error) error {
 	case asked != nil:
 		return asked
 	case !still:
-		return fmt.Errorf("%w: %w", errChanged, err)
+		return fmt.Errorf("%w: %w", object.ErrChanged, err)
 	}
 	return s3err.ServiceUnavailable.Because(err)
 }
 
 // isStill tells whether the object is the one that was read, by the store's ETag.
 func (src *copySource) isStill(ctx context.Context) (bool, error) {
-	resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, VersionID: src.asked, Unsigned: src.unsigned})
+	resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.Bucket, Key: src.Key, VersionID: src.asked, Unsigned: src.unsigned})
 	if upstream.IsNotFound(err) {
 		return false, nil
 	}
@@ -165,24 +166,24 @@ func (src *copySource) isStill(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	resp.Body.Close()
-	return resp.Header.Get("Etag") == src.etag, nil
+	return resp.Header.Get("Etag") == src.UpstreamETag, nil
 }
 
 // storeParts are the sizes of the parts that the store has an object in, which its ETag is
 // made of; nil where nothing tells them. Those of a client's upload follow from its trailer,
 // the others (a large PUT, an earlier copy) the store is asked for.
 func (src *copySource) storeParts(ctx context.Context, dek *envelope.DEK) ([]int64, error) {
-	_, text, _ := strings.Cut(strings.Trim(src.etag, `"`), "-")
+	_, text, _ := strings.Cut(strings.Trim(src.UpstreamETag, `"`), "-")
 	count, err := strconv.Atoi(text)
 	if err != nil || count < 1 || count > envelope.MaxParts {
 		return nil, nil
 	}
-	if src.meta != nil && src.meta.Kind == envelope.KindMultipart {
-		t, err := src.trailer(ctx, src.stored, dek)
+	if src.Meta != nil && src.Meta.Kind == envelope.KindMultipart {
+		t, err := src.Trailer(ctx, src.Stored, dek)
 		if err != nil {
 			return nil, err
 		}
-		if sizes := uploadedParts(t, src.bytes, count); sizes != nil {
+		if sizes := uploadedParts(t, src.Bytes, count); sizes != nil {
 			return sizes, nil
 		}
 	}
@@ -212,9 +213,9 @@ func (src *copySource) askParts(ctx context.Context, count int) (sizes []int64, 
 	sum := int64(0)
 	for number := range count {
 		q := url.Values{"partNumber": {strconv.Itoa(number + 1)}}
-		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.bucket, Key: src.key, VersionID: src.version, Query: q, Header: http.Header{"If-Match": {src.etag}}, Unsigned: src.unsigned})
+		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.Bucket, Key: src.Key, VersionID: src.Version, Query: q, Header: http.Header{"If-Match": {src.UpstreamETag}}, Unsigned: src.unsigned})
 		if errors.Is(err, s3err.PreconditionFailed) {
-			return nil, fmt.Errorf("%w: %w", errChanged, err)
+			return nil, fmt.Errorf("%w: %w", object.ErrChanged, err)
 		}
 		if _, refused := upstream.Status(err); refused && !errors.Is(err, s3err.ServiceUnavailable) {
 			return nil, nil
@@ -225,7 +226,7 @@ func (src *copySource) askParts(ctx context.Context, count int) (sizes []int64, 
 		resp.Body.Close()
 		sizes, sum = append(sizes, resp.ContentLength), sum+resp.ContentLength
 	}
-	if sum != src.bytes {
+	if sum != src.Bytes {
 		return nil, nil
 	}
 	return sizes, nil
@@ -238,14 +239,14 @@ var copyPartSize int64 = 1 << 30 // a test lowers it
 // copyParts makes an object of to, in the same store, of pieces of the source, which do not
 // leave the store; each is of the very source that was looked at. h are the headers of the
 // new object, with its conditions; those are for the end. dek and tail are as in writeAgain.
-func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
+func (src *copySource) copyParts(ctx context.Context, to *object.Objects, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
 	if sizes == nil {
-		for left := src.bytes; left > 0; left -= min(left, copyPartSize) {
+		for left := src.Bytes; left > 0; left -= min(left, copyPartSize) {
 			sizes = append(sizes, min(left, copyPartSize))
 		}
 	}
 	sizes, rest := withoutTail(sizes, int64(len(tail)))
-	u := &upload{objects: to, bucket: bucket, key: key, unsigned: src.unsigned, lastLook: src.lastLook}
+	u := &upload{Objects: to, bucket: bucket, key: key, unsigned: src.unsigned, lastLook: src.lastLook}
 	made, header, err := u.inParts(ctx, h, func(list *completeRequest) error {
 		var offset int64
 		for i, size := range sizes {
@@ -255,7 +256,7 @@ func (src *copySource) copyParts(ctx context.Context, to *objects, bucket s3name
 				UploadID: u.id, Source: src.source(), Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}},
 				Header: http.Header{
 					"X-Amz-Copy-Source-Range":    {fmt.Sprintf("bytes=%d-%d", offset, offset+size-1)},
-					"X-Amz-Copy-Source-If-Match": {src.etag},
+					"X-Amz-Copy-Source-If-Match": {src.UpstreamETag},
 				},
 			}, &part)
 			if err != nil {

@@ -9,10 +9,10 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -28,12 +28,6 @@ var heldBody int64 = 8 << 20 // a test lowers it
 // stallLimit is how long a streamed body may stand still.
 var stallLimit = 10 * time.Second // a test lowers it
 
-// holding remembers the stores that let nobody read an object while they take a conditional
-// PUT of it: MinIO locks it from the condition to the body's end, and for as long as a body
-// is read. There the body must be here before, and the last look too; whatever comes behind
-// it waits for the lock, and wins.
-var holding sync.Map // *upstream.Client -> true
-
 var errHolds = errors.New("the store lets nobody read the object while it is written")
 
 // putLate sends a PUT in the object's place, if the last look finds it as it was read. A
@@ -43,7 +37,7 @@ func (src *copySource) putLate(ctx context.Context, req *upstream.Request) (*htt
 	if src.lastLook == nil && checks {
 		return src.Upstream.Do(ctx, req)
 	}
-	_, holds := holding.Load(src.Upstream)
+	holds := src.Upstream.Learned.LocksReads.Load()
 	if req.Length > heldBody && !holds && checks {
 		return src.putStream(ctx, req)
 	}
@@ -82,8 +76,8 @@ func (src *copySource) putStream(ctx context.Context, req *upstream.Request) (*h
 	resp, err := src.Upstream.Do(sending, req)
 	switch {
 	case err != nil && errors.Is(context.Cause(sending), errHolds):
-		holding.Store(src.Upstream, true)
-		return nil, fmt.Errorf("%w: %w", errChanged, errHolds)
+		src.Upstream.Learned.LocksReads.Store(true)
+		return nil, fmt.Errorf("%w: %w", object.ErrChanged, errHolds)
 	case err != nil:
 		return nil, err
 	case !body.looked.Load():

@@ -65,7 +65,7 @@ func TestAWriteThatKeepsTheETagWinsOverARenewal(t *testing.T) {
 		p := beforeWith(t, inFront(t, store, beside.see), payload)
 		s := httptest.NewServer(p)
 		t.Cleanup(s.Close)
-		b := p.others.Bucket
+		b := p.others.Settings
 		mustAsk(t, s, "PUT", "/bucket", nil)
 		for _, c := range cases {
 			body := randomBytes(1, c.size)
@@ -127,7 +127,7 @@ func TestAWriteOfTheSameBytesWinsOverTheirEncryption(t *testing.T) {
 			p := before(t, inFront(t, start(t), beside.see))
 			s := httptest.NewServer(p)
 			t.Cleanup(s.Close)
-			b := p.others.Bucket
+			b := p.others.Settings
 			mustAsk(t, s, "PUT", "/bucket", nil)
 			r := NewRenewer(b, state.Place{})
 			for key, c := range map[string]struct {
@@ -174,7 +174,7 @@ func TestALargeObjectIsWrittenAgainWhereTheStoreLocksIt(t *testing.T) {
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			p, s := onServer(t, start)
-			b, body := p.others.Bucket, randomBytes(1, 48<<20)
+			b, body := p.others.Settings, randomBytes(1, 48<<20)
 			r := NewRenewer(b, state.Place{})
 			first, _ := mustAsk(t, s, "PUT", "/bucket/renewed", body)
 			resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed("encrypted"), Bytes: body})

@@ -31,10 +31,10 @@ func putLifecycle(x *exchange) error {
 	}
 	if x.holdsState() {
 		for i := range rules {
-			if rules[i].takes(x.state) {
+			if rules[i].takes(x.Place) {
 				return s3err.InvalidRequest.WithMessage("Rule %q would expire or move objects below %s, which s3proxy needs to read what it has encrypted. "+
 					"Give the rule a prefix that %s does not begin with, a tag, or ObjectSizeGreaterThan of at least %d; or have s3proxy keep its objects in a bucket of their own (--state-bucket).",
-					rules[i].id, x.state.Root(), x.state.Root(), largestState)
+					rules[i].id, x.Place.Root(), x.Place.Root(), largestState)
 			}
 		}
 	}
@@ -43,8 +43,8 @@ func putLifecycle(x *exchange) error {
 
 // holdsState tells whether the proxy's own objects may be in the bucket.
 func (x *exchange) holdsState() bool {
-	of, _ := x.state.Of(x.bucket)
-	return of == x.bucket && (!x.Plain || x.state.Bucket == x.bucket)
+	of, _ := x.Place.Of(x.bucket)
+	return of == x.bucket && (!x.Plain || x.Place.Bucket == x.bucket)
 }
 
 // largestState is more than any of the proxy's own objects has: the largest are kept

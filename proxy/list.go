@@ -51,7 +51,7 @@ func (x *exchange) list(v2 bool) error {
 	if err != nil {
 		return err
 	}
-	shared := x.state.Shared(q.Get("prefix"), q.Get("delimiter"))
+	shared := x.Place.Shared(q.Get("prefix"), q.Get("delimiter"))
 	listed := page.Entries()
 	inState, err := x.dropOwn(page, shared)
 	if err != nil {
@@ -59,7 +59,7 @@ func (x *exchange) list(v2 bool) error {
 	}
 	dropped := listed - page.Entries()
 	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.Entries() < want; round++ {
-		if inState && !strings.HasPrefix(x.state.Past(), q.Get("prefix")) { // all below it are our own
+		if inState && !strings.HasPrefix(x.Place.Past(), q.Get("prefix")) { // all below it are our own
 			page.IsTruncated, page.NextMarker, page.NextContinuationToken = false, nil, nil
 			break
 		}
@@ -71,9 +71,9 @@ func (x *exchange) list(v2 bool) error {
 		switch {
 		case inState && v2:
 			q.Del("continuation-token")
-			q.Set("start-after", x.state.Past())
+			q.Set("start-after", x.Place.Past())
 		case inState:
-			q.Set("marker", x.state.Past())
+			q.Set("marker", x.Place.Past())
 		case v2 && next.NextContinuationToken != nil:
 			q.Set("continuation-token", string(*next.NextContinuationToken))
 		case !v2:
@@ -116,7 +116,7 @@ func (x *exchange) listPage(q url.Values) (*s3xml.ListObjects, http.Header, erro
 // dropOwn takes our own objects out of a page, and the common prefixes that only they
 // have. inState says that the page ended among them.
 func (x *exchange) dropOwn(page *s3xml.ListObjects, shared string) (inState bool, err error) {
-	inState = x.state.DropOwn(page)
+	inState = x.Place.DropOwn(page)
 	return inState, x.dropPrefixes(&page.CommonPrefixes, shared, x.firstObject)
 }
 

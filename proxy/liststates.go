@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -42,18 +43,18 @@ func (x *exchange) showStates(entries []listedState) error {
 	group.SetLimit(maxSideBySide)
 	for _, e := range entries {
 		listed, stored := *e.etag, *e.size
-		*e.etag = clientETag(listed)
+		*e.etag = object.ClientETag(listed)
 		n, sized := envelope.PlainSize(stored)
 		if sized && !x.AllowPlaintextReads {
 			*e.size = n
 		}
 		switch {
-		case !sized && (stored > 0 || x.ETag != ETagMD5): // only kind empty has no byte
-			if x.ETag == ETagMD5 && x.AllowPlaintextReads {
+		case !sized && (stored > 0 || x.ETag != object.ETagMD5): // only kind empty has no byte
+			if x.ETag == object.ETagMD5 && x.AllowPlaintextReads {
 				*e.etag = listed
 			}
 			continue
-		case !x.AllowPlaintextReads && x.ETag != ETagMD5:
+		case !x.AllowPlaintextReads && x.ETag != object.ETagMD5:
 			continue
 		}
 		group.Go(func() error {
@@ -67,7 +68,7 @@ func (x *exchange) showStates(entries []listedState) error {
 			switch {
 			case k.shown != "":
 				*e.etag = k.shown
-			case k.plain && x.ETag == ETagMD5 && x.AllowPlaintextReads:
+			case k.plain && x.ETag == object.ETagMD5 && x.AllowPlaintextReads:
 				*e.etag = listed
 			}
 			return nil
@@ -111,30 +112,30 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 		return knownState{}, nil
 	}
 	resp, err := x.askState(ctx, key, version)
-	if upstream.IsNotFound(err) || !x.AllowPlaintextReads && unreadable(err) {
+	if upstream.IsNotFound(err) || !x.AllowPlaintextReads && object.Unreadable(err) {
 		return knownState{}, nil
 	}
 	if err != nil {
 		return knownState{}, err
 	}
 	resp.Body.Close()
-	k := knownState{plain: resp.Header.Get(metaHeaderPrefix+"Format") == ""}
+	k := knownState{plain: resp.Header.Get(object.MetaHeaderPrefix+"Format") == ""}
 	stored, err := upstream.WholeSize(resp)
 	if err != nil {
 		return k, err
 	}
-	if bareETag(resp.Header.Get("Etag")) != bareETag(etag) || stored != size {
+	if object.BareETag(resp.Header.Get("Etag")) != object.BareETag(etag) || stored != size {
 		return k, nil // another state
 	}
-	if x.ETag == ETagMD5 && !k.plain {
-		tag, err := x.tagIn(ctx, x.bucket, key, x.unsigned(), resp)
+	if x.ETag == object.ETagMD5 && !k.plain {
+		tag, err := x.TagIn(ctx, x.bucket, key, x.unsigned(), resp)
 		switch {
-		case unreadable(err) || errors.Is(err, errChanged):
+		case object.Unreadable(err) || errors.Is(err, object.ErrChanged):
 			return k, nil
 		case err != nil:
 			return k, err
-		case tag.plain:
-			k.shown = tag.shown
+		case tag.Plain:
+			k.shown = tag.Shown
 		}
 	}
 	if etag != "" { // nothing else tells two states apart
@@ -145,7 +146,7 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 
 // listedName checks what a listing calls an object.
 func (x *exchange) listedName(e listedState) (key s3name.Key, version s3name.VersionID, err error) {
-	if key, err = x.state.ClientKey(e.key); err == nil && e.version != "" {
+	if key, err = x.Place.ClientKey(e.key); err == nil && e.version != "" {
 		version, err = s3name.ParseVersionID(e.version)
 	}
 	return key, version, err

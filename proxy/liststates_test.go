@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // listAll answers a LIST of everything in the fake store's bucket, page by page.
@@ -43,7 +45,7 @@ func TestAListOfMoreObjectsThanTheCacheHoldsIsCheaperTheSecondTime(t *testing.T)
 	f.hook = f.listAll
 	s := proxyBefore(t, f, "us-east-1")
 	p := s.Config.Handler.(*Proxy)
-	p.others.ETag = ETagMD5
+	p.others.ETag = object.ETagMD5
 	p.states = newStateCache(held)
 	for n := range objects {
 		if resp, text := ask(t, s, http.MethodPut, fmt.Sprintf("/bucket/k%05d", n), []byte(fmt.Sprint(n))); resp.StatusCode != http.StatusOK {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -26,13 +27,13 @@ func listMultipartUploads(x *exchange) error {
 	}
 	q := x.passedQuery()
 	q.Del("encoding-type")
-	out, header, err := x.uploadsPage(x.r.Context(), upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
+	out, header, err := uploadsPage(x.r.Context(), x.Upstream, upstream.Request{Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
 		return err
 	}
 	out.Xmlns, out.Bucket, out.MaxUploads = s3xml.Namespace, x.bucket.String(), min(out.MaxUploads, out.Uploads.Most)
-	out.Uploads.Page = slices.DeleteFunc(out.Uploads.Page, func(u s3xml.ListedUpload) bool { return x.state.Owns(string(u.Key)) })
-	out.CommonPrefixes = slices.DeleteFunc(out.CommonPrefixes, func(p s3xml.CommonPrefix) bool { return x.state.Owns(string(p.Prefix)) })
+	out.Uploads.Page = slices.DeleteFunc(out.Uploads.Page, func(u s3xml.ListedUpload) bool { return x.Place.Owns(string(u.Key)) })
+	out.CommonPrefixes = slices.DeleteFunc(out.CommonPrefixes, func(p s3xml.CommonPrefix) bool { return x.Place.Owns(string(p.Prefix)) })
 	if err := x.uploadChecksums(out.Uploads.Page); err != nil {
 		return err
 	}
@@ -45,12 +46,12 @@ func listMultipartUploads(x *exchange) error {
 
 // uploadsPage asks the store for a page of uploads, always of so many: MinIO keeps to pages
 // and markers where the prefix is a key, but by age, and a page that is cut here is by id.
-func (o *objects) uploadsPage(ctx context.Context, req upstream.Request) (*s3xml.ListUploads, http.Header, error) {
+func uploadsPage(ctx context.Context, c *upstream.Client, req upstream.Request) (*s3xml.ListUploads, http.Header, error) {
 	most := req.Query.Get("max-uploads") // one that is not legal is for the store to refuse
 	if n, err := strconv.Atoi(most); most == "" || err == nil && n > s3xml.MaxEntries {
 		req.Query.Set("max-uploads", strconv.Itoa(s3xml.MaxEntries))
 	}
-	page, header, err := upstream.List[s3xml.ListUploads](ctx, o.Upstream, req)
+	page, header, err := upstream.List[s3xml.ListUploads](ctx, c, req)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,13 +67,13 @@ func (x *exchange) uploadChecksums(uploads []s3xml.ListedUpload) error {
 	group.SetLimit(maxSideBySide)
 	for i := range uploads {
 		group.Go(func() error {
-			key, keyErr := x.state.ClientKey(string(uploads[i].Key))
+			key, keyErr := x.Place.ClientKey(string(uploads[i].Key))
 			id, idErr := s3name.ParseUploadID(uploads[i].UploadID)
 			if keyErr != nil || idErr != nil { // none of ours
 				return nil
 			}
 			sum, err := x.uploadChecksum(ctx, uploadName{x.bucket, key, id})
-			if errors.Is(err, errNoState) || unreadable(err) || refusedByKMS(err) {
+			if errors.Is(err, errNoState) || object.Unreadable(err) || refusedByKMS(err) {
 				return nil
 			}
 			if err != nil {

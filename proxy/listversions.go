@@ -61,9 +61,9 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 	if err != nil {
 		return nil, nil, err
 	}
-	shared := x.state.Shared(q.Get("prefix"), q.Get("delimiter"))
+	shared := x.Place.Shared(q.Get("prefix"), q.Get("delimiter"))
 	listed := page.Entries()
-	inState := x.state.DropOwnVersions(page, asked)
+	inState := x.Place.DropOwnVersions(page, asked)
 	if err := x.dropPrefixes(&page.CommonPrefixes, shared, x.firstVersion); err != nil {
 		return nil, nil, err
 	}
@@ -73,13 +73,13 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 		if round == maxRounds {
 			return nil, nil, errors.New("the store's listing makes no progress behind the objects of s3proxy")
 		}
-		if inState && !strings.HasPrefix(x.state.Past(), q.Get("prefix")) { // all below it are our own
+		if inState && !strings.HasPrefix(x.Place.Past(), q.Get("prefix")) { // all below it are our own
 			page.IsTruncated, page.NextKeyMarker, page.NextVersionIDMarker = false, nil, nil
 			break
 		}
 		asked = page.Next()
 		if inState {
-			asked = s3xml.VersionMarker{Key: s3xml.Text(x.state.Past())}
+			asked = s3xml.VersionMarker{Key: s3xml.Text(x.Place.Past())}
 		}
 		if asked.Key == "" {
 			return nil, nil, errors.New("the store's listing is truncated and gives no marker")
@@ -98,7 +98,7 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 		if err != nil {
 			return nil, nil, err
 		}
-		inState = x.state.DropOwnVersions(next, asked)
+		inState = x.Place.DropOwnVersions(next, asked)
 		if err := x.dropPrefixes(&next.CommonPrefixes, shared, x.firstVersion); err != nil {
 			return nil, nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -34,24 +35,24 @@ func createMultipartUpload(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	options.MD5 = x.ETag == ETagMD5
+	options.MD5 = x.ETag == object.ETagMD5
 	ctx := x.r.Context()
 	if err := x.mayCreate(ctx); err != nil {
 		return err
 	}
-	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key.String(), Kind: envelope.KindMultipart})
+	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.KeyBucket(x.bucket), Key: x.key.String(), Kind: envelope.KindMultipart})
 	if err != nil {
 		return err
 	}
 	defer dek.Destroy()
-	fields, err := encodeMetadata(dek, meta, 0, envelope.Facts{})
+	fields, err := object.EncodeMetadata(dek, meta, 0, envelope.Facts{})
 	if err != nil {
 		return err
 	}
 	h := x.passedHeaders()
-	trimChunkedEncoding(h)
+	object.TrimChunkedEncoding(h)
 	for name, value := range fields {
-		h[metaPrefix+name] = []string{value}
+		h[object.MetaPrefix+name] = []string{value}
 	}
 	var begun createResult
 	header, err := x.Upstream.GetXML(ctx, &upstream.Request{
@@ -65,7 +66,7 @@ func createMultipartUpload(x *exchange) error {
 		return during(stepCreate, upstream.BadName(err))
 	}
 	x.remember()
-	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: id, hash: envelope.UploadHash(id.String()), options: options, dek: dek, unsigned: x.unsigned()}
+	u := &upload{Objects: x.Objects, bucket: x.bucket, key: x.key, id: id, hash: envelope.UploadHash(id.String()), options: options, dek: dek, unsigned: x.unsigned()}
 	if err := u.saveUpload(ctx); err != nil {
 		x.giveUp(u)
 		return during(stepPutState, err)
@@ -77,7 +78,7 @@ func createMultipartUpload(x *exchange) error {
 			out.Set(name, v)
 		}
 	}
-	x.tellEncryption(out, x.ETag == ETagMD5, header)
+	x.tellEncryption(out, x.ETag == object.ETagMD5, header)
 	if options.Checksum != envelope.NoChecksum {
 		out.Set("X-Amz-Checksum-Algorithm", options.Checksum.String())
 		out.Set("X-Amz-Checksum-Type", checksum.TypeName(options.Type))
@@ -108,7 +109,7 @@ func (x *exchange) giveUp(u *upload) {
 // that runs beside it may call the upload done unless the object proves it.
 func abortMultipartUpload(x *exchange) error {
 	ctx := x.r.Context()
-	u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: x.uploadID, unsigned: x.unsigned()}
+	u := &upload{Objects: x.Objects, bucket: x.bucket, key: x.key, id: x.uploadID, unsigned: x.unsigned()}
 	saved, err := x.stateToAbort(ctx, u)
 	if err != nil {
 		return err
@@ -144,7 +145,7 @@ func abortMultipartUpload(x *exchange) error {
 	if errors.Is(err, s3err.NoSuchUpload) {
 		// As long as there is a key the upload may only be hidden (DefaultGrace): the
 		// sweep looks after it. Without one this is the rest of an earlier Abort.
-		_, there := x.loadUpload(ctx, u.bucket, u.key, u.id)
+		_, there := loadUpload(ctx, x.Objects, u.bucket, u.key, u.id)
 		ended = errors.Is(there, errNoState)
 	}
 	if ended {
@@ -167,9 +168,9 @@ func abortMultipartUpload(x *exchange) error {
 // and something else is left of the state, this is the rest of an earlier Abort. An upload
 // of which nothing is kept is none: its id does not go to the store.
 func (x *exchange) stateToAbort(ctx context.Context, u *upload) (savedUpload, error) {
-	saved, err := x.loadUpload(ctx, u.bucket, u.key, u.id)
+	saved, err := loadUpload(ctx, x.Objects, u.bucket, u.key, u.id)
 	switch {
-	case err == nil || damaged(err):
+	case err == nil || object.Damaged(err):
 		return saved, nil
 	case !errors.Is(err, errNoState):
 		return saved, during(stepRemoveKey, err)
@@ -192,7 +193,7 @@ func (x *exchange) completedInstead(ctx context.Context, saved savedUpload, befo
 	switch {
 	case err != nil:
 		return during(stepCheckObject, err)
-	case s != nil && s.meta != nil && saved.meta != nil && s.meta.Commitment == saved.meta.Commitment:
+	case s != nil && s.Meta != nil && saved.meta != nil && s.Meta.Commitment == saved.meta.Commitment:
 		return s3err.NoSuchUpload.Because(errors.New("it was completed meanwhile"))
 	case now != before:
 		return s3err.NoSuchUpload.Because(errors.New("the object was written meanwhile, and may have been this upload's before"))
@@ -202,7 +203,7 @@ func (x *exchange) completedInstead(ctx context.Context, saved savedUpload, befo
 
 // lookAtKey gives what tells the states of the object at the upload's key apart, "" for none,
 // and the object if it is ours.
-func (x *exchange) lookAtKey(ctx context.Context) (state string, s *stored, err error) {
+func (x *exchange) lookAtKey(ctx context.Context) (state string, s *object.Stored, err error) {
 	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: x.key})
 	if upstream.IsNotFound(err) {
 		return "", nil, nil
@@ -211,11 +212,11 @@ func (x *exchange) lookAtKey(ctx context.Context) (state string, s *stored, err 
 		return "", nil, err
 	}
 	resp.Body.Close()
-	for _, name := range []string{"Etag", "Last-Modified", "X-Amz-Version-Id", metaHeaderPrefix + "Commit"} {
+	for _, name := range []string{"Etag", "Last-Modified", "X-Amz-Version-Id", object.MetaHeaderPrefix + "Commit"} {
 		state += resp.Header.Get(name) + "\n"
 	}
-	s, err = x.readStored(x.bucket, x.key, false, resp)
-	if damaged(err) || errors.Is(err, envelope.ErrNotEncrypted) {
+	s, err = x.ReadStored(x.bucket, x.key, false, resp)
+	if object.Damaged(err) || errors.Is(err, envelope.ErrNotEncrypted) {
 		return state, nil, nil
 	}
 	return state, s, err

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -15,7 +14,7 @@ import (
 // parsers.
 func (x *exchange) checkNames() (err error) {
 	if x.key != (s3name.Key{}) {
-		if err := x.state.RefuseOwn(x.key); err != nil {
+		if err := x.Place.RefuseOwn(x.key); err != nil {
 			return err
 		}
 	}
@@ -23,23 +22,6 @@ func (x *exchange) checkNames() (err error) {
 		return err
 	}
 	return s3name.CheckQuery(x.query)
-}
-
-// refOf checks the names that a command was given, or has from a store's listing; version
-// is empty for the current one.
-func refOf(bucket, key, version string) (b s3name.Bucket, k s3name.Key, v s3name.VersionID, err error) {
-	if b, err = s3name.ParseBucket(bucket); err != nil {
-		return b, k, v, fmt.Errorf("%q: %w", bucket, err)
-	}
-	if k, err = s3name.ParseKey(key); err != nil {
-		return b, k, v, fmt.Errorf("%q: %w", key, err)
-	}
-	if version != "" {
-		if v, err = s3name.ParseVersionID(version); err != nil {
-			return b, k, v, fmt.Errorf("%q: %w", version, err)
-		}
-	}
-	return b, k, v, nil
 }
 
 // inS3sWords gives S3's answer for a client's name that is none, and other errors as they

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
@@ -76,7 +77,9 @@ func TestNoPlaceThatAClientNamesLeadsOutOfItsBucket(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			at := httptest.NewServer(store)
 			t.Cleanup(at.Close)
-			s := proxyAt(t, at.URL, "us-east-1", func(c *Config) { c.Buckets = map[string]Bucket{"plain": {Upstream: c.Default.Upstream, Plain: true}} })
+			s := proxyAt(t, at.URL, "us-east-1", func(c *Config) {
+				c.Buckets = map[string]object.Settings{"plain": {Upstream: c.Default.Upstream, Plain: true}}
+			})
 			refused := func(t *testing.T, name, text string, resp *http.Response, body string) {
 				t.Helper()
 				if seen := store.seen(text); resp.StatusCode/100 != 4 || seen != nil {
@@ -181,7 +184,9 @@ func TestAnUploadThatTheStoreWasNotSeenToMakeIsNone(t *testing.T) {
 	store := &listener{}
 	at := httptest.NewServer(store)
 	t.Cleanup(at.Close)
-	s := proxyAt(t, at.URL, "us-east-1", func(c *Config) { c.Buckets = map[string]Bucket{"plain": {Upstream: c.Default.Upstream, Plain: true}} })
+	s := proxyAt(t, at.URL, "us-east-1", func(c *Config) {
+		c.Buckets = map[string]object.Settings{"plain": {Upstream: c.Default.Upstream, Plain: true}}
+	})
 	list := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>`)
 	for _, bucket := range []string{"bucket", "plain"} {
 		for _, c := range []struct {
@@ -210,7 +215,7 @@ func TestNamesOfStoresOwnAPIsAreAskedForByNobody(t *testing.T) {
 	at := httptest.NewServer(store)
 	t.Cleanup(at.Close)
 	s := proxyAt(t, at.URL, "us-east-1", func(c *Config) {
-		c.Buckets = map[string]Bucket{"auth": {Upstream: c.Default.Upstream, Plain: true}}
+		c.Buckets = map[string]object.Settings{"auth": {Upstream: c.Default.Upstream, Plain: true}}
 	})
 	for _, path := range []string{"/minio/admin/v3/info", "/minio", "/MINIO/admin/v3/tier/x", "/admin/user?uid=x", "/swift/v1/x"} {
 		for _, method := range []string{"GET", "PUT", "DELETE", "HEAD"} {
@@ -246,7 +251,7 @@ func TestTheKeyOfAFormDoesNotFold(t *testing.T) {
 func TestNamesAreParsedInOnePlace(t *testing.T) {
 	allowed := map[string]string{
 		"state.ClientKey": "", "state.OwnKey": "",
-		"proxy.refOf": "", "proxy.parse": "the path; checkNames follows", "proxy.parseCopySource": "openSource follows",
+		"object.ParseRef": "", "proxy.parse": "the path; checkNames follows", "proxy.parseCopySource": "openSource follows",
 	}
 	fileSet := token.NewFileSet()
 	found := 0

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // The ETag of a part that clients see is never the store's word: a store may give two
@@ -14,11 +15,11 @@ import (
 // partETag is the ETag of a part that clients see: its MD5 in an upload whose ETags are
 // those, else made of the part's id.
 func (u *upload) partETag(p envelope.Part) string {
-	mode := ETagOpaque
+	mode := object.ETagOpaque
 	if u.options.MD5 {
-		mode = ETagMD5
+		mode = object.ETagMD5
 	}
-	return mode.show(`"`+idETag(p.ID)+`"`, p.MD5)
+	return mode.Show(`"`+idETag(p.ID)+`"`, p.MD5)
 }
 
 // idETag is as unique as the id of a part, which is drawn for each sending: 32 digits
@@ -31,11 +32,11 @@ func idETag(id envelope.PartID) string {
 // isETagOf tells whether a client names a sending of a part in mode opaque: as it was
 // shown, or without the suffix.
 func isETagOf(etag string, id envelope.PartID) bool {
-	bare := bareETag(etag)
-	return bare == idETag(id) || bare == idETag(id)+opaqueSuffix
+	bare := object.BareETag(etag)
+	return bare == idETag(id) || bare == idETag(id)+object.OpaqueSuffix
 }
 
 // isMD5Of is the same in mode md5. Sendings of the same bytes are the same there.
 func isMD5Of(etag string, p envelope.Part) bool {
-	return p.MD5 != nil && bareETag(etag) == hex.EncodeToString(p.MD5)
+	return p.MD5 != nil && object.BareETag(etag) == hex.EncodeToString(p.MD5)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // beginUpload begins one of /bucket/k.
@@ -66,7 +67,7 @@ func TestCompleteTakesNoETagOfTheStores(t *testing.T) {
 	id := beginUpload(t, s)
 	sent, _ := ask(t, s, "PUT", "/bucket/k?partNumber=1&uploadId="+id, []byte("small"))
 	shown := sent.Header.Get("Etag")
-	if bare, ok := strings.CutSuffix(strings.Trim(shown, `"`), opaqueSuffix); !ok || len(bare) != 32 {
+	if bare, ok := strings.CutSuffix(strings.Trim(shown, `"`), object.OpaqueSuffix); !ok || len(bare) != 32 {
 		t.Errorf("the part's ETag is %s", shown)
 	}
 	for _, etag := range []string{fmt.Sprintf("%032x", 1), fmt.Sprintf(`"%032x"`, 1), fmt.Sprintf(`"%032x-0"`, 1), `""`, `"*"`} {
@@ -78,7 +79,7 @@ func TestCompleteTakesNoETagOfTheStores(t *testing.T) {
 	if !strings.Contains(list, strings.Trim(shown, `"`)) {
 		t.Errorf("ListParts does not show %s: %s", shown, list)
 	}
-	for _, etag := range []string{shown, strings.TrimSuffix(strings.Trim(shown, `"`), opaqueSuffix)} { // the second again, from the object
+	for _, etag := range []string{shown, strings.TrimSuffix(strings.Trim(shown, `"`), object.OpaqueSuffix)} { // the second again, from the object
 		if resp, body := ask(t, s, "POST", "/bucket/k?uploadId="+id, listOf(etag)); resp.StatusCode != 200 {
 			t.Errorf("%s: %s %s", etag, resp.Status, body)
 		}

@@ -14,7 +14,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -172,7 +174,7 @@ func TestWhatManyPartsCost(t *testing.T) {
 	}
 	c := countRequests(t, lab.MinIO(t))
 	id := beginUpload(t, c.Server)
-	u := &upload{objects: &objects{Bucket: Bucket{Upstream: c.store}}, bucket: bucketNamed("bucket"), key: keyNamed("direct")}
+	u := &upload{Objects: object.New(object.Settings{Upstream: c.store}, state.Place{}, nil), bucket: bucketNamed("bucket"), key: keyNamed("direct")}
 	if _, err := u.begin(t.Context(), http.Header{}); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // partStore is a fakeStore's hook that keeps multipart uploads, each part with the ETag
@@ -149,7 +151,7 @@ func (s *partStore) complete(w http.ResponseWriter, path string, u *fakeUpload, 
 		}
 	}
 	for _, p := range list.Parts {
-		if u.parts[int(*p.PartNumber)].etag != bareETag(*p.ETag) {
+		if u.parts[int(*p.PartNumber)].etag != object.BareETag(*p.ETag) {
 			w.WriteHeader(http.StatusBadRequest)
 			io.WriteString(w, "<Error><Code>InvalidPart</Code></Error>")
 			return

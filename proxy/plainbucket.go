@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -45,7 +46,7 @@ func forwardPlain(x *exchange) error {
 			h[name] = values
 		}
 	}
-	trimChunkedEncoding(h)
+	object.TrimChunkedEncoding(h)
 	req := x.request()
 	req.Header = h
 	var plain *checksum.Reader

@@ -22,16 +22,16 @@ func (x *exchange) copyPlainPart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	offset, length, err := copyRange(x.r.Header.Get("X-Amz-Copy-Source-Range"), src.size)
+	offset, length, err := copyRange(x.r.Header.Get("X-Amz-Copy-Source-Range"), src.Size)
 	if err != nil {
 		return err
 	}
 	req := x.request()
 	out := s3xml.CopyPartResult{}
 	var header http.Header
-	if src.meta == nil && src.Upstream == x.Upstream {
+	if src.Meta == nil && src.Upstream == x.Upstream {
 		req.Source = src.source()
-		req.Header.Set("X-Amz-Copy-Source-If-Match", src.etag)
+		req.Header.Set("X-Amz-Copy-Source-If-Match", src.UpstreamETag)
 		if v := x.r.Header.Get("X-Amz-Copy-Source-Range"); v != "" {
 			req.Header.Set("X-Amz-Copy-Source-Range", v)
 		}

@@ -42,7 +42,7 @@ func (x *exchange) knownUpload(ctx context.Context) error {
 	}
 	q := url.Values{"uploads": {""}, "prefix": {x.key.String()}}
 	for range state.MaxPages {
-		page, _, err := x.uploadsPage(ctx, upstream.Request{Bucket: x.bucket, Query: q})
+		page, _, err := uploadsPage(ctx, x.Upstream, upstream.Request{Bucket: x.bucket, Query: q})
 		if err != nil {
 			return fmt.Errorf("find the upload: %w", err)
 		}

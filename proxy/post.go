@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
@@ -71,7 +72,7 @@ func (x *exchange) openForm(body *patientReader) (*formUpload, error) {
 	if err != nil {
 		return nil, err
 	}
-	promised.WantsMD5 = x.ETag == ETagMD5
+	promised.WantsMD5 = x.ETag == object.ETagMD5
 	src, size, release, err := x.sizedFile(f)
 	if err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func (x *exchange) judgeForm(f *form) (*sigv4.Policy, error) {
 		return nil, sigv4.MissingFormField("key")
 	}
 	var err error
-	if x.key, err = x.state.ClientKey(key); err != nil {
+	if x.key, err = x.Place.ClientKey(key); err != nil {
 		return nil, err
 	}
 	auth, policy, err := x.verifier.VerifyForm(f.fields)

@@ -6,17 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
-
-// conditional remembers which stores hold a write to its If-Match.
-var conditional sync.Map // *upstream.Client -> true
 
 // ErrNoConditions says that the store does not hold a write to its If-Match, so that what
 // others write meanwhile could be lost.
@@ -28,44 +25,44 @@ const noETag = `"00000000000000000000000000000000"`
 // demandConditions refuses where the store does not hold a PUT, and the end of an upload in
 // parts, to its If-Match. It is asked for both once, with an object of our own that must not
 // come to be. Its name is of this one probe: others may probe at the same time.
-func (o *objects) demandConditions(ctx context.Context, bucket s3name.Bucket) error {
-	if _, ok := conditional.Load(o.Upstream); ok {
+func demandConditions(ctx context.Context, o *object.Objects, bucket s3name.Bucket) error {
+	if o.Upstream.Learned.HonoursIfMatch.Load() {
 		return nil
 	}
-	stateBucket, prefix := o.state.Of(bucket)
-	key, err := o.state.OwnKey(prefix + "probe-" + rand.Text())
+	stateBucket, prefix := o.Place.Of(bucket)
+	key, err := o.Place.OwnKey(prefix + "probe-" + rand.Text())
 	if err != nil {
 		return err
 	}
 	for _, probe := range []struct {
 		what string
-		send func(ctx context.Context, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error)
+		send func(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error)
 	}{
-		{"a PUT", o.probePut},
-		{"the end of a multipart upload", o.probeComplete},
+		{"a PUT", probePut},
+		{"the end of a multipart upload", probeComplete},
 	} {
-		held, err := probe.send(ctx, stateBucket, key)
+		held, err := probe.send(ctx, o, stateBucket, key)
 		if err != nil {
 			return fmt.Errorf("probe whether the store holds %s to its If-Match: %w", probe.what, err)
 		}
 		if !held {
 			why := ErrNoConditions
-			if err := o.own().Remove(ctx, stateBucket, key.String()); err != nil { // under a retention that ends in a minute
+			if err := o.State().Remove(ctx, stateBucket, key.String()); err != nil { // under a retention that ends in a minute
 				why = fmt.Errorf("%w; %s is left of the probe: %v", ErrNoConditions, key, err)
 			}
 			return s3err.NotImplemented.WithMessage("The store does not hold %s to its If-Match: an update of an object's metadata could lose a write beside it.", probe.what).Because(why)
 		}
 	}
-	conditional.Store(o.Upstream, true)
+	o.Upstream.Learned.HonoursIfMatch.Store(true)
 	return nil
 }
 
-func (o *objects) probePut(ctx context.Context, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error) {
-	return heldTo(o.own().Put(ctx, stateBucket, key.String(), &upstream.Request{Bytes: []byte("probe"), Header: http.Header{"If-Match": {noETag}}}))
+func probePut(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error) {
+	return heldTo(o.State().Put(ctx, stateBucket, key.String(), &upstream.Request{Bytes: []byte("probe"), Header: http.Header{"If-Match": {noETag}}}))
 }
 
-func (o *objects) probeComplete(ctx context.Context, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error) {
-	u := &upload{objects: o, bucket: stateBucket, key: key}
+func probeComplete(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error) {
+	u := &upload{Objects: o, bucket: stateBucket, key: key}
 	finish, err := u.begin(ctx, state.LockHeaders(ctx, o.Upstream, stateBucket, http.Header{"If-Match": {noETag}}))
 	if err != nil {
 		return false, err

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -70,7 +71,7 @@ func (c *careless) take(w http.ResponseWriter, r *http.Request) bool {
 // leftOf lists what a bucket has of probes: versions, and uploads in progress.
 func leftOf(t *testing.T, raw *upstream.Client, bucket string) (left []string) {
 	t.Helper()
-	o := &objects{Bucket: Bucket{Upstream: raw}}
+	o := object.New(object.Settings{Upstream: raw}, state.Place{}, nil)
 	page, err := o.Upstream.ListAny(t.Context(), upstream.Request{Bucket: bucketNamed(bucket)}, "", "", 1000)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func TestAStoreThatHoldsNoWriteToItsIfMatchIsRefused(t *testing.T) {
 				p := before(t, inFront(t, store, c.take))
 				s := httptest.NewServer(p)
 				t.Cleanup(s.Close)
-				b := p.others.Bucket
+				b := p.others.Settings
 				mustAsk(t, s, "PUT", "/bucket", nil)
 				mustAsk(t, s, "PUT", "/bucket/k", randomBytes(1, 1000))
 				r := NewRenewer(b, state.Place{})
@@ -162,14 +163,14 @@ func TestAStoreIsProbedOnceAndNothingIsLeft(t *testing.T) {
 					p := before(t, inFront(t, store, c.take))
 					s := httptest.NewServer(p)
 					t.Cleanup(s.Close)
-					b := p.others.Bucket
+					b := p.others.Settings
 					for _, made := range []string{"bucket", "locked", "state"} {
 						mustAsk(t, s, "PUT", "/"+made, nil, "X-Amz-Bucket-Object-Lock-Enabled", map[bool]string{true: "true", false: "false"}[made == "locked"])
 					}
 					retainAll(t, c.raw, "locked")
 					o := NewRenewer(b, place).objects
 					for range 2 {
-						if err := o.demandConditions(t.Context(), bucketNamed(bucket)); err != nil {
+						if err := demandConditions(t.Context(), o, bucketNamed(bucket)); err != nil {
 							t.Fatal(err)
 						}
 					}

@@ -8,7 +8,6 @@
 package proxy
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -22,30 +21,20 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 	"github.com/s3proxy/s3proxy/proxy/state"
-	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
-
-// Keyring makes and opens the data keys of objects; *kms.Keyring is the one.
-type Keyring interface {
-	NewKey(ctx context.Context, n kms.Name) (*envelope.DEK, *envelope.Metadata, error)
-	WrapKey(ctx context.Context, n kms.Name, dek *envelope.DEK) (*envelope.Metadata, error)
-	OpenKey(ctx context.Context, n kms.Name, m *envelope.Metadata) (*envelope.DEK, error)
-	// IsCurrent tells whether a key is under the bucket's floor (kms.Floors).
-	IsCurrent(ctx context.Context, bucket string, dek *envelope.DEK) (bool, error)
-	ForgetBucket(bucket string)
-}
 
 // Config is all that a Proxy needs; every field without "optional" is required.
 type Config struct {
 	// Default serves the buckets that Buckets does not name, and the calls that
 	// name none.
-	Default Bucket
+	Default object.Settings
 	// Buckets are those with settings of their own. Optional.
-	Buckets map[string]Bucket
+	Buckets map[string]object.Settings
 	// State is where the proxy's own objects are. Optional.
 	State state.Place
 	// Credential gives what is known of a client's access key.
@@ -78,8 +67,8 @@ const (
 // but caches.
 type Proxy struct {
 	cfg        Config
-	buckets    map[string]*objects
-	others     *objects // of the buckets without settings of their own
+	buckets    map[string]*object.Objects
+	others     *object.Objects // of the buckets without settings of their own
 	log        *slog.Logger
 	verifier   *sigv4.Verifier
 	hold       *semaphore.Weighted
@@ -87,6 +76,7 @@ type Proxy struct {
 	states     *stateCache
 	judged     *judged // unsigned writes
 	defaults   *bucketDefaults
+	uploads    *uploadCache
 	// plainUploads are those that stores were seen to have.
 	plainUploads *plainUploads
 
@@ -105,29 +95,29 @@ type Proxy struct {
 func New(cfg Config) *Proxy {
 	p := &Proxy{
 		cfg: cfg, log: cfg.Log,
-		buckets: map[string]*objects{},
+		buckets: map[string]*object.Objects{},
 		verifier: &sigv4.Verifier{Region: cfg.Region, Secret: func(id string) (string, bool) {
 			c, ok := cfg.Credential(id)
 			return c.Secret, ok
 		}},
 		hold:   semaphore.NewWeighted(holdBudget),
 		states: newStateCache(stateCacheEntries),
-		judged: newJudged(), defaults: newBucketDefaults(), plainUploads: newPlainUploads(),
+		judged: newJudged(), defaults: newBucketDefaults(), uploads: newUploadCache(), plainUploads: newPlainUploads(),
 		swept: map[s3name.Bucket]bool{},
 
 		largePut: maxPutSize, largePart: largePart,
 		sweepEvery: sweepEvery, sweepGrace: DefaultGrace, hurryLimit: hurryLimit,
 	}
-	cache, uploads := newObjectCache(), newUploadCache()
-	p.others = &objects{Bucket: cfg.Default, state: cfg.State, cache: cache, uploads: uploads}
+	cache := object.NewCache()
+	p.others = object.New(cfg.Default, cfg.State, cache)
 	for name, b := range cfg.Buckets {
-		p.buckets[name] = &objects{Bucket: b, state: cfg.State, cache: cache, uploads: uploads}
+		p.buckets[name] = object.New(b, cfg.State, cache)
 	}
 	return p
 }
 
 // of gives the objects of a bucket, with its settings.
-func (p *Proxy) of(bucket s3name.Bucket) *objects {
+func (p *Proxy) of(bucket s3name.Bucket) *object.Objects {
 	if o, ok := p.buckets[bucket.String()]; ok {
 		return o
 	}
@@ -162,7 +152,7 @@ func (x *exchange) serve() error {
 	if err := x.parse(); err != nil {
 		return err
 	}
-	x.objects = x.of(x.bucket)
+	x.Objects = x.of(x.bucket)
 	auth, err := x.verifier.Verify(x.r)
 	if err != nil {
 		return err
@@ -216,25 +206,6 @@ func (x *exchange) serve() error {
 	return handle(x)
 }
 
-// authorize refuses what the client, by x.auth, may not do.
-func (x *exchange) authorize() error {
-	if x.op != nil && x.op.public {
-		return nil
-	}
-	if x.auth.AccessKeyID == "" && !x.cfg.AnonymousToStore {
-		return s3err.AccessDenied
-	}
-	credential, known := x.cfg.Credential(x.auth.AccessKeyID)
-	if !known && x.auth.AccessKeyID != "" { // taken away since its signature was verified
-		return s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: x.auth.AccessKeyID})
-	}
-	x.credential = credential
-	if err := x.allow(x.bucket, x.op == nil || x.op.writes()); err != nil || x.op == nil || !x.op.manages {
-		return err
-	}
-	return x.mayManage()
-}
-
 // continueEmpty says 100 to a request that expects it before a body of no
 // bytes, as S3 does; net/http says it only when a body is read. botocore takes a
 // final answer in its place for that of the next request on the connection.
@@ -272,7 +243,7 @@ func (x *exchange) asS3Error(err error) *s3err.Error {
 		return s3err.AccessDenied.WithMessage("The stored object is not encrypted by s3proxy. The setting --allow-plaintext-reads lets such objects be read.").Because(err)
 	case errors.Is(err, kms.ErrBelowFloor):
 		return s3err.InternalError.WithMessage("The stored object is from before the keys of its bucket were made anew (keys rekey), and is not read any more: whoever had the old keys could have made it.").Because(err)
-	case damaged(err):
+	case object.Damaged(err):
 		return s3err.InternalError.WithMessage("The stored object failed authentication: it was changed, cut or moved in the store, or its key does not fit. Not one byte of the failing segment was released.").Because(err)
 	}
 	var format *envelope.FormatError
@@ -280,19 +251,6 @@ func (x *exchange) asS3Error(err error) *s3err.Error {
 		return s3err.InternalError.WithMessage("%s", format.Error()).Because(err)
 	}
 	return s3err.InternalError.Because(err)
-}
-
-// damaged tells whether err says that what the store gave is not what was written.
-func damaged(err error) bool {
-	for _, class := range []error{
-		envelope.ErrTampered, envelope.ErrTruncated, envelope.ErrCommitment, envelope.ErrKey, envelope.ErrMetadata,
-		envelope.ErrTrailer, envelope.ErrLayout, envelope.ErrTooLong, upstream.ErrStored,
-	} {
-		if errors.Is(err, class) {
-			return true
-		}
-	}
-	return false
 }
 
 func newRequestID() string {

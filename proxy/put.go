@@ -7,18 +7,15 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
-
-// metaHeaderPrefix is that of our own metadata in the store.
-const metaHeaderPrefix = "X-Amz-Meta-S3proxy-"
 
 // maxPutSize is the largest body of one PUT that S3 takes: 5 GiB.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
@@ -41,7 +38,7 @@ func putObject(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	promised.WantsMD5 = x.ETag == ETagMD5
+	promised.WantsMD5 = x.ETag == object.ETagMD5
 	plain := checksum.NewReader(x.patientReader(body), body, promised)
 	if err := x.putPlain(plain, body.Length); err != nil {
 		return err
@@ -68,7 +65,7 @@ func (x *exchange) putPlain(plain *checksum.Reader, size int64) error {
 	}
 	x.passHeaders(resp.Header)
 	h := x.w.Header()
-	x.setETag(h, x.md5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
+	x.setETag(h, x.MD5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
 	checksum.SetHeader(h, plain.Facts().Checksum, 0)
 	if resp.Header.Get("X-Amz-Object-Size") != "" { // from stores that say it
 		h.Set("X-Amz-Object-Size", strconv.FormatInt(size, 10))
@@ -105,7 +102,7 @@ func (x *exchange) uploadFailure(plain *checksum.Reader, err error) error {
 // is small enough, while memory for it is left, is read and verified whole
 // first: its checksums are in the metadata then, so that HEAD has them.
 func (x *exchange) putSealed(plain *checksum.Reader, size int64) (*http.Response, error) {
-	kind := kindOfPut(x.key.String(), size)
+	kind := object.KindOfPut(x.key.String(), size)
 	var src io.Reader = plain
 	known := envelope.Facts{MD5: plain.Declared.MD5}
 	if plain.Declared.Value != nil {
@@ -128,7 +125,7 @@ func (x *exchange) putSealed(plain *checksum.Reader, size int64) (*http.Response
 	ctx := x.r.Context()
 	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: x.unsigned()}
 	req.Checksum = mirrored(plain.Declared, held)
-	trimChunkedEncoding(req.Header)
+	object.TrimChunkedEncoding(req.Header)
 	// A body that is not held is sent once: its conditions come first.
 	asked, resolved := req.Header.Clone(), false
 	if !held && kind != envelope.KindEmpty {
@@ -140,23 +137,23 @@ func (x *exchange) putSealed(plain *checksum.Reader, size int64) (*http.Response
 	if err := x.mayWrite(ctx); err != nil {
 		return nil, err
 	}
-	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: x.key.String(), Kind: kind})
+	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.KeyBucket(x.bucket), Key: x.key.String(), Kind: kind})
 	if err != nil {
 		return nil, err
 	}
-	fields, err := encodeMetadata(dek, meta, size, known)
+	fields, err := object.EncodeMetadata(dek, meta, size, known)
 	if err != nil {
 		return nil, err
 	}
 	for name, value := range fields {
-		req.Header[metaPrefix+name] = []string{value}
+		req.Header[object.MetaPrefix+name] = []string{value}
 	}
 	if kind == envelope.KindEmpty {
 		dek.Destroy()
 		return x.doConditional(ctx, req)
 	}
 	if !held { // it may have taken long
-		src = &floorReader{src, func() error { return x.underFloor(ctx, x.bucket, dek) }}
+		src = x.ReadUnderFloor(ctx, src, x.bucket, dek)
 	}
 	sealed := dek.SealObject(size, src, plain.Facts)
 	defer sealed.Close()
@@ -168,7 +165,7 @@ func (x *exchange) putSealed(plain *checksum.Reader, size int64) (*http.Response
 		dek.Destroy()
 		return x.doConditional(ctx, req)
 	}
-	req.Body, req.Length = &lastUse{sealed, dek}, envelope.StoredSize(size)
+	req.Body, req.Length = object.DestroyAtEnd(sealed, dek), envelope.StoredSize(size)
 	resp, err := x.putStreamed(ctx, req)
 	if err != nil && resolved {
 		err = x.lookAgain(ctx, asked, err)
@@ -185,46 +182,6 @@ func readVerified(plain *checksum.Reader, size int64) ([]byte, error) {
 	return buf, readEnd(plain)
 }
 
-// kindOfPut is the kind of an object of one PUT.
-func kindOfPut(key string, size int64) envelope.Kind {
-	if size == 0 && strings.HasSuffix(key, "/") {
-		return envelope.KindEmpty // posix-like stores refuse a body under such a key
-	}
-	return envelope.KindSingle
-}
-
-// lastUse destroys the key of a streamed body at its end: in the goroutine that
-// seals, which may be the transport's and go on after the store has answered.
-type lastUse struct {
-	*envelope.SealReader
-	dek *envelope.DEK
-}
-
-func (l *lastUse) Read(p []byte) (int, error) {
-	n, err := l.SealReader.Read(p)
-	if err == io.EOF {
-		l.dek.Destroy()
-	}
-	return n, err
-}
-
-// encodeMetadata gives the metadata of an object of size plaintext bytes, of which an
-// upload knows nothing yet, with the facts that are known before its body. Where a long checksum beside a long KEK leaves no room for
-// them, the trailer alone has them (docs/FORMAT.md).
-func encodeMetadata(dek *envelope.DEK, meta *envelope.Metadata, size int64, known envelope.Facts) (map[string]string, error) {
-	var fields map[string]string
-	var err error
-	for _, facts := range []envelope.Facts{known, {}} {
-		if meta.Facts, err = dek.SealFacts(meta.Kind, size, facts); err != nil {
-			return nil, err
-		}
-		if fields, err = meta.Encode(); err == nil {
-			return fields, nil
-		}
-	}
-	return nil, err
-}
-
 // uploadError turns what ended a client's body into S3's answer: a client that
 // went away needs none, and gets none.
 func uploadError(err error) error {
@@ -237,23 +194,6 @@ func uploadError(err error) error {
 
 // unsigned tells whether the store shall judge the request as anonymous.
 func (x *exchange) unsigned() bool { return x.auth.AccessKeyID == "" }
-
-// trimChunkedEncoding takes the transport coding aws-chunked off the object's
-// own Content-Encoding, where SDKs put it.
-func trimChunkedEncoding(h http.Header) {
-	var kept []string
-	for _, v := range h.Values("Content-Encoding") {
-		for _, coding := range strings.Split(v, ",") {
-			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "aws-chunked") {
-				kept = append(kept, coding)
-			}
-		}
-	}
-	h.Del("Content-Encoding")
-	if len(kept) > 0 {
-		h.Set("Content-Encoding", strings.Join(kept, ","))
-	}
-}
 
 // mirrored is the checksum that the store gets of the ciphertext: of the algorithm that
 // the client named, so that the store's listings show that. A store need not know the

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
@@ -93,16 +94,16 @@ func guessRange(r byteRange) string {
 // dropRange gives the whole object where a range has no meaning: to a client
 // whose If-Range is not of what is there now, for it holds the beginning of
 // another object (RFC 9110, section 13.1.5), and for a suffix of an empty one.
-func (rd *reading) dropRange(s *stored) error {
+func (rd *reading) dropRange(s *object.Stored) error {
 	stale := false
-	if rd.ranged && rd.ifRange != "" && rd.ifRange != s.header.Get("Last-Modified") {
-		tag, err := rd.objectETag(rd.r.Context(), s)
+	if rd.ranged && rd.ifRange != "" && rd.ifRange != s.Header.Get("Last-Modified") {
+		tag, err := rd.ObjectETag(rd.r.Context(), s)
 		if err != nil {
 			return err
 		}
-		stale = rd.ifRange != tag.shown && rd.ifRange != tag.upstream && rd.ifRange != clientETag(tag.upstream)
+		stale = rd.ifRange != tag.Shown && rd.ifRange != tag.Upstream && rd.ifRange != object.ClientETag(tag.Upstream)
 	}
-	if stale || s.size == 0 && rd.rng.first < 0 && rd.rng.last > 0 {
+	if stale || s.Size == 0 && rd.rng.first < 0 && rd.rng.last > 0 {
 		rd.ranged = false
 	}
 	return nil

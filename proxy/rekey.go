@@ -6,6 +6,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // Rekey is a change for Renew that seals an object anew: under a new key, in a new window,
@@ -14,13 +15,13 @@ func (r *Renewer) Rekey(ctx context.Context, bucket, key string, n *Renewal) err
 	if n.Meta == nil {
 		return envelope.ErrNotEncrypted
 	}
-	at, k, _, err := refOf(bucket, key, "")
+	at, k, _, err := object.ParseRef(bucket, key, "")
 	if err != nil {
 		return err
 	}
 	o := r.objects
 	kind := n.Meta.Kind
-	dek, meta, err := o.Keyring.NewKey(ctx, kms.Name{Bucket: o.keyBucket(at), Key: k.String(), Kind: kind})
+	dek, meta, err := o.Keyring.NewKey(ctx, kms.Name{Bucket: o.KeyBucket(at), Key: k.String(), Kind: kind})
 	if err != nil {
 		return err
 	}
@@ -28,7 +29,7 @@ func (r *Renewer) Rekey(ctx context.Context, bucket, key string, n *Renewal) err
 	if n.trailer != nil {
 		size = n.trailer.Size
 	}
-	if _, err := encodeMetadata(dek, meta, size, n.facts); err != nil {
+	if _, err := object.EncodeMetadata(dek, meta, size, n.facts); err != nil {
 		dek.Destroy()
 		return err
 	}
@@ -40,21 +41,7 @@ func (r *Renewer) Rekey(ctx context.Context, bucket, key string, n *Renewal) err
 	old, trailer, stored := n.DEK, n.trailer, n.Stored
 	n.Length = stored
 	n.Body = func(body io.Reader) io.Reader {
-		return &resealing{old.ResealObject(dek, stored, trailer, body), dek}
+		return object.DestroyAtEnd(old.ResealObject(dek, stored, trailer, body), dek)
 	}
 	return nil
-}
-
-// resealing destroys the new key at the end.
-type resealing struct {
-	io.ReadCloser
-	dek *envelope.DEK
-}
-
-func (r *resealing) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
-	if err == io.EOF {
-		r.dek.Destroy()
-	}
-	return n, err
 }

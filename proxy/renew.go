@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -47,14 +48,14 @@ type Renewal struct {
 
 // Renewer writes objects again under their own names, beside clients who write them.
 type Renewer struct {
-	objects *objects
+	objects *object.Objects
 	// OnlyWriter says that nobody else writes: a store without conditions is taken.
 	OnlyWriter bool
 }
 
 // NewRenewer makes a Renewer for buckets of these settings; it contacts nobody.
-func NewRenewer(b Bucket, state state.Place) *Renewer {
-	return &Renewer{objects: &objects{Bucket: b, state: state, cache: newObjectCache(), uploads: newUploadCache()}}
+func NewRenewer(b object.Settings, at state.Place) *Renewer {
+	return &Renewer{objects: object.New(b, at, object.NewCache())}
 }
 
 // Renew reads the current state of an object, lets change say what is to be written, and
@@ -71,12 +72,12 @@ func NewRenewer(b Bucket, state state.Place) *Renewer {
 // Errors: ErrRaced, ErrLocked, ErrArchived, ErrNoConditions, s3err.NoSuchKey, those of reading an object
 // that is damaged, and any of change, which end it.
 func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(context.Context, *Renewal) error) error {
-	at, k, _, err := refOf(bucket, key, "")
+	at, k, _, err := object.ParseRef(bucket, key, "")
 	if err != nil {
 		return err
 	}
 	if !r.OnlyWriter {
-		if err := r.objects.demandConditions(ctx, at); err != nil {
+		if err := demandConditions(ctx, r.objects, at); err != nil {
 			return err
 		}
 	}
@@ -88,8 +89,8 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 		if errors.Is(err, s3err.InvalidObjectState) {
 			return fmt.Errorf("%w: %w", ErrArchived, err)
 		}
-		replaced := errors.Is(err, errChanged) || errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.ConditionalRequestConflict)
-		mixed := damaged(err) || errors.Is(err, s3err.BadDigest) // perhaps of two states
+		replaced := errors.Is(err, object.ErrChanged) || errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.ConditionalRequestConflict)
+		mixed := object.Damaged(err) || errors.Is(err, s3err.BadDigest) // perhaps of two states
 		if !replaced && (!mixed || try == maxDamagedTries) {
 			return err
 		}
@@ -102,12 +103,12 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 	if err != nil {
 		return err
 	}
-	n := &Renewal{Meta: src.meta, Stored: src.bytes, Header: src.ownHeaders()}
-	if src.meta == nil {
-		n.checksum = checksum.OfHeader(src.header)
+	n := &Renewal{Meta: src.Meta, Stored: src.Bytes, Header: preservedHeaders(src.Stored)}
+	if src.Meta == nil {
+		n.checksum = checksum.OfHeader(src.Header)
 	} else {
 		var facts envelope.Facts
-		if n.DEK, facts, err = src.unlock(ctx, src.stored); err != nil {
+		if n.DEK, facts, err = src.Unlock(ctx, src.Stored); err != nil {
 			return err
 		}
 		defer n.DEK.Destroy()
@@ -135,14 +136,14 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 			return err
 		}
 		for name, value := range fields {
-			n.Header[metaPrefix+name] = []string{value}
+			n.Header[object.MetaPrefix+name] = []string{value}
 		}
 	}
-	n.Header.Set("If-Match", src.etag)
+	n.Header.Set("If-Match", src.UpstreamETag)
 	if err = src.write(ctx, n); err == nil {
 		return nil
 	}
-	if status, refused := upstream.Status(err); refused && status == http.StatusForbidden && src.locked() && !errors.Is(err, s3err.InvalidObjectState) {
+	if status, refused := upstream.Status(err); refused && status == http.StatusForbidden && src.Locked() && !errors.Is(err, s3err.InvalidObjectState) {
 		return fmt.Errorf("%w: %w", state.ErrLocked, err)
 	}
 	return err
@@ -154,8 +155,8 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 		return err
 	}
 	var old io.Reader = http.NoBody
-	if src.bytes > 0 {
-		resp, err := src.getRange(ctx, src.stored, 0, src.bytes)
+	if src.Bytes > 0 {
+		resp, err := src.GetRange(ctx, src.Stored, 0, src.Bytes)
 		if err != nil {
 			return err
 		}
@@ -169,7 +170,7 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 	}
 	// Other bytes have another ETag in any case. In parts they stream, also where the store
 	// lets nobody read what is written.
-	u := &upload{objects: src.objects, bucket: src.bucket, key: src.key, lastLook: src.lastLook}
+	u := &upload{Objects: src.Objects, bucket: src.Bucket, key: src.Key, lastLook: src.lastLook}
 	resp, err := u.putInParts(ctx, n.Header, body, n.Length, copyPartSize)
 	if err != nil {
 		return src.whyBrokenInPlace(ctx, n.Header, err)
@@ -182,7 +183,7 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 // one after the other, are of one.
 func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*copySource, error) {
 	var before http.Header
-	for range maxResolves {
+	for range object.MaxTries {
 		resp, err := r.head(ctx, bucket, key)
 		if err != nil {
 			return nil, err
@@ -191,26 +192,26 @@ func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 			before = resp.Header
 			continue
 		}
-		s, err := r.objects.readStored(bucket, key, false, resp)
+		s, err := r.objects.ReadStored(bucket, key, false, resp)
 		if errors.Is(err, envelope.ErrNotEncrypted) {
-			s = &stored{bucket: bucket, key: key, header: resp.Header, etag: resp.Header.Get("Etag"), bytes: resp.ContentLength, size: resp.ContentLength}
-			s.version, err = upstream.AnsweredVersion(resp.Header)
+			s = &object.Stored{Bucket: bucket, Key: key, Header: resp.Header, UpstreamETag: resp.Header.Get("Etag"), Bytes: resp.ContentLength, Size: resp.ContentLength}
+			s.Version, err = upstream.AnsweredVersion(resp.Header)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if s.etag == "" {
+		if s.UpstreamETag == "" {
 			return nil, fmt.Errorf("%w: the store gives no ETag", ErrNoConditions)
 		}
-		return &copySource{objects: r.objects, stored: s, lastLook: func(ctx context.Context) error {
+		return &copySource{Objects: r.objects, Stored: s, lastLook: func(ctx context.Context) error {
 			now, err := r.head(ctx, bucket, key)
-			if err == nil && !sameObject(s.header, now.Header) {
-				return errChanged
+			if err == nil && !sameObject(s.Header, now.Header) {
+				return object.ErrChanged
 			}
 			return err
 		}}, nil
 	}
-	return nil, errChanged
+	return nil, object.ErrChanged
 }
 
 func (r *Renewer) head(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*http.Response, error) {
@@ -247,46 +248,24 @@ func metadataOf(h http.Header) http.Header {
 	return all
 }
 
-// ownHeaders are those that the object is written with again, without our metadata. A
+// preservedHeaders are those that the object is written with again, without our metadata. A
 // retention that is over is still told of, and refused when it is sent.
-func (s *stored) ownHeaders() http.Header {
+func preservedHeaders(s *object.Stored) http.Header {
 	h := http.Header{}
 	for _, name := range settled {
-		if v := s.header.Values(name); len(v) > 0 {
+		if v := s.Header.Values(name); len(v) > 0 {
 			h[name] = slices.Clone(v)
 		}
 	}
-	if !s.retained() {
+	if !s.Retained() {
 		h.Del("X-Amz-Object-Lock-Mode")
 		h.Del("X-Amz-Object-Lock-Retain-Until-Date")
 	}
-	trimChunkedEncoding(h)
-	for name, v := range metadataOf(s.header) {
-		if !strings.HasPrefix(name, metaHeaderPrefix) {
-			h[metaName(name)] = v
+	object.TrimChunkedEncoding(h)
+	for name, v := range metadataOf(s.Header) {
+		if !strings.HasPrefix(name, object.MetaHeaderPrefix) {
+			h[object.MetaName(name)] = v
 		}
 	}
 	return h
-}
-
-// locked tells whether an object has a legal hold or a retention.
-func (s *stored) locked() bool {
-	return s.retained() || strings.EqualFold(s.header.Get("X-Amz-Object-Lock-Legal-Hold"), "ON")
-}
-
-// retained tells whether an object has a retention that was not over, by the store's
-// clock, when the store told of it.
-func (s *stored) retained() bool {
-	if s.header.Get("X-Amz-Object-Lock-Mode") == "" {
-		return false
-	}
-	until, err := time.Parse(time.RFC3339, s.header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
-	if err != nil {
-		return true // the store may understand its own date
-	}
-	now, err := http.ParseTime(s.header.Get("Date"))
-	if err != nil {
-		now = time.Now()
-	}
-	return until.After(now)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -82,7 +83,7 @@ func TestACopyThatPassesTheStoresLimitGoesByParts(t *testing.T) {
 }
 
 // rewrapped is the change of a key's renewal.
-func rewrapped(k Keyring, key string) func(context.Context, *Renewal) error {
+func rewrapped(k object.Keyring, key string) func(context.Context, *Renewal) error {
 	return func(ctx context.Context, n *Renewal) error {
 		meta, err := k.WrapKey(ctx, kms.Name{Bucket: "bucket", Key: key, Kind: n.Meta.Kind}, n.DEK)
 		if err != nil {
@@ -100,7 +101,7 @@ func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
 			t.Parallel()
 			p, s := onServer(t, start)
 			p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
-			b := p.others.Bucket
+			b := p.others.Settings
 			r := NewRenewer(b, state.Place{})
 			for key, body := range map[string][]byte{"small": randomBytes(1, 1000), "streamed": randomBytes(2, 3<<20), "parts": randomBytes(3, 20<<20), "folder/": nil} {
 				mustAsk(t, s, "PUT", "/bucket/"+key, body, "Content-Type", "text/x-own", "Cache-Control", "no-store", "Content-Encoding", "x-own", "X-Amz-Meta-Color", "red", "X-Amz-Tagging", "a=b%20c",
@@ -118,15 +119,15 @@ func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
 					t.Fatalf("%s: %v", key, err)
 				}
 				renewed := raw()
-				if renewed.Get(metaHeaderPrefix+"Dek") == old.Get(metaHeaderPrefix+"Dek") {
+				if renewed.Get(object.MetaHeaderPrefix+"Dek") == old.Get(object.MetaHeaderPrefix+"Dek") {
 					t.Errorf("%s: the same wrapped key", key)
 				}
 				for _, h := range []http.Header{old, renewed} {
 					for _, name := range []string{"Dek", "Window"} {
-						h.Del(metaHeaderPrefix + name)
+						h.Del(object.MetaHeaderPrefix + name)
 					}
 					h.Del("Last-Modified")
-					trimChunkedEncoding(h) // versitygw keeps it
+					object.TrimChunkedEncoding(h) // versitygw keeps it
 				}
 				// Neither store keeps both.
 				header, want := "X-Amz-Storage-Class", "REDUCED_REDUNDANCY"
@@ -155,7 +156,7 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, s := onServer(t, start)
-			b := p.others.Bucket
+			b := p.others.Settings
 			p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
 			for key, size := range map[string]int{"small": 1000, "large": 3 << 20, "parts": 14 << 20} {
 				seed := byte(0)
@@ -227,7 +228,7 @@ func TestARenewalCanEncryptWhatWasPlaintext(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, s := onServer(t, start)
-			b, body := p.others.Bucket, randomBytes(1, 100_000)
+			b, body := p.others.Settings, randomBytes(1, 100_000)
 			resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed("k"), Bytes: body, Header: http.Header{"x-amz-meta-color": {"red"}}})
 			if err != nil {
 				t.Fatal(err)
@@ -267,7 +268,7 @@ func TestARenewedObjectKeepsItsLock(t *testing.T) {
 			p := before(t, start(t))
 			s := httptest.NewServer(p)
 			t.Cleanup(s.Close)
-			b := p.others.Bucket
+			b := p.others.Settings
 			mustAsk(t, s, "PUT", "/bucket", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
 			until := time.Now().Add(time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
 			body := randomBytes(1, 1000)
@@ -303,7 +304,7 @@ func TestARetentionThatIsOverStopsNoRenewal(t *testing.T) {
 			p := before(t, start(t))
 			s := httptest.NewServer(p)
 			t.Cleanup(s.Close)
-			b := p.others.Bucket
+			b := p.others.Settings
 			p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
 			mustAsk(t, s, "PUT", "/bucket", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
 			bodies := map[string][]byte{"small": randomBytes(1, 1000), "parts": randomBytes(2, 14<<20)}
@@ -343,7 +344,7 @@ func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
 	p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
 	s := httptest.NewServer(p)
 	t.Cleanup(s.Close)
-	b := p.others.Bucket
+	b := p.others.Settings
 	mustAsk(t, s, "PUT", "/bucket", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
 	mustAsk(t, s, "PUT", "/bucket/small", randomBytes(1, 1000))
 	mustAsk(t, s, "PUT", "/bucket/parts", randomBytes(2, 14<<20))
@@ -390,9 +391,9 @@ func TestARetentionIsOverByTheStoresClock(t *testing.T) {
 				h.Set(name, v)
 			}
 		}
-		s := &stored{header: h}
-		if sent := s.ownHeaders().Get("X-Amz-Object-Lock-Retain-Until-Date") != ""; s.retained() != c.retained || s.locked() != c.retained || sent != c.retained {
-			t.Errorf("%s: retained %v, locked %v, sent %v", name, s.retained(), s.locked(), sent)
+		s := &object.Stored{Header: h}
+		if sent := preservedHeaders(s).Get("X-Amz-Object-Lock-Retain-Until-Date") != ""; s.Retained() != c.retained || s.Locked() != c.retained || sent != c.retained {
+			t.Errorf("%s: retained %v, locked %v, sent %v", name, s.Retained(), s.Locked(), sent)
 		}
 	}
 }
@@ -405,7 +406,7 @@ func TestPlaintextOfAnySizeIsEncryptedInPlace(t *testing.T) {
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			p, s := onServer(t, start)
-			b := p.others.Bucket
+			b := p.others.Settings
 			r := NewRenewer(b, state.Place{})
 			encrypt := func(key string) error {
 				return r.Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error { return r.Encrypt(ctx, "bucket", key, n) })
@@ -423,7 +424,7 @@ func TestPlaintextOfAnySizeIsEncryptedInPlace(t *testing.T) {
 				if got != string(body) || resp.Header.Get("X-Amz-Meta-Color") != "red" || key != "folder/" && resp.Header.Get("Content-Type") != "text/x-own" {
 					t.Errorf("%s: %d bytes, %v", key, len(got), resp.Header)
 				}
-				found, err := Inspect(t.Context(), b.Upstream, "bucket", key, "")
+				found, err := object.Inspect(t.Context(), b.Upstream, "bucket", key, "")
 				if err != nil || found.Metadata == nil || found.Size != int64(len(body)) {
 					t.Errorf("%s: %+v, %v", key, found, err)
 				}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
@@ -22,10 +23,10 @@ const maxHeaderBytes = 8 << 10
 // exchange is one request on its way through the proxy and the answer to it.
 type exchange struct {
 	*Proxy
-	*objects // of the bucket that the path names
-	w        http.ResponseWriter
-	r        *http.Request
-	id       string // the request id that the client is told
+	*object.Objects // of the bucket that the path names
+	w               http.ResponseWriter
+	r               *http.Request
+	id              string // the request id that the client is told
 
 	bucket     s3name.Bucket
 	key        s3name.Key
@@ -202,22 +203,10 @@ func (x *exchange) passedHeaders() http.Header {
 			continue
 		}
 		if name == "Origin" || x.op.passesHeader(name) {
-			h[metaName(name)] = values
+			h[object.MetaName(name)] = values
 		}
 	}
 	return h
-}
-
-// metaPrefix begins the names of user metadata, which are lower case in S3.
-// net/http spells header names its own way; a store that keeps the spelling
-// would give "X-Amz-Meta-Color" back for "x-amz-meta-color".
-const metaPrefix = "x-amz-meta-"
-
-func metaName(header string) string {
-	if strings.HasPrefix(header, "X-Amz-Meta-") {
-		return strings.ToLower(header)
-	}
-	return header
 }
 
 // passedQuery is the same for the query; marks are among them, ids are not: they have

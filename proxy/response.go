@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
@@ -53,12 +54,12 @@ func (x *exchange) passHeaders(from http.Header) {
 		}
 	}
 	for name, v := range from {
-		if strings.HasPrefix(name, "X-Amz-Meta-") && !strings.HasPrefix(name, metaHeaderPrefix) {
-			to[metaName(name)] = v
+		if strings.HasPrefix(name, "X-Amz-Meta-") && !strings.HasPrefix(name, object.MetaHeaderPrefix) {
+			to[object.MetaName(name)] = v
 		}
 	}
 	// Ours to the store, which versitygw 1.8 keeps with the object.
-	trimChunkedEncoding(to)
+	object.TrimChunkedEncoding(to)
 	x.passRequestID(from)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // setFacts keeps what sendHeader tells of the object's checksum and parts.
@@ -28,8 +29,8 @@ func (rd *reading) partChecksum() envelope.Checksum {
 }
 
 // setTag keeps the ETag as far as it is known.
-func (rd *reading) setTag(s *stored, facts envelope.Facts, t *envelope.Trailer) (known bool) {
-	rd.tag, known = rd.tagOf(s, facts, t)
+func (rd *reading) setTag(s *object.Stored, facts envelope.Facts, t *envelope.Trailer) (known bool) {
+	rd.tag, known = rd.TagOf(s, facts, t)
 	return known
 }
 
@@ -49,22 +50,22 @@ func (rd *reading) sendFacts(h http.Header) {
 }
 
 // sendHeader begins a good answer.
-func (rd *reading) sendHeader(s *stored, offset, length int64) {
-	rd.passHeaders(s.header)
+func (rd *reading) sendHeader(s *object.Stored, offset, length int64) {
+	rd.passHeaders(s.Header)
 	h := rd.w.Header()
-	if s.meta != nil {
-		rd.setETag(h, rd.tag, s.header)
-	} else if rd.tag.shown != "" {
-		h["ETag"] = []string{rd.tag.shown}
-		tellStores(h, rd.tag.plain, s.header)
+	if s.Meta != nil {
+		rd.setETag(h, rd.tag, s.Header)
+	} else if rd.tag.Shown != "" {
+		h["ETag"] = []string{rd.tag.Shown}
+		tellStores(h, rd.tag.Plain, s.Header)
 	}
 	rd.sendFacts(h)
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Length", strconv.FormatInt(length, 10))
 	status := http.StatusOK
-	if rd.ranged || rd.part > 0 && s.size > 0 {
+	if rd.ranged || rd.part > 0 && s.Size > 0 {
 		status = http.StatusPartialContent
-		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, s.size))
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, s.Size))
 	}
 	rd.w.WriteHeader(status)
 }
@@ -72,7 +73,7 @@ func (rd *reading) sendHeader(s *stored, offset, length int64) {
 // send answers with length bytes of plaintext. The header goes out with the
 // first authenticated bytes, so that an object that is damaged from its
 // beginning on gets an error document; later damage cuts the connection.
-func (rd *reading) send(s *stored, offset, length int64, plain *envelope.OpenReader) error {
+func (rd *reading) send(s *object.Stored, offset, length int64, plain *envelope.OpenReader) error {
 	defer plain.Close()
 	w := &lateHeader{w: rd.patientWriter(), send: func() { rd.sendHeader(s, offset, length) }}
 	if _, err := plain.WriteTo(w); err != nil {

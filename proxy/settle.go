@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -29,7 +30,7 @@ func (c *completion) ended(ctx context.Context, gone error) (*completed, error) 
 		if !errors.Is(err, s3err.NoSuchUpload) {
 			return done, err
 		}
-		_, err = c.loadUpload(ctx, c.u.bucket, c.u.key, c.u.id)
+		_, err = loadUpload(ctx, c.Objects, c.u.bucket, c.u.key, c.u.id)
 		if errors.Is(err, errNoState) {
 			// Whoever took it away may have done so because the object is there.
 			return c.finishedBefore(ctx, gone)
@@ -101,12 +102,12 @@ func (c *completion) judge(ctx context.Context, done *completed) (finished bool,
 	if err != nil && !upstream.IsNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
 		return false, during(stepCheckObject, err)
 	}
-	if err == nil && s.meta != nil && s.meta.Commitment == u.dek.Commitment() {
-		if made := strings.Trim(done.etag, `"`); multipartETag.MatchString(made) && made == strings.Trim(s.etag, `"`) {
+	if err == nil && s.Meta != nil && s.Meta.Commitment == u.dek.Commitment() {
+		if made := strings.Trim(done.etag, `"`); multipartETag.MatchString(made) && made == strings.Trim(s.UpstreamETag, `"`) {
 			return true, nil // of these very parts, for each trailer is another
 		}
-		t, err := c.objects.trailer(ctx, s, u.dek)
-		if errors.Is(err, errChanged) {
+		t, err := c.Objects.Trailer(ctx, s, u.dek)
+		if errors.Is(err, object.ErrChanged) {
 			return false, nil // it was overwritten in this moment
 		}
 		if err != nil {
@@ -115,12 +116,12 @@ func (c *completion) judge(ctx context.Context, done *completed) (finished bool,
 		if !sameParts(t.Parts, done.trailer.Parts) {
 			return false, s3err.NoSuchUpload.Because(errOtherList)
 		}
-		if done.trailer = t; s.etag != "" {
-			done.etag = s.etag
+		if done.trailer = t; s.UpstreamETag != "" {
+			done.etag = s.UpstreamETag
 		}
 		return true, nil
 	}
-	if _, err := c.loadUpload(ctx, u.bucket, u.key, u.id); errors.Is(err, errNoState) {
+	if _, err := loadUpload(ctx, c.Objects, u.bucket, u.key, u.id); errors.Is(err, errNoState) {
 		return false, s3err.NoSuchUpload.Because(err) // aborted, or completed by another request: run looks
 	} else if err != nil {
 		return false, during(stepCheckObject, err)
@@ -136,7 +137,7 @@ func sameParts(a, b []envelope.Part) bool {
 }
 
 // statObject asks for the object at the upload's key, with the proxy's own credentials.
-func (x *exchange) statObject(ctx context.Context, version s3name.VersionID) (*stored, error) {
+func (x *exchange) statObject(ctx context.Context, version s3name.VersionID) (*object.Stored, error) {
 	if version.String() == noVersion {
 		version = s3name.VersionID{}
 	}
@@ -145,7 +146,7 @@ func (x *exchange) statObject(ctx context.Context, version s3name.VersionID) (*s
 		return nil, err
 	}
 	resp.Body.Close()
-	return x.readStored(x.bucket, x.key, false, resp)
+	return x.ReadStored(x.bucket, x.key, false, resp)
 }
 
 // noVersion is the id of the version that a bucket without versions has of an object.
@@ -158,7 +159,7 @@ const noVersion = "null"
 func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed, error) {
 	for try := 1; ; try++ {
 		done, err := c.finishedNow(ctx, gone)
-		if between := errors.Is(err, errChanged) || errors.Is(err, errSpliced) || damaged(err); !between || try == maxReadTries {
+		if between := errors.Is(err, object.ErrChanged) || errors.Is(err, object.ErrSpliced) || object.Damaged(err); !between || try == maxReadTries {
 			return done, err
 		}
 		if err := upstream.Wait(ctx, time.Duration(try)*10*time.Millisecond); err != nil {
@@ -169,25 +170,25 @@ func (c *completion) finishedBefore(ctx context.Context, gone error) (*completed
 
 func (c *completion) finishedNow(ctx context.Context, gone error) (*completed, error) {
 	s, err := c.statObject(ctx, s3name.VersionID{})
-	if err != nil || s.meta == nil || s.meta.Kind != envelope.KindMultipart {
+	if err != nil || s.Meta == nil || s.Meta.Kind != envelope.KindMultipart {
 		if err != nil && !upstream.IsNotFound(err) && !errors.Is(err, envelope.ErrNotEncrypted) {
 			return nil, during(stepCheckObject, err)
 		}
 		return nil, gone
 	}
-	dek, _, err := c.unlock(ctx, s)
+	dek, _, err := c.Unlock(ctx, s)
 	if err != nil {
 		return nil, during(stepCheckObject, err)
 	}
 	defer dek.Destroy()
-	t, err := c.objects.trailer(ctx, s, dek)
+	t, err := c.Objects.Trailer(ctx, s, dek)
 	if err != nil {
 		return nil, during(stepCheckObject, err)
 	}
 	if t.UploadHash != envelope.UploadHash(c.uploadID.String()) || !c.lists(t.Parts) {
 		return nil, gone
 	}
-	return &completed{header: s.header, etag: s.etag, trailer: t}, nil
+	return &completed{header: s.Header, etag: s.UpstreamETag, trailer: t}, nil
 }
 
 // lists tells whether the client's list is that of a finished object. In which mode the

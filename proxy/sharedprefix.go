@@ -13,11 +13,11 @@ import (
 func (x *exchange) dropPrefixes(list *s3xml.Bounded[s3xml.CommonPrefix], shared string, first func(prefix, after string) (string, error)) error {
 	hidden := func(prefix string) (bool, error) {
 		if prefix != shared {
-			return x.state.Owns(prefix), nil
+			return x.Place.Owns(prefix), nil
 		}
-		for _, after := range []string{"", x.state.Past()} {
+		for _, after := range []string{"", x.Place.Past()} {
 			key, err := first(shared, after)
-			if err != nil || key != "" && !x.state.Owns(key) {
+			if err != nil || key != "" && !x.Place.Owns(key) {
 				return false, err
 			}
 		}

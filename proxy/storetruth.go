@@ -26,13 +26,13 @@ func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
 	if known, ok := truthful.Load(u.Upstream); ok {
 		return known.(bool), nil
 	}
-	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	stateBucket, folder := u.folder()
 	name := folder + "probe-" + rand.Text()
-	if err := u.own().Put(ctx, stateBucket, name, &upstream.Request{}); err != nil {
+	if err := u.State().Put(ctx, stateBucket, name, &upstream.Request{}); err != nil {
 		return false, during(stepCheckObject, err)
 	}
 	defer func() {
-		if err := u.own().Remove(ctx, stateBucket, name); err != nil {
+		if err := u.State().Remove(ctx, stateBucket, name); err != nil {
 			c.log.Warn("what is left of a probe is swept later", "bucket", stateBucket, "key", name, "error", err)
 		}
 	}()
@@ -42,7 +42,7 @@ func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	req, err := u.own().Request(http.MethodPost, stateBucket, name)
+	req, err := u.State().Request(http.MethodPost, stateBucket, name)
 	if err != nil {
 		return false, err
 	}

@@ -113,7 +113,7 @@ func (x *exchange) putStreamed(ctx context.Context, req *upstream.Request) (*htt
 	if req.Length <= x.largePut && x.Upstream.ChecksBodies() {
 		return x.Upstream.Do(ctx, req)
 	}
-	u := &upload{objects: x.objects, bucket: req.Bucket, key: req.Key, unsigned: req.Unsigned}
+	u := &upload{Objects: x.Objects, bucket: req.Bucket, key: req.Key, unsigned: req.Unsigned}
 	return u.putInParts(ctx, req.Header, req.Body, req.Length, x.largePart)
 }
 

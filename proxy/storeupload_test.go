@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
@@ -61,7 +62,7 @@ func beforeKey(t *testing.T, store *lab.Store, payload upstream.Payload, kek kms
 		t.Fatal(err)
 	}
 	return New(Config{
-		Default: Bucket{Upstream: client, Keyring: keyring}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
+		Default: object.Settings{Upstream: client, Keyring: keyring}, Region: "us-east-1", Log: slog.New(slog.DiscardHandler),
 		Credential: func(id string) (Credential, bool) { return Credential{Secret: "secret", Manage: true}, id == "client" },
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -63,7 +64,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 	if err != nil {
 		return found, err
 	}
-	o := &objects{Bucket: Bucket{Upstream: s.Store}, state: s.Place}
+	o := object.New(object.Settings{Upstream: s.Store}, s.Place, nil)
 	stateBucket, prefix := s.Place.Of(at)
 	prefix += uploadFolder
 	after := ""
@@ -113,7 +114,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 }
 
 // folder sweeps what is kept of one upload.
-func (s *Sweeper) folder(ctx context.Context, o *objects, bucket s3name.Bucket, folder string, found *Swept) error {
+func (s *Sweeper) folder(ctx context.Context, o *object.Objects, bucket s3name.Bucket, folder string, found *Swept) error {
 	stateBucket, _ := s.Place.Of(bucket)
 	state, err := s.readState(ctx, o, stateBucket, folder+stateKey)
 	if errors.Is(err, errNoState) {
@@ -134,13 +135,13 @@ func (s *Sweeper) folder(ctx context.Context, o *objects, bucket s3name.Bucket, 
 		found.Foreign++
 		return nil
 	}
-	if _, named := o.folder(bucket, key, id); named != folder {
+	if _, named := folderOf(o.Place, bucket, key, id); named != folder {
 		found.Foreign++
 		return nil
 	}
 	// Of this very upload, and not by listing uploads: one that begins in between
 	// would not be in the list.
-	err = (&upload{objects: o, bucket: bucket, key: key, id: id}).there(ctx)
+	err = (&upload{Objects: o, bucket: bucket, key: key, id: id}).there(ctx)
 	if err == nil {
 		found.Live++
 		return s.unmark(ctx, o, stateBucket, folder)
@@ -162,8 +163,8 @@ type keptState struct {
 }
 
 // readState gives errNoState, or errStored for one that s3proxy did not write.
-func (s *Sweeper) readState(ctx context.Context, o *objects, stateBucket s3name.Bucket, key string) (*keptState, error) {
-	req, err := o.own().Request(http.MethodGet, stateBucket, key)
+func (s *Sweeper) readState(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, key string) (*keptState, error) {
+	req, err := o.State().Request(http.MethodGet, stateBucket, key)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +184,7 @@ func (s *Sweeper) readState(ctx context.Context, o *objects, stateBucket s3name.
 	if err := json.Unmarshal(body, &state.uploadState); err != nil || state.Format != envelope.Format {
 		return nil, upstream.ErrStored
 	}
-	fields, err := metadataFields(resp.Header)
+	fields, err := object.MetadataFields(resp.Header)
 	if err != nil {
 		return nil, upstream.ErrStored
 	}
@@ -201,7 +202,7 @@ func (s *Sweeper) became(ctx context.Context, bucket s3name.Bucket, key s3name.K
 		return false
 	}
 	resp.Body.Close()
-	fields, err := metadataFields(resp.Header)
+	fields, err := object.MetadataFields(resp.Header)
 	if err != nil {
 		return false
 	}
@@ -211,7 +212,7 @@ func (s *Sweeper) became(ctx context.Context, bucket s3name.Bucket, key s3name.K
 
 // ended removes the state of an upload that has been gone for the grace time, and
 // begins to count it.
-func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket s3name.Bucket, folder string, found *Swept) error {
+func (s *Sweeper) ended(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string, found *Swept) error {
 	if s.Grace <= 0 {
 		return s.remove(ctx, o, stateBucket, folder, found)
 	}
@@ -226,7 +227,7 @@ func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket s3name.Buck
 	if since >= 0 || s.DryRun {
 		return nil
 	}
-	req, err := o.own().Request(http.MethodPut, stateBucket, folder+goneMark)
+	req, err := o.State().Request(http.MethodPut, stateBucket, folder+goneMark)
 	if err != nil {
 		return err
 	}
@@ -239,8 +240,8 @@ func (s *Sweeper) ended(ctx context.Context, o *objects, stateBucket s3name.Buck
 
 // marked tells how long ago the upload was first seen to be gone, by the store's own
 // clock; negative when it was not.
-func (s *Sweeper) marked(ctx context.Context, o *objects, stateBucket s3name.Bucket, folder string) (time.Duration, error) {
-	req, err := o.own().Request(http.MethodHead, stateBucket, folder+goneMark)
+func (s *Sweeper) marked(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string) (time.Duration, error) {
+	req, err := o.State().Request(http.MethodHead, stateBucket, folder+goneMark)
 	if err != nil {
 		return 0, err
 	}
@@ -264,12 +265,12 @@ func (s *Sweeper) marked(ctx context.Context, o *objects, stateBucket s3name.Buc
 }
 
 // unmark forgets that an upload was seen gone: it is back.
-func (s *Sweeper) unmark(ctx context.Context, o *objects, stateBucket s3name.Bucket, folder string) error {
+func (s *Sweeper) unmark(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string) error {
 	since, err := s.marked(ctx, o, stateBucket, folder)
 	if err != nil || since < 0 || s.DryRun {
 		return err
 	}
-	if err := o.own().Remove(ctx, stateBucket, folder+goneMark); err != nil {
+	if err := o.State().Remove(ctx, stateBucket, folder+goneMark); err != nil {
 		return during(stepForgetGone, err)
 	}
 	return nil
@@ -277,9 +278,9 @@ func (s *Sweeper) unmark(ctx context.Context, o *objects, stateBucket s3name.Buc
 
 // remove deletes the records first and the key last: as long as there is a key, the
 // next sweep knows what the folder is of.
-func (s *Sweeper) remove(ctx context.Context, o *objects, stateBucket s3name.Bucket, folder string, found *Swept) error {
+func (s *Sweeper) remove(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string, found *Swept) error {
 	if !s.DryRun {
-		if err := o.own().Remove(ctx, stateBucket, folder); err != nil {
+		if err := o.State().Remove(ctx, stateBucket, folder); err != nil {
 			return err
 		}
 	}

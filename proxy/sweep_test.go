@@ -47,7 +47,7 @@ func TestARunningProxySweepsWhatUploadsLeft(t *testing.T) {
 			resp.Body.Close()
 			state := func(key, id string) int {
 				t.Helper()
-				_, folder := p.others.folder(bucketNamed("bucket"), keyNamed(key), uploadNamed(id))
+				_, folder := folderOf(p.others.Place, bucketNamed("bucket"), keyNamed(key), uploadNamed(id))
 				page, err := p.others.Upstream.ListAny(t.Context(), upstream.Request{Bucket: bucketNamed("bucket")}, folder, "", 10)
 				if err != nil {
 					t.Fatal(err)

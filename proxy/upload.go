@@ -18,6 +18,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -65,7 +66,7 @@ const (
 
 // upload is a multipart upload that this proxy, or another one, has begun.
 type upload struct {
-	*objects
+	*object.Objects
 	bucket   s3name.Bucket
 	key      s3name.Key
 	id       s3name.UploadID
@@ -86,11 +87,16 @@ type uploadName struct {
 // close destroys the upload's key.
 func (u *upload) close() { u.dek.Destroy() }
 
-// folder is where the state of an upload is; docs/FORMAT.md.
-func (o *objects) folder(bucket s3name.Bucket, key s3name.Key, id s3name.UploadID) (stateBucket s3name.Bucket, prefix string) {
+// folderOf is where the state of an upload is; docs/FORMAT.md.
+func folderOf(at state.Place, bucket s3name.Bucket, key s3name.Key, id s3name.UploadID) (stateBucket s3name.Bucket, prefix string) {
 	sum := sha256.Sum256(kms.Context{"bucket": bucket.String(), "key": key.String(), "upload": id.String()}.Canonical())
-	stateBucket, prefix = o.state.Of(bucket)
+	stateBucket, prefix = at.Of(bucket)
 	return stateBucket, prefix + uploadFolder + hex.EncodeToString(sum[:]) + "/"
+}
+
+// folder is where the upload's state is.
+func (u *upload) folder() (stateBucket s3name.Bucket, prefix string) {
+	return folderOf(u.Place, u.bucket, u.key, u.id)
 }
 
 // uploadState is the body of the state object. Key and upload are there for the
@@ -135,11 +141,11 @@ func newUploadCache() *uploadCache {
 
 // saveUpload puts the state of a new upload, so that any replica can take its parts.
 func (u *upload) saveUpload(ctx context.Context) error {
-	meta, err := u.Keyring.WrapKey(ctx, kms.Name{Bucket: u.keyBucket(u.bucket), Key: u.key.String(), Kind: envelope.KindMultipart, UploadID: u.id.String()}, u.dek)
+	meta, err := u.Keyring.WrapKey(ctx, kms.Name{Bucket: u.KeyBucket(u.bucket), Key: u.key.String(), Kind: envelope.KindMultipart, UploadID: u.id.String()}, u.dek)
 	if err != nil {
 		return err
 	}
-	fields, err := encodeMetadata(u.dek, meta, 0, envelope.Facts{})
+	fields, err := object.EncodeMetadata(u.dek, meta, 0, envelope.Facts{})
 	if err != nil {
 		return err
 	}
@@ -153,15 +159,15 @@ func (u *upload) saveUpload(ctx context.Context) error {
 	}
 	h := http.Header{"Content-Type": {"application/json"}}
 	for name, value := range fields {
-		h[metaPrefix+name] = []string{value}
+		h[object.MetaPrefix+name] = []string{value}
 	}
 	return u.putState(ctx, stateKey, &upstream.Request{Header: h, Bytes: body})
 }
 
 // putState puts an object into the upload's folder; req has its body and headers.
 func (u *upload) putState(ctx context.Context, name string, req *upstream.Request) error {
-	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	return u.own().Put(ctx, stateBucket, folder+name, req)
+	stateBucket, folder := u.folder()
+	return u.State().Put(ctx, stateBucket, folder+name, req)
 }
 
 // openUpload finds the state of the upload that the request names.
@@ -176,13 +182,13 @@ func (x *exchange) findUpload(ctx context.Context, key s3name.Key, id s3name.Upl
 	saved, cached := x.uploads.lru.Get(name)
 	if !cached {
 		var err error
-		if saved, err = x.loadUpload(ctx, x.bucket, key, id); err != nil {
+		if saved, err = loadUpload(ctx, x.Objects, x.bucket, key, id); err != nil {
 			return nil, err
 		}
 	}
-	u := &upload{objects: x.objects, bucket: x.bucket, key: key, id: id, hash: envelope.UploadHash(id.String()), unsigned: x.unsigned()}
+	u := &upload{Objects: x.Objects, bucket: x.bucket, key: key, id: id, hash: envelope.UploadHash(id.String()), unsigned: x.unsigned()}
 	var err error
-	u.dek, err = x.Keyring.OpenKey(ctx, kms.Name{Bucket: x.keyBucket(x.bucket), Key: key.String(), Kind: envelope.KindMultipart, UploadID: id.String()}, saved.meta)
+	u.dek, err = x.Keyring.OpenKey(ctx, kms.Name{Bucket: x.KeyBucket(x.bucket), Key: key.String(), Kind: envelope.KindMultipart, UploadID: id.String()}, saved.meta)
 	if errors.Is(err, kms.ErrBelowFloor) {
 		return nil, s3err.NoSuchUpload.WithMessage("The keys of this bucket were made anew since this upload was begun; please begin it again.").Because(err)
 	}
@@ -201,9 +207,9 @@ func (x *exchange) findUpload(ctx context.Context, key s3name.Key, id s3name.Upl
 var errNoState = errors.New("no state of this upload")
 
 // loadUpload reads the state of an upload; errNoState if there is none.
-func (o *objects) loadUpload(ctx context.Context, bucket s3name.Bucket, key s3name.Key, id s3name.UploadID) (savedUpload, error) {
-	stateBucket, folder := o.folder(bucket, key, id)
-	req, err := o.own().Request(http.MethodGet, stateBucket, folder+stateKey)
+func loadUpload(ctx context.Context, o *object.Objects, bucket s3name.Bucket, key s3name.Key, id s3name.UploadID) (savedUpload, error) {
+	stateBucket, folder := folderOf(o.Place, bucket, key, id)
+	req, err := o.State().Request(http.MethodGet, stateBucket, folder+stateKey)
 	if err != nil {
 		return savedUpload{}, err
 	}
@@ -215,7 +221,7 @@ func (o *objects) loadUpload(ctx context.Context, bucket s3name.Bucket, key s3na
 		return savedUpload{}, err
 	}
 	defer resp.Body.Close()
-	fields, err := metadataFields(resp.Header)
+	fields, err := object.MetadataFields(resp.Header)
 	if err != nil {
 		return savedUpload{}, err
 	}
@@ -242,7 +248,7 @@ func (x *exchange) noUpload(ctx context.Context, err error) error {
 		return err
 	}
 	if x.unsigned() {
-		u := &upload{objects: x.objects, bucket: x.bucket, key: x.key, id: noSuchID, unsigned: true}
+		u := &upload{Objects: x.Objects, bucket: x.bucket, key: x.key, id: noSuchID, unsigned: true}
 		if refused := u.there(ctx); refused != nil {
 			return refused
 		}
@@ -290,7 +296,7 @@ func (u *upload) records(ctx context.Context, spans []nameSpan) (found map[int][
 
 // hasState tells whether anything is kept of the upload.
 func (u *upload) hasState(ctx context.Context) (bool, error) {
-	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	stateBucket, folder := u.folder()
 	page, err := u.Upstream.ListAny(ctx, upstream.Request{Bucket: stateBucket}, folder, "", 1)
 	return err == nil && len(page.Entries()) > 0, err
 }
@@ -299,12 +305,12 @@ func (u *upload) hasState(ctx context.Context) (bool, error) {
 // that is going on. One that the store keeps for the minute of its retention (lockState)
 // gets a delete marker, and is swept later.
 func (u *upload) removeKey(ctx context.Context) error {
-	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	err := u.own().Remove(ctx, stateBucket, folder+stateKey)
+	stateBucket, folder := u.folder()
+	err := u.State().Remove(ctx, stateBucket, folder+stateKey)
 	if !errors.Is(err, state.ErrLocked) {
 		return err
 	}
-	key, err := u.state.OwnKey(folder + stateKey)
+	key, err := u.Place.OwnKey(folder + stateKey)
 	if err != nil {
 		return err
 	}
@@ -317,20 +323,6 @@ func (u *upload) removeKey(ctx context.Context) error {
 
 // removeRecords deletes what else is in the upload's folder.
 func (u *upload) removeRecords(ctx context.Context) error {
-	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
-	return u.own().Remove(ctx, stateBucket, folder)
-}
-
-// metadataFields are the s3proxy-* fields among a store's headers, with lower-case names.
-func metadataFields(h http.Header) (map[string]string, error) {
-	fields := map[string]string{}
-	for name, values := range h {
-		if strings.HasPrefix(name, metaHeaderPrefix) {
-			if len(values) != 1 {
-				return nil, fmt.Errorf("%w: %s is given more than once", envelope.ErrMetadata, name)
-			}
-			fields[strings.ToLower(strings.TrimPrefix(name, "X-Amz-Meta-"))] = values[0]
-		}
-	}
-	return fields, nil
+	stateBucket, folder := u.folder()
+	return u.State().Remove(ctx, stateBucket, folder)
 }

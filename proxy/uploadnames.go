@@ -58,7 +58,7 @@ func (u *upload) eachState(ctx context.Context, spans []nameSpan, visit func(nam
 // that none is behind it. Pages go by the store's token: MinIO begins each other listing
 // from the start.
 func (u *upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name string, modified time.Time)) (read string, all bool, err error) {
-	stateBucket, folder := u.folder(u.bucket, u.key, u.id)
+	stateBucket, folder := u.folder()
 	read = span.after
 	q := url.Values{"list-type": {"2"}, "prefix": {folder}, "start-after": {folder + read}, "max-keys": {strconv.Itoa(listPage)}}
 	for range state.MaxPages {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -48,7 +49,7 @@ func uploadPart(x *exchange) error {
 	h := x.w.Header()
 	x.passRequestID(http.Header{})
 	h["ETag"] = []string{u.partETag(record.Part)}
-	x.tellEncryption(h, x.ETag == ETagMD5, nil)
+	x.tellEncryption(h, x.ETag == object.ETagMD5, nil)
 	checksum.SetHeader(h, envelope.Checksum{Algorithm: plain.Facts().Checksum.Algorithm, Value: plain.Facts().Checksum.Value}, 0)
 	h.Set("Content-Length", "0")
 	x.w.WriteHeader(http.StatusOK)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -48,9 +49,9 @@ func (w Walker) Reach(ctx context.Context, bucket string) error {
 }
 
 // at begins a look at a bucket.
-func (w Walker) at(bucket string) (*objects, s3name.Bucket, error) {
+func (w Walker) at(bucket string) (*object.Objects, s3name.Bucket, error) {
 	b, err := state.ParseBucket(bucket)
-	return &objects{Bucket: Bucket{Upstream: w.Store}, state: w.Place}, b, err
+	return object.New(object.Settings{Upstream: w.Store}, w.Place, nil), b, err
 }
 
 // Objects visits the current objects below prefix. An error of visit ends the walk.

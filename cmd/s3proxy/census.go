@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
@@ -40,7 +41,7 @@ func (c *census) run(ctx context.Context) (unseen map[string]string, err error) 
 		return c.walker.Versions(ctx, c.bucket, "", visit)
 	}}
 	return unseen, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error {
-		found, err := proxy.Inspect(ctx, c.walker.Store, c.bucket, l.Key, l.Version)
+		found, err := object.Inspect(ctx, c.walker.Store, c.bucket, l.Key, l.Version)
 		gone, err := deletedSince(l, err)
 		switch {
 		case gone:

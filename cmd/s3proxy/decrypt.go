@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // offlineFlags are those of encrypt and decrypt beside the settings.
@@ -133,7 +133,7 @@ func decryptStored(ctx context.Context, c *config.Config, o *offlineFlags, bucke
 	if err != nil {
 		return err
 	}
-	object, err := proxy.OpenStored(ctx, b, bucket, key, version)
+	object, err := object.OpenStored(ctx, b, bucket, key, version)
 	if err != nil {
 		return fmt.Errorf("s3://%s/%s: %w", bucket, key, err)
 	}
@@ -154,7 +154,7 @@ func decryptRaw(ctx context.Context, c *config.Config, o *offlineFlags, path str
 	if err != nil {
 		return err
 	}
-	object, err := proxy.OpenRaw(ctx, b, o.bucket, o.key, metadata, f, size)
+	object, err := object.OpenRaw(ctx, b, o.bucket, o.key, metadata, f, size)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -162,7 +162,7 @@ func decryptRaw(ctx context.Context, c *config.Config, o *offlineFlags, path str
 }
 
 // writePlain writes the output file and closes the object.
-func writePlain(object *proxy.Opened, o *offlineFlags, name string, errOut io.Writer) error {
+func writePlain(object *object.Opened, o *offlineFlags, name string, errOut io.Writer) error {
 	defer object.Close()
 	out, err := createOutput(o.output, o.force)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -143,7 +144,7 @@ func encryptRaw(ctx context.Context, c *config.Config, o *offlineFlags, path str
 	}
 	bar := progress(size, errOut)
 	defer bar.Finish()
-	fields, sealed, err := proxy.SealRaw(ctx, b, o.bucket, o.key, bar.NewProxyReader(f), size)
+	fields, sealed, err := object.SealRaw(ctx, b, o.bucket, o.key, bar.NewProxyReader(f), size)
 	if err != nil {
 		return err
 	}

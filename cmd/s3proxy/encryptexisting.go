@@ -14,6 +14,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // existingOptions are the flags of encrypt-existing.
@@ -156,7 +157,7 @@ func (e *encryptedExisting) countOld(ctx context.Context, r *rewrite) error {
 		return r.walker.OldVersions(ctx, e.Bucket, e.Prefix, visit)
 	}}
 	err := old.each(ctx, func(ctx context.Context, l proxy.Listed) error {
-		found, err := proxy.Inspect(ctx, r.walker.Store, e.Bucket, l.Key, l.Version)
+		found, err := object.Inspect(ctx, r.walker.Store, e.Bucket, l.Key, l.Version)
 		gone, err := deletedSince(l, err)
 		switch {
 		case ctx.Err() != nil:

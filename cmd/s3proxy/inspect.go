@@ -15,7 +15,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // inspection is what the command prints; the JSON names are part of the interface.
@@ -90,7 +90,7 @@ func inspect(ctx context.Context, c *config.Config, bucket, key string, asJSON b
 	if err != nil {
 		return err
 	}
-	object, err := proxy.Inspect(ctx, store, bucket, key, "")
+	object, err := object.Inspect(ctx, store, bucket, key, "")
 	if err != nil {
 		return fmt.Errorf("s3://%s/%s: %w", bucket, key, err)
 	}
@@ -120,7 +120,7 @@ func inspect(ctx context.Context, c *config.Config, bucket, key string, asJSON b
 }
 
 // open adds what only the object's key reveals.
-func (i *inspection) open(ctx context.Context, stores *stores, object *proxy.Inspection) error {
+func (i *inspection) open(ctx context.Context, stores *stores, object *object.Inspection) error {
 	opens := false
 	i.Opens = &opens
 	facts, trailer, err := func() (envelope.Facts, *envelope.Trailer, error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
@@ -339,7 +340,7 @@ func (r *rekeying) countOldVersions(ctx context.Context) error {
 	}}
 	return old.each(ctx, func(ctx context.Context, l proxy.Listed) error {
 		below := false
-		found, err := proxy.Inspect(ctx, r.rewrite.walker.Store, r.found.Bucket, l.Key, l.Version)
+		found, err := object.Inspect(ctx, r.rewrite.walker.Store, r.found.Bucket, l.Key, l.Version)
 		if err == nil {
 			below, err = r.below(ctx, l.Key, "", found.Metadata)
 		}

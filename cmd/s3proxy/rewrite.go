@@ -14,6 +14,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
@@ -138,7 +139,7 @@ func (r *rewrite) pass(ctx context.Context, errOut io.Writer, take func(proxy.Li
 }
 
 func (r *rewrite) object(ctx context.Context, key string) (wrote bool, err error) {
-	object, err := proxy.Inspect(ctx, r.walker.Store, r.bucket, key, "")
+	object, err := object.Inspect(ctx, r.walker.Store, r.bucket, key, "")
 	if err != nil {
 		return false, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // Unwrapped window keys that are kept for reading: three busy replicas make
@@ -81,7 +82,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	served := proxy.Config{
-		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find, Buckets: map[string]proxy.Bucket{},
+		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find, Buckets: map[string]object.Settings{},
 		AnonymousToStore: c.Anonymous == "store", Log: log,
 	}
 	if served.Default, err = stores.bucket(ctx, ""); err != nil {

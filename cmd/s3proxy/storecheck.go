@@ -12,7 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -34,7 +34,7 @@ func findEncrypted(ctx context.Context, s *stores) (string, error) {
 	found := ""
 	err := s.eachSample(ctx, func(at sample) (bool, error) {
 		if at.record == "" {
-			object, err := proxy.Inspect(ctx, s.embedded.client, at.bucket, at.key, "")
+			object, err := object.Inspect(ctx, s.embedded.client, at.bucket, at.key, "")
 			if err != nil || object.Metadata == nil {
 				return true, err
 			}
@@ -75,7 +75,7 @@ func checkEmbedded(ctx context.Context, c *config.Config, s *stores) error {
 			opened = opened || err == nil
 			return true, nil
 		}
-		object, err := proxy.Inspect(ctx, records.Store, at.bucket, at.key, "")
+		object, err := object.Inspect(ctx, records.Store, at.bucket, at.key, "")
 		if err != nil || object.Metadata == nil {
 			return true, nil // damaged or foreign: its read will say so
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -95,17 +96,17 @@ func (s *stores) ended() <-chan error {
 
 // bucket gives what a bucket is served with; the name "" is any that has no
 // settings of its own. It opens keys, and makes none.
-func (s *stores) bucket(ctx context.Context, name string) (proxy.Bucket, error) {
+func (s *stores) bucket(ctx context.Context, name string) (object.Settings, error) {
 	keyring, records, err := s.keyring(ctx, name)
 	if err != nil {
-		return proxy.Bucket{}, err
+		return object.Settings{}, err
 	}
 	set := s.c.Buckets[name]
-	b := proxy.Bucket{
+	b := object.Settings{
 		Upstream: records.Store, Keyring: keyring, Origin: set.Alias,
-		Plain: set.Passthrough(), ETag: proxy.ETagMode(cmp.Or(set.ETag, s.c.ETag)),
+		Plain: set.Passthrough(), ETag: object.ETagMode(cmp.Or(set.ETag, s.c.ETag)),
 		AllowPlaintextReads: s.c.AllowPlaintextReads, SkipRangeCheck: cmp.Or(set.RangeCheck, s.c.RangeCheck) == "segments",
-		SSE: proxy.SSEMode(cmp.Or(set.SSE, s.c.SSE)),
+		SSE: object.SSEMode(cmp.Or(set.SSE, s.c.SSE)),
 	}
 	if set.AllowPlaintextReads != nil {
 		b.AllowPlaintextReads = *set.AllowPlaintextReads
@@ -115,17 +116,17 @@ func (s *stores) bucket(ctx context.Context, name string) (proxy.Bucket, error) 
 
 // keysOnly is bucket for commands that need no store: records are looked up where
 // an upstream is configured, and the embedded store is not started.
-func (s *stores) keysOnly(ctx context.Context, name string) (proxy.Bucket, error) {
+func (s *stores) keysOnly(ctx context.Context, name string) (object.Settings, error) {
 	set := s.c.Buckets[name]
 	if s.c.UpstreamURL != nil || set.Upstream.URL != "" {
 		return s.bucket(ctx, name)
 	}
 	write, read, err := s.c.KeyURIs(name)
 	if err != nil {
-		return proxy.Bucket{}, err
+		return object.Settings{}, err
 	}
 	ring, err := s.newKeyring(ctx, write, read, nil, s.offlineFloor, nil)
-	return proxy.Bucket{Keyring: ring, Origin: set.Alias}, err
+	return object.Settings{Keyring: ring, Origin: set.Alias}, err
 }
 
 // keyring gives a bucket's Keyring, and where its records are.

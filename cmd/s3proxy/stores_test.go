@@ -13,7 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // load reads a configuration file and flags of serve, and no variable of the machine.
@@ -60,7 +60,7 @@ func TestBucketsWithEqualSettingsShareClientsKeysAndKeyrings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]proxy.Bucket{}
+	got := map[string]object.Settings{}
 	for _, name := range []string{"", "one", "own-key", "same-key", "there", "there-too", "copy-1", "copy-2"} {
 		if got[name], err = s.bucket(t.Context(), name); err != nil {
 			t.Fatal(err)

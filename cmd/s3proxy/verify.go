@@ -17,6 +17,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
@@ -145,7 +146,7 @@ func verifyPlace(ctx context.Context, s *stores, at place, o verifyOptions, errO
 // mix two states of an object that is overwritten meanwhile.
 const maxReads = 3
 
-func (v *verified) object(ctx context.Context, b proxy.Bucket, l proxy.Listed) error {
+func (v *verified) object(ctx context.Context, b object.Settings, l proxy.Listed) error {
 	var size int64
 	var err error
 	for try := range maxReads {
@@ -184,8 +185,8 @@ func (v *verified) object(ctx context.Context, b proxy.Bucket, l proxy.Listed) e
 }
 
 // readThrough authenticates an object and drops its bytes.
-func readThrough(ctx context.Context, b proxy.Bucket, bucket string, l proxy.Listed) (int64, error) {
-	object, err := proxy.OpenStored(ctx, b, bucket, l.Key, l.Version)
+func readThrough(ctx context.Context, b object.Settings, bucket string, l proxy.Listed) (int64, error) {
+	object, err := object.OpenStored(ctx, b, bucket, l.Key, l.Version)
 	if err != nil {
 		return 0, err
 	}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -63,6 +64,17 @@ type Client struct {
 	signer     *sigv4.Signer
 	http       *http.Client
 	retentions *retentions
+	// Learned is for the code that looks whether the store does this.
+	Learned Learned
+}
+
+// Learned is what answers have shown of a store, for as long as the process runs.
+type Learned struct {
+	// HonoursIfMatch: a write whose If-Match does not hold is refused.
+	HonoursIfMatch atomic.Bool
+	// LocksReads: nobody can read an object while a conditional PUT to it is on its way.
+	// MinIO locks it from the condition to the body's end, and for as long as a body is read.
+	LocksReads atomic.Bool
 }
 
 // New makes a client; it does not contact the store.

@@ -8,14 +8,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 var (
 	etagModes   = []string{"opaque", "md5"}
 	rangeChecks = []string{"end", "segments"}
-	sseModes    = []string{string(proxy.SSEOwn), string(proxy.SSEStore)}
+	sseModes    = []string{string(object.SSEOwn), string(object.SSEStore)}
 	payloads    = []string{"checked", "signed", "unsigned"}
 	addressings = []string{"path", "virtual", "auto"}
 )

@@ -1,4 +1,4 @@
-package proxy
+package object
 
 import (
 	"net/http"
@@ -13,10 +13,10 @@ func TestAnETagThatCouldBeTakenForAnMD5GetsASuffixAndLosesItInConditions(t *test
 		`"d41d8cd98f00b204e9800998ecf8427e-7"`: `"d41d8cd98f00b204e9800998ecf8427e-7"`,
 		"":                                     "",
 	} {
-		if got := clientETag(upstream); got != client {
+		if got := ClientETag(upstream); got != client {
 			t.Errorf("clientETag(%s) = %s, want %s", upstream, got, client)
 		}
-		if got := upstreamETags(client); got != upstream {
+		if got := UpstreamETags(client); got != upstream {
 			t.Errorf("upstreamETags(%s) = %s, want %s", client, got, upstream)
 		}
 	}
@@ -25,7 +25,7 @@ func TestAnETagThatCouldBeTakenForAnMD5GetsASuffixAndLosesItInConditions(t *test
 func TestConditionsTakeBothFormsAndListsAndTheStar(t *testing.T) {
 	original := http.Header{"If-Match": {`"aa-0", "bb" , "cc-2"`}, "If-None-Match": {"*"}}
 	h := original.Clone()
-	translateConditions(h)
+	TranslateConditions(h)
 	if got := h.Get("If-Match"); got != `"aa", "bb", "cc-2"` {
 		t.Errorf("If-Match: %s", got)
 	}
@@ -35,7 +35,7 @@ func TestConditionsTakeBothFormsAndListsAndTheStar(t *testing.T) {
 }
 
 func TestAListOfETagsNamesAnObjectByEitherForm(t *testing.T) {
-	tag := entityTag{shown: `"5d41402abc4b2a76b9719d911017c592"`, upstream: `"aaaa"`, plain: true}
+	tag := ETag{Shown: `"5d41402abc4b2a76b9719d911017c592"`, Upstream: `"aaaa"`, Plain: true}
 	for list, want := range map[string][2]bool{ // strongly, weakly
 		"*":                                  {true, true},
 		`"5d41402abc4b2a76b9719d911017c592"`: {true, true},
@@ -48,12 +48,12 @@ func TestAListOfETagsNamesAnObjectByEitherForm(t *testing.T) {
 		`W/"5d41402abc4b2a76b9719d911017c592"`: {false, true},
 		"":                                     {false, false},
 	} {
-		if got := [2]bool{tag.isIn(list), tag.isInWeakly(list)}; got != want {
+		if got := [2]bool{tag.IsIn(list), tag.IsInWeakly(list)}; got != want {
 			t.Errorf("%s: %v, want %v", list, got, want)
 		}
 	}
 	for condition, want := range map[string]bool{"": false, "*": false, " * ": false, `"a"`: true, "a": true, `*, "a"`: true} {
-		if got := namesETag(condition); got != want {
+		if got := NamesETag(condition); got != want {
 			t.Errorf("namesETag(%s) = %v", condition, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package proxy
+package object
 
 import (
 	"bytes"
@@ -13,27 +13,27 @@ import (
 // on that way would take the place of the right one. So stored bytes are opened on their way,
 // and their end is held back until all of them have authenticated.
 
-// reread reads the stored bytes of the source from offset on, n of them, which go to its end or
+// Reread reads the stored bytes of the source from offset on, n of them, which go to its end or
 // to where its trailer begins. dek is nil for plaintext, of which nothing can be proven.
-func (src *copySource) reread(ctx context.Context, dek *envelope.DEK, offset, n int64) (io.ReadCloser, error) {
+func (o *Objects) Reread(ctx context.Context, s *Stored, dek *envelope.DEK, offset, n int64) (io.ReadCloser, error) {
 	if n == 0 {
 		return io.NopCloser(bytes.NewReader(nil)), nil
 	}
 	if dek == nil {
-		resp, err := src.getRange(ctx, src.stored, offset, n)
+		resp, err := o.GetRange(ctx, s, offset, n)
 		if err != nil {
 			return nil, err
 		}
 		return resp.Body, nil
 	}
-	t, err := src.trailer(ctx, src.stored, dek)
+	t, err := o.Trailer(ctx, s, dek)
 	if err != nil {
 		return nil, err
 	}
-	kind, layout := src.meta.Kind, layoutOf(t)
+	kind, layout := s.Meta.Kind, LayoutOf(t)
 	p := &proven{}
-	if offset == 0 && n == src.bytes {
-		resp, err := src.getRange(ctx, src.stored, 0, n)
+	if offset == 0 && n == s.Bytes {
+		resp, err := o.GetRange(ctx, s, 0, n)
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +45,7 @@ func (src *copySource) reread(ctx context.Context, dek *envelope.DEK, offset, n 
 	if offset+n != layout.BodySize() {
 		return nil, envelope.ErrLayout
 	}
-	resp, err := src.getRange(ctx, src.stored, span.Offset, span.Length)
+	resp, err := o.GetRange(ctx, s, span.Offset, span.Length)
 	if err != nil {
 		return nil, err
 	}

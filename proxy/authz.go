@@ -6,41 +6,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
-	"github.com/s3proxy/s3proxy/proxy/upstream"
-)
-
-// Bucket says how the proxy serves a bucket.
-type Bucket struct {
-	// Upstream is the store that has the bucket.
-	Upstream *upstream.Client
-	// Keyring makes and opens the keys of its objects.
-	Keyring Keyring
-	// Plain forwards the bucket as it is: nothing in it is encrypted.
-	Plain bool
-	// ETag says which ETags clients see.
-	ETag ETagMode
-	// SSE says what becomes of S3's server-side encryption; "" is SSEOwn.
-	SSE SSEMode
-	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
-	// are. A store that may inject plaintext can then forge any content.
-	AllowPlaintextReads bool
-	// SkipRangeCheck answers a range of an object of one PUT without having seen the object's
-	// end: one request to the store less for the first range of each. Bytes of an upload that
-	// was refused may then come out, where the store kept its segments.
-	SkipRangeCheck bool
-	// Origin is the name that keys are bound to: of the bucket that this one is a
-	// replica of. Empty: its own.
-	Origin string
-}
-
-// ETagMode says which ETags the clients of a bucket see.
-type ETagMode string
-
-const (
-	// ETagOpaque shows the store's ETags, so that LIST costs no further request.
-	ETagOpaque ETagMode = "opaque"
-	// ETagMD5 shows what S3 has without encryption: the MD5 of the plaintext.
-	ETagMD5 ETagMode = "md5"
 )
 
 // Credential is what an access key of a client may do.
@@ -58,6 +23,25 @@ type Credential struct {
 // mayUse tells whether the credential is for the bucket.
 func (c *Credential) mayUse(bucket string) bool {
 	return c.Buckets == nil || slices.Contains(c.Buckets, bucket)
+}
+
+// authorize refuses what the client, by x.auth, may not do.
+func (x *exchange) authorize() error {
+	if x.op != nil && x.op.public {
+		return nil
+	}
+	if x.auth.AccessKeyID == "" && !x.cfg.AnonymousToStore {
+		return s3err.AccessDenied
+	}
+	credential, known := x.cfg.Credential(x.auth.AccessKeyID)
+	if !known && x.auth.AccessKeyID != "" { // taken away since its signature was verified
+		return s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: x.auth.AccessKeyID})
+	}
+	x.credential = credential
+	if err := x.allow(x.bucket, x.op == nil || x.op.writes()); err != nil || x.op == nil || !x.op.manages {
+		return err
+	}
+	return x.mayManage()
 }
 
 // allow refuses what the client's access key is not for. An anonymous request is

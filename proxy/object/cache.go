@@ -1,8 +1,7 @@
-package proxy
+package object
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -15,13 +14,13 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// objectCache keeps what was seen of objects. Nothing in it answers a client by itself: each
+// Cache keeps what was seen of objects. Nothing in it answers a client by itself: each
 // read asks the store, and what is kept here tells what to ask for, or refuses the answer.
-type objectCache struct {
+type Cache struct {
 	trailers *trailerCache
 	// last is the state in which an object was seen last, end included: a range of it is
 	// one request then.
-	last *lru.Cache[objectName, *seenState]
+	last *lru.Cache[name, *seenState]
 	// commitments has, of each ETag of an object, the commitment of the key that came with it.
 	commitments *lru.Cache[[sha256.Size]byte, seenCommitment]
 	now         func() time.Time
@@ -34,8 +33,8 @@ const (
 	commitmentCacheEntries = 100_000
 )
 
-func newObjectCache() *objectCache {
-	last, err := lru.New[objectName, *seenState](lastCacheEntries)
+func NewCache() *Cache {
+	last, err := lru.New[name, *seenState](lastCacheEntries)
 	if err != nil {
 		panic(err) // only a size below one is refused
 	}
@@ -43,11 +42,11 @@ func newObjectCache() *objectCache {
 	if err != nil {
 		panic(err)
 	}
-	return &objectCache{trailers: newTrailerCache(), last: last, commitments: commitments, now: time.Now}
+	return &Cache{trailers: newTrailerCache(), last: last, commitments: commitments, now: time.Now}
 }
 
-// objectName is what a client asks for: the current state of an object, or a version of it.
-type objectName struct {
+// name is what a client asks for: the current state of an object, or a version of it.
+type name struct {
 	bucket  s3name.Bucket
 	key     s3name.Key
 	version s3name.VersionID
@@ -55,15 +54,15 @@ type objectName struct {
 
 // seenState is a state of an object whose end was seen to be authentic.
 type seenState struct {
-	etag       string
-	bytes      int64
-	commitment [32]byte
-	trailer    *envelope.Trailer
+	UpstreamETag string
+	bytes        int64
+	commitment   [32]byte
+	Trailer      *envelope.Trailer
 }
 
-// is tells whether an answer is about this state.
-func (st *seenState) is(s *stored) bool {
-	return s.meta != nil && s.meta.Commitment == st.commitment && s.bytes == st.bytes && s.etag == st.etag && s.meta.Kind == st.trailer.Kind
+// Is tells whether an answer is about this state.
+func (st *seenState) Is(s *Stored) bool {
+	return s.Meta != nil && s.Meta.Commitment == st.commitment && s.Bytes == st.bytes && s.UpstreamETag == st.UpstreamETag && s.Meta.Kind == st.Trailer.Kind
 }
 
 // seenCommitment is a commitment that came with an ETag. proven says that bytes of that very
@@ -79,39 +78,49 @@ type seenCommitment struct {
 // overwrite versitygw 1.8 answers a HEAD with the metadata of one state and the ETag of the other.
 const unprovenFor = time.Minute
 
-// errSpliced says that a store gave two objects under one ETag. A client that reads in
-// several requests would put together what was never one object.
-var errSpliced = errors.New("the store gives another object under the same ETag")
-
 // sameKey refuses an object that has another key than was seen with its ETag before. Each
 // write has a key of its own, and what is written again with the same bytes keeps it. Objects
 // of kind empty share an ETag and hold nothing.
-func (c *objectCache) sameKey(s *stored, proven bool) error {
-	if s.etag == "" || s.meta.Kind == envelope.KindEmpty {
+func (c *Cache) sameKey(s *Stored, proven bool) error {
+	if s.UpstreamETag == "" || s.Meta.Kind == envelope.KindEmpty {
 		return nil
 	}
-	id := sha256.Sum256(kms.Context{"bucket": s.bucket.String(), "key": s.key.String(), "version": s.version.String(), "etag": s.etag}.Canonical())
+	id := sha256.Sum256(kms.Context{"bucket": s.Bucket.String(), "key": s.Key.String(), "version": s.Version.String(), "etag": s.UpstreamETag}.Canonical())
 	seen, ok := c.commitments.Get(id)
 	switch {
 	case !ok, !seen.proven && c.now().Sub(seen.at) > unprovenFor:
-	case seen.commitment != s.meta.Commitment:
-		return fmt.Errorf("%w: %w", upstream.ErrStored, errSpliced)
+	case seen.commitment != s.Meta.Commitment:
+		return fmt.Errorf("%w: %w", upstream.ErrStored, ErrSpliced)
 	case seen.proven || !proven:
 		return nil
 	}
-	c.commitments.Add(id, seenCommitment{s.meta.Commitment, proven, c.now()})
+	c.commitments.Add(id, seenCommitment{s.Meta.Commitment, proven, c.now()})
 	return nil
 }
 
+// LastSeen is the state in which an object was seen last, its end included.
+func (o *Objects) LastSeen(bucket s3name.Bucket, key s3name.Key, version s3name.VersionID) (*seenState, bool) {
+	return o.cache.last.Get(name{bucket, key, version})
+}
+
+// SeenTrailer is the trailer of s, where it was seen before.
+func (o *Objects) SeenTrailer(s *Stored) (*envelope.Trailer, bool) {
+	t := o.cache.trailers.get(trailerOf(s))
+	return t, t != nil
+}
+
+// SawTrailer keeps a trailer that was read under the ETag of s and opened, or refuses it.
+func (o *Objects) SawTrailer(s *Stored, t *envelope.Trailer) error { return o.cache.prove(s, t) }
+
 // prove keeps a state whose trailer was read under its ETag and opened.
-func (c *objectCache) prove(s *stored, t *envelope.Trailer) error {
+func (c *Cache) prove(s *Stored, t *envelope.Trailer) error {
 	if err := c.sameKey(s, true); err != nil {
 		return err
 	}
 	c.trailers.add(trailerOf(s), t)
-	if s.etag != "" {
-		st := &seenState{etag: s.etag, bytes: s.bytes, commitment: s.meta.Commitment, trailer: t}
-		c.last.Add(objectName{s.bucket, s.key, s.asked}, st)
+	if s.UpstreamETag != "" {
+		st := &seenState{UpstreamETag: s.UpstreamETag, bytes: s.Bytes, commitment: s.Meta.Commitment, Trailer: t}
+		c.last.Add(name{s.Bucket, s.Key, s.asked}, st)
 	}
 	return nil
 }
@@ -127,8 +136,8 @@ type trailerID struct {
 	commitment [32]byte
 }
 
-func trailerOf(s *stored) trailerID {
-	return trailerID{s.bucket, s.key, s.version, s.etag, s.bytes, s.meta.Commitment}
+func trailerOf(s *Stored) trailerID {
+	return trailerID{s.Bucket, s.Key, s.Version, s.UpstreamETag, s.Bytes, s.Meta.Commitment}
 }
 
 // trailerCache keeps opened trailers, bounded by entries and by parts in all

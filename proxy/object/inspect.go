@@ -1,10 +1,11 @@
-package proxy
+package object
 
 import (
 	"context"
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -17,15 +18,15 @@ type Inspection struct {
 	Size         int64              // plaintext, by arithmetic
 	Metadata     *envelope.Metadata // nil: s3proxy did not write the object
 
-	objects *objects
-	stored  *stored
+	objects *Objects
+	stored  *Stored
 }
 
 // Inspect asks the store for the headers of an object, or of one version of it if
 // versionID is not empty. It needs no key and no running proxy.
 func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID string) (*Inspection, error) {
-	o := &objects{Bucket: Bucket{Upstream: store, AllowPlaintextReads: true}, cache: newObjectCache()}
-	b, k, v, err := refOf(bucket, key, versionID)
+	o := New(Settings{Upstream: store, AllowPlaintextReads: true}, state.Place{}, NewCache())
+	b, k, v, err := ParseRef(bucket, key, versionID)
 	if err != nil {
 		return nil, err
 	}
@@ -34,25 +35,25 @@ func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID
 		return nil, err
 	}
 	resp.Body.Close()
-	s, err := o.readStored(b, k, false, resp)
+	s, err := o.ReadStored(b, k, false, resp)
 	if err != nil {
 		return nil, err
 	}
 	if versionID != "" {
-		s.version = v
+		s.Version = v
 	}
 	return &Inspection{
-		Bucket: bucket, Key: key, ETag: s.etag, LastModified: resp.Header.Get("Last-Modified"),
-		StoredBytes: s.bytes, Size: s.size, Metadata: s.meta, objects: o, stored: s,
+		Bucket: bucket, Key: key, ETag: s.UpstreamETag, LastModified: resp.Header.Get("Last-Modified"),
+		StoredBytes: s.Bytes, Size: s.Size, Metadata: s.Meta, objects: o, stored: s,
 	}, nil
 }
 
 // Contents opens the object's key, as its bucket is configured, and reads what
 // only it reveals: the facts in the metadata and the trailer. The trailer is nil
 // for an empty object, which has none.
-func (i *Inspection) Contents(ctx context.Context, b Bucket) (envelope.Facts, *envelope.Trailer, error) {
-	i.objects.Bucket = b
-	dek, facts, err := i.objects.unlock(ctx, i.stored)
+func (i *Inspection) Contents(ctx context.Context, b Settings) (envelope.Facts, *envelope.Trailer, error) {
+	i.objects.Settings = b
+	dek, facts, err := i.objects.Unlock(ctx, i.stored)
 	if err != nil {
 		return envelope.Facts{}, nil, err
 	}
@@ -60,6 +61,6 @@ func (i *Inspection) Contents(ctx context.Context, b Bucket) (envelope.Facts, *e
 	if i.Metadata.Kind == envelope.KindEmpty {
 		return facts, nil, err
 	}
-	trailer, err := i.objects.trailer(ctx, i.stored, dek)
+	trailer, err := i.objects.Trailer(ctx, i.stored, dek)
 	return facts, trailer, err
 }

@@ -1,4 +1,4 @@
-package proxy
+package object
 
 import (
 	"crypto/md5"
@@ -13,10 +13,10 @@ import (
 // In ETag mode `opaque` a client sees the upstream's ETag. One without a dash
 // would be taken for the MD5 of the plaintext (rclone, the Java SDKs), so it
 // gets a suffix that no real multipart upload ends in.
-const opaqueSuffix = "-0"
+const OpaqueSuffix = "-0"
 
-// clientETag is the ETag that a client is shown for the upstream's.
-func clientETag(upstream string) string {
+// ClientETag is the ETag that a client is shown for the upstream's.
+func ClientETag(upstream string) string {
 	bare, quoted := strings.CutPrefix(upstream, `"`)
 	if quoted {
 		bare = strings.TrimSuffix(bare, `"`)
@@ -25,50 +25,50 @@ func clientETag(upstream string) string {
 		return upstream
 	}
 	if quoted {
-		return `"` + bare + opaqueSuffix + `"`
+		return `"` + bare + OpaqueSuffix + `"`
 	}
-	return bare + opaqueSuffix
+	return bare + OpaqueSuffix
 }
 
-// show is the ETag that clients see of an object or part: in mode md5 the MD5 of its
+// Show is the ETag that clients see of an object or part: in mode md5 the MD5 of its
 // plaintext, where that is known, in quotes; else what clientETag makes of the
 // upstream's.
-func (m ETagMode) show(upstream string, md5 []byte) string {
+func (m ETagMode) Show(upstream string, md5 []byte) string {
 	if m == ETagMD5 && md5 != nil {
 		return `"` + hex.EncodeToString(md5) + `"`
 	}
-	return clientETag(upstream)
+	return ClientETag(upstream)
 }
 
-// upstreamETags translates the list of ETags in a condition: If-Match,
+// UpstreamETags translates the list of ETags in a condition: If-Match,
 // If-None-Match. "*" and ETags that the store made itself pass unchanged.
-func upstreamETags(condition string) string {
+func UpstreamETags(condition string) string {
 	tags := strings.Split(condition, ",")
 	for i, tag := range tags {
 		trimmed := strings.TrimSpace(tag)
-		if bare, ok := strings.CutSuffix(trimmed, opaqueSuffix+`"`); ok {
+		if bare, ok := strings.CutSuffix(trimmed, OpaqueSuffix+`"`); ok {
 			trimmed = bare + `"`
 		} else {
-			trimmed = strings.TrimSuffix(trimmed, opaqueSuffix)
+			trimmed = strings.TrimSuffix(trimmed, OpaqueSuffix)
 		}
 		tags[i] = trimmed
 	}
 	return strings.Join(tags, ", ")
 }
 
-// translateConditions rewrites the conditions among headers for the store.
-func translateConditions(h http.Header) {
+// TranslateConditions rewrites the conditions among headers for the store.
+func TranslateConditions(h http.Header) {
 	for _, name := range []string{"If-Match", "If-None-Match"} {
 		for i, v := range h.Values(name) {
 			h[name] = append([]string(nil), h[name]...)
-			h[name][i] = upstreamETags(v)
+			h[name][i] = UpstreamETags(v)
 		}
 	}
 }
 
-// multipartMD5 is S3's ETag of a multipart object: the MD5 of the parts' MD5s, and
+// MultipartMD5 is S3's ETag of a multipart object: the MD5 of the parts' MD5s, and
 // their number. "" where one is not known.
-func multipartMD5(parts []envelope.Part) string {
+func MultipartMD5(parts []envelope.Part) string {
 	sum := md5.New()
 	for _, p := range parts {
 		if len(p.MD5) == 0 {
@@ -79,45 +79,45 @@ func multipartMD5(parts []envelope.Part) string {
 	return fmt.Sprintf(`"%x-%d"`, sum.Sum(nil), len(parts))
 }
 
-// entityTag is the ETag of one state of an object.
-type entityTag struct {
-	shown    string // what clients see
-	upstream string // the store's own
+// ETag is the ETag of one state of an object.
+type ETag struct {
+	Shown    string // what clients see
+	Upstream string // the store's own
 	// plain says that shown is what S3 has without encryption: an SDK may compare
 	// it with an MD5 of its own.
-	plain bool
+	Plain bool
 }
 
-// opaqueTag is the ETag of an object of which nothing but the store's is known.
-func opaqueTag(upstream string) entityTag {
-	return entityTag{shown: clientETag(upstream), upstream: upstream}
+// OpaqueETag is the ETag of an object of which nothing but the store's is known.
+func OpaqueETag(upstream string) ETag {
+	return ETag{Shown: ClientETag(upstream), Upstream: upstream}
 }
 
-// isIn tells whether a list of ETags, as If-Match has it, names this one. Both forms
+// IsIn tells whether a list of ETags, as If-Match has it, names this one. Both forms
 // count: what clients see, and what they would see in mode opaque, in case that the
 // bucket's mode was switched. A weak ETag never matches (RFC 9110, section 13.1.1).
-func (t entityTag) isIn(list string) bool {
+func (t ETag) IsIn(list string) bool {
 	for tag := range strings.SplitSeq(list, ",") {
-		if tag = strings.TrimSpace(tag); tag == "*" || bareETag(tag) == bareETag(t.shown) || bareETag(upstreamETags(tag)) == bareETag(t.upstream) {
+		if tag = strings.TrimSpace(tag); tag == "*" || BareETag(tag) == BareETag(t.Shown) || BareETag(UpstreamETags(tag)) == BareETag(t.Upstream) {
 			return true
 		}
 	}
 	return false
 }
 
-// isInWeakly is isIn for If-None-Match, for which `W/` makes no difference
+// IsInWeakly is isIn for If-None-Match, for which `W/` makes no difference
 // (RFC 9110, section 13.1.2).
-func (t entityTag) isInWeakly(list string) bool {
+func (t ETag) IsInWeakly(list string) bool {
 	tags := strings.Split(list, ",")
 	for i, tag := range tags {
 		tags[i] = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
 	}
-	return t.isIn(strings.Join(tags, ","))
+	return t.IsIn(strings.Join(tags, ","))
 }
 
-func bareETag(tag string) string { return strings.Trim(tag, `"`) }
+func BareETag(tag string) string { return strings.Trim(tag, `"`) }
 
-// namesETag tells whether a condition names an ETag, beside "*".
-func namesETag(condition string) bool {
+// NamesETag tells whether a condition names an ETag, beside "*".
+func NamesETag(condition string) bool {
 	return strings.Trim(condition, "* ,\t") != ""
 }

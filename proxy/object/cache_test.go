@@ -1,0 +1,46 @@
+package object
+
+import (
+	"testing"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+)
+
+// A HEAD's word is not kept for good: some stores answer one with the metadata of one state
+// and the ETag of another, and the object parsed be readable afterwards.
+func parsed[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestAHeadOfTwoStatesDoesNotLockAnObjectForGood(t *testing.T) {
+	c := NewCache()
+	now := time.Unix(1e9, 0)
+	c.now = func() time.Time { return now }
+	of := func(commitment byte) *Stored {
+		return &Stored{Bucket: parsed(s3name.ParseBucket("bucket")), Key: parsed(s3name.ParseKey("k")), UpstreamETag: `"e"`, Meta: &envelope.Metadata{Kind: envelope.KindSingle, Commitment: [32]byte{commitment}}}
+	}
+	if err := c.sameKey(of(1), false); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.sameKey(of(2), false); err == nil {
+		t.Error("another key is taken right behind a HEAD")
+	}
+	now = now.Add(unprovenFor + time.Second)
+	if err := c.sameKey(of(2), true); err != nil {
+		t.Errorf("a minute later: %v", err)
+	}
+	now = now.Add(24 * time.Hour)
+	if err := c.sameKey(of(1), false); err == nil {
+		t.Error("another key is taken where bytes of this ETag had opened")
+	}
+	empty := of(3)
+	empty.Meta.Kind = envelope.KindEmpty
+	if err := c.sameKey(empty, false); err != nil {
+		t.Errorf("an empty object: %v", err)
+	}
+}

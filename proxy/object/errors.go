@@ -1,0 +1,65 @@
+package object
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// Damaged tells whether err says that what the store gave is not what was written.
+func Damaged(err error) bool {
+	for _, class := range []error{
+		envelope.ErrTampered, envelope.ErrTruncated, envelope.ErrCommitment, envelope.ErrKey, envelope.ErrMetadata,
+		envelope.ErrTrailer, envelope.ErrLayout, envelope.ErrTooLong, upstream.ErrStored,
+	} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
+}
+
+// Unreadable tells whether err is about the object itself: asking again would not help.
+func Unreadable(err error) bool {
+	var format *envelope.FormatError
+	var s3 *s3err.Error
+	switch {
+	case errors.As(err, &s3):
+		return s3.Status < http.StatusInternalServerError
+	case errors.Is(err, envelope.ErrNotEncrypted), errors.As(err, &format):
+		return true
+	}
+	return Damaged(err)
+}
+
+// ErrChanged says that an object was replaced between two requests of one read.
+var ErrChanged = errors.New("the object was replaced between two requests")
+
+// ErrReplaced is what the client is told of it.
+var ErrReplaced = s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.").Because(ErrChanged)
+
+// ErrSpliced says that a store gave two objects under one ETag. A client that reads in
+// several requests would put together what was never one object.
+var ErrSpliced = errors.New("the store gives another object under the same ETag")
+
+// ParseRef checks the names that a command was given, or has from a store's listing; version
+// is empty for the current one.
+func ParseRef(bucket, key, version string) (b s3name.Bucket, k s3name.Key, v s3name.VersionID, err error) {
+	if b, err = s3name.ParseBucket(bucket); err != nil {
+		return b, k, v, fmt.Errorf("%q: %w", bucket, err)
+	}
+	if k, err = s3name.ParseKey(key); err != nil {
+		return b, k, v, fmt.Errorf("%q: %w", key, err)
+	}
+	if version != "" {
+		if v, err = s3name.ParseVersionID(version); err != nil {
+			return b, k, v, fmt.Errorf("%q: %w", version, err)
+		}
+	}
+	return b, k, v, nil
+}

@@ -1,0 +1,140 @@
+package object
+
+import (
+	"context"
+	"crypto/md5"
+	"errors"
+	"net/http"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// TagOf gives an object's ETag from the facts in its metadata and from its trailer,
+// as far as they were read. known is false when only the trailer can tell and t is
+// nil. Mode opaque needs neither.
+func (o *Objects) TagOf(s *Stored, facts envelope.Facts, t *envelope.Trailer) (tag ETag, known bool) {
+	switch {
+	case o.ETag != ETagMD5:
+		return OpaqueETag(s.UpstreamETag), true
+	case s.Meta == nil:
+		return ETag{Shown: s.UpstreamETag, Upstream: s.UpstreamETag, Plain: true}, true
+	case s.Meta.Kind == envelope.KindEmpty:
+		nothing := md5.Sum(nil)
+		return o.MD5Tag(s.UpstreamETag, nothing[:]), true
+	case s.Meta.Kind == envelope.KindSingle && len(facts.MD5) > 0:
+		return o.MD5Tag(s.UpstreamETag, facts.MD5), true
+	case t == nil:
+		return OpaqueETag(s.UpstreamETag), false
+	case t.Kind == envelope.KindMultipart:
+		if shown := MultipartMD5(t.Parts); shown != "" {
+			return ETag{Shown: shown, Upstream: s.UpstreamETag, Plain: true}, true
+		}
+	}
+	return o.MD5Tag(s.UpstreamETag, t.Facts.MD5), true
+}
+
+// MD5Tag is the ETag of an object of one PUT with this MD5, which is empty where it
+// is not known.
+func (o *Objects) MD5Tag(upstream string, sum []byte) ETag {
+	if o.ETag != ETagMD5 || len(sum) == 0 {
+		return OpaqueETag(upstream)
+	}
+	return ETag{Shown: o.ETag.Show(upstream, sum), Upstream: upstream, Plain: true}
+}
+
+// ObjectETag gives the ETag of a stored object, the same that PUT has answered. In
+// mode md5 it opens the object's key and, where the metadata does not have the MD5,
+// reads the trailer. An object whose MD5 nobody knows (it was written in mode
+// opaque) has the opaque one.
+func (o *Objects) ObjectETag(ctx context.Context, s *Stored) (ETag, error) {
+	if tag, known := o.TagOf(s, envelope.Facts{}, nil); known {
+		return tag, nil
+	}
+	dek, facts, err := o.Unlock(ctx, s)
+	if err != nil {
+		return ETag{}, err
+	}
+	defer dek.Destroy()
+	if tag, known := o.TagOf(s, facts, nil); known {
+		return tag, nil
+	}
+	t, err := o.Trailer(ctx, s, dek)
+	if err != nil {
+		return ETag{}, err
+	}
+	tag, _ := o.TagOf(s, t.Facts, t)
+	return tag, nil
+}
+
+// TagAt asks the store for an object, or for one version of it, and gives its ETag.
+// One that cannot be read has its opaque ETag: what stands in the way of reading it
+// is no reason to refuse that it is replaced or deleted.
+//
+// In mode md5 the store is asked twice. versitygw 1.8 reads metadata and ETag of an
+// object one after the other: in the middle of an overwrite one answer has those of
+// two states, and a condition would hold for the wrong one. Two equal answers, one
+// after the other, are of one state.
+func (o *Objects) TagAt(ctx context.Context, bucket s3name.Bucket, key s3name.Key, version s3name.VersionID, unsigned bool) (ETag, error) {
+	head := func() (*http.Response, error) {
+		resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, VersionID: version, Unsigned: unsigned})
+		if err == nil {
+			resp.Body.Close()
+		}
+		return resp, err
+	}
+	first, err := head()
+	if err != nil {
+		return ETag{}, err
+	}
+	for range MaxTries {
+		again := first
+		if o.ETag == ETagMD5 {
+			if again, err = head(); err != nil {
+				return ETag{}, err
+			}
+		}
+		if !sameState(first, again) {
+			first = again
+			continue
+		}
+		tag, err := o.TagIn(ctx, bucket, key, unsigned, first)
+		switch {
+		case errors.Is(err, ErrChanged):
+			if first, err = head(); err != nil {
+				return ETag{}, err
+			}
+			continue
+		case Unreadable(err):
+			return OpaqueETag(first.Header.Get("Etag")), nil
+		}
+		return tag, err
+	}
+	return ETag{}, s3err.ConditionalRequestConflict.Because(ErrChanged)
+}
+
+// sameState tells whether two answers are about one state of an object. Each write
+// has a key, and so a commitment, of its own.
+func sameState(a, b *http.Response) bool {
+	for _, name := range []string{"Etag", MetaHeaderPrefix + "Commit"} {
+		if a.Header.Get(name) != b.Header.Get(name) {
+			return false
+		}
+	}
+	return a.ContentLength == b.ContentLength
+}
+
+// TagIn gives the ETag of the object that an answer of the store tells of.
+func (o *Objects) TagIn(ctx context.Context, bucket s3name.Bucket, key s3name.Key, unsigned bool, resp *http.Response) (ETag, error) {
+	s, err := o.ReadStored(bucket, key, unsigned, resp)
+	if err != nil {
+		return ETag{}, err
+	}
+	return o.ObjectETag(ctx, s)
+}
+
+// MaxTries bounds how often that is done anew when the object was replaced
+// between the two requests.
+const MaxTries = 5

@@ -1,0 +1,103 @@
+package object
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+)
+
+// MetaHeaderPrefix is that of our own metadata in the store.
+const MetaHeaderPrefix = "X-Amz-Meta-S3proxy-"
+
+// MetaPrefix begins the names of user metadata, which are lower case in S3.
+// net/http spells header names its own way; a store that keeps the spelling
+// would give "X-Amz-Meta-Color" back for "x-amz-meta-color".
+const MetaPrefix = "x-amz-meta-"
+
+func MetaName(header string) string {
+	if strings.HasPrefix(header, "X-Amz-Meta-") {
+		return strings.ToLower(header)
+	}
+	return header
+}
+
+// TrimChunkedEncoding takes the transport coding aws-chunked off the object's
+// own Content-Encoding, where SDKs put it.
+func TrimChunkedEncoding(h http.Header) {
+	var kept []string
+	for _, v := range h.Values("Content-Encoding") {
+		for _, coding := range strings.Split(v, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "aws-chunked") {
+				kept = append(kept, coding)
+			}
+		}
+	}
+	h.Del("Content-Encoding")
+	if len(kept) > 0 {
+		h.Set("Content-Encoding", strings.Join(kept, ","))
+	}
+}
+
+// EncodeMetadata gives the metadata of an object of size plaintext bytes, of which an
+// upload knows nothing yet, with the facts that are known before its body. Where a long checksum beside a long KEK leaves no room for
+// them, the trailer alone has them (docs/FORMAT.md).
+func EncodeMetadata(dek *envelope.DEK, meta *envelope.Metadata, size int64, known envelope.Facts) (map[string]string, error) {
+	var fields map[string]string
+	var err error
+	for _, facts := range []envelope.Facts{known, {}} {
+		if meta.Facts, err = dek.SealFacts(meta.Kind, size, facts); err != nil {
+			return nil, err
+		}
+		if fields, err = meta.Encode(); err == nil {
+			return fields, nil
+		}
+	}
+	return nil, err
+}
+
+// MetadataFields are the s3proxy-* fields among a store's headers, with lower-case names.
+func MetadataFields(h http.Header) (map[string]string, error) {
+	fields := map[string]string{}
+	for name, values := range h {
+		if strings.HasPrefix(name, MetaHeaderPrefix) {
+			if len(values) != 1 {
+				return nil, fmt.Errorf("%w: %s is given more than once", envelope.ErrMetadata, name)
+			}
+			fields[strings.ToLower(strings.TrimPrefix(name, "X-Amz-Meta-"))] = values[0]
+		}
+	}
+	return fields, nil
+}
+
+// KindOfPut is the kind of an object of one PUT.
+func KindOfPut(key string, size int64) envelope.Kind {
+	if size == 0 && strings.HasSuffix(key, "/") {
+		return envelope.KindEmpty // posix-like stores refuse a body under such a key
+	}
+	return envelope.KindSingle
+}
+
+// Locked tells whether an object has a legal hold or a retention.
+func (s *Stored) Locked() bool {
+	return s.Retained() || strings.EqualFold(s.Header.Get("X-Amz-Object-Lock-Legal-Hold"), "ON")
+}
+
+// Retained tells whether an object has a retention that was not over, by the store's
+// clock, when the store told of it.
+func (s *Stored) Retained() bool {
+	if s.Header.Get("X-Amz-Object-Lock-Mode") == "" {
+		return false
+	}
+	until, err := time.Parse(time.RFC3339, s.Header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+	if err != nil {
+		return true // the store may understand its own date
+	}
+	now, err := http.ParseTime(s.Header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return until.After(now)
+}

@@ -1,0 +1,74 @@
+package object
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// Settings says how the proxy serves a bucket.
+type Settings struct {
+	// Upstream is the store that has the bucket.
+	Upstream *upstream.Client
+	// Keyring makes and opens the keys of its objects.
+	Keyring Keyring
+	// Plain forwards the bucket as it is: nothing in it is encrypted.
+	Plain bool
+	// ETag says which ETags clients see.
+	ETag ETagMode
+	// SSE says what becomes of S3's server-side encryption; "" is SSEOwn.
+	SSE SSEMode
+	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
+	// are. A store that may inject plaintext can then forge any content.
+	AllowPlaintextReads bool
+	// SkipRangeCheck answers a range of an object of one PUT without having seen the object's
+	// end: one request to the store less for the first range of each. Bytes of an upload that
+	// was refused may then come out, where the store kept its segments.
+	SkipRangeCheck bool
+	// Origin is the name that keys are bound to: of the bucket that this one is a
+	// replica of. Empty: its own.
+	Origin string
+}
+
+// ETagMode says which ETags the clients of a bucket see.
+type ETagMode string
+
+const (
+	// ETagOpaque shows the store's ETags, so that LIST costs no further request.
+	ETagOpaque ETagMode = "opaque"
+	// ETagMD5 shows what S3 has without encryption: the MD5 of the plaintext.
+	ETagMD5 ETagMode = "md5"
+)
+
+// Keyring makes and opens the data keys of objects; *kms.Keyring is the one.
+type Keyring interface {
+	NewKey(ctx context.Context, n kms.Name) (*envelope.DEK, *envelope.Metadata, error)
+	WrapKey(ctx context.Context, n kms.Name, dek *envelope.DEK) (*envelope.Metadata, error)
+	OpenKey(ctx context.Context, n kms.Name, m *envelope.Metadata) (*envelope.DEK, error)
+	// IsCurrent tells whether a key is under the bucket's floor (kms.Floors).
+	IsCurrent(ctx context.Context, bucket string, dek *envelope.DEK) (bool, error)
+	ForgetBucket(bucket string)
+}
+
+// SSEMode says what becomes of S3's server-side encryption, SSE-S3 and SSE-KMS, in an
+// encrypted bucket.
+type SSEMode string
+
+// SSEOwn takes it as satisfied by the proxy's own layer: what a client asks for is
+// checked and answered as S3 does, and the store hears nothing of it. The default.
+const SSEOwn SSEMode = "own"
+
+// SSEStore sends it on: the store encrypts once more, below.
+const SSEStore SSEMode = "store"
+
+// ComparedHere tells whether one of these conditions, in this ETag mode, is for the proxy to
+// compare.
+func (m ETagMode) ComparedHere(conditions ...string) bool {
+	return slices.ContainsFunc(conditions, func(c string) bool {
+		return NamesETag(c) && (m == ETagMD5 || strings.Contains(c, ","))
+	})
+}

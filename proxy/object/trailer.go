@@ -1,0 +1,76 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/s3proxy/s3proxy/envelope"
+)
+
+// Trailer reads and opens the object's trailer, or takes it from the cache.
+// The read carries If-Match, so that it is of the same object.
+func (o *Objects) Trailer(ctx context.Context, s *Stored, dek *envelope.DEK) (*envelope.Trailer, error) {
+	if t, ok := o.SeenTrailer(s); ok {
+		return t, nil
+	}
+	t, err := openTrailer(dek, s.Meta.Kind, s.Bytes, func(n int64) ([]byte, error) { return o.readSuffix(ctx, s, n) })
+	if err != nil {
+		return nil, err
+	}
+	return t, o.cache.prove(s, t)
+}
+
+// openTrailer opens the end of an object of so many stored bytes; suffix gives the
+// last n of them, and is asked twice when the first guess was too short.
+func openTrailer(dek *envelope.DEK, kind envelope.Kind, stored int64, suffix func(n int64) ([]byte, error)) (*envelope.Trailer, error) {
+	want := int64(envelope.TrailerGuess)
+	if n, ok := envelope.PlainSize(stored); ok {
+		// More parts only make it shorter: no trailer is longer than a single object's.
+		want = min(want, stored-envelope.StoredPartSize(n))
+	}
+	for try := 0; try < 2; try++ {
+		end, err := suffix(min(want, stored))
+		if err != nil {
+			return nil, err
+		}
+		t, err := dek.OpenTrailer(kind, stored, end)
+		var more *envelope.NeedMore
+		if errors.As(err, &more) && more.Bytes > int64(len(end)) && more.Bytes <= stored {
+			want = more.Bytes
+			continue
+		}
+		return t, err
+	}
+	return nil, fmt.Errorf("%w: the part table's length changed", envelope.ErrTrailer)
+}
+
+// readSuffix reads the last n bytes of a stored object.
+func (o *Objects) readSuffix(ctx context.Context, s *Stored, n int64) ([]byte, error) {
+	resp, err := o.GetRange(ctx, s, s.Bytes-n, n)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	suffix := make([]byte, n)
+	if _, err := io.ReadFull(resp.Body, suffix); err != nil {
+		return nil, fmt.Errorf("%w: the trailer: %w", envelope.ErrTruncated, err)
+	}
+	return suffix, nil
+}
+
+func LayoutOf(t *envelope.Trailer) envelope.Layout {
+	if t.Kind == envelope.KindSingle {
+		return envelope.SingleLayout(t.Size)
+	}
+	return envelope.MultipartLayout(t.Parts)
+}
+
+// PartsOf is what x-amz-mp-parts-count says; 0 for an object of one PUT.
+func PartsOf(t *envelope.Trailer) int {
+	if t == nil || t.Kind != envelope.KindMultipart {
+		return 0
+	}
+	return len(t.Parts)
+}
