@@ -87,7 +87,7 @@ func getObjectAttributes(x *exchange) error {
 			out.StorageClass = "STANDARD" // what HEAD leaves out
 		}
 	}
-	if s.Meta != nil && s.Meta.Kind != envelope.KindEmpty && (wanted["Checksum"] || wanted["ObjectParts"]) {
+	if s.Meta != nil && (wanted["Checksum"] || wanted["ObjectParts"]) {
 		_, facts, parts, err := rd.describe(s, dek, known)
 		if err != nil {
 			return err

@@ -101,6 +101,7 @@ func (x *exchange) list(v2 bool) error {
 		s3xml.EncodeTexts(page)
 	}
 	x.passRequestID(header)
+	x.w.Header().Set("X-Amz-Bucket-Region", x.cfg.Region)
 	return x.answerXML(page)
 }
 
@@ -125,15 +126,7 @@ func (x *exchange) plainSizes(page *s3xml.ListObjects) error {
 	entries := make([]listedState, len(page.Contents))
 	for i := range page.Contents {
 		o := &page.Contents[i]
-		hideUpload(o.ETag, &o.ChecksumAlgorithm, &o.ChecksumType)
-		entries[i] = listedState{key: string(o.Key), etag: &o.ETag, size: &o.Size}
+		entries[i] = listedState{key: string(o.Key), etag: &o.ETag, size: &o.Size, checksum: &o.ListedChecksum}
 	}
 	return x.showStates(entries)
-}
-
-// hideUpload takes away the store's checksum of an object that came in parts.
-func hideUpload(etag string, algorithm *[]string, kind *string) {
-	if strings.Contains(etag, "-") {
-		*algorithm, *kind = nil, ""
-	}
 }

@@ -14,15 +14,18 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // listedState is an entry of a listing. etag and size are the store's, and become
-// those that GET and HEAD show.
+// those that GET and HEAD show; checksum is the store's, and is taken away unless the
+// object is plaintext.
 type listedState struct {
 	key, version string // version only where the listing names it; the store's words
 	etag         *string
 	size         *int64
+	checksum     *s3xml.ListedChecksum
 }
 
 // showStates turns the entries of a page into what clients see. Sizes are
@@ -48,6 +51,10 @@ func (x *exchange) showStates(entries []listedState) error {
 		if sized && !x.AllowPlaintextReads {
 			*e.size = n
 		}
+		checksum := *e.checksum
+		if sized || stored == 0 || !x.AllowPlaintextReads {
+			*e.checksum = s3xml.ListedChecksum{}
+		}
 		switch {
 		case !sized && (stored > 0 || x.ETag != object.ETagMD5): // only kind empty has no byte
 			if x.ETag == object.ETagMD5 && x.AllowPlaintextReads {
@@ -64,6 +71,9 @@ func (x *exchange) showStates(entries []listedState) error {
 			}
 			if sized && !k.plain {
 				*e.size = n
+			}
+			if k.plain && x.AllowPlaintextReads {
+				*e.checksum = checksum
 			}
 			switch {
 			case k.shown != "":
@@ -152,16 +162,26 @@ func (x *exchange) listedName(e listedState) (key s3name.Key, version s3name.Ver
 	return key, version, err
 }
 
-// askState asks for the headers of a listed object. versitygw 1.8 does not find a
-// version by HEAD when the current object has no version id; by GET it does.
+// askState asks for the headers of a listed object. versitygw 1.8 does not find a version by
+// HEAD when the current object has no version id; by GET it does. In a bucket without versions,
+// and of a folder, it lists a version "null" and does not give it: the current state may be
+// that one, and known sees whether it is.
 func (x *exchange) askState(ctx context.Context, key s3name.Key, version s3name.VersionID) (*http.Response, error) {
 	req := &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, VersionID: version, Unsigned: x.unsigned()}
 	resp, err := x.Upstream.Do(ctx, req)
-	if upstream.IsNotFound(err) && version != (s3name.VersionID{}) {
+	status, refused := upstream.Status(err)
+	if !refused || version == (s3name.VersionID{}) {
+		return resp, err
+	}
+	if status == http.StatusNotFound {
 		req.Method, req.Header = http.MethodGet, http.Header{"Range": {"bytes=0-0"}}
 		if found, getErr := x.Upstream.Do(ctx, req); getErr == nil {
 			return found, nil
 		}
+	}
+	if version.String() == noVersion {
+		req.Method, req.Header, req.VersionID = http.MethodHead, nil, s3name.VersionID{}
+		return x.Upstream.Do(ctx, req)
 	}
 	return resp, err
 }

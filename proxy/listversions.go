@@ -37,8 +37,7 @@ func listObjectVersions(x *exchange) error {
 		if v.Deletes() {
 			continue
 		}
-		hideUpload(*v.ETag, &v.ChecksumAlgorithm, &v.ChecksumType)
-		entries = append(entries, listedState{key: string(v.Key), version: v.VersionID, etag: v.ETag, size: v.Size})
+		entries = append(entries, listedState{key: string(v.Key), version: v.VersionID, etag: v.ETag, size: v.Size, checksum: &v.ListedChecksum})
 	}
 	if err := x.showStates(entries); err != nil {
 		return err

@@ -226,11 +226,15 @@ func missing(of, in []leaf) (paths []string) {
 // texts compares the leaves of two documents, which have the same paths.
 func (q *sequence) texts(c comparison, had, has []leaf) (found []deviation) {
 	encoded := strings.Contains(c.call.query, "encoding-type=url")
+	storeEncodes := encoded && strings.Contains(string(c.direct.body), "<EncodingType>url</EncodingType>")
 	for i, l := range had {
 		kind, isToken := tokenElements[l.path[strings.LastIndex(l.path, "/")+1:]]
 		text := has[i].text
 		if encoded && !isToken {
-			l.text, text = decoded(l.text), decoded(text)
+			text = decoded(text)
+		}
+		if storeEncodes && !isToken {
+			l.text = decoded(l.text)
 		}
 		var err error
 		switch {

@@ -44,7 +44,14 @@ func newSides(t *testing.T, store *lab.Store, name string) *sides {
 // tally counts what was called, and which of the wanted differences were seen.
 type tally struct {
 	sync.Mutex
+	steps              int
 	calls, differences map[string]int
+}
+
+func (c *tally) step() {
+	c.Lock()
+	defer c.Unlock()
+	c.steps++
 }
 
 func (c *tally) add(in map[string]int, name string) {
@@ -62,7 +69,7 @@ func (c *tally) String() string {
 		sum += c.calls[name]
 		fmt.Fprintf(&b, " %s %d,", name, c.calls[name])
 	}
-	fmt.Fprintf(&b, " together %d in each mode;", sum)
+	fmt.Fprintf(&b, " together %d steps and %d calls in each mode;", c.steps, sum)
 	for _, name := range slices.Sorted(maps.Keys(c.differences)) {
 		fmt.Fprintf(&b, "\n  %d times: %s", c.differences[name], name)
 	}

@@ -104,6 +104,7 @@ func (q *sequence) run() {
 		if q.apart {
 			return
 		}
+		q.seen.step()
 		at := 0
 		for _, bit := range uniform.Draw(t, "operation") {
 			if at *= 2; bit {

@@ -31,12 +31,17 @@ type ListedObject struct {
 	LastModified string `xml:"LastModified"`
 	ETag         string `xml:"ETag"`
 	Size         int64  `xml:"Size"`
-	// Of a multipart object the store's would be that of its own upload.
-	ChecksumAlgorithm []string       `xml:"ChecksumAlgorithm"`
-	ChecksumType      string         `xml:"ChecksumType,omitempty"`
-	StorageClass      string         `xml:"StorageClass,omitempty"`
-	Owner             *Owner         `xml:"Owner"`
-	RestoreStatus     *RestoreStatus `xml:"RestoreStatus"`
+	ListedChecksum
+	StorageClass  string         `xml:"StorageClass,omitempty"`
+	Owner         *Owner         `xml:"Owner"`
+	RestoreStatus *RestoreStatus `xml:"RestoreStatus"`
+}
+
+// ListedChecksum is what a list tells of the store's own checksum, which is of ciphertext
+// if the proxy wrote the object.
+type ListedChecksum struct {
+	ChecksumAlgorithm []string `xml:"ChecksumAlgorithm"`
+	ChecksumType      string   `xml:"ChecksumType,omitempty"`
 }
 
 type Owner struct {

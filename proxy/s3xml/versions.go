@@ -55,18 +55,17 @@ func orNew[T any](p *T) *T {
 
 // ListedVersion is one of them; XMLName tells which. A delete marker has no content.
 type ListedVersion struct {
-	XMLName           xml.Name
-	Key               Text           `xml:"Key"`
-	VersionID         string         `xml:"VersionId"`
-	IsLatest          bool           `xml:"IsLatest"`
-	LastModified      string         `xml:"LastModified"`
-	ETag              *string        `xml:"ETag"`
-	ChecksumAlgorithm []string       `xml:"ChecksumAlgorithm"`
-	ChecksumType      string         `xml:"ChecksumType,omitempty"`
-	Size              *int64         `xml:"Size"`
-	StorageClass      string         `xml:"StorageClass,omitempty"`
-	RestoreStatus     *RestoreStatus `xml:"RestoreStatus"`
-	Owner             *Owner         `xml:"Owner"`
+	XMLName      xml.Name
+	Key          Text    `xml:"Key"`
+	VersionID    string  `xml:"VersionId"`
+	IsLatest     bool    `xml:"IsLatest"`
+	LastModified string  `xml:"LastModified"`
+	ETag         *string `xml:"ETag"`
+	ListedChecksum
+	Size          *int64         `xml:"Size"`
+	StorageClass  string         `xml:"StorageClass,omitempty"`
+	RestoreStatus *RestoreStatus `xml:"RestoreStatus"`
+	Owner         *Owner         `xml:"Owner"`
 }
 
 // Deletes tells whether it is a delete marker.

@@ -1,0 +1,71 @@
+package test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+func TestAFoldersAttributesHaveItsChecksum(t *testing.T) {
+	onEach(t, func(t *testing.T, at target) {
+		path := "/" + newBucket(t, at.S3) + "/folder/"
+		sum := sha256.Sum256(nil)
+		encoded := base64.StdEncoding.EncodeToString(sum[:])
+		if a := (call{method: "PUT", path: path, headers: map[string]string{"x-amz-checksum-sha256": encoded}}).do(t, at.S3); a.status != 200 {
+			t.Fatal(a)
+		}
+		a := call{method: "GET", path: path, query: "attributes", headers: map[string]string{"x-amz-object-attributes": "Checksum,ObjectSize"}}.do(t, at.S3)
+		if a.status != 200 || !strings.Contains(string(a.body), "<ChecksumSHA256>"+encoded+"</ChecksumSHA256>") {
+			t.Errorf("%v: %s", a, a.body)
+		}
+	})
+}
+
+// A store's checksums are of ciphertext, and of an algorithm that the client may not have named.
+func TestNoListNamesTheStoresChecksum(t *testing.T) {
+	onEachMode(t, func(t *testing.T, at target, mode string) {
+		bucket := newBucket(t, at.S3)
+		for key, size := range map[string]int{"none": 1 << 20, "large": 3_000_000, "folder/": 0} {
+			if a := (call{method: "PUT", path: "/" + bucket + "/" + key, body: content(1, size)}).do(t, at.S3); a.status != 200 {
+				t.Fatal(a)
+			}
+		}
+		named := call{method: "PUT", path: "/" + bucket + "/named", stream: &stream{shape: signedStreamTrailer, body: content(2, 100_000)}}
+		if a := named.do(t, at.S3); a.status != 200 {
+			t.Fatal(a)
+		}
+		for _, query := range []string{"", "list-type=2", "versions"} {
+			a := call{method: "GET", path: "/" + bucket, query: query}.do(t, at.S3)
+			if a.status != 200 || !strings.Contains(string(a.body), "<Key>named</Key>") || strings.Contains(string(a.body), "<Checksum") {
+				t.Errorf("?%s: %v: %s", query, a, a.body)
+			}
+		}
+	})
+}
+
+func TestListsTellTheStoresChecksumOfPlaintextObjects(t *testing.T) {
+	store := lab.SharedVersitygw(t)
+	for _, mode := range []string{modeOpaque, modeMD5} {
+		at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--allow-plaintext-reads", "--etag", mode}}).S3()
+		bucket := newBucket(t, at)
+		sum := map[string]string{"x-amz-checksum-crc32": crc32Of(content(1, 12_345))}
+		for key, to := range map[string]lab.S3{"plain": store.S3(), "encrypted": at} {
+			if a := (call{method: "PUT", path: "/" + bucket + "/" + key, body: content(1, 12_345), headers: sum}).do(t, to); a.status != 200 {
+				t.Fatal(a)
+			}
+		}
+		for _, query := range []string{"", "list-type=2", "versions"} {
+			a := call{method: "GET", path: "/" + bucket, query: query}.do(t, at)
+			_, plain, found := strings.Cut(string(a.body), "<Key>plain</Key>")
+			if !found || strings.Count(string(a.body), "<ChecksumAlgorithm>") != 1 || !strings.Contains(plain, "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>") {
+				t.Errorf("--etag %s, ?%s: %v: %s", mode, query, a, a.body)
+			}
+			if mode == modeMD5 && strings.Count(string(a.body), strings.Trim(md5ETag(content(1, 12_345)), `"`)) != 2 {
+				t.Errorf("?%s has not the MD5 of both: %s", query, a.body)
+			}
+		}
+	}
+}
