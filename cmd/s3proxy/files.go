@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/cheggaaa/pb/v3"
 )
 
 // openInput opens a file to be read from its beginning; "-" is standard input,
@@ -98,15 +96,6 @@ func (o *output) discard() {
 		o.Close()
 		os.Remove(o.Name())
 	}
-}
-
-// progress shows bytes and speed on a terminal, and nothing elsewhere.
-func progress(size int64, errOut io.Writer) *pb.ProgressBar {
-	bar := pb.Full.New(0).SetTotal(size).Set(pb.Bytes, true)
-	if isTerminal(errOut) {
-		return bar.SetWriter(errOut).Start()
-	}
-	return bar.SetWriter(io.Discard).Set(pb.Static, true).Start()
 }
 
 // ensureDir makes a private folder.

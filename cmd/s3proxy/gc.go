@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,27 +112,17 @@ func gc(ctx context.Context, c *config.Config, buckets []string, o gcOptions, ou
 	return errors.Join(failed...)
 }
 
-// gcUploads removes and tells what is left of a bucket's uploads.
-func gcUploads(ctx context.Context, s *stores, bucket string, o gcOptions, out io.Writer, log *slog.Logger) error {
-	store, err := s.client(ctx, s.c.Buckets[bucket].Upstream)
-	if err != nil {
-		return err
-	}
-	sweeper := proxy.Sweeper{Store: store, Place: s.c.State, Grace: o.grace, DryRun: o.dryRun, Log: log}
-	found, err := sweeper.Bucket(ctx, bucket)
-	if err != nil {
-		err = fmt.Errorf("s3://%s: %w", bucket, err)
-	} else if found.Failed > 0 {
-		err = fmt.Errorf("s3://%s: %d uploads could not be looked at or removed", bucket, found.Failed)
-	}
+func (r *removedRecords) print(out io.Writer, o gcOptions) error {
 	if o.json {
-		return errors.Join(err, json.NewEncoder(out).Encode(found))
+		return json.NewEncoder(out).Encode(r)
 	}
 	verb := "removed"
 	if o.dryRun {
 		verb = "would be removed"
 	}
-	fmt.Fprintf(out, "s3://%s: state of %d uploads %s, %d live, %d gone for less than %v, %d locked, %d foreign, %d failed\n",
-		bucket, found.Removed, verb, found.Live, found.Waiting, o.grace, found.Locked, found.Foreign, found.Failed)
+	_, err := fmt.Fprintf(out, "s3://%s: %d of %d window records %s, %d named, %d not named but younger than %v (before the oldest upload in progress), %d locked, %d foreign, %d failed\n",
+		r.Bucket, r.Removed, r.Records, verb, r.Named, r.Young, o.recordsGrace, r.Locked, r.Foreign, len(r.Failed))
+	printReasons(out, "", r.Failed)
+	printReasons(out, "not looked at: ", r.Unseen)
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -120,19 +119,4 @@ func (r *removedRecords) err() error {
 		return fmt.Errorf("s3://%s: %d window records could not be removed", r.Bucket, len(r.Failed))
 	}
 	return nil
-}
-
-func (r *removedRecords) print(out io.Writer, o gcOptions) error {
-	if o.json {
-		return json.NewEncoder(out).Encode(r)
-	}
-	verb := "removed"
-	if o.dryRun {
-		verb = "would be removed"
-	}
-	_, err := fmt.Fprintf(out, "s3://%s: %d of %d window records %s, %d named, %d not named but younger than %v (before the oldest upload in progress), %d locked, %d foreign, %d failed\n",
-		r.Bucket, r.Removed, r.Records, verb, r.Named, r.Young, o.recordsGrace, r.Locked, r.Foreign, len(r.Failed))
-	printReasons(out, "", r.Failed)
-	printReasons(out, "not looked at: ", r.Unseen)
-	return err
 }

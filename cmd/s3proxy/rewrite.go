@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -161,14 +160,4 @@ func (r *rewrite) object(ctx context.Context, key string) (wrote bool, err error
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// print writes the counts in one line, and each failure in its own.
-func (r *rewritten) print(out io.Writer, name, verb string) error {
-	_, err := fmt.Fprintf(out, "%s: %d of %d objects %s, %d were already, %d gone meanwhile, %d locked, %d archived, %d failed\n",
-		name, r.Rewritten, r.Objects, verb, r.Done, r.Gone, r.Locked, r.Archived, len(r.Failed))
-	for _, key := range slices.Sorted(maps.Keys(r.Failed)) {
-		fmt.Fprintf(out, "  %q: %s\n", key, r.Failed[key])
-	}
-	return err
 }

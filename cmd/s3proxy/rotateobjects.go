@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -95,28 +94,4 @@ func (r *renewed) countLeft(ctx context.Context, kek string) error {
 		}
 		return nil
 	})
-}
-
-func (r *renewed) print(out io.Writer, kek string, dryRun bool) error {
-	verb := "renewed under " + kek
-	if dryRun {
-		verb = "would be renewed under " + kek
-	}
-	if err := r.rewritten.print(out, "s3://"+r.rewrite.bucket+"/"+r.Prefix, verb); err != nil {
-		return err
-	}
-	for _, left := range []struct {
-		n    int
-		what string
-	}{
-		{r.Locked, "objects under retention or legal hold cannot be renewed in place"},
-		{r.Archived, "archived objects cannot be read until they are restored"},
-		{r.OldVersions, "versions that are not current cannot be renewed in place"},
-		{r.Uploads, "uploads in progress have a key of another version"},
-	} {
-		if left.n > 0 {
-			fmt.Fprintf(out, "  %d %s: the window records cover them, unless they were written in window 0 (keys status --objects tells)\n", left.n, left.what)
-		}
-	}
-	return nil
 }

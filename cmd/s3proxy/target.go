@@ -1,21 +1,12 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
-
-// place is what a command goes through: a bucket, or what is below a prefix in it.
-type place struct{ bucket, prefix string }
-
-func (p place) String() string { return "s3://" + p.bucket + "/" + p.prefix }
 
 // parsePlace reads s3://bucket or s3://bucket/prefix; the prefix is taken as it stands.
 func parsePlace(arg string) (place, error) {
@@ -57,12 +48,5 @@ func someArgs(what string) cobra.PositionalArgs {
 			return config.Usagef("%s takes %s", strings.TrimPrefix(cmd.CommandPath(), "s3proxy "), what)
 		}
 		return nil
-	}
-}
-
-// printReasons writes a line for each name, sorted, with what came of it.
-func printReasons(out io.Writer, before string, reasons map[string]string) {
-	for _, name := range slices.Sorted(maps.Keys(reasons)) {
-		fmt.Fprintf(out, "  %s%s: %s\n", before, name, reasons[name])
 	}
 }

@@ -14,13 +14,6 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
-// statusOptions are the flags of keys status.
-type statusOptions struct {
-	objects, json bool
-	keks          []string
-	pace          pace
-}
-
 func keysStatusCommand() *cobra.Command {
 	var o statusOptions
 	cmd := &cobra.Command{
@@ -94,40 +87,6 @@ func keysStatus(ctx context.Context, c *config.Config, buckets []string, o statu
 	}
 	return errors.Join(failed...)
 }
-
-// keyStatus is what keys status tells of a bucket; the JSON names are part of the interface.
-type keyStatus struct {
-	Bucket  string            `json:"bucket"`
-	Current string            `json:"current"`
-	Records int               `json:"records"`
-	Objects bool              `json:"objects-looked-at"`
-	Plain   int               `json:"not-encrypted"`
-	Keys    []*kekUse         `json:"keys"`   // by KEK
-	Unseen  map[string]string `json:"unseen"` // what could not be looked at, and why
-}
-
-// kekUse counts what names a version of a key.
-type kekUse struct {
-	KEK     string `json:"kek"`
-	Records int    `json:"records"`
-	Objects int    `json:"objects"` // versions and uploads in progress among them
-	// Of the objects:
-	Covered    int `json:"covered"` // their record is another key's, and opens
-	WindowZero int `json:"window-0"`
-	NoRecord   int `json:"record-missing"`
-	BadRecord  int `json:"record-broken"`
-	// Floor: the bucket's floor is wrapped by it.
-	Floor bool `json:"floor,omitempty"`
-	// Some of those that are not covered, by name.
-	First      []string `json:"first,omitempty"`
-	MayDestroy bool     `json:"may-be-destroyed"`
-	Why        string   `json:"why"`
-
-	unknown bool // no configured key is called so
-}
-
-// maxFirst bounds how many objects are named as a reason.
-const maxFirst = 5
 
 func (c *keyStatus) print(out io.Writer, o statusOptions) error {
 	if o.json {

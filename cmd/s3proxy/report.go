@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+)
+
+// printReasons writes a line for each name, sorted, with what came of it.
+func printReasons(out io.Writer, before string, reasons map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(reasons)) {
+		fmt.Fprintf(out, "  %s%s: %s\n", before, name, reasons[name])
+	}
+}
+
+// print writes the counts in one line, and each failure in its own.
+func (r *rewritten) print(out io.Writer, name, verb string) error {
+	_, err := fmt.Fprintf(out, "%s: %d of %d objects %s, %d were already, %d gone meanwhile, %d locked, %d archived, %d failed\n",
+		name, r.Rewritten, r.Objects, verb, r.Done, r.Gone, r.Locked, r.Archived, len(r.Failed))
+	for _, key := range slices.Sorted(maps.Keys(r.Failed)) {
+		fmt.Fprintf(out, "  %q: %s\n", key, r.Failed[key])
+	}
+	return err
+}
