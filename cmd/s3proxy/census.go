@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -15,13 +14,13 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// census goes through the metadata of all that a bucket has: uploads in progress, objects,
+// inventory goes through the metadata of all that a bucket has: uploads in progress, objects,
 // and versions that are not current.
-type census struct {
-	walker proxy.Walker
-	bucket string
-	pace   pace
-	errOut io.Writer
+type inventory struct {
+	walker   proxy.Walker
+	bucket   string
+	rate     Rate
+	progress Progress
 	// upload is called before all others: an upload that ends meanwhile is then an object
 	// that the walk has before it.
 	upload func(proxy.InProgress) error
@@ -29,34 +28,34 @@ type census struct {
 	object func(ctx context.Context, name string, m *envelope.Metadata) error
 }
 
-// run tells what could not be looked at by name, with the reason. An error of one of the
+// take tells what could not be read by name, with the reason. An error of one of the
 // functions ends it.
-func (c *census) run(ctx context.Context) (unseen map[string]string, err error) {
-	if err := c.walker.Uploads(ctx, c.bucket, c.upload); err != nil {
+func (i *inventory) take(ctx context.Context) (unreadable map[string]string, err error) {
+	if err := i.walker.Uploads(ctx, i.bucket, i.upload); err != nil {
 		return nil, err
 	}
-	unseen = map[string]string{}
+	unreadable = map[string]string{}
 	var mu sync.Mutex
-	objects := walk{pace: c.pace, errOut: c.errOut, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
-		return c.walker.Versions(ctx, c.bucket, "", visit)
+	objects := walk{Rate: i.rate, progress: i.progress, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
+		return i.walker.Versions(ctx, i.bucket, "", visit)
 	}}
-	return unseen, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error {
-		found, err := object.Inspect(ctx, c.walker.Store, c.bucket, l.Key, l.Version)
+	return unreadable, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error {
+		found, err := object.Inspect(ctx, i.walker.Store, i.bucket, l.Key, l.Version)
 		gone, err := deletedSince(l, err)
 		switch {
 		case gone:
 			return nil
 		case err == nil:
-			return c.object(ctx, listedName(l), found.Metadata)
+			return i.object(ctx, listedName(l), found.Metadata)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if len(unseen) >= maxFailed {
+		if len(unreadable) >= maxFailed {
 			return fmt.Errorf("%w: %w", errTooMany, err)
 		}
-		unseen[listedName(l)] = err.Error()
+		unreadable[listedName(l)] = err.Error()
 		return nil
 	})
 }

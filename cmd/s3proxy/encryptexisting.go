@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -13,7 +10,7 @@ import (
 )
 
 func encryptExistingCommand() *cobra.Command {
-	var o existingOptions
+	var o bucketFlags
 	cmd := &cobra.Command{
 		Use:   "encrypt-existing s3://bucket[/prefix]...",
 		Short: "Encrypt, in place, the objects of a bucket that are not encrypted",
@@ -33,70 +30,38 @@ these. No copy of the object is made under any other name.`,
   s3proxy encrypt-existing --rate 100 s3://photos --upstream https://s3.example.com --kms vault://transit/photos`,
 		Args: someArgs("what to encrypt, s3://bucket or s3://bucket/prefix"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			places, err := parseEach(args, parsePlace)
+			targets, err := parseEach(args, parseTarget)
 			if err != nil {
 				return err
 			}
-			if err := o.pace.check(); err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
 			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
-			return encryptExisting(cmd.Context(), c, places, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return overBuckets(cmd, c, &o, forEach(targets, func(job Job, at Target) Plan[*EncryptedExisting] {
+				return &EncryptExisting{Job: job, Target: at, OnlyWriter: o.writer()}
+			}), func(out io.Writer, e *EncryptedExisting) error { return printEncrypted(out, e, o.dryRun) })
 		},
 	}
 	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
 	config.PlaintextFlag(f)
 	config.WindowFlags(f)
-	o.pace.add(f)
-	f.BoolVar(&o.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
-	f.BoolVar(&o.dryRun, "dry-run", false, "look, and change nothing")
-	f.BoolVar(&o.json, "json", false, "print JSON, one line a place")
+	o.add(f, "place")
+	o.addOnlyWriter(f)
+	o.addDryRun(f, "change")
 	return cmd
 }
 
-func encryptExisting(ctx context.Context, c *config.Config, places []place, o existingOptions, out, errOut io.Writer) (err error) {
-	log := newLogger(c, errOut)
-	stores, err := openStores(ctx, c, log)
-	if err != nil {
-		return err
-	}
-	defer stores.close()
-	defer func() { err = errors.Join(err, stores.closeKeyrings(context.WithoutCancel(ctx))) }()
-	var failed []error
-	for _, at := range places {
-		found, err := encryptPlace(ctx, stores, at, o, errOut, log)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("%v: %w", at, err))
-		}
-		if found == nil {
-			continue
-		}
-		if err := found.print(out, o); err != nil { // what was done before it ended, too
-			return err
-		}
-		if n := len(found.Failed) + found.Locked + found.Archived; n > 0 {
-			failed = append(failed, fmt.Errorf("%v: %d objects could not be encrypted", at, n))
-		}
-		if n := len(found.Unseen); n > 0 {
-			failed = append(failed, fmt.Errorf("%v: %d versions that are not current could not be looked at", at, n))
-		}
-	}
-	return errors.Join(failed...)
-}
-
-func (e *encryptedExisting) print(out io.Writer, o existingOptions) error {
-	if o.json {
-		return json.NewEncoder(out).Encode(e)
-	}
+func printEncrypted(out io.Writer, e *EncryptedExisting, dryRun bool) error {
 	verb := "encrypted"
-	if o.dryRun {
+	if dryRun {
 		verb = "would be encrypted"
 	}
-	if err := e.rewritten.print(out, "s3://"+e.Bucket+"/"+e.Prefix, verb); err != nil {
+	if err := printRewritten(out, e.Rewritten, "s3://"+e.Bucket+"/"+e.Prefix, verb); err != nil {
 		return err
 	}
 	if e.OldVersions > 0 {
@@ -104,7 +69,7 @@ func (e *encryptedExisting) print(out io.Writer, o existingOptions) error {
 	}
 	printReasons(out, "not looked at: ", e.Unseen)
 	switch {
-	case o.dryRun:
+	case dryRun:
 	case e.Done && e.OldVersions == 0 && len(e.Unseen) == 0:
 		fmt.Fprintln(out, "  All objects are encrypted: allow-plaintext-reads can be switched off, if all who write do it through s3proxy.")
 	case e.Done:

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"sync/atomic"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -13,18 +10,18 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// existingOptions are the flags of encrypt-existing.
-type existingOptions struct {
-	dryRun, json, onlyWriter bool
-	pace                     pace
+// EncryptExisting encrypts, in place, what is below a target and not encrypted.
+type EncryptExisting struct {
+	Job
+	Target
+	OnlyWriter
 }
 
-// encryptedExisting is what encrypt-existing tells of a place; the JSON names are part of
-// the interface.
-type encryptedExisting struct {
+// EncryptedExisting is what came of it; the JSON names are part of the interface.
+type EncryptedExisting struct {
 	Bucket string `json:"bucket"`
 	Prefix string `json:"prefix"`
-	*rewritten
+	*Rewritten
 	// OldVersions that are not encrypted.
 	OldVersions int               `json:"old-versions-not-encrypted"`
 	Unseen      map[string]string `json:"unseen"` // old versions that could not be looked at
@@ -32,48 +29,55 @@ type encryptedExisting struct {
 	Done bool `json:"allow-plaintext-reads-can-be-switched-off"`
 }
 
-func encryptPlace(ctx context.Context, s *stores, at place, o existingOptions, errOut io.Writer, log *slog.Logger) (*encryptedExisting, error) {
-	b, err := s.bucket(ctx, at.bucket)
+// Failures implements Report.
+func (e *EncryptedExisting) Failures() (failed []error) {
+	if n := len(e.Failed) + e.Locked + e.Archived; n > 0 {
+		failed = append(failed, fmt.Errorf("%d objects could not be encrypted", n))
+	}
+	if n := len(e.Unseen); n > 0 {
+		failed = append(failed, fmt.Errorf("%d versions that are not current could not be looked at", n))
+	}
+	return failed
+}
+
+// Run implements Plan.
+func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
+	b, err := e.Buckets.Open(ctx, e.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	if b.Plain {
-		return nil, errors.New("the bucket is configured without encryption: change that first, and restart serve")
+	if b.Served.Plain {
+		return nil, fmt.Errorf("%w: change that first, and restart serve", errPassthrough)
 	}
-	if !b.AllowPlaintextReads && !o.dryRun {
-		log.Warn("these settings have no allow-plaintext-reads for the bucket: a proxy that has none either gives its clients nothing that is not encrypted yet", "bucket", at.bucket)
+	if !b.Served.AllowPlaintextReads && !e.DryRun {
+		e.Log.Warn("these settings have no allow-plaintext-reads for the bucket: a proxy that has none either gives its clients nothing that is not encrypted yet", "bucket", e.Bucket)
 	}
-	r := &rewrite{
-		bucket: at.bucket, prefix: at.prefix, pace: o.pace, dryRun: o.dryRun, log: log,
-		walker:  proxy.Walker{Store: b.Upstream, Place: s.c.State},
-		renewer: proxy.NewRenewer(b, s.c.State),
-		due:     func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) { return m == nil, nil },
-	}
-	r.renewer.OnlyWriter = o.onlyWriter
+	r := newRewrite(b, e.Prefix, e.Job, e.OnlyWriter)
+	r.due = func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) { return m == nil, nil }
 	r.change = func(ctx context.Context, key string, n *proxy.Renewal) error {
-		return r.renewer.Encrypt(ctx, at.bucket, key, n)
+		return r.renewer.Encrypt(ctx, e.Bucket, key, n)
 	}
-	found := &encryptedExisting{Bucket: at.bucket, Prefix: at.prefix}
-	if found.rewritten, err = r.run(ctx, errOut); err != nil {
+	found := &EncryptedExisting{Bucket: e.Bucket, Prefix: e.Prefix}
+	if found.Rewritten, err = r.run(ctx); err != nil {
 		return found, err
 	}
-	if !o.dryRun {
-		if err := r.again(ctx, errOut, found.rewritten); err != nil {
+	if !e.DryRun {
+		if err := r.again(ctx, found.Rewritten); err != nil {
 			return found, err
 		}
 	}
 	if err := found.countOld(ctx, r); err != nil {
 		return found, err
 	}
-	found.Done = !o.dryRun && at.prefix == "" && found.Locked == 0 && found.Archived == 0 && len(found.Failed) == 0
+	found.Done = !e.DryRun && e.Prefix == "" && found.Locked == 0 && found.Archived == 0 && len(found.Failed) == 0
 	return found, nil
 }
 
 // countOld counts the versions that are not current and not encrypted.
-func (e *encryptedExisting) countOld(ctx context.Context, r *rewrite) error {
+func (e *EncryptedExisting) countOld(ctx context.Context, r *rewrite) error {
 	e.Unseen = map[string]string{}
 	var plain atomic.Int64
-	old := walk{pace: r.pace, errOut: io.Discard, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
+	old := walk{Rate: r.rate, progress: unwatched{}, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
 		return r.walker.OldVersions(ctx, e.Bucket, e.Prefix, visit)
 	}}
 	err := old.each(ctx, func(ctx context.Context, l proxy.Listed) error {

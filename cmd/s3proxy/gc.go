@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -14,15 +11,15 @@ import (
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
-// gcOptions are the flags that only gc has.
-type gcOptions struct {
-	dryRun, json, records bool
-	grace, recordsGrace   time.Duration
-	pace                  pace
+// gcFlags are those of gc.
+type gcFlags struct {
+	bucketFlags
+	records             bool
+	grace, recordsGrace time.Duration
 }
 
 func gcCommand() *cobra.Command {
-	var o gcOptions
+	var o gcFlags
 	cmd := &cobra.Command{
 		Use:   "gc s3://bucket [s3://bucket ...]",
 		Short: "Remove what is left of multipart uploads that no longer exist",
@@ -52,7 +49,7 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 			if o.grace < 0 || o.recordsGrace < 0 {
 				return config.Usagef("a time of grace cannot be negative")
 			}
-			if err := o.pace.check(); err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
 			for _, name := range []string{"records-grace", "concurrency", "rate"} {
@@ -67,61 +64,46 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 			if 0 < o.recordsGrace && o.recordsGrace < 2*c.KeyWindow {
 				return config.Usagef("records-grace %v is less than two windows of keys (key-window is %v)", o.recordsGrace, c.KeyWindow)
 			}
-			return gc(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return o.run(cmd, c, buckets)
 		},
 	}
 	config.StoreFlags(cmd.Flags())
-	o.pace.add(cmd.Flags())
-	cmd.Flags().BoolVar(&o.records, "records", false, "remove window records that nothing names, instead")
-	cmd.Flags().DurationVar(&o.recordsGrace, "records-grace", recordsGrace, "how old such a record must be: more than a window and the longest write; 0 only where nobody writes")
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "look, and remove nothing")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
-	cmd.Flags().DurationVar(&o.grace, "grace", proxy.DefaultGrace, "how long an upload must have been gone; 0 only where no other program uses the bucket")
+	f := cmd.Flags()
+	o.add(f, "bucket")
+	o.addDryRun(f, "remove")
+	f.BoolVar(&o.records, "records", false, "remove window records that nothing names, instead")
+	f.DurationVar(&o.recordsGrace, "records-grace", DefaultRecordsGrace, "how old such a record must be: more than a window and the longest write; 0 only where nobody writes")
+	f.DurationVar(&o.grace, "grace", proxy.DefaultGrace, "how long an upload must have been gone; 0 only where no other program uses the bucket")
 	return cmd
 }
 
-func gc(ctx context.Context, c *config.Config, buckets []string, o gcOptions, out, errOut io.Writer) error {
-	log := newLogger(c, errOut)
-	stores, err := openStores(ctx, c, log)
-	if err != nil {
-		return err
+func (o *gcFlags) run(cmd *cobra.Command, c *config.Config, buckets []string) error {
+	if o.records {
+		return overBuckets(cmd, c, &o.bucketFlags, forEach(buckets, func(job Job, bucket string) Plan[*SweptRecords] {
+			return &SweepRecords{Job: job, Bucket: bucket, Grace: o.recordsGrace}
+		}), o.printRecords)
 	}
-	defer stores.close()
-	var failed []error
-	for _, bucket := range buckets {
-		if err := stores.reach(ctx, bucket); err != nil {
-			failed = append(failed, fmt.Errorf("s3://%s: %w", bucket, err))
-			continue
-		}
-		if o.records {
-			found, err := gcRecords(ctx, stores, bucket, o, errOut, log)
-			if err != nil {
-				failed = append(failed, fmt.Errorf("s3://%s: %w", bucket, err))
-				continue
-			}
-			if err := found.print(out, o); err != nil {
-				return err
-			}
-			failed = append(failed, found.err())
-			continue
-		}
-		if err := gcUploads(ctx, stores, bucket, o, out, log); err != nil {
-			failed = append(failed, err)
-		}
-	}
-	return errors.Join(failed...)
+	return overBuckets(cmd, c, &o.bucketFlags, forEach(buckets, func(job Job, bucket string) Plan[*SweptUploads] {
+		return &SweepUploads{Job: job, Bucket: bucket, Grace: o.grace}
+	}), o.printUploads)
 }
 
-func (r *removedRecords) print(out io.Writer, o gcOptions) error {
-	if o.json {
-		return json.NewEncoder(out).Encode(r)
-	}
-	verb := "removed"
+func (o *gcFlags) verb() string {
 	if o.dryRun {
-		verb = "would be removed"
+		return "would be removed"
 	}
+	return "removed"
+}
+
+func (o *gcFlags) printUploads(out io.Writer, found *SweptUploads) error {
+	_, err := fmt.Fprintf(out, "s3://%s: state of %d uploads %s, %d live, %d gone for less than %v, %d locked, %d foreign, %d failed\n",
+		found.Bucket, found.Removed, o.verb(), found.Live, found.Waiting, o.grace, found.Locked, found.Foreign, found.Failed)
+	return err
+}
+
+func (o *gcFlags) printRecords(out io.Writer, r *SweptRecords) error {
 	_, err := fmt.Fprintf(out, "s3://%s: %d of %d window records %s, %d named, %d not named but younger than %v (before the oldest upload in progress), %d locked, %d foreign, %d failed\n",
-		r.Bucket, r.Removed, r.Records, verb, r.Named, r.Young, o.recordsGrace, r.Locked, r.Foreign, len(r.Failed))
+		r.Bucket, r.Removed, r.Records, o.verb(), r.Named, r.Young, o.recordsGrace, r.Locked, r.Foreign, len(r.Failed))
 	printReasons(out, "", r.Failed)
 	printReasons(out, "not looked at: ", r.Unseen)
 	return err

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -18,13 +15,22 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// recordsGrace is how old a window record is before it may be removed: it is made before
+// DefaultRecordsGrace is how old a window record is before it may be removed: it is made before
 // its window's first object, which may take long to be written.
-const recordsGrace = 49 * time.Hour
+const DefaultRecordsGrace = 49 * time.Hour
 
-// removedRecords is what gc --records tells of a bucket; the JSON names are part of the
-// interface.
-type removedRecords struct {
+// SweepRecords removes the window records of a bucket that nothing in it names. If it could
+// not look at everything, it removes none. It needs no key.
+type SweepRecords struct {
+	Job
+	Bucket string
+	Grace  time.Duration // how old such a record must be
+}
+
+func (s *SweepRecords) String() string { return "s3://" + s.Bucket }
+
+// SweptRecords is what came of it; the JSON names are part of the interface.
+type SweptRecords struct {
 	Bucket  string            `json:"bucket"`
 	Records int               `json:"records"`
 	Named   int               `json:"named"`   // by an object, a version or an upload
@@ -36,18 +42,19 @@ type removedRecords struct {
 	Unseen  map[string]string `json:"unseen"`  // what could not be looked at, and why
 }
 
-// gcRecords removes the window records of a bucket that nothing in it names. If it could
-// not look at everything, it removes none.
-func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOut io.Writer, log *slog.Logger) (*removedRecords, error) {
-	records, err := s.records(ctx, bucket, s.c.Buckets[bucket])
+// Run implements Plan.
+func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
+	if err := reach(ctx, s.Buckets, s.Bucket); err != nil {
+		return nil, err
+	}
+	records, origin, err := s.Buckets.Records(ctx, s.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	origin := cmp.Or(s.c.Buckets[bucket].Alias, bucket)
-	found := &removedRecords{Bucket: bucket, Failed: map[string]string{}}
+	found := &SweptRecords{Bucket: s.Bucket, Failed: map[string]string{}}
 	// First: what names one of these records is there already, or is named by a key that
 	// a process took from the window meanwhile, and then the record is young.
-	before := time.Now().Add(-o.recordsGrace)
+	before := time.Now().Add(-s.Grace)
 	unnamed := map[string]time.Time{}
 	err = records.List(ctx, origin, func(l state.ListedRecord) error {
 		if l.Foreign {
@@ -70,19 +77,19 @@ func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOu
 		defer mu.Unlock()
 		delete(unnamed, hex.EncodeToString(m.WindowID()))
 	}
-	all := census{
-		walker: proxy.Walker{Store: records.Store, Place: s.c.State}, bucket: bucket, pace: o.pace, errOut: errOut,
+	all := inventory{
+		walker: walkerOf(records), bucket: s.Bucket, rate: s.Rate, progress: s.Progress,
 		upload: func(u proxy.InProgress) error {
 			name(u.Meta)
 			// Its object names a window that was in use then.
-			if since := u.Since.Add(-o.recordsGrace); since.Before(before) {
+			if since := u.Since.Add(-s.Grace); since.Before(before) {
 				before = since
 			}
 			return nil
 		},
 		object: func(_ context.Context, _ string, m *envelope.Metadata) error { name(m); return nil },
 	}
-	if found.Unseen, err = all.run(ctx); err != nil {
+	if found.Unseen, err = all.take(ctx); err != nil {
 		return nil, err
 	}
 	found.Named = found.Records - len(unnamed)
@@ -91,7 +98,7 @@ func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOu
 		case modified.IsZero() || modified.After(before):
 			found.Young++
 		case len(found.Unseen) > 0:
-		case o.dryRun:
+		case s.DryRun:
 			found.Removed++
 		default:
 			err := records.Remove(ctx, origin, id)
@@ -100,7 +107,7 @@ func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOu
 				return nil, ctx.Err()
 			case err == nil:
 				found.Removed++
-				log.Info("a window record that nothing names was removed", "bucket", bucket, "record", id)
+				s.Log.Info("a window record that nothing names was removed", "bucket", s.Bucket, "record", id)
 			case errors.Is(err, state.ErrLocked):
 				found.Locked++
 			default:
@@ -111,12 +118,13 @@ func gcRecords(ctx context.Context, s *stores, bucket string, o gcOptions, errOu
 	return found, nil
 }
 
-func (r *removedRecords) err() error {
+// Failures implements Report.
+func (r *SweptRecords) Failures() []error {
 	switch {
 	case len(r.Unseen) > 0:
-		return fmt.Errorf("s3://%s: %d objects could not be looked at: no window record was removed", r.Bucket, len(r.Unseen))
+		return []error{fmt.Errorf("%d objects could not be looked at: no window record was removed", len(r.Unseen))}
 	case len(r.Failed) > 0:
-		return fmt.Errorf("s3://%s: %d window records could not be removed", r.Bucket, len(r.Failed))
+		return []error{fmt.Errorf("%d window records could not be removed", len(r.Failed))}
 	}
 	return nil
 }

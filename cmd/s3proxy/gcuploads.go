@@ -2,36 +2,46 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
+	"time"
 
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
-// gcUploads removes and tells what is left of a bucket's uploads.
-func gcUploads(ctx context.Context, s *stores, bucket string, o gcOptions, out io.Writer, log *slog.Logger) error {
-	store, err := s.client(ctx, s.c.Buckets[bucket].Upstream)
+// SweepUploads removes the state that the proxy keeps of a bucket's multipart uploads which the
+// store no longer has. It needs no key.
+type SweepUploads struct {
+	Job
+	Bucket string
+	Grace  time.Duration // how long an upload must have been gone
+}
+
+func (s *SweepUploads) String() string { return "s3://" + s.Bucket }
+
+// SweptUploads is what came of it; the JSON names are part of the interface.
+type SweptUploads struct {
+	proxy.Swept
+	whole bool // the sweep came to its end
+}
+
+// Failures implements Report.
+func (s *SweptUploads) Failures() []error {
+	if s.whole && s.Failed > 0 {
+		return []error{fmt.Errorf("%d uploads could not be looked at or removed", s.Failed)}
+	}
+	return nil
+}
+
+// Run implements Plan.
+func (s *SweepUploads) Run(ctx context.Context) (*SweptUploads, error) {
+	if err := reach(ctx, s.Buckets, s.Bucket); err != nil {
+		return nil, err
+	}
+	records, _, err := s.Buckets.Records(ctx, s.Bucket)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sweeper := proxy.Sweeper{Store: store, Place: s.c.State, Grace: o.grace, DryRun: o.dryRun, Log: log}
-	found, err := sweeper.Bucket(ctx, bucket)
-	if err != nil {
-		err = fmt.Errorf("s3://%s: %w", bucket, err)
-	} else if found.Failed > 0 {
-		err = fmt.Errorf("s3://%s: %d uploads could not be looked at or removed", bucket, found.Failed)
-	}
-	if o.json {
-		return errors.Join(err, json.NewEncoder(out).Encode(found))
-	}
-	verb := "removed"
-	if o.dryRun {
-		verb = "would be removed"
-	}
-	fmt.Fprintf(out, "s3://%s: state of %d uploads %s, %d live, %d gone for less than %v, %d locked, %d foreign, %d failed\n",
-		bucket, found.Removed, verb, found.Live, found.Waiting, o.grace, found.Locked, found.Foreign, found.Failed)
-	return err
+	sweeper := proxy.Sweeper{Store: records.Store, Place: records.Place, Grace: s.Grace, DryRun: s.DryRun, Log: s.Log}
+	found, err := sweeper.Bucket(ctx, s.Bucket)
+	return &SweptUploads{found, err == nil}, err
 }

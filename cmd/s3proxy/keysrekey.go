@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -13,8 +11,17 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
+// rekeyFlags are those of keys rekey.
+type rekeyFlags struct {
+	bucketFlags
+	newVersion, discard, leaveBehind, keyIsNew bool
+	resume                                     string
+	stolen                                     []string
+	settle                                     time.Duration
+}
+
 func keysRekeyCommand() *cobra.Command {
-	var o rekeyOptions
+	var o rekeyFlags
 	cmd := &cobra.Command{
 		Use:   "rekey s3://bucket...",
 		Short: "After the theft of a key: encrypt every object of a bucket anew, and refuse what is from before",
@@ -50,27 +57,28 @@ A run that was ended goes on with --resume and the floor's id, which it has prin
 			if err != nil {
 				return err
 			}
-			return rekey(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return overBuckets(cmd, c, &o.bucketFlags, func(ctx context.Context, job Job) ([]Plan[*Rekeyed], error) {
+				return o.plan(ctx, job, buckets, cmd.OutOrStdout())
+			}, func(out io.Writer, r *Rekeyed) error { return printRekeyed(out, r, o.dryRun) })
 		},
 	}
 	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
 	config.WindowFlags(f)
-	o.pace.add(f)
+	o.add(f, "bucket")
+	o.addOnlyWriter(f)
+	o.addDryRun(f, "change")
 	f.BoolVar(&o.newVersion, "new-version", false, "make a new version of the key first (local key file, Vault)")
 	f.StringVar(&o.resume, "resume", "", "go on with the open floor of this `id`, of one bucket")
 	f.BoolVar(&o.discard, "discard-floor", false, "replace an open floor that no run of yours has begun; what was encrypted under it becomes unreadable")
 	f.StringArrayVar(&o.stolen, "stolen", nil, "refuse this too, though nothing in the bucket names it (after a rotation): a `VERSION` of the bucket's key, or a URI with #version, as keys status shows it")
 	f.BoolVar(&o.keyIsNew, "key-is-new", false, "the key of --kms was made after the theft: begin though objects name it, which proxies have written since")
 	f.BoolVar(&o.leaveBehind, "leave-behind", false, "close the floor though something is left that cannot be encrypted again: it becomes unreadable")
-	f.BoolVar(&o.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
-	f.BoolVar(&o.dryRun, "dry-run", false, "look, and change nothing")
 	f.DurationVar(&o.settle, "settle", 15*time.Second, "how long running proxies may take to see the new floor; at least 10s, or 0 where none runs")
-	f.BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
 	return cmd
 }
 
-func (o *rekeyOptions) check(buckets int) error {
+func (o *rekeyFlags) check(buckets int) error {
 	switch {
 	case o.resume != "" && (buckets > 1 || o.newVersion || o.discard):
 		return config.Usagef("resume goes with one bucket, and neither with new-version nor with discard-floor")
@@ -83,75 +91,46 @@ func (o *rekeyOptions) check(buckets int) error {
 	case o.settle < 0 || o.settle > 0 && o.settle < 10*time.Second:
 		return config.Usagef("settle is at least 10s, or 0 where no proxy runs")
 	}
-	return o.pace.check()
+	return o.bucketFlags.check()
 }
 
-func rekey(ctx context.Context, c *config.Config, buckets []string, o rekeyOptions, out, errOut io.Writer) (err error) {
-	log := newLogger(c, errOut)
-	stores, err := openStores(ctx, c, log)
-	if err != nil {
-		return err
+// plan makes the new version, if there is to be one, once nothing stands against the rekey.
+func (o *rekeyFlags) plan(ctx context.Context, job Job, buckets []string, out io.Writer) ([]Plan[*Rekeyed], error) {
+	plans, err := PlanRekeys(ctx, Rekey{
+		Job: job, OnlyWriter: o.writer(), NewVersion: o.newVersion, KeyIsNew: o.keyIsNew, Resume: o.resume,
+		Discard: o.discard, LeaveBehind: o.leaveBehind, Stolen: o.stolen, Settle: o.settle,
+		Opened: func(bucket, floor string) {
+			if !o.json {
+				fmt.Fprintf(out, "s3://%s: the floor %s is open. A run that is ended goes on with --resume %s\n", bucket, floor, floor)
+			}
+		},
+	}, buckets)
+	if err != nil || !o.newVersion {
+		return plans, err
 	}
-	defer stores.close()
-	defer func() { err = errors.Join(err, stores.closeKeyrings(context.WithoutCancel(ctx))) }()
-	runs := make([]*rekeying, len(buckets))
-	for i, bucket := range buckets { // before there is a new version for nothing
-		if runs[i], err = newRekeying(ctx, stores, bucket, o, out, errOut, log); err != nil {
-			return fmt.Errorf("s3://%s: %w", bucket, err)
-		}
-	}
-	if o.newVersion {
-		places := make([]place, len(buckets))
-		for i, bucket := range buckets {
-			places[i] = place{bucket: bucket}
-		}
-		if err := newVersions(ctx, c, stores, places, out, o.json); err != nil {
-			return err
-		}
-	}
-	var failed []error
-	for _, r := range runs {
-		err := r.run(ctx)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("s3://%s: %w", r.found.Bucket, err))
-		}
-		if r.found.Floor == "" && !o.dryRun {
-			continue // nothing was done
-		}
-		if err := r.print(); err != nil {
-			return err
-		}
-		if n := r.found.left(); err == nil && n > 0 && !r.found.Closed {
-			failed = append(failed, fmt.Errorf("s3://%s: %d are left under old keys", r.found.Bucket, n))
-		}
-	}
-	return errors.Join(failed...)
+	return plans, newVersions(ctx, job, buckets, out, o.json)
 }
 
-func (r *rekeying) print() error {
-	f := r.found
-	if r.json {
-		return json.NewEncoder(r.out).Encode(f)
-	}
+func printRekeyed(out io.Writer, f *Rekeyed, dryRun bool) error {
 	verb := "encrypted anew"
-	if r.dryRun {
+	if dryRun {
 		verb = "would be encrypted anew"
 	}
-	if err := f.rewritten.print(r.out, "s3://"+f.Bucket, verb); err != nil || r.dryRun {
+	if err := printRewritten(out, f.Rewritten, "s3://"+f.Bucket, verb); err != nil || dryRun {
 		return err
 	}
 	if n := f.OldVersions + f.Uploads; n > 0 {
-		fmt.Fprintf(r.out, "  %d versions that are not current and %d uploads in progress are under old keys\n", f.OldVersions, f.Uploads)
+		fmt.Fprintf(out, "  %d versions that are not current and %d uploads in progress are under old keys\n", f.OldVersions, f.Uploads)
 		for _, name := range f.First {
-			fmt.Fprintf(r.out, "  under an old key: %s\n", name)
+			fmt.Fprintf(out, "  under an old key: %s\n", name)
 		}
 	}
-	printReasons(r.out, "not looked at: ", f.Unseen)
+	printReasons(out, "not looked at: ", f.Unseen)
 	if !f.Closed {
-		fmt.Fprintf(r.out, "  The floor %s stays open: what is from before is still read. Run it again with --resume %s, or with --leave-behind as well.\n", f.Floor, f.Floor)
+		fmt.Fprintf(out, "  The floor %s stays open: what is from before is still read. Run it again with --resume %s, or with --leave-behind as well.\n", f.Floor, f.Floor)
 		return nil
 	}
-	_, err := fmt.Fprintf(r.out, `  The floor %s is closed: nothing from before is read. %d window records from before were removed. What is left to do:
+	_, err := fmt.Fprintf(out, `  The floor %s is closed: nothing from before is read. %d window records from before were removed. What is left to do:
   1. name it in the configuration of every proxy, or a store that hides it brings the old keys back at a restart:
        buckets: {%s: {floor: [%s]}}
   2. destroy or disable the old key or version in the KMS, and take it out of --kms-read

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -13,8 +11,16 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
+// rotateFlags are those of keys rotate.
+type rotateFlags struct {
+	bucketFlags
+	newVersion, objects bool
+	from                string
+	settle              time.Duration
+}
+
 func keysRotateCommand() *cobra.Command {
-	var o rotateOptions
+	var o rotateFlags
 	cmd := &cobra.Command{
 		Use:   "rotate s3://bucket[/prefix]...",
 		Short: "Wrap the window records of buckets anew under the current version of the key",
@@ -40,104 +46,82 @@ nobody write them, cannot be renewed so; the records cover them.`,
   s3proxy keys rotate --objects --rate 100 s3://photos/2026/`,
 		Args: someArgs("the buckets, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			places, err := parseEach(args, parsePlace)
+			targets, err := parseEach(args, parseTarget)
 			if err != nil {
 				return err
 			}
-			for _, at := range places {
-				if at.prefix != "" && !o.objects {
-					return config.Usagef("%v: a record is of a whole bucket; a prefix goes with --objects", at)
-				}
-			}
-			if err := o.pace.check(); err != nil {
+			if err := o.check(targets); err != nil {
 				return err
-			}
-			if o.settle < 0 {
-				return config.Usagef("settle cannot be negative")
-			}
-			if o.onlyWriter && !o.objects {
-				return config.Usagef("%s goes with --objects", onlyWriterFlag)
-			}
-			if o.pace.rate > 0 && !o.objects {
-				return config.Usagef("rate goes with --objects: records are few")
-			}
-			if o.newVersion && o.dryRun {
-				return config.Usagef("new-version changes the key: not in a dry-run")
 			}
 			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
-			return rotate(cmd.Context(), c, places, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return overBuckets(cmd, c, &o.bucketFlags, func(ctx context.Context, job Job) ([]Plan[*Rotated], error) {
+				return o.plan(ctx, job, targets, cmd.OutOrStdout())
+			}, func(out io.Writer, r *Rotated) error { return printRotated(out, r, o.dryRun) })
 		},
 	}
 	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
 	config.WindowFlags(f)
-	o.pace.add(f)
+	o.add(f, "bucket")
+	o.addOnlyWriter(f)
+	o.addDryRun(f, "change")
 	f.BoolVar(&o.objects, "objects", false, "renew the metadata of each object too, in place")
-	f.BoolVar(&o.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
 	f.BoolVar(&o.newVersion, "new-version", false, "make a new version of the key first (local key file, Vault)")
 	f.StringVar(&o.from, "from", "", "only what is wrapped by this key: a `URI` of --kms or --kms-read, with or without #version, or a version alone")
-	f.BoolVar(&o.dryRun, "dry-run", false, "look, and change nothing")
 	f.DurationVar(&o.settle, "settle", 15*time.Second, "how long running proxies may go on with an older version before the last pass, which catches what they wrote; 0 where none runs")
-	f.BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
 	return cmd
 }
 
-func rotate(ctx context.Context, c *config.Config, places []place, o rotateOptions, out, errOut io.Writer) (err error) {
-	log := newLogger(c, errOut)
-	stores, err := openStores(ctx, c, log)
-	if err != nil {
+func (o *rotateFlags) check(targets []Target) error {
+	for _, at := range targets {
+		if at.Prefix != "" && !o.objects {
+			return config.Usagef("%v: a record is of a whole bucket; a prefix goes with --objects", at)
+		}
+	}
+	if err := o.bucketFlags.check(); err != nil {
 		return err
 	}
-	defer stores.close()
-	defer func() { err = errors.Join(err, stores.closeKeyrings(context.WithoutCancel(ctx))) }()
-	runs := make([]rotation, len(places))
-	for i, at := range places { // before there is a new version for nothing
-		if err := stores.reach(ctx, at.bucket); err != nil {
-			return fmt.Errorf("%v: %w", at, err)
-		}
-		runs[i] = rotation{stores: stores, rotateOptions: o, errOut: errOut, log: log}
-		if runs[i].from, err = fromKEK(ctx, stores, at.bucket, o.from); err != nil {
-			return fmt.Errorf("%v: %w", at, err)
-		}
+	switch {
+	case o.settle < 0:
+		return config.Usagef("settle cannot be negative")
+	case o.onlyWriter && !o.objects:
+		return config.Usagef("%s goes with --objects", onlyWriterFlag)
+	case o.rate.PerSecond > 0 && !o.objects:
+		return config.Usagef("rate goes with --objects: records are few")
+	case o.newVersion && o.dryRun:
+		return config.Usagef("new-version changes the key: not in a dry-run")
 	}
-	if o.newVersion {
-		if err := newVersions(ctx, c, stores, places, out, o.json); err != nil {
-			return err
-		}
-	}
-	began := time.Now()
-	var failed []error
-	for i, at := range places {
-		runs[i].began = began
-		found, err := runs[i].place(ctx, at)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("s3://%s: %w", at.bucket, err))
-		}
-		if found == nil {
-			continue
-		}
-		if err := found.print(out, o); err != nil { // what was done before it ended, too
-			return err
-		}
-		if n := len(found.Failed); n > 0 {
-			failed = append(failed, fmt.Errorf("s3://%s: %d records could not be wrapped anew", at.bucket, n))
-		}
-		if found.Objects != nil && len(found.Objects.Failed) > 0 {
-			failed = append(failed, fmt.Errorf("s3://%s: %d objects could not be renewed", at.bucket, len(found.Objects.Failed)))
-		}
-	}
-	return errors.Join(failed...)
+	return nil
 }
 
-func (r *rotated) print(out io.Writer, o rotateOptions) error {
-	if o.json {
-		return json.NewEncoder(out).Encode(r)
+// plan makes the new version, if there is to be one, once nothing stands against the rotation.
+func (o *rotateFlags) plan(ctx context.Context, job Job, targets []Target, out io.Writer) ([]Plan[*Rotated], error) {
+	plans, err := PlanRotations(ctx, Rotate{Job: job, OnlyWriter: o.writer(), Objects: o.objects, From: o.from, Settle: o.settle}, targets)
+	if err != nil || !o.newVersion {
+		return plans, err
 	}
+	var buckets []string
+	for _, at := range targets {
+		buckets = append(buckets, at.Bucket)
+	}
+	return plans, newVersions(ctx, job, buckets, out, o.json)
+}
+
+// newVersions makes new versions of the buckets' keys, and prints their names.
+func newVersions(ctx context.Context, job Job, buckets []string, out io.Writer, quiet bool) error {
+	return NewVersions(ctx, job.Buckets, buckets, func(kek string) {
+		if !quiet {
+			fmt.Fprintf(out, "New version: %s\n", kek)
+		}
+	})
+}
+
+func printRotated(out io.Writer, r *Rotated, dryRun bool) error {
 	verb := "wrapped anew"
-	if o.dryRun {
+	if dryRun {
 		verb = "would be wrapped anew"
 	}
 	_, err := fmt.Fprintf(out, "s3://%s: %d of %d records %s under %s, %d were already, %d left, %d failed\n", r.Bucket, r.Rewrapped, r.Records, verb, r.KEK, r.Current, r.Left, len(r.Failed))
@@ -146,17 +130,18 @@ func (r *rotated) print(out io.Writer, o rotateOptions) error {
 	}
 	printReasons(out, "", r.Failed)
 	if r.Objects != nil && err == nil {
-		err = r.Objects.print(out, r.KEK, o.dryRun)
+		err = printRenewed(out, r, dryRun)
 	}
 	return err
 }
 
-func (r *renewed) print(out io.Writer, kek string, dryRun bool) error {
-	verb := "renewed under " + kek
+func printRenewed(out io.Writer, rotated *Rotated, dryRun bool) error {
+	r := rotated.Objects
+	verb := "renewed under " + rotated.KEK
 	if dryRun {
-		verb = "would be renewed under " + kek
+		verb = "would be renewed under " + rotated.KEK
 	}
-	if err := r.rewritten.print(out, "s3://"+r.rewrite.bucket+"/"+r.Prefix, verb); err != nil {
+	if err := printRewritten(out, r.Rewritten, "s3://"+rotated.Bucket+"/"+r.Prefix, verb); err != nil {
 		return err
 	}
 	for _, left := range []struct {

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,7 +12,9 @@ import (
 )
 
 func keysStatusCommand() *cobra.Command {
-	var o statusOptions
+	var o bucketFlags
+	var objects bool
+	var keks []string
 	cmd := &cobra.Command{
 		Use:   "status s3://bucket...",
 		Short: "Count what each version of the key is needed for, and say which may be destroyed",
@@ -41,57 +40,27 @@ older than a destroyed version, unless their records are put back too.`,
 			if err != nil {
 				return err
 			}
-			if err := o.pace.check(); err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
 			c, err := config.Load(cmd.Flags())
 			if err != nil {
 				return err
 			}
-			return keysStatus(cmd.Context(), c, buckets, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return overBuckets(cmd, c, &o, forEach(buckets, func(job Job, bucket string) Plan[*KeyStatus] {
+				return &Status{Job: job, Bucket: bucket, Objects: objects, KEKs: keks}
+			}), printStatus)
 		},
 	}
 	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
-	o.pace.add(f)
-	f.BoolVar(&o.objects, "objects", false, "look at all objects, versions and uploads too")
-	f.StringSliceVar(&o.keks, "kek", nil, "may this be destroyed? A `VERSION` of the bucket's key, or a URI with #version, as --kms takes it or as keys status shows it")
-	f.BoolVar(&o.json, "json", false, "print JSON, one line a bucket")
+	o.add(f, "bucket")
+	f.BoolVar(&objects, "objects", false, "look at all objects, versions and uploads too")
+	f.StringSliceVar(&keks, "kek", nil, "may this be destroyed? A `VERSION` of the bucket's key, or a URI with #version, as --kms takes it or as keys status shows it")
 	return cmd
 }
 
-func keysStatus(ctx context.Context, c *config.Config, buckets []string, o statusOptions, out, errOut io.Writer) error {
-	stores, err := openStores(ctx, c, newLogger(c, errOut))
-	if err != nil {
-		return err
-	}
-	defer stores.close()
-	var failed []error
-	for _, bucket := range buckets {
-		found, err := bucketStatus(ctx, stores, bucket, o, errOut)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("s3://%s: %w", bucket, err))
-			continue
-		}
-		if err := found.print(out, o); err != nil {
-			return err
-		}
-		if n := len(found.Unseen); n > 0 {
-			failed = append(failed, fmt.Errorf("s3://%s: %d could not be looked at", bucket, n))
-		}
-		for _, use := range found.Keys {
-			if len(o.keks) > 0 && !use.MayDestroy {
-				failed = append(failed, fmt.Errorf("s3://%s: %s: %s", bucket, use.KEK, use.Why))
-			}
-		}
-	}
-	return errors.Join(failed...)
-}
-
-func (c *keyStatus) print(out io.Writer, o statusOptions) error {
-	if o.json {
-		return json.NewEncoder(out).Encode(c)
-	}
+func printStatus(out io.Writer, c *KeyStatus) error {
 	fmt.Fprintf(out, "s3://%s: %d window records; new objects are encrypted under %s\n", c.Bucket, c.Records, c.Current)
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	if c.Objects {

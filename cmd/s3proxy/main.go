@@ -41,7 +41,8 @@ func run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintln(os.Stderr, "s3proxy:", err)
 	var usage config.UsageError
-	if errors.As(err, &usage) {
+	var mistake Mistake
+	if errors.As(err, &usage) || errors.As(err, &mistake) {
 		return exitUsage
 	}
 	return exitFailed

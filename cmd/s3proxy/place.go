@@ -1,6 +1,6 @@
 package main
 
-// place is what a command goes through: a bucket, or what is below a prefix in it.
-type place struct{ bucket, prefix string }
+// Target is what a command goes through: a bucket, or what is below a prefix in it.
+type Target struct{ Bucket, Prefix string }
 
-func (p place) String() string { return "s3://" + p.bucket + "/" + p.prefix }
+func (t Target) String() string { return "s3://" + t.Bucket + "/" + t.Prefix }

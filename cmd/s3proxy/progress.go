@@ -5,31 +5,34 @@ import (
 	"os"
 
 	"github.com/cheggaaa/pb/v3"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
-
-	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
-func (p *pace) add(f *pflag.FlagSet) {
-	f.IntVar(&p.concurrency, "concurrency", 8, "how many at once")
-	f.Float64Var(&p.rate, "rate", 0, "at most so many objects a second; 0: as fast as it goes")
+// walkProgress shows on a terminal how far a command is, and nothing elsewhere.
+type walkProgress struct {
+	out io.Writer
+	bar *pb.ProgressBar // of the walk that runs; nil: none, or nobody looks
 }
 
-func (p *pace) check() error {
-	if p.concurrency < 1 || p.rate < 0 {
-		return config.Usagef("concurrency is at least 1, and rate cannot be negative")
+// Watched implements Progress, as do the others.
+func (p *walkProgress) Watched() bool { return isTerminal(p.out) }
+
+func (p *walkProgress) Start(total int, unit string) {
+	if p.Watched() {
+		p.bar = pb.New(total).SetTemplateString(`{{counters . }} ` + unit + ` {{bar . }} {{speed . "%s/s" " "}} {{rtime . "%s left" "in %s" ""}}`).SetWriter(p.out).Start()
 	}
-	return nil
 }
 
-// newBar shows progress on a terminal, and nothing elsewhere.
-func newBar(w io.Writer, total int, unit string) *pb.ProgressBar {
-	bar := pb.New(total).SetTemplateString(`{{counters . }} ` + unit + ` {{bar . }} {{speed . "%s/s" " "}} {{rtime . "%s left" "in %s" ""}}`)
-	if isTerminal(w) {
-		return bar.SetWriter(w).Start()
+func (p *walkProgress) Add() {
+	if p.bar != nil {
+		p.bar.Increment()
 	}
-	return bar.SetWriter(io.Discard).Set(pb.Static, true).Start()
+}
+
+func (p *walkProgress) Finish() {
+	if p.bar != nil {
+		p.bar.Finish()
+	}
 }
 
 func isTerminal(w io.Writer) bool {

@@ -152,3 +152,8 @@ func (k *keyed) rewrapping() *kms.Rewrapping {
 	}
 	return r
 }
+
+// bucket is it as commands have it open.
+func (k *keyed) bucket(ring *kms.Keyring) *Bucket {
+	return &Bucket{Name: keyedBucket, Origin: keyedBucket, Keyring: ring, Records: k.records}
+}

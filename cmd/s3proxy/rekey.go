@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -19,86 +16,102 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// rekeyOptions are the flags of keys rekey.
-type rekeyOptions struct {
-	newVersion, dryRun, json, onlyWriter bool
-	discard, leaveBehind, keyIsNew       bool
-	resume                               string
-	stolen                               []string
-	pace                                 pace
-	settle                               time.Duration
+// Rekey says how the objects of buckets are encrypted anew after the theft of a key.
+type Rekey struct {
+	Job
+	OnlyWriter
+	NewVersion  bool          // there will be one, made between the plans and their run
+	KeyIsNew    bool          // the key for writing was made after the theft, though objects name it
+	Resume      string        // the open floor to go on with; "" begins one
+	Discard     bool          // replace an open floor of somebody else's
+	LeaveBehind bool          // close the floor though something is left below it
+	Stolen      []string      // to be refused too, as a person calls them
+	Settle      time.Duration // how long others may take to see the new floor
+	// Opened is called when a bucket's floor is open: from then on a run can be resumed.
+	Opened func(bucket, floor string)
 }
 
-// rekeyed is what keys rekey tells of a bucket; the JSON names are part of the interface.
-type rekeyed struct {
+// Rekeyed is what came of it; the JSON names are part of the interface.
+type Rekeyed struct {
 	Bucket string `json:"bucket"`
 	KEK    string `json:"kek"`
 	Floor  string `json:"floor"`
 	Closed bool   `json:"closed"`
-	*rewritten
+	*Rewritten
 	// What cannot be encrypted again in place, and is below the floor.
 	OldVersions int               `json:"old-versions"`
 	Uploads     int               `json:"uploads"`
 	Records     int               `json:"records-removed"`  // of windows from before
 	First       []string          `json:"first,omitempty"`  // some of these, by name
 	Unseen      map[string]string `json:"unseen,omitempty"` // what could not be looked at, and why
+
+	whole bool // the plan was run to its end
+}
+
+// Failures implements Report.
+func (r *Rekeyed) Failures() []error {
+	if n := r.left(); r.whole && n > 0 && !r.Closed {
+		return []error{fmt.Errorf("%d are left under old keys", n)}
+	}
+	return nil
 }
 
 // left counts what is below the floor still.
-func (r *rekeyed) left() int {
+func (r *Rekeyed) left() int {
 	return len(r.Failed) + r.Locked + r.Archived + r.OldVersions + r.Uploads + len(r.Unseen)
 }
 
 // rekeying is the work on one bucket.
 type rekeying struct {
-	rekeyOptions
-	ring    *kms.Keyring
-	records state.Records
-	origin  string // the name that the keys are bound to
+	Rekey
+	bucket  *Bucket
 	refused []string
 	rewrite *rewrite
-	found   *rekeyed
-	out     io.Writer
-	errOut  io.Writer
+	found   *Rekeyed
 }
 
-// newRekeying looks at the bucket, and at the KEKs that a thief may have.
-func newRekeying(ctx context.Context, s *stores, bucket string, o rekeyOptions, out, errOut io.Writer, log *slog.Logger) (*rekeying, error) {
-	if err := s.reach(ctx, bucket); err != nil {
+func (r *rekeying) String() string { return "s3://" + r.bucket.Name }
+
+// PlanRekeys looks at the buckets, and at the KEKs that a thief may have, before there is a new
+// version for nothing.
+func PlanRekeys(ctx context.Context, o Rekey, buckets []string) ([]Plan[*Rekeyed], error) {
+	var plans []Plan[*Rekeyed]
+	for _, bucket := range buckets {
+		plan, err := newRekeying(ctx, o, bucket)
+		if err != nil {
+			return nil, fmt.Errorf("s3://%s: %w", bucket, err)
+		}
+		plans = append(plans, plan)
+	}
+	return plans, nil
+}
+
+func newRekeying(ctx context.Context, o Rekey, bucket string) (*rekeying, error) {
+	if err := reach(ctx, o.Buckets, bucket); err != nil {
 		return nil, err
 	}
-	b, err := s.bucket(ctx, bucket)
+	b, err := o.Buckets.Open(ctx, bucket)
 	if err != nil {
 		return nil, err
 	}
-	if b.Plain {
-		return nil, errors.New("the bucket is configured without encryption")
-	}
-	ring, records, err := s.keyring(ctx, bucket)
-	if err != nil {
-		return nil, err
+	if b.Served.Plain {
+		return nil, errPassthrough
 	}
 	r := &rekeying{
-		rekeyOptions: o, ring: ring, records: records, origin: cmp.Or(b.Origin, bucket), out: out, errOut: errOut,
-		found: &rekeyed{Bucket: bucket, rewritten: &rewritten{Failed: map[string]string{}}, Unseen: map[string]string{}},
-		rewrite: &rewrite{
-			bucket: bucket, pace: o.pace, dryRun: o.dryRun, log: log,
-			walker:  proxy.Walker{Store: b.Upstream, Place: s.c.State},
-			renewer: proxy.NewRenewer(b, s.c.State),
-		},
+		Rekey: o, bucket: b, rewrite: newRewrite(b, "", o.Job, o.OnlyWriter),
+		found: &Rekeyed{Bucket: bucket, Rewritten: &Rewritten{Failed: map[string]string{}}, Unseen: map[string]string{}},
 	}
-	r.rewrite.renewer.OnlyWriter = o.onlyWriter
 	r.rewrite.due = func(ctx context.Context, key string, m *envelope.Metadata) (bool, error) {
 		return r.below(ctx, key, "", m)
 	}
 	r.rewrite.change = func(ctx context.Context, key string, n *proxy.Renewal) error {
 		return r.rewrite.renewer.Rekey(ctx, bucket, key, n)
 	}
-	if o.resume == "" && !o.dryRun { // else nothing begins: the floor says what it refuses
+	if o.Resume == "" && !o.DryRun { // else nothing begins: the floor says what it refuses
 		if r.refused, err = r.stolenKEKs(ctx); err != nil {
 			return nil, err
 		}
-		named, err := namedStolen(ctx, s, bucket, o.stolen)
+		named, err := namedStolen(ctx, o.Buckets, bucket, o.Stolen)
 		if err != nil {
 			return nil, err
 		}
@@ -115,35 +128,43 @@ func (r *rekeying) below(ctx context.Context, key, upload string, m *envelope.Me
 	if r.found.Floor == "" { // a dry run: everything is
 		return true, nil
 	}
-	dek, err := r.ring.OpenKey(ctx, kms.Name{Bucket: r.origin, Key: key, Kind: m.Kind, UploadID: upload}, m)
+	dek, err := r.bucket.Keyring.OpenKey(ctx, kms.Name{Bucket: r.bucket.Origin, Key: key, Kind: m.Kind, UploadID: upload}, m)
 	if err != nil {
 		return false, err
 	}
 	defer dek.Destroy()
-	current, err := r.ring.IsCurrent(ctx, r.origin, dek)
+	current, err := r.bucket.Keyring.IsCurrent(ctx, r.bucket.Origin, dek)
 	return !current, err
 }
 
+// Run implements Plan.
+func (r *rekeying) Run(ctx context.Context) (*Rekeyed, error) {
+	err := r.run(ctx)
+	r.found.whole = err == nil
+	if r.found.Floor == "" && !r.DryRun { // nothing was done
+		return nil, err
+	}
+	return r.found, err
+}
+
 func (r *rekeying) run(ctx context.Context) (err error) {
-	if r.dryRun {
-		r.found.rewritten, err = r.rewrite.run(ctx, r.errOut)
+	if r.DryRun {
+		r.found.Rewritten, err = r.rewrite.run(ctx)
 		return err
 	}
-	floor, err := r.ring.OpenFloor(ctx, r.origin, r.refused, r.resume, r.discard)
+	floor, err := r.bucket.Keyring.OpenFloor(ctx, r.bucket.Origin, r.refused, r.Resume, r.Discard)
 	if err != nil {
 		return err
 	}
 	r.found.Floor, r.found.KEK = floor.ID, strings.Join(floor.KEKs, " ")
-	if !r.json {
-		fmt.Fprintf(r.out, "s3://%s: the floor %s is open. A run that is ended goes on with --resume %s\n", r.found.Bucket, floor.ID, floor.ID)
-	}
-	if err := wait(ctx, r.settle); err != nil { // all proxies write under it now
+	r.Opened(r.found.Bucket, floor.ID)
+	if err := wait(ctx, r.Settle); err != nil { // all proxies write under it now
 		return err
 	}
 	if r.rewrite.uploading, err = uploading(ctx, r.rewrite.walker, r.found.Bucket, ""); err != nil {
 		return err
 	}
-	if r.found.rewritten, err = r.rewrite.run(ctx, r.errOut); err != nil {
+	if r.found.Rewritten, err = r.rewrite.run(ctx); err != nil {
 		return err
 	}
 	// An upload from before may become an object as long as it is there: first see that there
@@ -151,16 +172,16 @@ func (r *rekeying) run(ctx context.Context) (err error) {
 	if err := r.countUploads(ctx); err != nil {
 		return err
 	}
-	if err := r.rewrite.again(ctx, r.errOut, r.found.rewritten); err != nil {
+	if err := r.rewrite.again(ctx, r.found.Rewritten); err != nil {
 		return err
 	}
 	if err := r.countOldVersions(ctx); err != nil {
 		return err
 	}
-	if r.found.left() > 0 && !r.leaveBehind {
+	if r.found.left() > 0 && !r.LeaveBehind {
 		return nil
 	}
-	if err := r.ring.CloseFloor(ctx, r.origin, floor.ID); err != nil {
+	if err := r.bucket.Keyring.CloseFloor(ctx, r.bucket.Origin, floor.ID); err != nil {
 		return err
 	}
 	r.found.Closed = true
@@ -170,11 +191,11 @@ func (r *rekeying) run(ctx context.Context) (err error) {
 // removeRecords removes the window records that old KEKs wrap: nothing under a closed floor is
 // of such a window, and no rotation could wrap them anew once those KEKs are gone.
 func (r *rekeying) removeRecords(ctx context.Context, refused []string) error {
-	return eachRecordKEK(ctx, r.records, r.origin, func(id, kek string) error {
+	return eachRecordKEK(ctx, r.bucket.Records, r.bucket.Origin, func(id, kek string) error {
 		if !slices.Contains(refused, kek) {
 			return nil
 		}
-		err := r.records.Remove(ctx, r.origin, id)
+		err := r.bucket.Records.Remove(ctx, r.bucket.Origin, id)
 		switch {
 		case errors.Is(err, state.ErrLocked): // for a minute; gc --records finds it
 			return nil
@@ -216,7 +237,7 @@ func (r *rekeying) countUploads(ctx context.Context) error {
 func (r *rekeying) countOldVersions(ctx context.Context) error {
 	r.found.OldVersions = 0
 	var mu sync.Mutex
-	old := walk{pace: r.pace, errOut: io.Discard, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
+	old := walk{Rate: r.Rate, progress: unwatched{}, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
 		return r.rewrite.walker.OldVersions(ctx, r.found.Bucket, "", visit)
 	}}
 	return old.each(ctx, func(ctx context.Context, l proxy.Listed) error {

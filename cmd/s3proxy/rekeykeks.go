@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -21,7 +20,7 @@ import (
 // have no record, and after a rotation nothing may name the stolen one: that is for the operator
 // to say (--stolen).
 func (r *rekeying) stolenKEKs(ctx context.Context) ([]string, error) {
-	keks, err := recordKEKs(ctx, r.records, r.origin)
+	keks, err := recordKEKs(ctx, r.bucket.Records, r.bucket.Origin)
 	if err != nil {
 		return nil, err
 	}
@@ -30,13 +29,13 @@ func (r *rekeying) stolenKEKs(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	keks = append(keks, named...)
-	if r.newVersion || r.keyIsNew {
-		current, err := r.ring.NewRewrapping(ctx)
+	if r.NewVersion || r.KeyIsNew {
+		current, err := r.bucket.Keyring.NewRewrapping(ctx)
 		if err != nil {
 			return nil, err
 		}
 		keks = slices.DeleteFunc(keks, func(kek string) bool { return kek == current.KEK() })
-		if r.newVersion {
+		if r.NewVersion {
 			keks = append(keks, current.KEK())
 		}
 	}
@@ -45,9 +44,9 @@ func (r *rekeying) stolenKEKs(ctx context.Context) ([]string, error) {
 
 // namedStolen gives the KEKs that the operator names. Each must be called as a version of a configured
 // key is: another name would refuse nothing. That it is there is not asked, it may be destroyed.
-func namedStolen(ctx context.Context, s *stores, bucket string, given []string) (keks []string, err error) {
+func namedStolen(ctx context.Context, buckets Buckets, bucket string, given []string) (keks []string, err error) {
 	for _, name := range given {
-		kek, known, err := s.namedKEK(ctx, bucket, name)
+		kek, known, err := buckets.NamedKEK(ctx, bucket, name)
 		if err == nil && (!known || !strings.Contains(kek, "#")) {
 			err = errors.New("no version of a key in --kms or --kms-read is called so")
 		}
@@ -71,16 +70,16 @@ func (r *rekeying) objectKEKs(ctx context.Context) ([]string, error) {
 		defer mu.Unlock()
 		keks[m.KEK] = true
 	}
-	all := census{
-		walker: r.rewrite.walker, bucket: r.found.Bucket, pace: r.pace, errOut: io.Discard,
+	all := inventory{
+		walker: r.rewrite.walker, bucket: r.found.Bucket, rate: r.Rate, progress: unwatched{},
 		upload: func(u proxy.InProgress) error { add(u.Meta); return nil },
 		object: func(_ context.Context, _ string, m *envelope.Metadata) error { add(m); return nil },
 	}
-	unseen, err := all.run(ctx)
+	unreadable, err := all.take(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look which keys the objects name: %w", err)
 	}
-	for name, reason := range unseen {
+	for name, reason := range unreadable {
 		return nil, fmt.Errorf("look which keys the objects name: %s: %s", name, reason)
 	}
 	return slices.Sorted(maps.Keys(keks)), nil

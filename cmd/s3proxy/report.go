@@ -14,8 +14,8 @@ func printReasons(out io.Writer, before string, reasons map[string]string) {
 	}
 }
 
-// print writes the counts in one line, and each failure in its own.
-func (r *rewritten) print(out io.Writer, name, verb string) error {
+// printRewritten writes the counts in one line, and each failure in its own.
+func printRewritten(out io.Writer, r *Rewritten, name, verb string) error {
 	_, err := fmt.Fprintf(out, "%s: %d of %d objects %s, %d were already, %d gone meanwhile, %d locked, %d archived, %d failed\n",
 		name, r.Rewritten, r.Objects, verb, r.Done, r.Gone, r.Locked, r.Archived, len(r.Failed))
 	for _, key := range slices.Sorted(maps.Keys(r.Failed)) {

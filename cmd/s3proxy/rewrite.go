@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"sync"
@@ -27,10 +26,13 @@ type rewrite struct {
 	// again.
 	due func(ctx context.Context, key string, m *envelope.Metadata) (bool, error)
 	// change says what is written. An object that is not due any more is left.
-	change func(ctx context.Context, key string, n *proxy.Renewal) error
-	pace   pace
-	dryRun bool
-	log    *slog.Logger
+	change   func(ctx context.Context, key string, n *proxy.Renewal) error
+	rate     Rate
+	progress Progress
+	dryRun   bool
+	log      *slog.Logger
+	// unconditional is how a person says that nobody else writes, for an error.
+	unconditional string
 
 	began time.Time
 	// uploading are keys that an upload was in progress for when the run began. The object
@@ -39,11 +41,27 @@ type rewrite struct {
 	uploading map[string]bool
 }
 
+// OnlyWriter says whether nobody else writes: a store is taken then that holds no PUT to its
+// If-Match.
+type OnlyWriter struct {
+	Claimed bool
+	// HowToClaim is how a person says so, for an error.
+	HowToClaim string
+}
+
+// newRewrite makes one for what is below a prefix; due and change are the caller's to add.
+func newRewrite(b *Bucket, prefix string, job Job, only OnlyWriter) *rewrite {
+	return &rewrite{
+		bucket: b.Name, prefix: prefix, rate: job.Rate, progress: job.Progress, dryRun: job.DryRun, log: job.Log,
+		walker: b.walker(), renewer: b.renewer(only.Claimed), unconditional: only.HowToClaim,
+	}
+}
+
 // clockSkew is how far the store's clock may be from ours.
 const clockSkew = 15 * time.Minute
 
-// rewritten counts what became of the objects; the JSON names are part of the interface.
-type rewritten struct {
+// Rewritten counts what became of the objects; the JSON names are part of the interface.
+type Rewritten struct {
 	Objects   int               `json:"objects"`
 	Rewritten int               `json:"rewritten"` // or would be, in a dry run
 	Done      int               `json:"done"`      // there was nothing to do
@@ -63,21 +81,18 @@ const maxFailed = 10_000
 
 var errTooMany = fmt.Errorf("more than %d failures: mend their cause and run it again", maxFailed)
 
-// onlyWriterFlag is what takes a store that holds no PUT to its If-Match.
-const onlyWriterFlag = "i-am-the-only-writer"
-
 // run goes through all objects.
-func (r *rewrite) run(ctx context.Context, errOut io.Writer) (*rewritten, error) {
+func (r *rewrite) run(ctx context.Context) (*Rewritten, error) {
 	r.began = time.Now()
-	return r.pass(ctx, errOut, nil)
+	return r.pass(ctx, nil)
 }
 
 // again is a further pass, over what was written since run began, perhaps by a process
 // that does it in the old way still, and over what failed. It adds to found, with an
 // error too.
-func (r *rewrite) again(ctx context.Context, errOut io.Writer, found *rewritten) error {
+func (r *rewrite) again(ctx context.Context, found *Rewritten) error {
 	since := r.began.Add(-clockSkew)
-	more, err := r.pass(ctx, errOut, func(l proxy.Listed) bool {
+	more, err := r.pass(ctx, func(l proxy.Listed) bool {
 		_, failed := found.Failed[l.Key]
 		return failed || r.uploading[l.Key] || l.Modified.IsZero() || l.Modified.After(since)
 	})
@@ -91,9 +106,9 @@ func (r *rewrite) again(ctx context.Context, errOut io.Writer, found *rewritten)
 }
 
 // pass goes through all objects that take picks; nil picks all.
-func (r *rewrite) pass(ctx context.Context, errOut io.Writer, take func(proxy.Listed) bool) (*rewritten, error) {
-	found := &rewritten{Failed: map[string]string{}}
-	objects := walk{pace: r.pace, errOut: errOut, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
+func (r *rewrite) pass(ctx context.Context, take func(proxy.Listed) bool) (*Rewritten, error) {
+	found := &Rewritten{Failed: map[string]string{}}
+	objects := walk{Rate: r.rate, progress: r.progress, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
 		return r.walker.Objects(ctx, r.bucket, r.prefix, func(l proxy.Listed) error {
 			if take != nil && !take(l) {
 				return nil
@@ -110,7 +125,7 @@ func (r *rewrite) pass(ctx context.Context, errOut io.Writer, take func(proxy.Li
 		case errors.Is(err, kms.ErrUnavailable): // so it would be for all others
 			return fmt.Errorf("%s: %w (run it again when the KMS is back: what is done stays done)", l.Key, err)
 		case errors.Is(err, proxy.ErrNoConditions):
-			return fmt.Errorf("%w: a client's write could be lost; --%s if there is none", err, onlyWriterFlag)
+			return fmt.Errorf("%w: a client's write could be lost; %s if there is none", err, r.unconditional)
 		}
 		found.mu.Lock()
 		defer found.mu.Unlock()

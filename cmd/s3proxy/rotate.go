@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -14,123 +11,149 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// rotateOptions are the flags of keys rotate.
-type rotateOptions struct {
-	newVersion, objects, dryRun, json bool
-	onlyWriter                        bool
-	from                              string // a KEK's name, or all of a key, once a place is rotated
-	pace                              pace
-	settle                            time.Duration
+// Rotate says what a rotation is to do to all its targets.
+type Rotate struct {
+	Job
+	OnlyWriter
+	Objects bool          // renew the metadata of each object too, in place
+	From    string        // only what this key or version wraps, as a person calls it; "": all
+	Settle  time.Duration // how long others may go on with an older version
+}
+
+// rotation wraps the window records of a bucket anew under the current version of its key.
+type rotation struct {
+	Rotate
+	at    Target
+	from  string           // a KEK's name, or all of a key; "": all
+	began func() time.Time // when the first of the command's rotations began: the new version was there then
+}
+
+func (r *rotation) String() string { return "s3://" + r.at.Bucket }
+
+// PlanRotations looks for what makes a rotation needless to begin, before there is a new
+// version for nothing.
+func PlanRotations(ctx context.Context, o Rotate, targets []Target) ([]Plan[*Rotated], error) {
+	began := sync.OnceValue(time.Now)
+	var plans []Plan[*Rotated]
+	for _, at := range targets {
+		if err := reach(ctx, o.Buckets, at.Bucket); err != nil {
+			return nil, fmt.Errorf("%v: %w", at, err)
+		}
+		from, err := fromKEK(ctx, o.Buckets, at.Bucket, o.From)
+		if err != nil {
+			return nil, fmt.Errorf("%v: %w", at, err)
+		}
+		plans = append(plans, &rotation{Rotate: o, at: at, from: from, began: began})
+	}
+	return plans, nil
 }
 
 // isFrom tells whether a KEK is one that is to be rotated away from.
-func (o *rotateOptions) isFrom(kek string) bool {
+func (r *rotation) isFrom(kek string) bool {
 	base, _, _ := strings.Cut(kek, "#")
-	return o.from == "" || kek == o.from || base == o.from
+	return r.from == "" || kek == r.from || base == r.from
 }
 
-// rotated is what keys rotate tells of a bucket; the JSON names are part of the interface.
-type rotated struct {
+// Rotated is what came of a rotation; the JSON names are part of the interface.
+type Rotated struct {
 	Bucket    string            `json:"bucket"`
 	KEK       string            `json:"kek"`
 	Records   int               `json:"records"`
 	Rewrapped int               `json:"rewrapped"`       // or would be, in a dry run
 	Current   int               `json:"current"`         // of that KEK already
-	Left      int               `json:"left"`            // of other KEKs than --from
+	Left      int               `json:"left"`            // of other KEKs than those to be rotated away from
 	Failed    map[string]string `json:"failed"`          // reason by record id
 	Floor     string            `json:"floor,omitempty"` // what became of the bucket's floor; "" where it has none
-	Objects   *renewed          `json:"objects,omitempty"`
+	Objects   *Renewed          `json:"objects,omitempty"`
 }
 
-// fromKEK is what --from means for a bucket: the name of a KEK, or of all of a key.
-func fromKEK(ctx context.Context, s *stores, bucket, given string) (string, error) {
+// Failures implements Report.
+func (r *Rotated) Failures() (failed []error) {
+	if n := len(r.Failed); n > 0 {
+		failed = append(failed, fmt.Errorf("%d records could not be wrapped anew", n))
+	}
+	if r.Objects != nil && len(r.Objects.Failed) > 0 {
+		failed = append(failed, fmt.Errorf("%d objects could not be renewed", len(r.Objects.Failed)))
+	}
+	return failed
+}
+
+// fromKEK is what a person means by a key of a bucket: the name of a KEK, or of all of a key.
+func fromKEK(ctx context.Context, buckets Buckets, bucket, given string) (string, error) {
 	if given == "" {
 		return "", nil
 	}
-	kek, known, err := s.namedKEK(ctx, bucket, given)
+	kek, known, err := buckets.NamedKEK(ctx, bucket, given)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("from %s: %w", given, err)
 	case !known:
-		return "", config.Usagef("from: no configured key of the bucket is called %s: keys that are not --kms go to --kms-read", given)
+		return "", mistake("from: no configured key of the bucket is called %s: keys that are not --kms go to --kms-read", given)
 	}
 	return kek, nil
 }
 
-// rotation is one run of the command over one place.
-type rotation struct {
-	rotateOptions
-	stores *stores
-	began  time.Time // the new version was there then
-	errOut io.Writer
-	log    *slog.Logger
-}
-
-// place rotates one bucket, in two passes: the second catches what a process wrapped
-// meanwhile under the old version. With an error it tells what was done until then.
-func (r *rotation) place(ctx context.Context, at place) (*rotated, error) {
-	ring, records, err := r.stores.keyring(ctx, at.bucket)
+// Run implements Plan, in two passes: the second catches what a process wrapped meanwhile
+// under the old version.
+func (r *rotation) Run(ctx context.Context) (*Rotated, error) {
+	began := r.began()
+	b, err := r.Buckets.Open(ctx, r.at.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	rewrapping, err := ring.NewRewrapping(ctx)
+	rewrapping, err := b.Keyring.NewRewrapping(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found, err := r.records(ctx, at.bucket, rewrapping, records)
+	found, err := r.records(ctx, b, rewrapping)
 	if err != nil {
 		return found, err
 	}
-	floor, err := r.floor(ctx, at.bucket, ring, rewrapping)
-	if err != nil {
+	if found.Floor, err = r.floor(ctx, b, rewrapping); err != nil {
 		return found, err
 	}
-	found.Floor = floor
-	if r.objects {
-		if found.Objects, err = renewObjects(ctx, r.stores, at.bucket, at.prefix, rewrapping, r.rotateOptions, r.errOut, r.log); err != nil {
+	if r.Objects {
+		if found.Objects, err = r.renew(ctx, b, rewrapping); err != nil {
 			return found, err
 		}
 	}
-	if r.dryRun {
+	if r.DryRun {
 		return found, nil
 	}
-	select { // also when this run found nothing to do: one before it may have been ended here
-	case <-ctx.Done():
-		return found, ctx.Err()
-	case <-time.After(r.settle - time.Since(r.began)):
+	// Also when this run found nothing to do: one before it may have been ended here.
+	if err := wait(ctx, r.Settle-time.Since(began)); err != nil {
+		return found, err
 	}
-	again, err := r.records(ctx, at.bucket, rewrapping, records)
+	again, err := r.records(ctx, b, rewrapping)
 	if err != nil {
 		return found, err
 	}
 	again.Rewrapped += found.Rewrapped
 	again.Current -= found.Rewrapped
 	again.Floor = found.Floor
-	if again.Objects = found.Objects; r.objects {
-		err = again.Objects.again(ctx, rewrapping, r.errOut)
+	if again.Objects = found.Objects; r.Objects {
+		err = again.Objects.again(ctx, rewrapping)
 	}
 	return again, err
 }
 
 // floor wraps the bucket's floor anew, if it has one, and tells what became of it.
-func (r *rotation) floor(ctx context.Context, bucket string, ring *kms.Keyring, rewrapping *kms.Rewrapping) (string, error) {
-	origin := cmp.Or(r.stores.c.Buckets[bucket].Alias, bucket)
-	state, err := ring.ReadFloor(ctx, origin)
+func (r *rotation) floor(ctx context.Context, b *Bucket, rewrapping *kms.Rewrapping) (string, error) {
+	state, err := b.Keyring.ReadFloor(ctx, b.Origin)
 	if err != nil || state.ID == "" {
 		return "", err
 	}
-	if r.dryRun || r.from != "" && !slices.ContainsFunc(state.KEKs, r.isFrom) {
+	if r.DryRun || r.from != "" && !slices.ContainsFunc(state.KEKs, r.isFrom) {
 		return "left", nil
 	}
-	changed, err := ring.RewrapFloor(ctx, origin, rewrapping.KEK())
+	changed, err := b.Keyring.RewrapFloor(ctx, b.Origin, rewrapping.KEK())
 	switch {
 	case errors.Is(err, kms.ErrFloorNotNamed):
-		r.log.Warn("the bucket's floor was left under its key", "bucket", bucket, "error", err)
+		r.Log.Warn("the bucket's floor was left under its key", "bucket", b.Name, "error", err)
 		return "left", nil
 	case err != nil:
 		return "", err
@@ -140,11 +163,12 @@ func (r *rotation) floor(ctx context.Context, bucket string, ring *kms.Keyring, 
 	return "current", nil
 }
 
-// newVersions rotates each key for writing of the buckets once.
-func newVersions(ctx context.Context, c *config.Config, stores *stores, places []place, out io.Writer, quiet bool) error {
+// NewVersions makes a new version of each key for writing of the buckets, once, and calls made
+// with its name.
+func NewVersions(ctx context.Context, buckets Buckets, names []string, made func(kek string)) error {
 	done := map[string]bool{}
-	for _, at := range places {
-		uri, _, err := c.KeyURIs(at.bucket)
+	for _, bucket := range names {
+		key, uri, err := buckets.WriteKey(ctx, bucket)
 		if err != nil {
 			return err
 		}
@@ -152,10 +176,6 @@ func newVersions(ctx context.Context, c *config.Config, stores *stores, places [
 			continue
 		}
 		done[uri] = true
-		key, err := stores.key(ctx, uri)
-		if err != nil {
-			return err
-		}
 		rotator, can := key.(kms.Rotator)
 		if !can {
 			return fmt.Errorf("%s: this KMS makes no new version by command: name a new key, or move the alias", uri)
@@ -164,40 +184,37 @@ func newVersions(ctx context.Context, c *config.Config, stores *stores, places [
 		if err != nil {
 			return fmt.Errorf("%s: a new version: %w", uri, err)
 		}
-		if !quiet {
-			fmt.Fprintf(out, "New version: %s\n", kek)
-		}
+		made(kek)
 	}
 	return nil
 }
 
 // records is one pass over a bucket's window records.
-func (r *rotation) records(ctx context.Context, bucket string, rewrapping *kms.Rewrapping, records state.Records) (*rotated, error) {
-	origin := cmp.Or(r.stores.c.Buckets[bucket].Alias, bucket)
-	found := &rotated{Bucket: bucket, KEK: rewrapping.KEK(), Failed: map[string]string{}}
+func (r *rotation) records(ctx context.Context, b *Bucket, to *kms.Rewrapping) (*Rotated, error) {
+	found := &Rotated{Bucket: b.Name, KEK: to.KEK(), Failed: map[string]string{}}
 	var ids []string
-	if err := records.List(ctx, origin, func(l state.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
+	if err := b.Records.List(ctx, b.Origin, func(l state.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
 		return nil, err
 	}
 	found.Records = len(ids)
-	bar := newBar(r.errOut, len(ids), "records")
-	defer bar.Finish()
+	r.Progress.Start(len(ids), "records")
+	defer r.Progress.Finish()
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(r.pace.concurrency)
+	group.SetLimit(r.Rate.Concurrency)
 	for _, id := range ids {
 		group.Go(func() error {
-			outcome, err := rotateRecord(ctx, rewrapping, records, origin, id, r.rotateOptions)
+			outcome, err := r.record(ctx, b, to, id)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			bar.Increment()
+			r.Progress.Add()
 			switch {
 			case err != nil:
 				found.Failed[id] = err.Error()
-				r.log.Warn("a window record was left as it is", "bucket", bucket, "record", id, "error", err)
+				r.Log.Warn("a window record was left as it is", "bucket", b.Name, "record", id, "error", err)
 			case outcome == recordRewrapped:
 				found.Rewrapped++
 			case outcome == recordCurrent:
@@ -225,41 +242,40 @@ const (
 // maxRaces bounds how often a record is looked at again that another rotation changes.
 const maxRaces = 5
 
-func rotateRecord(ctx context.Context, rewrapping *kms.Rewrapping, records state.Records, bucket, id string, o rotateOptions) (recordOutcome, error) {
-	var err error
+// record wraps one record anew. Another rotation may do the same.
+func (r *rotation) record(ctx context.Context, b *Bucket, to *kms.Rewrapping, id string) (outcome recordOutcome, err error) {
 	for range maxRaces {
-		var record []byte
-		var etag string
-		record, etag, err = records.Read(ctx, bucket, id)
-		if errors.Is(err, kms.ErrNoRecord) {
-			return recordGone, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		kek, parseErr := kms.RecordKEK(record)
-		if parseErr != nil {
-			return 0, parseErr
-		}
-		if !o.isFrom(kek) && kek != rewrapping.KEK() {
-			return recordLeft, nil
-		}
-		fresh, _, changed, wrapErr := rewrapping.Record(ctx, bucket, id, record)
-		if wrapErr != nil {
-			return 0, wrapErr
-		}
-		if !changed {
-			return recordCurrent, nil
-		}
-		if o.dryRun {
-			return recordRewrapped, nil
-		}
-		if err = records.Replace(ctx, bucket, id, etag, fresh); err == nil {
-			return recordRewrapped, nil
-		}
-		if !errors.Is(err, state.ErrRaced) {
-			return 0, err
+		if outcome, err = r.tryRecord(ctx, b, to, id); !errors.Is(err, state.ErrRaced) {
+			break
 		}
 	}
-	return 0, err
+	return outcome, err
+}
+
+func (r *rotation) tryRecord(ctx context.Context, b *Bucket, to *kms.Rewrapping, id string) (recordOutcome, error) {
+	old, etag, err := b.Records.Read(ctx, b.Origin, id)
+	if errors.Is(err, kms.ErrNoRecord) {
+		return recordGone, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	kek, err := kms.RecordKEK(old)
+	if err != nil {
+		return 0, err
+	}
+	if !r.isFrom(kek) && kek != to.KEK() {
+		return recordLeft, nil
+	}
+	fresh, _, changed, err := to.Record(ctx, b.Origin, id, old)
+	if err != nil {
+		return 0, err
+	}
+	if !changed {
+		return recordCurrent, nil
+	}
+	if r.DryRun {
+		return recordRewrapped, nil
+	}
+	return recordRewrapped, b.Records.Replace(ctx, b.Origin, id, etag, fresh)
 }

@@ -25,7 +25,7 @@ func TestARecordIsWrappedAnewOnlyWhereItIsToBe(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		o    func(first string) rotateOptions
+		o    func(first string) rotation
 		then func(k *keyed, path string)
 		want recordOutcome
 		// written: it is of the new version then.
@@ -33,14 +33,14 @@ func TestARecordIsWrappedAnewOnlyWhereItIsToBe(t *testing.T) {
 	}{
 		{name: "another version", want: recordRewrapped, written: true, then: func(k *keyed, _ string) { k.rotate() }},
 		{name: "the current version", want: recordCurrent, then: func(*keyed, string) {}},
-		{name: "a dry run", want: recordRewrapped, then: func(k *keyed, _ string) { k.rotate() }, o: func(string) rotateOptions { return rotateOptions{dryRun: true} }},
-		{name: "from this version", want: recordRewrapped, written: true, then: func(k *keyed, _ string) { k.rotate() }, o: func(first string) rotateOptions { return rotateOptions{from: first} }},
-		{name: "from the whole key", want: recordRewrapped, written: true, then: func(k *keyed, _ string) { k.rotate() }, o: func(first string) rotateOptions {
+		{name: "a dry run", want: recordRewrapped, then: func(k *keyed, _ string) { k.rotate() }, o: func(string) rotation { return rotation{Rotate: Rotate{Job: Job{DryRun: true}}} }},
+		{name: "from this version", want: recordRewrapped, written: true, then: func(k *keyed, _ string) { k.rotate() }, o: func(first string) rotation { return rotation{from: first} }},
+		{name: "from the whole key", want: recordRewrapped, written: true, then: func(k *keyed, _ string) { k.rotate() }, o: func(first string) rotation {
 			key, _, _ := strings.Cut(first, "#")
-			return rotateOptions{from: key}
+			return rotation{from: key}
 		}},
-		{name: "from another version", want: recordLeft, then: func(k *keyed, _ string) { k.rotate() }, o: func(first string) rotateOptions { return rotateOptions{from: first + "9"} }},
-		{name: "current, from another version", want: recordCurrent, then: func(*keyed, string) {}, o: func(first string) rotateOptions { return rotateOptions{from: first + "9"} }},
+		{name: "from another version", want: recordLeft, then: func(k *keyed, _ string) { k.rotate() }, o: func(first string) rotation { return rotation{from: first + "9"} }},
+		{name: "current, from another version", want: recordCurrent, then: func(*keyed, string) {}, o: func(first string) rotation { return rotation{from: first + "9"} }},
 		{name: "it is gone", want: recordGone, then: func(k *keyed, path string) { delete(k.store.objects, path) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -48,13 +48,13 @@ func TestARecordIsWrappedAnewOnlyWhereItIsToBe(t *testing.T) {
 			k, id, first := aRecord(t)
 			path := k.path(id)
 			c.then(k, path)
-			var o rotateOptions
+			var o rotation
 			if c.o != nil {
 				o = c.o(first)
 			}
 			before := k.store.objects[path]
 			to := k.rewrapping()
-			got, err := rotateRecord(t.Context(), to, k.records, keyedBucket, id, o)
+			got, err := o.record(t.Context(), k.bucket(nil), to, id)
 			if err != nil || got != c.want {
 				t.Fatalf("%v %v, want %v", got, err, c.want)
 			}
@@ -101,7 +101,7 @@ func TestARecordThatCannotBeWrappedAnewStaysAsItIs(t *testing.T) {
 			k.rotate()
 			c.then(k, k.path(id), first)
 			before := k.store.objects[k.path(id)]
-			_, err := rotateRecord(t.Context(), k.rewrapping(), k.records, keyedBucket, id, rotateOptions{})
+			_, err := new(rotation).record(t.Context(), k.bucket(nil), k.rewrapping(), id)
 			if err == nil || errors.Is(err, state.ErrRaced) || c.want != nil && !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
@@ -158,7 +158,7 @@ func TestARecordThatAnotherWritesMeanwhileIsLookedAtAgain(t *testing.T) {
 				return false
 			}
 			to := k.rewrapping()
-			got, err := rotateRecord(t.Context(), to, k.records, keyedBucket, id, rotateOptions{})
+			got, err := new(rotation).record(t.Context(), k.bucket(nil), to, id)
 			if !errors.Is(err, c.err) || err == nil && got != c.want {
 				t.Errorf("%v, %v", got, err)
 			}

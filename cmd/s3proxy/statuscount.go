@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -14,7 +12,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
@@ -23,13 +20,11 @@ import (
 
 // statusCount is the work on one bucket.
 type statusCount struct {
-	keyStatus
-	ring    *kms.Keyring
-	records state.Records
-	origin  string // the name that the keys are bound to
-	mu      sync.Mutex
-	uses    map[string]*kekUse
-	read    map[string]readRecord // by id
+	KeyStatus
+	bucket *Bucket
+	mu     sync.Mutex
+	uses   map[string]*KEKUse
+	read   map[string]readRecord // by id
 	// zeroUpload says that an upload of window 0 is in progress. Its object's key was
 	// wrapped a moment before that of its state, perhaps by the version before.
 	zeroUpload bool
@@ -40,91 +35,105 @@ type readRecord struct {
 	opens func() error // asks the KMS, once
 }
 
-func bucketStatus(ctx context.Context, s *stores, bucket string, o statusOptions, errOut io.Writer) (*keyStatus, error) {
-	if err := s.reach(ctx, bucket); err != nil {
+// Run implements Plan.
+func (s *Status) Run(ctx context.Context) (*KeyStatus, error) {
+	if err := reach(ctx, s.Buckets, s.Bucket); err != nil {
 		return nil, err
 	}
-	ring, records, err := s.keyring(ctx, bucket)
+	b, err := s.Buckets.Open(ctx, s.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	rewrapping, err := ring.NewRewrapping(ctx)
+	rewrapping, err := b.Keyring.NewRewrapping(ctx)
 	if err != nil {
 		return nil, err
 	}
 	c := &statusCount{
-		keyStatus: keyStatus{Bucket: bucket, Current: rewrapping.KEK(), Objects: o.objects, Unseen: map[string]string{}},
-		ring:      ring, records: records, origin: cmp.Or(s.c.Buckets[bucket].Alias, bucket),
-		uses: map[string]*kekUse{}, read: map[string]readRecord{},
+		KeyStatus: KeyStatus{Bucket: s.Bucket, Current: rewrapping.KEK(), Objects: s.Objects, Unseen: map[string]string{}, asked: len(s.KEKs) > 0},
+		bucket:    b,
+		uses:      map[string]*KEKUse{}, read: map[string]readRecord{},
 	}
 	c.use(c.Current)
-	if err := c.countRecords(ctx, o.pace); err != nil {
+	if err := c.countRecords(ctx, s.Rate); err != nil {
 		return nil, err
 	}
-	if o.objects {
-		all := census{
-			walker: proxy.Walker{Store: records.Store, Place: s.c.State}, bucket: bucket, pace: o.pace, errOut: errOut,
-			upload: func(u proxy.InProgress) error {
-				c.zeroUpload = c.zeroUpload || u.Meta.Window == nil
-				return c.object(ctx, fmt.Sprintf("upload of %q", u.Key), u.Meta)
-			},
-			object: c.object,
-		}
-		unseen, err := all.run(ctx)
-		if err != nil {
-			return nil, err
-		}
-		maps.Copy(c.Unseen, unseen)
-		// Once more: a process that had not seen the new version yet may have made windows
-		// meanwhile, for objects that the walk had passed by. A record is put before them.
-		if err := c.countRecords(ctx, o.pace); err != nil {
+	if s.Objects {
+		if err := c.countObjects(ctx, s.Job); err != nil {
 			return nil, err
 		}
 	}
-	floor, err := ring.ReadFloor(ctx, c.origin)
+	floor, err := b.Keyring.ReadFloor(ctx, b.Origin)
 	if err != nil {
 		return nil, err
 	}
 	for _, kek := range floor.KEKs {
 		c.use(kek).Floor = true
 	}
-	for _, given := range o.keks {
-		kek, known, err := s.namedKEK(ctx, bucket, given)
-		if err != nil {
-			return nil, fmt.Errorf("kek %s: %w", given, err)
-		}
-		if !strings.Contains(kek, "#") {
-			return nil, config.Usagef("kek: %s is a key with many versions: add # and one of them, as keys status shows it", given)
-		}
-		use := c.use(kek)
-		use.unknown = !known
-		c.Keys = append(c.Keys, use)
-	}
-	if o.keks == nil {
-		c.Keys = slices.SortedFunc(maps.Values(c.uses), func(a, b *kekUse) int { return strings.Compare(a.KEK, b.KEK) })
+	if err := c.choose(ctx, s); err != nil {
+		return nil, err
 	}
 	for _, use := range c.Keys {
 		use.Why = c.needs(use)
 		use.MayDestroy = use.Why == ""
 	}
-	return &c.keyStatus, nil
+	return &c.KeyStatus, nil
+}
+
+// choose lists the KEKs that were asked for; all, if none was.
+func (c *statusCount) choose(ctx context.Context, s *Status) error {
+	for _, given := range s.KEKs {
+		kek, known, err := s.Buckets.NamedKEK(ctx, s.Bucket, given)
+		if err != nil {
+			return fmt.Errorf("kek %s: %w", given, err)
+		}
+		if !strings.Contains(kek, "#") {
+			return mistake("kek: %s is a key with many versions: add # and one of them, as keys status shows it", given)
+		}
+		use := c.use(kek)
+		use.unknown = !known
+		c.Keys = append(c.Keys, use)
+	}
+	if s.KEKs == nil {
+		c.Keys = slices.SortedFunc(maps.Values(c.uses), func(a, b *KEKUse) int { return strings.Compare(a.KEK, b.KEK) })
+	}
+	return nil
+}
+
+// countObjects counts all objects, versions and uploads in progress.
+func (c *statusCount) countObjects(ctx context.Context, job Job) error {
+	all := inventory{
+		walker: c.bucket.walker(), bucket: c.Bucket, rate: job.Rate, progress: job.Progress,
+		upload: func(u proxy.InProgress) error {
+			c.zeroUpload = c.zeroUpload || u.Meta.Window == nil
+			return c.object(ctx, fmt.Sprintf("upload of %q", u.Key), u.Meta)
+		},
+		object: c.object,
+	}
+	unreadable, err := all.take(ctx)
+	if err != nil {
+		return err
+	}
+	maps.Copy(c.Unseen, unreadable)
+	// Once more: a process that had not seen the new version yet may have made windows
+	// meanwhile, for objects that the walk had passed by. A record is put before them.
+	return c.countRecords(ctx, job.Rate)
 }
 
 // use gives the counts of a KEK; the caller holds mu where others run.
-func (c *statusCount) use(kek string) *kekUse {
+func (c *statusCount) use(kek string) *KEKUse {
 	if c.uses[kek] == nil {
-		c.uses[kek] = &kekUse{KEK: kek}
+		c.uses[kek] = &KEKUse{KEK: kek}
 	}
 	return c.uses[kek]
 }
 
-func (c *statusCount) countRecords(ctx context.Context, p pace) error {
+func (c *statusCount) countRecords(ctx context.Context, rate Rate) error {
 	var ids []string
-	if err := c.records.List(ctx, c.origin, func(l state.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
+	if err := c.bucket.Records.List(ctx, c.bucket.Origin, func(l state.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(p.concurrency)
+	group.SetLimit(rate.Concurrency)
 	for _, id := range ids {
 		group.Go(func() error {
 			_, err := c.record(ctx, id)
@@ -152,7 +161,7 @@ func (c *statusCount) record(ctx context.Context, id string) (readRecord, error)
 	if ok {
 		return known, nil
 	}
-	body, _, err := c.records.Read(ctx, c.origin, id)
+	body, _, err := c.bucket.Records.Read(ctx, c.bucket.Origin, id)
 	if err != nil {
 		return readRecord{}, err
 	}
@@ -161,7 +170,7 @@ func (c *statusCount) record(ctx context.Context, id string) (readRecord, error)
 		return readRecord{}, err
 	}
 	ctx = context.WithoutCancel(ctx) // it serves whoever asks next, and is bounded
-	read := readRecord{kek, sync.OnceValue(func() error { return c.ring.OpenRecord(ctx, c.origin, id, body) })}
+	read := readRecord{kek, sync.OnceValue(func() error { return c.bucket.Keyring.OpenRecord(ctx, c.bucket.Origin, id, body) })}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if known, ok := c.read[id]; ok {
@@ -239,7 +248,7 @@ func (c *statusCount) cover(ctx context.Context, m *envelope.Metadata) (cover, e
 }
 
 // needs says why a KEK must stay; "" if it may go.
-func (c *statusCount) needs(use *kekUse) string {
+func (c *statusCount) needs(use *KEKUse) string {
 	var why []string
 	because := func(n int, what string) {
 		if n > 0 {
@@ -270,26 +279,31 @@ func (c *statusCount) needs(use *kekUse) string {
 	return strings.Join(why, ", ")
 }
 
-// statusOptions are the flags of keys status.
-type statusOptions struct {
-	objects, json bool
-	keks          []string
-	pace          pace
+// Status counts what each KEK is needed for in a bucket, and says which may be destroyed.
+type Status struct {
+	Job
+	Bucket  string
+	Objects bool     // look at all objects, versions and uploads too: else no KEK may be
+	KEKs    []string // may these be destroyed? As a person calls them; nil: all that anything names
 }
 
-// keyStatus is what keys status tells of a bucket; the JSON names are part of the interface.
-type keyStatus struct {
+func (s *Status) String() string { return "s3://" + s.Bucket }
+
+// KeyStatus is what came of it; the JSON names are part of the interface.
+type KeyStatus struct {
 	Bucket  string            `json:"bucket"`
 	Current string            `json:"current"`
 	Records int               `json:"records"`
 	Objects bool              `json:"objects-looked-at"`
 	Plain   int               `json:"not-encrypted"`
-	Keys    []*kekUse         `json:"keys"`   // by KEK
+	Keys    []*KEKUse         `json:"keys"`   // by KEK
 	Unseen  map[string]string `json:"unseen"` // what could not be looked at, and why
+
+	asked bool // for certain KEKs: the report is a failure unless all of them may go
 }
 
-// kekUse counts what names a version of a key.
-type kekUse struct {
+// KEKUse counts what names a version of a key.
+type KEKUse struct {
 	KEK     string `json:"kek"`
 	Records int    `json:"records"`
 	Objects int    `json:"objects"` // versions and uploads in progress among them
@@ -306,6 +320,19 @@ type kekUse struct {
 	Why        string   `json:"why"`
 
 	unknown bool // no configured key is called so
+}
+
+// Failures implements Report.
+func (s *KeyStatus) Failures() (failed []error) {
+	if n := len(s.Unseen); n > 0 {
+		failed = append(failed, fmt.Errorf("%d could not be looked at", n))
+	}
+	for _, use := range s.Keys {
+		if s.asked && !use.MayDestroy {
+			failed = append(failed, fmt.Errorf("%s: %s", use.KEK, use.Why))
+		}
+	}
+	return failed
 }
 
 // maxFirst bounds how many objects are named as a reason.

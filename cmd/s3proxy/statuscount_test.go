@@ -17,7 +17,7 @@ func TestAKEKMayGoOnlyIfAllWasLookedAtAndNothingNeedsIt(t *testing.T) {
 	t.Parallel()
 	const old, current = "localfile:#1", "localfile:#2"
 	seen := func(change func(*statusCount)) *statusCount {
-		c := &statusCount{keyStatus: keyStatus{Current: current, Objects: true}}
+		c := &statusCount{KeyStatus: KeyStatus{Current: current, Objects: true}}
 		if change != nil {
 			change(c)
 		}
@@ -26,29 +26,29 @@ func TestAKEKMayGoOnlyIfAllWasLookedAtAndNothingNeedsIt(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		count *statusCount
-		use   kekUse
+		use   KEKUse
 		want  string // the beginning of the reason; "" is a yes
 	}{
-		{"all objects are covered", seen(nil), kekUse{KEK: old, Objects: 7, Covered: 7}, ""},
-		{"nothing names it", seen(nil), kekUse{KEK: old}, ""},
-		{"nothing that is configured is called so, but objects name it and are covered", seen(nil), kekUse{KEK: old, Objects: 1, Covered: 1, unknown: true}, ""},
-		{"it is current", seen(nil), kekUse{KEK: current}, "it is the current one"},
-		{"the floor", seen(nil), kekUse{KEK: old, Floor: true}, "the bucket's floor"},
-		{"records", seen(nil), kekUse{KEK: old, Records: 1}, "1 window records"},
-		{"window 0", seen(nil), kekUse{KEK: old, Objects: 2, WindowZero: 2}, "2 objects of window 0"},
-		{"a record is missing", seen(nil), kekUse{KEK: old, Objects: 3, NoRecord: 3}, "3 objects have no window record"},
-		{"a record does not open", seen(nil), kekUse{KEK: old, Objects: 4, Covered: 3, BadRecord: 1}, "1 objects have a window record that does not open"},
-		{"objects were not looked at", seen(func(c *statusCount) { c.Objects = false }), kekUse{KEK: old}, "not known: only --objects"},
-		{"it may be misspelt", seen(nil), kekUse{KEK: old, unknown: true}, "not known: nothing here names it"},
-		{"something could not be looked at", seen(func(c *statusCount) { c.Unseen = map[string]string{"x": "y"} }), kekUse{KEK: old, Objects: 1, Covered: 1}, "not known: not everything"},
-		{"an upload of window 0", seen(func(c *statusCount) { c.zeroUpload = true }), kekUse{KEK: old}, "not known while uploads of window 0"},
+		{"all objects are covered", seen(nil), KEKUse{KEK: old, Objects: 7, Covered: 7}, ""},
+		{"nothing names it", seen(nil), KEKUse{KEK: old}, ""},
+		{"nothing that is configured is called so, but objects name it and are covered", seen(nil), KEKUse{KEK: old, Objects: 1, Covered: 1, unknown: true}, ""},
+		{"it is current", seen(nil), KEKUse{KEK: current}, "it is the current one"},
+		{"the floor", seen(nil), KEKUse{KEK: old, Floor: true}, "the bucket's floor"},
+		{"records", seen(nil), KEKUse{KEK: old, Records: 1}, "1 window records"},
+		{"window 0", seen(nil), KEKUse{KEK: old, Objects: 2, WindowZero: 2}, "2 objects of window 0"},
+		{"a record is missing", seen(nil), KEKUse{KEK: old, Objects: 3, NoRecord: 3}, "3 objects have no window record"},
+		{"a record does not open", seen(nil), KEKUse{KEK: old, Objects: 4, Covered: 3, BadRecord: 1}, "1 objects have a window record that does not open"},
+		{"objects were not looked at", seen(func(c *statusCount) { c.Objects = false }), KEKUse{KEK: old}, "not known: only --objects"},
+		{"it may be misspelt", seen(nil), KEKUse{KEK: old, unknown: true}, "not known: nothing here names it"},
+		{"something could not be looked at", seen(func(c *statusCount) { c.Unseen = map[string]string{"x": "y"} }), KEKUse{KEK: old, Objects: 1, Covered: 1}, "not known: not everything"},
+		{"an upload of window 0", seen(func(c *statusCount) { c.zeroUpload = true }), KEKUse{KEK: old}, "not known while uploads of window 0"},
 	} {
 		got := c.count.needs(&c.use)
 		if c.want == "" && got != "" || c.want != "" && !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
-	all := seen(nil).needs(&kekUse{KEK: current, Floor: true, Records: 1, WindowZero: 2, NoRecord: 3, BadRecord: 4})
+	all := seen(nil).needs(&KEKUse{KEK: current, Floor: true, Records: 1, WindowZero: 2, NoRecord: 3, BadRecord: 4})
 	if n := strings.Count(all, ", "); !strings.HasPrefix(all, "it is the current one, the bucket's floor") || n < 5 {
 		t.Errorf("several reasons: %q", all)
 	}
@@ -57,8 +57,8 @@ func TestAKEKMayGoOnlyIfAllWasLookedAtAndNothingNeedsIt(t *testing.T) {
 // counting is a count over the bucket, by the key file as it is now.
 func (k *keyed) counting(change ...func(kms.Key) kms.Key) *statusCount {
 	return &statusCount{
-		ring: k.ring(time.Hour, change...), records: k.records, origin: keyedBucket,
-		uses: map[string]*kekUse{}, read: map[string]readRecord{},
+		bucket: k.bucket(k.ring(time.Hour, change...)),
+		uses:   map[string]*KEKUse{}, read: map[string]readRecord{},
 	}
 }
 
@@ -170,7 +170,7 @@ func TestPlaintextAndRecordsAreCountedOnceEach(t *testing.T) {
 		}
 	}
 	if use := count.use(m.KEK); count.Plain != 2 || count.Records != 1 || use.Records != 1 || use.Objects != 2 {
-		t.Errorf("%+v, %+v", count.keyStatus, use)
+		t.Errorf("%+v, %+v", count.KeyStatus, use)
 	}
 	var none *envelope.Metadata
 	if err := count.object(t.Context(), "plain", none); err != nil || count.Plain != 3 {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +58,7 @@ func checkEmbedded(ctx context.Context, c *config.Config, s *stores) error {
 		if err != nil {
 			return false, err
 		}
-		bound := cmp.Or(s.c.Buckets[at.bucket].Alias, at.bucket)
+		bound := s.origin(at.bucket)
 		if at.record != "" {
 			record, err := records.GetRecord(ctx, at.bucket, at.record)
 			if err != nil {

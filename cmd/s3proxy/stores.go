@@ -155,14 +155,33 @@ func (s *stores) findKeyring(ctx context.Context, name string, set config.Bucket
 	return ring, records, err
 }
 
-// reach fails with the store's reason for a bucket that it does not list to us.
-func (s *stores) reach(ctx context.Context, name string) error {
-	store, err := s.client(ctx, s.c.Buckets[name].Upstream)
+// Open implements ops.Buckets.
+func (s *stores) Open(ctx context.Context, name string) (*Bucket, error) {
+	ring, records, err := s.keyring(ctx, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return proxy.Walker{Store: store, Place: s.c.State}.Reach(ctx, name)
+	served, err := s.bucket(ctx, name)
+	return &Bucket{Name: name, Origin: s.origin(name), Served: served, Keyring: ring, Records: records}, err
 }
+
+// Records implements ops.Buckets.
+func (s *stores) Records(ctx context.Context, name string) (state.Records, string, error) {
+	records, err := s.records(ctx, name, s.c.Buckets[name])
+	return records, s.origin(name), err
+}
+
+// WriteKey implements ops.Buckets.
+func (s *stores) WriteKey(ctx context.Context, name string) (key kms.Key, uri string, err error) {
+	if uri, _, err = s.c.KeyURIs(name); err != nil {
+		return nil, "", err
+	}
+	key, err = s.key(ctx, uri)
+	return key, uri, err
+}
+
+// origin is the name that a bucket's keys are bound to.
+func (s *stores) origin(name string) string { return cmp.Or(s.c.Buckets[name].Alias, name) }
 
 // records says where a bucket's window records are. It needs no key.
 func (s *stores) records(ctx context.Context, name string, set config.Bucket) (state.Records, error) {
@@ -204,11 +223,11 @@ func (s *stores) key(ctx context.Context, uri string) (kms.Key, error) {
 	return key, err
 }
 
-// namedKEK gives the name that records and metadata have for what a person calls a key: a
+// NamedKEK implements ops.Buckets: it gives the name that records and metadata have for what a person calls a key: a
 // version of the bucket's own, or a URI with or without #version, as --kms takes it or as
 // keys status shows it. Without a version it may be the name of all of a key's versions.
 // What no configured key is called comes back as it is; known is false then.
-func (s *stores) namedKEK(ctx context.Context, bucket, given string) (kek string, known bool, err error) {
+func (s *stores) NamedKEK(ctx context.Context, bucket, given string) (kek string, known bool, err error) {
 	write, read, err := s.c.KeyURIs(bucket)
 	if err != nil {
 		return "", false, err

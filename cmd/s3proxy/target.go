@@ -8,14 +8,14 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
-// parsePlace reads s3://bucket or s3://bucket/prefix; the prefix is taken as it stands.
-func parsePlace(arg string) (place, error) {
+// parseTarget reads s3://bucket or s3://bucket/prefix; the prefix is taken as it stands.
+func parseTarget(arg string) (Target, error) {
 	rest, ok := strings.CutPrefix(arg, "s3://")
 	bucket, prefix, _ := strings.Cut(rest, "/")
 	if !ok || bucket == "" {
-		return place{}, config.Usagef("%q is not of the form s3://bucket or s3://bucket/prefix", arg)
+		return Target{}, config.Usagef("%q is not of the form s3://bucket or s3://bucket/prefix", arg)
 	}
-	return place{bucket, prefix}, nil
+	return Target{Bucket: bucket, Prefix: prefix}, nil
 }
 
 // parseBucketURL reads s3://bucket, with or without a slash behind it.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,15 +17,17 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// verifyOptions are the flags of keys verify.
-type verifyOptions struct {
-	versions, json bool
-	sample         float64
-	pace           pace
+// Verify reads what is below a target and authenticates every byte, without keeping any. A
+// whole bucket's window records are opened too.
+type Verify struct {
+	Job
+	Target
+	Versions bool    // that are not current too
+	Sample   float64 // so large a part of the objects, chosen at random; 1: all
 }
 
-// verified is what keys verify tells of a place; the JSON names are part of the interface.
-type verified struct {
+// Verified is what came of it; the JSON names are part of the interface.
+type Verified struct {
 	Bucket  string            `json:"bucket"`
 	Prefix  string            `json:"prefix"`
 	Objects int               `json:"objects"` // that were read
@@ -38,41 +39,49 @@ type verified struct {
 	mu sync.Mutex
 }
 
-func verifyPlace(ctx context.Context, s *stores, at place, o verifyOptions, errOut io.Writer) (*verified, error) {
-	b, err := s.bucket(ctx, at.bucket)
+// Failures implements Report.
+func (v *Verified) Failures() []error {
+	if n := len(v.Bad); n > 0 {
+		return []error{fmt.Errorf("%d are damaged or could not be read", n)}
+	}
+	return nil
+}
+
+// Run implements Plan.
+func (v *Verify) Run(ctx context.Context) (*Verified, error) {
+	b, err := v.Buckets.Open(ctx, v.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	if b.Plain {
-		return nil, errors.New("the bucket is configured without encryption")
+	if b.Served.Plain {
+		return nil, errPassthrough
 	}
-	found := &verified{Bucket: at.bucket, Prefix: at.prefix, Bad: map[string]string{}}
-	if at.prefix == "" {
-		if err := found.records(ctx, s, at.bucket); err != nil {
+	found := &Verified{Bucket: v.Bucket, Prefix: v.Prefix, Bad: map[string]string{}}
+	if v.Prefix == "" {
+		if err := found.records(ctx, b); err != nil {
 			return found, err
 		}
 	}
-	walker := proxy.Walker{Store: b.Upstream, Place: s.c.State}
-	list := walker.Objects
-	if o.versions {
-		list = walker.Versions
+	list := b.walker().Objects
+	if v.Versions {
+		list = b.walker().Versions
 	}
-	objects := walk{pace: o.pace, errOut: errOut, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
-		return list(ctx, at.bucket, at.prefix, func(l proxy.Listed) error {
-			if o.sample < 1 && rand.Float64() >= o.sample {
+	objects := walk{Rate: v.Rate, progress: v.Progress, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
+		return list(ctx, v.Bucket, v.Prefix, func(l proxy.Listed) error {
+			if v.Sample < 1 && rand.Float64() >= v.Sample {
 				return nil
 			}
 			return visit(l)
 		})
 	}}
-	return found, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error { return found.object(ctx, b, l) })
+	return found, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error { return found.object(ctx, b.Served, l) })
 }
 
 // maxReads bounds how often an object that does not authenticate is read: some stores
 // mix two states of an object that is overwritten meanwhile.
 const maxReads = 3
 
-func (v *verified) object(ctx context.Context, b object.Settings, l proxy.Listed) error {
+func (v *Verified) object(ctx context.Context, b object.Settings, l proxy.Listed) error {
 	var size int64
 	var err error
 	for try := range maxReads {
@@ -124,16 +133,11 @@ func readThrough(ctx context.Context, b object.Settings, bucket string, l proxy.
 }
 
 // records opens all window records of a bucket.
-func (v *verified) records(ctx context.Context, s *stores, bucket string) error {
-	ring, records, err := s.keyring(ctx, bucket)
-	if err != nil {
-		return err
-	}
-	origin := cmp.Or(s.c.Buckets[bucket].Alias, bucket)
-	return records.List(ctx, origin, func(l state.ListedRecord) error {
-		record, err := records.GetRecord(ctx, origin, l.ID)
+func (v *Verified) records(ctx context.Context, b *Bucket) error {
+	return b.Records.List(ctx, b.Origin, func(l state.ListedRecord) error {
+		record, err := b.Records.GetRecord(ctx, b.Origin, l.ID)
 		if err == nil {
-			err = ring.OpenRecord(ctx, origin, l.ID, record)
+			err = b.Keyring.OpenRecord(ctx, b.Origin, l.ID, record)
 		}
 		switch {
 		case ctx.Err() != nil:

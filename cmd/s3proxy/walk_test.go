@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -25,7 +24,7 @@ func TestAWalkKeepsItsRateAndItsConcurrency(t *testing.T) {
 	t.Parallel()
 	const objects, most = 21, 3
 	var now, seen atomic.Int64
-	w := walk{pace: pace{concurrency: most, rate: 100}, errOut: io.Discard, list: func(_ context.Context, visit func(proxy.Listed) error) error {
+	w := walk{Rate: Rate{Concurrency: most, PerSecond: 100}, progress: unwatched{}, list: func(_ context.Context, visit func(proxy.Listed) error) error {
 		for range objects {
 			if err := visit(proxy.Listed{}); err != nil {
 				return err
@@ -75,10 +74,10 @@ func TestARunWhoseObjectsAllFailEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &rewrite{
-		bucket: "bucket", walker: proxy.Walker{Store: store}, pace: pace{concurrency: 8},
+		bucket: "bucket", walker: proxy.Walker{Store: store}, rate: Rate{Concurrency: 8}, progress: unwatched{},
 		due: func(context.Context, string, *envelope.Metadata) (bool, error) { return true, nil }, log: slog.New(slog.DiscardHandler),
 	}
-	found, err := r.run(t.Context(), io.Discard)
+	found, err := r.run(t.Context())
 	if !errors.Is(err, errTooMany) || len(found.Failed) != maxFailed {
 		t.Errorf("%d failures are kept, and the run ends with: %v", len(found.Failed), err)
 	}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/object"
+	"github.com/s3proxy/s3proxy/proxy/state"
+)
+
+// Buckets gives what a command needs of the buckets that it is called with: their stores and
+// their keys, as the configuration has them.
+type Buckets interface {
+	// Open gives a bucket with its keys. It makes none.
+	Open(ctx context.Context, bucket string) (*Bucket, error)
+	// Records gives where a bucket's window records are, and the name that they are bound to.
+	// It needs no key.
+	Records(ctx context.Context, bucket string) (records state.Records, origin string, err error)
+	// WriteKey gives the key that wraps the bucket's new ones, and the URI that names it in
+	// the configuration.
+	WriteKey(ctx context.Context, bucket string) (key kms.Key, uri string, err error)
+	// NamedKEK gives the name that records and metadata have for what a person calls a key or
+	// a version of one. What no configured key of the bucket is called comes back as it is;
+	// known is false then.
+	NamedKEK(ctx context.Context, bucket, name string) (kek string, known bool, err error)
+}
+
+// Bucket is a bucket with its keys.
+type Bucket struct {
+	Name string
+	// Origin is the name that its keys are bound to: its own, or that of the bucket which it
+	// is a replica of.
+	Origin string
+	// Served is how the proxy serves it.
+	Served  object.Settings
+	Keyring *kms.Keyring
+	Records state.Records
+}
+
+func (b *Bucket) walker() proxy.Walker { return walkerOf(b.Records) }
+
+func (b *Bucket) renewer(onlyWriter bool) *proxy.Renewer {
+	r := proxy.NewRenewer(b.Served, b.Records.Place)
+	r.OnlyWriter = onlyWriter
+	return r
+}
+
+// walkerOf visits what the store of the records has.
+func walkerOf(r state.Records) proxy.Walker { return proxy.Walker{Store: r.Store, Place: r.Place} }
+
+// reach fails with the store's reason for a bucket that it does not list to us.
+func reach(ctx context.Context, buckets Buckets, bucket string) error {
+	records, _, err := buckets.Records(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	return walkerOf(records).Reach(ctx, bucket)
+}

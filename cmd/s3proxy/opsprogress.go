@@ -1,0 +1,20 @@
+package main
+
+// Progress shows how far a command is, one walk after the other.
+type Progress interface {
+	// Watched tells whether anybody looks: else nothing is counted only to be shown.
+	Watched() bool
+	// Start begins a walk over total units, Add is one of them done (by any goroutine), and
+	// Finish ends the walk.
+	Start(total int, unit string)
+	Add()
+	Finish()
+}
+
+// unwatched is for walks that are not shown.
+type unwatched struct{}
+
+func (unwatched) Watched() bool     { return false }
+func (unwatched) Start(int, string) {}
+func (unwatched) Add()              {}
+func (unwatched) Finish()           {}
