@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
 func encryptExistingCommand() *cobra.Command {
@@ -41,9 +42,9 @@ these. No copy of the object is made under any other name.`,
 			if err != nil {
 				return err
 			}
-			return overBuckets(cmd, c, &o, forEach(targets, func(job Job, at Target) Plan[*EncryptedExisting] {
-				return &EncryptExisting{Job: job, Target: at, OnlyWriter: o.writer()}
-			}), func(out io.Writer, e *EncryptedExisting) error { return printEncrypted(out, e, o.dryRun) })
+			return overBuckets(cmd, c, &o, forEach(targets, func(job ops.Job, at ops.Target) ops.Plan[*ops.EncryptedExisting] {
+				return &ops.EncryptExisting{Job: job, Target: at, OnlyWriter: o.writer()}
+			}), func(out io.Writer, e *ops.EncryptedExisting) error { return printEncrypted(out, e, o.dryRun) })
 		},
 	}
 	config.StoreFlags(cmd.Flags())
@@ -56,7 +57,7 @@ these. No copy of the object is made under any other name.`,
 	return cmd
 }
 
-func printEncrypted(out io.Writer, e *EncryptedExisting, dryRun bool) error {
+func printEncrypted(out io.Writer, e *ops.EncryptedExisting, dryRun bool) error {
 	verb := "encrypted"
 	if dryRun {
 		verb = "would be encrypted"

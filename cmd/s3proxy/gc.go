@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
@@ -72,19 +73,19 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 	o.add(f, "bucket")
 	o.addDryRun(f, "remove")
 	f.BoolVar(&o.records, "records", false, "remove window records that nothing names, instead")
-	f.DurationVar(&o.recordsGrace, "records-grace", DefaultRecordsGrace, "how old such a record must be: more than a window and the longest write; 0 only where nobody writes")
+	f.DurationVar(&o.recordsGrace, "records-grace", ops.DefaultRecordsGrace, "how old such a record must be: more than a window and the longest write; 0 only where nobody writes")
 	f.DurationVar(&o.grace, "grace", proxy.DefaultGrace, "how long an upload must have been gone; 0 only where no other program uses the bucket")
 	return cmd
 }
 
 func (o *gcFlags) run(cmd *cobra.Command, c *config.Config, buckets []string) error {
 	if o.records {
-		return overBuckets(cmd, c, &o.bucketFlags, forEach(buckets, func(job Job, bucket string) Plan[*SweptRecords] {
-			return &SweepRecords{Job: job, Bucket: bucket, Grace: o.recordsGrace}
+		return overBuckets(cmd, c, &o.bucketFlags, forEach(buckets, func(job ops.Job, bucket string) ops.Plan[*ops.SweptRecords] {
+			return &ops.SweepRecords{Job: job, Bucket: bucket, Grace: o.recordsGrace}
 		}), o.printRecords)
 	}
-	return overBuckets(cmd, c, &o.bucketFlags, forEach(buckets, func(job Job, bucket string) Plan[*SweptUploads] {
-		return &SweepUploads{Job: job, Bucket: bucket, Grace: o.grace}
+	return overBuckets(cmd, c, &o.bucketFlags, forEach(buckets, func(job ops.Job, bucket string) ops.Plan[*ops.SweptUploads] {
+		return &ops.SweepUploads{Job: job, Bucket: bucket, Grace: o.grace}
 	}), o.printUploads)
 }
 
@@ -95,13 +96,13 @@ func (o *gcFlags) verb() string {
 	return "removed"
 }
 
-func (o *gcFlags) printUploads(out io.Writer, found *SweptUploads) error {
+func (o *gcFlags) printUploads(out io.Writer, found *ops.SweptUploads) error {
 	_, err := fmt.Fprintf(out, "s3://%s: state of %d uploads %s, %d live, %d gone for less than %v, %d locked, %d foreign, %d failed\n",
 		found.Bucket, found.Removed, o.verb(), found.Live, found.Waiting, o.grace, found.Locked, found.Foreign, found.Failed)
 	return err
 }
 
-func (o *gcFlags) printRecords(out io.Writer, r *SweptRecords) error {
+func (o *gcFlags) printRecords(out io.Writer, r *ops.SweptRecords) error {
 	_, err := fmt.Fprintf(out, "s3://%s: %d of %d window records %s, %d named, %d not named but younger than %v (before the oldest upload in progress), %d locked, %d foreign, %d failed\n",
 		r.Bucket, r.Removed, r.Records, o.verb(), r.Named, r.Young, o.recordsGrace, r.Locked, r.Foreign, len(r.Failed))
 	printReasons(out, "", r.Failed)

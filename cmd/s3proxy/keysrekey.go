@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
 // rekeyFlags are those of keys rekey.
@@ -57,9 +58,9 @@ A run that was ended goes on with --resume and the floor's id, which it has prin
 			if err != nil {
 				return err
 			}
-			return overBuckets(cmd, c, &o.bucketFlags, func(ctx context.Context, job Job) ([]Plan[*Rekeyed], error) {
+			return overBuckets(cmd, c, &o.bucketFlags, func(ctx context.Context, job ops.Job) ([]ops.Plan[*ops.Rekeyed], error) {
 				return o.plan(ctx, job, buckets, cmd.OutOrStdout())
-			}, func(out io.Writer, r *Rekeyed) error { return printRekeyed(out, r, o.dryRun) })
+			}, func(out io.Writer, r *ops.Rekeyed) error { return printRekeyed(out, r, o.dryRun) })
 		},
 	}
 	config.StoreFlags(cmd.Flags())
@@ -95,8 +96,8 @@ func (o *rekeyFlags) check(buckets int) error {
 }
 
 // plan makes the new version, if there is to be one, once nothing stands against the rekey.
-func (o *rekeyFlags) plan(ctx context.Context, job Job, buckets []string, out io.Writer) ([]Plan[*Rekeyed], error) {
-	plans, err := PlanRekeys(ctx, Rekey{
+func (o *rekeyFlags) plan(ctx context.Context, job ops.Job, buckets []string, out io.Writer) ([]ops.Plan[*ops.Rekeyed], error) {
+	plans, err := ops.PlanRekeys(ctx, ops.Rekey{
 		Job: job, OnlyWriter: o.writer(), NewVersion: o.newVersion, KeyIsNew: o.keyIsNew, Resume: o.resume,
 		Discard: o.discard, LeaveBehind: o.leaveBehind, Stolen: o.stolen, Settle: o.settle,
 		Opened: func(bucket, floor string) {
@@ -111,7 +112,7 @@ func (o *rekeyFlags) plan(ctx context.Context, job Job, buckets []string, out io
 	return plans, newVersions(ctx, job, buckets, out, o.json)
 }
 
-func printRekeyed(out io.Writer, f *Rekeyed, dryRun bool) error {
+func printRekeyed(out io.Writer, f *ops.Rekeyed, dryRun bool) error {
 	verb := "encrypted anew"
 	if dryRun {
 		verb = "would be encrypted anew"

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
 // rotateFlags are those of keys rotate.
@@ -57,9 +58,9 @@ nobody write them, cannot be renewed so; the records cover them.`,
 			if err != nil {
 				return err
 			}
-			return overBuckets(cmd, c, &o.bucketFlags, func(ctx context.Context, job Job) ([]Plan[*Rotated], error) {
+			return overBuckets(cmd, c, &o.bucketFlags, func(ctx context.Context, job ops.Job) ([]ops.Plan[*ops.Rotated], error) {
 				return o.plan(ctx, job, targets, cmd.OutOrStdout())
-			}, func(out io.Writer, r *Rotated) error { return printRotated(out, r, o.dryRun) })
+			}, func(out io.Writer, r *ops.Rotated) error { return printRotated(out, r, o.dryRun) })
 		},
 	}
 	config.StoreFlags(cmd.Flags())
@@ -75,7 +76,7 @@ nobody write them, cannot be renewed so; the records cover them.`,
 	return cmd
 }
 
-func (o *rotateFlags) check(targets []Target) error {
+func (o *rotateFlags) check(targets []ops.Target) error {
 	for _, at := range targets {
 		if at.Prefix != "" && !o.objects {
 			return config.Usagef("%v: a record is of a whole bucket; a prefix goes with --objects", at)
@@ -98,8 +99,8 @@ func (o *rotateFlags) check(targets []Target) error {
 }
 
 // plan makes the new version, if there is to be one, once nothing stands against the rotation.
-func (o *rotateFlags) plan(ctx context.Context, job Job, targets []Target, out io.Writer) ([]Plan[*Rotated], error) {
-	plans, err := PlanRotations(ctx, Rotate{Job: job, OnlyWriter: o.writer(), Objects: o.objects, From: o.from, Settle: o.settle}, targets)
+func (o *rotateFlags) plan(ctx context.Context, job ops.Job, targets []ops.Target, out io.Writer) ([]ops.Plan[*ops.Rotated], error) {
+	plans, err := ops.PlanRotations(ctx, ops.Rotate{Job: job, OnlyWriter: o.writer(), Objects: o.objects, From: o.from, Settle: o.settle}, targets)
 	if err != nil || !o.newVersion {
 		return plans, err
 	}
@@ -111,15 +112,15 @@ func (o *rotateFlags) plan(ctx context.Context, job Job, targets []Target, out i
 }
 
 // newVersions makes new versions of the buckets' keys, and prints their names.
-func newVersions(ctx context.Context, job Job, buckets []string, out io.Writer, quiet bool) error {
-	return NewVersions(ctx, job.Buckets, buckets, func(kek string) {
+func newVersions(ctx context.Context, job ops.Job, buckets []string, out io.Writer, quiet bool) error {
+	return ops.NewVersions(ctx, job.Buckets, buckets, func(kek string) {
 		if !quiet {
 			fmt.Fprintf(out, "New version: %s\n", kek)
 		}
 	})
 }
 
-func printRotated(out io.Writer, r *Rotated, dryRun bool) error {
+func printRotated(out io.Writer, r *ops.Rotated, dryRun bool) error {
 	verb := "wrapped anew"
 	if dryRun {
 		verb = "would be wrapped anew"
@@ -135,7 +136,7 @@ func printRotated(out io.Writer, r *Rotated, dryRun bool) error {
 	return err
 }
 
-func printRenewed(out io.Writer, rotated *Rotated, dryRun bool) error {
+func printRenewed(out io.Writer, rotated *ops.Rotated, dryRun bool) error {
 	r := rotated.Objects
 	verb := "renewed under " + rotated.KEK
 	if dryRun {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
 func keysStatusCommand() *cobra.Command {
@@ -47,8 +48,8 @@ older than a destroyed version, unless their records are put back too.`,
 			if err != nil {
 				return err
 			}
-			return overBuckets(cmd, c, &o, forEach(buckets, func(job Job, bucket string) Plan[*KeyStatus] {
-				return &Status{Job: job, Bucket: bucket, Objects: objects, KEKs: keks}
+			return overBuckets(cmd, c, &o, forEach(buckets, func(job ops.Job, bucket string) ops.Plan[*ops.KeyStatus] {
+				return &ops.Status{Job: job, Bucket: bucket, Objects: objects, KEKs: keks}
 			}), printStatus)
 		},
 	}
@@ -60,7 +61,7 @@ older than a destroyed version, unless their records are put back too.`,
 	return cmd
 }
 
-func printStatus(out io.Writer, c *KeyStatus) error {
+func printStatus(out io.Writer, c *ops.KeyStatus) error {
 	fmt.Fprintf(out, "s3://%s: %d window records; new objects are encrypted under %s\n", c.Bucket, c.Records, c.Current)
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	if c.Objects {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
 func keysVerifyCommand() *cobra.Command {
@@ -43,8 +44,8 @@ not be read.`,
 			if err != nil {
 				return err
 			}
-			return overBuckets(cmd, c, &o, forEach(targets, func(job Job, at Target) Plan[*Verified] {
-				return &Verify{Job: job, Target: at, Versions: versions, Sample: sample}
+			return overBuckets(cmd, c, &o, forEach(targets, func(job ops.Job, at ops.Target) ops.Plan[*ops.Verified] {
+				return &ops.Verify{Job: job, Target: at, Versions: versions, Sample: sample}
 			}), printVerified)
 		},
 	}
@@ -57,7 +58,7 @@ not be read.`,
 	return cmd
 }
 
-func printVerified(out io.Writer, v *Verified) error {
+func printVerified(out io.Writer, v *ops.Verified) error {
 	_, err := fmt.Fprintf(out, "s3://%s/%s: %d objects with %d bytes read, %d window records opened, %d objects not encrypted, %d bad\n",
 		v.Bucket, v.Prefix, v.Objects, v.Bytes, v.Records, v.Plain, len(v.Bad))
 	printReasons(out, "", v.Bad)

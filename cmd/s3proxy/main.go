@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
 // Exit codes: 0 all went well, 1 something failed, 2 the command line, the
@@ -41,7 +42,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintln(os.Stderr, "s3proxy:", err)
 	var usage config.UsageError
-	var mistake Mistake
+	var mistake ops.Mistake
 	if errors.As(err, &usage) || errors.As(err, &mistake) {
 		return exitUsage
 	}

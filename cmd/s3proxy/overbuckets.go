@@ -10,11 +10,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
 // bucketFlags are those of the commands that go through whole buckets.
 type bucketFlags struct {
-	rate                     Rate
+	rate                     ops.Rate
 	json, dryRun, onlyWriter bool
 }
 
@@ -38,8 +39,8 @@ func (b *bucketFlags) addOnlyWriter(f *pflag.FlagSet) {
 	f.BoolVar(&b.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
 }
 
-func (b *bucketFlags) writer() OnlyWriter {
-	return OnlyWriter{Claimed: b.onlyWriter, HowToClaim: "--" + onlyWriterFlag}
+func (b *bucketFlags) writer() ops.OnlyWriter {
+	return ops.OnlyWriter{Claimed: b.onlyWriter, HowToClaim: "--" + onlyWriterFlag}
 }
 
 func (b *bucketFlags) check() error {
@@ -51,7 +52,7 @@ func (b *bucketFlags) check() error {
 
 // overBuckets opens what the plans need, makes them, runs them, and prints each report, as
 // text writes it or as JSON.
-func overBuckets[R Report](cmd *cobra.Command, c *config.Config, flags *bucketFlags, plan func(context.Context, Job) ([]Plan[R], error), text func(io.Writer, R) error) (err error) {
+func overBuckets[R ops.Report](cmd *cobra.Command, c *config.Config, flags *bucketFlags, plan func(context.Context, ops.Job) ([]ops.Plan[R], error), text func(io.Writer, R) error) (err error) {
 	ctx, out, errOut := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	log := newLogger(c, errOut)
 	stores, err := openStores(ctx, c, log)
@@ -60,11 +61,11 @@ func overBuckets[R Report](cmd *cobra.Command, c *config.Config, flags *bucketFl
 	}
 	defer stores.close()
 	defer func() { err = errors.Join(err, stores.closeKeyrings(context.WithoutCancel(ctx))) }()
-	plans, err := plan(ctx, Job{Buckets: stores, Rate: flags.rate, Progress: &walkProgress{out: errOut}, Log: log, DryRun: flags.dryRun})
+	plans, err := plan(ctx, ops.Job{Buckets: stores, Rate: flags.rate, Progress: &walkProgress{out: errOut}, Log: log, DryRun: flags.dryRun})
 	if err != nil {
 		return err
 	}
-	return Run(ctx, plans, func(report R) error {
+	return ops.Run(ctx, plans, func(report R) error {
 		if flags.json {
 			return json.NewEncoder(out).Encode(report)
 		}
@@ -73,8 +74,8 @@ func overBuckets[R Report](cmd *cobra.Command, c *config.Config, flags *bucketFl
 }
 
 // forEach makes the plans where each target has one that needs nothing beforehand.
-func forEach[T any, R Report](targets []T, plan func(Job, T) Plan[R]) func(context.Context, Job) ([]Plan[R], error) {
-	return func(_ context.Context, job Job) (plans []Plan[R], err error) {
+func forEach[T any, R ops.Report](targets []T, plan func(ops.Job, T) ops.Plan[R]) func(context.Context, ops.Job) ([]ops.Plan[R], error) {
+	return func(_ context.Context, job ops.Job) (plans []ops.Plan[R], err error) {
 		for _, at := range targets {
 			plans = append(plans, plan(job, at))
 		}

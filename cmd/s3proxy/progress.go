@@ -14,7 +14,7 @@ type walkProgress struct {
 	bar *pb.ProgressBar // of the walk that runs; nil: none, or nobody looks
 }
 
-// Watched implements Progress, as do the others.
+// Watched implements ops.Progress, as do the others.
 func (p *walkProgress) Watched() bool { return isTerminal(p.out) }
 
 func (p *walkProgress) Start(total int, unit string) {

@@ -5,6 +5,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
 // printReasons writes a line for each name, sorted, with what came of it.
@@ -15,7 +17,7 @@ func printReasons(out io.Writer, before string, reasons map[string]string) {
 }
 
 // printRewritten writes the counts in one line, and each failure in its own.
-func printRewritten(out io.Writer, r *Rewritten, name, verb string) error {
+func printRewritten(out io.Writer, r *ops.Rewritten, name, verb string) error {
 	_, err := fmt.Fprintf(out, "%s: %d of %d objects %s, %d were already, %d gone meanwhile, %d locked, %d archived, %d failed\n",
 		name, r.Rewritten, r.Objects, verb, r.Done, r.Gone, r.Locked, r.Archived, len(r.Failed))
 	for _, key := range slices.Sorted(maps.Keys(r.Failed)) {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/object"
@@ -156,13 +157,13 @@ func (s *stores) findKeyring(ctx context.Context, name string, set config.Bucket
 }
 
 // Open implements ops.Buckets.
-func (s *stores) Open(ctx context.Context, name string) (*Bucket, error) {
+func (s *stores) Open(ctx context.Context, name string) (*ops.Bucket, error) {
 	ring, records, err := s.keyring(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	served, err := s.bucket(ctx, name)
-	return &Bucket{Name: name, Origin: s.origin(name), Served: served, Keyring: ring, Records: records}, err
+	return &ops.Bucket{Name: name, Origin: s.origin(name), Served: served, Keyring: ring, Records: records}, err
 }
 
 // Records implements ops.Buckets.

@@ -6,16 +6,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
 // parseTarget reads s3://bucket or s3://bucket/prefix; the prefix is taken as it stands.
-func parseTarget(arg string) (Target, error) {
+func parseTarget(arg string) (ops.Target, error) {
 	rest, ok := strings.CutPrefix(arg, "s3://")
 	bucket, prefix, _ := strings.Cut(rest, "/")
 	if !ok || bucket == "" {
-		return Target{}, config.Usagef("%q is not of the form s3://bucket or s3://bucket/prefix", arg)
+		return ops.Target{}, config.Usagef("%q is not of the form s3://bucket or s3://bucket/prefix", arg)
 	}
-	return Target{Bucket: bucket, Prefix: prefix}, nil
+	return ops.Target{Bucket: bucket, Prefix: prefix}, nil
 }
 
 // parseBucketURL reads s3://bucket, with or without a slash behind it.

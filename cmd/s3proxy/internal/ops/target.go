@@ -1,4 +1,4 @@
-package main
+package ops
 
 // Target is what a command goes through: a bucket, or what is below a prefix in it.
 type Target struct{ Bucket, Prefix string }

@@ -1,4 +1,4 @@
-package main
+package ops
 
 // Progress shows how far a command is, one walk after the other.
 type Progress interface {
