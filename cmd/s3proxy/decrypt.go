@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,57 +15,6 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
-
-// offlineFlags are those of encrypt and decrypt beside the settings.
-type offlineFlags struct {
-	output, metadata, bucket, key string
-	floor                         string // a file
-	force                         bool
-}
-
-func (o *offlineFlags) add(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "`file` to write, \"-\" for standard output")
-	f.StringVar(&o.metadata, "metadata", "", "JSON `file` with the object's metadata")
-	f.StringVar(&o.bucket, "bucket", "", "`name` of the bucket that the object is of")
-	f.StringVar(&o.key, "key", "", "the object's `key`")
-	f.StringVar(&o.floor, "floor", "", "`file` with the bucket's floor, .s3proxy/floor, where it has one and no store is named")
-	f.BoolVar(&o.force, "force", false, "replace what is there")
-}
-
-// stores are those of a command that may do without one.
-func (o *offlineFlags) stores(c *config.Config, log *slog.Logger) *stores {
-	s := newStores(c, log)
-	if o.floor != "" {
-		s.offlineFloor = fileFloor(o.floor)
-	}
-	return s
-}
-
-// fileFloor is the path of a file with the floor of the one bucket that is asked for.
-type fileFloor string
-
-// GetFloor implements kms.Floors.
-func (f fileFloor) GetFloor(context.Context, string) ([]byte, string, error) {
-	floor, err := os.ReadFile(string(f))
-	if err != nil {
-		return nil, "", fmt.Errorf("read the bucket's floor: %w", err)
-	}
-	return floor, "", nil
-}
-
-// PutFloor implements kms.Floors: the file is only read.
-func (f fileFloor) PutFloor(context.Context, string, string, []byte) error {
-	return errors.ErrUnsupported
-}
-
-// raw checks the flags that say what the raw bytes in a file are of.
-func (o *offlineFlags) raw() error {
-	if o.metadata == "" || o.bucket == "" || o.key == "" || o.output == "" {
-		return config.Usagef("raw bytes in a file need --metadata, --bucket, --key and --output")
-	}
-	return nil
-}
 
 func decryptCommand() *cobra.Command {
 	o := &offlineFlags{}
@@ -208,14 +156,4 @@ func readMetadata(path string) (http.Header, error) {
 		h.Set("X-Amz-Missing-Meta", fmt.Sprint(printed.MissingMeta))
 	}
 	return h, nil
-}
-
-// oneArgument refuses any other number as a usage error.
-func oneArgument(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return config.Usagef("%s takes one argument: %s", cmd.CommandPath(), what)
-		}
-		return nil
-	}
 }

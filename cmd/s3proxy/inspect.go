@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -68,16 +67,6 @@ opens the object; otherwise the reason why it does not, and exit code 1.`,
 	config.StoreFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// parseObjectURL reads s3://bucket/key; the key is taken as it stands.
-func parseObjectURL(arg string) (bucket, key string, err error) {
-	rest, ok := strings.CutPrefix(arg, "s3://")
-	bucket, key, found := strings.Cut(rest, "/")
-	if !ok || !found || bucket == "" || key == "" {
-		return "", "", config.Usagef("%q is not of the form s3://bucket/key", arg)
-	}
-	return bucket, key, nil
 }
 
 func inspect(ctx context.Context, c *config.Config, bucket, key string, asJSON bool, out io.Writer, log *slog.Logger) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
-	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 )
 
@@ -123,14 +121,4 @@ func keysetFile(cmd *cobra.Command) (string, error) {
 		return "", config.UsageError{Err: err}
 	}
 	return path, nil
-}
-
-// openKey opens the key that a URI names. A keyset that is named but not there is
-// never made on the way.
-func openKey(ctx context.Context, uri string) (kms.Key, error) {
-	key, err := drivers().Open(ctx, uri)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w\nTo make it: s3proxy keys create --kms %s", err, uri)
-	}
-	return key, err
 }

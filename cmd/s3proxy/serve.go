@@ -19,13 +19,6 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// Unwrapped window keys that are kept for reading: three busy replicas make
-// about 26,000 windows a year in a bucket.
-const (
-	windowCacheSize = 4096
-	windowCacheTTL  = time.Hour
-)
-
 func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",

@@ -194,69 +194,6 @@ func (s *stores) records(ctx context.Context, name string, set config.Bucket) (s
 	return records, err
 }
 
-func (s *stores) newKeyring(ctx context.Context, write string, read []string, records kms.Records, floors kms.Floors, pins []string) (*kms.Keyring, error) {
-	conf := kms.Config{
-		Records: records, Floors: floors, FloorPins: pins, Window: s.c.KeyWindow, WindowObjects: s.c.KeyWindowObjects,
-		CacheSize: windowCacheSize, CacheTTL: windowCacheTTL, Log: s.log,
-	}
-	var err error
-	if conf.Write, err = s.key(ctx, write); err != nil {
-		return nil, err
-	}
-	for _, uri := range read {
-		key, err := s.key(ctx, uri)
-		if err != nil {
-			return nil, err
-		}
-		conf.Read = append(conf.Read, key)
-	}
-	return kms.NewKeyring(conf)
-}
-
-func (s *stores) key(ctx context.Context, uri string) (kms.Key, error) {
-	if key := s.keys[uri]; key != nil {
-		return key, nil
-	}
-	key, err := openKey(ctx, uri)
-	if err == nil {
-		s.keys[uri] = key
-	}
-	return key, err
-}
-
-// NamedKEK implements ops.Buckets: it gives the name that records and metadata have for what a person calls a key: a
-// version of the bucket's own, or a URI with or without #version, as --kms takes it or as
-// keys status shows it. Without a version it may be the name of all of a key's versions.
-// What no configured key is called comes back as it is; known is false then.
-func (s *stores) NamedKEK(ctx context.Context, bucket, given string) (kek string, known bool, err error) {
-	write, read, err := s.c.KeyURIs(bucket)
-	if err != nil {
-		return "", false, err
-	}
-	uri, version, whole := strings.Cut(given, "#")
-	if !whole && !strings.Contains(given, "://") && !strings.HasSuffix(given, ":") {
-		uri, version = write, given
-	}
-	for _, configured := range append([]string{write}, read...) {
-		key, err := s.key(ctx, configured)
-		if err != nil {
-			return "", false, err
-		}
-		namer, can := key.(kms.Namer)
-		switch {
-		case given == key.URI():
-			return given, true, nil
-		case uri != configured && uri != key.URI():
-			continue
-		case !can:
-			return key.URI() + "#" + version, true, nil
-		}
-		kek, err = namer.Named(ctx, version)
-		return kek, true, err
-	}
-	return given, false, nil
-}
-
 // client gives the client of a store; what set leaves out is the default store's.
 func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Client, error) {
 	if set == (config.Upstream{}) && s.embedded != nil {

@@ -51,3 +51,23 @@ func someArgs(what string) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// parseObjectURL reads s3://bucket/key; the key is taken as it stands.
+func parseObjectURL(arg string) (bucket, key string, err error) {
+	rest, ok := strings.CutPrefix(arg, "s3://")
+	bucket, key, found := strings.Cut(rest, "/")
+	if !ok || !found || bucket == "" || key == "" {
+		return "", "", config.Usagef("%q is not of the form s3://bucket/key", arg)
+	}
+	return bucket, key, nil
+}
+
+// oneArgument refuses any other number as a usage error.
+func oneArgument(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return config.Usagef("%s takes one argument: %s", cmd.CommandPath(), what)
+		}
+		return nil
+	}
+}

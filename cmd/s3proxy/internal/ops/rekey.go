@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
-	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
@@ -54,11 +51,6 @@ func (r *Rekeyed) Failures() []error {
 		return []error{fmt.Errorf("%d are left under old keys", n)}
 	}
 	return nil
-}
-
-// left counts what is below the floor still.
-func (r *Rekeyed) left() int {
-	return len(r.Failed) + r.Locked + r.Archived + r.OldVersions + r.Uploads + len(r.Unseen)
 }
 
 // rekeying is the work on one bucket.
@@ -118,23 +110,6 @@ func newRekeying(ctx context.Context, o Rekey, bucket string) (*rekeying, error)
 		r.refused = append(r.refused, named...)
 	}
 	return r, nil
-}
-
-// below tells whether what carries this metadata is to be encrypted again.
-func (r *rekeying) below(ctx context.Context, key, upload string, m *envelope.Metadata) (bool, error) {
-	if m == nil {
-		return false, nil
-	}
-	if r.found.Floor == "" { // a dry run: everything is
-		return true, nil
-	}
-	dek, err := r.bucket.Keyring.OpenKey(ctx, kms.Name{Bucket: r.bucket.Origin, Key: key, Kind: m.Kind, UploadID: upload}, m)
-	if err != nil {
-		return false, err
-	}
-	defer dek.Destroy()
-	current, err := r.bucket.Keyring.IsCurrent(ctx, r.bucket.Origin, dek)
-	return !current, err
 }
 
 // Run implements Plan.
@@ -204,70 +179,4 @@ func (r *rekeying) removeRecords(ctx context.Context, refused []string) error {
 		}
 		return err
 	})
-}
-
-// wait is a pause that ends with ctx.
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
-// countUploads counts the uploads in progress that will become objects below the floor.
-func (r *rekeying) countUploads(ctx context.Context) error {
-	r.found.Uploads = 0
-	return r.rewrite.walker.Uploads(ctx, r.found.Bucket, func(u proxy.InProgress) error {
-		below, err := r.below(ctx, u.Key, u.ID, u.Meta)
-		name := fmt.Sprintf("upload of %q", u.Key)
-		switch {
-		case err != nil:
-			r.found.Unseen[name] = err.Error()
-		case below:
-			r.found.Uploads++
-			r.name(name)
-		}
-		return nil
-	})
-}
-
-// countOldVersions counts the versions that are not current and below the floor.
-func (r *rekeying) countOldVersions(ctx context.Context) error {
-	r.found.OldVersions = 0
-	var mu sync.Mutex
-	old := walk{Rate: r.Rate, progress: unwatched{}, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
-		return r.rewrite.walker.OldVersions(ctx, r.found.Bucket, "", visit)
-	}}
-	return old.each(ctx, func(ctx context.Context, l proxy.Listed) error {
-		below := false
-		found, err := object.Inspect(ctx, r.rewrite.walker.Store, r.found.Bucket, l.Key, l.Version)
-		if err == nil {
-			below, err = r.below(ctx, l.Key, "", found.Metadata)
-		}
-		gone, err := deletedSince(l, err)
-		mu.Lock()
-		defer mu.Unlock()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case gone:
-		case err != nil:
-			if len(r.found.Unseen) >= maxFailed {
-				return fmt.Errorf("%w: %w", errTooMany, err)
-			}
-			r.found.Unseen[listedName(l)] = err.Error()
-		case below:
-			r.found.OldVersions++
-			r.name(listedName(l))
-		}
-		return nil
-	})
-}
-
-func (r *rekeying) name(what string) {
-	if len(r.found.First) < maxFirst {
-		r.found.First = append(r.found.First, what)
-	}
 }

@@ -9,10 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
 // Rotate says what a rotation is to do to all its targets.
@@ -50,12 +47,6 @@ func PlanRotations(ctx context.Context, o Rotate, targets []Target) ([]Plan[*Rot
 		plans = append(plans, &rotation{Rotate: o, at: at, from: from, began: began})
 	}
 	return plans, nil
-}
-
-// isFrom tells whether a KEK is one that is to be rotated away from.
-func (r *rotation) isFrom(kek string) bool {
-	base, _, _ := strings.Cut(kek, "#")
-	return r.from == "" || kek == r.from || base == r.from
 }
 
 // Rotated is what came of a rotation; the JSON names are part of the interface.
@@ -163,119 +154,8 @@ func (r *rotation) floor(ctx context.Context, b *Bucket, rewrapping *kms.Rewrapp
 	return "current", nil
 }
 
-// NewVersions makes a new version of each key for writing of the buckets, once, and calls made
-// with its name.
-func NewVersions(ctx context.Context, buckets Buckets, names []string, made func(kek string)) error {
-	done := map[string]bool{}
-	for _, bucket := range names {
-		key, uri, err := buckets.WriteKey(ctx, bucket)
-		if err != nil {
-			return err
-		}
-		if done[uri] {
-			continue
-		}
-		done[uri] = true
-		rotator, can := key.(kms.Rotator)
-		if !can {
-			return fmt.Errorf("%s: this KMS makes no new version by command: name a new key, or move the alias", uri)
-		}
-		kek, err := rotator.Rotate(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: a new version: %w", uri, err)
-		}
-		made(kek)
-	}
-	return nil
-}
-
-// records is one pass over a bucket's window records.
-func (r *rotation) records(ctx context.Context, b *Bucket, to *kms.Rewrapping) (*Rotated, error) {
-	found := &Rotated{Bucket: b.Name, KEK: to.KEK(), Failed: map[string]string{}}
-	var ids []string
-	if err := b.Records.List(ctx, b.Origin, func(l state.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
-		return nil, err
-	}
-	found.Records = len(ids)
-	r.Progress.Start(len(ids), "records")
-	defer r.Progress.Finish()
-	var mu sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(r.Rate.Concurrency)
-	for _, id := range ids {
-		group.Go(func() error {
-			outcome, err := r.record(ctx, b, to, id)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			r.Progress.Add()
-			switch {
-			case err != nil:
-				found.Failed[id] = err.Error()
-				r.Log.Warn("a window record was left as it is", "bucket", b.Name, "record", id, "error", err)
-			case outcome == recordRewrapped:
-				found.Rewrapped++
-			case outcome == recordCurrent:
-				found.Current++
-			case outcome == recordLeft:
-				found.Left++
-			case outcome == recordGone:
-				found.Records--
-			}
-			return nil
-		})
-	}
-	return found, group.Wait()
-}
-
-type recordOutcome int
-
-const (
-	recordRewrapped recordOutcome = iota
-	recordCurrent
-	recordLeft
-	recordGone
-)
-
-// maxRaces bounds how often a record is looked at again that another rotation changes.
-const maxRaces = 5
-
-// record wraps one record anew. Another rotation may do the same.
-func (r *rotation) record(ctx context.Context, b *Bucket, to *kms.Rewrapping, id string) (outcome recordOutcome, err error) {
-	for range maxRaces {
-		if outcome, err = r.tryRecord(ctx, b, to, id); !errors.Is(err, state.ErrRaced) {
-			break
-		}
-	}
-	return outcome, err
-}
-
-func (r *rotation) tryRecord(ctx context.Context, b *Bucket, to *kms.Rewrapping, id string) (recordOutcome, error) {
-	old, etag, err := b.Records.Read(ctx, b.Origin, id)
-	if errors.Is(err, kms.ErrNoRecord) {
-		return recordGone, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	kek, err := kms.RecordKEK(old)
-	if err != nil {
-		return 0, err
-	}
-	if !r.isFrom(kek) && kek != to.KEK() {
-		return recordLeft, nil
-	}
-	fresh, _, changed, err := to.Record(ctx, b.Origin, id, old)
-	if err != nil {
-		return 0, err
-	}
-	if !changed {
-		return recordCurrent, nil
-	}
-	if r.DryRun {
-		return recordRewrapped, nil
-	}
-	return recordRewrapped, b.Records.Replace(ctx, b.Origin, id, etag, fresh)
+// isFrom tells whether a KEK is one that is to be rotated away from.
+func (r *rotation) isFrom(kek string) bool {
+	base, _, _ := strings.Cut(kek, "#")
+	return r.from == "" || kek == r.from || base == r.from
 }

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
@@ -54,4 +55,14 @@ func (w *walk) each(ctx context.Context, do func(context.Context, proxy.Listed) 
 		return err
 	}
 	return listing
+}
+
+// wait is a pause that ends with ctx.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms/localfile"
@@ -106,107 +101,4 @@ func oneVersion(cmd *cobra.Command, args []string) error {
 		return config.Usagef("%s takes one version, as s3proxy keys list shows it; got %q", cmd.CommandPath(), args)
 	}
 	return nil
-}
-
-func keysPassphraseCommand() *cobra.Command {
-	var newFile string
-	var remove bool
-	cmd := &cobra.Command{
-		Use:   "passphrase",
-		Short: "Encrypt a keyset file under a passphrase, or change or remove it",
-		Long: `A keyset file under a passphrase (Argon2id, AES-256-GCM) is of no use to who has
-stolen it alone. Every proxy and command then needs the passphrase in
-` + localfile.EnvPassphrase + `, or a file with it in
-` + localfile.EnvPassphraseFile + `.
-
-The present passphrase comes from there. The new one comes from --new-file, from
-there too if the keyset is not encrypted yet, or is asked for on the terminal.
-Copies and backups made before stay as they are.`,
-		Example: `  s3proxy keys passphrase --kms localfile:///etc/s3proxy/keyset.json --new-file /run/secrets/passphrase
-  s3proxy keys passphrase --remove`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if remove && newFile != "" {
-				return config.Usagef("--remove and --new-file exclude each other")
-			}
-			path, err := keysetFile(cmd)
-			if err != nil {
-				return err
-			}
-			encrypted, err := localfile.Encrypted(path)
-			if err != nil {
-				return err
-			}
-			if remove && !encrypted {
-				return fmt.Errorf("%s is not encrypted", path)
-			}
-			var present []localfile.Option
-			if encrypted {
-				present = append(present, fromEnvironment)
-				// A wrong one is told before a new one is asked for.
-				if _, err := localfile.List(path, present...); err != nil {
-					return err
-				}
-			}
-			var fresh []byte
-			if !remove {
-				if fresh, err = newPassphrase(newFile, encrypted, cmd.ErrOrStderr()); err != nil {
-					return err
-				}
-				defer clear(fresh)
-			}
-			if err := localfile.SetPassphrase(cmd.Context(), path, fresh, present...); err != nil {
-				return err
-			}
-			done := "is encrypted under the new passphrase: restart the proxies with it"
-			if remove {
-				done = "is in clear now: unset the passphrase and restart the proxies"
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s %s.\n", path, done)
-			return nil
-		},
-	}
-	config.StoreFlags(cmd.Flags())
-	cmd.Flags().StringVar(&newFile, "new-file", "", "`file` with the new passphrase")
-	cmd.Flags().BoolVar(&remove, "remove", false, "leave the keyset in clear")
-	return cmd
-}
-
-// newPassphrase takes the new passphrase from file if one is named, from the
-// environment if that is free for it, else from the terminal.
-func newPassphrase(file string, encrypted bool, prompt io.Writer) ([]byte, error) {
-	if file != "" {
-		return localfile.ReadPassphrase(file)
-	}
-	if !encrypted {
-		if p, err := localfile.PassphraseFromEnvironment(); p != nil || err != nil {
-			return p, err
-		}
-	}
-	terminal := int(os.Stdin.Fd())
-	if !term.IsTerminal(terminal) {
-		return nil, config.Usagef("no terminal to ask for the new passphrase on: name a file with --new-file")
-	}
-	ask := func(text string) ([]byte, error) {
-		fmt.Fprint(prompt, text)
-		defer fmt.Fprintln(prompt)
-		return term.ReadPassword(terminal)
-	}
-	first, err := ask("New passphrase: ")
-	if err != nil {
-		return nil, err
-	}
-	second, err := ask("Once more: ")
-	defer clear(second)
-	switch {
-	case err != nil:
-	case len(first) == 0:
-		err = errors.New("the passphrase is empty")
-	case !bytes.Equal(first, second):
-		err = errors.New("the two passphrases differ")
-	default:
-		return first, nil
-	}
-	clear(first)
-	return nil, err
 }
