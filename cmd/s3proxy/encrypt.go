@@ -65,17 +65,7 @@ needs a store that honours If-None-Match. The metadata file is what
 			if o.metadata != "" || o.bucket != "" || o.key != "" || o.output != "" {
 				return config.Usagef("--output, --metadata, --bucket and --key are of raw bytes in a file")
 			}
-			h := http.Header{}
-			if contentType != "" {
-				h.Set("Content-Type", contentType)
-			}
-			for name, value := range user {
-				h["x-amz-meta-"+strings.ToLower(name)] = []string{value}
-			}
-			if !o.force {
-				h.Set("If-None-Match", "*")
-			}
-			return encryptStored(cmd.Context(), c, args[0], bucket, key, h, cmd.ErrOrStderr(), log)
+			return encryptStored(cmd.Context(), c, args[0], bucket, key, headersOf(contentType, user, o.force), cmd.ErrOrStderr(), log)
 		},
 	}
 	config.StoreFlags(cmd.Flags())
@@ -83,6 +73,21 @@ needs a store that honours If-None-Match. The metadata file is what
 	cmd.Flags().StringVar(&contentType, "content-type", "", "the object's content `type`")
 	cmd.Flags().StringToStringVar(&user, "user-metadata", nil, "user metadata of the object, `name=value`; repeatable")
 	return cmd
+}
+
+// headersOf are those of the PUT. Without force it does not replace anything.
+func headersOf(contentType string, user map[string]string, force bool) http.Header {
+	h := http.Header{}
+	if contentType != "" {
+		h.Set("Content-Type", contentType)
+	}
+	for name, value := range user {
+		h["x-amz-meta-"+strings.ToLower(name)] = []string{value}
+	}
+	if !force {
+		h.Set("If-None-Match", "*")
+	}
+	return h
 }
 
 // encryptStored puts the file through a proxy inside of this process.

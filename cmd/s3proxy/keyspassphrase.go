@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,29 +40,7 @@ Copies and backups made before stay as they are.`,
 			if err != nil {
 				return err
 			}
-			encrypted, err := localfile.Encrypted(path)
-			if err != nil {
-				return err
-			}
-			if remove && !encrypted {
-				return fmt.Errorf("%s is not encrypted", path)
-			}
-			var present []localfile.Option
-			if encrypted {
-				present = append(present, fromEnvironment)
-				// A wrong one is told before a new one is asked for.
-				if _, err := localfile.List(path, present...); err != nil {
-					return err
-				}
-			}
-			var fresh []byte
-			if !remove {
-				if fresh, err = newPassphrase(newFile, encrypted, cmd.ErrOrStderr()); err != nil {
-					return err
-				}
-				defer clear(fresh)
-			}
-			if err := localfile.SetPassphrase(cmd.Context(), path, fresh, present...); err != nil {
+			if err := changePassphrase(cmd.Context(), path, newFile, remove, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
 			done := "is encrypted under the new passphrase: restart the proxies with it"
@@ -76,6 +55,33 @@ Copies and backups made before stay as they are.`,
 	cmd.Flags().StringVar(&newFile, "new-file", "", "`file` with the new passphrase")
 	cmd.Flags().BoolVar(&remove, "remove", false, "leave the keyset in clear")
 	return cmd
+}
+
+// changePassphrase encrypts a keyset under a new passphrase, or leaves it in clear.
+func changePassphrase(ctx context.Context, path, newFile string, remove bool, prompt io.Writer) error {
+	encrypted, err := localfile.Encrypted(path)
+	if err != nil {
+		return err
+	}
+	if remove && !encrypted {
+		return fmt.Errorf("%s is not encrypted", path)
+	}
+	var present []localfile.Option
+	if encrypted {
+		present = append(present, fromEnvironment)
+		// A wrong one is told before a new one is asked for.
+		if _, err := localfile.List(path, present...); err != nil {
+			return err
+		}
+	}
+	var fresh []byte
+	if !remove {
+		if fresh, err = newPassphrase(newFile, encrypted, prompt); err != nil {
+			return err
+		}
+		defer clear(fresh)
+	}
+	return localfile.SetPassphrase(ctx, path, fresh, present...)
 }
 
 // newPassphrase takes the new passphrase from file if one is named, from the

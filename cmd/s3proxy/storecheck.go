@@ -49,42 +49,26 @@ func findEncrypted(ctx context.Context, s *stores) (string, error) {
 // another key would hide the loss.
 func checkEmbedded(ctx context.Context, c *config.Config, s *stores) error {
 	opened := false
-	var damaged error // the first sample that is refused though its key is there
+	var damaged error // the first record that is refused though its key is there
 	err := s.eachSample(ctx, func(at sample) (bool, error) {
-		refused := func(err error) error {
-			return fmt.Errorf("the store in %s holds data that the configured keys cannot open (%s/%s): %w. Restore the keyset that it was encrypted under, or name its KMS by --kms-read", c.DataDir, at.bucket, at.key, err)
+		open := s.openObject // one that is damaged says so when it is read
+		if at.record != "" {
+			open = s.openRecord
 		}
-		keyring, records, err := s.keyring(ctx, at.bucket)
+		reason, err := open(ctx, at)
 		if err != nil {
 			return false, err
 		}
-		bound := s.origin(at.bucket)
-		if at.record != "" {
-			record, err := records.GetRecord(ctx, at.bucket, at.record)
-			if err != nil {
-				return false, err
-			}
-			err = keyring.OpenRecord(ctx, bound, at.record, record)
-			if errors.Is(err, kms.ErrNotFound) {
-				return false, refused(err)
-			}
-			if err != nil && damaged == nil {
-				damaged = refused(err)
-			}
-			opened = opened || err == nil
+		if reason == nil {
+			opened = true
 			return true, nil
 		}
-		object, err := object.Inspect(ctx, records.Store, at.bucket, at.key, "")
-		if err != nil || object.Metadata == nil {
-			return true, nil // damaged or foreign: its read will say so
+		refused := fmt.Errorf("the store in %s holds data that the configured keys cannot open (%s/%s): %w. Restore the keyset that it was encrypted under, or name its KMS by --kms-read", c.DataDir, at.bucket, at.key, reason)
+		if errors.Is(reason, kms.ErrNotFound) {
+			return false, refused
 		}
-		dek, err := keyring.OpenKey(ctx, kms.Name{Bucket: bound, Key: at.key, Kind: object.Metadata.Kind}, object.Metadata)
-		if errors.Is(err, kms.ErrNotFound) {
-			return false, refused(err)
-		}
-		if err == nil {
-			dek.Destroy()
-			opened = true
+		if damaged == nil && at.record != "" {
+			damaged = refused
 		}
 		return true, nil
 	})
@@ -94,57 +78,99 @@ func checkEmbedded(ctx context.Context, c *config.Config, s *stores) error {
 	return err
 }
 
+// openRecord gives the reason why a window record does not open; nil if it does. The error
+// says why that cannot be told.
+func (s *stores) openRecord(ctx context.Context, at sample) (reason, err error) {
+	keyring, records, err := s.keyring(ctx, at.bucket)
+	if err != nil {
+		return nil, err
+	}
+	record, err := records.GetRecord(ctx, at.bucket, at.record)
+	if err != nil {
+		return nil, err
+	}
+	return keyring.OpenRecord(ctx, s.origin(at.bucket), at.record, record), nil
+}
+
+var errNotOurs = errors.New("damaged, or not encrypted")
+
+// openObject is openRecord for an object's key.
+func (s *stores) openObject(ctx context.Context, at sample) (reason, err error) {
+	keyring, records, err := s.keyring(ctx, at.bucket)
+	if err != nil {
+		return nil, err
+	}
+	object, err := object.Inspect(ctx, records.Store, at.bucket, at.key, "")
+	if err != nil || object.Metadata == nil {
+		return errNotOurs, nil
+	}
+	dek, reason := keyring.OpenKey(ctx, kms.Name{Bucket: s.origin(at.bucket), Key: at.key, Kind: object.Metadata.Kind}, object.Metadata)
+	if reason == nil {
+		dek.Destroy()
+	}
+	return reason, nil
+}
+
 // eachSample visits some window records of every bucket of the embedded store, or,
 // where there is none, some objects, until visit says false. Buckets that have a
 // store of their own are not here.
 func (s *stores) eachSample(ctx context.Context, visit func(sample) (more bool, err error)) error {
-	store := s.embedded.client
 	var buckets struct {
 		Names []string `xml:"Buckets>Bucket>Name"`
 	}
-	if err := getXML(ctx, store, s3name.Bucket{}, nil, &buckets); err != nil {
+	if err := getXML(ctx, s.embedded.client, s3name.Bucket{}, nil, &buckets); err != nil {
 		return fmt.Errorf("look for encrypted data: %w", err)
 	}
 	for _, bucket := range buckets.Names {
 		if s.c.Buckets[bucket].Upstream != (config.Upstream{}) {
 			continue
 		}
-		at, err := s3name.ParseBucket(bucket)
-		if err != nil { // a folder that no client reaches
-			continue
-		}
-		stateBucket, records, err := (state.Records{Place: s.c.State}).Where(bucket)
+		samples, err := s.samples(ctx, bucket, buckets.Names)
 		if err != nil {
 			return err
 		}
-		found := false
-		for _, look := range []struct {
-			bucket s3name.Bucket
-			prefix string
-		}{{stateBucket, records}, {at, ""}} {
-			if found || !slices.Contains(buckets.Names, look.bucket.String()) {
-				continue
-			}
-			var page struct {
-				Keys []string `xml:"Contents>Key"`
-			}
-			q := url.Values{"list-type": {"2"}, "max-keys": {fmt.Sprint(sampled)}, "prefix": {look.prefix}}
-			if err := getXML(ctx, store, look.bucket, q, &page); err != nil {
-				return fmt.Errorf("look for encrypted data in %s: %w", look.bucket, err)
-			}
-			for _, key := range page.Keys {
-				found = true
-				at := sample{bucket: bucket, key: key}
-				if look.prefix != "" {
-					at.record = strings.TrimPrefix(key, records)
-				}
-				if more, err := visit(at); err != nil || !more {
-					return err
-				}
+		for _, at := range samples {
+			if more, err := visit(at); err != nil || !more {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// samples gives those of one bucket among all.
+func (s *stores) samples(ctx context.Context, bucket string, all []string) (found []sample, err error) {
+	at, err := s3name.ParseBucket(bucket)
+	if err != nil {
+		return nil, nil // a folder that no client reaches
+	}
+	stateBucket, records, err := (state.Records{Place: s.c.State}).Where(bucket)
+	if err != nil {
+		return nil, err
+	}
+	for _, look := range []struct {
+		bucket s3name.Bucket
+		prefix string
+	}{{stateBucket, records}, {at, ""}} {
+		if found != nil || !slices.Contains(all, look.bucket.String()) {
+			continue
+		}
+		var page struct {
+			Keys []string `xml:"Contents>Key"`
+		}
+		q := url.Values{"list-type": {"2"}, "max-keys": {fmt.Sprint(sampled)}, "prefix": {look.prefix}}
+		if err := getXML(ctx, s.embedded.client, look.bucket, q, &page); err != nil {
+			return nil, fmt.Errorf("look for encrypted data in %s: %w", look.bucket, err)
+		}
+		for _, key := range page.Keys {
+			one := sample{bucket: bucket, key: key}
+			if look.prefix != "" {
+				one.record = strings.TrimPrefix(key, records)
+			}
+			found = append(found, one)
+		}
+	}
+	return found, nil
 }
 
 func getXML(ctx context.Context, store *upstream.Client, bucket s3name.Bucket, q url.Values, doc any) error {
