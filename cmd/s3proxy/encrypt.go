@@ -117,13 +117,13 @@ func encryptStored(ctx context.Context, c *config.Config, path, bucket, key stri
 		return err
 	}
 	defer f.Close()
-	inside, stop, err := proxyInside(proxy.Config{Default: b, State: c.State, Log: log})
+	client, stop, err := inProcess(proxy.Config{Default: b, State: c.State, Log: log})
 	if err != nil {
 		return err
 	}
 	defer stop()
 	bar := progress(size, errOut)
-	resp, err := inside.Do(ctx, &upstream.Request{
+	resp, err := client.Do(ctx, &upstream.Request{
 		Method: http.MethodPut, Bucket: at, Key: object, Header: h, Body: bar.NewProxyReader(f), Length: size,
 	})
 	bar.Finish()

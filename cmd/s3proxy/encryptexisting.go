@@ -68,10 +68,10 @@ func printEncrypted(out io.Writer, e *ops.EncryptedExisting, dryRun bool) error 
 	if e.OldVersions > 0 {
 		fmt.Fprintf(out, "  %d versions that are not current are not encrypted: the store's operator reads them until they are deleted\n", e.OldVersions)
 	}
-	printReasons(out, "not looked at: ", e.Unseen)
+	printReasons(out, "not looked at: ", e.Unreadable)
 	switch {
 	case dryRun:
-	case e.Done && e.OldVersions == 0 && len(e.Unseen) == 0:
+	case e.Done && e.OldVersions == 0 && len(e.Unreadable) == 0:
 		fmt.Fprintln(out, "  All objects are encrypted: allow-plaintext-reads can be switched off, if all who write do it through s3proxy.")
 	case e.Done:
 		fmt.Fprintln(out, "  All current objects are encrypted: allow-plaintext-reads can be switched off, if all who write do it through s3proxy, and nobody needs the old versions through it.")

@@ -106,6 +106,6 @@ func (o *gcFlags) printRecords(out io.Writer, r *ops.SweptRecords) error {
 	_, err := fmt.Fprintf(out, "s3://%s: %d of %d window records %s, %d named, %d not named but younger than %v (before the oldest upload in progress), %d locked, %d foreign, %d failed\n",
 		r.Bucket, r.Removed, r.Records, o.verb(), r.Named, r.Young, o.recordsGrace, r.Locked, r.Foreign, len(r.Failed))
 	printReasons(out, "", r.Failed)
-	printReasons(out, "not looked at: ", r.Unseen)
+	printReasons(out, "not looked at: ", r.Unreadable)
 	return err
 }

@@ -126,7 +126,7 @@ func printRekeyed(out io.Writer, f *ops.Rekeyed, dryRun bool) error {
 			fmt.Fprintf(out, "  under an old key: %s\n", name)
 		}
 	}
-	printReasons(out, "not looked at: ", f.Unseen)
+	printReasons(out, "not looked at: ", f.Unreadable)
 	if !f.Closed {
 		fmt.Fprintf(out, "  The floor %s stays open: what is from before is still read. Run it again with --resume %s, or with --leave-behind as well.\n", f.Floor, f.Floor)
 		return nil

@@ -96,6 +96,6 @@ func printStatus(out io.Writer, c *ops.KeyStatus) error {
 	if c.Plain > 0 {
 		fmt.Fprintf(out, "  %d objects are not encrypted\n", c.Plain)
 	}
-	printReasons(out, "not looked at: ", c.Unseen)
+	printReasons(out, "not looked at: ", c.Unreadable)
 	return nil
 }

@@ -24,7 +24,7 @@ type EncryptedExisting struct {
 	*Rewritten
 	// OldVersions that are not encrypted.
 	OldVersions int               `json:"old-versions-not-encrypted"`
-	Unseen      map[string]string `json:"unseen"` // old versions that could not be looked at
+	Unreadable  map[string]string `json:"unseen"` // old versions that could not be looked at
 	// Done says that nothing is left that a client could read as current.
 	Done bool `json:"allow-plaintext-reads-can-be-switched-off"`
 }
@@ -34,7 +34,7 @@ func (e *EncryptedExisting) Failures() (failed []error) {
 	if n := len(e.Failed) + e.Locked + e.Archived; n > 0 {
 		failed = append(failed, fmt.Errorf("%d objects could not be encrypted", n))
 	}
-	if n := len(e.Unseen); n > 0 {
+	if n := len(e.Unreadable); n > 0 {
 		failed = append(failed, fmt.Errorf("%d versions that are not current could not be looked at", n))
 	}
 	return failed
@@ -75,7 +75,7 @@ func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
 
 // countOld counts the versions that are not current and not encrypted.
 func (e *EncryptedExisting) countOld(ctx context.Context, r *rewrite) error {
-	e.Unseen = map[string]string{}
+	e.Unreadable = map[string]string{}
 	var plain atomic.Int64
 	old := walk{Rate: r.rate, progress: unwatched{}, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
 		return r.walker.OldVersions(ctx, e.Bucket, e.Prefix, visit)
@@ -90,10 +90,10 @@ func (e *EncryptedExisting) countOld(ctx context.Context, r *rewrite) error {
 		case err != nil:
 			e.mu.Lock()
 			defer e.mu.Unlock()
-			if len(e.Unseen) >= maxFailed {
+			if len(e.Unreadable) >= maxFailed {
 				return fmt.Errorf("%w: %w", errTooMany, err)
 			}
-			e.Unseen[listedName(l)] = err.Error()
+			e.Unreadable[listedName(l)] = err.Error()
 		case found.Metadata == nil:
 			plain.Add(1)
 		}

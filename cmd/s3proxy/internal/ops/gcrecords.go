@@ -31,15 +31,15 @@ func (s *SweepRecords) String() string { return "s3://" + s.Bucket }
 
 // SweptRecords is what came of it; the JSON names are part of the interface.
 type SweptRecords struct {
-	Bucket  string            `json:"bucket"`
-	Records int               `json:"records"`
-	Named   int               `json:"named"`   // by an object, a version or an upload
-	Young   int               `json:"young"`   // not named, and too young to remove
-	Removed int               `json:"removed"` // or would be, in a dry run
-	Locked  int               `json:"locked"`  // under a retention that has not ended
-	Foreign int               `json:"foreign"` // not named as s3proxy does: left alone
-	Failed  map[string]string `json:"failed"`  // reason by record id
-	Unseen  map[string]string `json:"unseen"`  // what could not be looked at, and why
+	Bucket     string            `json:"bucket"`
+	Records    int               `json:"records"`
+	Named      int               `json:"named"`   // by an object, a version or an upload
+	Young      int               `json:"young"`   // not named, and too young to remove
+	Removed    int               `json:"removed"` // or would be, in a dry run
+	Locked     int               `json:"locked"`  // under a retention that has not ended
+	Foreign    int               `json:"foreign"` // not named as s3proxy does: left alone
+	Failed     map[string]string `json:"failed"`  // reason by record id
+	Unreadable map[string]string `json:"unseen"`  // what could not be looked at, and why
 }
 
 // Run implements Plan.
@@ -89,7 +89,7 @@ func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
 		},
 		object: func(_ context.Context, _ string, m *envelope.Metadata) error { name(m); return nil },
 	}
-	if found.Unseen, err = all.take(ctx); err != nil {
+	if found.Unreadable, err = all.take(ctx); err != nil {
 		return nil, err
 	}
 	found.Named = found.Records - len(unnamed)
@@ -97,7 +97,7 @@ func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
 		switch modified := unnamed[id]; {
 		case modified.IsZero() || modified.After(before):
 			found.Young++
-		case len(found.Unseen) > 0:
+		case len(found.Unreadable) > 0:
 		case s.DryRun:
 			found.Removed++
 		default:
@@ -121,8 +121,8 @@ func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
 // Failures implements Report.
 func (r *SweptRecords) Failures() []error {
 	switch {
-	case len(r.Unseen) > 0:
-		return []error{fmt.Errorf("%d objects could not be looked at: no window record was removed", len(r.Unseen))}
+	case len(r.Unreadable) > 0:
+		return []error{fmt.Errorf("%d objects could not be looked at: no window record was removed", len(r.Unreadable))}
 	case len(r.Failed) > 0:
 		return []error{fmt.Errorf("%d window records could not be removed", len(r.Failed))}
 	}

@@ -49,7 +49,7 @@ func (c *statusCount) needs(use *KEKUse) string {
 		why = append(why, "not known: only --objects looks at them")
 	case use.unknown && use.Objects == 0: // another spelling of a name, perhaps
 		why = append(why, "not known: nothing here names it, and no configured key is called so")
-	case len(c.Unseen) > 0:
+	case len(c.Unreadable) > 0:
 		why = append(why, "not known: not everything could be looked at")
 	case c.zeroUpload:
 		why = append(why, "not known while uploads of window 0 are in progress")

@@ -403,11 +403,11 @@ func TestOneObjectThatCannotBeReadKeepsAllRecords(t *testing.T) {
 	l.put(l.store, "odd", raw, odd)
 	time.Sleep(1100 * time.Millisecond)
 	found, err := (&SweepRecords{Job: l.job(), Bucket: l.name}).Run(t.Context())
-	if err != nil || len(found.Unseen) != 1 || found.Removed != 0 || len(found.Failures()) != 1 {
+	if err != nil || len(found.Unreadable) != 1 || found.Removed != 0 || len(found.Failures()) != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
 	status, err := (&Status{Job: l.job(), Bucket: l.name, Objects: true}).Run(t.Context())
-	if err != nil || len(status.Unseen) != 1 || len(status.Failures()) != 1 {
+	if err != nil || len(status.Unreadable) != 1 || len(status.Failures()) != 1 {
 		t.Errorf("%+v, %v", status, err)
 	}
 }

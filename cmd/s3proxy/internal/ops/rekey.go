@@ -40,7 +40,7 @@ type Rekeyed struct {
 	Uploads     int               `json:"uploads"`
 	Records     int               `json:"records-removed"`  // of windows from before
 	First       []string          `json:"first,omitempty"`  // some of these, by name
-	Unseen      map[string]string `json:"unseen,omitempty"` // what could not be looked at, and why
+	Unreadable  map[string]string `json:"unseen,omitempty"` // what could not be looked at, and why
 
 	whole bool // the plan was run to its end
 }
@@ -91,7 +91,7 @@ func newRekeying(ctx context.Context, o Rekey, bucket string) (*rekeying, error)
 	}
 	r := &rekeying{
 		Rekey: o, bucket: b, rewrite: newRewrite(b, "", o.Job, o.OnlyWriter),
-		found: &Rekeyed{Bucket: bucket, Rewritten: &Rewritten{Failed: map[string]string{}}, Unseen: map[string]string{}},
+		found: &Rekeyed{Bucket: bucket, Rewritten: &Rewritten{Failed: map[string]string{}}, Unreadable: map[string]string{}},
 	}
 	r.rewrite.due = func(ctx context.Context, key string, m *envelope.Metadata) (bool, error) {
 		return r.below(ctx, key, "", m)

@@ -13,7 +13,7 @@ import (
 
 // left counts what is below the floor still.
 func (r *Rekeyed) left() int {
-	return len(r.Failed) + r.Locked + r.Archived + r.OldVersions + r.Uploads + len(r.Unseen)
+	return len(r.Failed) + r.Locked + r.Archived + r.OldVersions + r.Uploads + len(r.Unreadable)
 }
 
 // below tells whether what carries this metadata is to be encrypted again.
@@ -41,7 +41,7 @@ func (r *rekeying) countUploads(ctx context.Context) error {
 		name := fmt.Sprintf("upload of %q", u.Key)
 		switch {
 		case err != nil:
-			r.found.Unseen[name] = err.Error()
+			r.found.Unreadable[name] = err.Error()
 		case below:
 			r.found.Uploads++
 			r.name(name)
@@ -71,10 +71,10 @@ func (r *rekeying) countOldVersions(ctx context.Context) error {
 			return ctx.Err()
 		case gone:
 		case err != nil:
-			if len(r.found.Unseen) >= maxFailed {
+			if len(r.found.Unreadable) >= maxFailed {
 				return fmt.Errorf("%w: %w", errTooMany, err)
 			}
-			r.found.Unseen[listedName(l)] = err.Error()
+			r.found.Unreadable[listedName(l)] = err.Error()
 		case below:
 			r.found.OldVersions++
 			r.name(listedName(l))

@@ -20,20 +20,20 @@ func (s *Status) String() string { return "s3://" + s.Bucket }
 
 // KeyStatus is what came of it; the JSON names are part of the interface.
 type KeyStatus struct {
-	Bucket  string            `json:"bucket"`
-	Current string            `json:"current"`
-	Records int               `json:"records"`
-	Objects bool              `json:"objects-looked-at"`
-	Plain   int               `json:"not-encrypted"`
-	Keys    []*KEKUse         `json:"keys"`   // by KEK
-	Unseen  map[string]string `json:"unseen"` // what could not be looked at, and why
+	Bucket     string            `json:"bucket"`
+	Current    string            `json:"current"`
+	Records    int               `json:"records"`
+	Objects    bool              `json:"objects-looked-at"`
+	Plain      int               `json:"not-encrypted"`
+	Keys       []*KEKUse         `json:"keys"`   // by KEK
+	Unreadable map[string]string `json:"unseen"` // what could not be looked at, and why
 
 	asked bool // for certain KEKs: the report is a failure unless all of them may go
 }
 
 // Failures implements Report.
 func (s *KeyStatus) Failures() (failed []error) {
-	if n := len(s.Unseen); n > 0 {
+	if n := len(s.Unreadable); n > 0 {
 		failed = append(failed, fmt.Errorf("%d could not be looked at", n))
 	}
 	for _, use := range s.Keys {
@@ -58,7 +58,7 @@ func (s *Status) Run(ctx context.Context) (*KeyStatus, error) {
 		return nil, err
 	}
 	c := &statusCount{
-		KeyStatus: KeyStatus{Bucket: s.Bucket, Current: rewrapping.KEK(), Objects: s.Objects, Unseen: map[string]string{}, asked: len(s.KEKs) > 0},
+		KeyStatus: KeyStatus{Bucket: s.Bucket, Current: rewrapping.KEK(), Objects: s.Objects, Unreadable: map[string]string{}, asked: len(s.KEKs) > 0},
 		bucket:    b,
 		uses:      map[string]*KEKUse{}, read: map[string]readRecord{},
 	}

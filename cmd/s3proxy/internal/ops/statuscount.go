@@ -59,7 +59,7 @@ func (c *statusCount) countRecords(ctx context.Context, rate Rate) error {
 			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.Unseen["window record "+id] = err.Error()
+			c.Unreadable["window record "+id] = err.Error()
 			return nil
 		})
 	}
@@ -175,7 +175,7 @@ func (c *statusCount) countObjects(ctx context.Context, job Job) error {
 	if err != nil {
 		return err
 	}
-	maps.Copy(c.Unseen, unreadable)
+	maps.Copy(c.Unreadable, unreadable)
 	// Once more: a process that had not seen the new version yet may have made windows
 	// meanwhile, for objects that the walk had passed by. A record is put before them.
 	return c.countRecords(ctx, job.Rate)

@@ -15,10 +15,10 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// proxyInside runs the proxy within this process and gives a client of it, so that
+// inProcess runs the proxy within this process and gives a client of it, so that
 // a command writes objects by the very code that serve does. Nobody else can reach
 // it: its connections are pipes, its key is made anew.
-func proxyInside(c proxy.Config) (client *upstream.Client, stop func(), err error) {
+func inProcess(c proxy.Config) (client *upstream.Client, stop func(), err error) {
 	const id, region = "inside", "us-east-1"
 	secret := rand.Text()
 	c.Region = region
