@@ -1,14 +1,11 @@
 package ops
 
 import (
-	"bytes"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -65,18 +62,8 @@ func TestOneObjectThatCannotBeReadKeepsAllRecords(t *testing.T) {
 func TestTheStateOfAnUploadThatIsGoneIsSwept(t *testing.T) {
 	t.Parallel()
 	l := newLive(t, time.Hour)
-	begin := func(key string) s3name.UploadID {
-		_, body := l.send(l.client, &upstream.Request{Method: http.MethodPost, Key: keyOf(t, key), Query: url.Values{"uploads": {""}}})
-		_, rest, _ := bytes.Cut(body, []byte("<UploadId>"))
-		id, _, _ := bytes.Cut(rest, []byte("<"))
-		parsed, err := s3name.ParseUploadID(string(id))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return parsed
-	}
-	begin("live")
-	gone := begin("gone")
+	l.begin("live")
+	gone := l.begin("gone")
 	l.send(l.store, &upstream.Request{Method: http.MethodDelete, Key: keyOf(t, "gone"), UploadID: gone})
 	sweep := &SweepUploads{Job: l.job(), Bucket: l.name}
 	sweep.DryRun = true

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/proxy"
 )
 
 // rotate makes a new version of the key, and gives the KEK of the one before.
@@ -152,5 +153,66 @@ func TestAfterARekeyTheOldKeyOpensNothing(t *testing.T) {
 	verified, err := (&Verify{Job: l.job(), Target: Target{Bucket: l.name}, Sample: 1}).Run(t.Context())
 	if err != nil || len(verified.Bad) != 1 || verified.Bad[`"one"`] == "" {
 		t.Errorf("%+v, %v", verified, err)
+	}
+}
+
+func TestAnUploadInProgressKeepsTheFloorOpenUntilItIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	l := newLive(t, time.Hour)
+	l.put(l.client, "one", "content", nil)
+	l.begin("two")
+	floor := ""
+	o := Rekey{Job: l.job(), NewVersion: true, Opened: func(_, id string) { floor = id }}
+	plans, err := PlanRekeys(t.Context(), o, []string{l.name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := l.rotate()
+	time.Sleep(1100 * time.Millisecond) // a key file is read again after a second
+	found, err := plans[0].Run(t.Context())
+	if err != nil || found.Closed || found.Uploads != 1 || len(found.First) != 1 || len(found.Failures()) != 1 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	rotated := must(l, l.rotation(Rotate{Objects: true}))
+	if rotated.Objects.Uploads != 1 || rotated.Floor == "" {
+		t.Errorf("%+v %+v", rotated, rotated.Objects)
+	}
+	if may, why := l.mayGo(old); !may { // the upload's window has a record, which is rotated
+		t.Errorf("the old version may not go: %s", why)
+	}
+	o.NewVersion, o.Resume, o.LeaveBehind = false, floor, true
+	if plans, err = PlanRekeys(t.Context(), o, []string{l.name}); err != nil {
+		t.Fatal(err)
+	}
+	if found := must(l, plans[0]); !found.Closed || found.Floor != floor || found.Uploads != 1 {
+		t.Errorf("resumed: %+v", found)
+	}
+}
+
+func TestWhatAReportNamesAsFailedIsAFailure(t *testing.T) {
+	t.Parallel()
+	some := map[string]string{"x": "reason"}
+	for _, c := range []struct {
+		report interface{ Failures() []error }
+		want   int
+	}{
+		{&Rotated{}, 0},
+		{&Rotated{Failed: some, Objects: &Renewed{Rewritten: &Rewritten{Failed: some}}}, 2},
+		{&Rekeyed{Rewritten: &Rewritten{Locked: 1}, whole: true}, 1},
+		{&Rekeyed{Rewritten: &Rewritten{Locked: 1}, whole: true, Closed: true}, 0},
+		{&Rekeyed{Rewritten: &Rewritten{Locked: 1}}, 0}, // the error says why
+		{&EncryptedExisting{Rewritten: &Rewritten{}}, 0},
+		{&EncryptedExisting{Rewritten: &Rewritten{Archived: 1}, Unreadable: some}, 2},
+		{&Verified{Bad: some}, 1},
+		{&SweptRecords{Failed: some}, 1},
+		{&SweptRecords{Failed: some, Unreadable: some}, 1},
+		{&SweptUploads{proxy.Swept{Failed: 1}, true}, 1},
+		{&SweptUploads{proxy.Swept{Failed: 1}, false}, 0}, // the error says why
+		{&KeyStatus{Keys: []*KEKUse{{}}}, 0},
+		{&KeyStatus{Keys: []*KEKUse{{}}, asked: true, Unreadable: some}, 2},
+	} {
+		if got := c.report.Failures(); len(got) != c.want {
+			t.Errorf("%+v: %v, want %d", c.report, got, c.want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -123,6 +124,19 @@ func (l *live) get(from *upstream.Client, key string) (http.Header, string) {
 	l.t.Helper()
 	header, body := l.send(from, &upstream.Request{Method: http.MethodGet, Key: keyOf(l.t, key)})
 	return header, string(body)
+}
+
+// begin begins a multipart upload through the proxy.
+func (l *live) begin(key string) s3name.UploadID {
+	l.t.Helper()
+	_, body := l.send(l.client, &upstream.Request{Method: http.MethodPost, Key: keyOf(l.t, key), Query: url.Values{"uploads": {""}}})
+	_, rest, _ := bytes.Cut(body, []byte("<UploadId>"))
+	id, _, _ := bytes.Cut(rest, []byte("<"))
+	parsed, err := s3name.ParseUploadID(string(id))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return parsed
 }
 
 // metadata are the headers that carry what the proxy needs of an object.
