@@ -72,7 +72,7 @@ func (x *exchange) mayCreate(ctx context.Context) error {
 	if refused == nil {
 		return nil
 	}
-	u := &upload{Objects: x.Objects, bucket: x.bucket, key: x.key, unsigned: true}
+	u := &storeUpload{client: x.Upstream, bucket: x.bucket, key: x.key, unsigned: true}
 	if _, err := u.begin(ctx, http.Header{}); err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +23,7 @@ import (
 type completion struct {
 	*exchange
 	u      *upload
-	asked  completedList
+	asked  s3xml.CompletedParts
 	size   int64 // x-amz-mp-object-size; -1: not given
 	digest envelope.Checksum
 	kind   envelope.ChecksumType // x-amz-checksum-type
@@ -51,7 +50,7 @@ func completeMultipartUpload(x *exchange) error {
 		}
 		return err
 	}
-	out := completeResult{Xmlns: s3xml.Namespace, Location: x.location(x.key.String()), Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), ETag: x.completedETag(done)}
+	out := s3xml.CompleteUploadResult{Xmlns: s3xml.Namespace, Location: x.location(x.key.String()), Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), ETag: x.completedETag(done)}
 	facts := done.trailer.Facts
 	checksum.SetElement(&out.Checksums, facts.Checksum, len(done.trailer.Parts))
 	out.ChecksumType = checksum.TypeName(facts.Checksum.Type)
@@ -86,14 +85,14 @@ func (x *exchange) readCompletion() (*completion, error) {
 		return nil, err
 	}
 	c := &completion{exchange: x, size: -1}
-	var in completeRequest
+	var in s3xml.CompleteUpload
 	if err := s3xml.Unmarshal(body, &in); err != nil {
 		return nil, x.refusedDocument(s3err.MalformedXML.Because(err))
 	}
 	if len(in.Parts) == 0 {
 		return nil, x.refusedDocument(s3err.MalformedXML)
 	}
-	if err := in.Parts.check(); err != nil {
+	if err := checkList(in.Parts); err != nil {
 		return nil, x.refusedDocument(err)
 	}
 	c.asked = in.Parts
@@ -162,7 +161,7 @@ var errAgain = errors.New("the upload changed meanwhile")
 
 func (c *completion) try(ctx context.Context) (*completed, error) {
 	u := c.u
-	sent, err := u.sentParts(ctx, c.asked.ranges())
+	sent, err := u.sentParts(ctx, rangesOf(c.asked))
 	if err != nil {
 		return nil, during(stepListParts, err)
 	}
@@ -189,7 +188,7 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", stepSendTrailer, err)
 	}
-	list := completeRequest{Xmlns: s3xml.Namespace}
+	list := s3xml.CompleteUpload{Xmlns: s3xml.Namespace}
 	last := parts[len(parts)-1]
 	number := last.Part.Number + 1
 	// A part that the client sent and does not list, or is sending. Number 10,000
@@ -223,9 +222,9 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 		return nil, during(stepSendTrailer, err)
 	}
 	for _, p := range parts {
-		list.add(p.Part.Number, p.ETag)
+		list.Add(p.Part.Number, p.ETag)
 	}
-	list.add(number, etag)
+	list.Add(number, etag)
 	return c.complete(ctx, list, trailer)
 }
 
@@ -267,7 +266,7 @@ func (u *upload) keptBody(ctx context.Context, p partRecord) (io.ReadCloser, err
 // complete asks the store to put the parts together, and makes sure that it has: a
 // 200 may hold an error, and versitygw 1.8 answers 200 for any upload that is gone
 // when an object stands at the key.
-func (c *completion) complete(ctx context.Context, list completeRequest, trailer *envelope.Trailer) (*completed, error) {
+func (c *completion) complete(ctx context.Context, list s3xml.CompleteUpload, trailer *envelope.Trailer) (*completed, error) {
 	u := c.u
 	h := c.passedHeaders()
 	if err := c.conditions(ctx, h); err != nil {
@@ -280,32 +279,6 @@ func (c *completion) complete(ctx context.Context, list completeRequest, trailer
 	// Whoever says the checksum of the whole has put it together; versitygw 1.8 says
 	// nothing of the kind when it only finds that the upload is gone.
 	return c.settle(ctx, header, result.ETag, trailer, len(checksum.Given(&result.Checksums)) > 0)
-}
-
-// finish asks the store to put an upload together. A 200 may hold an error.
-func (u *upload) finish(ctx context.Context, list completeRequest, h http.Header) (*completeResult, http.Header, error) {
-	doc, err := xml.Marshal(list)
-	if err != nil {
-		return nil, nil, err
-	}
-	h.Set("Content-Type", "application/xml")
-	resp, err := u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPost, Bucket: u.bucket, Key: u.key, UploadID: u.id, Header: h, Bytes: doc, Unsigned: u.unsigned})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, s3xml.MaxBytes))
-	if err != nil {
-		return nil, nil, s3err.ServiceUnavailable.Because(err)
-	}
-	if refused := s3err.InDocument(answer); refused != nil {
-		return nil, nil, refused
-	}
-	result := &completeResult{}
-	if err := s3xml.Unmarshal(answer, result); err != nil {
-		return nil, nil, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err))
-	}
-	return result, resp.Header, nil
 }
 
 // completeFailure turns the store's refusal into the client's: what it says of the
@@ -335,4 +308,11 @@ func (c *completion) conditions(ctx context.Context, h http.Header) error {
 	var err error
 	c.resolved, err = c.resolveConditions(ctx, h)
 	return err
+}
+
+// completed is a finished object of an upload.
+type completed struct {
+	header  http.Header // of the store's answers: version, expiration
+	etag    string      // the store's
+	trailer *envelope.Trailer
 }

@@ -8,12 +8,13 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
-// check refuses a list that fits no upload, whatever was sent: for every bucket, before
+// checkList refuses a list that fits no upload, whatever was sent: for every bucket, before
 // a store sees it.
-func (l completedList) check() *s3err.Error {
-	before := partNumber(0)
+func checkList(l s3xml.CompletedParts) *s3err.Error {
+	before := s3xml.PartNumber(0)
 	for _, asked := range l {
 		if asked.PartNumber == nil || asked.ETag == nil {
 			return s3err.MalformedXML
@@ -35,9 +36,9 @@ func (l completedList) check() *s3err.Error {
 	return nil
 }
 
-// ranges are the parts that the list is about, in few ranges: what lies between two that
+// rangesOf are the parts that the list is about, in few ranges: what lies between two that
 // are near to each other comes along.
-func (l completedList) ranges() (all []partRange) {
+func rangesOf(l s3xml.CompletedParts) (all []partRange) {
 	for _, asked := range l {
 		number := int(*asked.PartNumber)
 		if n := len(all); n > 0 && number-all[n-1].last <= listPage {
@@ -79,11 +80,11 @@ func (c *completion) choose(sent *sentParts) ([]partRecord, error) {
 	return chosen, nil
 }
 
-func (c *completion) invalidPart(asked completedPart) error {
+func (c *completion) invalidPart(asked s3xml.CompletedPart) error {
 	return errNoPart(asked).With(s3err.Field{Name: "UploadId", Value: c.u.id.String()})
 }
 
-func errNoPart(asked completedPart) *s3err.Error {
+func errNoPart(asked s3xml.CompletedPart) *s3err.Error {
 	return s3err.InvalidPart.With(
 		s3err.Field{Name: "PartNumber", Value: strconv.Itoa(int(*asked.PartNumber))}, s3err.Field{Name: "ETag", Value: strings.Trim(*asked.ETag, `"`)})
 }
@@ -100,7 +101,7 @@ func (c *completion) find(sendings []partRecord, etag string) (partRecord, bool)
 }
 
 // checkPart compares the checksum that the client names for a part.
-func (c *completion) checkPart(asked completedPart, p partRecord) error {
+func (c *completion) checkPart(asked s3xml.CompletedPart, p partRecord) error {
 	given := checksum.Given(&asked.Checksums)
 	wanted := c.u.options.Checksum
 	if len(given) == 0 {

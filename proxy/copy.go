@@ -309,7 +309,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 		if err := c.copyTags(ctx, h); err != nil {
 			return err
 		}
-		made, header, err := c.src.copyParts(ctx, c.Objects, c.bucket, c.key, h, nil, dek, nil)
+		made, header, err := c.src.copyParts(ctx, c.Upstream, c.bucket, c.key, h, nil, dek, nil)
 		if err == nil {
 			err = c.UnderFloor(ctx, c.bucket, dek)
 		}

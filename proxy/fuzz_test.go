@@ -78,11 +78,11 @@ func FuzzCompleteMultipartUpload(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var in completeRequest
+		var in s3xml.CompleteUpload
 		if s3xml.Unmarshal(body, &in) != nil {
 			return
 		}
-		if in.Parts.check() != nil {
+		if checkList(in.Parts) != nil {
 			return
 		}
 		c := completion{u: &upload{}, asked: in.Parts}

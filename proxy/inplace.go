@@ -92,7 +92,7 @@ func (src *copySource) writeAgain(ctx context.Context, dek *envelope.DEK, h http
 		if err != nil {
 			return nil, nil, err
 		}
-		return src.copyParts(ctx, src.Objects, src.Bucket, src.Key, h, sizes, dek, tail)
+		return src.copyParts(ctx, src.Upstream, src.Bucket, src.Key, h, sizes, dek, tail)
 	}
 	body, err := src.withTail(ctx, dek, 0, src.Bytes, tail)
 	if err != nil {
@@ -239,19 +239,19 @@ var copyPartSize int64 = 1 << 30 // a test lowers it
 // copyParts makes an object of to, in the same store, of pieces of the source, which do not
 // leave the store; each is of the very source that was looked at. h are the headers of the
 // new object, with its conditions; those are for the end. dek and tail are as in writeAgain.
-func (src *copySource) copyParts(ctx context.Context, to *object.Objects, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
+func (src *copySource) copyParts(ctx context.Context, to *upstream.Client, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
 	if sizes == nil {
 		for left := src.Bytes; left > 0; left -= min(left, copyPartSize) {
 			sizes = append(sizes, min(left, copyPartSize))
 		}
 	}
 	sizes, rest := withoutTail(sizes, int64(len(tail)))
-	u := &upload{Objects: to, bucket: bucket, key: key, unsigned: src.unsigned, lastLook: src.lastLook}
-	made, header, err := u.inParts(ctx, h, func(list *completeRequest) error {
+	u := &storeUpload{client: to, bucket: bucket, key: key, unsigned: src.unsigned, lastLook: src.lastLook}
+	made, header, err := u.inParts(ctx, h, func(list *s3xml.CompleteUpload) error {
 		var offset int64
 		for i, size := range sizes {
 			var part s3xml.CopyPartResult
-			_, err := to.Upstream.GetXML(ctx, &upstream.Request{
+			_, err := to.GetXML(ctx, &upstream.Request{
 				Method: http.MethodPut, Bucket: bucket, Key: key, Unsigned: src.unsigned,
 				UploadID: u.id, Source: src.source(), Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}},
 				Header: http.Header{
@@ -262,7 +262,7 @@ func (src *copySource) copyParts(ctx context.Context, to *object.Objects, bucket
 			if err != nil {
 				return fmt.Errorf("copy a part: %w", src.whyPartRefused(ctx, err))
 			}
-			list.add(i+1, strings.Trim(part.ETag, `"`))
+			list.Add(i+1, strings.Trim(part.ETag, `"`))
 			offset += size
 		}
 		if rest == 0 {
@@ -277,7 +277,7 @@ func (src *copySource) copyParts(ctx context.Context, to *object.Objects, bucket
 		if err != nil {
 			return fmt.Errorf("write the last part: %w", err)
 		}
-		list.add(len(sizes)+1, etag)
+		list.Add(len(sizes)+1, etag)
 		return nil
 	})
 	if err != nil {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"net/http"
 	"net/url"
@@ -17,14 +16,6 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
-
-type createResult struct {
-	XMLName  xml.Name   `xml:"InitiateMultipartUploadResult"`
-	Xmlns    string     `xml:"xmlns,attr"`
-	Bucket   string     `xml:"Bucket"`
-	Key      s3xml.Text `xml:"Key"`
-	UploadID string     `xml:"UploadId"`
-}
 
 // createMultipartUpload begins an upload in the store. The wrapped key goes into
 // the object's metadata and, with what the client asked for, into a state object:
@@ -54,7 +45,7 @@ func createMultipartUpload(x *exchange) error {
 	for name, value := range fields {
 		h[object.MetaPrefix+name] = []string{value}
 	}
-	var begun createResult
+	var begun s3xml.CreateUploadResult
 	header, err := x.Upstream.GetXML(ctx, &upstream.Request{
 		Method: http.MethodPost, Bucket: x.bucket, Key: x.key, Query: url.Values{"uploads": {""}}, Header: h, Unsigned: x.unsigned(),
 	}, &begun)
@@ -66,7 +57,8 @@ func createMultipartUpload(x *exchange) error {
 		return during(stepCreate, upstream.BadName(err))
 	}
 	x.remember()
-	u := &upload{Objects: x.Objects, bucket: x.bucket, key: x.key, id: id, hash: envelope.UploadHash(id.String()), options: options, dek: dek, unsigned: x.unsigned()}
+	u := uploadOf(x.Objects, x.bucket, x.key, id, x.unsigned())
+	u.options, u.dek = options, dek
 	if err := u.saveUpload(ctx); err != nil {
 		x.giveUp(u)
 		return during(stepPutState, err)
@@ -83,7 +75,7 @@ func createMultipartUpload(x *exchange) error {
 		out.Set("X-Amz-Checksum-Algorithm", options.Checksum.String())
 		out.Set("X-Amz-Checksum-Type", checksum.TypeName(options.Type))
 	}
-	return x.answerXML(createResult{Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.id.String()})
+	return x.answerXML(s3xml.CreateUploadResult{Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.id.String()})
 }
 
 // markAborted leaves something of the state of an upload whose key is gone and whose Abort
@@ -109,7 +101,7 @@ func (x *exchange) giveUp(u *upload) {
 // that runs beside it may call the upload done unless the object proves it.
 func abortMultipartUpload(x *exchange) error {
 	ctx := x.r.Context()
-	u := &upload{Objects: x.Objects, bucket: x.bucket, key: x.key, id: x.uploadID, unsigned: x.unsigned()}
+	u := uploadOf(x.Objects, x.bucket, x.key, x.uploadID, x.unsigned())
 	saved, err := x.stateToAbort(ctx, u)
 	if err != nil {
 		return err
@@ -220,10 +212,6 @@ func (x *exchange) lookAtKey(ctx context.Context) (state string, s *object.Store
 		return state, nil, nil
 	}
 	return state, s, err
-}
-
-func (u *upload) abortUpstream(ctx context.Context, h http.Header) (*http.Response, error) {
-	return u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodDelete, Bucket: u.bucket, Key: u.key, UploadID: u.id, Header: h, Unsigned: u.unsigned})
 }
 
 // abort ends an upload in the store and removes its state.

@@ -12,9 +12,7 @@ var (
 		// headers begin alike, is refused before.
 		sseHeader, sseKeyHeader, sseContextHeader, sseBucketHeader,
 	}
-	writeConditions = []string{"If-Match", "If-None-Match"}
-	readConditions  = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
-	ownerHeaders    = []string{"X-Amz-Expected-Bucket-Owner", "X-Amz-Request-Payer"}
+	readConditions = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 
 	readOverrides = []string{
 		"response-cache-control", "response-content-disposition", "response-content-encoding",

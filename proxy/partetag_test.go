@@ -11,12 +11,13 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/object"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // beginUpload begins one of /bucket/k.
 func beginUpload(t *testing.T, s *httptest.Server) (id string) {
 	t.Helper()
-	var begun createResult
+	var begun s3xml.CreateUploadResult
 	resp, body := ask(t, s, "POST", "/bucket/k?uploads", nil)
 	if err := xml.Unmarshal([]byte(body), &begun); err != nil {
 		t.Fatalf("%s: %s", resp.Status, body)

@@ -1,12 +1,9 @@
 package proxy
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
-
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // The number of a part is read here once, out of a query or a document, and goes to the
@@ -18,7 +15,7 @@ func (x *exchange) readPart() error {
 	if !given || !x.op.takes("partNumber") {
 		return nil
 	}
-	n, err := parsePartNumber(text[0])
+	n, err := s3xml.ParsePartNumber(text[0])
 	if err != nil || n < 1 || n > envelope.MaxParts {
 		return errPartNumber.Argument("partNumber", text[0])
 	}
@@ -27,21 +24,3 @@ func (x *exchange) readPart() error {
 }
 
 var errPartNumber = s3err.InvalidArgument.WithMessage("Part number must be an integer between 1 and 10000, inclusive.")
-
-// partNumber is the number of a part in a document.
-type partNumber int
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (n *partNumber) UnmarshalText(text []byte) (err error) {
-	*n, err = parsePartNumber(strings.TrimSpace(string(text)))
-	return err
-}
-
-// parsePartNumber refuses the sign that strconv takes before a number.
-func parsePartNumber(text string) (partNumber, error) {
-	n, err := strconv.Atoi(text)
-	if err == nil && text[0] == '+' {
-		err = fmt.Errorf("%q is no part number", text)
-	}
-	return partNumber(n), err
-}

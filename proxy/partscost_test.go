@@ -14,9 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
-	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -174,7 +172,7 @@ func TestWhatManyPartsCost(t *testing.T) {
 	}
 	c := countRequests(t, lab.MinIO(t))
 	id := beginUpload(t, c.Server)
-	u := &upload{Objects: object.New(object.Settings{Upstream: c.store}, state.Place{}, nil), bucket: bucketNamed("bucket"), key: keyNamed("direct")}
+	u := &storeUpload{client: c.store, bucket: bucketNamed("bucket"), key: keyNamed("direct")}
 	if _, err := u.begin(t.Context(), http.Header{}); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +206,7 @@ func TestWhatManyPartsCost(t *testing.T) {
 		for marker := 0; ; {
 			page := s3xml.ListParts{}
 			q["part-number-marker"] = []string{strconv.Itoa(marker)}
-			if _, err := u.Upstream.GetXML(t.Context(), &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q}, &page); err != nil {
+			if _, err := c.store.GetXML(t.Context(), &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q}, &page); err != nil {
 				t.Fatal(err)
 			}
 			if !page.IsTruncated {
@@ -219,8 +217,8 @@ func TestWhatManyPartsCost(t *testing.T) {
 		t.Logf("%d parts: all listed by pages of 1000 in %.2f s with %d requests to the store; direct in %.2f s", n, took.Seconds(), requests, time.Since(start).Seconds())
 	}
 	requests, took := c.during(func() { mustAsk(t, c.Server, "POST", "/bucket/k?uploadId="+id, completeDocument(sent, last)) })
-	list := completeRequest{Xmlns: s3xml.Namespace}
-	list.add(sent, lastDirect)
+	list := s3xml.CompleteUpload{Xmlns: s3xml.Namespace}
+	list.Add(sent, lastDirect)
 	start := time.Now()
 	if _, _, err := u.finish(t.Context(), list, http.Header{}); err != nil {
 		t.Fatal(err)

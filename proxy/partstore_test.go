@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/s3proxy/s3proxy/proxy/object"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // partStore is a fakeStore's hook that keeps multipart uploads, each part with the ETag
@@ -140,7 +141,7 @@ func (s *partStore) delete(body []byte) {
 }
 
 func (s *partStore) complete(w http.ResponseWriter, path string, u *fakeUpload, body []byte) {
-	var list completeRequest
+	var list s3xml.CompleteUpload
 	if err := xml.Unmarshal(body, &list); err != nil {
 		panic(err)
 	}

@@ -65,7 +65,7 @@ func forwardPlain(x *exchange) error {
 		if err != nil {
 			return err
 		}
-		if req.Bytes, err = xml.Marshal(completeRequest{Xmlns: s3xml.Namespace, Parts: c.asked}); err != nil {
+		if req.Bytes, err = xml.Marshal(s3xml.CompleteUpload{Xmlns: s3xml.Namespace, Parts: c.asked}); err != nil {
 			return err
 		}
 		h.Set("Content-Md5", upstream.ContentMD5(req.Bytes))

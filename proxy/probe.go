@@ -62,7 +62,7 @@ func probePut(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket,
 }
 
 func probeComplete(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error) {
-	u := &upload{Objects: o, bucket: stateBucket, key: key}
+	u := &storeUpload{client: o.Upstream, bucket: stateBucket, key: key}
 	finish, err := u.begin(ctx, state.LockHeaders(ctx, o.Upstream, stateBucket, http.Header{"If-Match": {noETag}}))
 	if err != nil {
 		return false, err
@@ -77,8 +77,8 @@ func probeComplete(ctx context.Context, o *object.Objects, stateBucket s3name.Bu
 	if err != nil {
 		return false, err
 	}
-	list := completeRequest{Xmlns: s3xml.Namespace}
-	list.add(1, etag)
+	list := s3xml.CompleteUpload{Xmlns: s3xml.Namespace}
+	list.Add(1, etag)
 	_, _, err = u.finish(ctx, list, finish)
 	return heldTo(err)
 }

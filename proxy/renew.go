@@ -170,8 +170,8 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 	}
 	// Other bytes have another ETag in any case. In parts they stream, also where the store
 	// lets nobody read what is written.
-	u := &upload{Objects: src.Objects, bucket: src.Bucket, key: src.Key, lastLook: src.lastLook}
-	resp, err := u.putInParts(ctx, n.Header, body, n.Length, copyPartSize)
+	u := &storeUpload{client: src.Upstream, bucket: src.Bucket, key: src.Key, lastLook: src.lastLook}
+	resp, err := putInParts(ctx, u, n.Header, body, n.Length, copyPartSize)
 	if err != nil {
 		return src.whyBrokenInPlace(ctx, n.Header, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -194,7 +195,7 @@ func (c *completion) finishedNow(ctx context.Context, gone error) (*completed, e
 // lists tells whether the client's list is that of a finished object. In which mode the
 // upload's ETags were went with its state.
 func (c *completion) lists(parts []envelope.Part) bool {
-	return slices.EqualFunc(c.asked, parts, func(asked completedPart, p envelope.Part) bool {
+	return slices.EqualFunc(c.asked, parts, func(asked s3xml.CompletedPart, p envelope.Part) bool {
 		return int(*asked.PartNumber) == p.Number &&
 			(isETagOf(*asked.ETag, p.ID) || isMD5Of(*asked.ETag, p))
 	})

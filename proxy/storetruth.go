@@ -36,8 +36,8 @@ func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
 			c.log.Warn("what is left of a probe is swept later", "bucket", stateBucket, "key", name, "error", err)
 		}
 	}()
-	list := completeRequest{Xmlns: s3xml.Namespace}
-	list.add(1, strings.Repeat("0", 32))
+	list := s3xml.CompleteUpload{Xmlns: s3xml.Namespace}
+	list.Add(1, strings.Repeat("0", 32))
 	doc, err := xml.Marshal(list)
 	if err != nil {
 		return false, err

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -67,14 +66,15 @@ const (
 // upload is a multipart upload that this proxy, or another one, has begun.
 type upload struct {
 	*object.Objects
-	bucket   s3name.Bucket
-	key      s3name.Key
-	id       s3name.UploadID
-	hash     [16]byte // of the id, as it stands in records and summary
-	options  envelope.Upload
-	dek      *envelope.DEK
-	unsigned bool
-	lastLook func(context.Context) error // before it is completed; nil for none
+	storeUpload
+	hash    [16]byte // of the id, as it stands in records and summary
+	options envelope.Upload
+	dek     *envelope.DEK
+}
+
+// uploadOf is an upload of which the id alone is known.
+func uploadOf(o *object.Objects, bucket s3name.Bucket, key s3name.Key, id s3name.UploadID, unsigned bool) *upload {
+	return &upload{Objects: o, storeUpload: storeUpload{client: o.Upstream, bucket: bucket, key: key, id: id, unsigned: unsigned}, hash: envelope.UploadHash(id.String())}
 }
 
 // uploadName tells one upload from all others.
@@ -186,7 +186,7 @@ func (x *exchange) findUpload(ctx context.Context, key s3name.Key, id s3name.Upl
 			return nil, err
 		}
 	}
-	u := &upload{Objects: x.Objects, bucket: x.bucket, key: key, id: id, hash: envelope.UploadHash(id.String()), unsigned: x.unsigned()}
+	u := uploadOf(x.Objects, x.bucket, key, id, x.unsigned())
 	var err error
 	u.dek, err = x.Keyring.OpenKey(ctx, kms.Name{Bucket: x.KeyBucket(x.bucket), Key: key.String(), Kind: envelope.KindMultipart, UploadID: id.String()}, saved.meta)
 	if errors.Is(err, kms.ErrBelowFloor) {
@@ -248,23 +248,12 @@ func (x *exchange) noUpload(ctx context.Context, err error) error {
 		return err
 	}
 	if x.unsigned() {
-		u := &upload{Objects: x.Objects, bucket: x.bucket, key: x.key, id: noSuchID, unsigned: true}
+		u := uploadOf(x.Objects, x.bucket, x.key, noSuchID, true)
 		if refused := u.there(ctx); refused != nil {
 			return refused
 		}
 	}
 	return x.bucketFirst(ctx, s3err.NoSuchUpload.Because(err))
-}
-
-// there asks the store for the upload: NoSuchUpload when it has none.
-func (u *upload) there(ctx context.Context) error {
-	resp, err := u.Upstream.Do(ctx, &upstream.Request{
-		Method: http.MethodGet, Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: url.Values{"max-parts": {"1"}}, Unsigned: u.unsigned,
-	})
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
 }
 
 // partRecord is what is kept of a part that was sent, and when.

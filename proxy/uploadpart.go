@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
@@ -148,21 +145,6 @@ func (x *exchange) sendPart(u *upload, number int, size int64, plain *checksum.R
 		return r, during(stepPutRecord, err)
 	}
 	return r, nil
-}
-
-// sendUpstream sends a part of the store's upload and gives its ETag there, without quotes.
-func (u *upload) sendUpstream(ctx context.Context, number int, req *upstream.Request) (etag string, err error) {
-	req.Method, req.Bucket, req.Key, req.Unsigned = http.MethodPut, u.bucket, u.key, u.unsigned
-	req.UploadID, req.Query = u.id, url.Values{"partNumber": {strconv.Itoa(number)}}
-	resp, err := u.Upstream.Do(ctx, req)
-	if err != nil {
-		return "", err
-	}
-	resp.Body.Close()
-	if etag = strings.Trim(resp.Header.Get("Etag"), `"`); etag == "" {
-		return "", fmt.Errorf("%w: the store gave a part no ETag", upstream.ErrStored)
-	}
-	return etag, nil
 }
 
 // putRecord stores what Complete must know of a part as the name of an object.

@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// putInParts stores a body in parts of partSize bytes. The store puts them together only
+// after the body's io.EOF.
+func putInParts(ctx context.Context, u *storeUpload, h http.Header, body io.Reader, length, partSize int64) (*http.Response, error) {
+	result, header, err := u.inParts(ctx, h, func(list *s3xml.CompleteUpload) error {
+		for number := 1; length > 0; number++ {
+			p := &piece{body: body}
+			p.left.Store(min(length, partSize))
+			length -= p.left.Load()
+			etag, err := u.sendUpstream(ctx, number, &upstream.Request{Body: p, Length: p.left.Load()})
+			if err == nil && p.left.Load() > 0 {
+				err = checksum.ErrAnsweredEarly
+			}
+			if err != nil {
+				return fmt.Errorf("part %d of a body: %w", number, err)
+			}
+			list.Add(number, etag)
+		}
+		return readEnd(body)
+	})
+	if err != nil {
+		return nil, err
+	}
+	header = header.Clone()
+	for _, name := range []string{"Content-Length", "Content-Type"} { // of the result's document
+		header.Del(name)
+	}
+	header.Set("Etag", `"`+strings.Trim(result.ETag, `"`)+`"`)
+	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: http.NoBody}, nil
+}
+
+// piece is the next part of a body. What is left of it is known although the transport
+// may go on reading when the store has answered.
+type piece struct {
+	body io.Reader
+	left atomic.Int64
+}
+
+func (p *piece) Read(b []byte) (int, error) {
+	left := p.left.Load()
+	if left == 0 {
+		return 0, io.EOF
+	}
+	n, err := p.body.Read(b[:min(int64(len(b)), left)])
+	p.left.Add(-int64(n))
+	return n, err
+}
+
+// readEnd reads a body's io.EOF, which says that it was good.
+func readEnd(body io.Reader) error {
+	switch n, err := io.ReadFull(body, make([]byte, 1)); {
+	case n > 0:
+		return envelope.ErrTooLong
+	case err != io.EOF:
+		return err
+	}
+	return nil
+}
