@@ -72,9 +72,9 @@ func (x *exchange) mayCreate(ctx context.Context) error {
 	if refused == nil {
 		return nil
 	}
-	u := &storeUpload{client: x.Upstream, bucket: x.bucket, key: x.key, unsigned: true}
-	if _, err := u.begin(ctx, http.Header{}); err != nil {
+	u := &upstream.Upload{Client: x.Upstream, Bucket: x.bucket, Key: x.key, Unsigned: true}
+	if _, err := u.Begin(ctx, http.Header{}); err != nil {
 		return err
 	}
-	return errors.Join(refused, u.abandon(ctx, refused))
+	return errors.Join(refused, u.Abandon(ctx, refused))
 }

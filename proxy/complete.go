@@ -217,7 +217,7 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 		defer body.Close()
 		req = &upstream.Request{Body: io.MultiReader(body, bytes.NewReader(sealed)), Length: envelope.StoredPartSize(last.Part.Size) + int64(len(sealed))}
 	}
-	etag, err := u.sendUpstream(ctx, number, req)
+	etag, err := u.Part(ctx, number, req)
 	if err != nil {
 		return nil, during(stepSendTrailer, err)
 	}
@@ -232,10 +232,10 @@ func (c *completion) try(ctx context.Context) (*completed, error) {
 // records go with it.
 func (c *completion) unlessEnded(ctx context.Context, err error) error {
 	u := c.u
-	if _, gone := loadUpload(ctx, c.Objects, u.bucket, u.key, u.id); errors.Is(gone, errNoState) {
+	if _, gone := loadUpload(ctx, c.Objects, u.Bucket, u.Key, u.ID); errors.Is(gone, errNoState) {
 		return s3err.NoSuchUpload.Because(gone)
 	}
-	if gone := u.there(ctx); errors.Is(gone, s3err.NoSuchUpload) {
+	if gone := u.IsThere(ctx); errors.Is(gone, s3err.NoSuchUpload) {
 		return gone
 	}
 	return err
@@ -272,7 +272,7 @@ func (c *completion) complete(ctx context.Context, list s3xml.CompleteUpload, tr
 	if err := c.conditions(ctx, h); err != nil {
 		return nil, err
 	}
-	result, header, err := u.finish(ctx, list, h)
+	result, header, err := u.Complete(ctx, list, h)
 	if err != nil {
 		return nil, c.completeFailure(err)
 	}
@@ -298,9 +298,9 @@ func (c *completion) completeFailure(err error) error {
 // removeState removes the upload's state; what is left of it is swept later.
 func (c *completion) removeState(ctx context.Context) {
 	if err := c.u.removeRecords(ctx); err != nil {
-		c.log.Warn("what is left of a completed upload is swept later", "bucket", c.u.bucket, "error", during(stepRemoveRecords, err))
+		c.log.Warn("what is left of a completed upload is swept later", "bucket", c.u.Bucket, "error", during(stepRemoveRecords, err))
 	}
-	c.uploads.lru.Remove(uploadName{c.u.bucket, c.u.key, c.u.id})
+	c.uploads.lru.Remove(uploadName{c.u.Bucket, c.u.Key, c.u.ID})
 }
 
 // conditions are the client's, translated for the store.

@@ -81,7 +81,7 @@ func (c *completion) choose(sent *sentParts) ([]partRecord, error) {
 }
 
 func (c *completion) invalidPart(asked s3xml.CompletedPart) error {
-	return errNoPart(asked).With(s3err.Field{Name: "UploadId", Value: c.u.id.String()})
+	return errNoPart(asked).With(s3err.Field{Name: "UploadId", Value: c.u.ID.String()})
 }
 
 func errNoPart(asked s3xml.CompletedPart) *s3err.Error {

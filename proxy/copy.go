@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -20,11 +19,6 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// maxCopySource is the largest object that one CopyObject of the store takes: 5 GiB.
-// Larger ones are copied in parts.
-// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-var maxCopySource int64 = 5 << 30 // a test lowers it
-
 // maxUserMetadata is S3's limit of x-amz-meta-*: names and values together.
 const maxUserMetadata = 2 << 10
 
@@ -34,9 +28,6 @@ var copyHeaders = []string{
 	"X-Amz-Copy-Source-If-Modified-Since", "X-Amz-Copy-Source-If-Unmodified-Since",
 	"X-Amz-Copy-Source-Range", "X-Amz-Source-Expected-Bucket-Owner", "X-Amz-Metadata-Directive", "X-Amz-Tagging-Directive",
 }
-
-// describing are the headers that the metadata directive is about.
-var describing = []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires"}
 
 // copying is one CopyObject on its way.
 type copying struct {
@@ -262,7 +253,7 @@ func (c *copying) byStore(ctx context.Context) error {
 
 // copyUpstream asks the store for a copy. A 200 may hold an error.
 func (c *copying) copyUpstream(ctx context.Context, h http.Header) (*s3xml.CopyObjectResult, http.Header, error) {
-	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Source: c.src.source(), Header: h, Unsigned: c.unsigned()})
+	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Source: c.src.pinned(), Header: h, Unsigned: c.unsigned()})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -305,7 +296,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 	if err := c.wrapFor(ctx, h, dek, kind, facts); err != nil {
 		return err
 	}
-	if c.src.Bytes > maxCopySource {
+	if c.src.Bytes > c.src.Limits.CopyObject {
 		if err := c.copyTags(ctx, h); err != nil {
 			return err
 		}
@@ -441,7 +432,7 @@ func (c *copying) stream(ctx context.Context) error {
 // putAnew writes sealed. It is putPlain without what that does to a client who sends.
 func (c *copying) putAnew(plain *checksum.Reader) error {
 	if c.src.Size > maxPutSize {
-		return errSourceTooLarge
+		return errSourceTooLarge(c.src.Limits.CopyObject)
 	}
 	resp, err := c.putSealed(plain, c.src.Size)
 	if err != nil {
@@ -453,7 +444,10 @@ func (c *copying) putAnew(plain *checksum.Reader) error {
 	return nil
 }
 
-var errSourceTooLarge = s3err.InvalidRequest.WithMessage("The specified copy source is larger than the maximum allowable size for a copy source: %d", maxCopySource)
+// errSourceTooLarge is S3's answer to a source that one request cannot copy.
+func errSourceTooLarge(most int64) error {
+	return s3err.InvalidRequest.WithMessage("The specified copy source is larger than the maximum allowable size for a copy source: %d", most)
+}
 
 // putBare writes into a bucket that is not encrypted.
 func (c *copying) putBare(ctx context.Context, plain *checksum.Reader) error {
@@ -485,26 +479,4 @@ func (c *copying) copyTags(ctx context.Context, h http.Header) error {
 		h.Set("X-Amz-Tagging", tags)
 	}
 	return err
-}
-
-// tags are the source's, in the form of x-amz-tagging; a store without tags has none.
-func (src *copySource) tags(ctx context.Context) (string, error) {
-	var set struct {
-		Tags s3xml.Bounded[struct {
-			Key   string `xml:"Key"`
-			Value string `xml:"Value"`
-		}] `xml:"TagSet>Tag"`
-	}
-	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.Bucket, Key: src.Key, VersionID: src.Version, Query: url.Values{"tagging": {""}}, Unsigned: src.unsigned}, &set)
-	if status, refused := upstream.Status(err); refused && (status == http.StatusNotFound || status == http.StatusNotImplemented) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("read the source's tags: %w", err)
-	}
-	tags := url.Values{}
-	for _, t := range set.Tags {
-		tags.Add(t.Key, t.Value)
-	}
-	return strings.ReplaceAll(tags.Encode(), "+", "%20"), nil
 }

@@ -23,15 +23,7 @@ import (
 )
 
 // copySource is the object that a copy reads. It has the settings of its own bucket.
-type copySource struct {
-	*object.Objects
-	*object.Stored
-	unsigned bool
-	asked    s3name.VersionID // the version that the client names; zero for the current one
-	// lastLook, in a renewal, fails with errChanged where the object is not in the state any
-	// more that was read. It is asked as late as a write can be taken back.
-	lastLook func(context.Context) error
-}
+type copySource struct{ source }
 
 var (
 	errSourceBucket   = s3err.InvalidArgument.WithMessage("Invalid copy source bucket name")
@@ -138,8 +130,8 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 	if s.Meta != nil && src.Plain { // of such a bucket everything is what it is
 		s.Meta, s.Size = nil, s.Bytes
 	}
-	source := &copySource{Objects: &src, Stored: s, unsigned: x.unsigned(), asked: named.Version}
-	return source, source.judge(ctx, x.r.Header)
+	found := &copySource{source{Objects: &src, Stored: s, unsigned: x.unsigned(), asked: named.Version}}
+	return found, found.judge(ctx, x.r.Header)
 }
 
 // judge compares the x-amz-copy-source-if-* conditions: as with GET, If-Match counts
@@ -232,17 +224,6 @@ func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset,
 	return &sourceReader{dek.Open(kind, layout, span, resp.Body), resp.Body, dek}, nil
 }
 
-// prove makes sure that the ETag and the metadata that were found are of one state, before
-// the bytes of that ETag are kept under this key: the end of the body that has the ETag opens
-// under it. versitygw 1.8 reads them one after the other, and in the middle of an overwrite
-// one answer has those of two states. It gives that end; nil where the object has no bytes.
-func (src *copySource) prove(ctx context.Context, dek *envelope.DEK) (*envelope.Trailer, error) {
-	if src.Meta.Kind == envelope.KindEmpty {
-		return nil, nil
-	}
-	return src.Trailer(ctx, src.Stored, dek)
-}
-
 // sourceReader closes what a read of a source needs.
 type sourceReader struct {
 	*envelope.OpenReader
@@ -271,11 +252,6 @@ func copyRange(header string, size int64) (offset, length int64, err error) {
 			Argument("x-amz-copy-source-range", header)
 	}
 	return r.first, r.last - r.first + 1, nil
-}
-
-// source is what the store shall copy, pinned to the version that was looked at.
-func (src *copySource) source() *s3name.Source {
-	return &s3name.Source{Bucket: src.Bucket, Key: src.Key, Version: src.Version}
 }
 
 // uploadPartCopy reads a range of an object, opened and authenticated, and seals it

@@ -11,20 +11,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-const ()
-
-const (
-	sseHeader        = "X-Amz-Server-Side-Encryption"
-	sseKeyHeader     = sseHeader + "-Aws-Kms-Key-Id"
-	sseContextHeader = sseHeader + "-Context"
-	sseBucketHeader  = sseHeader + "-Bucket-Key-Enabled"
-)
-
 // sseHeaders are those of SSE-S3 and SSE-KMS; all of SSE-C begin with sseHeader too.
 var sseHeaders = []string{sseHeader, sseKeyHeader, sseContextHeader, sseBucketHeader}
-
-// shownSSEHeaders are those of answers about an object; its context S3 tells who writes alone.
-var shownSSEHeaders = []string{sseHeader, sseKeyHeader, sseBucketHeader}
 
 // What S3 calls its algorithms.
 const (
@@ -152,7 +140,7 @@ func tellStores(h http.Header, isMD5 bool, store http.Header) {
 		h.Set(sseHeader, sseKMS)
 		return
 	}
-	for _, name := range shownSSEHeaders {
+	for _, name := range shownSSEHeaders() {
 		if v := store.Get(name); v != "" {
 			h.Set(name, v)
 		}

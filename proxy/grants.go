@@ -38,7 +38,7 @@ func noACLs(err error) bool {
 // grants adds to h what the object's ACL grants beside its owner's own full control,
 // which every write grants by itself. A store that has no ACLs has none to keep; an ACL
 // that the proxy may not see would be lost.
-func (src *copySource) grants(ctx context.Context, h http.Header) error {
+func (src *source) grants(ctx context.Context, h http.Header) error {
 	type grantee struct {
 		ID  string `xml:"ID"`
 		URI string `xml:"URI"`

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -22,23 +21,17 @@ import (
 // still be taken back: before the last byte of a body is sent, or before the parts are put
 // together. A body without its end never becomes an object, where the store checks that.
 
-// heldBody is up to how many bytes are read before the write begins. What is larger streams.
-var heldBody int64 = 8 << 20 // a test lowers it
-
-// stallLimit is how long a streamed body may stand still.
-var stallLimit = 10 * time.Second // a test lowers it
-
 var errHolds = errors.New("the store lets nobody read the object while it is written")
 
 // putLate sends a PUT in the object's place, if the last look finds it as it was read. A
 // body that the store cannot check is read first, and signed by its hash.
-func (src *copySource) putLate(ctx context.Context, req *upstream.Request) (*http.Response, error) {
+func (src *source) putLate(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	checks := src.Upstream.ChecksBodies()
 	if src.lastLook == nil && checks {
 		return src.Upstream.Do(ctx, req)
 	}
 	holds := src.Upstream.Learned.LocksReads.Load()
-	if req.Length > heldBody && !holds && checks {
+	if req.Length > src.Limits.Buffer && !holds && checks {
 		return src.putStream(ctx, req)
 	}
 	if req.Body != nil {
@@ -46,7 +39,7 @@ func (src *copySource) putLate(ctx context.Context, req *upstream.Request) (*htt
 		if !checks {
 			body = io.TeeReader(body, sum)
 		}
-		whole, err := readWhole(body, req.Length)
+		whole, err := readWhole(body, req.Length, src.Limits.Buffer)
 		if err != nil {
 			return nil, fmt.Errorf("read the object: %w", err)
 		}
@@ -66,12 +59,12 @@ func (src *copySource) putLate(ctx context.Context, req *upstream.Request) (*htt
 
 // putStream sends a body while it is read. One that stands still is given up, and read
 // before it is sent the next time.
-func (src *copySource) putStream(ctx context.Context, req *upstream.Request) (*http.Response, error) {
+func (src *source) putStream(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	sending, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	stalled := time.AfterFunc(stallLimit, func() { giveUp(errHolds) })
+	stalled := time.AfterFunc(src.Limits.Stall, func() { giveUp(errHolds) })
 	stalled.Stop() // until it is read
-	body := &lateBody{body: req.Body, left: req.Length, look: func() error { return src.lastLook(sending) }, stalled: stalled}
+	body := &lateBody{body: req.Body, left: req.Length, look: func() error { return src.lastLook(sending) }, stall: src.Limits.Stall, stalled: stalled}
 	req.Body = body
 	resp, err := src.Upstream.Do(sending, req)
 	switch {
@@ -93,7 +86,8 @@ type lateBody struct {
 	left    int64
 	look    func() error
 	looked  atomic.Bool
-	stalled *time.Timer // goes off when nothing moves
+	stall   time.Duration
+	stalled *time.Timer // goes off when nothing moves for stall
 }
 
 func (l *lateBody) Read(p []byte) (int, error) {
@@ -101,7 +95,7 @@ func (l *lateBody) Read(p []byte) (int, error) {
 		p = p[:min(int64(len(p)), l.left-1)]
 	}
 	if l.left > 0 {
-		l.stalled.Reset(stallLimit)
+		l.stalled.Reset(l.stall)
 	}
 	if l.left == 1 && !l.looked.Load() {
 		if err := l.look(); err != nil {
@@ -117,14 +111,14 @@ func (l *lateBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readWhole reads a body of stored bytes to its end: into memory, or where it is large into
+// readWhole reads a body of stored bytes to its end: into memory up to so many bytes, else into
 // a file that has no name any more.
-func readWhole(body io.Reader, length int64) (io.ReadCloser, error) {
+func readWhole(body io.Reader, length, inMemory int64) (io.ReadCloser, error) {
 	body = io.LimitReader(body, length+1)
 	var n int64
 	var err error
 	var whole io.ReadCloser
-	if length <= heldBody {
+	if length <= inMemory {
 		buf := bytes.NewBuffer(make([]byte, 0, length+bytes.MinRead))
 		n, err = io.Copy(buf, body)
 		whole = io.NopCloser(buf)
@@ -146,17 +140,4 @@ func readWhole(body io.Reader, length int64) (io.ReadCloser, error) {
 		return nil, err
 	}
 	return whole, nil
-}
-
-// unnamedFile is a temporary file without a name: it goes when it is closed, however this
-// process ends.
-func unnamedFile(pattern string) (*os.File, error) {
-	f, err := os.CreateTemp("", pattern)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

@@ -9,16 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// lowLimits makes 3 MiB a large body. A test that calls it is not parallel.
-func lowLimits(t *testing.T) {
-	held, stall := heldBody, stallLimit
-	heldBody, stallLimit = 1<<20, 2*time.Second
-	t.Cleanup(func() { heldBody, stallLimit = held, stall })
+// lowLimits makes 3 MiB a large body, and an object of 14 MiB one that is copied in parts.
+func lowLimits(p *Proxy) {
+	p.others.Limits = object.Limits{CopyObject: 8 << 20, CopyPart: 6 << 20, Buffer: 1 << 20, Stall: 2 * time.Second}
 }
 
 // besideRenewal is a store whose hook runs once, when it is armed and a request comes that
@@ -39,10 +38,6 @@ func (b *besideRenewal) see(_ http.ResponseWriter, r *http.Request) bool {
 // By its ETag nobody can tell an empty object from itself with other metadata, or a copy
 // from one that was made again.
 func TestAWriteThatKeepsTheETagWinsOverARenewal(t *testing.T) {
-	lowLimits(t)
-	limit, part := maxCopySource, copyPartSize
-	maxCopySource, copyPartSize = 8<<20, 6<<20 // so that a copy has parts, the same each time
-	t.Cleanup(func() { maxCopySource, copyPartSize = limit, part })
 	whole := func(r *http.Request) bool { // of what is not in parts: its bytes are read
 		return r.Method == http.MethodGet && strings.HasPrefix(r.Header.Get("Range"), "bytes=0-")
 	}
@@ -63,6 +58,7 @@ func TestAWriteThatKeepsTheETagWinsOverARenewal(t *testing.T) {
 	run := func(t *testing.T, store *lab.Store, payload upstream.Payload, cases []write) {
 		beside := &besideRenewal{}
 		p := beforeWith(t, inFront(t, store, beside.see), payload)
+		lowLimits(p)
 		s := httptest.NewServer(p)
 		t.Cleanup(s.Close)
 		b := p.others.Settings
@@ -120,11 +116,11 @@ func TestAWriteThatKeepsTheETagWinsOverARenewal(t *testing.T) {
 
 // The same of plaintext: a client that goes past the proxy writes the same bytes again.
 func TestAWriteOfTheSameBytesWinsOverTheirEncryption(t *testing.T) {
-	lowLimits(t)
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			beside := &besideRenewal{}
 			p := before(t, inFront(t, start(t), beside.see))
+			p.others.Limits.Buffer, p.others.Limits.Stall = 1<<20, 2*time.Second
 			s := httptest.NewServer(p)
 			t.Cleanup(s.Close)
 			b := p.others.Settings
@@ -170,10 +166,10 @@ func TestAWriteOfTheSameBytesWinsOverTheirEncryption(t *testing.T) {
 // MinIO lets nobody read an object while it is written on a condition, and nobody write it
 // while it is read, so that what passes the buffers between cannot stream.
 func TestALargeObjectIsWrittenAgainWhereTheStoreLocksIt(t *testing.T) {
-	lowLimits(t)
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			p, s := onServer(t, start)
+			p.others.Limits.Buffer, p.others.Limits.Stall = 1<<20, 2*time.Second
 			b, body := p.others.Settings, randomBytes(1, 48<<20)
 			r := NewRenewer(b, state.Place{})
 			first, _ := mustAsk(t, s, "PUT", "/bucket/renewed", body)

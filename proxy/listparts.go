@@ -29,7 +29,7 @@ func listParts(x *exchange) error {
 		return during(stepListParts, err)
 	}
 	out := s3xml.ListParts{
-		Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.id.String(), PartNumberMarker: marker, MaxParts: most, IsTruncated: more && most > 0,
+		Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.ID.String(), PartNumberMarker: marker, MaxParts: most, IsTruncated: more && most > 0,
 		Initiator: list.Initiator, Owner: list.Owner, StorageClass: list.StorageClass,
 		ChecksumAlgorithm: checksum.AlgorithmName(u.options.Checksum), ChecksumType: checksum.TypeName(u.options.Type),
 	}

@@ -75,7 +75,7 @@ func createMultipartUpload(x *exchange) error {
 		out.Set("X-Amz-Checksum-Algorithm", options.Checksum.String())
 		out.Set("X-Amz-Checksum-Type", checksum.TypeName(options.Type))
 	}
-	return x.answerXML(s3xml.CreateUploadResult{Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.id.String()})
+	return x.answerXML(s3xml.CreateUploadResult{Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.ID.String()})
 }
 
 // markAborted leaves something of the state of an upload whose key is gone and whose Abort
@@ -84,7 +84,7 @@ func (x *exchange) markAborted(u *upload) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), 10*time.Second)
 	defer cancel()
 	if err := u.putState(ctx, goneMark, &upstream.Request{}); err != nil {
-		x.log.Warn("an upload that was not aborted may be left in the store", "bucket", u.bucket, "upload", u.id, "error", err)
+		x.log.Warn("an upload that was not aborted may be left in the store", "bucket", u.Bucket, "upload", u.ID, "error", err)
 	}
 }
 
@@ -93,7 +93,7 @@ func (x *exchange) giveUp(u *upload) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), 10*time.Second)
 	defer cancel()
 	if err := u.abort(ctx); err != nil {
-		x.log.Warn("an upload that failed to begin could not be aborted", "bucket", u.bucket, "upload", u.id, "error", err)
+		x.log.Warn("an upload that failed to begin could not be aborted", "bucket", u.Bucket, "upload", u.ID, "error", err)
 	}
 }
 
@@ -113,7 +113,7 @@ func abortMultipartUpload(x *exchange) error {
 	// The store judges first whether this client may abort, and whether there is
 	// such an upload.
 	var gone error
-	switch err := u.there(ctx); {
+	switch err := u.IsThere(ctx); {
 	case err == nil:
 		if err := u.removeKey(ctx); err != nil {
 			return during(stepRemoveKey, err)
@@ -124,8 +124,8 @@ func abortMultipartUpload(x *exchange) error {
 	default:
 		return err
 	}
-	x.uploads.lru.Remove(uploadName{u.bucket, u.key, u.id})
-	resp, err := u.abortUpstream(ctx, x.passedHeaders())
+	x.uploads.lru.Remove(uploadName{u.Bucket, u.Key, u.ID})
+	resp, err := u.Abort(ctx, x.passedHeaders())
 	if err == nil {
 		resp.Body.Close()
 		// MinIO says 204 to an Abort of any upload that it does not have.
@@ -137,12 +137,12 @@ func abortMultipartUpload(x *exchange) error {
 	if errors.Is(err, s3err.NoSuchUpload) {
 		// As long as there is a key the upload may only be hidden (DefaultGrace): the
 		// sweep looks after it. Without one this is the rest of an earlier Abort.
-		_, there := loadUpload(ctx, x.Objects, u.bucket, u.key, u.id)
+		_, there := loadUpload(ctx, x.Objects, u.Bucket, u.Key, u.ID)
 		ended = errors.Is(there, errNoState)
 	}
 	if ended {
 		if err := u.removeRecords(ctx); err != nil {
-			x.log.Warn("what is left of an aborted upload is swept later", "bucket", u.bucket, "error", during(stepRemoveRecords, err))
+			x.log.Warn("what is left of an aborted upload is swept later", "bucket", u.Bucket, "error", during(stepRemoveRecords, err))
 		}
 	}
 	if err != nil {
@@ -160,7 +160,7 @@ func abortMultipartUpload(x *exchange) error {
 // and something else is left of the state, this is the rest of an earlier Abort. An upload
 // of which nothing is kept is none: its id does not go to the store.
 func (x *exchange) stateToAbort(ctx context.Context, u *upload) (savedUpload, error) {
-	saved, err := loadUpload(ctx, x.Objects, u.bucket, u.key, u.id)
+	saved, err := loadUpload(ctx, x.Objects, u.Bucket, u.Key, u.ID)
 	switch {
 	case err == nil || object.Damaged(err):
 		return saved, nil
@@ -216,7 +216,7 @@ func (x *exchange) lookAtKey(ctx context.Context) (state string, s *object.Store
 
 // abort ends an upload in the store and removes its state.
 func (u *upload) abort(ctx context.Context) error {
-	resp, err := u.abortUpstream(ctx, nil)
+	resp, err := u.Abort(ctx, nil)
 	if err != nil && !errors.Is(err, s3err.NoSuchUpload) {
 		return during(stepAbort, err)
 	}

@@ -1,6 +1,10 @@
 package proxy
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
 
 // Request headers that more than one row passes on.
 var (
@@ -37,42 +41,42 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "ListBuckets", method: "GET", scope: onService, query: []string{"bucket-region", "continuation-token", "max-buckets", "prefix"}, effect: rewrites, handle: listBuckets},
 
 		// Buckets
-		{name: "CreateBucket", method: "PUT", scope: onBucket, headers: join([]string{"X-Amz-Acl", "X-Amz-Grant-*", "X-Amz-Bucket-Namespace", "X-Amz-Bucket-Object-Lock-Enabled", "X-Amz-Object-Ownership"}, ownerHeaders), effect: rewrites, handle: createBucket},
-		{name: "HeadBucket", method: "HEAD", scope: onBucket, headers: ownerHeaders, effect: rewrites, handle: headBucket},
-		{name: "DeleteBucket", method: "DELETE", scope: onBucket, headers: ownerHeaders, effect: rewrites, handle: deleteBucket},
-		{name: "GetBucketLocation", method: "GET", scope: onBucket, marks: []string{"location"}, headers: ownerHeaders, effect: rewrites, handle: getBucketLocation},
-		{name: "ListObjects", method: "GET", scope: onBucket, query: []string{"delimiter", "encoding-type", "marker", "max-keys", "prefix"}, headers: join(ownerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjects},
-		{name: "ListObjectsV2", method: "GET", scope: onBucket, marks: []string{"list-type=2"}, query: []string{"continuation-token", "delimiter", "encoding-type", "fetch-owner", "max-keys", "prefix", "start-after"}, headers: join(ownerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectsV2},
-		{name: "DeleteObjects", method: "POST", scope: onBucket, marks: []string{"delete"}, headers: join([]string{"X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObjects},
+		{name: "CreateBucket", method: "PUT", scope: onBucket, headers: join([]string{"X-Amz-Acl", "X-Amz-Grant-*", "X-Amz-Bucket-Namespace", "X-Amz-Bucket-Object-Lock-Enabled", "X-Amz-Object-Ownership"}, upstream.OwnerHeaders), effect: rewrites, handle: createBucket},
+		{name: "HeadBucket", method: "HEAD", scope: onBucket, headers: upstream.OwnerHeaders, effect: rewrites, handle: headBucket},
+		{name: "DeleteBucket", method: "DELETE", scope: onBucket, headers: upstream.OwnerHeaders, effect: rewrites, handle: deleteBucket},
+		{name: "GetBucketLocation", method: "GET", scope: onBucket, marks: []string{"location"}, headers: upstream.OwnerHeaders, effect: rewrites, handle: getBucketLocation},
+		{name: "ListObjects", method: "GET", scope: onBucket, query: []string{"delimiter", "encoding-type", "marker", "max-keys", "prefix"}, headers: join(upstream.OwnerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjects},
+		{name: "ListObjectsV2", method: "GET", scope: onBucket, marks: []string{"list-type=2"}, query: []string{"continuation-token", "delimiter", "encoding-type", "fetch-owner", "max-keys", "prefix", "start-after"}, headers: join(upstream.OwnerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectsV2},
+		{name: "DeleteObjects", method: "POST", scope: onBucket, marks: []string{"delete"}, headers: join([]string{"X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, upstream.OwnerHeaders), effect: rewrites, handle: deleteObjects},
 
 		// A bucket's default encryption
-		{name: "GetBucketEncryption", method: "GET", scope: onBucket, marks: []string{"encryption"}, headers: ownerHeaders, effect: rewrites, handle: getBucketEncryption, note: keptByProxy},
-		{name: "PutBucketEncryption", method: "PUT", scope: onBucket, marks: []string{"encryption"}, headers: ownerHeaders, effect: rewrites, manages: true, handle: putBucketEncryption, note: keptByProxy},
-		{name: "DeleteBucketEncryption", method: "DELETE", scope: onBucket, marks: []string{"encryption"}, headers: ownerHeaders, effect: rewrites, manages: true, handle: deleteBucketEncryption, note: keptByProxy},
+		{name: "GetBucketEncryption", method: "GET", scope: onBucket, marks: []string{"encryption"}, headers: upstream.OwnerHeaders, effect: rewrites, handle: getBucketEncryption, note: keptByProxy},
+		{name: "PutBucketEncryption", method: "PUT", scope: onBucket, marks: []string{"encryption"}, headers: upstream.OwnerHeaders, effect: rewrites, manages: true, handle: putBucketEncryption, note: keptByProxy},
+		{name: "DeleteBucketEncryption", method: "DELETE", scope: onBucket, marks: []string{"encryption"}, headers: upstream.OwnerHeaders, effect: rewrites, manages: true, handle: deleteBucketEncryption, note: keptByProxy},
 
 		// Objects
-		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, writeConditions, ownerHeaders), effect: encrypts, tellsEncryption: true, chunked: true, handle: putObject},
-		{name: "GetObject", method: "GET", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, tellsEncryption: true, handle: getObject},
-		{name: "HeadObject", method: "HEAD", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, ownerHeaders), effect: encrypts, tellsEncryption: true, handle: headObject},
-		{name: "DeleteObject", method: "DELETE", scope: onObject, query: []string{"versionId"}, headers: join([]string{"If-Match", "X-Amz-If-Match-Size", "X-Amz-If-Match-Last-Modified-Time", "X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, ownerHeaders), effect: rewrites, handle: deleteObject},
-		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", headers: join(contentHeaders, writeConditions, ownerHeaders), own: copyHeaders, effect: rewrites, tellsEncryption: true, handle: copyObject, note: "the data key is wrapped for the new name; streams through the proxy between stores, and into or out of a bucket that is not encrypted"},
+		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, upstream.WriteConditions, upstream.OwnerHeaders), effect: encrypts, tellsEncryption: true, chunked: true, handle: putObject},
+		{name: "GetObject", method: "GET", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, upstream.OwnerHeaders), effect: encrypts, tellsEncryption: true, handle: getObject},
+		{name: "HeadObject", method: "HEAD", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, upstream.OwnerHeaders), effect: encrypts, tellsEncryption: true, handle: headObject},
+		{name: "DeleteObject", method: "DELETE", scope: onObject, query: []string{"versionId"}, headers: join([]string{"If-Match", "X-Amz-If-Match-Size", "X-Amz-If-Match-Last-Modified-Time", "X-Amz-Bypass-Governance-Retention", "X-Amz-Mfa"}, upstream.OwnerHeaders), effect: rewrites, handle: deleteObject},
+		{name: "CopyObject", method: "PUT", scope: onObject, header: "X-Amz-Copy-Source", headers: join(contentHeaders, upstream.WriteConditions, upstream.OwnerHeaders), own: copyHeaders, effect: rewrites, tellsEncryption: true, handle: copyObject, note: "the data key is wrapped for the new name; streams through the proxy between stores, and into or out of a bucket that is not encrypted"},
 		{name: "PostObject", method: "POST", scope: onBucket, headers: contentHeaders, effect: encrypts, tellsEncryption: true, signedInBody: true, handle: postObject},
-		{name: "GetObjectAttributes", method: "GET", scope: onObject, marks: []string{"attributes"}, query: []string{"versionId"}, headers: join([]string{"X-Amz-Object-Attributes", "X-Amz-Max-Parts", "X-Amz-Part-Number-Marker"}, ownerHeaders), effect: rewrites, handle: getObjectAttributes},
-		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"}, headers: join(ownerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectVersions},
+		{name: "GetObjectAttributes", method: "GET", scope: onObject, marks: []string{"attributes"}, query: []string{"versionId"}, headers: join([]string{"X-Amz-Object-Attributes", "X-Amz-Max-Parts", "X-Amz-Part-Number-Marker"}, upstream.OwnerHeaders), effect: rewrites, handle: getObjectAttributes},
+		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"}, headers: join(upstream.OwnerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectVersions},
 
-		{name: "RestoreObject", method: "POST", scope: onObject, marks: []string{"restore"}, query: []string{"versionId"}, headers: ownerHeaders, effect: forwards, handle: restoreObject, note: "not its SELECT form"},
+		{name: "RestoreObject", method: "POST", scope: onObject, marks: []string{"restore"}, query: []string{"versionId"}, headers: upstream.OwnerHeaders, effect: forwards, handle: restoreObject, note: "not its SELECT form"},
 		// A browser's question before a request; it has no signature.
 		{name: "PreflightBucket", method: "OPTIONS", scope: onBucket, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
 		{name: "PreflightObject", method: "OPTIONS", scope: onObject, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
 
 		// Multipart uploads
-		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, ownerHeaders), effect: encrypts, tellsEncryption: true, handle: createMultipartUpload},
-		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: ownerHeaders, effect: encrypts, tellsEncryption: true, chunked: true, handle: uploadPart},
-		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", headers: ownerHeaders, own: copyHeaders, effect: encrypts, tellsEncryption: true, handle: uploadPartCopy, note: "streams through the proxy"},
-		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(writeConditions, ownerHeaders), own: []string{"X-Amz-Mp-Object-Size"}, effect: encrypts, tellsEncryption: true, handle: completeMultipartUpload},
-		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, headers: join([]string{"X-Amz-If-Match-Initiated-Time"}, ownerHeaders), effect: rewrites, handle: abortMultipartUpload},
-		{name: "ListParts", method: "GET", scope: onObject, marks: []string{"uploadId"}, query: []string{"max-parts", "part-number-marker"}, headers: ownerHeaders, effect: rewrites, handle: listParts},
-		{name: "ListMultipartUploads", method: "GET", scope: onBucket, marks: []string{"uploads"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}, headers: ownerHeaders, effect: rewrites, handle: listMultipartUploads},
+		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, upstream.OwnerHeaders), effect: encrypts, tellsEncryption: true, handle: createMultipartUpload},
+		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: upstream.OwnerHeaders, effect: encrypts, tellsEncryption: true, chunked: true, handle: uploadPart},
+		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", headers: upstream.OwnerHeaders, own: copyHeaders, effect: encrypts, tellsEncryption: true, handle: uploadPartCopy, note: "streams through the proxy"},
+		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(upstream.WriteConditions, upstream.OwnerHeaders), own: []string{"X-Amz-Mp-Object-Size"}, effect: encrypts, tellsEncryption: true, handle: completeMultipartUpload},
+		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, headers: join([]string{"X-Amz-If-Match-Initiated-Time"}, upstream.OwnerHeaders), effect: rewrites, handle: abortMultipartUpload},
+		{name: "ListParts", method: "GET", scope: onObject, marks: []string{"uploadId"}, query: []string{"max-parts", "part-number-marker"}, headers: upstream.OwnerHeaders, effect: rewrites, handle: listParts},
+		{name: "ListMultipartUploads", method: "GET", scope: onBucket, marks: []string{"uploads"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}, headers: upstream.OwnerHeaders, effect: rewrites, handle: listMultipartUploads},
 
 		// Refused for good: they would break silently
 		{name: "SelectObjectContent", method: "POST", scope: onObject, marks: []string{"select"}, query: []string{"select-type"}, effect: refuses, note: "the store has no plaintext to select from"},

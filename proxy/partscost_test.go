@@ -172,8 +172,8 @@ func TestWhatManyPartsCost(t *testing.T) {
 	}
 	c := countRequests(t, lab.MinIO(t))
 	id := beginUpload(t, c.Server)
-	u := &storeUpload{client: c.store, bucket: bucketNamed("bucket"), key: keyNamed("direct")}
-	if _, err := u.begin(t.Context(), http.Header{}); err != nil {
+	u := &upstream.Upload{Client: c.store, Bucket: bucketNamed("bucket"), Key: keyNamed("direct")}
+	if _, err := u.Begin(t.Context(), http.Header{}); err != nil {
 		t.Fatal(err)
 	}
 	sent := 0
@@ -185,7 +185,7 @@ func TestWhatManyPartsCost(t *testing.T) {
 		group.SetLimit(16)
 		for number := sent + 1; number <= n; number++ {
 			group.Go(func() error {
-				etag, err := u.sendUpstream(t.Context(), number, &upstream.Request{Bytes: []byte("part")})
+				etag, err := u.Part(t.Context(), number, &upstream.Request{Bytes: []byte("part")})
 				if number == n {
 					lastDirect = etag
 				}
@@ -206,7 +206,7 @@ func TestWhatManyPartsCost(t *testing.T) {
 		for marker := 0; ; {
 			page := s3xml.ListParts{}
 			q["part-number-marker"] = []string{strconv.Itoa(marker)}
-			if _, err := c.store.GetXML(t.Context(), &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q}, &page); err != nil {
+			if _, err := c.store.GetXML(t.Context(), &upstream.Request{Bucket: u.Bucket, Key: u.Key, UploadID: u.ID, Query: q}, &page); err != nil {
 				t.Fatal(err)
 			}
 			if !page.IsTruncated {
@@ -220,7 +220,7 @@ func TestWhatManyPartsCost(t *testing.T) {
 	list := s3xml.CompleteUpload{Xmlns: s3xml.Namespace}
 	list.Add(sent, lastDirect)
 	start := time.Now()
-	if _, _, err := u.finish(t.Context(), list, http.Header{}); err != nil {
+	if _, _, err := u.Complete(t.Context(), list, http.Header{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d parts: completed of the last alone in %.2f s with %d requests to the store; direct in %.2f s", sent, took.Seconds(), requests, time.Since(start).Seconds())

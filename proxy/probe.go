@@ -62,24 +62,24 @@ func probePut(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket,
 }
 
 func probeComplete(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, key s3name.Key) (held bool, err error) {
-	u := &storeUpload{client: o.Upstream, bucket: stateBucket, key: key}
-	finish, err := u.begin(ctx, state.LockHeaders(ctx, o.Upstream, stateBucket, http.Header{"If-Match": {noETag}}))
+	u := &upstream.Upload{Client: o.Upstream, Bucket: stateBucket, Key: key}
+	finish, err := u.Begin(ctx, state.LockHeaders(ctx, o.Upstream, stateBucket, http.Header{"If-Match": {noETag}}))
 	if err != nil {
 		return false, err
 	}
 	defer func() {
-		if failed := u.abandon(ctx, err); failed != nil {
+		if failed := u.Abandon(ctx, err); failed != nil {
 			err = errors.Join(err, failed)
 		}
 	}()
 	part := []byte("p")
-	etag, err := u.sendUpstream(ctx, 1, &upstream.Request{Bytes: part, Header: http.Header{"Content-Md5": {upstream.ContentMD5(part)}}})
+	etag, err := u.Part(ctx, 1, &upstream.Request{Bytes: part, Header: http.Header{"Content-Md5": {upstream.ContentMD5(part)}}})
 	if err != nil {
 		return false, err
 	}
 	list := s3xml.CompleteUpload{Xmlns: s3xml.Namespace}
 	list.Add(1, etag)
-	_, _, err = u.finish(ctx, list, finish)
+	_, _, err = u.Complete(ctx, list, finish)
 	return heldTo(err)
 }
 

@@ -179,7 +179,7 @@ func readVerified(plain *checksum.Reader, size int64) ([]byte, error) {
 	if _, err := io.ReadFull(plain, buf); err != nil {
 		return nil, err
 	}
-	return buf, readEnd(plain)
+	return buf, object.ReadEnd(plain)
 }
 
 // uploadError turns what ended a client's body into S3's answer: a client that

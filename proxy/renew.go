@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -149,7 +146,7 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 	return err
 }
 
-func (src *copySource) write(ctx context.Context, n *Renewal) error {
+func (src *source) write(ctx context.Context, n *Renewal) error {
 	if n.Body == nil {
 		_, _, err := src.writeAgain(ctx, n.DEK, n.Header, nil)
 		return err
@@ -164,14 +161,14 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 		old = resp.Body
 	}
 	body := n.Body(old)
-	if n.Length <= heldBody {
+	if n.Length <= src.Limits.Buffer {
 		_, _, err := src.writeOver(ctx, n.Header, body, n.Length)
 		return err
 	}
 	// Other bytes have another ETag in any case. In parts they stream, also where the store
 	// lets nobody read what is written.
-	u := &storeUpload{client: src.Upstream, bucket: src.Bucket, key: src.Key, lastLook: src.lastLook}
-	resp, err := putInParts(ctx, u, n.Header, body, n.Length, copyPartSize)
+	u := &upstream.Upload{Client: src.Upstream, Bucket: src.Bucket, Key: src.Key, BeforeEnd: src.lastLook}
+	resp, err := object.PutInParts(ctx, u, n.Header, body, n.Length, src.Limits.CopyPart)
 	if err != nil {
 		return src.whyBrokenInPlace(ctx, n.Header, err)
 	}
@@ -181,7 +178,7 @@ func (src *copySource) write(ctx context.Context, n *Renewal) error {
 // find asks for an object twice: versitygw 1.8 reads what a HEAD tells piece by piece, and
 // in the middle of an overwrite one answer has pieces of two states. Two equal answers,
 // one after the other, are of one.
-func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*copySource, error) {
+func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*source, error) {
 	var before http.Header
 	for range object.MaxTries {
 		resp, err := r.head(ctx, bucket, key)
@@ -203,7 +200,7 @@ func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 		if s.UpstreamETag == "" {
 			return nil, fmt.Errorf("%w: the store gives no ETag", ErrNoConditions)
 		}
-		return &copySource{Objects: r.objects, Stored: s, lastLook: func(ctx context.Context) error {
+		return &source{Objects: r.objects, Stored: s, lastLook: func(ctx context.Context) error {
 			now, err := r.head(ctx, bucket, key)
 			if err == nil && !sameObject(s.Header, now.Header) {
 				return object.ErrChanged
@@ -220,52 +217,4 @@ func (r *Renewer) head(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 		return nil, err
 	}
 	return resp, resp.Body.Close()
-}
-
-// settled are the headers of an object, beside its metadata, that a renewal keeps.
-var settled = slices.Concat(describing, []string{
-	"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location",
-	"X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date",
-}, shownSSEHeaders)
-
-// sameObject tells whether two answers are about one state of an object.
-func sameObject(a, b http.Header) bool {
-	for _, name := range append([]string{"Etag", "Content-Length", "Last-Modified", "X-Amz-Version-Id"}, settled...) {
-		if !slices.Equal(a.Values(name), b.Values(name)) {
-			return false
-		}
-	}
-	return maps.EqualFunc(metadataOf(a), metadataOf(b), slices.Equal)
-}
-
-func metadataOf(h http.Header) http.Header {
-	all := http.Header{}
-	for name, v := range h {
-		if strings.HasPrefix(name, "X-Amz-Meta-") {
-			all[name] = v
-		}
-	}
-	return all
-}
-
-// preservedHeaders are those that the object is written with again, without our metadata. A
-// retention that is over is still told of, and refused when it is sent.
-func preservedHeaders(s *object.Stored) http.Header {
-	h := http.Header{}
-	for _, name := range settled {
-		if v := s.Header.Values(name); len(v) > 0 {
-			h[name] = slices.Clone(v)
-		}
-	}
-	if !s.Retained() {
-		h.Del("X-Amz-Object-Lock-Mode")
-		h.Del("X-Amz-Object-Lock-Retain-Until-Date")
-	}
-	object.TrimChunkedEncoding(h)
-	for name, v := range metadataOf(s.Header) {
-		if !strings.HasPrefix(name, object.MetaHeaderPrefix) {
-			h[object.MetaName(name)] = v
-		}
-	}
-	return h
 }

@@ -49,14 +49,11 @@ func mustAsk(t *testing.T, s *httptest.Server, method, path string, body []byte,
 	return resp, text
 }
 
-// It is not parallel: it lowers the limits of the package.
 func TestACopyThatPassesTheStoresLimitGoesByParts(t *testing.T) {
-	limit, part := maxCopySource, copyPartSize
-	maxCopySource, copyPartSize = 8<<20, 6<<20
-	t.Cleanup(func() { maxCopySource, copyPartSize = limit, part })
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
-			_, s := onServer(t, start)
+			p, s := onServer(t, start)
+			p.others.Limits.CopyObject, p.others.Limits.CopyPart = 8<<20, 6<<20
 			body := randomBytes(1, 20<<20)
 			mustAsk(t, s, "PUT", "/bucket/large", body, "Content-Type", "text/plain", "X-Amz-Meta-Color", "red", "X-Amz-Tagging", "a=b")
 			for _, to := range []string{"copy", "large"} { // another name, and onto itself
@@ -398,14 +395,11 @@ func TestARetentionIsOverByTheStoresClock(t *testing.T) {
 	}
 }
 
-// It is not parallel: it lowers the limits of the package.
 func TestPlaintextOfAnySizeIsEncryptedInPlace(t *testing.T) {
-	limit, part := maxCopySource, copyPartSize
-	maxCopySource, copyPartSize = 8<<20, 6<<20 // so that the store has parts
-	t.Cleanup(func() { maxCopySource, copyPartSize = limit, part })
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			p, s := onServer(t, start)
+			p.others.Limits.CopyObject, p.others.Limits.CopyPart = 8<<20, 6<<20 // so that the store has parts
 			b := p.others.Settings
 			r := NewRenewer(b, state.Place{})
 			encrypt := func(key string) error {

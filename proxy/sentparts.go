@@ -51,7 +51,7 @@ func (u *upload) sentParts(ctx context.Context, of []partRange) (*sentParts, err
 		}
 	}
 	if sent.told == 0 { // of part 10,000 the store does not know
-		if err := u.there(ctx); err != nil {
+		if err := u.IsThere(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -99,7 +99,7 @@ func (u *upload) askParts(ctx context.Context, after, most int, h http.Header, u
 	if after > 0 {
 		q.Set("part-number-marker", strconv.Itoa(after))
 	}
-	header, err := u.Upstream.GetXML(ctx, &upstream.Request{Bucket: u.bucket, Key: u.key, UploadID: u.id, Query: q, Header: h, Unsigned: unsigned}, page)
+	header, err := u.Upstream.GetXML(ctx, &upstream.Request{Bucket: u.Bucket, Key: u.Key, UploadID: u.ID, Query: q, Header: h, Unsigned: unsigned}, page)
 	if err != nil {
 		return nil, nil, err
 	}

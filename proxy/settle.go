@@ -31,7 +31,7 @@ func (c *completion) ended(ctx context.Context, gone error) (*completed, error) 
 		if !errors.Is(err, s3err.NoSuchUpload) {
 			return done, err
 		}
-		_, err = loadUpload(ctx, c.Objects, c.u.bucket, c.u.key, c.u.id)
+		_, err = loadUpload(ctx, c.Objects, c.u.Bucket, c.u.Key, c.u.ID)
 		if errors.Is(err, errNoState) {
 			// Whoever took it away may have done so because the object is there.
 			return c.finishedBefore(ctx, gone)
@@ -80,7 +80,7 @@ func (c *completion) settle(ctx context.Context, header http.Header, etag string
 			return done, err
 		}
 	}
-	if err := c.u.there(ctx); err == nil {
+	if err := c.u.IsThere(ctx); err == nil {
 		return nil, fmt.Errorf("%w: the store said 200 and did nothing", errAgain)
 	} else if !errors.Is(err, s3err.NoSuchUpload) {
 		return nil, during(stepCheckObject, err)
@@ -122,7 +122,7 @@ func (c *completion) judge(ctx context.Context, done *completed) (finished bool,
 		}
 		return true, nil
 	}
-	if _, err := loadUpload(ctx, c.Objects, u.bucket, u.key, u.id); errors.Is(err, errNoState) {
+	if _, err := loadUpload(ctx, c.Objects, u.Bucket, u.Key, u.ID); errors.Is(err, errNoState) {
 		return false, s3err.NoSuchUpload.Because(err) // aborted, or completed by another request: run looks
 	} else if err != nil {
 		return false, during(stepCheckObject, err)

@@ -46,7 +46,7 @@ func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	req.UploadID, req.Header, req.Bytes = u.id, http.Header{"Content-Type": {"application/xml"}}, doc
+	req.UploadID, req.Header, req.Bytes = u.ID, http.Header{"Content-Type": {"application/xml"}}, doc
 	resp, err := u.Upstream.Do(ctx, req)
 	truth := false
 	switch status, refused := upstream.Status(err); {

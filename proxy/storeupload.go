@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -19,6 +20,6 @@ func (x *exchange) putStreamed(ctx context.Context, req *upstream.Request) (*htt
 	if req.Length <= x.largePut && x.Upstream.ChecksBodies() {
 		return x.Upstream.Do(ctx, req)
 	}
-	u := &storeUpload{client: x.Upstream, bucket: req.Bucket, key: req.Key, unsigned: req.Unsigned}
-	return putInParts(ctx, u, req.Header, req.Body, req.Length, x.largePart)
+	u := &upstream.Upload{Client: x.Upstream, Bucket: req.Bucket, Key: req.Key, Unsigned: req.Unsigned}
+	return object.PutInParts(ctx, u, req.Header, req.Body, req.Length, x.largePart)
 }

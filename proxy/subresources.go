@@ -1,6 +1,10 @@
 package proxy
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
 
 // subresource is a setting of a bucket or an object with its operations, which
 // differ in nothing but their names.
@@ -69,9 +73,9 @@ func (s subresource) rows() (rows []operation) {
 		if name == "" {
 			return
 		}
-		op := operation{name: name, method: method, scope: s.scope, marks: append([]string{s.mark}, marks...), query: query, headers: ownerHeaders, effect: forwards, handle: forward}
+		op := operation{name: name, method: method, scope: s.scope, marks: append([]string{s.mark}, marks...), query: query, headers: upstream.OwnerHeaders, effect: forwards, handle: forward}
 		if method != "GET" {
-			op.headers = slices.Concat(ownerHeaders, s.headers)
+			op.headers = slices.Concat(upstream.OwnerHeaders, s.headers)
 			op.manages = s.manages || s.scope == onBucket
 		}
 		if method == "PUT" && s.checked != nil {

@@ -141,7 +141,7 @@ func (s *Sweeper) folder(ctx context.Context, o *object.Objects, bucket s3name.B
 	}
 	// Of this very upload, and not by listing uploads: one that begins in between
 	// would not be in the list.
-	err = (&storeUpload{client: o.Upstream, bucket: bucket, key: key, id: id}).there(ctx)
+	err = (&upstream.Upload{Client: o.Upstream, Bucket: bucket, Key: key, ID: id}).IsThere(ctx)
 	if err == nil {
 		found.Live++
 		return s.unmark(ctx, o, stateBucket, folder)

@@ -66,7 +66,7 @@ const (
 // upload is a multipart upload that this proxy, or another one, has begun.
 type upload struct {
 	*object.Objects
-	storeUpload
+	upstream.Upload
 	hash    [16]byte // of the id, as it stands in records and summary
 	options envelope.Upload
 	dek     *envelope.DEK
@@ -74,7 +74,7 @@ type upload struct {
 
 // uploadOf is an upload of which the id alone is known.
 func uploadOf(o *object.Objects, bucket s3name.Bucket, key s3name.Key, id s3name.UploadID, unsigned bool) *upload {
-	return &upload{Objects: o, storeUpload: storeUpload{client: o.Upstream, bucket: bucket, key: key, id: id, unsigned: unsigned}, hash: envelope.UploadHash(id.String())}
+	return &upload{Objects: o, Upload: upstream.Upload{Client: o.Upstream, Bucket: bucket, Key: key, ID: id, Unsigned: unsigned}, hash: envelope.UploadHash(id.String())}
 }
 
 // uploadName tells one upload from all others.
@@ -96,7 +96,7 @@ func folderOf(at state.Place, bucket s3name.Bucket, key s3name.Key, id s3name.Up
 
 // folder is where the upload's state is.
 func (u *upload) folder() (stateBucket s3name.Bucket, prefix string) {
-	return folderOf(u.Place, u.bucket, u.key, u.id)
+	return folderOf(u.Place, u.Bucket, u.Key, u.ID)
 }
 
 // uploadState is the body of the state object. Key and upload are there for the
@@ -141,7 +141,7 @@ func newUploadCache() *uploadCache {
 
 // saveUpload puts the state of a new upload, so that any replica can take its parts.
 func (u *upload) saveUpload(ctx context.Context) error {
-	meta, err := u.Keyring.WrapKey(ctx, kms.Name{Bucket: u.KeyBucket(u.bucket), Key: u.key.String(), Kind: envelope.KindMultipart, UploadID: u.id.String()}, u.dek)
+	meta, err := u.Keyring.WrapKey(ctx, kms.Name{Bucket: u.KeyBucket(u.Bucket), Key: u.Key.String(), Kind: envelope.KindMultipart, UploadID: u.ID.String()}, u.dek)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (u *upload) saveUpload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(uploadState{Format: envelope.Format, Key: u.key.String(), Upload: u.id.String(), Options: sealed})
+	body, err := json.Marshal(uploadState{Format: envelope.Format, Key: u.Key.String(), Upload: u.ID.String(), Options: sealed})
 	if err != nil {
 		return err
 	}
@@ -249,7 +249,7 @@ func (x *exchange) noUpload(ctx context.Context, err error) error {
 	}
 	if x.unsigned() {
 		u := uploadOf(x.Objects, x.bucket, x.key, noSuchID, true)
-		if refused := u.there(ctx); refused != nil {
+		if refused := u.IsThere(ctx); refused != nil {
 			return refused
 		}
 	}

@@ -56,7 +56,7 @@ func uploadPart(x *exchange) error {
 // forgetEnded drops what is cached of an upload that the store no longer has.
 func (x *exchange) forgetEnded(u *upload, err error) {
 	if errors.Is(err, s3err.NoSuchUpload) {
-		x.uploads.lru.Remove(uploadName{u.bucket, u.key, u.id})
+		x.uploads.lru.Remove(uploadName{u.Bucket, u.Key, u.ID})
 	}
 }
 
@@ -129,9 +129,9 @@ func (x *exchange) sendPart(u *upload, number int, size int64, plain *checksum.R
 			return r, err
 		}
 		defer kept.release()
-		r.ETag, err = u.sendUpstream(ctx, number, kept.request())
+		r.ETag, err = u.Part(ctx, number, kept.request())
 	default:
-		r.ETag, err = u.sendUpstream(ctx, number, &upstream.Request{Body: sealed, Length: stored})
+		r.ETag, err = u.Part(ctx, number, &upstream.Request{Body: sealed, Length: stored})
 	}
 	if err != nil {
 		return r, during(stepSendPart, err)

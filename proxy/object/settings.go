@@ -1,9 +1,11 @@
 package object
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -32,6 +34,31 @@ type Settings struct {
 	// Origin is the name that keys are bound to: of the bucket that this one is a
 	// replica of. Empty: its own.
 	Origin string
+	// Limits are of what is written again; zero: the defaults.
+	Limits Limits
+}
+
+// Limits say how what is in the store is written again, in bytes.
+type Limits struct {
+	// CopyObject is the largest object that one CopyObject of the store takes. Larger ones
+	// are copied in parts.
+	CopyObject int64
+	// CopyPart is how much one UploadPartCopy moves where the object's own parts are not
+	// known.
+	CopyPart int64
+	// Buffer is up to how much is read before a write in place begins. What is larger streams.
+	Buffer int64
+	// Stall is how long a streamed body may stand still.
+	Stall time.Duration
+}
+
+// orDefault fills in S3's limit, where it has one (5 GiB for a CopyObject,
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html), and ours.
+func (l Limits) orDefault() Limits {
+	return Limits{
+		CopyObject: cmp.Or(l.CopyObject, 5<<30), CopyPart: cmp.Or(l.CopyPart, 1<<30),
+		Buffer: cmp.Or(l.Buffer, 8<<20), Stall: cmp.Or(l.Stall, 10*time.Second),
+	}
 }
 
 // ETagMode says which ETags the clients of a bucket see.

@@ -25,6 +25,7 @@ type Objects struct {
 // New gives the objects of a bucket. Those of all buckets of a process may share a
 // cache; place may be zero where none of the proxy's own objects are read or written.
 func New(b Settings, place state.Place, cache *Cache) *Objects {
+	b.Limits = b.Limits.orDefault()
 	return &Objects{Settings: b, Place: place, cache: cache}
 }
 

@@ -1,4 +1,4 @@
-package proxy
+package object
 
 import (
 	"context"
@@ -14,15 +14,15 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// putInParts stores a body in parts of partSize bytes. The store puts them together only
+// PutInParts stores a body in parts of partSize bytes. The store puts them together only
 // after the body's io.EOF.
-func putInParts(ctx context.Context, u *storeUpload, h http.Header, body io.Reader, length, partSize int64) (*http.Response, error) {
-	result, header, err := u.inParts(ctx, h, func(list *s3xml.CompleteUpload) error {
+func PutInParts(ctx context.Context, u *upstream.Upload, h http.Header, body io.Reader, length, partSize int64) (*http.Response, error) {
+	result, header, err := u.InParts(ctx, h, func(list *s3xml.CompleteUpload) error {
 		for number := 1; length > 0; number++ {
 			p := &piece{body: body}
 			p.left.Store(min(length, partSize))
 			length -= p.left.Load()
-			etag, err := u.sendUpstream(ctx, number, &upstream.Request{Body: p, Length: p.left.Load()})
+			etag, err := u.Part(ctx, number, &upstream.Request{Body: p, Length: p.left.Load()})
 			if err == nil && p.left.Load() > 0 {
 				err = checksum.ErrAnsweredEarly
 			}
@@ -31,7 +31,7 @@ func putInParts(ctx context.Context, u *storeUpload, h http.Header, body io.Read
 			}
 			list.Add(number, etag)
 		}
-		return readEnd(body)
+		return ReadEnd(body)
 	})
 	if err != nil {
 		return nil, err
@@ -61,8 +61,8 @@ func (p *piece) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// readEnd reads a body's io.EOF, which says that it was good.
-func readEnd(body io.Reader) error {
+// ReadEnd reads a body's io.EOF, which says that it was good.
+func ReadEnd(body io.Reader) error {
 	switch n, err := io.ReadFull(body, make([]byte, 1)); {
 	case n > 0:
 		return envelope.ErrTooLong

@@ -1,0 +1,61 @@
+package proxy
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/s3proxy/s3proxy/proxy/object"
+)
+
+// settled are the headers of an object, beside its metadata, that a renewal keeps.
+var settled = slices.Concat(describing, []string{
+	"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location",
+	"X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date",
+}, shownSSEHeaders())
+
+// describing are the headers that the metadata directive is about.
+var describing = []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires"}
+
+// sameObject tells whether two answers are about one state of an object.
+func sameObject(a, b http.Header) bool {
+	for _, name := range append([]string{"Etag", "Content-Length", "Last-Modified", "X-Amz-Version-Id"}, settled...) {
+		if !slices.Equal(a.Values(name), b.Values(name)) {
+			return false
+		}
+	}
+	return maps.EqualFunc(metadataOf(a), metadataOf(b), slices.Equal)
+}
+
+func metadataOf(h http.Header) http.Header {
+	all := http.Header{}
+	for name, v := range h {
+		if strings.HasPrefix(name, "X-Amz-Meta-") {
+			all[name] = v
+		}
+	}
+	return all
+}
+
+// preservedHeaders are those that the object is written with again, without our metadata. A
+// retention that is over is still told of, and refused when it is sent.
+func preservedHeaders(s *object.Stored) http.Header {
+	h := http.Header{}
+	for _, name := range settled {
+		if v := s.Header.Values(name); len(v) > 0 {
+			h[name] = slices.Clone(v)
+		}
+	}
+	if !s.Retained() {
+		h.Del("X-Amz-Object-Lock-Mode")
+		h.Del("X-Amz-Object-Lock-Retain-Until-Date")
+	}
+	object.TrimChunkedEncoding(h)
+	for name, v := range metadataOf(s.Header) {
+		if !strings.HasPrefix(name, object.MetaHeaderPrefix) {
+			h[object.MetaName(name)] = v
+		}
+	}
+	return h
+}

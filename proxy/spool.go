@@ -1,0 +1,19 @@
+package proxy
+
+import (
+	"errors"
+	"os"
+)
+
+// unnamedFile is a temporary file without a name: it goes when it is closed, however this
+// process ends.
+func unnamedFile(pattern string) (*os.File, error) {
+	f, err := os.CreateTemp("", pattern)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
