@@ -84,7 +84,7 @@ func parseEncryption(body []byte) (r encryptionRule, err error) {
 		return r, s3err.InvalidArgument.WithMessage("a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse").
 			With(s3err.Field{Name: "ArgumentName", Value: "ApplyServerSideEncryptionByDefault"})
 	}
-	if len(r.KeyID) > maxKeyID || !validHeader(sseKeyHeader, r.KeyID) {
+	if len(r.KeyID) > maxKeyID || !validHeader(object.SSEKeyHeader, r.KeyID) {
 		return r, s3err.InvalidArgument.WithMessage("KMSMasterKeyID is no name of a key").With(s3err.Field{Name: "ArgumentName", Value: "KMSMasterKeyID"})
 	}
 	switch v := rule.Child("BucketKeyEnabled").Content(); v {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
@@ -107,7 +108,7 @@ func TestASettingThatCannotBeReadFailsNoRequestForAnObject(t *testing.T) {
 	}
 	s := proxyBefore(t, f, "us-east-1")
 	for range 5 {
-		if resp, body := ask(t, s, "PUT", "/bucket/k", []byte("x")); resp.StatusCode != 200 || resp.Header.Get(sseHeader) != sseKMS {
+		if resp, body := ask(t, s, "PUT", "/bucket/k", []byte("x")); resp.StatusCode != 200 || resp.Header.Get(object.SSEHeader) != sseKMS {
 			t.Errorf("%s %s", resp.Status, body)
 		}
 		if resp, body := ask(t, s, "GET", "/bucket/k", nil); resp.StatusCode != 200 || body != "x" {
@@ -122,7 +123,7 @@ func TestASettingThatCannotBeReadFailsNoRequestForAnObject(t *testing.T) {
 	}
 	broken = false
 	setEncryption(t, s, "bucket")
-	if resp, _ := ask(t, s, "PUT", "/bucket/k", []byte("x")); resp.Header.Get(sseKeyHeader) != "key-1" {
+	if resp, _ := ask(t, s, "PUT", "/bucket/k", []byte("x")); resp.Header.Get(object.SSEKeyHeader) != "key-1" {
 		t.Errorf("a write after the setting was changed tells %q", resp.Header)
 	}
 	f.mu.Lock()

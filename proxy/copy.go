@@ -43,14 +43,6 @@ type copying struct {
 	update      bool           // of the very object that is read: it must not change meanwhile
 }
 
-// maxCopyTries bounds how often a copy begins anew because its source was replaced
-// between two requests.
-const maxCopyTries = 8
-
-// maxDamagedTries is the same for a source that does not authenticate: it may be two states
-// of an object, and it may be damaged.
-const maxDamagedTries = 3
-
 // copyObject copies within the store where it can: the ciphertext does not move, the
 // data key is wrapped for the new name, and all metadata are sent again. Onto itself
 // never by the store's CopyObject (inplace.go). What the store cannot copy (between
@@ -196,7 +188,7 @@ func (c *copying) changes() bool {
 	if c.replace || c.replaceTags {
 		return true
 	}
-	for _, name := range []string{"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location", sseHeader, "X-Amz-Checksum-Algorithm"} {
+	for _, name := range []string{"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location", object.SSEHeader, "X-Amz-Checksum-Algorithm"} {
 		if c.r.Header.Get(name) != "" {
 			return true
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // sseHeaders are those of SSE-S3 and SSE-KMS; all of SSE-C begin with sseHeader too.
-var sseHeaders = []string{sseHeader, sseKeyHeader, sseContextHeader, sseBucketHeader}
+var sseHeaders = []string{object.SSEHeader, object.SSEKeyHeader, object.SSEContextHeader, object.SSEBucketHeader}
 
 // What S3 calls its algorithms.
 const (
@@ -48,7 +48,7 @@ func (x *exchange) adoptEncryption() error {
 	if !x.ownsEncryption() {
 		return nil
 	}
-	if x.op.passesHeader(sseHeader) {
+	if x.op.passesHeader(object.SSEHeader) {
 		var err error
 		if x.wanted, err = readEncryption(x.r.Header); err != nil {
 			return err
@@ -63,22 +63,22 @@ func (x *exchange) adoptEncryption() error {
 // readEncryption reads the headers of a request with S3's rules and texts; nil if it asks
 // for nothing. Whether there is such a key nobody looks: none is used.
 func readEncryption(h http.Header) (*encryption, error) {
-	e := &encryption{algorithm: h.Get(sseHeader), keyID: h.Get(sseKeyHeader), context: h.Get(sseContextHeader), bucketKey: strings.EqualFold(h.Get(sseBucketHeader), "true")}
-	if len(h.Values(sseHeader)) > 0 && !slices.Contains(sseAlgorithms, e.algorithm) {
-		return nil, s3err.InvalidArgument.WithMessage("The encryption method specified is not supported").Argument(strings.ToLower(sseHeader), e.algorithm)
+	e := &encryption{algorithm: h.Get(object.SSEHeader), keyID: h.Get(object.SSEKeyHeader), context: h.Get(object.SSEContextHeader), bucketKey: strings.EqualFold(h.Get(object.SSEBucketHeader), "true")}
+	if len(h.Values(object.SSEHeader)) > 0 && !slices.Contains(sseAlgorithms, e.algorithm) {
+		return nil, s3err.InvalidArgument.WithMessage("The encryption method specified is not supported").Argument(strings.ToLower(object.SSEHeader), e.algorithm)
 	}
 	if (e.keyID != "" || e.context != "") && !e.usesKMS() {
-		return nil, s3err.InvalidArgument.WithMessage("Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms").Argument(strings.ToLower(sseHeader), e.algorithm)
+		return nil, s3err.InvalidArgument.WithMessage("Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms").Argument(strings.ToLower(object.SSEHeader), e.algorithm)
 	}
 	if len(e.keyID) > maxKeyID {
-		return nil, s3err.InvalidArgument.WithMessage("The name of a KMS key has at most %d bytes.", maxKeyID).Argument(strings.ToLower(sseKeyHeader), e.keyID[:100])
+		return nil, s3err.InvalidArgument.WithMessage("The name of a KMS key has at most %d bytes.", maxKeyID).Argument(strings.ToLower(object.SSEKeyHeader), e.keyID[:100])
 	}
-	if v := h.Get(sseBucketHeader); v != "" && !e.bucketKey && !strings.EqualFold(v, "false") {
-		return nil, s3err.InvalidArgument.WithMessage("The header '%s' is neither true nor false.", strings.ToLower(sseBucketHeader)).Argument(strings.ToLower(sseBucketHeader), v)
+	if v := h.Get(object.SSEBucketHeader); v != "" && !e.bucketKey && !strings.EqualFold(v, "false") {
+		return nil, s3err.InvalidArgument.WithMessage("The header '%s' is neither true nor false.", strings.ToLower(object.SSEBucketHeader)).Argument(strings.ToLower(object.SSEBucketHeader), v)
 	}
 	if e.context != "" && !isContext(e.context) {
-		return nil, s3err.InvalidArgument.WithMessage("The header '%s' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map", strings.ToLower(sseContextHeader)).
-			Argument(strings.ToLower(sseContextHeader), "")
+		return nil, s3err.InvalidArgument.WithMessage("The header '%s' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map", strings.ToLower(object.SSEContextHeader)).
+			Argument(strings.ToLower(object.SSEContextHeader), "")
 	}
 	if e.algorithm == "" {
 		return nil, nil
@@ -110,17 +110,17 @@ func (x *exchange) tellEncryption(h http.Header, isMD5 bool, store http.Header) 
 	if !isMD5 && !e.usesKMS() {
 		e = encryption{algorithm: sseKMS}
 	}
-	h.Set(sseHeader, e.algorithm)
+	h.Set(object.SSEHeader, e.algorithm)
 	if !e.usesKMS() {
 		return
 	}
-	for name, v := range map[string]string{sseKeyHeader: e.keyID, sseContextHeader: e.context} {
+	for name, v := range map[string]string{object.SSEKeyHeader: e.keyID, object.SSEContextHeader: e.context} {
 		if v != "" {
 			h.Set(name, v)
 		}
 	}
 	if e.bucketKey {
-		h.Set(sseBucketHeader, "true")
+		h.Set(object.SSEBucketHeader, "true")
 	}
 }
 
@@ -136,11 +136,11 @@ func (x *exchange) setETag(h http.Header, tag object.ETag, store http.Header) {
 // tellStores tells of the store's encryption, of objects that have no other or have it as a
 // second layer.
 func tellStores(h http.Header, isMD5 bool, store http.Header) {
-	if !isMD5 && !strings.HasPrefix(store.Get(sseHeader), sseKMS) {
-		h.Set(sseHeader, sseKMS)
+	if !isMD5 && !strings.HasPrefix(store.Get(object.SSEHeader), sseKMS) {
+		h.Set(object.SSEHeader, sseKMS)
 		return
 	}
-	for _, name := range shownSSEHeaders() {
+	for _, name := range object.ShownSSEHeaders() {
 		if v := store.Get(name); v != "" {
 			h.Set(name, v)
 		}

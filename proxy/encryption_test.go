@@ -25,7 +25,7 @@ func (s *sseSeen) hook(_ http.ResponseWriter, r *http.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name := range r.Header {
-		if strings.HasPrefix(name, sseHeader) {
+		if strings.HasPrefix(name, object.SSEHeader) {
 			s.seen = append(s.seen, r.Method+" "+r.URL.Path+" "+name)
 		}
 	}
@@ -47,7 +47,7 @@ func proxyWithSSE(t *testing.T, f *fakeStore, mode object.SSEMode) *httptest.Ser
 	return proxyAt(t, store.URL, "us-east-1", func(c *Config) { c.Default.SSE, c.AnonymousToStore = mode, true })
 }
 
-var kmsHeaders = []string{sseHeader, sseKMS, sseKeyHeader, "key-1", sseBucketHeader, "true", sseContextHeader, base64.StdEncoding.EncodeToString([]byte(`{"a":"b"}`))}
+var kmsHeaders = []string{object.SSEHeader, sseKMS, object.SSEKeyHeader, "key-1", object.SSEBucketHeader, "true", object.SSEContextHeader, base64.StdEncoding.EncodeToString([]byte(`{"a":"b"}`))}
 
 func TestTheStoreHearsNothingOfServerSideEncryptionThatIsOurs(t *testing.T) {
 	for _, mode := range []object.SSEMode{"", object.SSEOwn, object.SSEStore} {
@@ -59,8 +59,10 @@ func TestTheStoreHearsNothingOfServerSideEncryptionThatIsOurs(t *testing.T) {
 			"a large PUT": func() (*http.Response, string) {
 				return ask(t, s, "PUT", "/bucket/large", make([]byte, 3<<20), kmsHeaders...)
 			},
-			"PUT of AES256": func() (*http.Response, string) { return ask(t, s, "PUT", "/bucket/k", []byte("x"), sseHeader, sseS3) },
-			"Create":        func() (*http.Response, string) { return ask(t, s, "POST", "/bucket/parts?uploads", nil, kmsHeaders...) },
+			"PUT of AES256": func() (*http.Response, string) {
+				return ask(t, s, "PUT", "/bucket/k", []byte("x"), object.SSEHeader, sseS3)
+			},
+			"Create": func() (*http.Response, string) { return ask(t, s, "POST", "/bucket/parts?uploads", nil, kmsHeaders...) },
 			"Copy": func() (*http.Response, string) {
 				return ask(t, s, "PUT", "/bucket/copy", nil, append([]string{"x-amz-copy-source", "bucket/k"}, kmsHeaders...)...)
 			},
@@ -95,22 +97,22 @@ func TestServerSideEncryptionIsCheckedAsS3Does(t *testing.T) {
 	s := proxyWithSSE(t, &fakeStore{}, object.SSEOwn)
 	noMap := base64.StdEncoding.EncodeToString([]byte(`{"a":1}`))
 	for name, headers := range map[string][]string{
-		"an unknown algorithm":       {sseHeader, "aes256"},
-		"another service's":          {sseHeader, "aws:fsx"},
-		"an empty one":               {sseHeader, ""},
-		"a key without KMS":          {sseKeyHeader, "k"},
-		"a key with AES256":          {sseHeader, sseS3, sseKeyHeader, "k"},
-		"a context without KMS":      {sseContextHeader, kmsHeaders[7]},
-		"a context that is none":     {sseHeader, sseKMS, sseContextHeader, "e"},
-		"a context that is no map":   {sseHeader, sseKMS, sseContextHeader, noMap},
-		"a bucket key of another":    {sseHeader, sseKMS, sseBucketHeader, "maybe"},
-		"a key with too long a name": {sseHeader, sseKMS, sseKeyHeader, strings.Repeat("k", 2049)},
+		"an unknown algorithm":       {object.SSEHeader, "aes256"},
+		"another service's":          {object.SSEHeader, "aws:fsx"},
+		"an empty one":               {object.SSEHeader, ""},
+		"a key without KMS":          {object.SSEKeyHeader, "k"},
+		"a key with AES256":          {object.SSEHeader, sseS3, object.SSEKeyHeader, "k"},
+		"a context without KMS":      {object.SSEContextHeader, kmsHeaders[7]},
+		"a context that is none":     {object.SSEHeader, sseKMS, object.SSEContextHeader, "e"},
+		"a context that is no map":   {object.SSEHeader, sseKMS, object.SSEContextHeader, noMap},
+		"a bucket key of another":    {object.SSEHeader, sseKMS, object.SSEBucketHeader, "maybe"},
+		"a key with too long a name": {object.SSEHeader, sseKMS, object.SSEKeyHeader, strings.Repeat("k", 2049)},
 	} {
 		if resp, body := ask(t, s, "PUT", "/bucket/k", []byte("x"), headers...); resp.StatusCode != 400 || !strings.Contains(body, "<Code>InvalidArgument</Code>") {
 			t.Errorf("%s: %s %s", name, resp.Status, body)
 		}
 	}
-	if resp, body := ask(t, s, "PUT", "/bucket/k?partNumber=1&uploadId=u", []byte("x"), sseHeader, sseS3); resp.StatusCode != 400 || !strings.Contains(body, "x-amz-server-side-encryption header is not supported for this operation.") {
+	if resp, body := ask(t, s, "PUT", "/bucket/k?partNumber=1&uploadId=u", []byte("x"), object.SSEHeader, sseS3); resp.StatusCode != 400 || !strings.Contains(body, "x-amz-server-side-encryption header is not supported for this operation.") {
 		t.Errorf("with a part: %s %s", resp.Status, body)
 	}
 }
@@ -122,11 +124,11 @@ func TestTheAnswerToAPutTellsTheEncryptionThatWasAskedFor(t *testing.T) {
 		want  []string // algorithm, key, bucket key
 	}{
 		{object.ETagMD5, nil, []string{sseS3, "", ""}},
-		{object.ETagMD5, []string{sseHeader, sseS3}, []string{sseS3, "", ""}},
+		{object.ETagMD5, []string{object.SSEHeader, sseS3}, []string{sseS3, "", ""}},
 		{object.ETagMD5, kmsHeaders, []string{sseKMS, "key-1", "true"}},
-		{object.ETagMD5, []string{sseHeader, sseDSSE, sseKeyHeader, "k"}, []string{sseDSSE, "k", ""}},
+		{object.ETagMD5, []string{object.SSEHeader, sseDSSE, object.SSEKeyHeader, "k"}, []string{sseDSSE, "k", ""}},
 		{object.ETagOpaque, nil, []string{sseKMS, "", ""}},
-		{object.ETagOpaque, []string{sseHeader, sseS3}, []string{sseKMS, "", ""}},
+		{object.ETagOpaque, []string{object.SSEHeader, sseS3}, []string{sseKMS, "", ""}},
 		{object.ETagOpaque, kmsHeaders, []string{sseKMS, "key-1", "true"}},
 	} {
 		f := &fakeStore{objects: map[string]fakeObject{}, hook: func(w http.ResponseWriter, r *http.Request) bool {
@@ -139,7 +141,7 @@ func TestTheAnswerToAPutTellsTheEncryptionThatWasAskedFor(t *testing.T) {
 		s := proxyAt(t, store.URL, "us-east-1", func(conf *Config) { conf.Default.ETag = c.etag })
 		resp, body := ask(t, s, "PUT", "/bucket/k", []byte("x"), c.asked...)
 		h := resp.Header
-		if got := []string{h.Get(sseHeader), h.Get(sseKeyHeader), h.Get(sseBucketHeader)}; !slices.Equal(got, c.want) {
+		if got := []string{h.Get(object.SSEHeader), h.Get(object.SSEKeyHeader), h.Get(object.SSEBucketHeader)}; !slices.Equal(got, c.want) {
 			t.Errorf("%s, %q: %q, want %q: %s %s", c.etag, c.asked, got, c.want, resp.Status, body)
 		}
 		store.Close()

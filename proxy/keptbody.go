@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -28,7 +29,7 @@ func (x *exchange) keep(sealed io.Reader, size int64) (*keptBody, error) {
 		}
 		return k, nil
 	}
-	f, err := unnamedFile(".s3proxy-part-*")
+	f, err := object.UnnamedFile(".s3proxy-part-*")
 	if err != nil {
 		return nil, s3err.SlowDown.WithMessage("Too many small parts at once; please try again.").Because(fmt.Errorf("no memory left in the budget, and no temporary file: %w", err))
 	}

@@ -13,7 +13,7 @@ import (
 var settled = slices.Concat(describing, []string{
 	"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location",
 	"X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date",
-}, shownSSEHeaders())
+}, object.ShownSSEHeaders())
 
 // describing are the headers that the metadata directive is about.
 var describing = []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires"}

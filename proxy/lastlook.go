@@ -123,7 +123,7 @@ func readWhole(body io.Reader, length, inMemory int64) (io.ReadCloser, error) {
 		n, err = io.Copy(buf, body)
 		whole = io.NopCloser(buf)
 	} else {
-		f, failed := unnamedFile(".s3proxy-object-*")
+		f, failed := object.UnnamedFile(".s3proxy-object-*")
 		if failed != nil {
 			return nil, failed
 		}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"sync"
 
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -14,7 +15,7 @@ var (
 		"X-Amz-Acl", "X-Amz-Grant-*", "X-Amz-Object-Lock-*",
 		// With SSEStore these are for the store's own encryption below ours. SSE-C, whose
 		// headers begin alike, is refused before.
-		sseHeader, sseKeyHeader, sseContextHeader, sseBucketHeader,
+		object.SSEHeader, object.SSEKeyHeader, object.SSEContextHeader, object.SSEBucketHeader,
 	}
 	readConditions = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 

@@ -168,7 +168,7 @@ func TestAStoreIsProbedOnceAndNothingIsLeft(t *testing.T) {
 						mustAsk(t, s, "PUT", "/"+made, nil, "X-Amz-Bucket-Object-Lock-Enabled", map[bool]string{true: "true", false: "false"}[made == "locked"])
 					}
 					retainAll(t, c.raw, "locked")
-					o := NewRenewer(b, place).objects
+					o := object.New(b, place, object.NewCache())
 					for range 2 {
 						if err := demandConditions(t.Context(), o, bucketNamed(bucket)); err != nil {
 							t.Fatal(err)
@@ -184,30 +184,6 @@ func TestAStoreIsProbedOnceAndNothingIsLeft(t *testing.T) {
 					}
 				})
 			}
-		}
-	}
-}
-
-func TestTheAnswerToAProbeTellsWhetherItsConditionHeld(t *testing.T) {
-	cut := errors.New("cut")
-	for name, c := range map[string]struct {
-		err  error
-		held bool
-		fail bool
-	}{
-		"a 412":                    {s3err.PreconditionFailed, true, false},
-		"a 404 of the key":         {s3err.NoSuchKey, true, false},
-		"a 409":                    {s3err.ConditionalRequestConflict, true, false},
-		"taken":                    {nil, false, false},
-		"no bucket":                {s3err.NoSuchBucket, false, true},
-		"no upload":                {s3err.NoSuchUpload, false, true},
-		"no right":                 {s3err.AccessDenied, false, true},
-		"a condition is not known": {s3err.NotImplemented, false, true},
-		"no answer":                {s3err.ServiceUnavailable.Because(cut), false, true},
-	} {
-		held, err := heldTo(c.err)
-		if held != c.held || (err != nil) != c.fail || c.fail && !errors.Is(err, c.err) {
-			t.Errorf("%s: %v, %v", name, held, err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -92,6 +93,22 @@ func rewrapped(k object.Keyring, key string) func(context.Context, *Renewal) err
 	}
 }
 
+// tellTheSame compares what two answers tell of an object.
+func tellTheSame(a, b http.Header) bool {
+	for _, h := range []http.Header{a, b} {
+		for name := range h {
+			ofObject := strings.HasPrefix(name, "X-Amz-Meta-") || slices.Contains([]string{
+				"Etag", "Content-Length", "X-Amz-Version-Id", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires",
+				"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location", "X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date",
+			}, name)
+			if ofObject && !slices.Equal(a.Values(name), b.Values(name)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +151,7 @@ func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
 				if old.Get(header) != want || renewed.Get(header) != want {
 					t.Errorf("%s: %s was %q and is %q", key, header, old.Get(header), renewed.Get(header))
 				}
-				if !sameObject(old, renewed) {
+				if !tellTheSame(old, renewed) {
 					t.Errorf("%s: before %v\nand then %v", key, old, renewed)
 				}
 				if resp, got := mustAsk(t, s, "GET", "/bucket/"+key, nil); got != string(body) || resp.Header.Get("Content-Type") != old.Get("Content-Type") {
@@ -363,34 +380,6 @@ func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
 		err := r.Renew(t.Context(), "bucket", key, change)
 		if !errors.Is(err, ErrArchived) || !errors.Is(err, s3err.InvalidObjectState) || errors.Is(err, state.ErrLocked) {
 			t.Errorf("%s: %v", key, err)
-		}
-	}
-}
-
-func TestARetentionIsOverByTheStoresClock(t *testing.T) {
-	const noon = "Thu, 26 Nov 2026 12:00:00 GMT"
-	for name, c := range map[string]struct {
-		mode, until, date string
-		retained          bool
-	}{
-		"none":                       {"", "", noon, false},
-		"in force":                   {"GOVERNANCE", "2026-11-26T12:00:01Z", noon, true},
-		"with fractions":             {"COMPLIANCE", "2026-11-26T12:00:00.500Z", noon, true},
-		"over":                       {"GOVERNANCE", "2026-11-26T11:59:59.000Z", noon, false},
-		"ends now":                   {"GOVERNANCE", "2026-11-26T12:00:00Z", noon, false},
-		"in force, by our clock":     {"GOVERNANCE", time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "", true},
-		"over, by our clock":         {"GOVERNANCE", "2001-01-01T00:00:00Z", "", false},
-		"a date that we do not read": {"GOVERNANCE", "next week", noon, true},
-	} {
-		h := http.Header{}
-		for name, v := range map[string]string{"X-Amz-Object-Lock-Mode": c.mode, "X-Amz-Object-Lock-Retain-Until-Date": c.until, "Date": c.date} {
-			if v != "" {
-				h.Set(name, v)
-			}
-		}
-		s := &object.Stored{Header: h}
-		if sent := preservedHeaders(s).Get("X-Amz-Object-Lock-Retain-Until-Date") != ""; s.Retained() != c.retained || s.Locked() != c.retained || sent != c.retained {
-			t.Errorf("%s: retained %v, locked %v, sent %v", name, s.Retained(), s.Locked(), sent)
 		}
 	}
 }

@@ -1,13 +1,13 @@
-package proxy
+package object
 
 import (
 	"errors"
 	"os"
 )
 
-// unnamedFile is a temporary file without a name: it goes when it is closed, however this
+// UnnamedFile is a temporary file without a name: it goes when it is closed, however this
 // process ends.
-func unnamedFile(pattern string) (*os.File, error) {
+func UnnamedFile(pattern string) (*os.File, error) {
 	f, err := os.CreateTemp("", pattern)
 	if err != nil {
 		return nil, err
