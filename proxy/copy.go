@@ -12,6 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -56,7 +57,7 @@ func copyObject(x *exchange) error {
 	ctx := x.r.Context()
 	asked := x.r.Header
 	var raced error
-	for try := range maxCopyTries {
+	for try := range inplace.MaxTries {
 		if err := upstream.Wait(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
 			return err
 		}
@@ -69,7 +70,7 @@ func copyObject(x *exchange) error {
 			return err
 		}
 		err = c.once(ctx)
-		if err == nil || x.begun() || !c.raced(ctx, err) || object.Damaged(err) && try == maxDamagedTries {
+		if err == nil || x.begun() || !c.raced(ctx, err) || object.Damaged(err) && try == inplace.MaxDamagedTries {
 			return err
 		}
 		raced = err
@@ -87,11 +88,11 @@ func copyObject(x *exchange) error {
 func (c *copying) place(ctx context.Context) error {
 	src := c.src
 	c.sameName = src.Upstream == c.Upstream && src.Bucket == c.bucket && src.Key == c.key
-	c.update = c.sameName && src.asked == (s3name.VersionID{})
+	c.update = c.sameName && src.Named == (s3name.VersionID{})
 	if !c.sameName {
 		return nil
 	}
-	if src.asked.String() == noVersion {
+	if src.Named.String() == noVersion {
 		s, err := c.statObject(ctx, s3name.VersionID{})
 		if err != nil && !upstream.IsNotFound(err) {
 			return err
@@ -101,7 +102,7 @@ func (c *copying) place(ctx context.Context) error {
 	if !c.update {
 		return nil
 	}
-	if src.asked == (s3name.VersionID{}) && !c.changes() {
+	if src.Named == (s3name.VersionID{}) && !c.changes() {
 		return errCopyOntoItself
 	}
 	match, noneMatch := condition(c.r.Header, "If-Match"), condition(c.r.Header, "If-None-Match")
@@ -146,10 +147,10 @@ func (c *copying) raced(ctx context.Context, err error) bool {
 	if c.update {
 		return true
 	}
-	if c.src.asked != (s3name.VersionID{}) {
+	if c.src.Named != (s3name.VersionID{}) {
 		return false
 	}
-	still, asked := c.src.isStill(ctx)
+	still, asked := c.src.IsStill(ctx)
 	return asked != nil || !still
 }
 
@@ -206,7 +207,7 @@ func (c *copying) headers() http.Header {
 				delete(h, name)
 			}
 		}
-		for _, name := range describing {
+		for _, name := range inplace.ContentHeaders {
 			h.Del(name)
 			if v := c.src.Header.Values(name); len(v) > 0 {
 				h[name] = v
@@ -245,7 +246,7 @@ func (c *copying) byStore(ctx context.Context) error {
 
 // copyUpstream asks the store for a copy. A 200 may hold an error.
 func (c *copying) copyUpstream(ctx context.Context, h http.Header) (*s3xml.CopyObjectResult, http.Header, error) {
-	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Source: c.src.pinned(), Header: h, Unsigned: c.unsigned()})
+	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Source: c.src.Pinned(), Header: h, Unsigned: c.unsigned()})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -292,7 +293,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 		if err := c.copyTags(ctx, h); err != nil {
 			return err
 		}
-		made, header, err := c.src.copyParts(ctx, c.Upstream, c.bucket, c.key, h, nil, dek, nil)
+		made, header, err := c.src.CopyParts(ctx, c.Upstream, c.bucket, c.key, h, nil, dek, nil)
 		if err == nil {
 			err = c.UnderFloor(ctx, c.bucket, dek)
 		}
@@ -319,7 +320,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 
 // prove keeps what the copy will have of the source, which was proven (copySource.prove).
 func (c *copying) prove(ctx context.Context, dek *envelope.DEK, facts envelope.Facts) (*envelope.Trailer, error) {
-	t, err := c.src.prove(ctx, dek)
+	t, err := c.src.Prove(ctx, dek)
 	if err != nil {
 		return nil, err
 	}
@@ -368,7 +369,7 @@ func (c *copying) answerCopy(result *s3xml.CopyObjectResult, header http.Header)
 func (c *copying) stream(ctx context.Context) error {
 	h := c.headers()
 	if c.update {
-		if err := demandConditions(ctx, c.Objects, c.bucket); err != nil {
+		if err := inplace.DemandConditions(ctx, c.Objects, c.bucket); err != nil {
 			return err
 		}
 		h.Del("If-None-Match")
@@ -466,7 +467,7 @@ func (c *copying) copyTags(ctx context.Context, h http.Header) error {
 	if c.replaceTags {
 		return nil
 	}
-	tags, err := c.src.tags(ctx)
+	tags, err := c.src.Tags(ctx)
 	if tags != "" {
 		h.Set("X-Amz-Tagging", tags)
 	}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // inPlace is a client's update of an object's metadata: a copy onto itself.
 func (c *copying) inPlace(ctx context.Context) error {
 	if c.update {
-		if err := demandConditions(ctx, c.Objects, c.bucket); err != nil {
+		if err := inplace.DemandConditions(ctx, c.Objects, c.bucket); err != nil {
 			return err
 		}
 	}
@@ -54,5 +55,5 @@ func (c *copying) renew(ctx context.Context) (*s3xml.CopyObjectResult, http.Head
 			return nil, nil, err
 		}
 	}
-	return c.src.writeAgain(ctx, dek, h, tail)
+	return c.src.Write(ctx, dek, h, tail)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -23,7 +24,7 @@ import (
 )
 
 // copySource is the object that a copy reads. It has the settings of its own bucket.
-type copySource struct{ source }
+type copySource struct{ inplace.Source }
 
 var (
 	errSourceBucket   = s3err.InvalidArgument.WithMessage("Invalid copy source bucket name")
@@ -130,7 +131,7 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 	if s.Meta != nil && src.Plain { // of such a bucket everything is what it is
 		s.Meta, s.Size = nil, s.Bytes
 	}
-	found := &copySource{source{Objects: &src, Stored: s, unsigned: x.unsigned(), asked: named.Version}}
+	found := &copySource{inplace.Source{Objects: &src, Stored: s, Unsigned: x.unsigned(), Named: named.Version}}
 	return found, found.judge(ctx, x.r.Header)
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/test/lab"
@@ -107,7 +108,7 @@ func renewUnderACLs(t *testing.T, store *lab.Store) {
 	} {
 		for key, body := range bodies {
 			a.set(c.status, c.answer)
-			err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key))
+			err := inplace.NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key))
 			if c.fails == "" && err != nil || c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)) {
 				t.Errorf("%s, %s: %v", name, key, err)
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -88,7 +89,7 @@ func TestAWriteThatKeepsTheETagWinsOverARenewal(t *testing.T) {
 			calls := 0
 			beside.late, beside.write = c.late, func() { write("blue") }
 			beside.armed.Store(true)
-			err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", c.key, func(ctx context.Context, n *Renewal) error {
+			err := inplace.NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", c.key, func(ctx context.Context, n *inplace.Renewal) error {
 				calls++
 				return rewrapped(b.Keyring, c.key)(ctx, n)
 			})
@@ -125,7 +126,7 @@ func TestAWriteOfTheSameBytesWinsOverTheirEncryption(t *testing.T) {
 			t.Cleanup(s.Close)
 			b := p.others.Settings
 			mustAsk(t, s, "PUT", "/bucket", nil)
-			r := NewRenewer(b, state.Place{})
+			r := inplace.NewRenewer(b, state.Place{})
 			for key, c := range map[string]struct {
 				size int
 				late func(*http.Request) bool
@@ -150,7 +151,7 @@ func TestAWriteOfTheSameBytesWinsOverTheirEncryption(t *testing.T) {
 				calls := 0
 				beside.late, beside.write = c.late, func() { write("blue") }
 				beside.armed.Store(true)
-				err := r.Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error {
+				err := r.Renew(t.Context(), "bucket", key, func(ctx context.Context, n *inplace.Renewal) error {
 					calls++
 					return r.Encrypt(ctx, "bucket", key, n)
 				})
@@ -171,7 +172,7 @@ func TestALargeObjectIsWrittenAgainWhereTheStoreLocksIt(t *testing.T) {
 			p, s := onServer(t, start)
 			p.others.Limits.Buffer, p.others.Limits.Stall = 1<<20, 2*time.Second
 			b, body := p.others.Settings, randomBytes(1, 48<<20)
-			r := NewRenewer(b, state.Place{})
+			r := inplace.NewRenewer(b, state.Place{})
 			first, _ := mustAsk(t, s, "PUT", "/bucket/renewed", body)
 			resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed("encrypted"), Bytes: body})
 			if err != nil {
@@ -183,7 +184,7 @@ func TestALargeObjectIsWrittenAgainWhereTheStoreLocksIt(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := r.Renew(t.Context(), "bucket", "encrypted", func(ctx context.Context, n *Renewal) error { return r.Encrypt(ctx, "bucket", "encrypted", n) }); err != nil {
+			if err := r.Renew(t.Context(), "bucket", "encrypted", func(ctx context.Context, n *inplace.Renewal) error { return r.Encrypt(ctx, "bucket", "encrypted", n) }); err != nil {
 				t.Fatal(err)
 			}
 			mustAsk(t, s, "PUT", "/bucket/updated", body)

@@ -30,7 +30,7 @@ func (x *exchange) copyPlainPart(ctx context.Context) error {
 	out := s3xml.CopyPartResult{}
 	var header http.Header
 	if src.Meta == nil && src.Upstream == x.Upstream {
-		req.Source = src.pinned()
+		req.Source = src.Pinned()
 		req.Header.Set("X-Amz-Copy-Source-If-Match", src.UpstreamETag)
 		if v := x.r.Header.Get("X-Amz-Copy-Source-Range"); v != "" {
 			req.Header.Set("X-Amz-Copy-Source-Range", v)

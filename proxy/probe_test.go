@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -120,9 +121,9 @@ func TestAStoreThatHoldsNoWriteToItsIfMatchIsRefused(t *testing.T) {
 				b := p.others.Settings
 				mustAsk(t, s, "PUT", "/bucket", nil)
 				mustAsk(t, s, "PUT", "/bucket/k", randomBytes(1, 1000))
-				r := NewRenewer(b, state.Place{})
+				r := inplace.NewRenewer(b, state.Place{})
 				for range 2 { // what is missing is not remembered
-					if err := r.Renew(t.Context(), "bucket", "k", rewrapped(b.Keyring, "k")); !errors.Is(err, ErrNoConditions) {
+					if err := r.Renew(t.Context(), "bucket", "k", rewrapped(b.Keyring, "k")); !errors.Is(err, inplace.ErrNoConditions) {
 						t.Errorf("a renewal: %v", err)
 					}
 				}
@@ -142,9 +143,9 @@ func TestAStoreThatHoldsNoWriteToItsIfMatchIsRefused(t *testing.T) {
 				mustAsk(t, s, "PUT", "/locked", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
 				retainAll(t, c.raw, "locked")
 				mustAsk(t, s, "PUT", "/locked/k", randomBytes(1, 1000))
-				err := NewRenewer(b, state.Place{}).Renew(t.Context(), "locked", "k", func(context.Context, *Renewal) error { return nil })
+				err := inplace.NewRenewer(b, state.Place{}).Renew(t.Context(), "locked", "k", func(context.Context, *inplace.Renewal) error { return nil })
 				left := leftOf(t, c.raw, "locked") != nil
-				if !errors.Is(err, ErrNoConditions) || strings.Contains(err.Error(), "is left of the probe") != left {
+				if !errors.Is(err, inplace.ErrNoConditions) || strings.Contains(err.Error(), "is left of the probe") != left {
 					t.Errorf("under a retention: %v; left of the probe: %v", err, left)
 				}
 			})
@@ -170,7 +171,7 @@ func TestAStoreIsProbedOnceAndNothingIsLeft(t *testing.T) {
 					retainAll(t, c.raw, "locked")
 					o := object.New(b, place, object.NewCache())
 					for range 2 {
-						if err := demandConditions(t.Context(), o, bucketNamed(bucket)); err != nil {
+						if err := inplace.DemandConditions(t.Context(), o, bucketNamed(bucket)); err != nil {
 							t.Fatal(err)
 						}
 					}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -81,8 +82,8 @@ func TestACopyThatPassesTheStoresLimitGoesByParts(t *testing.T) {
 }
 
 // rewrapped is the change of a key's renewal.
-func rewrapped(k object.Keyring, key string) func(context.Context, *Renewal) error {
-	return func(ctx context.Context, n *Renewal) error {
+func rewrapped(k object.Keyring, key string) func(context.Context, *inplace.Renewal) error {
+	return func(ctx context.Context, n *inplace.Renewal) error {
 		meta, err := k.WrapKey(ctx, kms.Name{Bucket: "bucket", Key: key, Kind: n.Meta.Kind}, n.DEK)
 		if err != nil {
 			return err
@@ -116,7 +117,7 @@ func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
 			p, s := onServer(t, start)
 			p.largePut, p.largePart = 8<<20, 6<<20 // so that the store has parts
 			b := p.others.Settings
-			r := NewRenewer(b, state.Place{})
+			r := inplace.NewRenewer(b, state.Place{})
 			for key, body := range map[string][]byte{"small": randomBytes(1, 1000), "streamed": randomBytes(2, 3<<20), "parts": randomBytes(3, 20<<20), "folder/": nil} {
 				mustAsk(t, s, "PUT", "/bucket/"+key, body, "Content-Type", "text/x-own", "Cache-Control", "no-store", "Content-Encoding", "x-own", "X-Amz-Meta-Color", "red", "X-Amz-Tagging", "a=b%20c",
 					"X-Amz-Storage-Class", "REDUCED_REDUNDANCY", "X-Amz-Website-Redirect-Location", "/elsewhere")
@@ -178,7 +179,7 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 				overwrite()
 				calls := 0
 				renew := func(times int, late bool) error {
-					return NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error {
+					return inplace.NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, func(ctx context.Context, n *inplace.Renewal) error {
 						calls++
 						switch {
 						case calls > times:
@@ -219,7 +220,7 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 					return resp.Header.Get("X-Amz-Meta-Color")
 				}
 				calls = 0
-				err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error {
+				err := inplace.NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, func(ctx context.Context, n *inplace.Renewal) error {
 					if calls++; calls == 1 {
 						mustAsk(t, s, "PUT", "/bucket/"+key, nil, "X-Amz-Copy-Source", "bucket/"+key, "X-Amz-Metadata-Directive", "REPLACE", "X-Amz-Meta-Color", "blue")
 					}
@@ -229,7 +230,7 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 					t.Errorf("%s: %v after %d tries, and the metadata that a client wrote meanwhile is %q", key, err, calls, color())
 				}
 				stop := errors.New("stop")
-				if err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, func(context.Context, *Renewal) error { return stop }); !errors.Is(err, stop) {
+				if err := inplace.NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, func(context.Context, *inplace.Renewal) error { return stop }); !errors.Is(err, stop) {
 					t.Errorf("%s: %v", key, err)
 				}
 			}
@@ -248,7 +249,7 @@ func TestARenewalCanEncryptWhatWasPlaintext(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
-			err = NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", "k", func(ctx context.Context, n *Renewal) error {
+			err = inplace.NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", "k", func(ctx context.Context, n *inplace.Renewal) error {
 				dek, meta, err := b.Keyring.NewKey(ctx, kms.Name{Bucket: "bucket", Key: "k", Kind: envelope.KindSingle})
 				if err != nil {
 					return err
@@ -287,7 +288,7 @@ func TestARenewedObjectKeepsItsLock(t *testing.T) {
 			until := time.Now().Add(time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
 			body := randomBytes(1, 1000)
 			first, _ := mustAsk(t, s, "PUT", "/bucket/k", body, "X-Amz-Object-Lock-Mode", "GOVERNANCE", "X-Amz-Object-Lock-Retain-Until-Date", until, "X-Amz-Object-Lock-Legal-Hold", "ON")
-			err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", "k", rewrapped(b.Keyring, "k"))
+			err := inplace.NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", "k", rewrapped(b.Keyring, "k"))
 			refuses := name == "versitygw" // which lets nobody write such a key, not even a new version
 			if refuses && !errors.Is(err, state.ErrLocked) || !refuses && err != nil {
 				t.Fatal(err)
@@ -332,7 +333,7 @@ func TestARetentionThatIsOverStopsNoRenewal(t *testing.T) {
 				if resp.Header.Get("X-Amz-Object-Lock-Mode") == "" {
 					t.Errorf("%s: nothing is told of the retention: nothing was tested", key)
 				}
-				if err := NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key)); err != nil {
+				if err := inplace.NewRenewer(b, state.Place{}).Renew(t.Context(), "bucket", key, rewrapped(b.Keyring, key)); err != nil {
 					t.Errorf("%s: %v", key, err)
 				}
 				resp, got := mustAsk(t, s, "GET", "/bucket/"+key, nil)
@@ -367,18 +368,18 @@ func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	r := NewRenewer(b, state.Place{})
-	for key, change := range map[string]func(context.Context, *Renewal) error{
+	r := inplace.NewRenewer(b, state.Place{})
+	for key, change := range map[string]func(context.Context, *inplace.Renewal) error{
 		"small": rewrapped(b.Keyring, "small"),
-		"parts": func(ctx context.Context, n *Renewal) error { // from here on: its parts are copied
+		"parts": func(ctx context.Context, n *inplace.Renewal) error { // from here on: its parts are copied
 			archived.Store(true)
 			return rewrapped(b.Keyring, "parts")(ctx, n)
 		},
-		"plain": func(ctx context.Context, n *Renewal) error { return r.Encrypt(ctx, "bucket", "plain", n) },
+		"plain": func(ctx context.Context, n *inplace.Renewal) error { return r.Encrypt(ctx, "bucket", "plain", n) },
 	} {
 		archived.Store(key != "parts")
 		err := r.Renew(t.Context(), "bucket", key, change)
-		if !errors.Is(err, ErrArchived) || !errors.Is(err, s3err.InvalidObjectState) || errors.Is(err, state.ErrLocked) {
+		if !errors.Is(err, inplace.ErrArchived) || !errors.Is(err, s3err.InvalidObjectState) || errors.Is(err, state.ErrLocked) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
@@ -390,9 +391,9 @@ func TestPlaintextOfAnySizeIsEncryptedInPlace(t *testing.T) {
 			p, s := onServer(t, start)
 			p.others.Limits.CopyObject, p.others.Limits.CopyPart = 8<<20, 6<<20 // so that the store has parts
 			b := p.others.Settings
-			r := NewRenewer(b, state.Place{})
+			r := inplace.NewRenewer(b, state.Place{})
 			encrypt := func(key string) error {
-				return r.Renew(t.Context(), "bucket", key, func(ctx context.Context, n *Renewal) error { return r.Encrypt(ctx, "bucket", key, n) })
+				return r.Renew(t.Context(), "bucket", key, func(ctx context.Context, n *inplace.Renewal) error { return r.Encrypt(ctx, "bucket", key, n) })
 			}
 			for key, body := range map[string][]byte{"nothing": nil, "folder/": nil, "small": randomBytes(1, 1000), "large": randomBytes(3, 20<<20)} {
 				resp, err := b.Upstream.Do(t.Context(), &upstream.Request{Method: "PUT", Bucket: bucketNamed("bucket"), Key: keyNamed(key), Bytes: body, Header: http.Header{"x-amz-meta-color": {"red"}, "Content-Type": {"text/x-own"}}})
@@ -414,7 +415,7 @@ func TestPlaintextOfAnySizeIsEncryptedInPlace(t *testing.T) {
 				if parts := strings.HasSuffix(found.ETag, `-4"`); parts != (key == "large") {
 					t.Errorf("%s: the store's ETag is %s", key, found.ETag)
 				}
-				if err := encrypt(key); !errors.Is(err, ErrEncrypted) {
+				if err := encrypt(key); !errors.Is(err, inplace.ErrEncrypted) {
 					t.Errorf("%s, once more: %v", key, err)
 				}
 			}

@@ -25,7 +25,7 @@ type Upload struct {
 	Key       s3name.Key
 	ID        s3name.UploadID
 	Unsigned  bool
-	BeforeEnd func(context.Context) error // before inParts ends it; nil for none
+	BeforeEnd func(context.Context) error // before InParts ends it; nil for none
 }
 
 // InParts writes an object of the store by an upload that nobody else knows of, so that

@@ -5,6 +5,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
@@ -40,8 +41,8 @@ type Bucket struct {
 
 func (b *Bucket) walker() proxy.Walker { return walkerOf(b.Records) }
 
-func (b *Bucket) renewer(onlyWriter bool) *proxy.Renewer {
-	r := proxy.NewRenewer(b.Served, b.Records.Place)
+func (b *Bucket) renewer(onlyWriter bool) *inplace.Renewer {
+	r := inplace.NewRenewer(b.Served, b.Records.Place)
 	r.OnlyWriter = onlyWriter
 	return r
 }

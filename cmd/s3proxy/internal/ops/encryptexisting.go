@@ -7,6 +7,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
@@ -54,7 +55,7 @@ func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
 	}
 	r := newRewrite(b, e.Prefix, e.Job, e.OnlyWriter)
 	r.due = func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) { return m == nil, nil }
-	r.change = func(ctx context.Context, key string, n *proxy.Renewal) error {
+	r.change = func(ctx context.Context, key string, n *inplace.Renewal) error {
 		return r.renewer.Encrypt(ctx, e.Bucket, key, n)
 	}
 	found := &EncryptedExisting{Bucket: e.Bucket, Prefix: e.Prefix}

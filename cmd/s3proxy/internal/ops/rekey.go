@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
@@ -96,7 +96,7 @@ func newRekeying(ctx context.Context, o Rekey, bucket string) (*rekeying, error)
 	r.rewrite.due = func(ctx context.Context, key string, m *envelope.Metadata) (bool, error) {
 		return r.below(ctx, key, "", m)
 	}
-	r.rewrite.change = func(ctx context.Context, key string, n *proxy.Renewal) error {
+	r.rewrite.change = func(ctx context.Context, key string, n *inplace.Renewal) error {
 		return r.rewrite.renewer.Rekey(ctx, bucket, key, n)
 	}
 	if o.Resume == "" && !o.DryRun { // else nothing begins: the floor says what it refuses

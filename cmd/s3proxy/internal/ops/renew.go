@@ -7,6 +7,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 )
 
 // Renewed is what came of the objects of a rotation.
@@ -30,7 +31,7 @@ func (r *rotation) renew(ctx context.Context, b *Bucket, to *kms.Rewrapping) (*R
 	w.due = func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) {
 		return m != nil && m.KEK != to.KEK() && r.isFrom(m.KEK), nil
 	}
-	w.change = func(ctx context.Context, key string, n *proxy.Renewal) error {
+	w.change = func(ctx context.Context, key string, n *inplace.Renewal) error {
 		meta, err := b.Keyring.WrapKey(ctx, kms.Name{Bucket: b.Origin, Key: key, Kind: n.Meta.Kind}, n.DEK)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
@@ -21,12 +22,12 @@ import (
 type rewrite struct {
 	bucket, prefix string
 	walker         proxy.Walker
-	renewer        *proxy.Renewer
+	renewer        *inplace.Renewer
 	// due tells by an object's metadata, nil for plaintext, whether it is to be written
 	// again.
 	due func(ctx context.Context, key string, m *envelope.Metadata) (bool, error)
 	// change says what is written. An object that is not due any more is left.
-	change   func(ctx context.Context, key string, n *proxy.Renewal) error
+	change   func(ctx context.Context, key string, n *inplace.Renewal) error
 	rate     Rate
 	progress Progress
 	dryRun   bool
@@ -124,7 +125,7 @@ func (r *rewrite) pass(ctx context.Context, take func(proxy.Listed) bool) (*Rewr
 			return ctx.Err()
 		case errors.Is(err, kms.ErrUnavailable): // so it would be for all others
 			return fmt.Errorf("%s: %w (run it again when the KMS is back: what is done stays done)", l.Key, err)
-		case errors.Is(err, proxy.ErrNoConditions):
+		case errors.Is(err, inplace.ErrNoConditions):
 			return fmt.Errorf("%w: a client's write could be lost; %s if there is none", err, r.unconditional)
 		}
 		found.mu.Lock()
@@ -135,7 +136,7 @@ func (r *rewrite) pass(ctx context.Context, take func(proxy.Listed) bool) (*Rewr
 			found.Gone++
 		case errors.Is(err, state.ErrLocked):
 			found.Locked++
-		case errors.Is(err, proxy.ErrArchived):
+		case errors.Is(err, inplace.ErrArchived):
 			found.Archived++
 		case err != nil:
 			if len(found.Failed) >= maxFailed {
@@ -163,7 +164,7 @@ func (r *rewrite) object(ctx context.Context, key string) (wrote bool, err error
 	if r.dryRun {
 		return true, nil
 	}
-	err = r.renewer.Renew(ctx, r.bucket, key, func(ctx context.Context, n *proxy.Renewal) error {
+	err = r.renewer.Renew(ctx, r.bucket, key, func(ctx context.Context, n *inplace.Renewal) error {
 		if due, err := r.due(ctx, key, n.Meta); err != nil {
 			return err
 		} else if !due {

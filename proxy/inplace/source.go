@@ -1,4 +1,4 @@
-package proxy
+package inplace
 
 import (
 	"context"
@@ -14,43 +14,43 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// source is an object whose bytes are written again, under its own name or another. It has
+// Source is an object whose bytes are written again, under its own name or another. It has
 // the settings of its own bucket.
-type source struct {
+type Source struct {
 	*object.Objects
 	*object.Stored
-	unsigned bool
-	asked    s3name.VersionID // the version that is named; zero for the current one
-	// lastLook, in a renewal, fails with errChanged where the object is not in the state any
+	Unsigned bool
+	Named    s3name.VersionID // the version that is named; zero for the current one
+	// Recheck, in a renewal, fails with object.ErrChanged where the object is not in the state any
 	// more that was read. It is asked as late as a write can be taken back.
-	lastLook func(context.Context) error
+	Recheck func(context.Context) error
 }
 
-// pinned is what the store shall copy, of the version that was looked at.
-func (src *source) pinned() *s3name.Source {
+// Pinned is what the store shall copy, of the version that was looked at.
+func (src *Source) Pinned() *s3name.Source {
 	return &s3name.Source{Bucket: src.Bucket, Key: src.Key, Version: src.Version}
 }
 
-// prove makes sure that the ETag and the metadata that were found are of one state, before
+// Prove makes sure that the ETag and the metadata that were found are of one state, before
 // the bytes of that ETag are kept under this key: the end of the body that has the ETag opens
 // under it. versitygw 1.8 reads them one after the other, and in the middle of an overwrite
 // one answer has those of two states. It gives that end; nil where the object has no bytes.
-func (src *source) prove(ctx context.Context, dek *envelope.DEK) (*envelope.Trailer, error) {
+func (src *Source) Prove(ctx context.Context, dek *envelope.DEK) (*envelope.Trailer, error) {
 	if src.Meta.Kind == envelope.KindEmpty {
 		return nil, nil
 	}
 	return src.Trailer(ctx, src.Stored, dek)
 }
 
-// tags are the source's, in the form of x-amz-tagging; a store without tags has none.
-func (src *source) tags(ctx context.Context) (string, error) {
+// Tags are the source's, in the form of x-amz-tagging; a store without tags has none.
+func (src *Source) Tags(ctx context.Context) (string, error) {
 	var set struct {
 		Tags s3xml.Bounded[struct {
 			Key   string `xml:"Key"`
 			Value string `xml:"Value"`
 		}] `xml:"TagSet>Tag"`
 	}
-	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.Bucket, Key: src.Key, VersionID: src.Version, Query: url.Values{"tagging": {""}}, Unsigned: src.unsigned}, &set)
+	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.Bucket, Key: src.Key, VersionID: src.Version, Query: url.Values{"tagging": {""}}, Unsigned: src.Unsigned}, &set)
 	if status, refused := upstream.Status(err); refused && (status == http.StatusNotFound || status == http.StatusNotImplemented) {
 		return "", nil
 	}

@@ -1,4 +1,4 @@
-package proxy
+package inplace
 
 import (
 	"net/http"

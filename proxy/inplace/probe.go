@@ -1,4 +1,4 @@
-package proxy
+package inplace
 
 import (
 	"context"
@@ -22,10 +22,10 @@ var ErrNoConditions = errors.New("the store does not hold a write to its If-Matc
 // noETag is that of no object.
 const noETag = `"00000000000000000000000000000000"`
 
-// demandConditions refuses where the store does not hold a PUT, and the end of an upload in
+// DemandConditions refuses where the store does not hold a PUT, and the end of an upload in
 // parts, to its If-Match. It is asked for both once, with an object of our own that must not
 // come to be. Its name is of this one probe: others may probe at the same time.
-func demandConditions(ctx context.Context, o *object.Objects, bucket s3name.Bucket) error {
+func DemandConditions(ctx context.Context, o *object.Objects, bucket s3name.Bucket) error {
 	if o.Upstream.Learned.HonoursIfMatch.Load() {
 		return nil
 	}

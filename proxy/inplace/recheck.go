@@ -1,4 +1,4 @@
-package proxy
+package inplace
 
 import (
 	"bytes"
@@ -23,11 +23,11 @@ import (
 
 var errHolds = errors.New("the store lets nobody read the object while it is written")
 
-// putLate sends a PUT in the object's place, if the last look finds it as it was read. A
+// putRechecked sends a PUT in the object's place, if the last look finds it as it was read. A
 // body that the store cannot check is read first, and signed by its hash.
-func (src *source) putLate(ctx context.Context, req *upstream.Request) (*http.Response, error) {
+func (src *Source) putRechecked(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	checks := src.Upstream.ChecksBodies()
-	if src.lastLook == nil && checks {
+	if src.Recheck == nil && checks {
 		return src.Upstream.Do(ctx, req)
 	}
 	holds := src.Upstream.Learned.LocksReads.Load()
@@ -49,8 +49,8 @@ func (src *source) putLate(ctx context.Context, req *upstream.Request) (*http.Re
 			req.SHA256 = sum.Sum(nil)
 		}
 	}
-	if src.lastLook != nil {
-		if err := src.lastLook(ctx); err != nil {
+	if src.Recheck != nil {
+		if err := src.Recheck(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -59,12 +59,12 @@ func (src *source) putLate(ctx context.Context, req *upstream.Request) (*http.Re
 
 // putStream sends a body while it is read. One that stands still is given up, and read
 // before it is sent the next time.
-func (src *source) putStream(ctx context.Context, req *upstream.Request) (*http.Response, error) {
+func (src *Source) putStream(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	sending, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	stalled := time.AfterFunc(src.Limits.Stall, func() { giveUp(errHolds) })
 	stalled.Stop() // until it is read
-	body := &lateBody{body: req.Body, left: req.Length, look: func() error { return src.lastLook(sending) }, stall: src.Limits.Stall, stalled: stalled}
+	body := &recheckedBody{body: req.Body, left: req.Length, look: func() error { return src.Recheck(sending) }, stall: src.Limits.Stall, stalled: stalled}
 	req.Body = body
 	resp, err := src.Upstream.Do(sending, req)
 	switch {
@@ -80,8 +80,8 @@ func (src *source) putStream(ctx context.Context, req *upstream.Request) (*http.
 	return resp, nil
 }
 
-// lateBody gives the last byte of a body after the last look.
-type lateBody struct {
+// recheckedBody gives the last byte of a body after the last look.
+type recheckedBody struct {
 	body    io.Reader
 	left    int64
 	look    func() error
@@ -90,7 +90,7 @@ type lateBody struct {
 	stalled *time.Timer // goes off when nothing moves for stall
 }
 
-func (l *lateBody) Read(p []byte) (int, error) {
+func (l *recheckedBody) Read(p []byte) (int, error) {
 	if l.left > 1 {
 		p = p[:min(int64(len(p)), l.left-1)]
 	}

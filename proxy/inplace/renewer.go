@@ -1,4 +1,4 @@
-package proxy
+package inplace
 
 import (
 	"context"
@@ -74,11 +74,11 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 		return err
 	}
 	if !r.OnlyWriter {
-		if err := demandConditions(ctx, r.objects, at); err != nil {
+		if err := DemandConditions(ctx, r.objects, at); err != nil {
 			return err
 		}
 	}
-	for try := range maxCopyTries {
+	for try := range MaxTries {
 		if err := upstream.Wait(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 		}
 		replaced := errors.Is(err, object.ErrChanged) || errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.ConditionalRequestConflict)
 		mixed := object.Damaged(err) || errors.Is(err, s3err.BadDigest) // perhaps of two states
-		if !replaced && (!mixed || try == maxDamagedTries) {
+		if !replaced && (!mixed || try == MaxDamagedTries) {
 			return err
 		}
 	}
@@ -110,11 +110,11 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 		}
 		defer n.DEK.Destroy()
 		n.facts = facts
-		if n.trailer, err = src.prove(ctx, n.DEK); err != nil {
+		if n.trailer, err = src.Prove(ctx, n.DEK); err != nil {
 			return err
 		}
 	}
-	tags, err := src.tags(ctx)
+	tags, err := src.Tags(ctx)
 	if err != nil {
 		return err
 	}
@@ -146,9 +146,9 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 	return err
 }
 
-func (src *source) write(ctx context.Context, n *Renewal) error {
+func (src *Source) write(ctx context.Context, n *Renewal) error {
 	if n.Body == nil {
-		_, _, err := src.writeAgain(ctx, n.DEK, n.Header, nil)
+		_, _, err := src.Write(ctx, n.DEK, n.Header, nil)
 		return err
 	}
 	var old io.Reader = http.NoBody
@@ -167,7 +167,7 @@ func (src *source) write(ctx context.Context, n *Renewal) error {
 	}
 	// Other bytes have another ETag in any case. In parts they stream, also where the store
 	// lets nobody read what is written.
-	u := &upstream.Upload{Client: src.Upstream, Bucket: src.Bucket, Key: src.Key, BeforeEnd: src.lastLook}
+	u := &upstream.Upload{Client: src.Upstream, Bucket: src.Bucket, Key: src.Key, BeforeEnd: src.Recheck}
 	resp, err := object.PutInParts(ctx, u, n.Header, body, n.Length, src.Limits.CopyPart)
 	if err != nil {
 		return src.whyBrokenInPlace(ctx, n.Header, err)
@@ -178,7 +178,7 @@ func (src *source) write(ctx context.Context, n *Renewal) error {
 // find asks for an object twice: versitygw 1.8 reads what a HEAD tells piece by piece, and
 // in the middle of an overwrite one answer has pieces of two states. Two equal answers,
 // one after the other, are of one.
-func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*source, error) {
+func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*Source, error) {
 	var before http.Header
 	for range object.MaxTries {
 		resp, err := r.head(ctx, bucket, key)
@@ -200,7 +200,7 @@ func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 		if s.UpstreamETag == "" {
 			return nil, fmt.Errorf("%w: the store gives no ETag", ErrNoConditions)
 		}
-		return &source{Objects: r.objects, Stored: s, lastLook: func(ctx context.Context) error {
+		return &Source{Objects: r.objects, Stored: s, Recheck: func(ctx context.Context) error {
 			now, err := r.head(ctx, bucket, key)
 			if err == nil && !sameObject(s.Header, now.Header) {
 				return object.ErrChanged

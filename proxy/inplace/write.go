@@ -1,4 +1,4 @@
-package proxy
+package inplace
 
 import (
 	"bytes"
@@ -27,18 +27,18 @@ import (
 // write in place (a renewal of keys, a second update) could not see that this one was
 // there, and would undo it.
 
-// writeAgain writes an object's stored bytes under its own name with the headers h, their
+// Write writes an object's stored bytes under its own name with the headers h, their
 // conditions among them: by one PUT, which keeps an ETag that is of the bytes, or in the
 // parts that the store has them in. tail, if there is one, takes the place of as many
 // bytes at the end: the ETag is another one then, and a large object is copied inside the
 // store, which need not let it be read while it is written (MinIO). dek is nil for plaintext.
-func (src *source) writeAgain(ctx context.Context, dek *envelope.DEK, h http.Header, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
+func (src *Source) Write(ctx context.Context, dek *envelope.DEK, h http.Header, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
 	if strings.Contains(src.UpstreamETag, "-") || src.Bytes > src.Limits.CopyObject || tail != nil && src.Bytes > src.Limits.Buffer {
 		sizes, err := src.storeParts(ctx, dek)
 		if err != nil {
 			return nil, nil, err
 		}
-		return src.copyParts(ctx, src.Upstream, src.Bucket, src.Key, h, sizes, dek, tail)
+		return src.CopyParts(ctx, src.Upstream, src.Bucket, src.Key, h, sizes, dek, tail)
 	}
 	body, err := src.withTail(ctx, dek, 0, src.Bytes, tail)
 	if err != nil {
@@ -49,7 +49,7 @@ func (src *source) writeAgain(ctx context.Context, dek *envelope.DEK, h http.Hea
 }
 
 // withTail reads stored bytes, length of them, with tail in the place of the last.
-func (src *source) withTail(ctx context.Context, dek *envelope.DEK, offset, length int64, tail []byte) (io.ReadCloser, error) {
+func (src *Source) withTail(ctx context.Context, dek *envelope.DEK, offset, length int64, tail []byte) (io.ReadCloser, error) {
 	body, err := src.Reread(ctx, src.Stored, dek, offset, length-int64(len(tail)))
 	if err != nil {
 		return nil, err
@@ -61,12 +61,12 @@ func (src *source) withTail(ctx context.Context, dek *envelope.DEK, offset, leng
 }
 
 // writeOver puts a body of length stored bytes in the object's place, by one PUT.
-func (src *source) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*s3xml.CopyObjectResult, http.Header, error) {
-	req := &upstream.Request{Method: http.MethodPut, Bucket: src.Bucket, Key: src.Key, Header: h, Unsigned: src.unsigned}
+func (src *Source) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*s3xml.CopyObjectResult, http.Header, error) {
+	req := &upstream.Request{Method: http.MethodPut, Bucket: src.Bucket, Key: src.Key, Header: h, Unsigned: src.Unsigned}
 	if length > 0 {
 		req.Body, req.Length = body, length
 	}
-	resp, err := src.putLate(ctx, req)
+	resp, err := src.putRechecked(ctx, req)
 	if err != nil {
 		return nil, nil, src.whyBrokenInPlace(ctx, h, err)
 	}
@@ -76,19 +76,19 @@ func (src *source) writeOver(ctx context.Context, h http.Header, body io.Reader,
 
 // whyBrokenInPlace asks whether the object was replaced when the store cut the
 // connection instead of answering (versitygw 1.8, to a conditional PUT).
-func (src *source) whyBrokenInPlace(ctx context.Context, h http.Header, err error) error {
+func (src *Source) whyBrokenInPlace(ctx context.Context, h http.Header, err error) error {
 	if !errors.Is(err, s3err.ServiceUnavailable) || ctx.Err() != nil || h.Get("If-Match") != src.UpstreamETag {
 		return err
 	}
-	if still, asked := src.isStill(ctx); asked == nil && !still {
+	if still, asked := src.IsStill(ctx); asked == nil && !still {
 		return fmt.Errorf("%w: %w", object.ErrChanged, err)
 	}
 	return err
 }
 
-// isStill tells whether the object is the one that was read, by the store's ETag.
-func (src *source) isStill(ctx context.Context) (bool, error) {
-	resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.Bucket, Key: src.Key, VersionID: src.asked, Unsigned: src.unsigned})
+// IsStill tells whether the object is the one that was read, by the store's ETag.
+func (src *Source) IsStill(ctx context.Context) (bool, error) {
+	resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.Bucket, Key: src.Key, VersionID: src.Named, Unsigned: src.Unsigned})
 	if upstream.IsNotFound(err) {
 		return false, nil
 	}

@@ -1,4 +1,4 @@
-package proxy
+package inplace
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 // storeParts are the sizes of the parts that the store has an object in, which its ETag is
 // made of; nil where nothing tells them. Those of a client's upload follow from its trailer,
 // the others (a large PUT, an earlier copy) the store is asked for.
-func (src *source) storeParts(ctx context.Context, dek *envelope.DEK) ([]int64, error) {
+func (src *Source) storeParts(ctx context.Context, dek *envelope.DEK) ([]int64, error) {
 	_, text, _ := strings.Cut(strings.Trim(src.UpstreamETag, `"`), "-")
 	count, err := strconv.Atoi(text)
 	if err != nil || count < 1 || count > envelope.MaxParts {
@@ -59,11 +59,11 @@ func uploadedParts(t *envelope.Trailer, stored int64, count int) (sizes []int64)
 }
 
 // askParts asks the store for the size of each part; nil where it does not tell.
-func (src *source) askParts(ctx context.Context, count int) (sizes []int64, err error) {
+func (src *Source) askParts(ctx context.Context, count int) (sizes []int64, err error) {
 	sum := int64(0)
 	for number := range count {
 		q := url.Values{"partNumber": {strconv.Itoa(number + 1)}}
-		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.Bucket, Key: src.Key, VersionID: src.Version, Query: q, Header: http.Header{"If-Match": {src.UpstreamETag}}, Unsigned: src.unsigned})
+		resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.Bucket, Key: src.Key, VersionID: src.Version, Query: q, Header: http.Header{"If-Match": {src.UpstreamETag}}, Unsigned: src.Unsigned})
 		if errors.Is(err, s3err.PreconditionFailed) {
 			return nil, fmt.Errorf("%w: %w", object.ErrChanged, err)
 		}
@@ -82,24 +82,24 @@ func (src *source) askParts(ctx context.Context, count int) (sizes []int64, err 
 	return sizes, nil
 }
 
-// copyParts makes an object of to, in the same store, of pieces of the source, which do not
+// CopyParts makes an object of to, in the same store, of pieces of the source, which do not
 // leave the store; each is of the very source that was looked at. h are the headers of the
-// new object, with its conditions; those are for the end. dek and tail are as in writeAgain.
-func (src *source) copyParts(ctx context.Context, to *upstream.Client, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
+// new object, with its conditions; those are for the end. dek and tail are as in Write.
+func (src *Source) CopyParts(ctx context.Context, to *upstream.Client, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
 	if sizes == nil {
 		for left := src.Bytes; left > 0; left -= min(left, src.Limits.CopyPart) {
 			sizes = append(sizes, min(left, src.Limits.CopyPart))
 		}
 	}
 	sizes, rest := withoutTail(sizes, int64(len(tail)))
-	u := &upstream.Upload{Client: to, Bucket: bucket, Key: key, Unsigned: src.unsigned, BeforeEnd: src.lastLook}
+	u := &upstream.Upload{Client: to, Bucket: bucket, Key: key, Unsigned: src.Unsigned, BeforeEnd: src.Recheck}
 	made, header, err := u.InParts(ctx, h, func(list *s3xml.CompleteUpload) error {
 		var offset int64
 		for i, size := range sizes {
 			var part s3xml.CopyPartResult
 			_, err := to.GetXML(ctx, &upstream.Request{
-				Method: http.MethodPut, Bucket: bucket, Key: key, Unsigned: src.unsigned,
-				UploadID: u.ID, Source: src.pinned(), Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}},
+				Method: http.MethodPut, Bucket: bucket, Key: key, Unsigned: src.Unsigned,
+				UploadID: u.ID, Source: src.Pinned(), Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}},
 				Header: http.Header{
 					"X-Amz-Copy-Source-Range":    {fmt.Sprintf("bytes=%d-%d", offset, offset+size-1)},
 					"X-Amz-Copy-Source-If-Match": {src.UpstreamETag},
@@ -155,11 +155,11 @@ func withoutTail(sizes []int64, tail int64) (copied []int64, rest int64) {
 // whyPartRefused is for a range of the source that the store would not copy. It may find
 // that an object has no such bytes (any more) before it compares the ETag, and says so with
 // a size of ciphertext, which is nothing for a client.
-func (src *source) whyPartRefused(ctx context.Context, err error) error {
+func (src *Source) whyPartRefused(ctx context.Context, err error) error {
 	if !errors.Is(err, s3err.InvalidArgument) && !errors.Is(err, s3err.InvalidRange) {
 		return err
 	}
-	switch still, asked := src.isStill(ctx); {
+	switch still, asked := src.IsStill(ctx); {
 	case asked != nil:
 		return asked
 	case !still:

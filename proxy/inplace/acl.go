@@ -1,4 +1,4 @@
-package proxy
+package inplace
 
 import (
 	"context"
@@ -38,7 +38,7 @@ func noACLs(err error) bool {
 // grants adds to h what the object's ACL grants beside its owner's own full control,
 // which every write grants by itself. A store that has no ACLs has none to keep; an ACL
 // that the proxy may not see would be lost.
-func (src *source) grants(ctx context.Context, h http.Header) error {
+func (src *Source) grants(ctx context.Context, h http.Header) error {
 	type grantee struct {
 		ID  string `xml:"ID"`
 		URI string `xml:"URI"`
@@ -50,7 +50,7 @@ func (src *source) grants(ctx context.Context, h http.Header) error {
 			Permission string  `xml:"Permission"`
 		}] `xml:"AccessControlList>Grant"`
 	}
-	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.Bucket, Key: src.Key, VersionID: src.Version, Query: url.Values{"acl": {""}}, Unsigned: src.unsigned}, &acl)
+	_, err := src.Upstream.GetXML(ctx, &upstream.Request{Bucket: src.Bucket, Key: src.Key, VersionID: src.Version, Query: url.Values{"acl": {""}}, Unsigned: src.Unsigned}, &acl)
 	if noACLs(err) {
 		return nil
 	}

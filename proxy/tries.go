@@ -1,9 +1,0 @@
-package proxy
-
-// maxCopyTries bounds how often a copy begins anew because its source was replaced
-// between two requests.
-const maxCopyTries = 8
-
-// maxDamagedTries is the same for a source that does not authenticate: it may be two states
-// of an object, and it may be damaged.
-const maxDamagedTries = 3
