@@ -4,7 +4,8 @@
 GO ?= go
 # By count: with a duration go test fails now and then at its own deadline.
 FUZZTIME ?= 150000x
-PACKAGES ?= ./...
+# In this order: what takes longest is begun first.
+PACKAGES ?= ./test/... ./...
 STATICCHECK ?= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # The module is built with the Go that is here, and by it alone.
@@ -23,6 +24,7 @@ ALL := S3PROXY_TEST_ALL=1
 .PHONY: build servers test test-all test-long test-hostile test-differential test-linearizable lint fuzz bench
 
 build:
+	@echo 'building s3proxy: the first time this takes minutes'
 	$(GO) build -o bin/s3proxy ./cmd/s3proxy
 
 servers:

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,9 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -39,26 +40,68 @@ func needPython(t *testing.T) string {
 // decrypt runs decrypt.py over a stored object.
 func decrypt(t *testing.T, meta map[string]string, object string, args ...string) (plaintext []byte, refused error) {
 	t.Helper()
-	path := needPython(t)
+	python := needPython(t)
 	b, err := json.Marshal(meta)
 	if err != nil {
 		t.Fatal(err)
 	}
-	metaFile := filepath.Join(t.TempDir(), "meta.json")
+	dir := t.TempDir()
+	metaFile, outFile, errFile := filepath.Join(dir, "meta.json"), filepath.Join(dir, "out"), filepath.Join(dir, "err")
 	if err := os.WriteFile(metaFile, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, append([]string{"decrypt.py", "--meta", metaFile, object}, args...)...)
-	var out, diagnosis bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &diagnosis
-	if err := cmd.Run(); err != nil {
-		// A crash is not a refusal.
-		if !strings.HasPrefix(diagnosis.String(), "decrypt.py: refused: ") {
-			t.Fatalf("decrypt.py failed: %v\n%s", err, &diagnosis)
-		}
-		return out.Bytes(), errors.New(strings.TrimSpace(diagnosis.String()))
+	status, err := decrypters.run(python, append([]string{outFile, errFile, "--meta", metaFile, object}, args...))
+	if err != nil {
+		t.Fatalf("running decrypt.py: %v", err)
 	}
-	return out.Bytes(), nil
+	out, err := os.ReadFile(outFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status != "0" {
+		diagnosis, err := os.ReadFile(errFile)
+		// A crash is not a refusal.
+		if err != nil || !strings.HasPrefix(string(diagnosis), "decrypt.py: refused: ") {
+			t.Fatalf("decrypt.py failed: exit code %s, %v\n%s", status, err, diagnosis)
+		}
+		return out, errors.New(strings.TrimSpace(string(diagnosis)))
+	}
+	return out, nil
+}
+
+// decrypters is the process that runs decrypt.py for all tests; it ends with this one.
+var decrypters decryptProcess
+
+type decryptProcess struct {
+	sync.Mutex
+	lists   io.Writer
+	answers *bufio.Reader
+}
+
+func (d *decryptProcess) run(python string, args []string) (status string, err error) {
+	d.Lock()
+	defer d.Unlock()
+	if d.lists == nil {
+		cmd := exec.Command(python, "clients/decrypt_each.py")
+		cmd.Stderr = os.Stderr
+		lists, err := cmd.StdinPipe()
+		if err != nil {
+			return "", err
+		}
+		answers, err := cmd.StdoutPipe()
+		if err != nil {
+			return "", err
+		}
+		if err := cmd.Start(); err != nil {
+			return "", err
+		}
+		d.lists, d.answers = lists, bufio.NewReader(answers)
+	}
+	if err := json.NewEncoder(d.lists).Encode(args); err != nil {
+		return "", err
+	}
+	status, err = d.answers.ReadString('\n')
+	return strings.TrimSpace(status), err
 }
 
 // decryptVector is what of a vector file is needed here.
@@ -118,14 +161,8 @@ func loadDecryptVectors(t *testing.T) (out []decryptVector) {
 
 func TestDecryptPyOpensTheGoodVectorsAndRefusesTheBad(t *testing.T) {
 	needPython(t)
-	free := make(chan struct{}, runtime.NumCPU())
 	for _, v := range loadDecryptVectors(t) {
-		t.Run(v.name, func(t *testing.T) {
-			t.Parallel()
-			free <- struct{}{}
-			defer func() { <-free }()
-			v.check(t)
-		})
+		t.Run(v.name, func(t *testing.T) { v.check(t) })
 	}
 }
 
