@@ -85,7 +85,7 @@ func parseEncryption(body []byte) (r encryptionRule, err error) {
 			With(s3err.Field{Name: "ArgumentName", Value: "ApplyServerSideEncryptionByDefault"})
 	}
 	if len(r.KeyID) > maxKeyID || !validHeader(object.SSEKeyHeader, r.KeyID) {
-		return r, s3err.InvalidArgument.WithMessage("KMSMasterKeyID is no name of a key").With(s3err.Field{Name: "ArgumentName", Value: "KMSMasterKeyID"})
+		return r, s3err.InvalidArgument.WithMessage("KMSMasterKeyID is not a valid key id").With(s3err.Field{Name: "ArgumentName", Value: "KMSMasterKeyID"})
 	}
 	switch v := rule.Child("BucketKeyEnabled").Content(); v {
 	case "true":

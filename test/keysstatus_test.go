@@ -169,8 +169,8 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		k.wantAnswer("localfile:#12345", true, "yes: nothing here names it", "--objects")
 		k.wantAnswer(k.kms+"#"+first, true, "yes", "--objects")
 		k.wantAnswer(k.kms+"#"+second, false, "it is the current one", "--objects")
-		k.wantAnswer("vault://transit/photos#1", false, "no configured key is called so", "--objects")
-		k.wantAnswer("localfile:///elsewhere#"+first, false, "no configured key is called so", "--objects")
+		k.wantAnswer("vault://transit/photos#1", false, "no configured key has this name", "--objects")
+		k.wantAnswer("localfile:///elsewhere#"+first, false, "no configured key has this name", "--objects")
 		if out := k.command(1, "keys", "status", "--objects", "--kek", "x1", "s3://"+k.bucket); !strings.Contains(out, "names no key id") {
 			k.t.Errorf("a version that is none: %s", out)
 		}

@@ -24,12 +24,12 @@ func gcCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc s3://bucket [s3://bucket ...]",
 		Short: "Remove what is left of multipart uploads that no longer exist",
-		Long: `Looks at the state that s3proxy keeps of multipart uploads, asks the store for each
-of them, and removes what belongs to none. Uploads that the store has are never
-touched. An upload that is gone without having become the object is looked at
-twice, --grace apart: some stores hide an upload while it is being completed.
-serve does the same every hour in the buckets that it uses. State under a
-retention is left for a later run.
+		Long: `Removes the state that s3proxy keeps for multipart uploads which the store no longer
+has. The store is asked for each of them; uploads that it has are never touched. An
+upload that is gone without having become the object is looked at twice, --grace
+apart: some stores hide an upload while it is being completed. serve does the same
+every hour in the buckets that it uses. State under a retention is left for a later
+run.
 
 With --records it removes window records instead: those that no object, version or
 upload in progress names, once they are older than --records-grace. It looks at all

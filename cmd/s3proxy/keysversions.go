@@ -89,7 +89,7 @@ the version until they are destroyed too.`, localfile.Destroy)
 	do := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !sure {
-			return config.Usagef("what only version %s can open will be lost: say --yes", args[0])
+			return config.Usagef("destroying version %s makes everything that only it can open unreadable: pass --yes to confirm", args[0])
 		}
 		return do(cmd, args)
 	}

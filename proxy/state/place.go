@@ -59,7 +59,7 @@ func CheckBucketName(name string) error {
 func ParseBucket(name string) (s3name.Bucket, error) {
 	b, err := s3name.ParseBucket(name)
 	if err != nil {
-		return b, fmt.Errorf("%q is %w (names are exact, patterns mean nothing)", name, err)
+		return b, fmt.Errorf("%q is %w (names are exact, patterns are not supported)", name, err)
 	}
 	return b, nil
 }

@@ -89,7 +89,7 @@ func (c *Config) validateBucket(name string, set Bucket) error {
 		}
 	}
 	if set.Passthrough() && (set.Floor != nil || set.ETag != "" || set.RangeCheck != "" || set.SSE != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
-		return Usagef("encrypt is false, so that floor, etag, range-check, sse, kms, kms-read, alias and allow-plaintext-reads mean nothing")
+		return Usagef("encrypt is false, so floor, etag, range-check, sse, kms, kms-read, alias and allow-plaintext-reads have no effect: remove them")
 	}
 	if set.KMS != "" && slices.Contains(set.KMSRead, set.KMS) {
 		return Usagef("kms-read names the key that kms names: %s", set.KMS)

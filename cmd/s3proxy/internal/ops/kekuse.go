@@ -48,7 +48,7 @@ func (c *statusCount) needs(use *KEKUse) string {
 	case !c.Objects:
 		why = append(why, "not known: only --objects looks at them")
 	case use.unknown && use.Objects == 0: // another spelling of a name, perhaps
-		why = append(why, "not known: nothing here names it, and no configured key is called so")
+		why = append(why, "not known: no configured key has this name, and nothing in the bucket refers to it")
 	case len(c.Unreadable) > 0:
 		why = append(why, "not known: not everything could be looked at")
 	case c.zeroUpload:

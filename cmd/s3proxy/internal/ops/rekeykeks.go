@@ -48,7 +48,7 @@ func namedStolen(ctx context.Context, buckets Buckets, bucket string, given []st
 	for _, name := range given {
 		kek, known, err := buckets.NamedKEK(ctx, bucket, name)
 		if err == nil && (!known || !strings.Contains(kek, "#")) {
-			err = errors.New("no version of a key in --kms or --kms-read is called so")
+			err = errors.New("no version of a key in --kms or --kms-read has this name")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("stolen %q: %w", name, err)

@@ -39,7 +39,7 @@ func TestAKEKMayGoOnlyIfAllWasLookedAtAndNothingNeedsIt(t *testing.T) {
 		{"a record is missing", seen(nil), KEKUse{KEK: old, Objects: 3, NoRecord: 3}, "3 objects have no window record"},
 		{"a record does not open", seen(nil), KEKUse{KEK: old, Objects: 4, Covered: 3, BadRecord: 1}, "1 objects have a window record that does not open"},
 		{"objects were not looked at", seen(func(c *statusCount) { c.Objects = false }), KEKUse{KEK: old}, "not known: only --objects"},
-		{"it may be misspelt", seen(nil), KEKUse{KEK: old, unknown: true}, "not known: nothing here names it"},
+		{"it may be misspelt", seen(nil), KEKUse{KEK: old, unknown: true}, "not known: no configured key has this name"},
 		{"something could not be looked at", seen(func(c *statusCount) { c.Unreadable = map[string]string{"x": "y"} }), KEKUse{KEK: old, Objects: 1, Covered: 1}, "not known: not everything"},
 		{"an upload of window 0", seen(func(c *statusCount) { c.zeroUpload = true }), KEKUse{KEK: old}, "not known while uploads of window 0"},
 	} {
