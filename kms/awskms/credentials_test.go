@@ -105,7 +105,7 @@ func TestWhatCredentialProcessPrintsIsNotTold(t *testing.T) {
 	}{
 		"invalid JSON":        {"credential_process = echo SecretAccessKey=" + private, kms.ErrDenied, "what credential_process printed"},
 		"another version":     {`credential_process = echo '{"Version": 2, "SecretAccessKey": "` + private + `"}'`, kms.ErrDenied, "what credential_process printed"},
-		"it fails":            {"credential_process = sh -c 'echo " + private + "; exit 3'", kms.ErrUnavailable, "credential_process has failed: exit status 3"},
+		"it fails":            {"credential_process = /bin/sh -c 'echo " + private + "; exit 3'", kms.ErrUnavailable, "credential_process has failed: exit status 3"},
 		"by way of a profile": {"role_arn = arn:aws:iam::111122223333:role/proxy\nsource_profile = base\n[profile base]\ncredential_process = echo " + private, kms.ErrDenied, "what credential_process printed"},
 	} {
 		t.Run(what, func(t *testing.T) {
