@@ -33,7 +33,7 @@ servers:
 # What lint vets is not vetted again: that would compile every dependency a second time.
 test: build
 	$(GO) run ./test/servers
-	$(PRODUCT) $(GO) run ./test/report -- -short -vet=off -timeout 10m $(PACKAGES)
+	$(PRODUCT) $(GO) run ./test/report -- -short -vet=off -timeout 20m $(PACKAGES)
 
 test-all: build servers
 	$(PRODUCT) $(ALL) $(GO) run ./test/report -slowest 20 -- -count=1 -vet=off -cover -timeout 40m $(PACKAGES)
