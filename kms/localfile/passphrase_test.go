@@ -20,6 +20,9 @@ func passphrase(text string) localfile.Option {
 }
 
 func TestAnEncryptedKeysetPassesTheSuite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a key from a passphrase takes long, and this needs many: it is for make test-all")
+	}
 	pass := passphrase("correct horse")
 	path := mustCreate(t, pass)
 	kmstest.Run(t, kmstest.Harness{
@@ -101,6 +104,9 @@ func TestAPassphraseIsSetChangedAndRemoved(t *testing.T) {
 
 // Flipping any byte of the file must be noticed: parameters, salt, IV, all of it.
 func TestAChangedEncryptedFileIsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a key from a passphrase takes long, and this needs many: it is for make test-all")
+	}
 	pass := passphrase("correct horse")
 	path := mustCreate(t, pass)
 	whole, err := os.ReadFile(path)
