@@ -524,7 +524,8 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 				}
 				if pass.args != nil {
 					t.Logf("the command wrote to racing keys %d times by one PUT, and %d times in parts", r.met[0].Load(), r.met[1].Load())
-					if r.met[0].Load()+r.met[1].Load() == 0 { // which of them is up to the machine
+					// Which of them is up to the machine; with few objects perhaps none.
+					if long && r.met[0].Load()+r.met[1].Load() == 0 {
 						t.Error("it met no writer")
 					}
 					r.dropRecords()
