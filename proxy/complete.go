@@ -116,6 +116,9 @@ func (x *exchange) readCompletion() (*completion, error) {
 // for the same upload, at another replica, came between its steps.
 const maxCompleteTries = 8
 
+// maxInternalErrors is the same for an internal error of the store.
+const maxInternalErrors = 4
+
 // run goes through the steps. What the client asked for is checked anew in each
 // try, since parts may be sent again meanwhile.
 func (c *completion) run(ctx context.Context) (*completed, error) {
@@ -142,7 +145,7 @@ func (c *completion) run(ctx context.Context) (*completed, error) {
 			done, err = c.ended(ctx, err)
 		}
 		// versitygw 1.8 has an internal error where another request ends the upload.
-		if errors.Is(err, errAgain) || errors.Is(err, s3err.InternalError) && try < maxCompleteTries/2 {
+		if errors.Is(err, errAgain) || errors.Is(err, s3err.InternalError) && try < maxInternalErrors {
 			if err := upstream.Wait(ctx, time.Duration(rand.Int64N(int64(try+1)*int64(100*time.Millisecond)))); err != nil {
 				return nil, err
 			}
@@ -278,7 +281,7 @@ func (c *completion) complete(ctx context.Context, list s3xml.CompleteUpload, tr
 	}
 	// Whoever says the checksum of the whole has put it together; versitygw 1.8 says
 	// nothing of the kind when it only finds that the upload is gone.
-	return c.settle(ctx, header, result.ETag, trailer, len(checksum.Given(&result.Checksums)) > 0)
+	return c.confirm(ctx, header, result.ETag, trailer, len(checksum.Given(&result.Checksums)) > 0)
 }
 
 // completeFailure turns the store's refusal into the client's: what it says of the

@@ -125,9 +125,9 @@ func (c *copying) place(ctx context.Context) error {
 func (c *copying) once(ctx context.Context) error {
 	inStore := c.src.Upstream == c.Upstream
 	switch {
-	case c.src.Meta == nil && c.Plain && inStore:
+	case c.src.Meta == nil && c.Passthrough && inStore:
 		return c.byStore(ctx)
-	case c.Plain, c.src.Meta == nil, !inStore, c.checksum != envelope.NoChecksum, object.KindOfPut(c.key.String(), c.src.Size) == envelope.KindEmpty != (c.src.Meta.Kind == envelope.KindEmpty):
+	case c.Passthrough, c.src.Meta == nil, !inStore, c.checksum != envelope.NoChecksum, object.KindOfPut(c.key.String(), c.src.Size) == envelope.KindEmpty != (c.src.Meta.Kind == envelope.KindEmpty):
 		return c.stream(ctx)
 	case c.sameName:
 		return c.inPlace(ctx)
@@ -393,8 +393,8 @@ func (c *copying) stream(ctx context.Context) error {
 	for name, v := range h {
 		c.r.Header[http.CanonicalHeaderKey(name)] = v
 	}
-	if c.Plain {
-		err = c.putBare(ctx, plain)
+	if c.Passthrough {
+		err = c.putPassthrough(ctx, plain)
 	} else {
 		err = c.putAnew(plain)
 	}
@@ -425,7 +425,7 @@ func (c *copying) stream(ctx context.Context) error {
 // putAnew writes sealed. It is putPlain without what that does to a client who sends.
 func (c *copying) putAnew(plain *checksum.Reader) error {
 	if c.src.Size > maxPutSize {
-		return errSourceTooLarge(c.src.Limits.CopyObject)
+		return errSourceTooLarge(maxPutSize)
 	}
 	resp, err := c.putSealed(plain, c.src.Size)
 	if err != nil {
@@ -442,8 +442,8 @@ func errSourceTooLarge(most int64) error {
 	return s3err.InvalidRequest.WithMessage("The specified copy source is larger than the maximum allowable size for a copy source: %d", most)
 }
 
-// putBare writes into a bucket that is not encrypted.
-func (c *copying) putBare(ctx context.Context, plain *checksum.Reader) error {
+// putPassthrough writes into a bucket that is not encrypted.
+func (c *copying) putPassthrough(ctx context.Context, plain *checksum.Reader) error {
 	req := &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: c.passedHeaders(), Body: plain, Length: c.src.Size, Unsigned: c.unsigned()}
 	if c.src.Size == 0 {
 		if _, err := io.Copy(io.Discard, plain); err != nil {
@@ -451,7 +451,7 @@ func (c *copying) putBare(ctx context.Context, plain *checksum.Reader) error {
 		}
 		req.Body = nil
 	}
-	resp, err := c.sendBare(ctx, req, plain)
+	resp, err := c.sendPassthrough(ctx, req, plain)
 	if err != nil {
 		return err
 	}

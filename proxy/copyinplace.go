@@ -15,17 +15,17 @@ func (c *copying) inPlace(ctx context.Context) error {
 			return err
 		}
 	}
-	result, header, err := c.renew(ctx)
+	result, header, err := c.updateInPlace(ctx)
 	if err != nil {
 		return err
 	}
 	return c.answerCopy(result, header)
 }
 
-// renew writes the source's bytes again under its own name, with new metadata: by one
+// updateInPlace writes the source's bytes again under its own name, with new metadata: by one
 // PUT, which keeps an ETag that is of the bytes, or in the parts that the store has
 // them in, which keeps an ETag of parts.
-func (c *copying) renew(ctx context.Context) (*s3xml.CopyObjectResult, http.Header, error) {
+func (c *copying) updateInPlace(ctx context.Context) (*s3xml.CopyObjectResult, http.Header, error) {
 	dek, facts, err := c.src.Unlock(ctx, c.src.Stored)
 	if err != nil {
 		return nil, nil, err

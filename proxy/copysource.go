@@ -103,7 +103,7 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 	if err := src.Place.RefuseOwn(named.Key); err != nil {
 		return nil, err
 	}
-	if src.Plain {
+	if src.Passthrough {
 		src.AllowPlaintextReads = true
 	}
 	h := http.Header{}
@@ -128,7 +128,7 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Meta != nil && src.Plain { // of such a bucket everything is what it is
+	if s.Meta != nil && src.Passthrough { // of such a bucket everything is what it is
 		s.Meta, s.Size = nil, s.Bytes
 	}
 	found := &copySource{inplace.Source{Objects: &src, Stored: s, Unsigned: x.unsigned(), Named: named.Version}}
@@ -265,8 +265,8 @@ func uploadPartCopy(x *exchange) error {
 	if x.unsigned() {
 		return s3err.AccessDenied.WithMessage("Access Denied.")
 	}
-	if x.Plain {
-		return x.copyPlainPart(ctx)
+	if x.Passthrough {
+		return x.copyPassthroughPart(ctx)
 	}
 	u, err := x.openUpload(ctx)
 	if err != nil {

@@ -102,7 +102,7 @@ func deleteObjects(x *exchange) error {
 	switch {
 	case len(list.Objects) == 0 && len(in.Objects) > 0:
 		x.passRequestID(nil)
-	case x.Plain: // sizes and ETags are the store's own; an empty list is for it to judge
+	case x.Passthrough: // sizes and ETags are the store's own; an empty list is for it to judge
 		header, err := x.Upstream.DeleteObjects(x.r.Context(), x.bucket, list, x.passedHeaders(), x.unsigned(), &result)
 		if err != nil {
 			return err

@@ -40,7 +40,7 @@ type encryption struct {
 func (e encryption) usesKMS() bool { return strings.HasPrefix(e.algorithm, sseKMS) }
 
 // ownsEncryption tells whether server-side encryption is the proxy's own layer here.
-func (x *exchange) ownsEncryption() bool { return !x.Plain && x.SSE != object.SSEStore }
+func (x *exchange) ownsEncryption() bool { return !x.Passthrough && x.SSE != object.SSEStore }
 
 // adoptEncryption reads what the client asks for, and begins to look up what the bucket has
 // for a client that does not, where the answer tells of it.

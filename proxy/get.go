@@ -154,7 +154,7 @@ func (rd *reading) head() error {
 		}
 		rd.setFacts(facts, parts)
 	}
-	offset, length, err := rd.window(s, layout)
+	offset, length, err := rd.plaintextRange(s, layout)
 	if err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func (rd *reading) sendHeld(s *object.Stored, plain *envelope.OpenReader) error 
 	rd.setFacts(plain.Trailer().Facts, 0)
 	rd.setTag(s, plain.Trailer().Facts, plain.Trailer())
 	rd.sendHeader(s, 0, s.Size)
-	_, err := rd.patientWriter().Write(buf.Bytes())
+	_, err := rd.timeoutWriter().Write(buf.Bytes())
 	return err
 }
 
@@ -251,8 +251,8 @@ func (rd *reading) describe(s *object.Stored, dek *envelope.DEK, facts envelope.
 	return object.LayoutOf(t), t.Facts, object.PartsOf(t), nil
 }
 
-// window is the plaintext range that the client asked for.
-func (rd *reading) window(s *object.Stored, layout envelope.Layout) (offset, length int64, err error) {
+// plaintextRange is the plaintext range that the client asked for.
+func (rd *reading) plaintextRange(s *object.Stored, layout envelope.Layout) (offset, length int64, err error) {
 	switch {
 	case rd.ranged:
 		return rd.rng.of(s.Size)

@@ -37,7 +37,7 @@ func (rd *reading) getWarm() (done bool, err error) {
 	}
 	known := &object.Stored{Meta: &envelope.Metadata{Kind: st.Trailer.Kind}, Size: st.Trailer.Size}
 	layout := object.LayoutOf(st.Trailer)
-	offset, length, err := rd.window(known, layout)
+	offset, length, err := rd.plaintextRange(known, layout)
 	if err != nil || length == 0 { // the store judges first what it is asked
 		return false, nil
 	}
@@ -166,7 +166,7 @@ func (rd *reading) sendUnchecked(s *object.Stored, dek *envelope.DEK, facts enve
 // begins where that does.
 func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Trailer, facts envelope.Facts, body io.Reader) error {
 	layout := object.LayoutOf(t)
-	offset, length, err := rd.window(s, layout)
+	offset, length, err := rd.plaintextRange(s, layout)
 	if err != nil {
 		return err
 	}
@@ -281,7 +281,7 @@ func (rd *reading) answerByEnd(e objectEnd) error {
 	if err != nil {
 		return err
 	}
-	offset, length, err := rd.window(s, object.LayoutOf(t))
+	offset, length, err := rd.plaintextRange(s, object.LayoutOf(t))
 	if err != nil {
 		return err
 	}
@@ -297,7 +297,7 @@ func (rd *reading) answerByEnd(e objectEnd) error {
 // sendEmpty answers for an object of kind empty, which has no range.
 func (rd *reading) sendEmpty(s *object.Stored, facts envelope.Facts) error {
 	rd.setTag(s, facts, nil)
-	offset, length, err := rd.window(s, envelope.SingleLayout(0))
+	offset, length, err := rd.plaintextRange(s, envelope.SingleLayout(0))
 	if err != nil {
 		return err
 	}
@@ -311,7 +311,7 @@ func (rd *reading) sendEmpty(s *object.Stored, facts envelope.Facts) error {
 // sendPlainRange answers with a range of an object that is not encrypted.
 func (rd *reading) sendPlainRange(s *object.Stored) error {
 	rd.setTag(s, envelope.Facts{}, nil)
-	offset, length, err := rd.window(s, envelope.SingleLayout(s.Size))
+	offset, length, err := rd.plaintextRange(s, envelope.SingleLayout(s.Size))
 	if err != nil {
 		return err
 	}

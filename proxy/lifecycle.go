@@ -44,7 +44,7 @@ func putLifecycle(x *exchange) error {
 // holdsState tells whether the proxy's own objects may be in the bucket.
 func (x *exchange) holdsState() bool {
 	of, _ := x.Place.Of(x.bucket)
-	return of == x.bucket && (!x.Plain || x.Place.Bucket == x.bucket)
+	return of == x.bucket && (!x.Passthrough || x.Place.Bucket == x.bucket)
 }
 
 // largestState is more than any of the proxy's own objects has: the largest are kept

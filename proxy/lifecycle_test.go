@@ -98,7 +98,7 @@ func TestOnlyBucketsThatHoldTheProxysObjectsAreSpared(t *testing.T) {
 		f := &fakeStore{objects: map[string]fakeObject{}}
 		store := httptest.NewServer(f)
 		t.Cleanup(store.Close)
-		s := proxyAt(t, store.URL, "us-east-1", func(conf *Config) { conf.State, conf.Default.Plain = c.at, c.plain })
+		s := proxyAt(t, store.URL, "us-east-1", func(conf *Config) { conf.State, conf.Default.Passthrough = c.at, c.plain })
 		resp, text := ask(t, s, "PUT", "/"+c.bucket+"?lifecycle=", everything)
 		if refused := resp.StatusCode == http.StatusBadRequest && strings.Contains(text, "--state-bucket"); refused != c.refused || !refused && resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s %s", name, resp.Status, text)

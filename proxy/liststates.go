@@ -34,7 +34,7 @@ type listedState struct {
 // size cannot tell: one HEAD serves both, many run side by side, and what they tell
 // is kept.
 func (x *exchange) showStates(entries []listedState) error {
-	if x.Plain {
+	if x.Passthrough {
 		return nil
 	}
 	for _, e := range entries {

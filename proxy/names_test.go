@@ -78,7 +78,7 @@ func TestNoPlaceThatAClientNamesLeadsOutOfItsBucket(t *testing.T) {
 			at := httptest.NewServer(store)
 			t.Cleanup(at.Close)
 			s := proxyAt(t, at.URL, "us-east-1", func(c *Config) {
-				c.Buckets = map[string]object.Settings{"plain": {Upstream: c.Default.Upstream, Plain: true}}
+				c.Buckets = map[string]object.Settings{"plain": {Upstream: c.Default.Upstream, Passthrough: true}}
 			})
 			refused := func(t *testing.T, name, text string, resp *http.Response, body string) {
 				t.Helper()
@@ -185,7 +185,7 @@ func TestAnUploadThatTheStoreWasNotSeenToMakeIsNone(t *testing.T) {
 	at := httptest.NewServer(store)
 	t.Cleanup(at.Close)
 	s := proxyAt(t, at.URL, "us-east-1", func(c *Config) {
-		c.Buckets = map[string]object.Settings{"plain": {Upstream: c.Default.Upstream, Plain: true}}
+		c.Buckets = map[string]object.Settings{"plain": {Upstream: c.Default.Upstream, Passthrough: true}}
 	})
 	list := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>`)
 	for _, bucket := range []string{"bucket", "plain"} {
@@ -215,7 +215,7 @@ func TestNamesOfStoresOwnAPIsAreAskedForByNobody(t *testing.T) {
 	at := httptest.NewServer(store)
 	t.Cleanup(at.Close)
 	s := proxyAt(t, at.URL, "us-east-1", func(c *Config) {
-		c.Buckets = map[string]object.Settings{"auth": {Upstream: c.Default.Upstream, Plain: true}}
+		c.Buckets = map[string]object.Settings{"auth": {Upstream: c.Default.Upstream, Passthrough: true}}
 	})
 	for _, path := range []string{"/minio/admin/v3/info", "/minio", "/MINIO/admin/v3/tier/x", "/admin/user?uid=x", "/swift/v1/x"} {
 		for _, method := range []string{"GET", "PUT", "DELETE", "HEAD"} {

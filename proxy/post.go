@@ -20,7 +20,7 @@ import (
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 func postObject(x *exchange) error {
-	if x.Plain {
+	if x.Passthrough {
 		return s3err.NotImplemented.WithMessage("This bucket is not encrypted, and takes no form uploads through s3proxy.")
 	}
 	if x.auth.AccessKeyID != "" {
@@ -36,7 +36,7 @@ func postObject(x *exchange) error {
 		return err
 	}
 	defer upload.release()
-	if err := x.putPlain(upload.plain, upload.size); err != nil {
+	if err := x.putEncrypted(upload.plain, upload.size); err != nil {
 		return err
 	}
 	return x.answerForm(upload.form)
@@ -52,7 +52,7 @@ type formUpload struct {
 
 // openForm reads a form up to its file and checks all that can be checked there. Only a
 // form that may be stored has more time for its file.
-func (x *exchange) openForm(body *patientReader) (*formUpload, error) {
+func (x *exchange) openForm(body *timeoutReader) (*formUpload, error) {
 	f, err := readForm(x.r, body)
 	if err != nil {
 		return nil, err

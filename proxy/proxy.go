@@ -77,8 +77,8 @@ type Proxy struct {
 	judged     *judged // unsigned writes
 	defaults   *bucketDefaults
 	uploads    *uploadCache
-	// plainUploads are those that stores were seen to have.
-	plainUploads *plainUploads
+	// passthroughUploads are those that stores were seen to have.
+	passthroughUploads *passthroughUploads
 
 	// What one PUT to the store may have, and the parts of what passes it; how often
 	// uploads are swept; how long a document may take. Fields, so that a test need not
@@ -102,7 +102,7 @@ func New(cfg Config) *Proxy {
 		}},
 		hold:   semaphore.NewWeighted(holdBudget),
 		states: newStateCache(stateCacheEntries),
-		judged: newJudged(), defaults: newBucketDefaults(), uploads: newUploadCache(), plainUploads: newPlainUploads(),
+		judged: newJudged(), defaults: newBucketDefaults(), uploads: newUploadCache(), passthroughUploads: newPassthroughUploads(),
 		swept: map[s3name.Bucket]bool{},
 
 		largePut: maxPutSize, largePart: largePart,
@@ -138,7 +138,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		cut = !x.fail(err)
 	}
-	x.forgetPatience()
+	x.clearDeadlines()
 	p.logExchange(x, answer, err, time.Since(start))
 	if cut {
 		panic(http.ErrAbortHandler)
@@ -187,8 +187,8 @@ func (x *exchange) serve() error {
 		return err
 	}
 	handle := x.op.handle
-	if handle != nil && x.forwardsPlain() {
-		handle = forwardPlain
+	if handle != nil && x.forwardsPassthrough() {
+		handle = forwardPassthrough
 	}
 	if handle == nil {
 		if x.unsigned() { // S3 says that first

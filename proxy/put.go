@@ -39,8 +39,8 @@ func putObject(x *exchange) error {
 		return err
 	}
 	promised.WantsMD5 = x.ETag == object.ETagMD5
-	plain := checksum.NewReader(x.patientReader(body), body, promised)
-	if err := x.putPlain(plain, body.Length); err != nil {
+	plain := checksum.NewReader(x.timeoutReader(body), body, promised)
+	if err := x.putEncrypted(plain, body.Length); err != nil {
 		return err
 	}
 	h := x.w.Header()
@@ -49,10 +49,10 @@ func putObject(x *exchange) error {
 	return nil
 }
 
-// putPlain stores a body of exactly size bytes as the object, and sets the
+// putEncrypted stores a body of exactly size bytes as the object, and sets the
 // headers of the answer. Without an error the store has the whole body, and all
 // that was promised of it holds.
-func (x *exchange) putPlain(plain *checksum.Reader, size int64) error {
+func (x *exchange) putEncrypted(plain *checksum.Reader, size int64) error {
 	if size > maxPutSize {
 		return errPutTooLarge(size)
 	}

@@ -3,79 +3,17 @@ package proxy
 import (
 	"fmt"
 	"io"
-	"net/http"
-	"strconv"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
-
-// setFacts keeps what sendHeader tells of the object's checksum and parts.
-func (rd *reading) setFacts(f envelope.Facts, parts int) { rd.facts, rd.parts = f, parts }
-
-// partChecksum is that of the part which was asked for, in an object whose checksum is made
-// of its parts'. Of others S3 tells none.
-func (rd *reading) partChecksum() envelope.Checksum {
-	if rd.facts.Checksum.Type != envelope.Composite {
-		return envelope.Checksum{}
-	}
-	for _, p := range rd.table {
-		if p.Number == rd.part || rd.part == 1 {
-			return envelope.Checksum{Algorithm: p.Checksum.Algorithm, Value: p.Checksum.Value}
-		}
-	}
-	return envelope.Checksum{}
-}
-
-// setTag keeps the ETag as far as it is known.
-func (rd *reading) setTag(s *object.Stored, facts envelope.Facts, t *envelope.Trailer) (known bool) {
-	rd.tag, known = rd.TagOf(s, facts, t)
-	return known
-}
-
-// sendFacts puts the checksum, when it was asked for, and the parts' count into
-// the answer. A range gets no checksum: it is of the whole object, or of a part.
-func (rd *reading) sendFacts(h http.Header) {
-	switch {
-	case !rd.checksums || rd.ranged:
-	case rd.part > 0 && rd.parts > 0:
-		checksum.SetHeader(h, rd.partChecksum(), 0)
-	default:
-		checksum.SetHeader(h, rd.facts.Checksum, rd.parts)
-	}
-	if rd.part > 0 && rd.parts > 0 {
-		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(rd.parts))
-	}
-}
-
-// sendHeader begins a good answer.
-func (rd *reading) sendHeader(s *object.Stored, offset, length int64) {
-	rd.passHeaders(s.Header)
-	h := rd.w.Header()
-	if s.Meta != nil {
-		rd.setETag(h, rd.tag, s.Header)
-	} else if rd.tag.Shown != "" {
-		h["ETag"] = []string{rd.tag.Shown}
-		tellStores(h, rd.tag.Plain, s.Header)
-	}
-	rd.sendFacts(h)
-	h.Set("Accept-Ranges", "bytes")
-	h.Set("Content-Length", strconv.FormatInt(length, 10))
-	status := http.StatusOK
-	if rd.ranged || rd.part > 0 && s.Size > 0 {
-		status = http.StatusPartialContent
-		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, s.Size))
-	}
-	rd.w.WriteHeader(status)
-}
 
 // send answers with length bytes of plaintext. The header goes out with the
 // first authenticated bytes, so that an object that is damaged from its
 // beginning on gets an error document; later damage cuts the connection.
 func (rd *reading) send(s *object.Stored, offset, length int64, plain *envelope.OpenReader) error {
 	defer plain.Close()
-	w := &lateHeader{w: rd.patientWriter(), send: func() { rd.sendHeader(s, offset, length) }}
+	w := &lateHeader{w: rd.timeoutWriter(), send: func() { rd.sendHeader(s, offset, length) }}
 	if _, err := plain.WriteTo(w); err != nil {
 		return err
 	}
@@ -103,7 +41,7 @@ func (l *lateHeader) Write(b []byte) (int, error) {
 
 // copyPlain sends a plaintext object's bytes; too few of them cut the connection.
 func (rd *reading) copyPlain(body io.Reader, length int64) error {
-	n, err := io.Copy(rd.patientWriter(), body)
+	n, err := io.Copy(rd.timeoutWriter(), body)
 	if err == nil && n != length {
 		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, length)
 	}

@@ -37,7 +37,7 @@ func uploadPart(x *exchange) error {
 	if err := u.demand(promised); err != nil {
 		return err
 	}
-	plain := checksum.NewReader(x.patientReader(body), body, promised)
+	plain := checksum.NewReader(x.timeoutReader(body), body, promised)
 	record, err := x.sendPart(u, x.part, body.Length, plain)
 	if err := x.uploadFailure(plain, err); err != nil {
 		x.forgetEnded(u, err)
@@ -118,14 +118,14 @@ func (x *exchange) sendPart(u *upload, number int, size int64, plain *checksum.R
 	sealed := u.dek.SealPart(envelope.KindMultipart, r.Part, plain)
 	defer sealed.Close()
 	stored := envelope.StoredPartSize(size)
-	var kept *keptBody
+	var kept *spooledBody
 	var err error
 	switch {
 	case number == envelope.MaxParts:
 		r.ETag = idETag(r.Part.ID) // the store's upload has none
 		err = u.putState(ctx, bodyPrefix+hex.EncodeToString(r.Part.ID[:]), &upstream.Request{Body: sealed, Length: stored})
 	case size < envelope.MinPartSize:
-		if kept, err = x.keep(sealed, stored); err != nil {
+		if kept, err = x.spool(sealed, stored); err != nil {
 			return r, err
 		}
 		defer kept.release()
@@ -149,7 +149,7 @@ func (x *exchange) sendPart(u *upload, number int, size int64, plain *checksum.R
 
 // putRecord stores what Complete must know of a part as the name of an object.
 // kept, if not nil, is its body.
-func (u *upload) putRecord(ctx context.Context, r envelope.Record, kept *keptBody) error {
+func (u *upload) putRecord(ctx context.Context, r envelope.Record, kept *spooledBody) error {
 	name, err := u.dek.SealRecord(u.hash, r)
 	if errors.Is(err, envelope.ErrLayout) && !u.options.MD5 {
 		// A long checksum beside a long ETag: the MD5 is not needed here.

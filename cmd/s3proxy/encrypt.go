@@ -101,7 +101,7 @@ func encryptStored(ctx context.Context, c *config.Config, path, bucket, key stri
 	if err != nil {
 		return err
 	}
-	if b.Plain {
+	if b.Passthrough {
 		return fmt.Errorf("bucket %s is configured with encrypt: false", bucket)
 	}
 	at, err := s3name.ParseBucket(bucket)

@@ -25,7 +25,7 @@ const (
 )
 
 // newServer makes the server of a listener that anybody may reach. Bodies have their own
-// deadlines (proxy/patience.go).
+// deadlines (proxy/timeouts.go).
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,

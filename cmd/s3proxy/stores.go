@@ -105,7 +105,7 @@ func (s *stores) bucket(ctx context.Context, name string) (object.Settings, erro
 	set := s.c.Buckets[name]
 	b := object.Settings{
 		Upstream: records.Store, Keyring: keyring, Origin: set.Alias,
-		Plain: set.Passthrough(), ETag: object.ETagMode(cmp.Or(set.ETag, s.c.ETag)),
+		Passthrough: set.Passthrough(), ETag: object.ETagMode(cmp.Or(set.ETag, s.c.ETag)),
 		AllowPlaintextReads: s.c.AllowPlaintextReads, SkipRangeCheck: cmp.Or(set.RangeCheck, s.c.RangeCheck) == "segments",
 		SSE: object.SSEMode(cmp.Or(set.SSE, s.c.SSE)),
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// kept are the headers of an object, beside its metadata, that a renewal keeps.
-var kept = slices.Concat(ContentHeaders, []string{
+// keptOnRenewal are the headers of an object, beside its metadata, that a renewal keeps.
+var keptOnRenewal = slices.Concat(ContentHeaders, []string{
 	"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location",
 	"X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date",
 }, object.ShownSSEHeaders())
@@ -20,7 +20,7 @@ var ContentHeaders = []string{"Cache-Control", "Content-Disposition", "Content-E
 
 // sameObject tells whether two answers are about one state of an object.
 func sameObject(a, b http.Header) bool {
-	for _, name := range append([]string{"Etag", "Content-Length", "Last-Modified", "X-Amz-Version-Id"}, kept...) {
+	for _, name := range append([]string{"Etag", "Content-Length", "Last-Modified", "X-Amz-Version-Id"}, keptOnRenewal...) {
 		if !slices.Equal(a.Values(name), b.Values(name)) {
 			return false
 		}
@@ -42,7 +42,7 @@ func metadataOf(h http.Header) http.Header {
 // retention that is over is still told of, and refused when it is sent.
 func preservedHeaders(s *object.Stored) http.Header {
 	h := http.Header{}
-	for _, name := range kept {
+	for _, name := range keptOnRenewal {
 		if v := s.Header.Values(name); len(v) > 0 {
 			h[name] = slices.Clone(v)
 		}

@@ -18,8 +18,8 @@ type Settings struct {
 	Upstream *upstream.Client
 	// Keyring makes and opens the keys of its objects.
 	Keyring Keyring
-	// Plain forwards the bucket as it is: nothing in it is encrypted.
-	Plain bool
+	// Passthrough forwards the bucket as it is: nothing in it is encrypted.
+	Passthrough bool
 	// ETag says which ETags clients see.
 	ETag ETagMode
 	// SSE says what becomes of S3's server-side encryption; "" is SSEOwn.
@@ -38,7 +38,7 @@ type Settings struct {
 	Limits Limits
 }
 
-// Limits say how what is in the store is written again, in bytes.
+// Limits say how what is in the store is written again, in bytes. No flag sets them: tests do.
 type Limits struct {
 	// CopyObject is the largest object that one CopyObject of the store takes. Larger ones
 	// are copied in parts.

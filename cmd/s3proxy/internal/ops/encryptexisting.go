@@ -47,7 +47,7 @@ func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.Served.Plain {
+	if b.Served.Passthrough {
 		return nil, fmt.Errorf("%w: change that first, and restart serve", errPassthrough)
 	}
 	if !b.Served.AllowPlaintextReads && !e.DryRun {

@@ -158,7 +158,7 @@ func (l *live) Open(_ context.Context, bucket string) (*Bucket, error) {
 	}
 	records := state.Records{Store: l.store}
 	ring, err := kms.NewKeyring(kms.Config{Write: key, Records: records, Floors: records, Window: l.window, WindowObjects: 1000, CacheSize: 10, CacheTTL: time.Minute})
-	served := object.Settings{Upstream: l.store, Keyring: ring, AllowPlaintextReads: l.plaintext, Plain: l.passthrough}
+	served := object.Settings{Upstream: l.store, Keyring: ring, AllowPlaintextReads: l.plaintext, Passthrough: l.passthrough}
 	return &Bucket{Name: bucket, Origin: bucket, Served: served, Keyring: ring, Records: records}, err
 }
 

@@ -86,7 +86,7 @@ func newRekeying(ctx context.Context, o Rekey, bucket string) (*rekeying, error)
 	if err != nil {
 		return nil, err
 	}
-	if b.Served.Plain {
+	if b.Served.Passthrough {
 		return nil, errPassthrough
 	}
 	r := &rekeying{

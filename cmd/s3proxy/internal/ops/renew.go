@@ -21,10 +21,10 @@ type Renewed struct {
 	rewrite *rewrite
 }
 
-// renew is the first pass of a rotation over objects: each whose metadata names another KEK
+// renewObjects is the first pass of a rotation over objects: each whose metadata names another KEK
 // is written again with metadata of the current one, and nothing else changed.
-func (r *rotation) renew(ctx context.Context, b *Bucket, to *kms.Rewrapping) (*Renewed, error) {
-	if b.Served.Plain {
+func (r *rotation) renewObjects(ctx context.Context, b *Bucket, to *kms.Rewrapping) (*Renewed, error) {
+	if b.Served.Passthrough {
 		return nil, errPassthrough
 	}
 	w := newRewrite(b, r.at.Prefix, r.Job, r.OnlyWriter)

@@ -108,7 +108,7 @@ func (r *rotation) Run(ctx context.Context) (*Rotated, error) {
 		return found, err
 	}
 	if r.Objects {
-		if found.Objects, err = r.renew(ctx, b, rewrapping); err != nil {
+		if found.Objects, err = r.renewObjects(ctx, b, rewrapping); err != nil {
 			return found, err
 		}
 	}

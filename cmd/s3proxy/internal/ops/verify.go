@@ -53,7 +53,7 @@ func (v *Verify) Run(ctx context.Context) (*Verified, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.Served.Plain {
+	if b.Served.Passthrough {
 		return nil, errPassthrough
 	}
 	found := &Verified{Bucket: v.Bucket, Prefix: v.Prefix, Bad: map[string]string{}}

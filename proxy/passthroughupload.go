@@ -13,18 +13,18 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// plainUploads remembers the uploads that a store has shown for buckets that are not
+// passthroughUploads remembers the uploads that a store has shown for buckets that are not
 // encrypted, of which no state is kept.
-type plainUploads struct {
+type passthroughUploads struct {
 	lru *lru.Cache[uploadName, struct{}]
 }
 
-func newPlainUploads() *plainUploads {
+func newPassthroughUploads() *passthroughUploads {
 	c, err := lru.New[uploadName, struct{}](1024)
 	if err != nil {
 		panic(err) // only a size below one is refused
 	}
-	return &plainUploads{c}
+	return &passthroughUploads{c}
 }
 
 // knownUpload answers NoSuchUpload for the id that a client gives in a bucket that is not
@@ -33,11 +33,11 @@ func newPlainUploads() *plainUploads {
 // (MinIO decodes it and takes it for a path into other buckets). Each proxy asks once for
 // an upload, as itself: an anonymous client need not be allowed to list.
 func (x *exchange) knownUpload(ctx context.Context) error {
-	if !x.Plain || x.uploadID == (s3name.UploadID{}) {
+	if !x.Passthrough || x.uploadID == (s3name.UploadID{}) {
 		return nil
 	}
 	name := uploadName{x.bucket, x.key, x.uploadID}
-	if x.plainUploads.lru.Contains(name) {
+	if x.passthroughUploads.lru.Contains(name) {
 		return nil
 	}
 	q := url.Values{"uploads": {""}, "prefix": {x.key.String()}}
@@ -48,7 +48,7 @@ func (x *exchange) knownUpload(ctx context.Context) error {
 		}
 		for _, u := range page.Uploads.Page {
 			if string(u.Key) == x.key.String() && u.UploadID == x.uploadID.String() {
-				x.plainUploads.lru.Add(name, struct{}{})
+				x.passthroughUploads.lru.Add(name, struct{}{})
 				return nil
 			}
 		}

@@ -23,7 +23,7 @@ import (
 // upload, and shows it again when that fails: as long as nobody took the state
 // away, the object may still come.
 func (c *completion) ended(ctx context.Context, gone error) (*completed, error) {
-	for _, wait := range settleWaits {
+	for _, wait := range confirmWaits {
 		if err := upstream.Wait(ctx, wait); err != nil {
 			return nil, err
 		}
@@ -43,13 +43,13 @@ func (c *completion) ended(ctx context.Context, gone error) (*completed, error) 
 	return nil, gone
 }
 
-// settleWaits are the pauses before looking again whether the object is there.
-var settleWaits = []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond, time.Second, 2 * time.Second}
+// confirmWaits are the pauses before looking again whether the object is there.
+var confirmWaits = []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond, time.Second, 2 * time.Second}
 
-// settle makes sure that the object at the key became this upload's, of this list: its
+// confirm makes sure that the object at the key became this upload's, of this list: its
 // metadata commits to this upload's key. It is not when the store said 200 for another
 // reason, or when it was overwritten since.
-func (c *completion) settle(ctx context.Context, header http.Header, etag string, trailer *envelope.Trailer, proven bool) (*completed, error) {
+func (c *completion) confirm(ctx context.Context, header http.Header, etag string, trailer *envelope.Trailer, proven bool) (*completed, error) {
 	done := &completed{header: header, etag: etag, trailer: trailer}
 	finished, judged := c.judge(ctx, done)
 	if finished {
@@ -60,7 +60,7 @@ func (c *completion) settle(ctx context.Context, header http.Header, etag string
 	}
 	if !proven {
 		var err error
-		if proven, err = c.storeTellsTheTruth(ctx); err != nil {
+		if proven, err = c.probeFalse200(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -72,7 +72,7 @@ func (c *completion) settle(ctx context.Context, header http.Header, etag string
 	case judged != nil: // aborted, or completed by another request: run looks
 		return nil, judged
 	}
-	for _, wait := range settleWaits {
+	for _, wait := range confirmWaits {
 		if err := upstream.Wait(ctx, wait); err != nil {
 			return nil, err
 		}

@@ -25,13 +25,13 @@ const (
 	drainTimeout = 5 * time.Second
 )
 
-// patience renews a deadline of the client's connection while bytes move.
-type patience struct {
+// idleTimeout renews a deadline of the client's connection while bytes move.
+type idleTimeout struct {
 	set  func(time.Time) error
 	last time.Time
 }
 
-func (p *patience) renew() {
+func (p *idleTimeout) renew() {
 	if now := time.Now(); now.Sub(p.last) > renewEvery {
 		p.last = now
 		_ = p.set(now.Add(idleLimit)) // not every ResponseWriter can: then there is none
@@ -45,23 +45,23 @@ func (x *exchange) hurry() {
 	}
 }
 
-type patientReader struct {
+type timeoutReader struct {
 	io.Reader
-	patience
+	idleTimeout
 	hurried bool // nothing is renewed yet
 }
 
-// patientReader is for a body that streams, which has the time that it needs.
-func (x *exchange) patientReader(r io.Reader) io.Reader { return x.reader(r, false) }
+// timeoutReader is for a body that streams, which has the time that it needs.
+func (x *exchange) timeoutReader(r io.Reader) io.Reader { return x.reader(r, false) }
 
 // hurriedReader is for a body, or its beginning, that has to be here by the deadline.
-func (x *exchange) hurriedReader(r io.Reader) *patientReader { return x.reader(r, true) }
+func (x *exchange) hurriedReader(r io.Reader) *timeoutReader { return x.reader(r, true) }
 
-func (x *exchange) reader(r io.Reader, hurried bool) *patientReader {
-	return &patientReader{r, patience{set: http.NewResponseController(x.w).SetReadDeadline}, hurried}
+func (x *exchange) reader(r io.Reader, hurried bool) *timeoutReader {
+	return &timeoutReader{r, idleTimeout{set: http.NewResponseController(x.w).SetReadDeadline}, hurried}
 }
 
-func (r *patientReader) Read(p []byte) (int, error) {
+func (r *timeoutReader) Read(p []byte) (int, error) {
 	if !r.hurried {
 		r.renew()
 	}
@@ -75,22 +75,22 @@ func (r *patientReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-type patientWriter struct {
+type timeoutWriter struct {
 	io.Writer
-	patience
+	idleTimeout
 }
 
-func (x *exchange) patientWriter() io.Writer {
-	return &patientWriter{x.w, patience{set: http.NewResponseController(x.w).SetWriteDeadline}}
+func (x *exchange) timeoutWriter() io.Writer {
+	return &timeoutWriter{x.w, idleTimeout{set: http.NewResponseController(x.w).SetWriteDeadline}}
 }
 
-func (w *patientWriter) Write(p []byte) (int, error) {
+func (w *timeoutWriter) Write(p []byte) (int, error) {
 	w.renew()
 	return w.Writer.Write(p)
 }
 
-// forgetPatience takes the write deadline off: the connection serves on.
-func (x *exchange) forgetPatience() {
+// clearDeadlines takes the write deadline off: the connection serves on.
+func (x *exchange) clearDeadlines() {
 	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
 }
 

@@ -18,10 +18,10 @@ import (
 // versitygw 1.8 says 200 to that where an object stands at the key.
 var truthful sync.Map // *upstream.Client -> bool
 
-// storeTellsTheTruth tells whether the store's 200 to a Complete means something. It is asked
+// probeFalse200 tells whether the store's 200 to a Complete means something. It is asked
 // once for a Complete that cannot be: of this upload at the key of an object of our own,
 // which is of this one probe. A store that says 200 to that says it always.
-func (c *completion) storeTellsTheTruth(ctx context.Context) (bool, error) {
+func (c *completion) probeFalse200(ctx context.Context) (bool, error) {
 	u := c.u
 	if known, ok := truthful.Load(u.Upstream); ok {
 		return known.(bool), nil

@@ -19,27 +19,27 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// plainHeaders are the request headers that only mean something where the object is
+// passthroughHeaders are the request headers that only mean something where the object is
 // what the client sent: of a bucket that is not encrypted they reach the store.
-var plainHeaders = []string{
+var passthroughHeaders = []string{
 	"Content-Md5", "Range", "If-Range", "X-Amz-Mp-Object-Size",
 	"X-Amz-Checksum-*", "X-Amz-Metadata-Directive", "X-Amz-Tagging-Directive", "X-Amz-Write-Offset-Bytes",
 	"X-Amz-If-Match-Size", "X-Amz-If-Match-Last-Modified-Time",
 }
 
-// forwardsPlain tells whether a request of a bucket that is not encrypted is sent on
+// forwardsPassthrough tells whether a request of a bucket that is not encrypted is sent on
 // as it is: those on objects. Listings, lists of what to delete and the bucket's own
 // calls have handlers that keep clients off the proxy's objects and know its region.
-func (x *exchange) forwardsPlain() bool {
-	return x.Plain && x.op.scope == onObject && x.op.effect != forwards && x.op.header == ""
+func (x *exchange) forwardsPassthrough() bool {
+	return x.Passthrough && x.op.scope == onObject && x.op.effect != forwards && x.op.header == ""
 }
 
-// forwardPlain sends a request of a bucket that is not encrypted on, re-signed, its
+// forwardPassthrough sends a request of a bucket that is not encrypted on, re-signed, its
 // body verified while it streams, and streams the answer back.
-func forwardPlain(x *exchange) error {
+func forwardPassthrough(x *exchange) error {
 	h := x.passedHeaders()
 	for name, values := range x.r.Header {
-		if slices.ContainsFunc(plainHeaders, func(p string) bool {
+		if slices.ContainsFunc(passthroughHeaders, func(p string) bool {
 			prefix, any := strings.CutSuffix(p, "*")
 			return name == p || any && strings.HasPrefix(name, prefix)
 		}) {
@@ -53,7 +53,7 @@ func forwardPlain(x *exchange) error {
 	var err error
 	switch x.r.Method {
 	case http.MethodPut:
-		if plain, err = x.plainBody(req); err != nil {
+		if plain, err = x.passthroughBody(req); err != nil {
 			return err
 		}
 	case http.MethodPost:
@@ -71,7 +71,7 @@ func forwardPlain(x *exchange) error {
 		h.Set("Content-Md5", upstream.ContentMD5(req.Bytes))
 		h.Set("Content-Type", "application/xml")
 	}
-	resp, err := x.sendBare(x.r.Context(), req, plain)
+	resp, err := x.sendPassthrough(x.r.Context(), req, plain)
 	if resp != nil {
 		defer resp.Body.Close()
 	}
@@ -95,17 +95,17 @@ func forwardPlain(x *exchange) error {
 		}
 	}
 	x.w.WriteHeader(resp.StatusCode)
-	n, err := io.Copy(x.patientWriter(), resp.Body)
+	n, err := io.Copy(x.timeoutWriter(), resp.Body)
 	if err == nil && resp.ContentLength >= 0 && n != resp.ContentLength && x.r.Method != http.MethodHead {
 		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, resp.ContentLength)
 	}
 	return err
 }
 
-// sendBare sends a request whose body is plaintext. Where the store cannot see that a body
+// sendPassthrough sends a request whose body is plaintext. Where the store cannot see that a body
 // lacks its end, a small one is verified first, and a large one goes up in parts, unless it
 // is one itself: that is no object yet.
-func (x *exchange) sendBare(ctx context.Context, req *upstream.Request, plain *checksum.Reader) (*http.Response, error) {
+func (x *exchange) sendPassthrough(ctx context.Context, req *upstream.Request, plain *checksum.Reader) (*http.Response, error) {
 	if req.Body == nil || x.Upstream.ChecksBodies() {
 		return x.Upstream.Do(ctx, req)
 	}
@@ -132,8 +132,8 @@ func (x *exchange) sendBare(ctx context.Context, req *upstream.Request, plain *c
 	return x.putStreamed(ctx, req)
 }
 
-// plainBody makes the client's body that of req, with the client's own checksum.
-func (x *exchange) plainBody(req *upstream.Request) (*checksum.Reader, error) {
+// passthroughBody makes the client's body that of req, with the client's own checksum.
+func (x *exchange) passthroughBody(req *upstream.Request) (*checksum.Reader, error) {
 	body, err := x.auth.Body(x.r)
 	if err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func (x *exchange) plainBody(req *upstream.Request) (*checksum.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain := checksum.NewReader(x.patientReader(body), body, promised)
+	plain := checksum.NewReader(x.timeoutReader(body), body, promised)
 	req.Body, req.Length = plain, body.Length
 	if promised.Given() {
 		name := checksum.Header(promised.Algorithm)

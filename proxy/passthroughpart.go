@@ -15,9 +15,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// copyPlainPart is UploadPartCopy into a bucket that is not encrypted: by the store where
+// copyPassthroughPart is UploadPartCopy into a bucket that is not encrypted: by the store where
 // it has the source as plaintext, too; else opened here and sent as a part.
-func (x *exchange) copyPlainPart(ctx context.Context) error {
+func (x *exchange) copyPassthroughPart(ctx context.Context) error {
 	src, err := x.openSource(ctx)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (x *exchange) copyPlainPart(ctx context.Context) error {
 		}
 		header, err = x.Upstream.GetXML(ctx, req, &out)
 	} else {
-		header, err = x.sendPlainPart(ctx, req, src, offset, length, &out)
+		header, err = x.sendPassthroughPart(ctx, req, src, offset, length, &out)
 	}
 	if err != nil {
 		return err
@@ -48,9 +48,9 @@ func (x *exchange) copyPlainPart(ctx context.Context) error {
 	return x.answerXML(out)
 }
 
-// sendPlainPart sends a range of the source as a part, with the checksum that the upload
+// sendPassthroughPart sends a range of the source as a part, with the checksum that the upload
 // wants of its parts.
-func (x *exchange) sendPlainPart(ctx context.Context, req *upstream.Request, src *copySource, offset, length int64, out *s3xml.CopyPartResult) (http.Header, error) {
+func (x *exchange) sendPassthroughPart(ctx context.Context, req *upstream.Request, src *copySource, offset, length int64, out *s3xml.CopyPartResult) (http.Header, error) {
 	algorithm, err := x.partChecksum(ctx)
 	if err != nil {
 		return nil, err

@@ -10,19 +10,19 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// keptBody is a small part's ciphertext that is sent twice: in memory while the
+// spooledBody is a small part's ciphertext that is sent twice: in memory while the
 // budget for held bodies has room, else in a file that has no name any more.
-type keptBody struct {
+type spooledBody struct {
 	mem     []byte
 	file    *os.File
 	size    int64
 	release func()
 }
 
-// keep reads exactly size bytes of ciphertext.
-func (x *exchange) keep(sealed io.Reader, size int64) (*keptBody, error) {
+// spool reads exactly size bytes of ciphertext.
+func (x *exchange) spool(sealed io.Reader, size int64) (*spooledBody, error) {
 	if x.hold.TryAcquire(size) {
-		k := &keptBody{mem: make([]byte, size), size: size, release: func() { x.hold.Release(size) }}
+		k := &spooledBody{mem: make([]byte, size), size: size, release: func() { x.hold.Release(size) }}
 		if _, err := io.ReadFull(sealed, k.mem); err != nil {
 			k.release()
 			return nil, err
@@ -33,7 +33,7 @@ func (x *exchange) keep(sealed io.Reader, size int64) (*keptBody, error) {
 	if err != nil {
 		return nil, s3err.SlowDown.WithMessage("Too many small parts at once; please try again.").Because(fmt.Errorf("no memory left in the budget, and no temporary file: %w", err))
 	}
-	k := &keptBody{file: f, size: size, release: func() { f.Close() }}
+	k := &spooledBody{file: f, size: size, release: func() { f.Close() }}
 	if n, err := io.Copy(f, sealed); err != nil || n != size {
 		k.release()
 		if err == nil {
@@ -45,7 +45,7 @@ func (x *exchange) keep(sealed io.Reader, size int64) (*keptBody, error) {
 }
 
 // request has the body, for one sending.
-func (k *keptBody) request() *upstream.Request {
+func (k *spooledBody) request() *upstream.Request {
 	if k.file != nil {
 		return &upstream.Request{Body: io.NewSectionReader(k.file, 0, k.size), Length: k.size}
 	}
