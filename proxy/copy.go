@@ -401,12 +401,7 @@ func (c *copying) stream(ctx context.Context) error {
 	if err := copyFailure(plain, err); err != nil {
 		return err
 	}
-	head, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: c.bucket, Key: c.key})
-	if err != nil {
-		return err
-	}
-	head.Body.Close()
-	out := s3xml.CopyObjectResult{Xmlns: s3xml.Namespace, LastModified: s3xml.ISOTime(head.Header.Get("Last-Modified"))}
+	out := s3xml.CopyObjectResult{Xmlns: s3xml.Namespace, LastModified: s3xml.ISOTime(c.written(ctx))}
 	for name, v := range c.w.Header() {
 		if strings.EqualFold(name, "ETag") { // setETag spells it as S3 does
 			out.ETag = v[0]
@@ -420,6 +415,17 @@ func (c *copying) stream(ctx context.Context) error {
 	out.ChecksumType = checksum.TypeName(envelope.FullObject)
 	c.src.tellVersion(c.w.Header())
 	return c.answerXML(out)
+}
+
+// written is the date of a copy that was made a moment ago. Whether the store tells it does
+// not matter to the copy: another client may have deleted that meanwhile.
+func (c *copying) written(ctx context.Context) string {
+	head, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: c.bucket, Key: c.key})
+	if err != nil {
+		return time.Now().UTC().Format(http.TimeFormat)
+	}
+	head.Body.Close()
+	return head.Header.Get("Last-Modified")
 }
 
 // putAnew writes sealed. It is putPlain without what that does to a client who sends.

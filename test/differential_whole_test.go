@@ -111,10 +111,14 @@ func (q *sequence) walkList(side int, query url.Values) (all []string) {
 	return nil
 }
 
-// asStores is the store's id for one of a side.
+// asStores is the store's id for one of a side. One that no answer has told yet (of a delete
+// marker that a quiet DeleteObjects made) is so on each side.
 func (q *sequence) asStores(side int, kind, id string) string {
-	if side == atStore || id == "" || id == nullValue {
+	if id == "" || id == nullValue {
 		return id
 	}
-	return orElse(q.meaning[side][kind+id], id+" of that side alone")
+	if _, told := q.names[throughMD5][kind+id]; side == atStore && told {
+		return id
+	}
+	return orElse(q.meaning[side][kind+id], "that no answer told")
 }
