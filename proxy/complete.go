@@ -57,7 +57,13 @@ func completeMultipartUpload(x *exchange) error {
 	if begun {
 		return x.answerXMLLate(out)
 	}
-	x.passHeaders(done.header)
+	// Those of an upload that had ended before are the object's, and say nothing of this document.
+	for _, name := range []string{"X-Amz-Version-Id", "X-Amz-Expiration", "X-Amz-Request-Charged"} {
+		if v := done.header.Get(name); v != "" {
+			x.w.Header().Set(name, v)
+		}
+	}
+	x.passRequestID(done.header)
 	x.tellEncryption(x.w.Header(), x.ETag == object.ETagMD5, done.header)
 	return x.answerXML(out)
 }
