@@ -126,7 +126,13 @@ func updateBesideAWriter(t *testing.T, at target, change func(*s3.CopyObjectInpu
 	if updates == 0 {
 		t.Error("no update in place succeeded: nothing was tested")
 	}
-	if n, err := read(nil); err != nil || n != written.Load() {
+	// Of versitygw's HEAD in the middle of an overwrite a proxy believes for a minute that the
+	// object has another key, and refuses it.
+	n, err := read(nil)
+	for until := time.Now().Add(70 * time.Second); err != nil && time.Now().Before(until); n, err = read(nil) {
+		time.Sleep(time.Second)
+	}
+	if err != nil || n != written.Load() {
 		t.Errorf("in the end %d, %v; %d was written last", n, err, written.Load())
 	}
 }
