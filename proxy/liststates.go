@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/errgroup"
@@ -19,8 +20,8 @@ import (
 )
 
 // listedState is an entry of a listing. etag and size are the store's, and become
-// those that GET and HEAD show; checksum is the store's, and is taken away unless the
-// object is plaintext.
+// those that GET and HEAD show; checksum is the store's, of the algorithm that the client
+// named, and is taken away from what is in parts unless it is plaintext.
 type listedState struct {
 	key, version string // version only where the listing names it; the store's words
 	etag         *string
@@ -52,7 +53,7 @@ func (x *exchange) showStates(entries []listedState) error {
 			*e.size = n
 		}
 		checksum := *e.checksum
-		if sized || stored == 0 || !x.AllowPlaintextReads {
+		if strings.Contains(listed, "-") { // of an object in parts it is that of the store's own upload
 			*e.checksum = s3xml.ListedChecksum{}
 		}
 		switch {
