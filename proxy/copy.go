@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -244,25 +243,14 @@ func (c *copying) byStore(ctx context.Context) error {
 	return c.answerXML(result)
 }
 
-// copyUpstream asks the store for a copy. A 200 may hold an error.
+// copyUpstream asks the store for a copy.
 func (c *copying) copyUpstream(ctx context.Context, h http.Header) (*s3xml.CopyObjectResult, http.Header, error) {
-	resp, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Source: c.src.Pinned(), Header: h, Unsigned: c.unsigned()})
+	result := &s3xml.CopyObjectResult{}
+	header, err := c.src.Copy(ctx, c.Upstream, &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: h, Unsigned: c.unsigned()}, result)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, s3xml.MaxBytes))
-	if err != nil {
-		return nil, nil, s3err.ServiceUnavailable.Because(err)
-	}
-	if refused := s3err.InDocument(answer); refused != nil {
-		return nil, nil, refused
-	}
-	result := &s3xml.CopyObjectResult{}
-	if err := s3xml.Unmarshal(answer, result); err != nil {
-		return nil, nil, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err))
-	}
-	return result, resp.Header, nil
+	return result, header, nil
 }
 
 // rewrap copies by the store, with the key wrapped for the new name.

@@ -30,12 +30,11 @@ func (x *exchange) copyPassthroughPart(ctx context.Context) error {
 	out := s3xml.CopyPartResult{}
 	var header http.Header
 	if src.Meta == nil && src.Upstream == x.Upstream {
-		req.Source = src.Pinned()
 		req.Header.Set("X-Amz-Copy-Source-If-Match", src.UpstreamETag)
 		if v := x.r.Header.Get("X-Amz-Copy-Source-Range"); v != "" {
 			req.Header.Set("X-Amz-Copy-Source-Range", v)
 		}
-		header, err = x.Upstream.GetXML(ctx, req, &out)
+		header, err = src.Copy(ctx, x.Upstream, req, &out)
 	} else {
 		header, err = x.sendPassthroughPart(ctx, req, src, offset, length, &out)
 	}

@@ -31,14 +31,7 @@ these. No copy of the object is made under any other name.`,
   s3proxy encrypt-existing --rate 100 s3://photos --upstream https://s3.example.com --kms vault://transit/photos`,
 		Args: someArgs("what to encrypt, s3://bucket or s3://bucket/prefix"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			targets, err := parseEach(args, parseTarget)
-			if err != nil {
-				return err
-			}
-			if err := o.check(); err != nil {
-				return err
-			}
-			c, err := config.Load(cmd.Flags())
+			targets, c, err := prepare(cmd, args, parseTarget, func([]ops.Target) error { return o.check() })
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
@@ -43,22 +44,7 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
   s3proxy gc s3://photos s3://backups --json --upstream https://s3.example.com`,
 		Args: someArgs("the buckets to look at, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			buckets, err := parseEach(args, parseBucketURL)
-			if err != nil {
-				return err
-			}
-			if o.grace < 0 || o.recordsGrace < 0 {
-				return config.Usagef("a time of grace cannot be negative")
-			}
-			if err := o.check(); err != nil {
-				return err
-			}
-			for _, name := range []string{"records-grace", "concurrency", "rate"} {
-				if !o.records && cmd.Flags().Changed(name) {
-					return config.Usagef("%s goes with --records", name)
-				}
-			}
-			c, err := config.Load(cmd.Flags())
+			buckets, c, err := prepare(cmd, args, parseBucketURL, func([]string) error { return o.check(cmd.Flags()) })
 			if err != nil {
 				return err
 			}
@@ -76,6 +62,18 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 	f.DurationVar(&o.recordsGrace, "records-grace", ops.DefaultRecordsGrace, "how old such a record must be: more than a window and the longest write; 0 only where nobody writes")
 	f.DurationVar(&o.grace, "grace", proxy.DefaultGrace, "how long an upload must have been gone; 0 only where no other program uses the bucket")
 	return cmd
+}
+
+func (o *gcFlags) check(given *pflag.FlagSet) error {
+	if o.grace < 0 || o.recordsGrace < 0 {
+		return config.Usagef("a time of grace cannot be negative")
+	}
+	for _, name := range []string{"records-grace", "concurrency", "rate"} {
+		if !o.records && given.Changed(name) {
+			return config.Usagef("%s goes with --records", name)
+		}
+	}
+	return o.bucketFlags.check()
 }
 
 func (o *gcFlags) run(cmd *cobra.Command, c *config.Config, buckets []string) error {

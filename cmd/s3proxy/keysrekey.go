@@ -47,14 +47,7 @@ A run that was ended goes on with --resume and the floor's id, which it has prin
   s3proxy keys rekey --dry-run --json s3://photos`,
 		Args: someArgs("the buckets, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			buckets, err := parseEach(args, parseBucketURL)
-			if err != nil {
-				return err
-			}
-			if err := o.check(len(buckets)); err != nil {
-				return err
-			}
-			c, err := config.Load(cmd.Flags())
+			buckets, c, err := prepare(cmd, args, parseBucketURL, o.check)
 			if err != nil {
 				return err
 			}
@@ -79,9 +72,9 @@ A run that was ended goes on with --resume and the floor's id, which it has prin
 	return cmd
 }
 
-func (o *rekeyFlags) check(buckets int) error {
+func (o *rekeyFlags) check(buckets []string) error {
 	switch {
-	case o.resume != "" && (buckets > 1 || o.newVersion || o.discard):
+	case o.resume != "" && (len(buckets) > 1 || o.newVersion || o.discard):
 		return config.Usagef("resume goes with one bucket, and neither with new-version nor with discard-floor")
 	case len(o.stolen) > 0 && (o.resume != "" || o.dryRun):
 		return config.Usagef("stolen goes with the begin of a rekey: its floor says what it refuses")

@@ -47,14 +47,7 @@ nobody write them, cannot be renewed so; the records cover them.`,
   s3proxy keys rotate --objects --rate 100 s3://photos/2026/`,
 		Args: someArgs("the buckets, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			targets, err := parseEach(args, parseTarget)
-			if err != nil {
-				return err
-			}
-			if err := o.check(targets); err != nil {
-				return err
-			}
-			c, err := config.Load(cmd.Flags())
+			targets, c, err := prepare(cmd, args, parseTarget, o.check)
 			if err != nil {
 				return err
 			}

@@ -37,14 +37,7 @@ older than a destroyed version, unless their records are put back too.`,
   s3proxy keys status --objects --json s3://photos --kms vault://transit/photos`,
 		Args: someArgs("the buckets, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			buckets, err := parseEach(args, parseBucketURL)
-			if err != nil {
-				return err
-			}
-			if err := o.check(); err != nil {
-				return err
-			}
-			c, err := config.Load(cmd.Flags())
+			buckets, c, err := prepare(cmd, args, parseBucketURL, func([]string) error { return o.check() })
 			if err != nil {
 				return err
 			}

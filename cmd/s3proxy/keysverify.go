@@ -30,17 +30,12 @@ not be read.`,
   s3proxy keys verify --rate 50 --json s3://photos`,
 		Args: someArgs("what to read, s3://bucket or s3://bucket/prefix"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			targets, err := parseEach(args, parseTarget)
-			if err != nil {
-				return err
-			}
-			if err := o.check(); err != nil {
-				return err
-			}
-			if sample <= 0 || sample > 1 {
-				return config.Usagef("sample is a part of all objects: more than 0, at most 1")
-			}
-			c, err := config.Load(cmd.Flags())
+			targets, c, err := prepare(cmd, args, parseTarget, func([]ops.Target) error {
+				if sample <= 0 || sample > 1 {
+					return config.Usagef("sample is a part of all objects: more than 0, at most 1")
+				}
+				return o.check()
+			})
 			if err != nil {
 				return err
 			}

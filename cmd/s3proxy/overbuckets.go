@@ -50,6 +50,19 @@ func (b *bucketFlags) check() error {
 	return nil
 }
 
+// prepare reads what a command is about, checks its flags and loads the configuration.
+func prepare[T any](cmd *cobra.Command, args []string, parse func(string) (T, error), check func([]T) error) ([]T, *config.Config, error) {
+	targets, err := parseEach(args, parse)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := check(targets); err != nil {
+		return nil, nil, err
+	}
+	c, err := config.Load(cmd.Flags())
+	return targets, c, err
+}
+
 // overBuckets opens what the plans need, makes them, runs them, and prints each report, as
 // text writes it or as JSON.
 func overBuckets[R ops.Report](cmd *cobra.Command, c *config.Config, flags *bucketFlags, plan func(context.Context, ops.Job) ([]ops.Plan[R], error), text func(io.Writer, R) error) (err error) {

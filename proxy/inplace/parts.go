@@ -97,9 +97,9 @@ func (src *Source) CopyParts(ctx context.Context, to *upstream.Client, bucket s3
 		var offset int64
 		for i, size := range sizes {
 			var part s3xml.CopyPartResult
-			_, err := to.GetXML(ctx, &upstream.Request{
+			_, err := src.Copy(ctx, to, &upstream.Request{
 				Method: http.MethodPut, Bucket: bucket, Key: key, Unsigned: src.Unsigned,
-				UploadID: u.ID, Source: src.Pinned(), Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}},
+				UploadID: u.ID, Query: url.Values{"partNumber": {strconv.Itoa(i + 1)}},
 				Header: http.Header{
 					"X-Amz-Copy-Source-Range":    {fmt.Sprintf("bytes=%d-%d", offset, offset+size-1)},
 					"X-Amz-Copy-Source-If-Match": {src.UpstreamETag},

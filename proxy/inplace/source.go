@@ -2,6 +2,7 @@ package inplace
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/object"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -26,9 +28,17 @@ type Source struct {
 	Recheck func(context.Context) error
 }
 
-// Pinned is what the store shall copy, of the version that was looked at.
-func (src *Source) Pinned() *s3name.Source {
-	return &s3name.Source{Bucket: src.Bucket, Key: src.Key, Version: src.Version}
+// Copy sends a request by which the store copies from the source, pinned to the version that
+// was looked at and to its ETag. versitygw 1.8 refuses a version as a copy's source where
+// versioning is suspended: one that nobody named is left out then.
+func (src *Source) Copy(ctx context.Context, to *upstream.Client, req *upstream.Request, result any) (http.Header, error) {
+	req.Source = &s3name.Source{Bucket: src.Bucket, Key: src.Key, Version: src.Version}
+	header, err := to.Result(ctx, req, result)
+	if errors.Is(err, s3err.InvalidArgument) && src.Version != src.Named && req.Header.Get("X-Amz-Copy-Source-If-Match") != "" {
+		req.Source.Version = src.Named
+		header, err = to.Result(ctx, req, result)
+	}
+	return header, err
 }
 
 // Prove makes sure that the ETag and the metadata that were found are of one state, before

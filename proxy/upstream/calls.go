@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -34,6 +35,29 @@ func (c *Client) GetXML(ctx context.Context, req *Request, doc any) (http.Header
 	}
 	if err := decode(resp.Body, doc); err != nil {
 		return nil, fmt.Errorf("the store's document: %w", err)
+	}
+	return resp.Header, nil
+}
+
+// Result asks the store for something that it may answer with 200 before it knows the
+// outcome: CopyObject, UploadPartCopy and CompleteMultipartUpload. An error in the document
+// is given as one.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+func (c *Client) Result(ctx context.Context, req *Request, doc any) (http.Header, error) {
+	resp, err := c.Do(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, s3xml.MaxBytes))
+	if err != nil {
+		return nil, s3err.ServiceUnavailable.Because(err)
+	}
+	if refused := s3err.InDocument(answer); refused != nil {
+		return nil, refused
+	}
+	if err := s3xml.Unmarshal(answer, doc); err != nil {
+		return nil, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err))
 	}
 	return resp.Header, nil
 }

@@ -75,6 +75,9 @@ type Learned struct {
 	// LocksReads: nobody can read an object while a conditional PUT to it is on its way.
 	// MinIO locks it from the condition to the body's end, and for as long as a body is read.
 	LocksReads atomic.Bool
+	// RefusesFalseCompletes: an upload that it does not have is not completed with 200; nil
+	// where nobody has looked.
+	RefusesFalseCompletes atomic.Pointer[bool]
 }
 
 // New makes a client; it does not contact the store.

@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -124,32 +123,22 @@ func (u *Upload) Part(ctx context.Context, number int, req *Request) (etag strin
 	return etag, nil
 }
 
-// Complete asks the store to put an upload together. A 200 may hold an error.
+// Complete asks the store to put an upload together.
 func (u *Upload) Complete(ctx context.Context, list s3xml.CompleteUpload, h http.Header) (*s3xml.CompleteUploadResult, http.Header, error) {
 	doc, err := xml.Marshal(list)
 	if err != nil {
 		return nil, nil, err
 	}
 	h.Set("Content-Type", "application/xml")
-	resp, err := u.Client.Do(ctx, &Request{Method: http.MethodPost, Bucket: u.Bucket, Key: u.Key, UploadID: u.ID, Header: h, Bytes: doc, Unsigned: u.Unsigned})
+	result := &s3xml.CompleteUploadResult{}
+	header, err := u.Client.Result(ctx, &Request{Method: http.MethodPost, Bucket: u.Bucket, Key: u.Key, UploadID: u.ID, Header: h, Bytes: doc, Unsigned: u.Unsigned}, result)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, s3xml.MaxBytes))
-	if err != nil {
-		return nil, nil, s3err.ServiceUnavailable.Because(err)
-	}
-	if refused := s3err.InDocument(answer); refused != nil {
-		return nil, nil, refused
-	}
-	result := &s3xml.CompleteUploadResult{}
-	if err := s3xml.Unmarshal(answer, result); err != nil {
-		return nil, nil, s3err.ServiceUnavailable.Because(fmt.Errorf("the store's answer: %w", err))
-	}
-	return result, resp.Header, nil
+	return result, header, nil
 }
 
+// Abort asks the store to forget the upload; the caller closes the answer's body.
 func (u *Upload) Abort(ctx context.Context, h http.Header) (*http.Response, error) {
 	return u.Client.Do(ctx, &Request{Method: http.MethodDelete, Bucket: u.Bucket, Key: u.Key, UploadID: u.ID, Header: h, Unsigned: u.Unsigned})
 }
@@ -165,6 +154,8 @@ func (u *Upload) IsThere(ctx context.Context) error {
 	return resp.Body.Close()
 }
 
+// WriteConditions are the conditions of a write, which an upload has at its end.
 var WriteConditions = []string{"If-Match", "If-None-Match"}
 
+// OwnerHeaders say whom the bucket belongs to and who pays: of each request of an upload.
 var OwnerHeaders = []string{"X-Amz-Expected-Bucket-Owner", "X-Amz-Request-Payer"}

@@ -24,6 +24,8 @@ type report struct {
 	parents  map[test]bool // have subtests
 
 	passed, failed, skipped int
+	require                 bool // a skip is a failure, unless it is by design
+	forbidden               int  // skips that are
 	reasons                 map[string]int
 	times                   map[test]float64
 }
@@ -92,7 +94,12 @@ func (r *report) testEnds(e event) {
 		r.passed++
 	case "skip":
 		r.skipped++
-		r.reasons[reason(r.output[of])]++
+		why := reason(r.output[of])
+		r.reasons[why]++
+		if r.require && !isByDesign(short(e.Package), why) {
+			r.forbidden++
+			r.print("--- %s %s was skipped, and S3PROXY_TEST_REQUIRE=1 allows no skip: %s\n", short(e.Package), e.Test, why)
+		}
 	case "fail":
 		r.failed++
 		r.print("--- %s %s\n%s", short(e.Package), e.Test, strings.Join(r.output[of], ""))

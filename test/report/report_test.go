@@ -53,3 +53,17 @@ func TestAReportSaysWhatRunsWhileNothingEnds(t *testing.T) {
 		t.Errorf("%s", &out)
 	}
 }
+
+func TestASkipIsAFailureWhereNoneIsAllowedUnlessItIsByDesign(t *testing.T) {
+	for reason, forbidden := range map[string]int{"aws-cli is not installed": 1, "the key is no kms.Rewrapper": 0, "the key is no kms.Rotator": 1} {
+		for _, require := range []bool{false, true} {
+			r := newReport(&strings.Builder{}, time.Now)
+			r.require = require
+			r.line(`{"Action":"output","Package":"github.com/s3proxy/s3proxy/kms/vault","Test":"TestA","Output":"    a_test.go:1: ` + reason + `\n"}`)
+			r.line(`{"Action":"skip","Package":"github.com/s3proxy/s3proxy/kms/vault","Test":"TestA"}`)
+			if require && r.forbidden != forbidden || !require && r.forbidden != 0 {
+				t.Errorf("%s, required %t: %d", reason, require, r.forbidden)
+			}
+		}
+	}
+}

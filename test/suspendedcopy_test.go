@@ -1,0 +1,61 @@
+package test
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// An object of before versioning, or of a time when it was suspended, is the version "null",
+// which not every store takes for a copy's source.
+func TestObjectsWithoutAVersionAreCopiedWhateverTheBucketsVersioning(t *testing.T) {
+	for name, store := range map[string]func(testing.TB) *lab.Store{onVersitygw: lab.VersitygwForSuite, onMinIO: lab.SharedMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := lab.Proxy(t, lab.ProxyOptions{Upstream: store(t)}).S3()
+			client, bucket := sdk(t, at), newBucket(t, at)
+			copies := func(when string) {
+				t.Helper()
+				for _, key := range []string{"before", "suspended"} {
+					source := bucket + "/" + key
+					if head := (call{method: "HEAD", path: "/" + source}).do(t, at); head.status == 404 {
+						continue
+					}
+					for _, c := range []struct {
+						to      string
+						headers map[string]string
+					}{
+						{key + "-copy", map[string]string{}},
+						{key + "-streamed", map[string]string{"x-amz-checksum-algorithm": "SHA256"}},
+						{key, map[string]string{"x-amz-metadata-directive": "REPLACE", "x-amz-meta-a": when}},
+					} {
+						c.headers["x-amz-copy-source"] = source
+						if a := (call{method: "PUT", path: "/" + bucket + "/" + c.to, headers: c.headers}).do(t, at); a.status != 200 {
+							t.Errorf("%s, %s to %s: %d %s", when, key, c.to, a.status, a.body)
+						}
+					}
+				}
+			}
+			put := func(key string) {
+				t.Helper()
+				if a := (call{method: "PUT", path: "/" + bucket + "/" + key, body: content(1, 1000)}).do(t, at); a.status != 200 {
+					t.Fatal(a)
+				}
+			}
+			put("before")
+			copies("no versioning")
+			for _, status := range []types.BucketVersioningStatus{types.BucketVersioningStatusEnabled, types.BucketVersioningStatusSuspended} {
+				if _, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: status}}); err != nil {
+					t.Fatal(err)
+				}
+				if status == types.BucketVersioningStatusSuspended {
+					put("suspended")
+				}
+				copies(string(status))
+			}
+		})
+	}
+}
