@@ -14,15 +14,6 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// noSuchID is the id of an upload that no store has.
-var noSuchID = func() s3name.UploadID {
-	id, err := s3name.ParseUploadID("s3proxy-may-this-client-write")
-	if err != nil {
-		panic(err) // a constant, which no client gives
-	}
-	return id
-}()
-
 // judgedFor is how long a store's yes to unsigned writes into a bucket is remembered.
 const judgedFor = time.Minute
 
@@ -52,7 +43,7 @@ func (x *exchange) mayWrite(ctx context.Context) error {
 		return nil
 	}
 	resp, err := x.Upstream.Do(ctx, &upstream.Request{
-		Method: http.MethodPut, Bucket: x.bucket, Key: x.key, UploadID: noSuchID, Query: url.Values{"partNumber": {"1"}}, Unsigned: true,
+		Method: http.MethodPut, Bucket: x.bucket, Key: x.key, UploadID: s3name.NoUpload(), Query: url.Values{"partNumber": {"1"}}, Unsigned: true,
 	})
 	if err == nil {
 		resp.Body.Close()

@@ -91,12 +91,12 @@ func (c *copying) place(ctx context.Context) error {
 	if !c.sameName {
 		return nil
 	}
-	if src.Named.String() == noVersion {
-		s, err := c.statObject(ctx, s3name.VersionID{})
+	if src.Named.String() == object.NoVersion {
+		s, err := c.Stat(ctx, c.bucket, c.key, s3name.VersionID{})
 		if err != nil && !upstream.IsNotFound(err) {
 			return err
 		}
-		c.update = err == nil && (s.Version == (s3name.VersionID{}) || s.Version.String() == noVersion)
+		c.update = err == nil && (s.Version == (s3name.VersionID{}) || s.Version.String() == object.NoVersion)
 	}
 	if !c.update {
 		return nil

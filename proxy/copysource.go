@@ -16,6 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/inplace"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -68,7 +69,7 @@ func parseCopySource(header string) (src s3name.Source, err error) {
 
 // bucketFirst gives err, unless the bucket itself is not there: S3 says that first.
 func (x *exchange) bucketFirst(ctx context.Context, err error) error {
-	if refused := x.askSetting(ctx, "location"); errors.Is(refused, s3err.NoSuchBucket) {
+	if refused := x.Upstream.AskBucket(ctx, x.bucket, x.unsigned()); errors.Is(refused, s3err.NoSuchBucket) {
 		return refused
 	}
 	return err
@@ -76,16 +77,6 @@ func (x *exchange) bucketFirst(ctx context.Context, err error) error {
 
 // errAnonymousCopy: "All copy requests must be authenticated", S3 says.
 var errAnonymousCopy = s3err.AccessDenied.WithMessage("Anonymous users cannot copy objects. Please authenticate.")
-
-// askSetting asks for a setting of the bucket, for the sake of the refusal: HEAD has no
-// words.
-func (x *exchange) askSetting(ctx context.Context, name string) error {
-	resp, err := x.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: url.Values{name: {""}}, Unsigned: x.unsigned()})
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
-}
 
 // openSource looks at the source of a copy and judges the client's conditions on it.
 func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
@@ -268,11 +259,11 @@ func uploadPartCopy(x *exchange) error {
 	if x.Passthrough {
 		return x.copyPassthroughPart(ctx)
 	}
-	u, err := x.openUpload(ctx)
+	u, err := x.uploads.Open(ctx, x.target(), x.uploadID)
 	if err != nil {
 		return err
 	}
-	defer u.close()
+	defer u.Close()
 	src, err := x.openSource(ctx)
 	if err != nil {
 		return err
@@ -281,27 +272,22 @@ func uploadPartCopy(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if err := checkPartSize(x.part, length); err != nil {
+	if err := multipart.CheckPartSize(x.part, length); err != nil {
 		return err
-	}
-	p := &checksum.Declared{Algorithm: u.options.Checksum, WantsMD5: u.options.MD5}
-	if p.Algorithm == envelope.NoChecksum {
-		p.Algorithm = envelope.CRC64NVME
 	}
 	body, err := src.plaintext(ctx, offset, length)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	plain := checksum.NewReader(body, nil, p)
-	record, err := x.sendPart(u, x.part, length, plain)
+	plain := checksum.NewReader(body, nil, u.Declared())
+	part, err := u.SendPart(ctx, x.part, length, plain)
 	if err := copyFailure(plain, err); err != nil {
-		x.forgetEnded(u, err)
 		return err
 	}
-	out := s3xml.CopyPartResult{Xmlns: s3xml.Namespace, LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: u.partETag(record.Part)}
-	if u.options.Checksum != envelope.NoChecksum {
-		checksum.SetElement(&out.Checksums, record.Part.Checksum, 0)
+	out := s3xml.CopyPartResult{Xmlns: s3xml.Namespace, LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: u.PartETag(part)}
+	if u.Checksum().Algorithm != envelope.NoChecksum {
+		checksum.SetElement(&out.Checksums, part.Checksum, 0)
 	}
 	x.passRequestID(http.Header{})
 	x.tellEncryption(x.w.Header(), x.ETag == object.ETagMD5, nil)

@@ -18,33 +18,33 @@ func listParts(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	u, err := x.openUpload(ctx)
+	u, err := x.uploads.Open(ctx, x.target(), x.uploadID)
 	if err != nil {
 		return err
 	}
-	defer u.close()
-	page, more, list, header, err := u.partsPage(ctx, marker, most, x.passedHeaders(), x.unsigned())
+	defer u.Close()
+	page, err := u.ListParts(ctx, marker, most, x.passedHeaders())
 	if err != nil {
-		x.forgetEnded(u, err)
-		return during(stepListParts, err)
+		return err
 	}
+	list, sum := page.List, u.Checksum()
 	out := s3xml.ListParts{
-		Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.ID.String(), PartNumberMarker: marker, MaxParts: most, IsTruncated: more && most > 0,
+		Xmlns: s3xml.Namespace, Bucket: x.bucket.String(), Key: s3xml.Text(x.key.String()), UploadID: u.ID().String(), PartNumberMarker: marker, MaxParts: most, IsTruncated: page.More && most > 0,
 		Initiator: list.Initiator, Owner: list.Owner, StorageClass: list.StorageClass,
-		ChecksumAlgorithm: checksum.AlgorithmName(u.options.Checksum), ChecksumType: checksum.TypeName(u.options.Type),
+		ChecksumAlgorithm: checksum.AlgorithmName(sum.Algorithm), ChecksumType: checksum.TypeName(sum.Type),
 	}
-	if u.options.Checksum == envelope.NoChecksum {
+	if sum.Algorithm == envelope.NoChecksum {
 		out.ChecksumAlgorithm, out.ChecksumType = "null", "null" // S3's words
 	}
-	for _, p := range page {
-		part := s3xml.ListedPart{PartNumber: p.Part.Number, LastModified: p.lastModified, ETag: u.partETag(p.Part), Size: p.Part.Size}
-		if u.options.Checksum != envelope.NoChecksum {
-			checksum.SetElement(&part.Checksums, p.Part.Checksum, 0)
+	for _, p := range page.Parts {
+		part := s3xml.ListedPart{PartNumber: p.Number, LastModified: p.LastModified, ETag: u.PartETag(p.Part), Size: p.Size}
+		if sum.Algorithm != envelope.NoChecksum {
+			checksum.SetElement(&part.Checksums, p.Checksum, 0)
 		}
 		out.Parts = append(out.Parts, part)
-		out.NextPartNumberMarker = p.Part.Number
+		out.NextPartNumberMarker = p.Number
 	}
-	x.passHeaders(header)
+	x.passHeaders(page.Header)
 	return x.answerXML(out)
 }
 

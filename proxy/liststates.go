@@ -180,7 +180,7 @@ func (x *exchange) askState(ctx context.Context, key s3name.Key, version s3name.
 			return found, nil
 		}
 	}
-	if version.String() == noVersion {
+	if version.String() == object.NoVersion {
 		req.Method, req.Header, req.VersionID = http.MethodHead, nil, s3name.VersionID{}
 		return x.Upstream.Do(ctx, req)
 	}

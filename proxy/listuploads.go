@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -72,33 +73,20 @@ func (x *exchange) uploadChecksums(uploads []s3xml.ListedUpload) error {
 			if keyErr != nil || idErr != nil { // none of ours
 				return nil
 			}
-			sum, err := x.uploadChecksum(ctx, uploadName{x.bucket, key, id})
-			if errors.Is(err, errNoState) || object.Unreadable(err) || refusedByKMS(err) {
+			at := x.target()
+			at.Key = key
+			sum, err := x.uploads.ChecksumOf(ctx, at, id)
+			if errors.Is(err, multipart.ErrNoState) || object.Unreadable(err) || refusedByKMS(err) {
 				return nil
 			}
 			if err != nil {
 				return err
 			}
-			uploads[i].ChecksumAlgorithm, uploads[i].ChecksumType = checksum.AlgorithmName(sum.algorithm), checksum.TypeName(sum.kind)
+			uploads[i].ChecksumAlgorithm, uploads[i].ChecksumType = checksum.AlgorithmName(sum.Algorithm), checksum.TypeName(sum.Type)
 			return nil
 		})
 	}
 	return group.Wait()
-}
-
-// uploadChecksum is what one upload's state says of its checksum, which does not change.
-func (x *exchange) uploadChecksum(ctx context.Context, name uploadName) (uploadSum, error) {
-	if sum, ok := x.uploads.sums.GetIfPresent(name); ok {
-		return sum, nil
-	}
-	u, err := x.findUpload(ctx, name.key, name.id)
-	if err != nil {
-		return uploadSum{}, err
-	}
-	defer u.close()
-	sum := uploadSum{u.options.Checksum, u.options.Type}
-	x.uploads.sums.Set(name, sum)
-	return sum, nil
 }
 
 // refusedByKMS tells whether a key stays closed however often its KMS is asked.

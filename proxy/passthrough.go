@@ -61,11 +61,11 @@ func forwardPassthrough(x *exchange) error {
 			break // an upload begins without a document
 		}
 		// Stores differ in what they take for a list; its checksum headers are the object's.
-		c, err := x.readCompletion()
+		wanted, err := x.readWanted()
 		if err != nil {
 			return err
 		}
-		if req.Bytes, err = xml.Marshal(s3xml.CompleteUpload{Xmlns: s3xml.Namespace, Parts: c.asked}); err != nil {
+		if req.Bytes, err = xml.Marshal(s3xml.CompleteUpload{Xmlns: s3xml.Namespace, Parts: wanted.Parts}); err != nil {
 			return err
 		}
 		h.Set("Content-Md5", upstream.ContentMD5(req.Bytes))

@@ -7,6 +7,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -16,11 +17,11 @@ import (
 // passthroughUploads remembers the uploads that a store has shown for buckets that are not
 // encrypted, of which no state is kept.
 type passthroughUploads struct {
-	lru *lru.Cache[uploadName, struct{}]
+	lru *lru.Cache[multipart.Name, struct{}]
 }
 
 func newPassthroughUploads() *passthroughUploads {
-	c, err := lru.New[uploadName, struct{}](1024)
+	c, err := lru.New[multipart.Name, struct{}](1024)
 	if err != nil {
 		panic(err) // only a size below one is refused
 	}
@@ -36,7 +37,7 @@ func (x *exchange) knownUpload(ctx context.Context) error {
 	if !x.Passthrough || x.uploadID == (s3name.UploadID{}) {
 		return nil
 	}
-	name := uploadName{x.bucket, x.key, x.uploadID}
+	name := multipart.Name{Bucket: x.bucket, Key: x.key, ID: x.uploadID}
 	if x.passthroughUploads.lru.Contains(name) {
 		return nil
 	}

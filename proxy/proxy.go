@@ -8,19 +8,20 @@
 package proxy
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -66,17 +67,16 @@ const (
 // Proxy is the http.Handler. It is safe for concurrent use and keeps no state
 // but caches.
 type Proxy struct {
-	cfg        Config
-	buckets    map[string]*object.Objects
-	others     *object.Objects // of the buckets without settings of their own
-	log        *slog.Logger
-	verifier   *sigv4.Verifier
-	hold       *semaphore.Weighted
-	completing locks // by upload
-	states     *stateCache
-	judged     *judged // unsigned writes
-	defaults   *bucketDefaults
-	uploads    *uploadCache
+	cfg      Config
+	buckets  map[string]*object.Objects
+	others   *object.Objects // of the buckets without settings of their own
+	log      *slog.Logger
+	verifier *sigv4.Verifier
+	hold     *semaphore.Weighted
+	states   *stateCache
+	judged   *judged // unsigned writes
+	defaults *bucketDefaults
+	uploads  *multipart.Uploads
 	// passthroughUploads are those that stores were seen to have.
 	passthroughUploads *passthroughUploads
 
@@ -86,9 +86,6 @@ type Proxy struct {
 	largePut, largePart int64
 
 	sweepEvery, sweepGrace, hurryLimit time.Duration
-
-	sweptMu sync.Mutex
-	swept   map[s3name.Bucket]bool // buckets that SweepUploads looks at
 }
 
 // New makes a Proxy; it contacts nobody.
@@ -102,18 +99,27 @@ func New(cfg Config) *Proxy {
 		}},
 		hold:   semaphore.NewWeighted(holdBudget),
 		states: newStateCache(stateCacheEntries),
-		judged: newJudged(), defaults: newBucketDefaults(), uploads: newUploadCache(), passthroughUploads: newPassthroughUploads(),
-		swept: map[s3name.Bucket]bool{},
+		judged: newJudged(), defaults: newBucketDefaults(), passthroughUploads: newPassthroughUploads(),
 
 		largePut: maxPutSize, largePart: largePart,
-		sweepEvery: sweepEvery, sweepGrace: DefaultGrace, hurryLimit: hurryLimit,
+		sweepEvery: sweepEvery, sweepGrace: multipart.DefaultGrace, hurryLimit: hurryLimit,
 	}
+	p.uploads = multipart.NewUploads(cfg.Log, p.hold)
 	cache := object.NewCache()
 	p.others = object.New(cfg.Default, cfg.State, cache)
 	for name, b := range cfg.Buckets {
 		p.buckets[name] = object.New(b, cfg.State, cache)
 	}
 	return p
+}
+
+// sweepEvery is how often a proxy sweeps the buckets that it has seen uploads in.
+const sweepEvery = time.Hour
+
+// SweepUploads removes the state of uploads that no longer exist, in the buckets in which this
+// process has begun or ended some, every hour and not all replicas at once, until ctx ends.
+func (p *Proxy) SweepUploads(ctx context.Context) {
+	p.uploads.SweepSeen(ctx, p.of, p.sweepEvery, p.sweepGrace)
 }
 
 // of gives the objects of a bucket, with its settings.

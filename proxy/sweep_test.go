@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -47,7 +48,7 @@ func TestARunningProxySweepsWhatUploadsLeft(t *testing.T) {
 			resp.Body.Close()
 			state := func(key, id string) int {
 				t.Helper()
-				_, folder := folderOf(p.others.Place, bucketNamed("bucket"), keyNamed(key), uploadNamed(id))
+				_, folder := multipart.FolderOf(p.others.Place, multipart.Name{Bucket: bucketNamed("bucket"), Key: keyNamed(key), ID: uploadNamed(id)})
 				page, err := p.others.Upstream.ListAny(t.Context(), upstream.Request{Bucket: bucketNamed("bucket")}, folder, "", 10)
 				if err != nil {
 					t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 )
 
 // gcFlags are those of gc.
@@ -60,7 +60,7 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 	o.addDryRun(f, "remove")
 	f.BoolVar(&o.records, "records", false, "remove window records that nothing names, instead")
 	f.DurationVar(&o.recordsGrace, "records-grace", ops.DefaultRecordsGrace, "how old such a record must be: more than a window and the longest write; 0 only where nobody writes")
-	f.DurationVar(&o.grace, "grace", proxy.DefaultGrace, "how long an upload must have been gone; 0 only where no other program uses the bucket")
+	f.DurationVar(&o.grace, "grace", multipart.DefaultGrace, "how long an upload must have been gone; 0 only where no other program uses the bucket")
 	return cmd
 }
 

@@ -153,6 +153,10 @@ func depth(key string) (n int, ok bool) {
 // none.
 type UploadID struct{ id string }
 
+// NoUpload is an id that no store has made, to hear what a store says of an upload that is
+// not there.
+func NoUpload() UploadID { return UploadID{"s3proxy-may-this-client-write"} }
+
 // ParseUploadID checks the id of an upload; ErrUploadID.
 func ParseUploadID(id string) (UploadID, error) {
 	if !isUploadID(id) {

@@ -39,6 +39,15 @@ func (c *Client) GetXML(ctx context.Context, req *Request, doc any) (http.Header
 	return resp.Header, nil
 }
 
+// AskBucket asks for the place of a bucket, for the sake of the refusal: HEAD has no words.
+func (c *Client) AskBucket(ctx context.Context, bucket s3name.Bucket, unsigned bool) error {
+	resp, err := c.Do(ctx, &Request{Method: http.MethodGet, Bucket: bucket, Query: url.Values{"location": {""}}, Unsigned: unsigned})
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
 // Result asks the store for something that it may answer with 200 before it knows the
 // outcome: CopyObject, UploadPartCopy and CompleteMultipartUpload. An error in the document
 // is given as one.

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -39,7 +38,7 @@ type Bucket struct {
 	Records state.Records
 }
 
-func (b *Bucket) walker() proxy.Walker { return walkerOf(b.Records) }
+func (b *Bucket) walker() walker { return walkerOf(b.Records) }
 
 func (b *Bucket) renewer(onlyWriter bool) *inplace.Renewer {
 	r := inplace.NewRenewer(b.Served, b.Records.Place)
@@ -48,7 +47,7 @@ func (b *Bucket) renewer(onlyWriter bool) *inplace.Renewer {
 }
 
 // walkerOf visits what the store of the records has.
-func walkerOf(r state.Records) proxy.Walker { return proxy.Walker{Store: r.Store, Place: r.Place} }
+func walkerOf(r state.Records) walker { return walker{Store: r.Store, Place: r.Place} }
 
 // reach fails with the store's reason for a bucket that it does not list to us.
 func reach(ctx context.Context, buckets Buckets, bucket string) error {

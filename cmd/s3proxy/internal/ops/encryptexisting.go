@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
@@ -78,10 +77,10 @@ func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
 func (e *EncryptedExisting) countOld(ctx context.Context, r *rewrite) error {
 	e.Unreadable = map[string]string{}
 	var plain atomic.Int64
-	old := walk{Rate: r.rate, progress: unwatched{}, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
+	old := walk{Rate: r.rate, progress: unwatched{}, list: func(ctx context.Context, visit func(listed) error) error {
 		return r.walker.OldVersions(ctx, e.Bucket, e.Prefix, visit)
 	}}
-	err := old.each(ctx, func(ctx context.Context, l proxy.Listed) error {
+	err := old.each(ctx, func(ctx context.Context, l listed) error {
 		found, err := object.Inspect(ctx, r.walker.Store, e.Bucket, l.Key, l.Version)
 		gone, err := deletedSince(l, err)
 		switch {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
@@ -79,7 +79,7 @@ func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
 	}
 	all := inventory{
 		walker: walkerOf(records), bucket: s.Bucket, rate: s.Rate, progress: s.Progress,
-		upload: func(u proxy.InProgress) error {
+		upload: func(u multipart.InProgress) error {
 			name(u.Meta)
 			// Its object names a window that was in use then.
 			if since := u.Since.Add(-s.Grace); since.Before(before) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 )
 
 // SweepUploads removes the state that the proxy keeps of a bucket's multipart uploads which the
@@ -20,7 +20,7 @@ func (s *SweepUploads) String() string { return "s3://" + s.Bucket }
 
 // SweptUploads is what came of it; the JSON names are part of the interface.
 type SweptUploads struct {
-	proxy.Swept
+	multipart.Swept
 	whole bool // the sweep came to its end
 }
 
@@ -41,7 +41,7 @@ func (s *SweepUploads) Run(ctx context.Context) (*SweptUploads, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweeper := proxy.Sweeper{Store: records.Store, Place: records.Place, Grace: s.Grace, DryRun: s.DryRun, Log: s.Log}
+	sweeper := multipart.Sweeper{Store: records.Store, Place: records.Place, Grace: s.Grace, DryRun: s.DryRun, Log: s.Log}
 	found, err := sweeper.Bucket(ctx, s.Bucket)
 	return &SweptUploads{found, err == nil}, err
 }

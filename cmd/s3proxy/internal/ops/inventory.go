@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
@@ -17,13 +17,13 @@ import (
 // inventory goes through the metadata of all that a bucket has: uploads in progress, objects,
 // and versions that are not current.
 type inventory struct {
-	walker   proxy.Walker
+	walker   walker
 	bucket   string
 	rate     Rate
 	progress Progress
 	// upload is called before all others: an upload that ends meanwhile is then an object
 	// that the walk has before it.
-	upload func(proxy.InProgress) error
+	upload func(multipart.InProgress) error
 	// object is called for several at once. The metadata is nil for what is not encrypted.
 	object func(ctx context.Context, name string, m *envelope.Metadata) error
 }
@@ -36,10 +36,10 @@ func (i *inventory) take(ctx context.Context) (unreadable map[string]string, err
 	}
 	unreadable = map[string]string{}
 	var mu sync.Mutex
-	objects := walk{Rate: i.rate, progress: i.progress, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
+	objects := walk{Rate: i.rate, progress: i.progress, list: func(ctx context.Context, visit func(listed) error) error {
 		return i.walker.Versions(ctx, i.bucket, "", visit)
 	}}
-	return unreadable, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error {
+	return unreadable, objects.each(ctx, func(ctx context.Context, l listed) error {
 		found, err := object.Inspect(ctx, i.walker.Store, i.bucket, l.Key, l.Version)
 		gone, err := deletedSince(l, err)
 		switch {
@@ -63,7 +63,7 @@ func (i *inventory) take(ctx context.Context) (unreadable map[string]string, err
 // deletedSince tells by the error that it gave whether a listed object is there no more. It
 // gives any other error back. Stores that write U+FFFD for what XML has no place for
 // (versitygw 1.8) list a name under which there is nothing: that one is not gone.
-func deletedSince(l proxy.Listed, err error) (bool, error) {
+func deletedSince(l listed, err error) (bool, error) {
 	if !errors.Is(err, s3err.NoSuchKey) && !errors.Is(err, s3err.NoSuchVersion) {
 		return false, err
 	}
@@ -73,7 +73,7 @@ func deletedSince(l proxy.Listed, err error) (bool, error) {
 	return true, nil
 }
 
-func listedName(l proxy.Listed) string {
+func listedName(l listed) string {
 	if l.Old {
 		return fmt.Sprintf("%q version %s", l.Key, l.Version)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
@@ -24,12 +23,12 @@ func TestOnlyANameThatIsThereNoMoreIsGone(t *testing.T) {
 		{"key", other, false, true},
 		{"k\uFFFDy", s3err.NoSuchKey, false, true}, // the store could not list its name
 	} {
-		gone, err := deletedSince(proxy.Listed{Key: c.key}, c.err)
+		gone, err := deletedSince(listed{Key: c.key}, c.err)
 		if gone != c.gone || (err != nil) != c.want {
 			t.Errorf("%q, %v: gone %v, %v", c.key, c.err, gone, err)
 		}
 	}
-	if got := listedName(proxy.Listed{Key: "k", Version: "v", Old: true}) + listedName(proxy.Listed{Key: "k", Version: "v"}); got != `"k" version v"k"` {
+	if got := listedName(listed{Key: "k", Version: "v", Old: true}) + listedName(listed{Key: "k", Version: "v"}); got != `"k" version v"k"` {
 		t.Errorf("named %s", got)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/kms/localfile"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 )
 
 // rotate makes a new version of the key, and gives the KEK of the one before.
@@ -206,8 +206,8 @@ func TestWhatAReportNamesAsFailedIsAFailure(t *testing.T) {
 		{&Verified{Bad: some}, 1},
 		{&SweptRecords{Failed: some}, 1},
 		{&SweptRecords{Failed: some, Unreadable: some}, 1},
-		{&SweptUploads{proxy.Swept{Failed: 1}, true}, 1},
-		{&SweptUploads{proxy.Swept{Failed: 1}, false}, 0}, // the error says why
+		{&SweptUploads{multipart.Swept{Failed: 1}, true}, 1},
+		{&SweptUploads{multipart.Swept{Failed: 1}, false}, 0}, // the error says why
 		{&KeyStatus{Keys: []*KEKUse{{}}}, 0},
 		{&KeyStatus{Keys: []*KEKUse{{}}, asked: true, Unreadable: some}, 2},
 	} {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
@@ -72,7 +72,7 @@ func (r *rekeying) objectKEKs(ctx context.Context) ([]string, error) {
 	}
 	all := inventory{
 		walker: r.rewrite.walker, bucket: r.found.Bucket, rate: r.Rate, progress: unwatched{},
-		upload: func(u proxy.InProgress) error { add(u.Meta); return nil },
+		upload: func(u multipart.InProgress) error { add(u.Meta); return nil },
 		object: func(_ context.Context, _ string, m *envelope.Metadata) error { add(m); return nil },
 	}
 	unreadable, err := all.take(ctx)

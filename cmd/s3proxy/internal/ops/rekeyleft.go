@@ -7,7 +7,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
@@ -36,7 +36,7 @@ func (r *rekeying) below(ctx context.Context, key, upload string, m *envelope.Me
 // countUploads counts the uploads in progress that will become objects below the floor.
 func (r *rekeying) countUploads(ctx context.Context) error {
 	r.found.Uploads = 0
-	return r.rewrite.walker.Uploads(ctx, r.found.Bucket, func(u proxy.InProgress) error {
+	return r.rewrite.walker.Uploads(ctx, r.found.Bucket, func(u multipart.InProgress) error {
 		below, err := r.below(ctx, u.Key, u.ID, u.Meta)
 		name := fmt.Sprintf("upload of %q", u.Key)
 		switch {
@@ -54,10 +54,10 @@ func (r *rekeying) countUploads(ctx context.Context) error {
 func (r *rekeying) countOldVersions(ctx context.Context) error {
 	r.found.OldVersions = 0
 	var mu sync.Mutex
-	old := walk{Rate: r.Rate, progress: unwatched{}, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
+	old := walk{Rate: r.Rate, progress: unwatched{}, list: func(ctx context.Context, visit func(listed) error) error {
 		return r.rewrite.walker.OldVersions(ctx, r.found.Bucket, "", visit)
 	}}
-	return old.each(ctx, func(ctx context.Context, l proxy.Listed) error {
+	return old.each(ctx, func(ctx context.Context, l listed) error {
 		below := false
 		found, err := object.Inspect(ctx, r.rewrite.walker.Store, r.found.Bucket, l.Key, l.Version)
 		if err == nil {

@@ -6,8 +6,8 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/inplace"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 )
 
 // Renewed is what came of the objects of a rotation.
@@ -52,9 +52,9 @@ func (r *rotation) renewObjects(ctx context.Context, b *Bucket, to *kms.Rewrappi
 }
 
 // uploading are the keys below a prefix that uploads in progress will write to.
-func uploading(ctx context.Context, w proxy.Walker, bucket, prefix string) (map[string]bool, error) {
+func uploading(ctx context.Context, w walker, bucket, prefix string) (map[string]bool, error) {
 	keys := map[string]bool{}
-	return keys, w.Uploads(ctx, bucket, func(u proxy.InProgress) error {
+	return keys, w.Uploads(ctx, bucket, func(u multipart.InProgress) error {
 		if strings.HasPrefix(u.Key, prefix) {
 			keys[u.Key] = true
 		}
@@ -74,10 +74,10 @@ func (r *Renewed) again(ctx context.Context, to *kms.Rewrapping) error {
 func (r *Renewed) countLeft(ctx context.Context, kek string) error {
 	r.OldVersions, r.Uploads = 0, 0
 	w := r.rewrite.walker
-	if err := w.OldVersions(ctx, r.rewrite.bucket, r.Prefix, func(proxy.Listed) error { r.OldVersions++; return nil }); err != nil {
+	if err := w.OldVersions(ctx, r.rewrite.bucket, r.Prefix, func(listed) error { r.OldVersions++; return nil }); err != nil {
 		return err
 	}
-	return w.Uploads(ctx, r.rewrite.bucket, func(u proxy.InProgress) error {
+	return w.Uploads(ctx, r.rewrite.bucket, func(u multipart.InProgress) error {
 		if u.Meta.KEK != kek && strings.HasPrefix(u.Key, r.Prefix) {
 			r.Uploads++
 		}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -21,7 +20,7 @@ import (
 // write. What it has done it finds done when it runs again.
 type rewrite struct {
 	bucket, prefix string
-	walker         proxy.Walker
+	walker         walker
 	renewer        *inplace.Renewer
 	// due tells by an object's metadata, nil for plaintext, whether it is to be written
 	// again.
@@ -93,7 +92,7 @@ func (r *rewrite) run(ctx context.Context) (*Rewritten, error) {
 // error too.
 func (r *rewrite) again(ctx context.Context, found *Rewritten) error {
 	since := r.began.Add(-clockSkew)
-	more, err := r.pass(ctx, func(l proxy.Listed) bool {
+	more, err := r.pass(ctx, func(l listed) bool {
 		_, failed := found.Failed[l.Key]
 		return failed || r.uploading[l.Key] || l.Modified.IsZero() || l.Modified.After(since)
 	})
@@ -107,17 +106,17 @@ func (r *rewrite) again(ctx context.Context, found *Rewritten) error {
 }
 
 // pass goes through all objects that take picks; nil picks all.
-func (r *rewrite) pass(ctx context.Context, take func(proxy.Listed) bool) (*Rewritten, error) {
+func (r *rewrite) pass(ctx context.Context, take func(listed) bool) (*Rewritten, error) {
 	found := &Rewritten{Failed: map[string]string{}}
-	objects := walk{Rate: r.rate, progress: r.progress, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
-		return r.walker.Objects(ctx, r.bucket, r.prefix, func(l proxy.Listed) error {
+	objects := walk{Rate: r.rate, progress: r.progress, list: func(ctx context.Context, visit func(listed) error) error {
+		return r.walker.Objects(ctx, r.bucket, r.prefix, func(l listed) error {
 			if take != nil && !take(l) {
 				return nil
 			}
 			return visit(l)
 		})
 	}}
-	return found, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error {
+	return found, objects.each(ctx, func(ctx context.Context, l listed) error {
 		wrote, err := r.object(ctx, l.Key)
 		gone, err := deletedSince(l, err)
 		switch {

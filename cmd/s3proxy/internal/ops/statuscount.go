@@ -12,7 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
@@ -165,7 +165,7 @@ func (c *statusCount) cover(ctx context.Context, m *envelope.Metadata) (cover, e
 func (c *statusCount) countObjects(ctx context.Context, job Job) error {
 	all := inventory{
 		walker: c.bucket.walker(), bucket: c.Bucket, rate: job.Rate, progress: job.Progress,
-		upload: func(u proxy.InProgress) error {
+		upload: func(u multipart.InProgress) error {
 			c.zeroUpload = c.zeroUpload || u.Meta.Window == nil
 			return c.object(ctx, fmt.Sprintf("upload of %q", u.Key), u.Meta)
 		},

@@ -11,7 +11,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
-	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -66,22 +65,22 @@ func (v *Verify) Run(ctx context.Context) (*Verified, error) {
 	if v.Versions {
 		list = b.walker().Versions
 	}
-	objects := walk{Rate: v.Rate, progress: v.Progress, list: func(ctx context.Context, visit func(proxy.Listed) error) error {
-		return list(ctx, v.Bucket, v.Prefix, func(l proxy.Listed) error {
+	objects := walk{Rate: v.Rate, progress: v.Progress, list: func(ctx context.Context, visit func(listed) error) error {
+		return list(ctx, v.Bucket, v.Prefix, func(l listed) error {
 			if v.Sample < 1 && rand.Float64() >= v.Sample {
 				return nil
 			}
 			return visit(l)
 		})
 	}}
-	return found, objects.each(ctx, func(ctx context.Context, l proxy.Listed) error { return found.object(ctx, b.Served, l) })
+	return found, objects.each(ctx, func(ctx context.Context, l listed) error { return found.object(ctx, b.Served, l) })
 }
 
 // maxReads bounds how often an object that does not authenticate is read: some stores
 // mix two states of an object that is overwritten meanwhile.
 const maxReads = 3
 
-func (v *Verified) object(ctx context.Context, b object.Settings, l proxy.Listed) error {
+func (v *Verified) object(ctx context.Context, b object.Settings, l listed) error {
 	var size int64
 	var err error
 	for try := range maxReads {
@@ -120,7 +119,7 @@ func (v *Verified) object(ctx context.Context, b object.Settings, l proxy.Listed
 }
 
 // readThrough authenticates an object and drops its bytes.
-func readThrough(ctx context.Context, b object.Settings, bucket string, l proxy.Listed) (int64, error) {
+func readThrough(ctx context.Context, b object.Settings, bucket string, l listed) (int64, error) {
 	object, err := object.OpenStored(ctx, b, bucket, l.Key, l.Version)
 	if err != nil {
 		return 0, err

@@ -6,8 +6,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
-
-	"github.com/s3proxy/s3proxy/proxy"
 )
 
 // Rate says how fast a command goes through many objects or records.
@@ -20,16 +18,16 @@ type Rate struct {
 type walk struct {
 	Rate
 	progress Progress
-	// list is one of proxy.Walker's, bound to a bucket and prefix.
-	list func(ctx context.Context, visit func(proxy.Listed) error) error
+	// list is one of walker's, bound to a bucket and prefix.
+	list func(ctx context.Context, visit func(listed) error) error
 }
 
 // each calls do for all objects. An error of do ends the walk: what is wrong with one
 // object alone is for do to note.
-func (w *walk) each(ctx context.Context, do func(context.Context, proxy.Listed) error) error {
+func (w *walk) each(ctx context.Context, do func(context.Context, listed) error) error {
 	total := 0
 	if w.progress.Watched() { // nobody else needs it
-		if err := w.list(ctx, func(proxy.Listed) error { total++; return nil }); err != nil {
+		if err := w.list(ctx, func(listed) error { total++; return nil }); err != nil {
 			return err
 		}
 	}
@@ -41,7 +39,7 @@ func (w *walk) each(ctx context.Context, do func(context.Context, proxy.Listed) 
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(w.Concurrency)
-	listing := w.list(ctx, func(found proxy.Listed) error {
+	listing := w.list(ctx, func(found listed) error {
 		if err := limit.Wait(ctx); err != nil {
 			return err
 		}

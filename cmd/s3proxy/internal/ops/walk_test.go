@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -24,16 +23,16 @@ func TestAWalkKeepsItsRateAndItsConcurrency(t *testing.T) {
 	t.Parallel()
 	const objects, most = 21, 3
 	var now, seen atomic.Int64
-	w := walk{Rate: Rate{Concurrency: most, PerSecond: 100}, progress: unwatched{}, list: func(_ context.Context, visit func(proxy.Listed) error) error {
+	w := walk{Rate: Rate{Concurrency: most, PerSecond: 100}, progress: unwatched{}, list: func(_ context.Context, visit func(listed) error) error {
 		for range objects {
-			if err := visit(proxy.Listed{}); err != nil {
+			if err := visit(listed{}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}}
 	began := time.Now()
-	err := w.each(t.Context(), func(context.Context, proxy.Listed) error {
+	err := w.each(t.Context(), func(context.Context, listed) error {
 		if now.Add(1) > most {
 			t.Error("more at once than allowed")
 		}
@@ -74,7 +73,7 @@ func TestARunWhoseObjectsAllFailEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &rewrite{
-		bucket: "bucket", walker: proxy.Walker{Store: store}, rate: Rate{Concurrency: 8}, progress: unwatched{},
+		bucket: "bucket", walker: walker{Store: store}, rate: Rate{Concurrency: 8}, progress: unwatched{},
 		due: func(context.Context, string, *envelope.Metadata) (bool, error) { return true, nil }, log: slog.New(slog.DiscardHandler),
 	}
 	found, err := r.run(t.Context())

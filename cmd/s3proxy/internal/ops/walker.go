@@ -1,4 +1,4 @@
-package proxy
+package ops
 
 import (
 	"context"
@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
-	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -18,8 +17,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Listed is what a listing of the store tells of a client's object, or of a version.
-type Listed struct {
+// listed is what a listing of the store tells of a client's object, or of a version.
+type listed struct {
 	Key string
 	// Version is empty where the listing names none, and for the current state.
 	Version string
@@ -29,16 +28,16 @@ type Listed struct {
 	Modified time.Time
 }
 
-// Walker visits what a store has of a bucket's clients, in the order of the keys. The
+// walker visits what a store has of a bucket's clients, in the order of the keys. The
 // proxy's own objects are passed over. It needs no key.
-type Walker struct {
+type walker struct {
 	Store *upstream.Client
 	Place state.Place
 }
 
 // Reach tells whether the store lists the bucket to us. Where the proxy's own objects are
 // in another bucket, it is what finds a wrong name.
-func (w Walker) Reach(ctx context.Context, bucket string) error {
+func (w walker) Reach(ctx context.Context, bucket string) error {
 	o, at, err := w.at(bucket)
 	if err != nil {
 		return err
@@ -49,13 +48,13 @@ func (w Walker) Reach(ctx context.Context, bucket string) error {
 }
 
 // at begins a look at a bucket.
-func (w Walker) at(bucket string) (*object.Objects, s3name.Bucket, error) {
+func (w walker) at(bucket string) (*object.Objects, s3name.Bucket, error) {
 	b, err := state.ParseBucket(bucket)
 	return object.New(object.Settings{Upstream: w.Store}, w.Place, nil), b, err
 }
 
 // Objects visits the current objects below prefix. An error of visit ends the walk.
-func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
+func (w walker) Objects(ctx context.Context, bucket, prefix string, visit func(listed) error) error {
 	o, at, err := w.at(bucket)
 	if err != nil {
 		return err
@@ -68,7 +67,7 @@ func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(L
 		}
 		w.Place.DropOwn(page)
 		for _, c := range page.Contents {
-			if err := visit(Listed{Key: string(c.Key), Bytes: c.Size, Modified: s3xml.ParseTime(c.LastModified)}); err != nil {
+			if err := visit(listed{Key: string(c.Key), Bytes: c.Size, Modified: s3xml.ParseTime(c.LastModified)}); err != nil {
 				return err
 			}
 		}
@@ -84,7 +83,7 @@ func (w Walker) Objects(ctx context.Context, bucket, prefix string, visit func(L
 
 // Versions visits every version of the objects below prefix, delete markers not among
 // them. In a bucket that has never kept any, these are the current objects.
-func (w Walker) Versions(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
+func (w walker) Versions(ctx context.Context, bucket, prefix string, visit func(listed) error) error {
 	versioned, err := w.versioned(ctx, bucket)
 	if err != nil {
 		return err
@@ -96,12 +95,12 @@ func (w Walker) Versions(ctx context.Context, bucket, prefix string, visit func(
 }
 
 // OldVersions visits the versions below prefix that are not current.
-func (w Walker) OldVersions(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
+func (w walker) OldVersions(ctx context.Context, bucket, prefix string, visit func(listed) error) error {
 	versioned, err := w.versioned(ctx, bucket)
 	if err != nil || !versioned {
 		return err
 	}
-	return w.versions(ctx, bucket, prefix, func(l Listed) error {
+	return w.versions(ctx, bucket, prefix, func(l listed) error {
 		if !l.Old {
 			return nil
 		}
@@ -109,7 +108,7 @@ func (w Walker) OldVersions(ctx context.Context, bucket, prefix string, visit fu
 	})
 }
 
-func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(Listed) error) error {
+func (w walker) versions(ctx context.Context, bucket, prefix string, visit func(listed) error) error {
 	o, at, err := w.at(bucket)
 	if err != nil {
 		return err
@@ -126,7 +125,7 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 			if v.Deletes() {
 				continue
 			}
-			err := visit(Listed{Key: string(v.Key), Version: v.VersionID, Old: !v.IsLatest, Bytes: *v.Size, Modified: s3xml.ParseTime(v.LastModified)})
+			err := visit(listed{Key: string(v.Key), Version: v.VersionID, Old: !v.IsLatest, Bytes: *v.Size, Modified: s3xml.ParseTime(v.LastModified)})
 			if err != nil {
 				return err
 			}
@@ -147,57 +146,13 @@ func (w Walker) versions(ctx context.Context, bucket, prefix string, visit func(
 	}
 }
 
-// InProgress is what the state of an upload in progress tells without a key.
-type InProgress struct {
-	Key   string
-	ID    string    // of the upload
-	Since time.Time // when it was begun, by the store's clock
-	// Meta is the state's own. The object will carry what was made a moment before: the
-	// same key, in the same window or in one that ended then.
-	Meta *envelope.Metadata
-}
-
-// Uploads visits the uploads in progress of a bucket. One without state was not begun
-// through s3proxy.
-func (w Walker) Uploads(ctx context.Context, bucket string, visit func(InProgress) error) error {
-	o, at, err := w.at(bucket)
-	if err != nil {
-		return err
-	}
-	stateBucket, prefix := w.Place.Of(at)
-	prefix += uploadFolder
-	s := Sweeper{Store: w.Store, Place: w.Place}
-	after := prefix
-	for range maxFolders {
-		page, _, err := upstream.List[s3xml.ListObjects](ctx, o.Upstream, upstream.Request{Method: "GET", Bucket: stateBucket, Query: url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}, "max-keys": {"1"}}})
-		if err != nil {
-			return fmt.Errorf("list the uploads' state in %s: %w", stateBucket, err)
-		}
-		if len(page.Contents) == 0 {
-			return nil
-		}
-		rest, ours := strings.CutPrefix(string(page.Contents[0].Key), prefix)
-		if !ours || string(page.Contents[0].Key) <= after {
-			return fmt.Errorf("%w: a listing that is not in order", upstream.ErrStored)
-		}
-		name, _, _ := strings.Cut(rest, "/")
-		after = prefix + name + "/~"
-		state, err := s.readState(ctx, o, stateBucket, prefix+name+"/"+stateKey)
-		if errors.Is(err, errNoState) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("the state of the upload %s: %w", name, err)
-		}
-		if err := visit(InProgress{Key: state.Key, ID: state.Upload, Since: state.since, Meta: state.meta}); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("more than %d uploads in progress", maxFolders)
+// Uploads visits the uploads in progress of a bucket.
+func (w walker) Uploads(ctx context.Context, bucket string, visit func(multipart.InProgress) error) error {
+	return multipart.EachInProgress(ctx, w.Store, w.Place, bucket, visit)
 }
 
 // versioned tells whether a bucket keeps old versions, or has kept some.
-func (w Walker) versioned(ctx context.Context, bucket string) (bool, error) {
+func (w walker) versioned(ctx context.Context, bucket string) (bool, error) {
 	o, at, err := w.at(bucket)
 	if err != nil {
 		return false, err

@@ -1,4 +1,4 @@
-package proxy
+package multipart
 
 import (
 	"context"
@@ -15,8 +15,7 @@ import (
 // once for a Complete that cannot be: of this upload at the key of an object of our own,
 // which is of this one probe. A store that says 200 to that says it always: versitygw 1.8
 // does, where an object stands at the key.
-func (c *completion) probeFalse200(ctx context.Context) (bool, error) {
-	u := c.u
+func (u *Upload) probeFalse200(ctx context.Context) (bool, error) {
 	if known := u.Upstream.Learned.RefusesFalseCompletes.Load(); known != nil {
 		return *known, nil
 	}
@@ -27,7 +26,7 @@ func (c *completion) probeFalse200(ctx context.Context) (bool, error) {
 	}
 	defer func() {
 		if err := u.State().Remove(ctx, stateBucket, name); err != nil {
-			c.log.Warn("what is left of a probe is swept later", "bucket", stateBucket, "key", name, "error", err)
+			u.warn("what is left of a probe is swept later", err)
 		}
 	}()
 	list := s3xml.CompleteUpload{Xmlns: s3xml.Namespace}
@@ -40,7 +39,7 @@ func (c *completion) probeFalse200(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	req.UploadID, req.Header, req.Bytes = u.ID, http.Header{"Content-Type": {"application/xml"}}, doc
+	req.UploadID, req.Header, req.Bytes = u.store.ID, http.Header{"Content-Type": {"application/xml"}}, doc
 	_, err = u.Upstream.Result(ctx, req, &s3xml.CompleteUploadResult{})
 	truth := false
 	switch status, refused := upstream.Status(err); {

@@ -1,4 +1,4 @@
-package proxy
+package multipart
 
 import (
 	"bytes"
@@ -11,9 +11,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
-// checkList refuses a list that fits no upload, whatever was sent: for every bucket, before
+// CheckList refuses a list that fits no upload, whatever was sent: for every bucket, before
 // a store sees it.
-func checkList(l s3xml.CompletedParts) *s3err.Error {
+func CheckList(l s3xml.CompletedParts) *s3err.Error {
 	before := s3xml.PartNumber(0)
 	for _, asked := range l {
 		if asked.PartNumber == nil || asked.ETag == nil {
@@ -36,12 +36,12 @@ func checkList(l s3xml.CompletedParts) *s3err.Error {
 	return nil
 }
 
-// rangesOf are the parts that the list is about, in few ranges: what lies between two that
+// ranges are the parts that the list is about, in few ranges: what lies between two that
 // are near to each other comes along.
-func rangesOf(l s3xml.CompletedParts) (all []partRange) {
-	for _, asked := range l {
+func (c *completion) ranges() (all []partRange) {
+	for _, asked := range c.wanted.Parts {
 		number := int(*asked.PartNumber)
-		if n := len(all); n > 0 && number-all[n-1].last <= listPage {
+		if n := len(all); n > 0 && number-all[n-1].last <= c.all.Page {
 			all[n-1].last = number
 		} else {
 			all = append(all, partRange{number, number})
@@ -53,21 +53,21 @@ func rangesOf(l s3xml.CompletedParts) (all []partRange) {
 // choose checks the client's list against the parts that are there. All sizes are
 // of the plaintext.
 func (c *completion) choose(sent *sentParts) ([]partRecord, error) {
-	if c.kind != envelope.NoType && c.kind != c.u.options.Type {
-		mode := checksum.TypeName(c.u.options.Type)
+	if c.wanted.Type != envelope.NoType && c.wanted.Type != c.options.Type {
+		mode := checksum.TypeName(c.options.Type)
 		if mode == "" {
 			mode = "null"
 		}
 		return nil, s3err.InvalidRequest.WithMessage("The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", mode)
 	}
 	var chosen []partRecord
-	for i, asked := range c.asked {
+	for i, asked := range c.wanted.Parts {
 		number := int(*asked.PartNumber)
 		p, ok := c.find(sent.parts[number], *asked.ETag)
 		if !ok {
 			return nil, c.invalidPart(asked)
 		}
-		if i < len(c.asked)-1 && p.Part.Size < envelope.MinPartSize {
+		if i < len(c.wanted.Parts)-1 && p.Part.Size < envelope.MinPartSize {
 			return nil, s3err.EntityTooSmall.With(
 				s3err.Field{Name: "ProposedSize", Value: strconv.FormatInt(p.Part.Size, 10)}, s3err.Field{Name: "MinSizeAllowed", Value: strconv.Itoa(envelope.MinPartSize)},
 				s3err.Field{Name: "PartNumber", Value: strconv.Itoa(number)}, s3err.Field{Name: "ETag", Value: strings.Trim(*asked.ETag, `"`)})
@@ -81,7 +81,7 @@ func (c *completion) choose(sent *sentParts) ([]partRecord, error) {
 }
 
 func (c *completion) invalidPart(asked s3xml.CompletedPart) error {
-	return errNoPart(asked).With(s3err.Field{Name: "UploadId", Value: c.u.ID.String()})
+	return errNoPart(asked).With(s3err.Field{Name: "UploadId", Value: c.ID().String()})
 }
 
 func errNoPart(asked s3xml.CompletedPart) *s3err.Error {
@@ -93,7 +93,7 @@ func errNoPart(asked s3xml.CompletedPart) *s3err.Error {
 // another one together makes an object that does not authenticate.
 func (c *completion) find(sendings []partRecord, etag string) (partRecord, bool) {
 	for _, p := range sendings {
-		if c.u.options.MD5 && isMD5Of(etag, p.Part) || !c.u.options.MD5 && isETagOf(etag, p.Part.ID) {
+		if c.options.MD5 && isMD5Of(etag, p.Part) || !c.options.MD5 && isETagOf(etag, p.Part.ID) {
 			return p, true
 		}
 	}
@@ -103,7 +103,7 @@ func (c *completion) find(sendings []partRecord, etag string) (partRecord, bool)
 // checkPart compares the checksum that the client names for a part.
 func (c *completion) checkPart(asked s3xml.CompletedPart, p partRecord) error {
 	given := checksum.Given(&asked.Checksums)
-	wanted := c.u.options.Checksum
+	wanted := c.options.Checksum
 	if len(given) == 0 {
 		if wanted != envelope.NoChecksum {
 			return s3err.InvalidRequest.WithMessage("The upload was created using a %s checksum. The complete request must include the checksum for each part. It was missing for part %d in the request.", strings.ToLower(wanted.String()), p.Part.Number)
@@ -126,17 +126,17 @@ var errPartChecksum = s3err.InvalidArgument.WithMessage("Invalid Base64 or multi
 
 // trailer is what proves that the object has these parts and no others.
 func (c *completion) trailer(parts []partRecord) (*envelope.Trailer, error) {
-	t := &envelope.Trailer{Kind: envelope.KindMultipart, UploadHash: c.u.hash}
+	t := &envelope.Trailer{Kind: envelope.KindMultipart, UploadHash: c.hash}
 	for _, p := range parts {
 		t.Parts = append(t.Parts, p.Part)
 		t.Size += p.Part.Size
 	}
-	if c.size >= 0 && c.size != t.Size {
-		return nil, s3err.InvalidRequest.WithMessage("The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", c.size, t.Size)
+	if c.wanted.Size >= 0 && c.wanted.Size != t.Size {
+		return nil, s3err.InvalidRequest.WithMessage("The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", c.wanted.Size, t.Size)
 	}
-	t.Facts.Checksum = checksum.OfParts(c.u.options, t.Parts)
-	if want := c.digest; want.Algorithm != envelope.NoChecksum && c.u.options.Checksum != envelope.NoChecksum {
-		if want.Algorithm != c.u.options.Checksum || !bytes.Equal(want.Value, t.Facts.Checksum.Value) {
+	t.Facts.Checksum = checksum.OfParts(c.options, t.Parts)
+	if want := c.wanted.Checksum; want.Algorithm != envelope.NoChecksum && c.options.Checksum != envelope.NoChecksum {
+		if want.Algorithm != c.options.Checksum || !bytes.Equal(want.Value, t.Facts.Checksum.Value) {
 			return nil, s3err.BadDigest.WithMessage("The %s you specified did not match the calculated checksum.", want.Algorithm)
 		}
 	}

@@ -1,4 +1,4 @@
-package proxy
+package multipart
 
 // next gives the worlds behind w by one step of actor i.
 func (m *model) next(w world, i int) []world {
@@ -6,9 +6,9 @@ func (m *model) next(w world, i int) []world {
 	to := func(pc int8) []world { a.pc = pc; return []world{w} }
 	end := func(result int8) []world {
 		a.result = result
-		return to(ended)
+		return to(atEnd)
 	}
-	if a.pc == ended || a.pc == dead || a.kind != creator && a.kind != putter && a.kind != sweeper && !w.known {
+	if a.pc == atEnd || a.pc == dead || a.kind != creator && a.kind != putter && a.kind != sweeper && !w.known {
 		return nil
 	}
 	if a.pc == begins {
@@ -137,7 +137,7 @@ func (m *model) complete(w world, i int) []world {
 	to := func(pc int8) []world { a.pc = pc; return []world{w} }
 	end := func(result int8) []world {
 		a.result = result
-		return to(ended)
+		return to(atEnd)
 	}
 	again := func() []world {
 		if a.tries++; a.tries > 1 {
@@ -211,7 +211,7 @@ func (m *model) complete(w world, i int) []world {
 			return to(cAnswer)
 		}
 		other := w // a condition of the client does not hold
-		other.actors[i].pc, other.actors[i].result = ended, refused
+		other.actors[i].pc, other.actors[i].result = atEnd, refused
 		w.exists, a.made = false, true
 		m.become(&w, a.list, int8(i+1))
 		return append(to(cJudge), other)
@@ -297,7 +297,7 @@ func (m *model) moves(w world) []world {
 	m.become(&w, list, by+1)
 	if a := &w.actors[by]; a.pc == cAnswer {
 		a.pc, a.made = cJudge, true
-		failed.actors[by].pc, failed.actors[by].result = ended, refused
+		failed.actors[by].pc, failed.actors[by].result = atEnd, refused
 	}
 	return []world{w, failed}
 }
@@ -306,9 +306,9 @@ func (m *model) sweep(w world, i int) []world {
 	a := &w.actors[i]
 	to := func(pc int8) []world { a.pc = pc; return []world{w} }
 	// Two sweeps, the grace time apart. No Complete takes that long.
-	over := func() []world {
+	finish := func() []world {
 		if a.tries++; a.tries == 2 {
-			return to(ended)
+			return to(atEnd)
 		}
 		return to(5)
 	}
@@ -322,7 +322,7 @@ func (m *model) sweep(w world, i int) []world {
 	case 1:
 		a.listed = w.key
 		if !w.key && w.records == 0 {
-			return over()
+			return finish()
 		}
 		if !w.key {
 			return to(3)
@@ -331,7 +331,7 @@ func (m *model) sweep(w world, i int) []world {
 			if a.gone {
 				return to(4)
 			}
-			return over()
+			return finish()
 		}
 		return to(2)
 	case 2:
@@ -340,7 +340,7 @@ func (m *model) sweep(w world, i int) []world {
 			if w.mark {
 				return to(7)
 			}
-			return over()
+			return finish()
 		}
 		if m.bad.noGrace {
 			return to(4)
@@ -349,7 +349,7 @@ func (m *model) sweep(w world, i int) []world {
 	case 7:
 		m.step(stepForgetGone)
 		w.mark, w.oldMark = false, false
-		return over()
+		return finish()
 	case 6:
 		m.step(stepCheckObject)
 		if w.ours() {
@@ -362,14 +362,14 @@ func (m *model) sweep(w world, i int) []world {
 			return to(4)
 		}
 		w.mark = true
-		return over()
+		return finish()
 	case 4:
 		m.step(stepRemoveRecords)
 		w.records, w.key, w.mark, w.oldMark = 0, false, false, false
-		return over()
+		return finish()
 	case 5:
 		for _, other := range w.actors {
-			if other.kind == completer && other.pc != begins && other.pc < ended || w.pending != noList {
+			if other.kind == completer && other.pc != begins && other.pc < atEnd || w.pending != noList {
 				return nil
 			}
 		}

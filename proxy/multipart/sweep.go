@@ -1,4 +1,4 @@
-package proxy
+package multipart
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -117,7 +116,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 func (s *Sweeper) folder(ctx context.Context, o *object.Objects, bucket s3name.Bucket, folder string, found *Swept) error {
 	stateBucket, _ := s.Place.Of(bucket)
 	state, err := s.readState(ctx, o, stateBucket, folder+stateKey)
-	if errors.Is(err, errNoState) {
+	if errors.Is(err, ErrNoState) {
 		// The rest of a removal, or a part whose upload was aborted while it was sent.
 		return s.ended(ctx, o, stateBucket, folder, found)
 	}
@@ -135,7 +134,7 @@ func (s *Sweeper) folder(ctx context.Context, o *object.Objects, bucket s3name.B
 		found.Foreign++
 		return nil
 	}
-	if _, named := folderOf(o.Place, bucket, key, id); named != folder {
+	if _, named := FolderOf(o.Place, Name{bucket, key, id}); named != folder {
 		found.Foreign++
 		return nil
 	}
@@ -162,7 +161,7 @@ type keptState struct {
 	since time.Time // when it was written; zero if the store's date is none
 }
 
-// readState gives errNoState, or errStored for one that s3proxy did not write.
+// readState gives ErrNoState, or errStored for one that s3proxy did not write.
 func (s *Sweeper) readState(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, key string) (*keptState, error) {
 	req, err := o.State().Request(http.MethodGet, stateBucket, key)
 	if err != nil {
@@ -170,7 +169,7 @@ func (s *Sweeper) readState(ctx context.Context, o *object.Objects, stateBucket 
 	}
 	resp, err := s.Store.Do(ctx, req)
 	if errors.Is(err, s3err.NoSuchKey) {
-		return nil, errNoState
+		return nil, ErrNoState
 	}
 	if err != nil {
 		return nil, err
@@ -286,48 +285,4 @@ func (s *Sweeper) remove(ctx context.Context, o *object.Objects, stateBucket s3n
 	}
 	found.Removed++
 	return nil
-}
-
-// sweepEvery is how often a proxy sweeps the buckets that it has seen uploads in.
-const sweepEvery = time.Hour
-
-// maxSweptBuckets bounds how many buckets a proxy remembers for its sweeps.
-const maxSweptBuckets = 10_000
-
-// remember has the bucket swept by this process.
-func (x *exchange) remember() {
-	x.sweptMu.Lock()
-	defer x.sweptMu.Unlock()
-	if len(x.swept) < maxSweptBuckets {
-		x.swept[x.bucket] = true
-	}
-}
-
-// SweepUploads sweeps the buckets in which this process has begun or ended uploads,
-// every hour and not all replicas at once, until ctx ends.
-func (p *Proxy) SweepUploads(ctx context.Context) {
-	for {
-		wait := p.sweepEvery/2 + rand.N(p.sweepEvery)
-		if upstream.Wait(ctx, wait) != nil {
-			return
-		}
-		p.sweptMu.Lock()
-		buckets := make([]s3name.Bucket, 0, len(p.swept))
-		for b := range p.swept {
-			buckets = append(buckets, b)
-		}
-		p.sweptMu.Unlock()
-		for _, b := range buckets {
-			s := Sweeper{Store: p.of(b).Upstream, Place: p.cfg.State, Grace: p.sweepGrace, Log: p.log}
-			found, err := s.Bucket(ctx, b.String())
-			if ctx.Err() != nil {
-				return
-			}
-			if err != nil {
-				p.log.Warn("a bucket could not be swept", "bucket", b, "error", err)
-			} else if found.Removed > 0 {
-				p.log.Info("state of uploads that are gone was removed", "bucket", b, "uploads", found.Removed)
-			}
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package proxy
+package multipart
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -20,11 +21,35 @@ import (
 // records. Both are read only as far as they are asked about, so that a page of ListParts, or
 // a short list to Complete, does not cost all parts of the upload.
 
-// listPage is how many entries one answer of the store has at most.
-var listPage = s3xml.MaxEntries // a test lowers it
-
 // partRange are the parts of some numbers, both included.
 type partRange struct{ first, last int }
+
+// partRecord is what is kept of a part that was sent, and when.
+type partRecord struct {
+	envelope.Record
+	name         string // of its state object
+	lastModified time.Time
+}
+
+// records reads the records of parts by their names in these spans, and maybe others, and
+// whether a sweep has marked the upload as gone (goneSpan). Names that are no record, or do
+// not authenticate, are not ours.
+func (u *Upload) records(ctx context.Context, spans []nameSpan) (found map[int][]partRecord, marked bool, err error) {
+	found = map[int][]partRecord{}
+	err = u.eachState(ctx, spans, func(name string, modified time.Time) {
+		if name == stateKey || strings.HasPrefix(name, BodyPrefix) {
+			return
+		}
+		if name == goneMark {
+			marked = true
+			return
+		}
+		if r, err := u.dek.OpenRecord(u.hash, name); err == nil {
+			found[r.Part.Number] = append(found[r.Part.Number], partRecord{r, name, modified})
+		}
+	})
+	return found, marked, err
+}
 
 // sentParts are the sendings of parts that both the store and a record of ours know, by
 // number, the newest first: more than one where a store gives them the same ETag. Number
@@ -36,13 +61,27 @@ type sentParts struct {
 	marked bool         // as gone, by a sweep
 }
 
+// free gives the first number from this one on that no part of the store's upload has: a
+// client may have sent one that it does not list, or be sending it. Number 10,000 is never
+// one: what stands there is the trailer of an earlier try. It is taken where the store was not
+// asked about the next ones.
+func (s *sentParts) free(number int) int {
+	for number < envelope.MaxParts && s.used[number] {
+		number++
+	}
+	if number > s.told {
+		return envelope.MaxParts
+	}
+	return number
+}
+
 // sentParts reads what is known of the parts in these ranges, which are in order.
-func (u *upload) sentParts(ctx context.Context, of []partRange) (*sentParts, error) {
+func (u *Upload) sentParts(ctx context.Context, of []partRange) (*sentParts, error) {
 	sent := &sentParts{used: map[int]bool{}}
 	var stored []s3xml.ListedPart
 	for _, r := range of {
 		for after := max(r.first-1, sent.told); after < min(r.last, envelope.MaxParts-1); after = sent.told {
-			page, _, err := u.storedParts(ctx, after, listPage, nil, false)
+			page, _, err := u.storedParts(ctx, after, u.all.Page, nil, false)
 			if err != nil {
 				return nil, err
 			}
@@ -51,7 +90,7 @@ func (u *upload) sentParts(ctx context.Context, of []partRange) (*sentParts, err
 		}
 	}
 	if sent.told == 0 { // of part 10,000 the store does not know
-		if err := u.IsThere(ctx); err != nil {
+		if err := u.store.IsThere(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -69,13 +108,13 @@ func (u *upload) sentParts(ctx context.Context, of []partRange) (*sentParts, err
 // storedParts asks the store for a page of its parts behind a number. The page says by its
 // marker how far it tells of all. Behind a number that no part has MinIO finds none: an empty
 // page is looked for from the first part on.
-func (u *upload) storedParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*s3xml.ListParts, http.Header, error) {
+func (u *Upload) storedParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*s3xml.ListParts, http.Header, error) {
 	page, header, err := u.askParts(ctx, after, most, h, unsigned)
 	if err != nil {
 		return nil, nil, err
 	}
 	for from := 0; after > 0 && after < envelope.MaxParts && len(partsBehind(page, after)) == 0; from = page.NextPartNumberMarker {
-		if page, header, err = u.askParts(ctx, from, listPage, h, unsigned); err != nil {
+		if page, header, err = u.askParts(ctx, from, u.all.Page, h, unsigned); err != nil {
 			return nil, nil, err
 		}
 		if !page.IsTruncated {
@@ -93,13 +132,13 @@ func partsBehind(l *s3xml.ListParts, number int) []s3xml.ListedPart {
 }
 
 // askParts asks for one page.
-func (u *upload) askParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*s3xml.ListParts, http.Header, error) {
+func (u *Upload) askParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*s3xml.ListParts, http.Header, error) {
 	page := &s3xml.ListParts{}
 	q := url.Values{"max-parts": {strconv.Itoa(most)}}
 	if after > 0 {
 		q.Set("part-number-marker", strconv.Itoa(after))
 	}
-	header, err := u.Upstream.GetXML(ctx, &upstream.Request{Bucket: u.Bucket, Key: u.Key, UploadID: u.ID, Query: q, Header: h, Unsigned: unsigned}, page)
+	header, err := u.Upstream.GetXML(ctx, &upstream.Request{Bucket: u.Bucket, Key: u.Key, UploadID: u.store.ID, Query: q, Header: h, Unsigned: unsigned}, page)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -135,11 +174,38 @@ func matching(stored []s3xml.ListedPart, records map[int][]partRecord) map[int][
 	return parts
 }
 
-// partsPage gives at most so many parts behind a number, of each the newest sending, and
-// whether there may be more. list is the store's, without parts.
-func (u *upload) partsPage(ctx context.Context, after, most int, h http.Header, unsigned bool) (page []partRecord, more bool, list *s3xml.ListParts, header http.Header, err error) {
+// PartsPage are parts of an upload in the order of their numbers, of each the newest sending.
+type PartsPage struct {
+	Parts  []ListedPart
+	More   bool             // there may be parts behind them
+	List   *s3xml.ListParts // the store's, whose parts say nothing
+	Header http.Header      // of its answer
+}
+
+// ListedPart is one of them, and when the store had it.
+type ListedPart struct {
+	envelope.Part
+	LastModified time.Time
+}
+
+// ListParts gives at most so many parts behind a number; h are the client's headers for the
+// store.
+func (u *Upload) ListParts(ctx context.Context, after, most int, h http.Header) (_ *PartsPage, err error) {
+	defer func() { u.all.forgetEnded(u.name(), err) }()
+	page, more, list, header, err := u.partsPage(ctx, after, most, h)
+	if err != nil {
+		return nil, during(stepListParts, err)
+	}
+	out := &PartsPage{More: more, List: list, Header: header}
+	for _, p := range page {
+		out.Parts = append(out.Parts, ListedPart{p.Part, p.lastModified})
+	}
+	return out, nil
+}
+
+func (u *Upload) partsPage(ctx context.Context, after, most int, h http.Header) (page []partRecord, more bool, list *s3xml.ListParts, header http.Header, err error) {
 	for {
-		list, header, err = u.storedParts(ctx, after, min(max(most-len(page), 1), listPage), h, unsigned)
+		list, header, err = u.storedParts(ctx, after, min(max(most-len(page), 1), u.all.Page), h, u.Unsigned)
 		if err != nil {
 			return nil, false, nil, nil, err
 		}

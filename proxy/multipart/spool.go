@@ -1,4 +1,4 @@
-package proxy
+package multipart
 
 import (
 	"fmt"
@@ -20,9 +20,9 @@ type spooledBody struct {
 }
 
 // spool reads exactly size bytes of ciphertext.
-func (x *exchange) spool(sealed io.Reader, size int64) (*spooledBody, error) {
-	if x.hold.TryAcquire(size) {
-		k := &spooledBody{mem: make([]byte, size), size: size, release: func() { x.hold.Release(size) }}
+func (a *Uploads) spool(sealed io.Reader, size int64) (*spooledBody, error) {
+	if a.budget.TryAcquire(size) {
+		k := &spooledBody{mem: make([]byte, size), size: size, release: func() { a.budget.Release(size) }}
 		if _, err := io.ReadFull(sealed, k.mem); err != nil {
 			k.release()
 			return nil, err

@@ -1,4 +1,4 @@
-package proxy
+package multipart
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 // locks serialises what must not run twice at once in this process, by name.
 type locks struct {
 	mu   sync.Mutex
-	held map[uploadName]*lock
+	held map[Name]*lock
 }
 
 type lock struct {
@@ -17,10 +17,10 @@ type lock struct {
 }
 
 // acquire waits for its turn until ctx ends; release ends it.
-func (l *locks) acquire(ctx context.Context, name uploadName) (release func(), err error) {
+func (l *locks) acquire(ctx context.Context, name Name) (release func(), err error) {
 	l.mu.Lock()
 	if l.held == nil {
-		l.held = map[uploadName]*lock{}
+		l.held = map[Name]*lock{}
 	}
 	k := l.held[name]
 	if k == nil {

@@ -1,4 +1,4 @@
-package proxy
+package multipart
 
 import (
 	"fmt"
@@ -57,7 +57,7 @@ const (
 // Where an actor is, besides its own numbers.
 const (
 	begins int8 = iota
-	ended  int8 = 100
+	atEnd  int8 = 100
 	dead   int8 = 101
 )
 
@@ -116,7 +116,7 @@ func (m *model) violated(format string, args ...any) {
 // check looks at one world; quiet: nobody is in the middle of anything.
 func (m *model) check(w world, quiet bool) {
 	for _, a := range w.actors {
-		if a.kind != completer || a.pc != ended {
+		if a.kind != completer || a.pc != atEnd {
 			continue
 		}
 		if a.made && a.result != acknowledged {
@@ -142,7 +142,7 @@ func (m *model) check(w world, quiet bool) {
 		return
 	}
 	for _, a := range w.actors {
-		if a.kind != 0 && a.pc != ended && a.pc != dead && w.known {
+		if a.kind != 0 && a.pc != atEnd && a.pc != dead && w.known {
 			m.violated("an actor waits for ever at %d", a.pc)
 		}
 	}

@@ -1,4 +1,4 @@
-package proxy
+package multipart
 
 import (
 	"cmp"
@@ -38,7 +38,7 @@ func recordSpans(of []partRange) (spans []nameSpan) {
 
 // eachState visits the names in the upload's folder that are in these spans, and maybe
 // others. A folder of one page costs one request.
-func (u *upload) eachState(ctx context.Context, spans []nameSpan, visit func(name string, modified time.Time)) error {
+func (u *Upload) eachState(ctx context.Context, spans []nameSpan, visit func(name string, modified time.Time)) error {
 	slices.SortFunc(spans, func(a, b nameSpan) int { return cmp.Compare(a.after, b.after) })
 	read := "" // the last name
 	for _, span := range spans {
@@ -57,10 +57,10 @@ func (u *upload) eachState(ctx context.Context, spans []nameSpan, visit func(nam
 // eachStateIn visits the names of one span, and gives the last name that was read; all says
 // that none is behind it. Pages go by the store's token: MinIO begins each other listing
 // from the start.
-func (u *upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name string, modified time.Time)) (read string, all bool, err error) {
+func (u *Upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name string, modified time.Time)) (read string, all bool, err error) {
 	stateBucket, folder := u.folder()
 	read = span.after
-	q := url.Values{"list-type": {"2"}, "prefix": {folder}, "start-after": {folder + read}, "max-keys": {strconv.Itoa(listPage)}}
+	q := url.Values{"list-type": {"2"}, "prefix": {folder}, "start-after": {folder + read}, "max-keys": {strconv.Itoa(u.all.Page)}}
 	for range state.MaxPages {
 		var page struct {
 			Contents s3xml.Bounded[struct {

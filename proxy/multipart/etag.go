@@ -1,4 +1,4 @@
-package proxy
+package multipart
 
 import (
 	"crypto/sha256"
@@ -12,9 +12,9 @@ import (
 // sendings of a part one ETag, and a Complete that names it would not say which of them
 // it means.
 
-// partETag is the ETag of a part that clients see: its MD5 in an upload whose ETags are
+// PartETag is the ETag of a part that clients see: its MD5 in an upload whose ETags are
 // those, else made of the part's id.
-func (u *upload) partETag(p envelope.Part) string {
+func (u *Upload) PartETag(p envelope.Part) string {
 	mode := object.ETagOpaque
 	if u.options.MD5 {
 		mode = object.ETagMD5

@@ -1,0 +1,223 @@
+package multipart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/object"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// outcome is what became of an upload, by its state and by the object at its key: the store's
+// answer to a Complete proves neither that it was made nor that it was not.
+type outcome uint8
+
+const (
+	pending       outcome = iota // its state is there, and the object is not its: it may still come
+	made                         // the object is its, of the parts that are asked for
+	madeOtherwise                // the object is its, of other parts
+	ended                        // its state is gone, and the object is not its: aborted, or completed and overwritten
+)
+
+// confirm makes sure that the object at the key became this upload's, of this list, after the
+// store said 200. proven says that the store has put it together, so that another object there
+// is one that was written since.
+func (c *completion) confirm(ctx context.Context, done *Completed, proven bool) (*Completed, error) {
+	became, err := c.look(ctx, done)
+	switch {
+	case became == made:
+		return done, nil
+	case became == madeOtherwise:
+		return nil, err
+	case became == pending && err != nil && !proven:
+		return nil, err
+	}
+	if !proven {
+		var failed error
+		if proven, failed = c.probeFalse200(ctx); failed != nil {
+			return nil, failed
+		}
+	}
+	switch {
+	case proven: // overwritten since, whoever took the state away meanwhile
+		return done, nil
+	case became == ended: // aborted, or completed by another request: run looks
+		return nil, err
+	}
+	for _, wait := range outcomeWaits {
+		if err := upstream.Wait(ctx, wait); err != nil {
+			return nil, err
+		}
+		if became, err := c.look(ctx, done); became == made || err != nil {
+			return done, err
+		}
+	}
+	if err := c.store.IsThere(ctx); err == nil {
+		return nil, fmt.Errorf("%w: the store said 200 and did nothing", errAgain)
+	} else if !errors.Is(err, s3err.NoSuchUpload) {
+		return nil, during(stepCheckObject, err)
+	}
+	return nil, s3err.ServiceUnavailable.WithMessage("Whether this upload became the object is not known: another request completes it, or its object was overwritten since. Please try again.").
+		Because(fmt.Errorf("%s: the store says 200 for any upload that it does not have", stepCheckObject))
+}
+
+// outcomeWaits are the pauses before looking again whether the object is there.
+var outcomeWaits = []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond, time.Second, 2 * time.Second}
+
+// await looks for the object of an upload that the store no longer has. While
+// another request's Complete puts the parts together, versitygw 1.8 hides the
+// upload, and shows it again when that fails: as long as nobody took the state
+// away, the object may still come.
+func (c *completion) await(ctx context.Context, gone error) (*Completed, error) {
+	for _, wait := range outcomeWaits {
+		if err := upstream.Wait(ctx, wait); err != nil {
+			return nil, err
+		}
+		done, err := c.earlier(ctx, gone)
+		if !errors.Is(err, s3err.NoSuchUpload) {
+			return done, err
+		}
+		switch became, err := c.stateOnly(ctx); {
+		case err != nil:
+			return nil, err
+		case became == ended: // whoever took it away may have done so because the object is there
+			return c.earlier(ctx, gone)
+		}
+	}
+	return nil, gone
+}
+
+// unlessEnded gives err, or what says that the upload was ended meanwhile: its
+// records go with it.
+func (c *completion) unlessEnded(ctx context.Context, err error) error {
+	if _, gone := c.load(ctx); errors.Is(gone, ErrNoState) {
+		return s3err.NoSuchUpload.Because(gone)
+	}
+	if gone := c.store.IsThere(ctx); errors.Is(gone, s3err.NoSuchUpload) {
+		return gone
+	}
+	return err
+}
+
+// look tells what became of the upload: its object's metadata commits to the upload's key. An
+// outcome but made and pending has S3's error, NoSuchUpload; pending has one where the look
+// itself failed. Of an object that is made, done gets the trailer and ETag.
+func (c *completion) look(ctx context.Context, done *Completed) (outcome, error) {
+	version, err := upstream.AnsweredVersion(done.Header)
+	if err != nil {
+		return pending, during(stepCheckObject, err)
+	}
+	s, err := c.Stat(ctx, c.Bucket, c.Key, version)
+	if err != nil && !isNoObjectOfOurs(err) {
+		return pending, during(stepCheckObject, err)
+	}
+	if err != nil || s.Meta == nil || s.Meta.Commitment != c.dek.Commitment() {
+		became, err := c.stateOnly(ctx)
+		if became == ended {
+			err = s3err.NoSuchUpload.Because(ErrNoState)
+		}
+		return became, err
+	}
+	if etag := strings.Trim(done.ETag, `"`); multipartETag.MatchString(etag) && etag == strings.Trim(s.UpstreamETag, `"`) {
+		return made, nil // of these very parts, for each trailer is another
+	}
+	t, err := c.Objects.Trailer(ctx, s, c.dek)
+	if errors.Is(err, object.ErrChanged) {
+		return pending, nil // it was overwritten in this moment
+	}
+	if err != nil {
+		return pending, during(stepCheckObject, err)
+	}
+	if !sameParts(t.Parts, done.Trailer.Parts) {
+		return madeOtherwise, s3err.NoSuchUpload.Because(errors.New("the upload was completed with another list of parts"))
+	}
+	if done.Trailer = t; s.UpstreamETag != "" {
+		done.ETag = s.UpstreamETag
+	}
+	return made, nil
+}
+
+// stateOnly tells pending and ended apart.
+func (c *completion) stateOnly(ctx context.Context) (outcome, error) {
+	_, err := c.load(ctx)
+	switch {
+	case errors.Is(err, ErrNoState):
+		return ended, nil
+	case err != nil:
+		return pending, during(stepCheckObject, err)
+	}
+	return pending, nil
+}
+
+// isNoObjectOfOurs tells whether a look at a key failed because nothing of ours stands there.
+func isNoObjectOfOurs(err error) bool {
+	return upstream.IsNotFound(err) || errors.Is(err, envelope.ErrNotEncrypted)
+}
+
+// multipartETag is one that is made of the parts' ETags.
+var multipartETag = regexp.MustCompile(`^[0-9a-f]{32}-[0-9]+$`)
+
+func sameParts(a, b []envelope.Part) bool {
+	return slices.EqualFunc(a, b, func(a, b envelope.Part) bool { return a.Number == b.Number && a.ID == b.ID && a.Size == b.Size })
+}
+
+// maxEarlierTries bounds how often the object of an earlier Complete is looked at again, because
+// it is being overwritten.
+const maxEarlierTries = 5
+
+// earlier looks whether a Complete of this upload has succeeded before: only
+// the object itself can prove it, by the hash of the upload's id in its trailer. An
+// aborted upload is gone, which is the caller's error, whatever stands at the key. An object
+// that is being overwritten is looked at again.
+func (c *completion) earlier(ctx context.Context, gone error) (*Completed, error) {
+	for try := 1; ; try++ {
+		done, err := c.earlierNow(ctx, gone)
+		if between := errors.Is(err, object.ErrChanged) || errors.Is(err, object.ErrSpliced) || object.Damaged(err); !between || try == maxEarlierTries {
+			return done, err
+		}
+		if err := upstream.Wait(ctx, time.Duration(try)*10*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *completion) earlierNow(ctx context.Context, gone error) (*Completed, error) {
+	s, err := c.Stat(ctx, c.Bucket, c.Key, s3name.VersionID{})
+	if err != nil && !isNoObjectOfOurs(err) {
+		return nil, during(stepCheckObject, err)
+	}
+	if err != nil || s.Meta == nil || s.Meta.Kind != envelope.KindMultipart {
+		return nil, gone
+	}
+	dek, _, err := c.Unlock(ctx, s)
+	if err != nil {
+		return nil, during(stepCheckObject, err)
+	}
+	defer dek.Destroy()
+	t, err := c.Objects.Trailer(ctx, s, dek)
+	if err != nil {
+		return nil, during(stepCheckObject, err)
+	}
+	if t.UploadHash != c.hash || !c.lists(t.Parts) {
+		return nil, gone
+	}
+	return &Completed{Header: s.Header, ETag: s.UpstreamETag, Trailer: t}, nil
+}
+
+// lists tells whether the client's list is that of a finished object. In which mode the
+// upload's ETags were went with its state.
+func (c *completion) lists(parts []envelope.Part) bool {
+	return slices.EqualFunc(c.wanted.Parts, parts, func(wanted s3xml.CompletedPart, p envelope.Part) bool {
+		return int(*wanted.PartNumber) == p.Number &&
+			(isETagOf(*wanted.ETag, p.ID) || isMD5Of(*wanted.ETag, p))
+	})
+}

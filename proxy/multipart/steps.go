@@ -1,0 +1,31 @@
+package multipart
+
+import "fmt"
+
+// The steps of a multipart upload: each is one request to the store that changes
+// something, and the proxy, the store or the connection may end before or after
+// it. model_test.go explores what then is left. Errors carry these names.
+const (
+	stepCreate        = "create the upload"
+	stepPutState      = "put the upload's state"
+	stepSendPart      = "send the part"
+	stepPutRecord     = "put the part's record"
+	stepListParts     = "list the parts"
+	stepSendTrailer   = "send the trailer"
+	stepComplete      = "complete the upload"
+	stepCheckObject   = "look whether the object is this upload's"
+	stepRemoveKey     = "remove the upload's key"
+	stepAbort         = "abort the upload"
+	stepRemoveRecords = "remove the upload's records"
+	stepFindUpload    = "ask for the upload of a state"
+	stepMarkGone      = "mark the upload as gone"
+	stepForgetGone    = "forget that the upload was gone"
+)
+
+// steps are all of them, for the model.
+var steps = []string{
+	stepCreate, stepPutState, stepSendPart, stepPutRecord, stepListParts, stepSendTrailer, stepComplete, stepCheckObject,
+	stepRemoveKey, stepAbort, stepRemoveRecords, stepFindUpload, stepMarkGone, stepForgetGone,
+}
+
+func during(step string, err error) error { return fmt.Errorf("%s: %w", step, err) }

@@ -1,0 +1,160 @@
+package multipart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/object"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// Uploads is what a process knows of multipart uploads: caches, and the locks of those that
+// are being completed. It is safe for concurrent use. All that has to last is in the store.
+type Uploads struct {
+	log    *slog.Logger
+	budget *semaphore.Weighted
+	// Page is how many entries of a listing the store is asked for at once; a test lowers it.
+	Page int
+
+	states     *lru.Cache[Name, savedUpload]
+	checksums  *otter.Cache[Name, Checksum] // 50,000 take about 20 MB
+	completing locks
+
+	sweptMu sync.Mutex
+	swept   map[s3name.Bucket]bool // buckets that SweepSeen looks at
+}
+
+// NewUploads makes one for a process. budget, in bytes, bounds the small parts that are in
+// memory; without room in it they go through a temporary file.
+func NewUploads(log *slog.Logger, budget *semaphore.Weighted) *Uploads {
+	// An entry is never stale: an upload's state does not change, and whether the upload is
+	// still there is for the store to say.
+	states, err := lru.New[Name, savedUpload](1024)
+	if err != nil {
+		panic(err) // only a size below one is refused
+	}
+	return &Uploads{
+		log: log, budget: budget, Page: s3xml.MaxEntries,
+		states: states, checksums: otter.Must(&otter.Options[Name, Checksum]{MaximumSize: 50_000}),
+		swept: map[s3name.Bucket]bool{},
+	}
+}
+
+// Name tells one upload from all others.
+type Name struct {
+	Bucket s3name.Bucket
+	Key    s3name.Key
+	ID     s3name.UploadID
+}
+
+// Target is the object that an upload is for, and who asks.
+type Target struct {
+	*object.Objects
+	Bucket   s3name.Bucket
+	Key      s3name.Key
+	Unsigned bool // the store judges the client
+}
+
+func (t Target) name(id s3name.UploadID) Name { return Name{t.Bucket, t.Key, id} }
+
+// upload is one of which the id alone is known.
+func (a *Uploads) upload(t Target, id s3name.UploadID) *Upload {
+	return &Upload{
+		Target: t, all: a, hash: envelope.UploadHash(id.String()),
+		store: upstream.Upload{Client: t.Upstream, Bucket: t.Bucket, Key: t.Key, ID: id, Unsigned: t.Unsigned},
+	}
+}
+
+// Open finds an upload by its state and opens its key; the caller closes it. One that has no
+// state is NoSuchUpload (ErrNoState).
+func (a *Uploads) Open(ctx context.Context, t Target, id s3name.UploadID) (*Upload, error) {
+	u, err := a.find(ctx, t, id)
+	return u, t.missing(ctx, err)
+}
+
+// find is Open, with ErrNoState as it is.
+func (a *Uploads) find(ctx context.Context, t Target, id s3name.UploadID) (*Upload, error) {
+	name := t.name(id)
+	saved, cached := a.states.Get(name)
+	if !cached {
+		var err error
+		if saved, err = loadUpload(ctx, t.Objects, name); err != nil {
+			return nil, err
+		}
+	}
+	u := a.upload(t, id)
+	var err error
+	u.dek, err = t.Keyring.OpenKey(ctx, u.keyName(), saved.meta)
+	if errors.Is(err, kms.ErrBelowFloor) {
+		return nil, s3err.NoSuchUpload.WithMessage("The keys of this bucket were made anew since this upload was begun; please begin it again.").Because(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the upload's state: %w", err)
+	}
+	if u.options, err = u.dek.OpenUpload(u.hash, saved.options); err != nil {
+		u.Close()
+		return nil, fmt.Errorf("the upload's state: %w", err)
+	}
+	a.states.Add(name, saved)
+	return u, nil
+}
+
+// forgetEnded drops what is cached of an upload that, by err, the store no longer has.
+func (a *Uploads) forgetEnded(name Name, err error) {
+	if errors.Is(err, s3err.NoSuchUpload) {
+		a.states.Remove(name)
+	}
+}
+
+// missing is the answer about an upload without a state of ours: it is not there. Was it
+// begun past the proxy, then its parts would be plaintext; and an id that we have not seen
+// the store make does not go to the store. Whether an anonymous client may ask at all is
+// for the store to say first, which is asked for an upload that it cannot have.
+func (t Target) missing(ctx context.Context, err error) error {
+	if !errors.Is(err, ErrNoState) {
+		return err
+	}
+	if t.Unsigned {
+		none := &upstream.Upload{Client: t.Upstream, Bucket: t.Bucket, Key: t.Key, ID: s3name.NoUpload(), Unsigned: true}
+		if refused := none.IsThere(ctx); refused != nil {
+			return refused
+		}
+	}
+	if refused := t.Upstream.AskBucket(ctx, t.Bucket, t.Unsigned); errors.Is(refused, s3err.NoSuchBucket) {
+		return refused // S3 says that first
+	}
+	return s3err.NoSuchUpload.Because(err)
+}
+
+// Checksum is which one the object of an upload will have, and S3's "checksum type" of it.
+type Checksum struct {
+	Algorithm envelope.Algorithm
+	Type      envelope.ChecksumType
+}
+
+// ChecksumOf tells it of one upload, from the cache where it was asked before.
+func (a *Uploads) ChecksumOf(ctx context.Context, t Target, id s3name.UploadID) (Checksum, error) {
+	if c, ok := a.checksums.GetIfPresent(t.name(id)); ok {
+		return c, nil
+	}
+	u, err := a.find(ctx, t, id)
+	if err != nil {
+		return Checksum{}, err
+	}
+	defer u.Close()
+	c := u.Checksum()
+	a.checksums.Set(t.name(id), c)
+	return c, nil
+}
