@@ -13,7 +13,7 @@ func TestVerifyNamesWhatIsDamagedAndWhatIsNotEncrypted(t *testing.T) {
 		l.put(l.client, key, "content", nil)
 	}
 	header, raw := l.get(l.store, "damaged")
-	l.put(l.store, "damaged", "X"+raw[1:], metadata(header))
+	l.put(l.store, "damaged", string([]byte{raw[0] ^ 1})+raw[1:], metadata(header))
 	l.put(l.store, "plain", "content", nil)
 	verify := &Verify{Job: l.job(), Target: Target{Bucket: l.name}, Sample: 1}
 	found, err := verify.Run(t.Context())
