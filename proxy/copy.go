@@ -54,13 +54,11 @@ func copyObject(x *exchange) error {
 		return err
 	}
 	ctx := x.r.Context()
-	asked := x.r.Header
 	var raced error
 	for try := range inplace.MaxTries {
 		if err := upstream.Wait(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
 			return err
 		}
-		x.r.Header = asked
 		var err error
 		if c.src, err = x.openSource(ctx); err != nil { // judges the client's conditions anew
 			return err
@@ -366,7 +364,7 @@ func (c *copying) stream(ctx context.Context) error {
 	if err := c.copyTags(ctx, h); err != nil {
 		return err
 	}
-	body, err := c.src.plaintext(ctx, 0, c.src.Size)
+	body, err := c.src.Read(ctx, c.src.Stored, 0, c.src.Size)
 	if err != nil {
 		return err
 	}
@@ -376,15 +374,10 @@ func (c *copying) stream(ctx context.Context) error {
 		p.Algorithm = envelope.CRC64NVME
 	}
 	plain := checksum.NewReader(body, nil, p)
-	// What follows is a PUT of these headers.
-	c.r.Header = http.Header{}
-	for name, v := range h {
-		c.r.Header[http.CanonicalHeaderKey(name)] = v
-	}
 	if c.Passthrough {
-		err = c.putPassthrough(ctx, plain)
+		err = c.putPassthrough(ctx, h, plain)
 	} else {
-		err = c.putAnew(plain)
+		err = c.putAnew(h, plain)
 	}
 	if err := copyFailure(plain, err); err != nil {
 		return err
@@ -417,11 +410,11 @@ func (c *copying) written(ctx context.Context) string {
 }
 
 // putAnew writes sealed. It is putPlain without what that does to a client who sends.
-func (c *copying) putAnew(plain *checksum.Reader) error {
+func (c *copying) putAnew(h http.Header, plain *checksum.Reader) error {
 	if c.src.Size > maxPutSize {
 		return errSourceTooLarge(maxPutSize)
 	}
-	resp, err := c.putSealed(plain, c.src.Size)
+	resp, err := c.putSealed(h, plain, c.src.Size)
 	if err != nil {
 		return c.whyBroken(err)
 	}
@@ -437,8 +430,8 @@ func errSourceTooLarge(most int64) error {
 }
 
 // putPassthrough writes into a bucket that is not encrypted.
-func (c *copying) putPassthrough(ctx context.Context, plain *checksum.Reader) error {
-	req := &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: c.passedHeaders(), Body: plain, Length: c.src.Size, Unsigned: c.unsigned()}
+func (c *copying) putPassthrough(ctx context.Context, h http.Header, plain *checksum.Reader) error {
+	req := &upstream.Request{Method: http.MethodPut, Bucket: c.bucket, Key: c.key, Header: h, Body: plain, Length: c.src.Size, Unsigned: c.unsigned()}
 	if c.src.Size == 0 {
 		if _, err := io.Copy(io.Discard, plain); err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -160,75 +159,6 @@ func (src *copySource) judge(ctx context.Context, h http.Header) error {
 	return nil
 }
 
-// plaintext reads a range of the source's plaintext, authenticated; its end says that
-// all of it came. The whole of an object is read with its end: an object's size is the
-// store's word until then, that of an empty one too.
-func (src *copySource) plaintext(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-	if src.Meta == nil {
-		if length == 0 {
-			return http.NoBody, nil
-		}
-		resp, err := src.GetRange(ctx, src.Stored, offset, length)
-		if err != nil {
-			return nil, err
-		}
-		return resp.Body, nil
-	}
-	dek, _, err := src.Unlock(ctx, src.Stored)
-	if err != nil {
-		return nil, err
-	}
-	opened, err := src.openRange(ctx, dek, offset, length)
-	if err != nil {
-		dek.Destroy()
-	}
-	return opened, err
-}
-
-func (src *copySource) openRange(ctx context.Context, dek *envelope.DEK, offset, length int64) (io.ReadCloser, error) {
-	kind := src.Meta.Kind
-	if kind == envelope.KindEmpty {
-		dek.Destroy()
-		return http.NoBody, nil
-	}
-	layout := envelope.SingleLayout(src.Size)
-	whole := length == src.Size
-	var t *envelope.Trailer
-	if kind == envelope.KindMultipart || !whole { // the end is seen before a range is believed
-		var err error
-		if t, err = src.Trailer(ctx, src.Stored, dek); err != nil {
-			return nil, err
-		}
-		layout = object.LayoutOf(t)
-	}
-	span := layout.Span(offset, length)
-	from, n := span.Offset, span.Length
-	if whole {
-		from, n = 0, src.Bytes
-	}
-	resp, err := src.GetRange(ctx, src.Stored, from, n)
-	if err != nil {
-		return nil, err
-	}
-	if whole {
-		return &sourceReader{dek.OpenObject(kind, layout, src.Bytes, t, resp.Body), resp.Body, dek}, nil
-	}
-	return &sourceReader{dek.Open(kind, layout, span, resp.Body), resp.Body, dek}, nil
-}
-
-// sourceReader closes what a read of a source needs.
-type sourceReader struct {
-	*envelope.OpenReader
-	body io.Closer
-	dek  *envelope.DEK
-}
-
-func (r *sourceReader) Close() error {
-	err := errors.Join(r.OpenReader.Close(), r.body.Close())
-	r.dek.Destroy()
-	return err
-}
-
 // copyRange reads x-amz-copy-source-range for a source of size bytes; without it the
 // whole is copied.
 func copyRange(header string, size int64) (offset, length int64, err error) {
@@ -275,7 +205,7 @@ func uploadPartCopy(x *exchange) error {
 	if err := multipart.CheckPartSize(x.part, length); err != nil {
 		return err
 	}
-	body, err := src.plaintext(ctx, offset, length)
+	body, err := src.Read(ctx, src.Stored, offset, length)
 	if err != nil {
 		return err
 	}

@@ -200,22 +200,21 @@ func (rd *reading) sendWhole(s *object.Stored, body io.Reader) error {
 		rd.sendHeader(s, 0, 0)
 		return nil
 	}
-	layout := envelope.SingleLayout(s.Size)
 	var want *envelope.Trailer
 	if s.Meta.Kind == envelope.KindMultipart || !known || rd.checksums && facts.Checksum.Algorithm == envelope.NoChecksum {
 		weight := s.Size
 		if s.Meta.Kind == envelope.KindSingle && weight <= holdLimit && rd.hold.TryAcquire(weight) {
 			defer rd.hold.Release(weight)
-			return rd.sendHeld(s, dek.OpenObject(s.Meta.Kind, layout, s.Bytes, nil, body))
+			return rd.sendHeld(s, s.OpenWhole(dek, nil, body))
 		}
 		if want, err = rd.Trailer(rd.r.Context(), s, dek); err != nil {
 			return err
 		}
-		layout, facts = object.LayoutOf(want), want.Facts
+		facts = want.Facts
 		rd.setTag(s, facts, want)
 	}
 	rd.setFacts(facts, object.PartsOf(want))
-	return rd.send(s, 0, s.Size, dek.OpenObject(s.Meta.Kind, layout, s.Bytes, want, body))
+	return rd.send(s, 0, s.Size, s.OpenWhole(dek, want, body))
 }
 
 // sendHeld reads a small object whole, so that what its trailer knows can

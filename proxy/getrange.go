@@ -157,9 +157,8 @@ func (rd *reading) sendUnchecked(s *object.Stored, dek *envelope.DEK, facts enve
 	if _, _, _, err := rd.describe(s, dek, facts); err != nil {
 		return err
 	}
-	layout := envelope.SingleLayout(s.Size)
-	span := layout.Span(offset, length)
-	return rd.send(s, offset, length, dek.Open(s.Meta.Kind, layout, span, io.LimitReader(body, span.Length)))
+	span := envelope.SingleLayout(s.Size).Span(offset, length)
+	return rd.send(s, offset, length, s.OpenSpan(dek, nil, span, body))
 }
 
 // sendSpan answers with what the client asked for of an object whose trailer is t. body
@@ -177,8 +176,7 @@ func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Tra
 		rd.setFacts(t.Facts, object.PartsOf(t))
 		rd.table = t.Parts
 	}
-	span := layout.Span(offset, length)
-	return rd.send(s, offset, length, dek.Open(s.Meta.Kind, layout, span, io.LimitReader(body, span.Length)))
+	return rd.send(s, offset, length, s.OpenSpan(dek, t, layout.Span(offset, length), body))
 }
 
 // objectEnd is a store's answer to a request for the end of an object.

@@ -58,7 +58,7 @@ func (x *exchange) sendPassthroughPart(ctx context.Context, req *upstream.Reques
 	if algorithm == envelope.NoChecksum {
 		p.Algorithm = envelope.CRC64NVME
 	}
-	body, err := src.plaintext(ctx, offset, length)
+	body, err := src.Read(ctx, src.Stored, offset, length)
 	if err != nil {
 		return nil, err
 	}

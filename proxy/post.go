@@ -36,7 +36,7 @@ func postObject(x *exchange) error {
 		return err
 	}
 	defer upload.release()
-	if err := x.putEncrypted(upload.plain, upload.size); err != nil {
+	if err := upload.put.putEncrypted(upload.put.passedHeaders(), upload.plain, upload.size); err != nil {
 		return err
 	}
 	return x.answerForm(upload.form)
@@ -45,6 +45,7 @@ func postObject(x *exchange) error {
 // formUpload is a form that may be stored, with its file unread or held.
 type formUpload struct {
 	*form
+	put     *exchange // that the form stands for
 	plain   *checksum.Reader
 	size    int64
 	release func()
@@ -62,17 +63,15 @@ func (x *exchange) openForm(body *timeoutReader) (*formUpload, error) {
 		return nil, err
 	}
 	body.hurried = false
-	if err := x.adoptForm(f.fields); err != nil {
-		return nil, err
-	}
-	if err := x.adoptEncryption(); err != nil {
-		return nil, err
-	}
-	promised, err := checksum.ReadDeclared(x.r.Header, nil, false)
+	put, err := x.putOf(f.fields)
 	if err != nil {
 		return nil, err
 	}
-	promised.WantsMD5 = x.ETag == object.ETagMD5
+	declared, err := checksum.ReadDeclared(put.r.Header, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	declared.WantsMD5 = x.ETag == object.ETagMD5
 	src, size, release, err := x.sizedFile(f)
 	if err != nil {
 		return nil, err
@@ -83,7 +82,7 @@ func (x *exchange) openForm(body *timeoutReader) (*formUpload, error) {
 			return nil, err
 		}
 	}
-	return &formUpload{form: f, plain: checksum.NewReader(src, nil, promised), size: size, release: release}, nil
+	return &formUpload{form: f, put: put, plain: checksum.NewReader(src, nil, declared), size: size, release: release}, nil
 }
 
 // judgeForm names the object and says whether the form may make it. The policy,
@@ -132,25 +131,29 @@ func (x *exchange) sizedFile(f *form) (src io.Reader, size int64, release func()
 	return bytes.NewReader(file), int64(len(file)), release, nil
 }
 
-// adoptForm makes headers of the fields that are headers in a PUT. Those that
-// came with the request are about the form.
-func (x *exchange) adoptForm(fields map[string]string) error {
+// putOf is the PUT that a form stands for: its headers are the fields that are headers there.
+// Those that came with the form are about the form.
+func (x *exchange) putOf(fields map[string]string) (*exchange, error) {
 	h, err := formHeaders(fields)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for name := range x.r.Header {
-		if strings.HasPrefix(name, "X-Amz-") || strings.HasPrefix(name, "Content-") || x.op.passesHeader(name) {
-			x.r.Header.Del(name)
+	for name, values := range x.r.Header {
+		if !strings.HasPrefix(name, "X-Amz-") && !strings.HasPrefix(name, "Content-") && !x.op.passesHeader(name) {
+			if _, given := h[name]; !given {
+				h[name] = values
+			}
 		}
 	}
-	for name, values := range h {
-		x.r.Header[name] = values
-	}
 	if to := h.Get("X-Amz-Website-Redirect-Location"); to != "" && !strings.HasPrefix(to, "/") && !isWeb(to) {
-		return s3err.InvalidRedirectLocation
+		return nil, s3err.InvalidRedirectLocation
 	}
-	return x.refusedHeader()
+	put, r := *x, *x.r
+	put.r, r.Header = &r, h
+	if err := put.refusedHeader(); err != nil {
+		return nil, err
+	}
+	return &put, put.adoptEncryption()
 }
 
 func isWeb(u string) bool { return strings.HasPrefix(u, "http://") || strings.HasPrefix(u, "https://") }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -40,7 +39,7 @@ func putObject(x *exchange) error {
 	}
 	promised.WantsMD5 = x.ETag == object.ETagMD5
 	plain := checksum.NewReader(x.timeoutReader(body), body, promised)
-	if err := x.putEncrypted(plain, body.Length); err != nil {
+	if err := x.putEncrypted(x.passedHeaders(), plain, body.Length); err != nil {
 		return err
 	}
 	h := x.w.Header()
@@ -49,14 +48,14 @@ func putObject(x *exchange) error {
 	return nil
 }
 
-// putEncrypted stores a body of exactly size bytes as the object, and sets the
-// headers of the answer. Without an error the store has the whole body, and all
-// that was promised of it holds.
-func (x *exchange) putEncrypted(plain *checksum.Reader, size int64) error {
+// putEncrypted stores a body of exactly size bytes as the object, with the headers h, and
+// sets the headers of the answer. Without an error the store has the whole body, and all
+// that was declared of it holds.
+func (x *exchange) putEncrypted(h http.Header, plain *checksum.Reader, size int64) error {
 	if size > maxPutSize {
 		return errPutTooLarge(size)
 	}
-	resp, err := x.putSealed(plain, size)
+	resp, err := x.putSealed(h, plain, size)
 	if resp != nil {
 		defer resp.Body.Close()
 	}
@@ -64,11 +63,11 @@ func (x *exchange) putEncrypted(plain *checksum.Reader, size int64) error {
 		return err
 	}
 	x.passHeaders(resp.Header)
-	h := x.w.Header()
-	x.setETag(h, x.MD5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
-	checksum.SetHeader(h, plain.Facts().Checksum, 0)
+	out := x.w.Header()
+	x.setETag(out, x.MD5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)
+	checksum.SetHeader(out, plain.Facts().Checksum, 0)
 	if resp.Header.Get("X-Amz-Object-Size") != "" { // from stores that say it
-		h.Set("X-Amz-Object-Size", strconv.FormatInt(size, 10))
+		out.Set("X-Amz-Object-Size", strconv.FormatInt(size, 10))
 	}
 	return nil
 }
@@ -98,19 +97,19 @@ func (x *exchange) uploadFailure(plain *checksum.Reader, err error) error {
 	return plain.Whole()
 }
 
-// putSealed sends the body to the store, sealed under a new key. A body that
-// is small enough, while memory for it is left, is read and verified whole
-// first: its checksums are in the metadata then, so that HEAD has them.
-func (x *exchange) putSealed(plain *checksum.Reader, size int64) (*http.Response, error) {
-	kind := object.KindOfPut(x.key.String(), size)
+// putSealed sends the body to the store, sealed under a new key, with the headers h, the
+// client's conditions among them. A body that is small enough, while memory for it is left, is
+// read and verified whole first: its checksums are in the metadata then, so that HEAD has them.
+func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) (*http.Response, error) {
 	var src io.Reader = plain
 	known := envelope.Facts{MD5: plain.Declared.MD5}
 	if plain.Declared.Value != nil {
 		known.Checksum = envelope.Checksum{Algorithm: plain.Declared.Algorithm, Type: envelope.FullObject, Value: plain.Declared.Value}
 	}
 	weight := size + envelope.StoredSize(size) // plaintext and ciphertext
+	empty := object.KindOfPut(x.key.String(), size) == envelope.KindEmpty
 	held := size <= holdLimit && x.hold.TryAcquire(weight)
-	if held || kind == envelope.KindEmpty {
+	if held || empty {
 		if held {
 			defer x.hold.Release(weight)
 		}
@@ -123,12 +122,12 @@ func (x *exchange) putSealed(plain *checksum.Reader, size int64) (*http.Response
 	}
 
 	ctx := x.r.Context()
-	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: x.unsigned()}
+	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: h, Unsigned: x.unsigned()}
 	req.Checksum = mirrored(plain.Declared, held)
 	object.TrimChunkedEncoding(req.Header)
 	// A body that is not held is sent once: its conditions come first.
 	asked, resolved := req.Header.Clone(), false
-	if !held && kind != envelope.KindEmpty {
+	if !held && !empty {
 		var err error
 		if resolved, err = x.resolveConditions(ctx, req.Header); err != nil {
 			return nil, err
@@ -137,35 +136,28 @@ func (x *exchange) putSealed(plain *checksum.Reader, size int64) (*http.Response
 	if err := x.mayWrite(ctx); err != nil {
 		return nil, err
 	}
-	dek, meta, err := x.Keyring.NewKey(ctx, kms.Name{Bucket: x.KeyBucket(x.bucket), Key: x.key.String(), Kind: kind})
+	sealing, err := x.NewSealing(ctx, x.bucket, x.key, size, known)
 	if err != nil {
 		return nil, err
 	}
-	fields, err := object.EncodeMetadata(dek, meta, size, known)
-	if err != nil {
-		return nil, err
-	}
-	for name, value := range fields {
-		req.Header[object.MetaPrefix+name] = []string{value}
-	}
-	if kind == envelope.KindEmpty {
-		dek.Destroy()
+	sealing.SetMetadata(req.Header)
+	if empty {
 		return x.doConditional(ctx, req)
 	}
 	if !held { // it may have taken long
-		src = x.ReadUnderFloor(ctx, src, x.bucket, dek)
+		src = sealing.UnderFloor(ctx, src)
 	}
-	sealed := dek.SealObject(size, src, plain.Facts)
+	sealed := sealing.Body(src, plain.Facts)
 	defer sealed.Close()
 	if held {
-		req.Bytes = make([]byte, envelope.StoredSize(size))
+		defer sealing.Close()
+		req.Bytes = make([]byte, sealing.Length)
 		if _, err := io.ReadFull(sealed, req.Bytes); err != nil {
 			return nil, err
 		}
-		dek.Destroy()
 		return x.doConditional(ctx, req)
 	}
-	req.Body, req.Length = object.DestroyAtEnd(sealed, dek), envelope.StoredSize(size)
+	req.Body, req.Length = sealed, sealing.Length
 	resp, err := x.putStreamed(ctx, req)
 	if err != nil && resolved {
 		err = x.lookAgain(ctx, asked, err)

@@ -3,12 +3,10 @@ package inplace
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
@@ -24,43 +22,28 @@ func (r *Renewer) Encrypt(ctx context.Context, bucket, key string, n *Renewal) e
 	if n.Meta != nil {
 		return ErrEncrypted
 	}
-	o := r.objects
-	size := n.Stored
-	kind := object.KindOfPut(key, size)
 	at, k, _, err := object.ParseRef(bucket, key, "")
 	if err != nil {
 		return err
 	}
-	dek, meta, err := o.Keyring.NewKey(ctx, kms.Name{Bucket: o.KeyBucket(at), Key: k.String(), Kind: kind})
+	declared := &checksum.Declared{Algorithm: n.checksum.Algorithm, Value: n.checksum.Value}
+	known := envelope.Facts{Checksum: n.checksum}
+	if object.KindOfPut(key, n.Stored) == envelope.KindEmpty {
+		if known, err = object.EmptyFacts(object.ReadPlain(http.NoBody, declared)); err != nil {
+			return err
+		}
+	}
+	sealing, err := r.objects.NewSealing(ctx, at, k, n.Stored, known)
 	if err != nil {
 		return err
 	}
-	// As in SealRaw, the trailer has the MD5 too: it is the ETag in md5 mode.
-	p := &checksum.Declared{Algorithm: n.checksum.Algorithm, Value: n.checksum.Value, WantsMD5: true}
-	if p.Algorithm == envelope.NoChecksum {
-		p.Algorithm = envelope.CRC64NVME
-	}
-	known := envelope.Facts{Checksum: n.checksum}
-	if kind == envelope.KindEmpty {
-		defer dek.Destroy()
-		nothing := checksum.NewReader(http.NoBody, nil, p)
-		if _, err := nothing.Read(make([]byte, 1)); err != io.EOF {
-			return fmt.Errorf("the checksum of an empty object: %w", err)
-		}
-		known = nothing.Facts()
-	}
-	if _, err := object.EncodeMetadata(dek, meta, size, known); err != nil {
-		dek.Destroy()
-		return err
-	}
-	n.Meta = meta
-	if kind == envelope.KindEmpty {
+	if n.Meta = sealing.Meta; sealing.Kind == envelope.KindEmpty {
 		return nil
 	}
-	n.Length = envelope.StoredSize(size)
+	n.Length = sealing.Length
 	n.Body = func(old io.Reader) io.Reader {
-		plain := checksum.NewReader(old, nil, p)
-		return object.DestroyAtEnd(dek.SealObject(size, plain, plain.Facts), dek)
+		plain := object.ReadPlain(old, declared)
+		return sealing.Body(plain, plain.Facts)
 	}
 	return nil
 }

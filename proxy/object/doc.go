@@ -3,14 +3,16 @@
 // for them through the upstream client; it knows nothing of requests or answers.
 //
 //   - settings.go: Settings, what a bucket is configured to, and the Keyring that it needs.
-//   - stored.go: Stored, what one answer of the store tells of an object, and Objects, which
+//   - stored.go, stat.go: Stored, what one answer of the store tells of an object, and Objects, which
 //     reads such answers, opens the key and asks for ranges of that very object.
 //   - trailer.go: the object's end. Seen and opened, it proves that nothing is missing.
 //   - cache.go: what was seen of objects; it answers nobody, and refuses what does not fit.
 //   - etag.go, etagof.go: ETags as clients see them, and of a given object.
 //   - metadata.go: the metadata that the store keeps for the proxy (docs/FORMAT.md).
-//   - open.go, reread.go: plaintext, and stored bytes that were authenticated on their way.
-//   - seal.go: ciphertext, whose key is destroyed at its end.
+//   - seal.go: Sealing, the one way from plaintext to what is stored; parts of uploads apart.
+//   - open.go: Read, OpenWhole, OpenSpan: the one way back. reread.go: stored bytes that were
+//     authenticated on their way. offline.go: objects without a running proxy.
+//   - inparts.go, spool.go: bodies that pass one PUT, and bodies that are kept meanwhile.
 //   - inspect.go: what can be told of an object without its key.
 //   - errors.go: what is wrong with an object, by class.
 //

@@ -2,103 +2,96 @@ package object
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/proxy/state"
-	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Opened is a stored object on its way to plaintext, without a running proxy.
-type Opened struct {
-	Size  int64 // of the plaintext
-	plain *envelope.OpenReader
-	close func() error
-}
-
-// WriteTo writes the plaintext, each segment after it was authenticated. Only
-// after it has answered no error is what was written the whole object; an error
-// names the part and segment that is damaged.
-func (o *Opened) WriteTo(w io.Writer) (int64, error) { return o.plain.WriteTo(w) }
-
-// Close drops the key and what is left of the transfer.
-func (o *Opened) Close() error {
-	o.plain.Close()
-	return o.close()
-}
-
-// OpenStored asks the store of b for an object, or for one version of it if
-// versionID is not empty. envelope.ErrNotEncrypted if s3proxy did not write it.
-func OpenStored(ctx context.Context, b Settings, bucket, key, versionID string) (*Opened, error) {
-	b.AllowPlaintextReads = false
-	o := New(b, state.Place{}, NewCache())
-	at, k, v, err := ParseRef(bucket, key, versionID)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := b.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: at, Key: k, VersionID: v})
-	if err != nil {
-		return nil, err
-	}
-	s, err := o.ReadStored(at, k, false, resp)
-	if err != nil {
-		resp.Body.Close()
-		return nil, err
-	}
-	if versionID != "" {
-		s.Version = v
-	}
-	opened, err := o.open(ctx, s, resp.Body, func(n int64) ([]byte, error) { return o.readSuffix(ctx, s, n) })
-	if err != nil {
-		resp.Body.Close()
-		return nil, err
-	}
-	dropKey := opened.close
-	opened.close = func() error { dropKey(); return resp.Body.Close() }
-	return opened, nil
-}
-
-// OpenRaw takes an object's stored bytes, of which there are so many, and its user
-// metadata (names without x-amz-meta-) as they were copied from a store. Bucket and
-// key are those that it was written under. Of b only the keys and Origin count.
-func OpenRaw(ctx context.Context, b Settings, bucket, key string, metadata http.Header, raw io.ReaderAt, stored int64) (*Opened, error) {
-	b.AllowPlaintextReads = false
-	o := New(b, state.Place{}, NewCache())
-	at, k, _, err := ParseRef(bucket, key, "")
-	if err != nil {
-		return nil, err
-	}
-	s, err := o.ReadStored(at, k, false, &http.Response{StatusCode: http.StatusOK, Header: metadata, ContentLength: stored})
-	if err != nil {
-		return nil, err
-	}
-	return o.open(ctx, s, io.NewSectionReader(raw, 0, stored), func(n int64) ([]byte, error) {
-		end := make([]byte, n)
-		if _, err := raw.ReadAt(end, stored-n); err != nil && err != io.EOF {
-			return nil, fmt.Errorf("read the object's end: %w", err)
+// Read gives a range of an object's plaintext, authenticated; its end says that all of it
+// came. The whole of an object is read with its end: an object's size is the store's word
+// until then, that of an empty one too.
+func (o *Objects) Read(ctx context.Context, s *Stored, offset, length int64) (io.ReadCloser, error) {
+	if s.Meta == nil {
+		if length == 0 {
+			return http.NoBody, nil
 		}
-		return end, nil
-	})
-}
-
-// open prepares a whole object; suffix gives its last n stored bytes.
-func (o *Objects) open(ctx context.Context, s *Stored, body io.Reader, suffix func(n int64) ([]byte, error)) (*Opened, error) {
+		resp, err := o.GetRange(ctx, s, offset, length)
+		if err != nil {
+			return nil, err
+		}
+		return resp.Body, nil
+	}
 	dek, _, err := o.Unlock(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	opened := &Opened{Size: s.Size, close: func() error { dek.Destroy(); return nil }}
-	layout := envelope.SingleLayout(s.Size)
-	var want *envelope.Trailer
-	if s.Meta.Kind == envelope.KindMultipart {
-		if want, err = openTrailer(dek, s.Meta.Kind, s.Bytes, suffix); err != nil {
-			dek.Destroy()
+	r, err := o.read(ctx, s, dek, offset, length)
+	if err != nil {
+		dek.Destroy()
+	}
+	return r, err
+}
+
+func (o *Objects) read(ctx context.Context, s *Stored, dek *envelope.DEK, offset, length int64) (io.ReadCloser, error) {
+	if s.Meta.Kind == envelope.KindEmpty {
+		dek.Destroy()
+		return http.NoBody, nil
+	}
+	whole := length == s.Size
+	var t *envelope.Trailer
+	if s.Meta.Kind == envelope.KindMultipart || !whole { // the end is seen before a range is believed
+		var err error
+		if t, err = o.Trailer(ctx, s, dek); err != nil {
 			return nil, err
 		}
-		layout = LayoutOf(want)
 	}
-	opened.plain = dek.OpenObject(s.Meta.Kind, layout, s.Bytes, want, body)
-	return opened, nil
+	span := envelope.Span{Length: s.Bytes}
+	if !whole {
+		span = LayoutOf(t).Span(offset, length)
+	}
+	resp, err := o.GetRange(ctx, s, span.Offset, span.Length)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{body: resp.Body, dek: dek}
+	if whole {
+		r.OpenReader = s.OpenWhole(dek, t, resp.Body)
+	} else {
+		r.OpenReader = s.OpenSpan(dek, t, span, resp.Body)
+	}
+	return r, nil
+}
+
+// OpenWhole reads the plaintext of an object from all its stored bytes. t is its end, where that
+// was seen: of a multipart object it must be.
+func (s *Stored) OpenWhole(dek *envelope.DEK, t *envelope.Trailer, body io.Reader) *envelope.OpenReader {
+	return dek.OpenObject(s.Meta.Kind, s.layout(t), s.Bytes, t, body)
+}
+
+// OpenSpan reads the plaintext of some segments, whose stored bytes begin body.
+func (s *Stored) OpenSpan(dek *envelope.DEK, t *envelope.Trailer, span envelope.Span, body io.Reader) *envelope.OpenReader {
+	return dek.Open(s.Meta.Kind, s.layout(t), span, io.LimitReader(body, span.Length))
+}
+
+// layout is by the object's end, and without it by the size that the store tells.
+func (s *Stored) layout(t *envelope.Trailer) envelope.Layout {
+	if t == nil {
+		return envelope.SingleLayout(s.Size)
+	}
+	return LayoutOf(t)
+}
+
+// reader closes what a read of an object needs.
+type reader struct {
+	*envelope.OpenReader
+	body io.Closer
+	dek  *envelope.DEK
+}
+
+func (r *reader) Close() error {
+	err := errors.Join(r.OpenReader.Close(), r.body.Close())
+	r.dek.Destroy()
+	return err
 }

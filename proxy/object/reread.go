@@ -30,7 +30,7 @@ func (o *Objects) Reread(ctx context.Context, s *Stored, dek *envelope.DEK, offs
 	if err != nil {
 		return nil, err
 	}
-	kind, layout := s.Meta.Kind, LayoutOf(t)
+	layout := LayoutOf(t)
 	p := &proven{}
 	if offset == 0 && n == s.Bytes {
 		resp, err := o.GetRange(ctx, s, 0, n)
@@ -38,7 +38,7 @@ func (o *Objects) Reread(ctx context.Context, s *Stored, dek *envelope.DEK, offs
 			return nil, err
 		}
 		p.body = resp.Body
-		p.opened = dek.OpenObject(kind, layout, n, t, io.TeeReader(resp.Body, &p.raw))
+		p.opened = s.OpenWhole(dek, t, io.TeeReader(resp.Body, &p.raw))
 		return p, nil
 	}
 	span := layout.From(offset)
@@ -50,7 +50,7 @@ func (o *Objects) Reread(ctx context.Context, s *Stored, dek *envelope.DEK, offs
 		return nil, err
 	}
 	p.body, p.skip = resp.Body, offset-span.Offset
-	p.opened = dek.Open(kind, layout, span, io.TeeReader(resp.Body, &p.raw))
+	p.opened = s.OpenSpan(dek, t, span, io.TeeReader(resp.Body, &p.raw))
 	return p, nil
 }
 

@@ -1,10 +1,10 @@
 package object
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -14,8 +14,63 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// DestroyAtEnd gives r, and destroys its key at its end: in the goroutine that reads, which
-// may be the transport's and go on after the store has answered.
+// Sealing is an object of one PUT on its way into a store, under a key of its own.
+type Sealing struct {
+	Kind   envelope.Kind
+	Meta   *envelope.Metadata
+	Fields map[string]string // user metadata, the names without x-amz-meta-
+	Length int64             // of what is stored, in bytes; 0 for kind empty, which has no body
+
+	objects *Objects
+	bucket  s3name.Bucket
+	size    int64
+	dek     *envelope.DEK
+}
+
+// NewSealing makes a key for an object of size plaintext bytes. known are the facts that are
+// known before its body: all of them where there is none.
+func (o *Objects) NewSealing(ctx context.Context, bucket s3name.Bucket, key s3name.Key, size int64, known envelope.Facts) (*Sealing, error) {
+	s := &Sealing{Kind: KindOfPut(key.String(), size), objects: o, bucket: bucket, size: size}
+	var err error
+	if s.dek, s.Meta, err = o.Keyring.NewKey(ctx, kms.Name{Bucket: o.KeyBucket(bucket), Key: key.String(), Kind: s.Kind}); err != nil {
+		return nil, err
+	}
+	if s.Fields, err = EncodeMetadata(s.dek, s.Meta, size, known); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if s.Kind == envelope.KindEmpty {
+		s.Close()
+		return s, nil
+	}
+	s.Length = envelope.StoredSize(size)
+	return s, nil
+}
+
+// SetMetadata puts what the store keeps with the object among the headers of a write.
+func (s *Sealing) SetMetadata(h http.Header) {
+	for name, value := range s.Fields {
+		h[MetaPrefix+name] = []string{value}
+	}
+}
+
+// Body gives the stored bytes while it pulls the plaintext from src; facts tells of it when it
+// was read. The key is destroyed at its end: in the goroutine that reads, which may be the
+// transport's and go on after the store has answered.
+func (s *Sealing) Body(src io.Reader, facts func() envelope.Facts) io.ReadCloser {
+	return &lastUse{s.dek.SealObject(s.size, src, facts), s.dek}
+}
+
+// UnderFloor is src, which ends well only while the key is under the bucket's floor: for a
+// body that may take long.
+func (s *Sealing) UnderFloor(ctx context.Context, src io.Reader) io.Reader {
+	return s.objects.ReadUnderFloor(ctx, src, s.bucket, s.dek)
+}
+
+// Close destroys the key of an object whose body was not read to its end.
+func (s *Sealing) Close() { s.dek.Destroy() }
+
+// DestroyAtEnd gives r, and destroys its key at its end, as Sealing.Body does.
 func DestroyAtEnd(r io.ReadCloser, dek *envelope.DEK) io.ReadCloser { return &lastUse{r, dek} }
 
 type lastUse struct {
@@ -35,48 +90,55 @@ func (l *lastUse) Read(p []byte) (int, error) {
 // (names without x-amz-meta-), and the stored bytes while it pulls exactly size
 // bytes of plaintext from src. The caller closes it.
 func SealRaw(ctx context.Context, b Settings, bucket, key string, src io.Reader, size int64) (map[string]string, io.ReadCloser, error) {
-	o := New(b, state.Place{}, nil)
-	kind := KindOfPut(key, size)
 	at, k, _, err := ParseRef(bucket, key, "")
 	if err != nil {
 		return nil, nil, err
 	}
-	dek, meta, err := b.Keyring.NewKey(ctx, kms.Name{Bucket: o.KeyBucket(at), Key: k.String(), Kind: kind})
-	if err != nil {
-		return nil, nil, err
-	}
-	// The checksum and the MD5 of the plaintext are in the trailer, for HEAD.
-	plain := checksum.NewReader(src, nil, &checksum.Declared{Algorithm: envelope.CRC64NVME, WantsMD5: true})
-	known := envelope.Facts{}
-	if kind == envelope.KindEmpty { // it has no trailer
-		if n, err := plain.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-			dek.Destroy()
-			return nil, nil, fmt.Errorf("read the plaintext: %w", envelope.ErrTooLong)
+	plain, known := ReadPlain(src, &checksum.Declared{}), envelope.Facts{}
+	if KindOfPut(key, size) == envelope.KindEmpty { // it has no trailer
+		if known, err = EmptyFacts(plain); err != nil {
+			return nil, nil, err
 		}
-		known = plain.Facts()
 	}
-	fields, err := EncodeMetadata(dek, meta, size, known)
+	s, err := New(b, state.Place{}, nil).NewSealing(ctx, at, k, size, known)
 	if err != nil {
-		dek.Destroy()
 		return nil, nil, err
 	}
-	if kind == envelope.KindEmpty {
-		dek.Destroy()
-		return fields, io.NopCloser(bytes.NewReader(nil)), nil
+	if s.Kind == envelope.KindEmpty {
+		return s.Fields, http.NoBody, nil
 	}
-	return fields, &sealedRaw{dek.SealObject(size, plain, plain.Facts), dek}, nil
+	return s.Fields, &sealedRaw{s.Body(plain, plain.Facts), s}, nil
+}
+
+// ReadPlain reads src with the checksums that an object keeps where no client asked for any:
+// d's or CRC64NVME, and the MD5, which is the ETag in md5 mode.
+func ReadPlain(src io.Reader, d *checksum.Declared) *checksum.Reader {
+	if d.WantsMD5 = true; d.Algorithm == envelope.NoChecksum {
+		d.Algorithm = envelope.CRC64NVME
+	}
+	return checksum.NewReader(src, nil, d)
+}
+
+// EmptyFacts are those of plain, which must have no byte.
+func EmptyFacts(plain *checksum.Reader) (envelope.Facts, error) {
+	switch n, err := plain.Read(make([]byte, 1)); {
+	case n != 0:
+		return envelope.Facts{}, fmt.Errorf("read the plaintext: %w", envelope.ErrTooLong)
+	case err != io.EOF:
+		return envelope.Facts{}, fmt.Errorf("read an empty object: %w", err)
+	}
+	return plain.Facts(), nil
 }
 
 // sealedRaw destroys the key when it is closed.
 type sealedRaw struct {
-	*envelope.SealReader
-	dek *envelope.DEK
+	io.ReadCloser
+	of *Sealing
 }
 
 func (s *sealedRaw) Close() error {
-	s.SealReader.Close()
-	s.dek.Destroy()
-	return nil
+	defer s.of.Close()
+	return s.ReadCloser.Close()
 }
 
 // errFloorMoved says that a write's key is not the bucket's current kind any more: `keys rekey`

@@ -60,6 +60,7 @@ func (o *Objects) readSuffix(ctx context.Context, s *Stored, n int64) ([]byte, e
 	return suffix, nil
 }
 
+// LayoutOf is where the segments of an object with this end are.
 func LayoutOf(t *envelope.Trailer) envelope.Layout {
 	if t.Kind == envelope.KindSingle {
 		return envelope.SingleLayout(t.Size)

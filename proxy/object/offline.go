@@ -1,0 +1,102 @@
+package object
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/state"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
+)
+
+// Opened is a stored object on its way to plaintext, without a running proxy.
+type Opened struct {
+	Size  int64 // of the plaintext
+	plain *envelope.OpenReader
+	close func() error
+}
+
+// WriteTo writes the plaintext, each segment after it was authenticated. Only
+// after it has answered no error is what was written the whole object; an error
+// names the part and segment that is damaged.
+func (o *Opened) WriteTo(w io.Writer) (int64, error) { return o.plain.WriteTo(w) }
+
+// Close drops the key and what is left of the transfer.
+func (o *Opened) Close() error {
+	o.plain.Close()
+	return o.close()
+}
+
+// OpenStored asks the store of b for an object, or for one version of it if
+// versionID is not empty. envelope.ErrNotEncrypted if s3proxy did not write it.
+func OpenStored(ctx context.Context, b Settings, bucket, key, versionID string) (*Opened, error) {
+	b.AllowPlaintextReads = false
+	o := New(b, state.Place{}, NewCache())
+	at, k, v, err := ParseRef(bucket, key, versionID)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := b.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: at, Key: k, VersionID: v})
+	if err != nil {
+		return nil, err
+	}
+	s, err := o.ReadStored(at, k, false, resp)
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	if versionID != "" {
+		s.Version = v
+	}
+	opened, err := o.open(ctx, s, resp.Body, func(n int64) ([]byte, error) { return o.readSuffix(ctx, s, n) })
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	dropKey := opened.close
+	opened.close = func() error { dropKey(); return resp.Body.Close() }
+	return opened, nil
+}
+
+// OpenRaw takes an object's stored bytes, of which there are so many, and its user
+// metadata (names without x-amz-meta-) as they were copied from a store. Bucket and
+// key are those that it was written under. Of b only the keys and Origin count.
+func OpenRaw(ctx context.Context, b Settings, bucket, key string, metadata http.Header, raw io.ReaderAt, stored int64) (*Opened, error) {
+	b.AllowPlaintextReads = false
+	o := New(b, state.Place{}, NewCache())
+	at, k, _, err := ParseRef(bucket, key, "")
+	if err != nil {
+		return nil, err
+	}
+	s, err := o.ReadStored(at, k, false, &http.Response{StatusCode: http.StatusOK, Header: metadata, ContentLength: stored})
+	if err != nil {
+		return nil, err
+	}
+	return o.open(ctx, s, io.NewSectionReader(raw, 0, stored), func(n int64) ([]byte, error) {
+		end := make([]byte, n)
+		if _, err := raw.ReadAt(end, stored-n); err != nil && err != io.EOF {
+			return nil, fmt.Errorf("read the object's end: %w", err)
+		}
+		return end, nil
+	})
+}
+
+// open prepares a whole object; suffix gives its last n stored bytes.
+func (o *Objects) open(ctx context.Context, s *Stored, body io.Reader, suffix func(n int64) ([]byte, error)) (*Opened, error) {
+	dek, _, err := o.Unlock(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	opened := &Opened{Size: s.Size, close: func() error { dek.Destroy(); return nil }}
+	var want *envelope.Trailer
+	if s.Meta.Kind == envelope.KindMultipart {
+		if want, err = openTrailer(dek, s.Meta.Kind, s.Bytes, suffix); err != nil {
+			dek.Destroy()
+			return nil, err
+		}
+	}
+	opened.plain = s.OpenWhole(dek, want, body)
+	return opened, nil
+}
