@@ -1,12 +1,10 @@
 package test
 
 import (
-	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"slices"
 	"testing"
 	"time"
 
@@ -283,28 +281,4 @@ func wantConditions(t *testing.T, at lab.S3, bucket string) {
 			t.Errorf("the object of %d bytes is now %v", size, got)
 		}
 	}
-}
-
-func mustPut(t testing.TB, at lab.S3, path string, body []byte) {
-	t.Helper()
-	if got := (call{method: http.MethodPut, path: path, body: body}).do(t, at); got.status != 200 {
-		t.Fatalf("PUT %s: %v", path, got)
-	}
-}
-
-func get(t testing.TB, at lab.S3, path string) answer {
-	t.Helper()
-	return call{method: http.MethodGet, path: path}.do(t, at)
-}
-
-// flipped is a copy with one bit changed.
-func flipped(b []byte, at int) []byte {
-	c := slices.Clone(b)
-	c[at] ^= 1
-	return c
-}
-
-func md5Of(b []byte) string {
-	sum := md5.Sum(b)
-	return base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -16,26 +16,6 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// privateFile makes a file that only its owner reads.
-func privateFile(t *testing.T, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// freeName is a bucket's name that no other test has.
-func freeName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, bucketNumber.Add(1)) }
-
-func makeBucket(t *testing.T, at lab.S3, name string) {
-	t.Helper()
-	if _, err := sdk(t, at).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
-		t.Fatalf("making bucket %s: %v", name, err)
-	}
-}
-
 // bucketNames lists by pages of two.
 func bucketNames(t *testing.T, at lab.S3, in s3.ListBucketsInput) (names []string) {
 	t.Helper()

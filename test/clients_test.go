@@ -1,59 +1,16 @@
 package test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
 )
-
-// run runs a foreign client and gives what it printed on stdout.
-func run(t testing.TB, env []string, program string, args ...string) (string, error) {
-	t.Helper()
-	out, _, err := runApart(t, env, program, args...)
-	return out, err
-}
-
-// runBoth gives what it printed on stdout, and behind that on stderr.
-func runBoth(t testing.TB, env []string, program string, args ...string) (string, error) {
-	t.Helper()
-	out, errs, err := runApart(t, env, program, args...)
-	return out + errs, err
-}
-
-func runApart(t testing.TB, env []string, program string, args ...string) (stdout, stderr string, err error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = env
-	var out, errs strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err = cmd.Run()
-	if err != nil {
-		err = fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(program), strings.Join(args, " "), err, out.String(), errs.String())
-	}
-	return out.String(), errs.String(), err
-}
-
-func mustRun(t testing.TB, env []string, program string, args ...string) string {
-	t.Helper()
-	out, err := run(t, env, program, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-var generations = []string{lab.Newest, lab.Older}
 
 func TestBoto3Works(t *testing.T) {
 	for _, generation := range generations {

@@ -3,7 +3,6 @@ package test
 import (
 	"bytes"
 	"encoding/json"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -12,21 +11,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/test/lab"
 )
-
-// command runs the binary with the settings of a proxy before store.
-func command(t *testing.T, store *lab.Store, args ...string) (out string, code int) {
-	t.Helper()
-	cmd := exec.Command(lab.S3proxy(t), args...)
-	cmd.Env = lab.Env("HOME="+t.TempDir(), "AWS_ACCESS_KEY_ID="+store.AccessKey, "AWS_SECRET_ACCESS_KEY="+store.SecretKey)
-	raw, err := cmd.CombinedOutput()
-	if exit, ok := err.(*exec.ExitError); ok {
-		return string(raw), exit.ExitCode()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(raw), 0
-}
 
 func TestInspectSaysWhatIsStoredWithoutARunningProxy(t *testing.T) {
 	store := lab.SharedVersitygw(t)

@@ -12,8 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
-	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
@@ -212,16 +210,6 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 			}
 		}
 	})
-}
-
-// records counts the window records in a bucket of a store.
-func records(t *testing.T, store lab.S3, bucket string) int {
-	t.Helper()
-	list, err := sdk(t, store).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/keys/")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(list.Contents)
 }
 
 func TestPagesAreFullThoughOurOwnObjectsAreLeftOut(t *testing.T) {

@@ -161,18 +161,6 @@ func (k *keyed) headAndTags(client *s3.Client, key string) (*s3.HeadObjectOutput
 	return head, tags.TagSet
 }
 
-const twoTags = "a=b&color=dark%20red"
-
-// tagged shows tags, which have no order.
-func tagged(tags []types.Tag) string {
-	var all []string
-	for _, tag := range tags {
-		all = append(all, fmt.Sprintf("%q=%q", aws.ToString(tag.Key), aws.ToString(tag.Value)))
-	}
-	slices.Sort(all)
-	return strings.Join(all, " ")
-}
-
 const changedBody = "a client's own"
 
 // changeBetween changes each of the objects that are to be changed once, at the very moment

@@ -4,13 +4,8 @@ import (
 	"bytes"
 	"crypto/md5"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,9 +13,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/test/lab"
 )
-
-// md5ETag is S3's ETag of an object of one PUT.
-func md5ETag(body []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(body)) }
 
 // listedETags gives the ETags and sizes of a bucket's objects, by both versions of LIST.
 func listedETags(t *testing.T, at lab.S3, bucket string) map[string]string {
@@ -153,54 +145,6 @@ func TestAMultipartObjectHasItsETagInBothModesThoughItWasPutRaw(t *testing.T) {
 			}
 		})
 	}
-}
-
-// counted is a store behind a reverse proxy that writes down what it is asked.
-type counted struct {
-	*httptest.Server
-	first func(*http.Request) // called before the store is asked; nil: nothing
-	mu    sync.Mutex
-	asked []string
-}
-
-// wayTo is a way to a store that keeps the requests' host, which they are signed for.
-func wayTo(t *testing.T, store *lab.Store) *httputil.ReverseProxy {
-	t.Helper()
-	target, err := url.Parse(store.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
-	}}
-}
-
-func count(t *testing.T, store *lab.Store) *counted {
-	t.Helper()
-	c := &counted{}
-	forward := wayTo(t, store)
-	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.mu.Lock()
-		c.asked = append(c.asked, r.Method+" "+r.URL.RequestURI()+" "+r.Header.Get("Range"))
-		c.mu.Unlock()
-		if c.first != nil {
-			c.first(r)
-		}
-		forward.ServeHTTP(w, r)
-	}))
-	t.Cleanup(c.Close)
-	return c
-}
-
-// during gives what the store was asked in the meantime.
-func (c *counted) during(do func()) []string {
-	c.mu.Lock()
-	c.asked = nil
-	c.mu.Unlock()
-	do()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.asked
 }
 
 func TestAListingCostsWhatADirectOneCostsAndInModeMD5TheSecondTime(t *testing.T) {

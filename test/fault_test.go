@@ -95,11 +95,6 @@ const (
 	killAfter fault = "killed after"
 )
 
-// once is a client that repeats nothing by itself.
-func once(t testing.TB, at lab.S3) *s3.Client {
-	return s3.New(sdk(t, at).Options(), func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
-}
-
 // crashes is what one test of faults works with.
 type crashes struct {
 	t      *testing.T
@@ -109,14 +104,6 @@ type crashes struct {
 	proxy  *lab.ProxyProcess
 	steady *s3.Client // another replica, before the store itself
 	bucket string
-}
-
-func store(t testing.TB, name string) *lab.Store {
-	t.Helper()
-	if name == onMinIO {
-		return lab.SharedMinIO(t)
-	}
-	return lab.SharedVersitygw(t)
 }
 
 func newCrashes(t *testing.T, name string) *crashes {

@@ -2,7 +2,6 @@ package test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -199,18 +198,6 @@ func TestARefusalOfTheStoreIsTheSameThroughTheProxy(t *testing.T) {
 			}
 		}
 	})
-}
-
-// getVersion reads one version.
-func (c sdkClient) getVersion(ctx context.Context, key, version string) ([]byte, error) {
-	out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.bucket, Key: &key, VersionId: &version})
-	if err != nil {
-		return nil, err
-	}
-	defer out.Body.Close()
-	var b bytes.Buffer
-	_, err = b.ReadFrom(out.Body)
-	return b.Bytes(), err
 }
 
 // versioned is a proxy before a store that has versions.

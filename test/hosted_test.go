@@ -2,9 +2,7 @@ package test
 
 import (
 	"bytes"
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -15,52 +13,12 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/s3proxy/s3proxy/test/lab"
 )
-
-// hostDomain is known to no resolver: clients in these tests are told where it is.
-const hostDomain = "s3.test"
-
-// hosted gives an HTTP client for which every host is at address, and the URL of
-// the domain with its port.
-func hosted(address string) (*http.Client, string) {
-	_, port, _ := net.SplitHostPort(address)
-	return &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
-		},
-	}}, "http://" + hostDomain + ":" + port
-}
-
-// hostedSDK is aws-sdk-go-v2 as it is by default: the bucket is in the host.
-func hostedSDK(t testing.TB, at lab.S3, client *http.Client, endpoint string) *s3.Client {
-	t.Helper()
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-east-1"), config.WithHTTPClient(client),
-		config.WithCredentialsProvider(awscredentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.BaseEndpoint = aws.String(endpoint)
-		o.DisableLogOutputChecksumValidationSkipped = true
-	})
-}
-
-// hostedProxy is a proxy whose buckets are hosts below hostDomain.
-func hostedProxy(t testing.TB) *lab.ProxyProcess {
-	t.Helper()
-	if direct {
-		t.Skip("the store has no such domain")
-	}
-	return lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{"--domain", hostDomain, "--domain", "example.com"}})
-}
 
 func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 	t.Parallel()

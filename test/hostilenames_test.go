@@ -1,7 +1,6 @@
 package test
 
 import (
-	"encoding/xml"
 	"net/url"
 	"strings"
 	"testing"
@@ -132,12 +131,6 @@ func copyNonsense(_ testing.TB, g ground) (all []nonsense) {
 		all = append(all, nonsense{name: method + " with a copy's source", call: call{method: method, path: g.at("k"), headers: map[string]string{"x-amz-copy-source": good}}})
 	}
 	return all
-}
-
-func xmlText(s string) string {
-	var b strings.Builder
-	xml.EscapeText(&b, []byte(s))
-	return b.String()
 }
 
 // documentCall sends a document as S3 wants lists of keys, with its MD5.

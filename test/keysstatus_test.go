@@ -124,16 +124,6 @@ func (k *keyed) delete(key string) {
 	}
 }
 
-// jsonLine is the line of a command's output that is not of its log.
-func jsonLine(out string) string {
-	for line := range strings.Lines(out) {
-		if strings.HasPrefix(line, "{") {
-			return line
-		}
-	}
-	return out
-}
-
 func (k *keyed) wantAnswer(version string, mayGo bool, why string, flags ...string) {
 	k.t.Helper()
 	want := 1

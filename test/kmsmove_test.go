@@ -2,77 +2,13 @@ package test
 
 import (
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
 )
-
-// balanced are two proxies behind a load balancer. They are exchanged one after the other.
-type balanced struct {
-	t     *testing.T
-	store *lab.Store
-	front *httptest.Server
-
-	mu      sync.Mutex
-	proxies []*lab.ProxyProcess
-	next    atomic.Int64
-}
-
-func balance(t *testing.T, store *lab.Store, env []string, args ...string) *balanced {
-	return balanceBefore(t, [2]*lab.Store{store, store}, env, args...)
-}
-
-// balanceBefore has a store for each.
-func balanceBefore(t *testing.T, stores [2]*lab.Store, env []string, args ...string) *balanced {
-	b := &balanced{t: t, store: stores[0]}
-	for _, store := range stores {
-		b.proxies = append(b.proxies, lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: args}))
-	}
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		b.mu.Lock()
-		to, err := url.Parse(b.proxies[int(b.next.Add(1))%len(b.proxies)].S3().URL)
-		b.mu.Unlock()
-		if err == nil {
-			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = to.Scheme, to.Host, r.In.Host
-		}
-	}}
-	b.front = httptest.NewServer(http.HandlerFunc(forward.ServeHTTP))
-	t.Cleanup(b.front.Close)
-	return b
-}
-
-func (b *balanced) s3() lab.S3 {
-	at := b.proxies[0].S3()
-	at.URL = b.front.URL
-	return at
-}
-
-// exchange begins each proxy anew with other settings: it is taken out, ended in order,
-// and the new one put in.
-func (b *balanced) exchange(env []string, args ...string) {
-	for range 2 {
-		b.mu.Lock()
-		old := b.proxies[0]
-		b.proxies = slices.Clone(b.proxies[1:])
-		b.mu.Unlock()
-		time.Sleep(200 * time.Millisecond) // a request that was just sent arrives
-		old.Term()
-		old.Wait(answerWithin)
-		fresh := lab.Proxy(b.t, lab.ProxyOptions{Upstream: b.store, Env: env, Args: args})
-		b.mu.Lock()
-		b.proxies = append(b.proxies, fresh)
-		b.mu.Unlock()
-		time.Sleep(time.Second) // both are used
-	}
-}
 
 // The steps of docs/KEYS.md, "Move to another KMS": from a local file to Vault and on to
 // AWS KMS, without one request that fails.

@@ -147,7 +147,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 
 // awsTrouble has a key of the fake of AWS KMS be in a state, or denied for "".
 func awsTrouble(t *testing.T, state string, says ...string) kmsTrouble {
-	uri, env, fake, _ := awsKMS(t)
+	uri, env, fake := awsKMS(t)
 	arn := fake.CreateKey("", "")
 	fake.Alias("alias/photos", arn)
 	begin, end := func() { fake.SetState(arn, state) }, func() { fake.SetState(arn, fakekms.Enabled) }

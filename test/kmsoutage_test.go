@@ -173,17 +173,6 @@ func (u *inUse) check(o lab.ProxyOptions) {
 	}
 }
 
-// runKeys runs a keys command with the settings of a proxy.
-func runKeys(t *testing.T, o lab.ProxyOptions, args ...string) (string, int) {
-	t.Helper()
-	p := lab.Start(t, "keys", lab.S3proxy(t), append(append(append([]string{"keys"}, args...), "--upstream", o.Upstream.URL), o.Args[:2]...), o.Upstream.S3().Env(o.Env...))
-	code, ended := p.Wait(2 * time.Minute)
-	if !ended {
-		t.Fatalf("keys %v does not end", args)
-	}
-	return p.Log(), code
-}
-
 // Vault is away for less than the window: nobody notices.
 func TestNobodyNoticesThatVaultIsAwayWithinAWindow(t *testing.T) {
 	t.Parallel()

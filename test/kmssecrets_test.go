@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -246,7 +245,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 			}, seen, nil
 		}, 30},
 		"awskms": {func(t *testing.T) (keyEncryptionKey, *recorder, kms.Key) {
-			uri, env, fake, seen := awsKMS(t)
+			uri, env, fake, seen := recordedKMS(t)
 			seen.secrets[fakekms.SecretAccessKey] = "the KMS's secret access key"
 			return movingAlias(uri, env, fake), seen, nil
 		}, 30},
@@ -322,26 +321,10 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 	}
 }
 
-// awsKMS is a key of the fake of AWS KMS, by an alias, behind a recorder. Programs reach it
-// by a profile of its own: their other AWS credentials are those of the store.
-func awsKMS(t *testing.T) (uri string, env []string, fake *fakekms.Server, kms *recorder) {
+// recordedKMS is a key of the fake of AWS KMS behind a recorder.
+func recordedKMS(t *testing.T) (uri string, env []string, fake *fakekms.Server, kms *recorder) {
 	t.Helper()
-	fake = fakekms.New()
-	t.Cleanup(fake.Close)
-	fake.Alias("alias/photos", fake.CreateKey("", ""))
+	uri, env, fake = awsKMS(t)
 	kms = record(t, fake.URL)
-	uri, env = awsProfile(t, fakekms.AccessKeyID, fakekms.SecretAccessKey, fakekms.Region, kms.URL)
-	return uri, env, fake, kms
-}
-
-// awsProfile gives the URI of alias/photos at an endpoint, and the environment in which
-// its profile has the credentials.
-func awsProfile(t *testing.T, id, secret, region, endpoint string) (uri string, env []string) {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "credentials")
-	text := fmt.Sprintf("[kms]\naws_access_key_id = %s\naws_secret_access_key = %s\n", id, secret)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return "awskms://alias/photos?profile=kms&region=" + region + "&endpoint=" + endpoint, []string{"AWS_SHARED_CREDENTIALS_FILE=" + file}
+	return strings.Replace(uri, fake.URL, kms.URL, 1), env, fake, kms
 }

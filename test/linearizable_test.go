@@ -158,12 +158,6 @@ func (c *contenders) prepare(random *rand.Rand, key string) func() (access, bool
 	return write("put", oneKey{n, n}, false, "PUT", "", meta, bodyOf(n))
 }
 
-func uploadID(a answer) string {
-	_, rest, _ := strings.Cut(string(a.body), "<UploadId>")
-	id, _, _ := strings.Cut(rest, "</UploadId>")
-	return escape(id, false)
-}
-
 func endOf(a answer) end {
 	switch {
 	case a.status == 0, a.err != nil, a.status >= 500:

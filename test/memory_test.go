@@ -1,9 +1,6 @@
 package test
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"io"
 	"net/http"
 	"testing"
 
@@ -54,41 +51,4 @@ func TestAStreamOfOneGigabyteNeedsLittleMemory(t *testing.T) {
 			call{method: http.MethodDelete, path: path}.do(t, at)
 		})
 	}
-}
-
-// putStream uploads size bytes of a generator.
-func putStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) error {
-	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := call{method: http.MethodPut, path: path}.streamed(t, at, client, io.LimitReader(generator(seed), size), size)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("PUT %s: %d %s", path, resp.StatusCode, body)
-	}
-	return err
-}
-
-// getStream reads an object and compares it with size bytes of a generator.
-func getStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) error {
-	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := call{method: http.MethodGet, path: path}.streamed(t, at, client, nil, 0)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	got, want := sha256.New(), sha256.New()
-	n, err := io.Copy(got, resp.Body)
-	if err != nil {
-		return err
-	}
-	io.Copy(want, io.LimitReader(generator(seed), size))
-	if resp.StatusCode != http.StatusOK || n != size || resp.ContentLength != size || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
-		t.Errorf("GET %s: %d with %d bytes (Content-Length %d), or others than were put", path, resp.StatusCode, n, resp.ContentLength)
-	}
-	return nil
 }

@@ -3,7 +3,6 @@ package test
 import (
 	"bytes"
 	"crypto/md5"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,99 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/s3proxy/s3proxy/test/lab"
 )
-
-const mib = 1 << 20
-
-// partUpload is one upload by a test.
-type partUpload struct {
-	t           *testing.T
-	client      *s3.Client
-	bucket, key string
-	id          string
-}
-
-func newMultipart(t *testing.T, client *s3.Client, bucket, key string) *partUpload {
-	t.Helper()
-	out, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ContentType: aws.String("text/plain"), Metadata: map[string]string{"color": "red"}})
-	if err != nil {
-		t.Fatalf("CreateMultipartUpload: %v", err)
-	}
-	return &partUpload{t: t, client: client, bucket: bucket, key: key, id: *out.UploadId}
-}
-
-// send uploads a part by a client, which may be another replica's.
-func (m *partUpload) send(client *s3.Client, number int32, body []byte) types.CompletedPart {
-	m.t.Helper()
-	out, err := client.UploadPart(m.t.Context(), &s3.UploadPartInput{Bucket: &m.bucket, Key: &m.key, UploadId: &m.id, PartNumber: &number, Body: bytes.NewReader(body)})
-	if err != nil {
-		m.t.Fatalf("UploadPart %d of %d bytes: %v", number, len(body), err)
-	}
-	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32}
-}
-
-func (m *partUpload) complete(client *s3.Client, parts ...types.CompletedPart) (*s3.CompleteMultipartUploadOutput, error) {
-	return client.CompleteMultipartUpload(m.t.Context(), &s3.CompleteMultipartUploadInput{Bucket: &m.bucket, Key: &m.key, UploadId: &m.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
-}
-
-// code is the S3 error code of an SDK's error, "" for none.
-func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	if err != nil {
-		return err.Error()
-	}
-	return ""
-}
-
-// wantObject reads an object whole and by part, and compares HEAD and LIST with it.
-func wantObject(t *testing.T, client *s3.Client, bucket, key string, parts ...[]byte) {
-	t.Helper()
-	want := slices.Concat(parts...)
-	out := mustRead(t, client, bucket, key, want)
-	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
-	if err != nil {
-		t.Fatalf("HeadObject: %v", err)
-	}
-	if aws.ToInt64(head.ContentLength) != int64(len(want)) || aws.ToString(head.ETag) != aws.ToString(out.ETag) {
-		t.Errorf("HEAD: %d bytes, ETag %s; GET: %d, %s", aws.ToInt64(head.ContentLength), aws.ToString(head.ETag), len(want), aws.ToString(out.ETag))
-	}
-	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &key})
-	if err != nil || len(list.Contents) != 1 {
-		t.Fatalf("ListObjectsV2: %d entries, %v", len(list.Contents), err)
-	}
-	if o := list.Contents[0]; aws.ToInt64(o.Size) != int64(len(want)) || aws.ToString(o.ETag) != aws.ToString(out.ETag) {
-		t.Errorf("LIST: %d bytes, ETag %s; GET: %d, %s", aws.ToInt64(o.Size), aws.ToString(o.ETag), len(want), aws.ToString(out.ETag))
-	}
-	at := 0
-	for i, part := range parts {
-		number := int32(i + 1)
-		if len(parts) > 1 && out.PartsCount == nil {
-			h, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key, PartNumber: aws.Int32(1)})
-			if err != nil || int(aws.ToInt32(h.PartsCount)) != len(parts) {
-				t.Fatalf("HEAD partNumber=1: %v, %d parts, want %d", err, aws.ToInt32(h.PartsCount), len(parts))
-			}
-		}
-		r := fmt.Sprintf("bytes=%d-%d", at, at+len(part)-1)
-		if len(part) > 0 {
-			o, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key, Range: &r})
-			if err != nil {
-				t.Fatalf("range of part %d: %v", number, err)
-			}
-			b, err := io.ReadAll(o.Body)
-			o.Body.Close()
-			if err != nil || !bytes.Equal(b, part) {
-				t.Fatalf("range of part %d: %v, %v", number, err, sameBytes(b, part))
-			}
-		}
-		at += len(part)
-	}
-}
 
 // uploadState are the keys of the uploads' state objects in the store.
 func uploadState(t *testing.T, store *lab.Store, bucket string) []string {
@@ -122,8 +31,6 @@ func uploadState(t *testing.T, store *lab.Store, bucket string) []string {
 	}
 	return keys
 }
-
-var realStores = []string{onVersitygw, onMinIO}
 
 func TestAMultipartUploadOfAnyShapeBecomesTheObject(t *testing.T) {
 	onEach(t, func(t *testing.T, at target) {

@@ -93,28 +93,6 @@ func TestPresignedURLsWorkInBothStyles(t *testing.T) {
 	}
 }
 
-// fetch sends a request that needs no more than its URL.
-func fetch(t testing.TB, method, address, kind string, body io.Reader) (status int, header http.Header, got []byte) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, address, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if kind != "" {
-		req.Header.Set("Content-Type", kind)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	got, err = io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header, got
-}
-
 func TestMinioGosPresignedRequestsWork(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, at target) {

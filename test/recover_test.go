@@ -45,7 +45,7 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 		},
 		"awskms": func(t *testing.T) (keyEncryptionKey, func(asked) string) {
 			cli := lab.Need(t, "aws")
-			uri, env, fake, _ := awsKMS(t)
+			uri, env, fake := awsKMS(t)
 			k := movingAlias(uri, env, fake)
 			k.retire = nil
 			return k, func(a asked) string {

@@ -2,7 +2,6 @@ package test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -124,25 +123,6 @@ func (r *rotating) eachSettled(do func(client *s3.Client, key string, o *settled
 }
 
 func (r *rotating) client(i int) *s3.Client { return r.clients[i%len(r.clients)] }
-
-// putParts uploads an object in parts.
-func putParts(ctx context.Context, client *s3.Client, in *s3.CreateMultipartUploadInput, parts [][]byte) error {
-	created, err := client.CreateMultipartUpload(ctx, in)
-	if err != nil {
-		return err
-	}
-	var done []types.CompletedPart
-	for i, p := range parts {
-		number := aws.Int32(int32(i + 1))
-		out, err := client.UploadPart(ctx, &s3.UploadPartInput{Bucket: in.Bucket, Key: in.Key, UploadId: created.UploadId, PartNumber: number, Body: bytes.NewReader(p)})
-		if err != nil {
-			return err
-		}
-		done = append(done, types.CompletedPart{PartNumber: number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32, ChecksumCRC64NVME: out.ChecksumCRC64NVME})
-	}
-	_, err = client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: in.Bucket, Key: in.Key, UploadId: created.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: done}})
-	return err
-}
 
 // A command comes to these in the order of their names: first to what is racing, while the
 // fourth proxy still writes under the old version, and last to what is new.
@@ -304,12 +284,6 @@ func (r *rotating) stored(below string) (keys []string) {
 	return keys
 }
 
-// replaces tells whether a request is what takes the place of an object below a prefix, on
-// a condition: a PUT, or the Complete of an upload. No part has this condition.
-func replaces(req *http.Request, bucket, below string) bool {
-	return (req.Method == http.MethodPut || req.Method == http.MethodPost) && req.Header.Get("If-Match") != "" && strings.HasPrefix(req.URL.Path, "/"+bucket+"/"+below)
-}
-
 // meet counts the command's writes to what is racing.
 func (r *rotating) meet(req *http.Request) {
 	switch {
@@ -319,28 +293,6 @@ func (r *rotating) meet(req *http.Request) {
 	default:
 		r.met[0].Add(1)
 	}
-}
-
-// killedAt runs a program that writes to a store, and kills it at the n-th request of
-// those that it picks: the store gets that one when nobody waits for the answer any more.
-func killedAt(t *testing.T, store *lab.Store, n int, picks func(*http.Request) bool, run func(through *counted) *lab.Process) {
-	t.Helper()
-	through := count(t, store)
-	var picked atomic.Int64
-	killed := make(chan struct{})
-	through.first = func(req *http.Request) {
-		if picks(req) && picked.Add(1) == int64(n) {
-			<-killed
-		}
-	}
-	p := run(through)
-	for picked.Load() < int64(n) {
-		if code, ended := p.Wait(5 * time.Millisecond); ended {
-			t.Fatalf("%s ended with exit code %d after %d requests, of which the %d-th was to end it: %s", p.Name, code, picked.Load(), n, p.Log())
-		}
-	}
-	p.Kill()
-	close(killed)
 }
 
 // rotate makes a new version, if the key stays, and rotates, under load. What is below the

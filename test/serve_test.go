@@ -161,43 +161,6 @@ func privateFiles(t *testing.T, home string) {
 	}
 }
 
-// keyset is the file of the data folder that holds the Tink keyset.
-func keyset(t *testing.T, dir string) string {
-	t.Helper()
-	found := findIn(t, dir, []byte("primaryKeyId"))
-	if len(found) != 1 {
-		t.Fatalf("keysets below the data folder: %q, want one", found)
-	}
-	return found[0]
-}
-
-// mustNotStart starts a proxy that is expected to stop by itself, with a
-// message that holds all the texts; oneLine: in one line.
-func mustNotStart(t *testing.T, o lab.ProxyOptions, oneLine bool, texts ...string) {
-	t.Helper()
-	if direct {
-		t.Skip("there is no proxy")
-	}
-	p := lab.Launch(t, o)
-	code, ok := p.Wait(15 * time.Second)
-	output := strings.TrimSpace(p.Log())
-	if !ok || code <= 0 {
-		t.Errorf("it runs on, or ended with %d:\n%s", code, output)
-		return
-	}
-	if oneLine && strings.Contains(output, "\n") {
-		t.Errorf("more than one line:\n%s", output)
-	}
-	for _, text := range texts {
-		if !strings.Contains(output, text) {
-			t.Errorf("no %q in:\n%s", text, output)
-		}
-	}
-	if strings.Contains(output, lab.ClientSecretKey) || strings.Contains(output, "panic") {
-		t.Errorf("a secret or a panic in:\n%s", output)
-	}
-}
-
 // stoppedWithData is the data folder of a proxy that wrote an object and ended.
 func stoppedWithData(t *testing.T) string {
 	t.Helper()

@@ -5,13 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,38 +22,6 @@ import (
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
-
-// roundTrip puts and gets an object of n bytes.
-func roundTrip(t *testing.T, at lab.S3, bucket string, n int) {
-	t.Helper()
-	client, body := sdk(t, at), content(uint64(n), n)
-	if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(body), ContentEncoding: aws.String("x-own")}); err != nil {
-		t.Fatal(err)
-	}
-	mustGet(t, at, bucket, "k", body)
-}
-
-func mustGet(t *testing.T, at lab.S3, bucket, key string, want []byte) *s3.GetObjectOutput {
-	t.Helper()
-	return mustRead(t, sdk(t, at), bucket, key, want)
-}
-
-func mustRead(t *testing.T, client *s3.Client, bucket, key string, want []byte) *s3.GetObjectOutput {
-	t.Helper()
-	out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
-	if err != nil {
-		t.Fatalf("GetObject %q: %v", key, err)
-	}
-	defer out.Body.Close()
-	got, err := io.ReadAll(out.Body)
-	if err == nil {
-		err = sameBytes(got, want)
-	}
-	if err != nil {
-		t.Fatalf("GetObject %q: %v", key, err)
-	}
-	return out
-}
 
 func TestEveryWayToSendABodyToTheStoreWorks(t *testing.T) {
 	for _, store := range lab.SharedStores(t) {
@@ -207,26 +173,6 @@ func TestTheEmbeddedStoreWorksWithoutExtendedAttributes(t *testing.T) {
 	proxy.Wait(answerWithin)
 	again := lab.Proxy(t, lab.ProxyOptions{DataDir: dir})
 	mustGet(t, again.S3(), bucket, "k", content(100_000, 100_000))
-}
-
-// newKeyset makes a keyset with the command that users have.
-func newKeyset(t *testing.T) (uri, path string) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), "keyset.json")
-	uri = "localfile://" + path
-	if out, err := s3proxy(t, "keys", "create", "--kms", uri); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return uri, path
-}
-
-// s3proxy runs a command of the binary.
-func s3proxy(t *testing.T, args ...string) (string, error) {
-	t.Helper()
-	cmd := exec.Command(lab.S3proxy(t), args...)
-	cmd.Env = lab.Env("HOME=" + t.TempDir())
-	out, err := cmd.CombinedOutput()
-	return string(out), err
 }
 
 func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {

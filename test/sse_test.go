@@ -15,8 +15,6 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-const someKey = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-
 // shownSSE is what an answer says of server-side encryption.
 type shownSSE struct {
 	algorithm types.ServerSideEncryption

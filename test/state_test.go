@@ -12,19 +12,6 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// keysOf lists a bucket of a store.
-func keysOf(t *testing.T, at lab.S3, bucket, prefix string) (keys []string) {
-	t.Helper()
-	list, err := sdk(t, at).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range list.Contents {
-		keys = append(keys, *o.Key)
-	}
-	return keys
-}
-
 func TestStateObjectsLiveWhereTheyAreConfigured(t *testing.T) {
 	for _, name := range []string{onVersitygw, onMinIO} {
 		t.Run(name, func(t *testing.T) {

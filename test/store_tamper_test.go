@@ -12,11 +12,6 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-const (
-	storedSegment = 64<<10 + 28
-	tamperSize    = 200_000 // four segments, the last one short
-)
-
 // tamperPositions are about 60 places in a stored object: in each segment its
 // IV, its ciphertext and its tag, then the trailer.
 func tamperPositions(stored int) []int {

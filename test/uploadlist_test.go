@@ -1,10 +1,8 @@
 package test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,32 +11,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/test/lab"
 )
-
-// beginUploads begins so many uploads of each key, side by side, and gives "key id" of each.
-func beginUploads(t *testing.T, at lab.S3, bucket string, keys, each int) (begun []string) {
-	t.Helper()
-	client := sdk(t, at)
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	for worker := range 8 {
-		all.Go(func() {
-			for n := worker; n < keys*each; n += 8 {
-				key := fmt.Sprintf("k%04d", n%keys)
-				out, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				begun = append(begun, key+" "+*out.UploadId)
-				mu.Unlock()
-			}
-		})
-	}
-	all.Wait()
-	slices.Sort(begun)
-	return begun
-}
 
 // uploadPages visits the pages of uploads by S3's markers.
 func uploadPages(t *testing.T, at lab.S3, in *s3.ListMultipartUploadsInput, visit func([]types.MultipartUpload)) {

@@ -1,16 +1,8 @@
 package test
 
 import (
-	"fmt"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
 )
@@ -108,40 +100,12 @@ func onEachMode(t *testing.T, test func(t *testing.T, at target, mode string)) {
 	}
 }
 
-// sdk is an aws-sdk-go-v2 client with the SDK's default settings.
-func sdk(t testing.TB, at lab.S3) *s3.Client {
-	t.Helper()
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-east-1"),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.BaseEndpoint = aws.String(at.URL)
-		o.UsePathStyle = true
-		o.DisableLogOutputChecksumValidationSkipped = true
-	})
-}
+var realStores = []string{onVersitygw, onMinIO}
 
-var bucketNumber atomic.Int64
-
-// newBucket makes a bucket of the test's own.
-func newBucket(t testing.TB, at lab.S3) string {
+func store(t testing.TB, name string) *lab.Store {
 	t.Helper()
-	last := t.Name()[strings.LastIndex(t.Name(), "/")+1:]
-	clean := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		}
-		return '-'
-	}, last)
-	name := fmt.Sprintf("b%d-%.40s", bucketNumber.Add(1), clean)
-	name = strings.TrimRight(name, "-")
-	if _, err := sdk(t, at).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
-		t.Fatalf("making bucket %s: %v", name, err)
+	if name == onMinIO {
+		return lab.SharedMinIO(t)
 	}
-	return name
+	return lab.SharedVersitygw(t)
 }

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,7 +69,7 @@ func vaultKEK(t *testing.T) keyEncryptionKey {
 
 // awsKEK is an alias of the fake of AWS KMS. Its new version is another key.
 func awsKEK(t *testing.T) keyEncryptionKey {
-	uri, env, fake, _ := awsKMS(t)
+	uri, env, fake := awsKMS(t)
 	return movingAlias(uri, env, fake)
 }
 
@@ -101,4 +102,27 @@ func emulatedKEK(t *testing.T) keyEncryptionKey {
 	server.Alias(t, "alias/photos", server.CreateKey(t))
 	uri, env := awsProfile(t, "any", "any", lab.LocalKMSRegion, server.URL)
 	return keyEncryptionKey{uri: uri, env: env}
+}
+
+// awsKMS is a key of the fake of AWS KMS, by an alias. Programs reach it by a profile of
+// its own: their other AWS credentials are those of the store.
+func awsKMS(t *testing.T) (uri string, env []string, fake *fakekms.Server) {
+	t.Helper()
+	fake = fakekms.New()
+	t.Cleanup(fake.Close)
+	fake.Alias("alias/photos", fake.CreateKey("", ""))
+	uri, env = awsProfile(t, fakekms.AccessKeyID, fakekms.SecretAccessKey, fakekms.Region, fake.URL)
+	return uri, env, fake
+}
+
+// awsProfile gives the URI of alias/photos at an endpoint, and the environment in which
+// its profile has the credentials.
+func awsProfile(t *testing.T, id, secret, region, endpoint string) (uri string, env []string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "credentials")
+	text := fmt.Sprintf("[kms]\naws_access_key_id = %s\naws_secret_access_key = %s\n", id, secret)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "awskms://alias/photos?profile=kms&region=" + region + "&endpoint=" + endpoint, []string{"AWS_SHARED_CREDENTIALS_FILE=" + file}
 }

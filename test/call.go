@@ -18,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -25,7 +28,6 @@ const (
 	unsignedPayload   = "UNSIGNED-PAYLOAD"
 	emptySHA256       = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	amzDate           = "20060102T150405Z"
-	answerWithin      = 30 * time.Second
 	signatureV4       = "AWS4-HMAC-SHA256"
 	contentSHA256Name = "x-amz-content-sha256"
 )
@@ -354,4 +356,70 @@ func (c call) streamed(t testing.TB, at lab.S3, client *http.Client, body io.Rea
 	copyHead(req, head)
 	req.ContentLength = length
 	return client.Do(req)
+}
+
+func get(t testing.TB, at lab.S3, path string) answer {
+	t.Helper()
+	return call{method: http.MethodGet, path: path}.do(t, at)
+}
+
+func mustPut(t testing.TB, at lab.S3, path string, body []byte) {
+	t.Helper()
+	if got := (call{method: http.MethodPut, path: path, body: body}).do(t, at); got.status != 200 {
+		t.Fatalf("PUT %s: %v", path, got)
+	}
+}
+
+func mustGet(t *testing.T, at lab.S3, bucket, key string, want []byte) *s3.GetObjectOutput {
+	t.Helper()
+	return mustRead(t, sdk(t, at), bucket, key, want)
+}
+
+func mustRead(t *testing.T, client *s3.Client, bucket, key string, want []byte) *s3.GetObjectOutput {
+	t.Helper()
+	out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		t.Fatalf("GetObject %q: %v", key, err)
+	}
+	defer out.Body.Close()
+	got, err := io.ReadAll(out.Body)
+	if err == nil {
+		err = sameBytes(got, want)
+	}
+	if err != nil {
+		t.Fatalf("GetObject %q: %v", key, err)
+	}
+	return out
+}
+
+// roundTrip puts and gets an object of n bytes.
+func roundTrip(t *testing.T, at lab.S3, bucket string, n int) {
+	t.Helper()
+	client, body := sdk(t, at), content(uint64(n), n)
+	if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(body), ContentEncoding: aws.String("x-own")}); err != nil {
+		t.Fatal(err)
+	}
+	mustGet(t, at, bucket, "k", body)
+}
+
+// fetch sends a request that needs no more than its URL.
+func fetch(t testing.TB, method, address, kind string, body io.Reader) (status int, header http.Header, got []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, address, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err = io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, got
 }

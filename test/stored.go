@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -107,3 +110,32 @@ func onlyWholeGoodSegments(a answer, plaintext []byte, goodSegments int) error {
 	}
 	return nil
 }
+
+const storedSegment = 64<<10 + 28
+
+const tamperSize = 200_000 // four segments, the last one short
+
+// records counts the window records in a bucket of a store.
+func records(t *testing.T, store lab.S3, bucket string) int {
+	t.Helper()
+	list, err := sdk(t, store).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/keys/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list.Contents)
+}
+
+// keysOf lists a bucket of a store.
+func keysOf(t *testing.T, at lab.S3, bucket, prefix string) (keys []string) {
+	t.Helper()
+	list, err := sdk(t, at).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range list.Contents {
+		keys = append(keys, *o.Key)
+	}
+	return keys
+}
+
+const someKey = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"

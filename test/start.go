@@ -1,0 +1,36 @@
+package test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+// mustNotStart starts a proxy that is expected to stop by itself, with a
+// message that holds all the texts; oneLine: in one line.
+func mustNotStart(t *testing.T, o lab.ProxyOptions, oneLine bool, texts ...string) {
+	t.Helper()
+	if direct {
+		t.Skip("there is no proxy")
+	}
+	p := lab.Launch(t, o)
+	code, ok := p.Wait(15 * time.Second)
+	output := strings.TrimSpace(p.Log())
+	if !ok || code <= 0 {
+		t.Errorf("it runs on, or ended with %d:\n%s", code, output)
+		return
+	}
+	if oneLine && strings.Contains(output, "\n") {
+		t.Errorf("more than one line:\n%s", output)
+	}
+	for _, text := range texts {
+		if !strings.Contains(output, text) {
+			t.Errorf("no %q in:\n%s", text, output)
+		}
+	}
+	if strings.Contains(output, lab.ClientSecretKey) || strings.Contains(output, "panic") {
+		t.Errorf("a secret or a panic in:\n%s", output)
+	}
+}

@@ -1,0 +1,7 @@
+package test
+
+import (
+	"time"
+)
+
+const answerWithin = 30 * time.Second
