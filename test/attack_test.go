@@ -137,14 +137,14 @@ var attacks = []attack{
 var attackSizes = []int{10, 100 << 10, 3 << 20}
 
 func TestBadUploadsLeaveWhatWasThereBefore(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) { wantNoBadUpload(t, at.S3, newBucket(t, at.S3)) })
+	lab.OnEach(t, func(t *testing.T, at lab.Target) { wantNoBadUpload(t, at.S3, newBucket(t, at.S3)) })
 }
 
 // versitygw keeps what came of a bare body that is cut.
 func TestBadUploadsLeaveWhatWasThereBeforeThoughTheStoreChecksNoBodies(t *testing.T) {
 	store := lab.SharedVersitygw(t)
 	encrypted, plain := newBucket(t, store.S3()), newBucket(t, store.S3())
-	settings := privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
+	settings := lab.PrivateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-payload", "unsigned", "--config", settings}})
 	t.Run("encrypted", func(t *testing.T) { wantNoBadUpload(t, proxy.S3(), encrypted) })
 	t.Run("plain", func(t *testing.T) { wantNoBadUpload(t, proxy.S3(), plain) })
@@ -215,7 +215,7 @@ func TestGoodUploadsOfTheSameShapesBecomeObjects(t *testing.T) {
 			return call{path: p, body: b, headers: map[string]string{crcTrailer: crc32Of(b)}}
 		},
 	}
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		for name, shape := range shapes {
 			for _, size := range append([]int{0}, attackSizes...) {
@@ -237,13 +237,13 @@ func TestGoodUploadsOfTheSameShapesBecomeObjects(t *testing.T) {
 }
 
 func TestIfNoneMatchKeepsAnExistingObject(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) { wantConditions(t, at.S3, newBucket(t, at.S3)) })
+	lab.OnEach(t, func(t *testing.T, at lab.Target) { wantConditions(t, at.S3, newBucket(t, at.S3)) })
 }
 
 func TestConditionsHoldForBodiesThatTheStoreCannotCheck(t *testing.T) {
 	for _, store := range lab.SharedStores(t) {
 		encrypted, plain := newBucket(t, store.S3()), newBucket(t, store.S3())
-		settings := privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
+		settings := lab.PrivateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
 		proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-payload", "unsigned", "--config", settings}})
 		wantConditions(t, proxy.S3(), encrypted)
 		wantConditions(t, proxy.S3(), plain)

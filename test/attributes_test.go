@@ -10,7 +10,7 @@ import (
 )
 
 func TestAFoldersAttributesHaveItsChecksum(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		path := "/" + newBucket(t, at.S3) + "/folder/"
 		sum := sha256.Sum256(nil)
 		encoded := base64.StdEncoding.EncodeToString(sum[:])
@@ -26,7 +26,7 @@ func TestAFoldersAttributesHaveItsChecksum(t *testing.T) {
 
 // The store gets a checksum of the ciphertext, by the algorithm that the client named.
 func TestListsNameTheChecksumAlgorithmThatTheClientNamed(t *testing.T) {
-	onThese(t, []string{onVersitygw}, func(t *testing.T, at target) { // MinIO's lists name none
+	lab.OnThese(t, []string{lab.OnVersitygw}, func(t *testing.T, at lab.Target) { // MinIO's lists name none
 		bucket := newBucket(t, at.S3)
 		sum := sha256.Sum256(content(1, 1000))
 		if a := (call{method: "PUT", path: "/" + bucket + "/named", body: content(1, 1000), headers: map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(sum[:])}}).do(t, at.S3); a.status != 200 {
@@ -43,7 +43,7 @@ func TestListsNameTheChecksumAlgorithmThatTheClientNamed(t *testing.T) {
 
 func TestListsTellTheStoresChecksumOfPlaintextObjects(t *testing.T) {
 	store := lab.SharedVersitygw(t)
-	for _, mode := range []string{modeOpaque, modeMD5} {
+	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--allow-plaintext-reads", "--etag", mode}}).S3()
 		bucket := newBucket(t, at)
 		sum := map[string]string{"x-amz-checksum-crc32": crc32Of(content(1, 12_345))}
@@ -58,7 +58,7 @@ func TestListsTellTheStoresChecksumOfPlaintextObjects(t *testing.T) {
 			if !found || strings.Count(string(a.body), "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>") != 2 || !strings.Contains(plain, "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>") {
 				t.Errorf("--etag %s, ?%s: %v: %s", mode, query, a, a.body)
 			}
-			if mode == modeMD5 && strings.Count(string(a.body), strings.Trim(md5ETag(content(1, 12_345)), `"`)) != 2 {
+			if mode == lab.ModeMD5 && strings.Count(string(a.body), strings.Trim(md5ETag(content(1, 12_345)), `"`)) != 2 {
 				t.Errorf("?%s has not the MD5 of both: %s", query, a.body)
 			}
 		}

@@ -41,10 +41,10 @@ func bucketNames(t *testing.T, at lab.S3, in s3.ListBucketsInput) (names []strin
 func TestBucketsMayLiveInAnotherStoreUnderAnotherKey(t *testing.T) {
 	t.Parallel()
 	first, second := lab.Versitygw(t), lab.SharedMinIO(t)
-	uri, _ := newKeyset(t)
-	here, there, absent := freeName("here"), freeName("there"), freeName("absent")
-	secret := privateFile(t, second.SecretKey+"\n")
-	config := privateFile(t, fmt.Sprintf(`
+	uri, _ := lab.NewKeyset(t)
+	here, there, absent := lab.FreeName("here"), lab.FreeName("there"), lab.FreeName("absent")
+	secret := lab.PrivateFile(t, second.SecretKey+"\n")
+	config := lab.PrivateFile(t, fmt.Sprintf(`
 buckets:
   %s:
     kms: %s
@@ -92,7 +92,7 @@ buckets:
 		t.Errorf("pages of none: %v", a)
 	}
 	t.Run("aws", func(t *testing.T) {
-		mustRun(t, proxy.S3().Env(), lab.Need(t, "aws"), "--endpoint-url", proxy.URL, "s3", "ls")
+		lab.MustRun(t, proxy.S3().Env(), lab.Need(t, "aws"), "--endpoint-url", proxy.URL, "s3", "ls")
 	})
 }
 
@@ -100,7 +100,7 @@ buckets:
 func TestABucketElsewhereIsListedThoughItsStoreRefusesToList(t *testing.T) {
 	t.Parallel()
 	first, second := lab.Versitygw(t), lab.SharedMinIO(t)
-	forward := wayTo(t, second)
+	forward := lab.WayTo(t, second)
 	var status atomic.Int32
 	status.Store(http.StatusForbidden)
 	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -111,9 +111,9 @@ func TestABucketElsewhereIsListedThoughItsStoreRefusesToList(t *testing.T) {
 		forward.ServeHTTP(w, r)
 	}))
 	t.Cleanup(strict.Close)
-	there, absent := freeName("there"), freeName("absent")
-	upstream := fmt.Sprintf("{upstream: {url: '%s', credentials: {access-key-id: %s, secret-access-key-file: %s}}}", strict.URL, second.AccessKey, privateFile(t, second.SecretKey))
-	config := privateFile(t, "buckets:\n  "+there+": "+upstream+"\n  "+absent+": "+upstream+"\n")
+	there, absent := lab.FreeName("there"), lab.FreeName("absent")
+	upstream := fmt.Sprintf("{upstream: {url: '%s', credentials: {access-key-id: %s, secret-access-key-file: %s}}}", strict.URL, second.AccessKey, lab.PrivateFile(t, second.SecretKey))
+	config := lab.PrivateFile(t, "buckets:\n  "+there+": "+upstream+"\n  "+absent+": "+upstream+"\n")
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: first, Args: []string{"--config", config}})
 	makeBucket(t, proxy.S3(), there)
 	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{}); !slices.Equal(got, []string{there}) {
@@ -127,8 +127,8 @@ func TestABucketElsewhereIsListedThoughItsStoreRefusesToList(t *testing.T) {
 
 func TestASettingThatCannotWorkStopsTheStart(t *testing.T) {
 	t.Parallel()
-	uri, _ := newKeyset(t)
-	open := privateFile(t, "credentials:\n  - {access-key-id: a, secret-access-key: "+lab.ClientSecretKey+"}\n")
+	uri, _ := lab.NewKeyset(t)
+	open := lab.PrivateFile(t, "credentials:\n  - {access-key-id: a, secret-access-key: "+lab.ClientSecretKey+"}\n")
 	if err := os.Chmod(open, 0o640); err != nil {
 		t.Fatal(err)
 	}
@@ -137,14 +137,14 @@ func TestASettingThatCannotWorkStopsTheStart(t *testing.T) {
 		args   []string
 		want   string
 	}{
-		{privateFile(t, "buckets:\n  b-1: {kms: 'localfile:///nowhere/keyset.json'}\n"), nil, "bucket b-1"},
-		{privateFile(t, "buckets:\n  b-1: {kms: 'nokms://x'}\n"), nil, "nokms"},
-		{privateFile(t, "buckets:\n  b-1: {kms-read: ['nokms://y']}\n"), nil, "nokms"},
+		{lab.PrivateFile(t, "buckets:\n  b-1: {kms: 'localfile:///nowhere/keyset.json'}\n"), nil, "bucket b-1"},
+		{lab.PrivateFile(t, "buckets:\n  b-1: {kms: 'nokms://x'}\n"), nil, "nokms"},
+		{lab.PrivateFile(t, "buckets:\n  b-1: {kms-read: ['nokms://y']}\n"), nil, "nokms"},
 		{open, nil, "chmod 600"},
-		{privateFile(t, ""), []string{"--credentials", open}, "chmod 600"},
-		{privateFile(t, "buckets:\n  b-1: {upstream: {url: 'http://127.0.0.1:1', credentials: {access-key-id: x, secret-access-key-env: NOT_SET}}}\n"), nil, "NOT_SET"},
+		{lab.PrivateFile(t, ""), []string{"--credentials", open}, "chmod 600"},
+		{lab.PrivateFile(t, "buckets:\n  b-1: {upstream: {url: 'http://127.0.0.1:1', credentials: {access-key-id: x, secret-access-key-env: NOT_SET}}}\n"), nil, "NOT_SET"},
 	} {
-		mustNotStart(t, lab.ProxyOptions{Args: append([]string{"--kms", uri, "--config", c.config}, c.args...)}, false, c.want)
+		lab.MustNotStart(t, lab.ProxyOptions{Args: append([]string{"--kms", uri, "--config", c.config}, c.args...)}, false, c.want)
 	}
 }
 
@@ -164,14 +164,14 @@ func copyRaw(t *testing.T, store *lab.Store, from, to string) {
 }
 
 func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := open(t, name).store
-			oldURI, oldPath := newKeyset(t)
-			newURI, newPath := newKeyset(t)
+			store := lab.Open(t, name).Store
+			oldURI, oldPath := lab.NewKeyset(t)
+			newURI, newPath := lab.NewKeyset(t)
 			writer := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", oldURI}})
-			origin, replica := newBucket(t, writer.S3()), freeName("replica")
+			origin, replica := newBucket(t, writer.S3()), lab.FreeName("replica")
 			roundTrip(t, writer.S3(), origin, 100_000)
 			makeBucket(t, store.S3(), replica)
 			copyRaw(t, store, origin, replica)
@@ -180,7 +180,7 @@ func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
 			if a := get(t, writer.S3(), "/"+replica+"/k"); a.status != 500 {
 				t.Errorf("without the alias: %v", a)
 			}
-			config := privateFile(t, "buckets:\n  "+replica+": {alias: "+origin+"}\n")
+			config := lab.PrivateFile(t, "buckets:\n  "+replica+": {alias: "+origin+"}\n")
 			for _, args := range [][]string{{"--bucket-alias", replica + "=" + origin}, {"--config", config}} {
 				reader := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: append(args, "--kms", oldURI)})
 				mustGet(t, reader.S3(), replica, "k", want)
@@ -194,7 +194,7 @@ func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
 			}
 
 			file := filepath.Join(t.TempDir(), "out")
-			if out, code := command(t, store, "decrypt", "s3://"+replica+"/k", "-o", file, "--kms", oldURI, "--upstream", store.URL, "--bucket-alias", replica+"="+origin); code != 0 {
+			if out, code := lab.Command(t, store, "decrypt", "s3://"+replica+"/k", "-o", file, "--kms", oldURI, "--upstream", store.URL, "--bucket-alias", replica+"="+origin); code != 0 {
 				t.Errorf("decrypt of the replica: %s", out)
 			}
 			if got, err := os.ReadFile(file); err != nil || sameBytes(got, want) != nil {
@@ -241,7 +241,7 @@ func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
 func TestTwoReplicasOfOneOriginKeepTheirOwnRecords(t *testing.T) {
 	t.Parallel()
 	store := lab.SharedVersitygw(t)
-	origin, one, two := freeName("origin"), freeName("one"), freeName("two")
+	origin, one, two := lab.FreeName("origin"), lab.FreeName("one"), lab.FreeName("two")
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--bucket-alias", one + "=" + origin, "--bucket-alias", two + "=" + origin}})
 	for _, bucket := range []string{origin, one, two} {
 		makeBucket(t, proxy.S3(), bucket)

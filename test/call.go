@@ -91,7 +91,7 @@ func (c call) do(t testing.TB, at lab.S3) answer {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(answerWithin))
+	conn.SetDeadline(time.Now().Add(lab.AnswerWithin))
 
 	sent := make(chan struct{})
 	go func() {

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // Known answers: the "check" values of the CRC catalogue, RFC 1321, FIPS 180-4,
@@ -24,7 +26,7 @@ var knownChecksums = []struct{ name, body, sum string }{
 }
 
 func TestEveryChecksumOfS3IsVerifiedKeptAndGivenBack(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		for _, known := range knownChecksums {
 			raw, err := hex.DecodeString(known.sum)
@@ -53,7 +55,7 @@ func TestEveryChecksumOfS3IsVerifiedKeptAndGivenBack(t *testing.T) {
 }
 
 func TestAChecksumOfALargeBodyComesFromItsTrailer(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		body := content(11, 3_000_000)
 		path := "/" + bucket + "/large"

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // Sizes about the segment's, of many segments, over the 1 MiB that the proxy
@@ -16,14 +18,14 @@ var (
 )
 
 func TestAWSSDKForGoWorks(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		testGoClient(t, sdkClient{sdk(t, at.S3), bucket})
 	})
 }
 
 func TestMinioGoWorks(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		testGoClient(t, newMinioClient(t, at.S3, newBucket(t, at.S3)))
 	})
 }

@@ -13,13 +13,13 @@ import (
 )
 
 func TestBoto3Works(t *testing.T) {
-	for _, generation := range generations {
+	for _, generation := range lab.Generations {
 		t.Run(generation, func(t *testing.T) {
 			t.Parallel()
-			onEach(t, func(t *testing.T, at target) {
+			lab.OnEach(t, func(t *testing.T, at lab.Target) {
 				python := lab.NeedBoto3(t, generation)
 				bucket := newBucket(t, at.S3)
-				mustRun(t, at.Env(), python, "clients/boto3_client.py", at.URL, bucket, fmt.Sprint(largeSize))
+				lab.MustRun(t, at.Env(), python, "clients/boto3_client.py", at.URL, bucket, fmt.Sprint(largeSize))
 			})
 		})
 	}
@@ -52,25 +52,25 @@ func sameFiles(t testing.TB, dir string, sizes ...int) {
 }
 
 func TestAWSCLIWorks(t *testing.T) {
-	for _, generation := range generations {
+	for _, generation := range lab.Generations {
 		t.Run(generation, func(t *testing.T) {
 			t.Parallel()
-			targets := allTargets
-			if generation == lab.Older && !long {
-				targets = []string{onVersitygw} // it is another client, for which no store is another
+			targets := lab.AllTargets
+			if generation == lab.Older && !lab.Long {
+				targets = []string{lab.OnVersitygw} // it is another client, for which no store is another
 			}
-			onThese(t, targets, func(t *testing.T, at target) { testAWSCLI(t, at, lab.NeedAWS(t, generation)) })
+			lab.OnThese(t, targets, func(t *testing.T, at lab.Target) { testAWSCLI(t, at, lab.NeedAWS(t, generation)) })
 		})
 	}
 }
 
-func testAWSCLI(t *testing.T, at target, program string) {
+func testAWSCLI(t *testing.T, at lab.Target, program string) {
 	env := at.Env()
 	aws := func(args ...string) string {
 		t.Helper()
-		return mustRun(t, env, program, append([]string{"--endpoint-url", at.URL, "--output", "text"}, args...)...)
+		return lab.MustRun(t, env, program, append([]string{"--endpoint-url", at.URL, "--output", "text"}, args...)...)
 	}
-	bucket := fmt.Sprintf("aws-%d", bucketNumber.Add(1))
+	bucket := fmt.Sprintf("aws-%d", lab.BucketNumber.Add(1))
 	aws("s3", "mb", "s3://"+bucket)
 	up, down := files(t, sizes...), t.TempDir()
 	// All are below the 8 MB from where `aws s3` sends parts.
@@ -102,7 +102,7 @@ func testAWSCLI(t *testing.T, at target, program string) {
 			t.Errorf("range %s: %v", spec, err)
 		}
 	}
-	if _, err := run(t, env, program, "--endpoint-url", at.URL, "s3api", "get-object", "--bucket", bucket, "--key", "dir/1000003", "--range", "bytes=1000003-", filepath.Join(down, "none")); err == nil || !strings.Contains(err.Error(), "InvalidRange") {
+	if _, err := lab.Run(t, env, program, "--endpoint-url", at.URL, "s3api", "get-object", "--bucket", bucket, "--key", "dir/1000003", "--range", "bytes=1000003-", filepath.Join(down, "none")); err == nil || !strings.Contains(err.Error(), "InvalidRange") {
 		t.Errorf("a range past the end: %v", err)
 	}
 
@@ -138,7 +138,7 @@ func testAWSCLI(t *testing.T, at target, program string) {
 }
 
 func TestRcloneWorks(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		program := lab.Need(t, "rclone")
 		env := at.Env("RCLONE_CONFIG="+os.DevNull,
 			"RCLONE_CONFIG_X_TYPE=s3", "RCLONE_CONFIG_X_PROVIDER=Other", "RCLONE_CONFIG_X_ENV_AUTH=true",
@@ -146,9 +146,9 @@ func TestRcloneWorks(t *testing.T) {
 			"RCLONE_CONFIG_X_UPLOAD_CUTOFF=5G", "RCLONE_RETRIES=1")
 		rclone := func(args ...string) string {
 			t.Helper()
-			return mustRun(t, env, program, args...)
+			return lab.MustRun(t, env, program, args...)
 		}
-		bucket := fmt.Sprintf("rclone-%d", bucketNumber.Add(1))
+		bucket := fmt.Sprintf("rclone-%d", lab.BucketNumber.Add(1))
 		all := append(slices.Clone(sizes), largeSize)
 		up, down := files(t, all...), t.TempDir()
 		rclone("mkdir", "x:"+bucket)
@@ -171,7 +171,7 @@ func TestRcloneWorks(t *testing.T) {
 			}
 		}
 		// The times of files travel as user metadata; a second copy finds nothing to do.
-		if _, err := run(t, env, program, "copy", "--immutable", up, "x:"+bucket+"/dir"); err != nil {
+		if _, err := lab.Run(t, env, program, "copy", "--immutable", up, "x:"+bucket+"/dir"); err != nil {
 			t.Errorf("a second copy: %v", err)
 		}
 		rclone("deletefile", "x:"+bucket+"/dir/1")

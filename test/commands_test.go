@@ -14,21 +14,21 @@ import (
 
 func TestInspectSaysWhatIsStoredWithoutARunningProxy(t *testing.T) {
 	store := lab.SharedVersitygw(t)
-	uri, _ := newKeyset(t)
+	uri, _ := lab.NewKeyset(t)
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
 	bucket := newBucket(t, proxy.S3())
 	roundTrip(t, proxy.S3(), bucket, 100_000)
 	proxy.Term()
-	proxy.Wait(answerWithin)
+	proxy.Wait(lab.AnswerWithin)
 	object := "s3://" + bucket + "/k"
 
-	out, code := command(t, store, "inspect", object, "--upstream", store.URL, "--kms", uri)
+	out, code := lab.Command(t, store, "inspect", object, "--upstream", store.URL, "--kms", uri)
 	for _, want := range []string{"single", "localfile:#", "100000", "100472", "CRC32", "Opens:", "yes"} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("exit code %d, no %q in:\n%s", code, want, out)
 		}
 	}
-	out, code = command(t, store, "inspect", object, "--json", "--upstream", store.URL, "--kms", uri)
+	out, code = lab.Command(t, store, "inspect", object, "--json", "--upstream", store.URL, "--kms", uri)
 	var shown struct {
 		Size, Format int
 		Kind         string
@@ -39,17 +39,17 @@ func TestInspectSaysWhatIsStoredWithoutARunningProxy(t *testing.T) {
 		t.Errorf("exit code %d, %v: %s", code, err, out)
 	}
 
-	other, _ := newKeyset(t)
-	if out, code = command(t, store, "inspect", object, "--upstream", store.URL, "--kms", other); code != 1 || !strings.Contains(out, "100000") || !strings.Contains(out, "does not open") {
+	other, _ := lab.NewKeyset(t)
+	if out, code = lab.Command(t, store, "inspect", object, "--upstream", store.URL, "--kms", other); code != 1 || !strings.Contains(out, "100000") || !strings.Contains(out, "does not open") {
 		t.Errorf("with another key: exit code %d:\n%s", code, out)
 	}
-	if out, code = command(t, store, "inspect", object+"x", "--upstream", store.URL, "--kms", uri); code != 1 {
+	if out, code = lab.Command(t, store, "inspect", object+"x", "--upstream", store.URL, "--kms", uri); code != 1 {
 		t.Errorf("of nothing: exit code %d:\n%s", code, out)
 	}
 	if _, err := sdk(t, store.S3()).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("plain"), Body: bytes.NewReader([]byte("x"))}); err != nil {
 		t.Fatal(err)
 	}
-	if out, code = command(t, store, "inspect", "s3://"+bucket+"/plain", "--upstream", store.URL, "--kms", uri); code != 0 || !strings.Contains(out, "did not write") {
+	if out, code = lab.Command(t, store, "inspect", "s3://"+bucket+"/plain", "--upstream", store.URL, "--kms", uri); code != 0 || !strings.Contains(out, "did not write") {
 		t.Errorf("of plaintext: exit code %d:\n%s", code, out)
 	}
 }
@@ -60,18 +60,18 @@ func TestInspectOpensTheEmbeddedStoreToo(t *testing.T) {
 	bucket := newBucket(t, proxy.S3())
 	roundTrip(t, proxy.S3(), bucket, 1000)
 	proxy.Term()
-	proxy.Wait(answerWithin)
-	if out, err := s3proxy(t, "inspect", "s3://"+bucket+"/k", "--data-dir", dir); err != nil || !strings.Contains(out, "1000") {
+	proxy.Wait(lab.AnswerWithin)
+	if out, err := lab.RunS3proxy(t, "inspect", "s3://"+bucket+"/k", "--data-dir", dir); err != nil || !strings.Contains(out, "1000") {
 		t.Errorf("%v:\n%s", err, out)
 	}
 }
 
 func TestKeysAreMadeOnceAndListedWithoutTheirMaterial(t *testing.T) {
-	uri, path := newKeyset(t)
-	if out, err := s3proxy(t, "keys", "create", "--kms", uri); err == nil || !strings.Contains(out, "never replaced") {
+	uri, path := lab.NewKeyset(t)
+	if out, err := lab.RunS3proxy(t, "keys", "create", "--kms", uri); err == nil || !strings.Contains(out, "never replaced") {
 		t.Errorf("made again: %v: %s", err, out)
 	}
-	out, err := s3proxy(t, "keys", "list", "--json", "--kms", uri)
+	out, err := lab.RunS3proxy(t, "keys", "list", "--json", "--kms", uri)
 	var keys []struct {
 		Version string
 		Primary bool
@@ -79,20 +79,20 @@ func TestKeysAreMadeOnceAndListedWithoutTheirMaterial(t *testing.T) {
 	if json.Unmarshal([]byte(out), &keys) != nil || err != nil || len(keys) != 1 || !keys[0].Primary || keys[0].Version == "" {
 		t.Errorf("%v: %s", err, out)
 	}
-	if out, err = s3proxy(t, "keys", "list", "--kms", uri); err != nil || !strings.Contains(out, keys[0].Version) {
+	if out, err = lab.RunS3proxy(t, "keys", "list", "--kms", uri); err != nil || !strings.Contains(out, keys[0].Version) {
 		t.Errorf("%v: %s", err, out)
 	}
-	if out, err = s3proxy(t, "keys", "list", "--kms", "localfile://"+path+".gone"); err == nil {
+	if out, err = lab.RunS3proxy(t, "keys", "list", "--kms", "localfile://"+path+".gone"); err == nil {
 		t.Errorf("a file that is not there: %s", out)
 	}
 }
 
 func TestVersionAndCompletionAnswer(t *testing.T) {
-	if out, err := s3proxy(t, "version"); err != nil || !strings.Contains(out, "object format 1") {
+	if out, err := lab.RunS3proxy(t, "version"); err != nil || !strings.Contains(out, "object format 1") {
 		t.Errorf("%v: %s", err, out)
 	}
 	for _, shell := range []string{"bash", "zsh", "fish"} {
-		if out, err := s3proxy(t, "completion", shell); err != nil || !strings.Contains(out, "s3proxy") {
+		if out, err := lab.RunS3proxy(t, "completion", shell); err != nil || !strings.Contains(out, "s3proxy") {
 			t.Errorf("%s: %v", shell, err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // busy is a way to a store on which every tenth GET or HEAD is answered with SlowDown.
 func busy(t *testing.T, store *lab.Store) *httptest.Server {
 	t.Helper()
-	forward := wayTo(t, store)
+	forward := lab.WayTo(t, store)
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && asked.Add(1)%10 == 0 {
@@ -46,7 +46,7 @@ func TestCommandsGoOnBesideABusyStore(t *testing.T) {
 			{"encrypt-existing"}, {"keys", "rotate", "--new-version", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"},
 			{"gc"}, {"gc", "--records", "--records-grace", "0"},
 		} {
-			if out, code := command(t, k.store, append(args, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)...); code != 0 {
+			if out, code := lab.Command(t, k.store, append(args, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)...); code != 0 {
 				t.Errorf("%q: exit code %d: %s", args, code, out)
 			}
 		}
@@ -70,7 +70,7 @@ func TestARunThatIsEndedTellsWhatItHasDone(t *testing.T) {
 			p := lab.Start(t, args[0], lab.S3proxy(t), append(args, "s3://"+k.bucket, "--rate", "10", "--kms", k.kms, "--upstream", k.store.URL), k.store.S3().Env())
 			time.Sleep(time.Second)
 			p.Term()
-			if code, ended := p.Wait(answerWithin); !ended || code == 0 {
+			if code, ended := p.Wait(lab.AnswerWithin); !ended || code == 0 {
 				t.Errorf("%s: exit code %d", verb, code)
 			}
 			summary := ""

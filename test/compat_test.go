@@ -42,10 +42,10 @@ type keptAnswer struct {
 }
 
 // keptBuckets are the buckets of a release and the ETag mode of each.
-var keptBuckets = map[string]string{"compat-opaque": modeOpaque, "compat-md5": modeMD5, "compat-rekeyed": modeOpaque}
+var keptBuckets = map[string]string{"compat-opaque": lab.ModeOpaque, "compat-md5": lab.ModeMD5, "compat-rekeyed": lab.ModeOpaque}
 
 func TestThisBuildReadsWhatEarlierReleasesWrite(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("stores do not decrypt")
 	}
 	manifests, err := filepath.Glob(filepath.Join(compatFolder, "*", "manifest.json"))
@@ -84,15 +84,15 @@ func readsKept(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kms := "localfile://" + privateFile(t, string(keyset))
+	kms := "localfile://" + lab.PrivateFile(t, string(keyset))
 	settings := "buckets:\n"
 	for bucket, floor := range k.Floors {
 		settings += fmt.Sprintf("  %s: {floor: [%s]}\n", bucket, floor)
 	}
-	for _, mode := range []string{modeOpaque, modeMD5} {
+	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		args := []string{"--kms", kms, "--etag", mode}
 		if len(k.Floors) > 0 {
-			args = append(args, "--config", privateFile(t, settings))
+			args = append(args, "--config", lab.PrivateFile(t, settings))
 		}
 		at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: args}).S3()
 		for _, want := range k.Want {
@@ -103,7 +103,7 @@ func readsKept(t *testing.T, dir string) {
 	}
 	for _, want := range k.Want {
 		out := filepath.Join(t.TempDir(), "out")
-		printed, code := command(t, store, "decrypt", "s3://"+want.Bucket+"/"+want.Key, "-o", out, "--kms", kms, "--upstream", store.URL)
+		printed, code := lab.Command(t, store, "decrypt", "s3://"+want.Bucket+"/"+want.Key, "-o", out, "--kms", kms, "--upstream", store.URL)
 		got, err := os.ReadFile(out)
 		if code != 0 || err != nil || hexSHA256(got) != want.SHA256 {
 			t.Errorf("decrypt of %s/%s: code %d, %d bytes, %v: %s", want.Bucket, want.Key, code, len(got), err, printed)
@@ -148,14 +148,14 @@ func TestAReleaseLeavesItsObjects(t *testing.T) {
 		t.Fatal(err) // it is there
 	}
 	store := lab.Versitygw(t)
-	uri, keyset := newKeyset(t)
+	uri, keyset := lab.NewKeyset(t)
 	k := kept{Floors: map[string]string{}}
 	for bucket, mode := range keptBuckets {
 		at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri, "--etag", mode}}).S3()
 		makeBucket(t, at, bucket)
 		k.Want = append(k.Want, keepsObjects(t, at, bucket, mode)...)
 	}
-	out, code := command(t, store, "keys", "rekey", "--new-version", "--settle", "0", "s3://compat-rekeyed", "--kms", uri, "--upstream", store.URL)
+	out, code := lab.Command(t, store, "keys", "rekey", "--new-version", "--settle", "0", "s3://compat-rekeyed", "--kms", uri, "--upstream", store.URL)
 	if code != 0 {
 		t.Fatal(out)
 	}
@@ -191,7 +191,7 @@ func keepsObjects(t *testing.T, at lab.S3, bucket, mode string) (all []keptAnswe
 	note := func(key string, body []byte, checksum string) {
 		head := call{method: http.MethodHead, path: "/" + bucket + "/" + escape(key, true)}.do(t, at)
 		a := keptAnswer{Bucket: bucket, Key: key, SHA256: hexSHA256(body), Size: len(body), Checksum: checksum}
-		if mode == modeMD5 {
+		if mode == lab.ModeMD5 {
 			a.ETag = head.header.Get("Etag")
 		}
 		all = append(all, a)

@@ -3,11 +3,13 @@ package test
 import (
 	"strings"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // A client that unpacks what is said to be gzip could not read the document.
 func TestACompleteThatIsSentAgainIsNotAnsweredWithTheObjectsHeaders(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		path := "/" + newBucket(t, at.S3) + "/k"
 		begun := call{method: "POST", path: path, query: "uploads", headers: map[string]string{"content-encoding": "gzip", "x-amz-meta-a": "1", "cache-control": "no-cache"}}.do(t, at.S3)
 		query := "uploadId=" + uploadID(begun)

@@ -12,10 +12,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
-	onEachMode(t, func(t *testing.T, at target, mode string) {
+	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		bucket := newBucket(t, at.S3)
 		path := "/" + bucket + "/k"
 		send := func(method string, body []byte, headers ...string) answer {
@@ -26,7 +28,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 			return call{method: method, path: path, body: body, headers: h}.do(t, at.S3)
 		}
 		absent := `"00000000000000000000000000000000"`
-		if mode == modeOpaque {
+		if mode == lab.ModeOpaque {
 			absent = `"00000000000000000000000000000000-0"`
 		}
 		if a := send("PUT", []byte("early"), "if-match", absent); a.status != 404 {
@@ -35,11 +37,11 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 		first := send("PUT", []byte("first"))
 		etag, encryption := first.header.Get("ETag"), first.header.Get("x-amz-server-side-encryption")
 		switch mode {
-		case modeOpaque:
+		case lab.ModeOpaque:
 			if !strings.HasSuffix(etag, `-0"`) || encryption != "aws:kms" {
 				t.Fatalf("ETag %s, encryption %q", etag, encryption)
 			}
-		case modeMD5:
+		case lab.ModeMD5:
 			if etag != md5ETag([]byte("first")) || encryption != "AES256" {
 				t.Fatalf("ETag %s, encryption %q", etag, encryption)
 			}
@@ -56,7 +58,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 			{[]string{"if-match", etag, "if-unmodified-since", past}, 200}, {[]string{"if-none-match", absent, "if-unmodified-since", past}, 412},
 			{[]string{"if-match", absent, "if-none-match", etag}, 412}, {[]string{"if-match", etag, "if-none-match", etag}, 304},
 		} {
-			if mode == modeOpaque && at.name == onMinIO && slices.Contains(c.headers, absent) && slices.Contains(c.headers, etag) {
+			if mode == lab.ModeOpaque && at.Name == lab.OnMinIO && slices.Contains(c.headers, absent) && slices.Contains(c.headers, etag) {
 				continue // MinIO looks at If-None-Match first
 			}
 			for _, method := range []string{"GET", "HEAD"} {
@@ -65,11 +67,11 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 					t.Errorf("%s with %s: %v, want %d", method, c.headers, a, c.status)
 				}
 				// versitygw's own 304 has no ETag.
-				if (a.status == 200 || a.status == 304 && (at.name == onMinIO || mode == modeMD5)) && a.header.Get("ETag") != etag {
+				if (a.status == 200 || a.status == 304 && (at.Name == lab.OnMinIO || mode == lab.ModeMD5)) && a.header.Get("ETag") != etag {
 					t.Errorf("%s with %s: ETag %q, want %s", method, c.headers, a.header.Get("ETag"), etag)
 				}
 				// MinIO's own 412 has no Condition.
-				if method == "GET" && a.status == 412 && (a.code != "PreconditionFailed" || at.name != onMinIO && !bytes.Contains(a.body, []byte("<Condition>"))) {
+				if method == "GET" && a.status == 412 && (a.code != "PreconditionFailed" || at.Name != lab.OnMinIO && !bytes.Contains(a.body, []byte("<Condition>"))) {
 					t.Errorf("GET with %s: %v: %s", c.headers, a, a.body)
 				}
 			}
@@ -79,7 +81,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 		}
 		// The proxy itself compares lists, and in this mode weak ETags and both forms, too.
 		compared := map[string]int{"if-match " + both: 200, "if-none-match " + both: 304, "if-match " + absent + "," + absent: 412, "if-none-match " + absent + "," + absent: 200}
-		if mode == modeMD5 {
+		if mode == lab.ModeMD5 {
 			compared["if-match W/"+etag], compared["if-none-match W/"+etag] = 412, 304
 		}
 		for condition, status := range compared {
@@ -97,14 +99,14 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 		}
 		for _, size := range []int{4, 1<<20 + 1} { // held, and streamed
 			body := content(uint64(size), size)
-			if a := send("PUT", body, "if-match", absent); a.status != 412 || a.code != "PreconditionFailed" || (mode == modeMD5 || at.name != onMinIO) && !bytes.Contains(a.body, []byte("<Condition>If-Match</Condition>")) {
+			if a := send("PUT", body, "if-match", absent); a.status != 412 || a.code != "PreconditionFailed" || (mode == lab.ModeMD5 || at.Name != lab.OnMinIO) && !bytes.Contains(a.body, []byte("<Condition>If-Match</Condition>")) {
 				t.Errorf("PUT of %d bytes with another If-Match: %v: %s", size, a, a.body)
 			}
 			if a := send("PUT", body, "if-none-match", "*"); a.status != 412 {
 				t.Errorf("PUT of %d bytes with If-None-Match: *: %v", size, a)
 			}
 			// versitygw, as AWS, takes nothing but "*" there in a PUT.
-			if a := send("PUT", body, "if-none-match", etag); a.status != 412 && (at.name == onMinIO || a.status != 501) {
+			if a := send("PUT", body, "if-none-match", etag); a.status != 412 && (at.Name == lab.OnMinIO || a.status != 501) {
 				t.Errorf("PUT of %d bytes with If-None-Match: the current ETag: %v", size, a)
 			}
 			if a := send("PUT", body, "if-match", absent+", "+absent); a.status != 412 {
@@ -121,7 +123,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 			}
 			etag = now
 		}
-		if mode == modeMD5 { // opaque: what the store does, which may be nothing
+		if mode == lab.ModeMD5 { // opaque: what the store does, which may be nothing
 			if a := send("DELETE", nil, "if-match", absent); a.status != 412 {
 				t.Errorf("DELETE with another If-Match: %v", a)
 			}
@@ -146,7 +148,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 }
 
 func TestASuffixOfAnEmptyObjectIsAllOfItAndOtherRangesAreNone(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		for _, key := range []string{"empty", "folder/"} {
 			path := "/" + bucket + "/" + key
@@ -166,7 +168,7 @@ func TestASuffixOfAnEmptyObjectIsAllOfItAndOtherRangesAreNone(t *testing.T) {
 }
 
 func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client, bucket := sdk(t, at.S3), newBucket(t, at.S3)
 		remove := func() error {
 			_, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: &bucket})
@@ -176,9 +178,9 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 		if err := remove(); err == nil || !strings.Contains(err.Error(), "BucketNotEmpty") {
 			t.Errorf("a bucket with an object: %v", err)
 		}
-		if at.name == onMinIO {
+		if at.Name == lab.OnMinIO {
 			// A version that is not current: listings show nothing, and the store refuses.
-			raw := sdk(t, at.store.S3())
+			raw := sdk(t, at.Store.S3())
 			if _, err := raw.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +190,7 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 			if err := remove(); err == nil || !strings.Contains(err.Error(), "BucketNotEmpty") {
 				t.Errorf("a bucket with an old version: %v", err)
 			}
-			if n := records(t, at.store.S3(), bucket); n != 1 {
+			if n := records(t, at.Store.S3(), bucket); n != 1 {
 				t.Errorf("%d records are left, want the one", n)
 			}
 			return
@@ -204,8 +206,8 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 			t.Fatal(err)
 		}
 		roundTrip(t, at.S3, bucket, 1000)
-		if at.store != nil {
-			if n := records(t, at.store.S3(), bucket); n != 1 {
+		if at.Store != nil {
+			if n := records(t, at.Store.S3(), bucket); n != 1 {
 				t.Errorf("%d records in the new bucket, want 1", n)
 			}
 		}
@@ -213,7 +215,7 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 }
 
 func TestPagesAreFullThoughOurOwnObjectsAreLeftOut(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client, bucket := sdk(t, at.S3), newBucket(t, at.S3)
 		// "-" sorts before ".s3proxy/", letters behind it.
 		var keys []string

@@ -24,7 +24,7 @@ func sourceOf(bucket, key string) *string {
 }
 
 func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client, ctx := sdk(t, at.S3), t.Context()
 		bucket, other := newBucket(t, at.S3), newBucket(t, at.S3)
 		m := newMultipart(t, client, bucket, "multipart")
@@ -79,7 +79,7 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 			}
 			wantObject(t, client, bucket, key, body)
 			after, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
-			if err != nil || after.Metadata["shape"] != "square" || after.Metadata["color"] != "" || !direct && aws.ToString(after.ETag) == aws.ToString(before.ETag) {
+			if err != nil || after.Metadata["shape"] != "square" || after.Metadata["color"] != "" || !lab.Direct && aws.ToString(after.ETag) == aws.ToString(before.ETag) {
 				// By the same ETag a conditional write could not see that this one was there.
 				t.Errorf("%s onto itself: %v: metadata %v, ETag %s, before %s", key, err, after.Metadata, aws.ToString(after.ETag), aws.ToString(before.ETag))
 			}
@@ -110,7 +110,7 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 		if err := try(func(in *s3.CopyObjectInput) { in.CopySource = sourceOf(bucket, "absent") }); code(err) != "NoSuchKey" {
 			t.Errorf("no source: %v", err)
 		}
-		if err := try(func(in *s3.CopyObjectInput) { in.CopySource = sourceOf(bucket, ".s3proxy/keys/x") }); code(err) != "AccessDenied" && !direct {
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySource = sourceOf(bucket, ".s3proxy/keys/x") }); code(err) != "AccessDenied" && !lab.Direct {
 			t.Errorf("one of the proxy's own objects: %v", err)
 		}
 		if err := try(func(in *s3.CopyObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 }); err != nil {
@@ -124,10 +124,10 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 }
 
 func TestACopyOfAnObjectInPartsKeepsThem(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("S3 makes one part of it")
 	}
-	onEachMode(t, func(t *testing.T, at target, mode string) {
+	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		client, ctx, bucket := sdk(t, at.S3), t.Context(), newBucket(t, at.S3)
 		m := newMultipart(t, client, bucket, "parts")
 		bodies := [][]byte{content(1, 5*mib), content(2, 70_000)}
@@ -145,7 +145,7 @@ func TestACopyOfAnObjectInPartsKeepsThem(t *testing.T) {
 			return out
 		}
 		was, is := head("parts"), head("copy")
-		if aws.ToInt32(is.PartsCount) != 2 || aws.ToInt64(is.ContentLength) != 70_000 || is.ChecksumType != was.ChecksumType || mode == modeMD5 && aws.ToString(is.ETag) != aws.ToString(was.ETag) {
+		if aws.ToInt32(is.PartsCount) != 2 || aws.ToInt64(is.ContentLength) != 70_000 || is.ChecksumType != was.ChecksumType || mode == lab.ModeMD5 && aws.ToString(is.ETag) != aws.ToString(was.ETag) {
 			t.Errorf("the copy has %d parts, the second of %d bytes, ETag %s, checksum %s; the source ETag %s, checksum %s",
 				aws.ToInt32(is.PartsCount), aws.ToInt64(is.ContentLength), aws.ToString(is.ETag), is.ChecksumType, aws.ToString(was.ETag), was.ChecksumType)
 		}
@@ -153,7 +153,7 @@ func TestACopyOfAnObjectInPartsKeepsThem(t *testing.T) {
 }
 
 func TestAPartIsCopiedFromARangeOfAnyObject(t *testing.T) {
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client, ctx := sdk(t, at.S3), t.Context()
 		bucket, key := newBucket(t, at.S3), "made"
 		body := content(1, 12*mib+17)
@@ -189,18 +189,18 @@ func TestAPartIsCopiedFromARangeOfAnyObject(t *testing.T) {
 // Between buckets that are encrypted under different keys, not encrypted at all, or in
 // another store, a copy is what the destination's settings say.
 func TestACopyBetweenBucketsFollowsTheSettingsOfBoth(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no settings without the proxy")
 	}
 	dir := t.TempDir()
 	store, second := lab.SharedVersitygw(t), lab.SharedMinIO(t)
 	keyset := filepath.Join(dir, "other.json")
-	mustRun(t, lab.Env(), lab.S3proxy(t), "keys", "create", "--kms", "localfile://"+keyset, "--data-dir", dir)
+	lab.MustRun(t, lab.Env(), lab.S3proxy(t), "keys", "create", "--kms", "localfile://"+keyset, "--data-dir", dir)
 	secret := filepath.Join(dir, "secret")
 	if err := os.WriteFile(secret, []byte(second.SecretKey), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n := bucketNumber.Add(1)
+	n := lab.BucketNumber.Add(1)
 	plain, otherKey, elsewhere, normal := fmt.Sprintf("plain-%d", n), fmt.Sprintf("otherkey-%d", n), fmt.Sprintf("elsewhere-%d", n), fmt.Sprintf("normal-%d", n)
 	config := filepath.Join(dir, "config.yaml")
 	doc := fmt.Sprintf(`buckets:
@@ -268,17 +268,17 @@ func TestACopyBetweenBucketsFollowsTheSettingsOfBoth(t *testing.T) {
 }
 
 func TestABucketThatIsNotEncryptedIsTheStoresOwn(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no settings without the proxy")
 	}
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := lab.SharedVersitygw(t)
-			if name == onMinIO {
+			if name == lab.OnMinIO {
 				store = lab.SharedMinIO(t)
 			}
-			bucket := fmt.Sprintf("bare-%d", bucketNumber.Add(1))
+			bucket := fmt.Sprintf("bare-%d", lab.BucketNumber.Add(1))
 			config := filepath.Join(t.TempDir(), "config.yaml")
 			if err := os.WriteFile(config, fmt.Appendf(nil, "buckets:\n  %s: {encrypt: false}\n", bucket), 0o600); err != nil {
 				t.Fatal(err)

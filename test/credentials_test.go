@@ -17,18 +17,18 @@ import (
 func TestAnAccessKeyMayDoWhatItsEntryGrants(t *testing.T) {
 	t.Parallel()
 	store := lab.SharedVersitygw(t)
-	granted, other := freeName("granted"), freeName("other")
-	file := privateFile(t, fmt.Sprintf(`
+	granted, other := lab.FreeName("granted"), lab.FreeName("other")
+	file := lab.PrivateFile(t, fmt.Sprintf(`
 - {access-key-id: limited, secret-access-key: limited-secret, buckets: [%s, not-there]}
 - {access-key-id: reader, secret-access-key-file: %s, read-only: true}
 - {access-key-id: nothing, secret-access-key: nothing-secret, buckets: []}
-`, granted, privateFile(t, "reader-secret\n")))
+`, granted, lab.PrivateFile(t, "reader-secret\n")))
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--credentials", file}})
 	for _, bucket := range []string{granted, other} {
 		makeBucket(t, proxy.S3(), bucket)
 		roundTrip(t, proxy.S3(), bucket, 1000)
 	}
-	limited, reader, nothing := as(proxy, "limited", "limited-secret"), as(proxy, "reader", "reader-secret"), as(proxy, "nothing", "nothing-secret")
+	limited, reader, nothing := lab.ProxyAs(proxy, "limited", "limited-secret"), lab.ProxyAs(proxy, "reader", "reader-secret"), lab.ProxyAs(proxy, "nothing", "nothing-secret")
 	body := content(1000, 1000)
 	roundTrip(t, limited, granted, 1000)
 	for _, c := range []struct {
@@ -41,7 +41,7 @@ func TestAnAccessKeyMayDoWhatItsEntryGrants(t *testing.T) {
 		{"another bucket written", limited, call{method: "PUT", path: "/" + other + "/new", body: body}, 403},
 		{"another bucket listed", limited, call{method: "GET", path: "/" + other}, 403},
 		{"another bucket headed", limited, call{method: "HEAD", path: "/" + other}, 403},
-		{"another bucket made", limited, call{method: "PUT", path: "/" + freeName("new")}, 403},
+		{"another bucket made", limited, call{method: "PUT", path: "/" + lab.FreeName("new")}, 403},
 		{"read", reader, call{method: "GET", path: "/" + other + "/k"}, 200},
 		{"listed", reader, call{method: "GET", path: "/" + other}, 200},
 		{"written by a reader", reader, call{method: "PUT", path: "/" + other + "/k", body: body}, 403},
@@ -49,7 +49,7 @@ func TestAnAccessKeyMayDoWhatItsEntryGrants(t *testing.T) {
 		{"many deleted by a reader", reader, call{method: "POST", path: "/" + other, query: "delete", body: []byte("<Delete><Object><Key>k</Key></Object></Delete>")}, 403},
 		{"a bucket deleted by a reader", reader, call{method: "DELETE", path: "/" + other}, 403},
 		{"no bucket granted", nothing, call{method: "GET", path: "/" + granted + "/k"}, 403},
-		{"a wrong secret", as(proxy, "reader", "limited-secret"), call{method: "GET", path: "/" + other + "/k"}, 403},
+		{"a wrong secret", lab.ProxyAs(proxy, "reader", "limited-secret"), call{method: "GET", path: "/" + other + "/k"}, 403},
 	} {
 		if a := c.call.do(t, c.at); a.status != c.status {
 			t.Errorf("%s: %v, want %d", c.what, a, c.status)
@@ -77,13 +77,13 @@ func TestCredentialsAreReadAgainAtAHangup(t *testing.T) {
 	inConfig := func(list string) string { return "credentials:\n" + list }
 	for flag, text := range map[string]func(string) string{"--credentials": asFile, "--config": inConfig} {
 		t.Run(flag, func(t *testing.T) {
-			file := privateFile(t, text(one))
+			file := lab.PrivateFile(t, text(one))
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{flag, file}})
-			bucket := freeName("reloaded")
+			bucket := lab.FreeName("reloaded")
 			makeBucket(t, proxy.S3(), bucket)
-			roundTrip(t, as(proxy, "one", "hidden-1"), bucket, 1000)
+			roundTrip(t, lab.ProxyAs(proxy, "one", "hidden-1"), bucket, 1000)
 			status := func(id, secret string) int {
-				return call{method: "GET", path: "/" + bucket + "/k"}.do(t, as(proxy, id, secret)).status
+				return call{method: "GET", path: "/" + bucket + "/k"}.do(t, lab.ProxyAs(proxy, id, secret)).status
 			}
 			if got := status("two", "hidden-2"); got != 403 {
 				t.Fatalf("a key that is not there yet: %d", got)
@@ -99,7 +99,7 @@ func TestCredentialsAreReadAgainAtAHangup(t *testing.T) {
 				if err := syscall.Kill(proxy.PID(), syscall.SIGHUP); err != nil {
 					t.Fatal(err)
 				}
-				for end := time.Now().Add(answerWithin); strings.Count(proxy.Log(), logged) == before; time.Sleep(5 * time.Millisecond) {
+				for end := time.Now().Add(lab.AnswerWithin); strings.Count(proxy.Log(), logged) == before; time.Sleep(5 * time.Millisecond) {
 					if time.Now().After(end) {
 						t.Fatalf("no %q in the log:\n%s", logged, proxy.Log())
 					}
@@ -155,9 +155,9 @@ func TestCredentialsAreReadAgainAtAHangup(t *testing.T) {
 func TestCredentialsInAFileMakeNoFurtherKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	file := privateFile(t, "- {access-key-id: one, secret-access-key: hidden-1}\n")
+	file := lab.PrivateFile(t, "- {access-key-id: one, secret-access-key: hidden-1}\n")
 	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: dir, NoKeys: true, Args: []string{"--credentials", file}})
-	at := as(proxy, "one", "hidden-1")
+	at := lab.ProxyAs(proxy, "one", "hidden-1")
 	roundTrip(t, at, newBucket(t, at), 1000)
 	if _, err := os.Stat(dir + "/credentials"); err == nil {
 		t.Error("a key was made in the data folder")

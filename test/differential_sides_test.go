@@ -23,7 +23,7 @@ const (
 	sideCount
 )
 
-var sideNames = [sideCount]string{"direct", modeMD5, modeOpaque}
+var sideNames = [sideCount]string{"direct", lab.ModeMD5, lab.ModeOpaque}
 
 // sides are one store, as it is and through a proxy in each ETag mode.
 type sides struct {
@@ -121,7 +121,7 @@ type sequence struct {
 func newSequence(outer *testing.T, t *rapid.T, s *sides, kind string) *sequence {
 	q := &sequence{sides: s, outer: outer, t: t, kind: kind, etags: map[string][]token{}, versions: map[string][]token{}, cursors: map[string][]token{}}
 	q.keys = rapid.Permutation(sequenceKeys).Draw(t, "keys")[:5]
-	base := fmt.Sprintf("d%d-%s", bucketNumber.Add(1), kind)
+	base := fmt.Sprintf("d%d-%s", lab.BucketNumber.Add(1), kind)
 	for i := range q.bucket {
 		q.meaning[i], q.names[i] = map[string]string{}, map[string]string{}
 		q.bucket[i] = base + "-" + sideNames[i]

@@ -63,7 +63,7 @@ var rapidFlags = sync.OnceFunc(func() {
 // TestRandomCallsGetTheAnswersOfTheStore sends one random sequence of S3 calls to a
 // store as it is and through a proxy in each ETag mode, and compares all that comes back.
 func TestRandomCallsGetTheAnswersOfTheStore(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("it compares the two by itself")
 	}
 	t.Parallel()
@@ -73,7 +73,7 @@ func TestRandomCallsGetTheAnswersOfTheStore(t *testing.T) {
 		steps int // in make test, of each kind of bucket
 		kinds []string
 	}{
-		{onMinIO, lab.SharedMinIO, 160, []string{plainBucket, versionedBucket, lockedBucket}},
+		{lab.OnMinIO, lab.SharedMinIO, 160, []string{plainBucket, versionedBucket, lockedBucket}},
 	} {
 		t.Run(store.name, func(t *testing.T) {
 			t.Parallel()

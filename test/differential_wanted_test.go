@@ -3,6 +3,8 @@ package test
 import (
 	"slices"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // wantedDifference is one that the proxy makes on purpose. docs/S3.md has the same list.
@@ -41,17 +43,17 @@ var wantedDifferences = []wantedDifference{
 		return d.isOne("XML ListBucketResult/MaxKeys", "XML ListVersionsResult/MaxKeys", "XML ListPartsResult/MaxParts", "XML GetObjectAttributesResponse/ObjectParts/MaxParts", "XML ListMultipartUploadsResult/MaxUploads") && d.has == `"1000"`
 	}},
 	{"ListMultipartUploads gives a page of uploads, by key, behind its markers", "as in S3; MinIO gives all uploads of a bucket, by age", func(d deviation) bool {
-		return d.store == onMinIO && d.name == "ListMultipartUploads" && (strings.HasPrefix(d.what, "XML ListMultipartUploadsResult/Upload/") || d.isOne("XML order",
+		return d.store == lab.OnMinIO && d.name == "ListMultipartUploads" && (strings.HasPrefix(d.what, "XML ListMultipartUploadsResult/Upload/") || d.isOne("XML order",
 			"XML ListMultipartUploadsResult/IsTruncated", "XML ListMultipartUploadsResult/NextKeyMarker", "XML ListMultipartUploadsResult/NextUploadIdMarker"))
 	}},
 	{"Delete markers have no size and no storage class in lists", "as in S3; MinIO has both", func(d deviation) bool {
 		return d.isOne("XML ListVersionsResult/DeleteMarker/Size", "XML ListVersionsResult/DeleteMarker/StorageClass") && d.has == "left out"
 	}},
 	{"An unknown `encoding-type` is InvalidArgument in every list", "as in S3; MinIO lists uploads all the same, versitygw everything", func(d deviation) bool {
-		return (d.name == "ListMultipartUploads" || d.store == onVersitygw) && d.turns("200 ", "400 InvalidArgument") && strings.Contains(d.call.query, "encoding-type=nonsense")
+		return (d.name == "ListMultipartUploads" || d.store == lab.OnVersitygw) && d.turns("200 ", "400 InvalidArgument") && strings.Contains(d.call.query, "encoding-type=nonsense")
 	}},
 	{"With `encoding-type=url` lists are encoded, and say so", "as in S3; versitygw does neither", func(d deviation) bool {
-		return d.store == onVersitygw && strings.HasSuffix(d.what, "Result/EncodingType") && d.had == "left out"
+		return d.store == lab.OnVersitygw && strings.HasSuffix(d.what, "Result/EncodingType") && d.had == "left out"
 	}},
 	{"Lists name the store's checksum algorithm of an object of one PUT, and none of an object in parts", "it is the client's where it named one; HEAD tells it of every object", func(d deviation) bool {
 		return d.isOne("XML ListBucketResult/Contents/ChecksumAlgorithm", "XML ListBucketResult/Contents/ChecksumType", "XML ListVersionsResult/Version/ChecksumAlgorithm", "XML ListVersionsResult/Version/ChecksumType")
@@ -133,23 +135,23 @@ var wantedDifferences = []wantedDifference{
 		return d.of("GetObject", "HeadObject") && strings.HasPrefix(d.what, "header X-Amz-Checksum-") && d.had == "" && strings.Contains(d.call.query, "partNumber=1")
 	}},
 	{"ListParts with `max-parts=0` lists nothing", "as MinIO has it; versitygw lists all parts", func(d deviation) bool {
-		return d.store == onVersitygw && d.name == "ListParts" && strings.HasPrefix(d.what, "XML ListPartsResult/") && strings.Contains(d.call.query, "max-parts=0")
+		return d.store == lab.OnVersitygw && d.name == "ListParts" && strings.HasPrefix(d.what, "XML ListPartsResult/") && strings.Contains(d.call.query, "max-parts=0")
 	}},
 	{"A page of versions begins behind its markers", "as in S3; versitygw lists the marker's own version again, and ends never with `max-keys=1`", func(d deviation) bool {
-		return d.store == onVersitygw && d.name == "ListObjectVersions" && strings.HasPrefix(d.what, "XML ListVersionsResult/") && strings.Contains(d.call.query, "version-id-marker=")
+		return d.store == lab.OnVersitygw && d.name == "ListObjectVersions" && strings.HasPrefix(d.what, "XML ListVersionsResult/") && strings.Contains(d.call.query, "version-id-marker=")
 	}},
 	{"A body under a folder's key whose checksum is wrong is BadDigest", "versitygw says DirectoryObjectContainsData first", func(d deviation) bool {
-		return d.store == onVersitygw && d.name == "PutObject" && d.turns("400 DirectoryObjectContainsData", "400 BadDigest")
+		return d.store == lab.OnVersitygw && d.name == "PutObject" && d.turns("400 DirectoryObjectContainsData", "400 BadDigest")
 	}},
 	{"A copy of what has been deleted is NoSuchKey", "as in S3; versitygw says NoSuchVersion, or copies the delete marker", func(d deviation) bool {
-		return d.store == onVersitygw && d.of("CopyObject", "UploadPartCopy") && d.has == "404 NoSuchKey" &&
+		return d.store == lab.OnVersitygw && d.of("CopyObject", "UploadPartCopy") && d.has == "404 NoSuchKey" &&
 			(d.had == "404 NoSuchVersion" && !strings.Contains(d.call.headers["x-amz-copy-source"], "?versionId=") || d.got.header.Get("X-Amz-Delete-Marker") == "true")
 	}},
 	{"A 304 names the ETag", "as in HTTP; versitygw does not", func(d deviation) bool {
-		return d.store == onVersitygw && d.direct.status == 304 && d.what == "header Etag" && d.had == ""
+		return d.store == lab.OnVersitygw && d.direct.status == 304 && d.what == "header Etag" && d.had == ""
 	}},
 	{"`aws-chunked` is no content encoding of an object", "as in S3; versitygw keeps it", func(d deviation) bool {
-		return d.store == onVersitygw && d.what == "header Content-Encoding" && strings.Trim(strings.ReplaceAll(d.had, "aws-chunked", ""), ",") == d.has
+		return d.store == lab.OnVersitygw && d.what == "header Content-Encoding" && strings.Trim(strings.ReplaceAll(d.had, "aws-chunked", ""), ",") == d.has
 	}},
 	{"Errors are S3's", "MinIO has others for unknown checksum algorithms, parts without their checksum, an empty list of parts, part numbers that are none, an upload marker before another key; and codes of its own (`XMinio...`, `XAmz...`)", func(d deviation) bool {
 		switch {

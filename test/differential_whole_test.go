@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // listedPage takes a page of any list.
@@ -56,7 +58,7 @@ func (q *sequence) wholeList() {
 // the common prefixes: where these stand in a document S3 has no rule. Uploads are sorted,
 // for MinIO lists them by age.
 func (q *sequence) walkList(side int, query url.Values) (all []string) {
-	if q.store == onVersitygw && (query.Has("uploads") || query.Has("versions") && side == atStore) {
+	if q.store == lab.OnVersitygw && (query.Has("uploads") || query.Has("versions") && side == atStore) {
 		query = maps.Clone(query) // it refuses its own upload marker, and lists a marker's version again
 		query.Del("max-uploads")
 		query.Del("max-keys")

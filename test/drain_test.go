@@ -13,14 +13,14 @@ import (
 // proxyBefore starts a proxy of the test's own before a store of the test's own.
 func proxyBefore(t *testing.T, name string, args ...string) (*lab.ProxyProcess, *lab.Store) {
 	t.Helper()
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
 	var store *lab.Store
 	switch name {
-	case onVersitygw:
+	case lab.OnVersitygw:
 		store = lab.Versitygw(t)
-	case onMinIO:
+	case lab.OnMinIO:
 		store = lab.MinIO(t)
 	}
 	return lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: args}), store
@@ -43,13 +43,13 @@ func openGet(t *testing.T, at lab.S3, path string) *http.Response {
 }
 
 func TestAStoreThatDiesInAGetBreaksTheTransfer(t *testing.T) {
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var at lab.S3
 			var store *lab.Store
-			if direct {
-				store = map[string]func(testing.TB) *lab.Store{onVersitygw: lab.Versitygw, onMinIO: lab.MinIO}[name](t)
+			if lab.Direct {
+				store = map[string]func(testing.TB) *lab.Store{lab.OnVersitygw: lab.Versitygw, lab.OnMinIO: lab.MinIO}[name](t)
 				at = store.S3()
 			} else {
 				p, s := proxyBefore(t, name)
@@ -66,7 +66,7 @@ func TestAStoreThatDiesInAGetBreaksTheTransfer(t *testing.T) {
 				t.Errorf("%d bytes of %d came and the transfer ended with %v", n+1<<20, largeSize, err)
 			}
 			// With the store away, what comes next is an S3 error and not a hang.
-			if !direct {
+			if !lab.Direct {
 				if got := get(t, at, path); got.status < 500 || got.code == "" {
 					t.Errorf("with no store: %v", got)
 				}
@@ -76,7 +76,7 @@ func TestAStoreThatDiesInAGetBreaksTheTransfer(t *testing.T) {
 }
 
 func TestRunningTransfersFinishAfterSIGTERM(t *testing.T) {
-	for _, name := range allTargets {
+	for _, name := range lab.AllTargets {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, _ := proxyBefore(t, name)
@@ -132,7 +132,7 @@ func TestRunningTransfersFinishAfterSIGTERM(t *testing.T) {
 }
 
 func TestTransfersThatDoNotFinishAreCutAfterTheDrainTimeout(t *testing.T) {
-	p, _ := proxyBefore(t, onVersitygw, "--drain-timeout", "1s")
+	p, _ := proxyBefore(t, lab.OnVersitygw, "--drain-timeout", "1s")
 	at := p.S3()
 	bucket := newBucket(t, at)
 	if err := putStream(t, at, "/"+bucket+"/object", 3, int64(largeSize)); err != nil {
@@ -154,18 +154,18 @@ func TestTransfersThatDoNotFinishAreCutAfterTheDrainTimeout(t *testing.T) {
 }
 
 func TestTwoProxiesOnOneStoreAndOneKeyfileReadEachOthersObjects(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := lab.SharedVersitygw
-			if name == onMinIO {
+			if name == lab.OnMinIO {
 				store = lab.SharedMinIO
 			}
 			uri := "localfile://" + t.TempDir() + "/keyset.json"
-			mustRun(t, lab.Env(), lab.S3proxy(t), "keys", "create", "--kms", uri)
+			lab.MustRun(t, lab.Env(), lab.S3proxy(t), "keys", "create", "--kms", uri)
 			options := lab.ProxyOptions{Upstream: store(t), Args: []string{"--kms", uri}}
 			one, two := lab.Proxy(t, options).S3(), lab.Proxy(t, options).S3()
 			bucket := newBucket(t, one)

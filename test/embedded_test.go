@@ -28,7 +28,7 @@ func storeProcess(t *testing.T, p *lab.ProxyProcess) int {
 // gone waits until a process has ended.
 func gone(t *testing.T, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(answerWithin); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(lab.AnswerWithin); ; time.Sleep(5 * time.Millisecond) {
 		err := syscall.Kill(pid, 0)
 		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if errors.Is(err, syscall.ESRCH) || strings.Contains(string(stat), ") Z ") { // nobody may be there to wait for it
@@ -41,7 +41,7 @@ func gone(t *testing.T, pid int) {
 }
 
 func TestTheEmbeddedStoreEndsWithTheProxyAndTheProxyWithTheStore(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
 	t.Run("a killed proxy", func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestTheEmbeddedStoreEndsWithTheProxyAndTheProxyWithTheStore(t *testing.T) {
 		p := lab.Proxy(t, lab.ProxyOptions{})
 		store := storeProcess(t, p)
 		p.Term()
-		if code, ok := p.Wait(answerWithin); !ok || code != 0 {
+		if code, ok := p.Wait(lab.AnswerWithin); !ok || code != 0 {
 			t.Errorf("exit code %d (ended: %v)\n%s", code, ok, p.Log())
 		}
 		gone(t, store)
@@ -69,7 +69,7 @@ func TestTheEmbeddedStoreEndsWithTheProxyAndTheProxyWithTheStore(t *testing.T) {
 		if err := syscall.Kill(storeProcess(t, p), syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		if code, ok := p.Wait(answerWithin); !ok || code != 1 || !strings.Contains(p.Log(), "the embedded store ended") {
+		if code, ok := p.Wait(lab.AnswerWithin); !ok || code != 1 || !strings.Contains(p.Log(), "the embedded store ended") {
 			t.Errorf("exit code %d (ended: %v)\n%s", code, ok, p.Log())
 		}
 	})
@@ -85,14 +85,14 @@ func TestTheEmbeddedStoreEndsWithTheProxyAndTheProxyWithTheStore(t *testing.T) {
 		}
 		mustPut(t, p.S3(), "/"+newBucket(t, p.S3())+"/k", []byte("text"))
 		p.Term()
-		if code, ok := p.Wait(answerWithin); !ok || code != 0 {
+		if code, ok := p.Wait(lab.AnswerWithin); !ok || code != 0 {
 			t.Errorf("exit code %d (ended: %v)\n%s", code, ok, p.Log())
 		}
 	})
 }
 
 func TestTheEmbeddedStoresProcessIsToldNoSecretThatOthersSee(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
 	const passphrase = "correct horse battery staple"

@@ -44,7 +44,7 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 		ctx := t.Context()
 		raw := k.raw()
 		objects := 240
-		if long {
+		if lab.Long {
 			objects = 3000
 		}
 		var all []*existing
@@ -102,32 +102,32 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 		args := []string{"encrypt-existing", "--json", "--allow-plaintext-reads", "--kms", k.kms, "--rate", fmt.Sprint(objects / 2), "s3://" + k.bucket}
 		stop := k.readWhileEncrypted(client, all)
 		change := changeBetween(t, client, k.bucket, all)
-		run := func(through *counted) *lab.Process {
+		run := func(through *lab.Counted) *lab.Process {
 			return lab.Start(t, "encrypt", lab.S3proxy(t), append(args, "--upstream", through.URL), k.store.S3().Env())
 		}
 		for range 2 {
-			killedAt(t, k.store, objects/8, func(r *http.Request) bool {
+			lab.KilledAt(t, k.store, objects/8, func(r *http.Request) bool {
 				change(r)
-				return replaces(r, k.bucket, "many/")
+				return lab.Replaces(r, k.bucket, "many/")
 			}, run)
 		}
-		through := count(t, k.store)
-		through.first = change
+		through := lab.Count(t, k.store)
+		through.First = change
 		args = append(args, "--upstream", through.URL)
-		out, code := command(t, k.store, args...)
+		out, code := lab.Command(t, k.store, args...)
 		stop()
 		var first, again encryptResult
-		if err := json.Unmarshal([]byte(jsonLine(out)), &first); err != nil || code != 0 || !first.Off || first.Rewritten == 0 || first.Done == 0 {
+		if err := json.Unmarshal([]byte(lab.JSONLine(out)), &first); err != nil || code != 0 || !first.Off || first.Rewritten == 0 || first.Done == 0 {
 			t.Fatalf("exit code %d, %v: %s", code, err, out)
 		}
-		t.Logf("beside the clients, after two kills: %s", jsonLine(out))
-		if out, code = command(t, k.store, args...); json.Unmarshal([]byte(jsonLine(out)), &again) != nil || code != 0 || again.Rewritten != 0 {
+		t.Logf("beside the clients, after two kills: %s", lab.JSONLine(out))
+		if out, code = lab.Command(t, k.store, args...); json.Unmarshal([]byte(lab.JSONLine(out)), &again) != nil || code != 0 || again.Rewritten != 0 {
 			t.Errorf("a second run: exit code %d: %s", code, out)
 		}
 		if k.versioned() != (again.OldVersions > 0) {
 			t.Errorf("old versions that are not encrypted: %d", again.OldVersions)
 		}
-		if out, code := command(t, k.store, "keys", "verify", "--kms", k.kms, "--upstream", k.store.URL, "s3://"+k.bucket); code != 0 || !strings.Contains(out, " 0 objects not encrypted, 0 bad") {
+		if out, code := lab.Command(t, k.store, "keys", "verify", "--kms", k.kms, "--upstream", k.store.URL, "s3://"+k.bucket); code != 0 || !strings.Contains(out, " 0 objects not encrypted, 0 bad") {
 			t.Errorf("keys verify: exit code %d: %s", code, out)
 		}
 		fresh := sdk(t, lab.Proxy(t, lab.ProxyOptions{Upstream: k.store, Args: []string{"--kms", k.kms, "--etag", "md5"}}).S3())
@@ -271,7 +271,7 @@ func (k *keyed) checkEncrypted(client *s3.Client, o *existing) {
 // An object whose bytes rotted at the store does not become an encrypted one that
 // authenticates, and what the store locks or the settings forbid is said.
 func TestEncryptExistingLeavesWhatItCannotProve(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
 	k := &keyed{t: t, store: lab.SharedVersitygw(t), kms: "localfile://" + filepath.Join(t.TempDir(), "keyset.json")}
@@ -301,8 +301,8 @@ func TestEncryptExistingLeavesWhatItCannotProve(t *testing.T) {
 	want := func(wantCode, rewritten, done int, more ...string) encryptResult {
 		t.Helper()
 		var got encryptResult
-		out, code := command(t, k.store, slices.Concat(args, more)...)
-		if err := json.Unmarshal([]byte(jsonLine(out)), &got); err != nil || code != wantCode || got.Rewritten != rewritten || got.Done != done || got.Off {
+		out, code := lab.Command(t, k.store, slices.Concat(args, more)...)
+		if err := json.Unmarshal([]byte(lab.JSONLine(out)), &got); err != nil || code != wantCode || got.Rewritten != rewritten || got.Done != done || got.Off {
 			t.Errorf("exit code %d, %v: %s", code, err, out)
 		}
 		return got
@@ -316,14 +316,14 @@ func TestEncryptExistingLeavesWhatItCannotProve(t *testing.T) {
 		t.Errorf("the rotten object was changed: %v", err)
 	}
 	want(1, 0, 1)
-	if out, code := command(t, k.store, args...); code != 1 || !strings.Contains(out, "have no allow-plaintext-reads") {
+	if out, code := lab.Command(t, k.store, args...); code != 1 || !strings.Contains(out, "have no allow-plaintext-reads") {
 		t.Errorf("without allow-plaintext-reads: %s", out)
 	}
 	settings := filepath.Join(t.TempDir(), "s3proxy.yaml")
 	if err := os.WriteFile(settings, []byte("buckets:\n  "+k.bucket+":\n    encrypt: false\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, code := command(t, k.store, append(args, "--config", settings)...); code != 1 || !strings.Contains(out, "configured without encryption") {
+	if out, code := lab.Command(t, k.store, append(args, "--config", settings)...); code != 1 || !strings.Contains(out, "configured without encryption") {
 		t.Errorf("of a bucket without encryption: exit code %d: %s", code, out)
 	}
 }

@@ -40,11 +40,11 @@ func listedETags(t *testing.T, at lab.S3, bucket string) map[string]string {
 }
 
 func TestAnObjectHasOneETagEverywhereAndInModeMD5ItIsItsMD5(t *testing.T) {
-	onEachMode(t, func(t *testing.T, at target, mode string) {
+	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		bucket := newBucket(t, at.S3)
 		bodies, etags := map[string][]byte{}, map[string]string{}
 		for _, size := range []int{0, 1, 1 << 20, 3 << 20, 100_000_000} {
-			if size == 100_000_000 && at.name != onMinIO && !long {
+			if size == 100_000_000 && at.Name != lab.OnMinIO && !lab.Long {
 				continue
 			}
 			bodies[fmt.Sprint(size)] = content(uint64(size), size)
@@ -58,7 +58,7 @@ func TestAnObjectHasOneETagEverywhereAndInModeMD5ItIsItsMD5(t *testing.T) {
 			}
 			etags[key] = a.header.Get("ETag")
 			encryption := "aws:kms"
-			if mode == modeMD5 {
+			if mode == lab.ModeMD5 {
 				encryption = "AES256"
 				if etags[key] != md5ETag(body) {
 					t.Errorf("%s: ETag %s, want the MD5 %s", key, etags[key], md5ETag(body))
@@ -84,7 +84,7 @@ func TestAnObjectHasOneETagEverywhereAndInModeMD5ItIsItsMD5(t *testing.T) {
 				check("part 1", call{method: "HEAD", path: path, query: "partNumber=1"}.do(t, at.S3), 206)
 			}
 			attributes := call{method: "GET", path: path, query: "attributes=", headers: map[string]string{"x-amz-object-attributes": "ETag"}}.do(t, at.S3)
-			if at.name != onMinIO && key != "folder/" && !bytes.Contains(attributes.body, []byte("<ETag>"+strings.Trim(etags[key], `"`)+"</ETag>")) {
+			if at.Name != lab.OnMinIO && key != "folder/" && !bytes.Contains(attributes.body, []byte("<ETag>"+strings.Trim(etags[key], `"`)+"</ETag>")) {
 				t.Errorf("attributes of %s: %v: %s", key, attributes, attributes.body)
 			}
 		}
@@ -98,13 +98,13 @@ func TestAnObjectHasOneETagEverywhereAndInModeMD5ItIsItsMD5(t *testing.T) {
 }
 
 func TestAMultipartObjectHasItsETagInBothModesThoughItWasPutRaw(t *testing.T) {
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if direct {
+			if lab.Direct {
 				t.Skip("there is no proxy")
 			}
-			store := openMode(t, name, modeMD5).store
+			store := lab.OpenMode(t, name, lab.ModeMD5).Store
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", "md5"}})
 			bucket := newBucket(t, proxy.S3())
 			raw := sdk(t, store.S3())
@@ -148,14 +148,14 @@ func TestAMultipartObjectHasItsETagInBothModesThoughItWasPutRaw(t *testing.T) {
 }
 
 func TestAListingCostsWhatADirectOneCostsAndInModeMD5TheSecondTime(t *testing.T) {
-	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
-		if direct {
+	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
+		if lab.Direct {
 			t.Skip("there is no proxy")
 		}
 		const objects = 30
-		for _, mode := range []string{modeOpaque, modeMD5} {
-			counter := count(t, at.store)
-			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, UpstreamURL: counter.URL, Args: []string{"--etag", mode}})
+		for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
+			counter := lab.Count(t, at.Store)
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, UpstreamURL: counter.URL, Args: []string{"--etag", mode}})
 			bucket := newBucket(t, proxy.S3())
 			for i := range objects {
 				size := i * 100
@@ -175,13 +175,13 @@ func TestAListingCostsWhatADirectOneCostsAndInModeMD5TheSecondTime(t *testing.T)
 					}
 				}
 			}
-			first := counter.during(list(proxy.S3()))
-			second := counter.during(list(proxy.S3()))
-			straight := counter.during(list(lab.S3{URL: counter.URL, AccessKey: at.store.AccessKey, SecretKey: at.store.SecretKey}))
+			first := counter.During(list(proxy.S3()))
+			second := counter.During(list(proxy.S3()))
+			straight := counter.During(list(lab.S3{URL: counter.URL, AccessKey: at.Store.AccessKey, SecretKey: at.Store.SecretKey}))
 			if len(straight) != 3 || len(second) != len(straight) {
 				t.Errorf("%s: a listing again costs %d requests, direct %d: %q", mode, len(second), len(straight), second)
 			}
-			if want := map[string]int{modeOpaque: 3, modeMD5: 3 + objects + 1}[mode]; len(first) != want {
+			if want := map[string]int{lab.ModeOpaque: 3, lab.ModeMD5: 3 + objects + 1}[mode]; len(first) != want {
 				t.Errorf("%s: a first listing costs %d requests, want %d: %q", mode, len(first), want, first)
 			}
 		}

@@ -13,24 +13,24 @@ import (
 // Programs that take an ETag of 32 hex digits for the MD5 of what they sent.
 
 func TestRcloneComparesMD5sInModeMD5(t *testing.T) {
-	onThese(t, allTargets, func(t *testing.T, at target) {
-		at = openMode(t, at.name, modeMD5)
+	lab.OnThese(t, lab.AllTargets, func(t *testing.T, at lab.Target) {
+		at = lab.OpenMode(t, at.Name, lab.ModeMD5)
 		program := lab.Need(t, "rclone")
 		env := at.Env("RCLONE_CONFIG="+os.DevNull,
 			"RCLONE_CONFIG_X_TYPE=s3", "RCLONE_CONFIG_X_PROVIDER=Other", "RCLONE_CONFIG_X_ENV_AUTH=true",
 			"RCLONE_CONFIG_X_ENDPOINT="+at.URL, "RCLONE_CONFIG_X_REGION=us-east-1", "RCLONE_CONFIG_X_FORCE_PATH_STYLE=true", "RCLONE_RETRIES=1")
-		bucket := fmt.Sprintf("rclone-md5-%d", bucketNumber.Add(1))
+		bucket := fmt.Sprintf("rclone-md5-%d", lab.BucketNumber.Add(1))
 		up, down := files(t, sizes...), t.TempDir()
-		mustRun(t, env, program, "mkdir", "x:"+bucket)
-		mustRun(t, env, program, "copy", up, "x:"+bucket)
+		lab.MustRun(t, env, program, "mkdir", "x:"+bucket)
+		lab.MustRun(t, env, program, "copy", up, "x:"+bucket)
 		// Not --size-only: with a hash that it can compare, check says how many it has compared.
-		out, err := runBoth(t, env, program, "check", "-v", up, "x:"+bucket)
+		out, err := lab.RunBoth(t, env, program, "check", "-v", up, "x:"+bucket)
 		if err != nil || !strings.Contains(out, "Using md5 for hash comparisons") || strings.Contains(out, "hashes could not be checked") {
 			t.Errorf("check: %v\n%s", err, out)
 		}
-		mustRun(t, env, program, "copy", "x:"+bucket, down)
+		lab.MustRun(t, env, program, "copy", "x:"+bucket, down)
 		sameFiles(t, down, sizes...)
-		sums := mustRun(t, env, program, "md5sum", "x:"+bucket)
+		sums := lab.MustRun(t, env, program, "md5sum", "x:"+bucket)
 		for _, size := range sizes {
 			if want := strings.Trim(md5ETag(content(uint64(size), size)), `"`) + "  " + fmt.Sprint(size) + "\n"; !strings.Contains(sums, want) {
 				t.Errorf("md5sum does not give %q:\n%s", want, sums)
@@ -40,8 +40,8 @@ func TestRcloneComparesMD5sInModeMD5(t *testing.T) {
 }
 
 func TestS3cmdChecksMD5sInModeMD5(t *testing.T) {
-	onThese(t, allTargets, func(t *testing.T, at target) {
-		at = openMode(t, at.name, modeMD5)
+	lab.OnThese(t, lab.AllTargets, func(t *testing.T, at lab.Target) {
+		at = lab.OpenMode(t, at.Name, lab.ModeMD5)
 		program := lab.Need(t, "s3cmd")
 		config := filepath.Join(t.TempDir(), "s3cfg")
 		host := strings.TrimPrefix(at.URL, "http://")
@@ -51,7 +51,7 @@ func TestS3cmdChecksMD5sInModeMD5(t *testing.T) {
 		}
 		s3cmd := func(args ...string) string {
 			t.Helper()
-			out, err := runBoth(t, at.Env(), program, append([]string{"-c", config, "--no-progress", "--disable-multipart"}, args...)...)
+			out, err := lab.RunBoth(t, at.Env(), program, append([]string{"-c", config, "--no-progress", "--disable-multipart"}, args...)...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,8 +85,8 @@ func TestS3cmdChecksMD5sInModeMD5(t *testing.T) {
 // libcloud compares the ETag of each upload with the MD5 unless the answer says that
 // the store encrypts with KMS; so do the Java and PHP SDKs.
 func TestAClientThatComparesETagAndMD5IsContentInBothModes(t *testing.T) {
-	onEachMode(t, func(t *testing.T, at target, mode string) {
+	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		python := lab.NeedBoto3(t, lab.Newest)
-		mustRun(t, at.Env(), python, "clients/compare_etag.py", at.URL, newBucket(t, at.S3), mode)
+		lab.MustRun(t, at.Env(), python, "clients/compare_etag.py", at.URL, newBucket(t, at.S3), mode)
 	})
 }

@@ -20,22 +20,22 @@ import (
 
 // bothModes gives two proxies with the same keys before the same store: a bucket
 // whose mode is switched.
-func bothModes(t *testing.T, at target) map[string]lab.S3 {
+func bothModes(t *testing.T, at lab.Target) map[string]lab.S3 {
 	t.Helper()
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
-	first := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, Args: []string{"--etag", modeMD5}})
-	second := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, DataDir: first.DataDir, Args: []string{"--etag", modeOpaque}})
-	return map[string]lab.S3{modeMD5: first.S3(), modeOpaque: second.S3()}
+	first := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, Args: []string{"--etag", lab.ModeMD5}})
+	second := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, DataDir: first.DataDir, Args: []string{"--etag", lab.ModeOpaque}})
+	return map[string]lab.S3{lab.ModeMD5: first.S3(), lab.ModeOpaque: second.S3()}
 }
 
 // TestListingsAreExact writes random objects in every way and compares what LIST,
 // HEAD and GET tell of each, in both modes.
 func TestListingsAreExact(t *testing.T) {
-	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
+	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
 		modes := bothModes(t, at)
-		bucket := newBucket(t, modes[modeMD5])
+		bucket := newBucket(t, modes[lab.ModeMD5])
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -55,14 +55,14 @@ func TestListingsAreExact(t *testing.T) {
 			body := content(seed+uint64(i), size)
 			key := fmt.Sprintf("%c/é %d&", 'a'+i%3, i)
 			w := written{body: body, md5: md5ETag(body)}
-			mode := modeMD5
+			mode := lab.ModeMD5
 			switch {
 			case i%10 == 9:
-				mode = modeOpaque
+				mode = lab.ModeOpaque
 			case i == 2 || i == 20:
 				key, w.body, w.md5 = fmt.Sprintf("folder%d/", i), nil, md5ETag(nil)
 			}
-			if mode == modeOpaque {
+			if mode == lab.ModeOpaque {
 				w.md5 = ""
 			}
 			if i == 4 || i == 31 || i == 49 { // in parts
@@ -102,7 +102,7 @@ func TestListingsAreExact(t *testing.T) {
 				if want := fmt.Sprintf("%s %d", etag, len(w.body)); list[key] != want || get.header.Get("ETag") != etag || head.header.Get("Content-Length") != fmt.Sprint(len(w.body)) {
 					t.Errorf("%s: %s: listed %s, HEAD %s, GET %s, %d bytes", mode, key, list[key], etag, get.header.Get("ETag"), len(w.body))
 				}
-				switch known := mode == modeMD5 && w.md5 != ""; {
+				switch known := mode == lab.ModeMD5 && w.md5 != ""; {
 				case known && etag != w.md5:
 					t.Errorf("%s: %s of %d bytes: ETag %s, want %s", mode, key, len(w.body), etag, w.md5)
 				case !known && len(strings.Trim(etag, `"`)) == 32:
@@ -116,24 +116,24 @@ func TestListingsAreExact(t *testing.T) {
 }
 
 func TestABucketWhoseModeWasSwitchedTakesTheETagsOfBothModesInConditions(t *testing.T) {
-	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
+	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
 		modes := bothModes(t, at)
-		bucket := newBucket(t, modes[modeMD5])
+		bucket := newBucket(t, modes[lab.ModeMD5])
 		for writer, from := range modes {
 			for _, size := range []int{10, 1<<20 + 10} {
 				path := fmt.Sprintf("/%s/%s-%d", bucket, writer, size)
 				if a := (call{method: "PUT", path: path, body: content(1, size)}).do(t, from); a.status != 200 {
 					t.Fatal(a)
 				}
-				etag := call{method: "HEAD", path: path}.do(t, modes[modeOpaque]).header.Get("ETag")
+				etag := call{method: "HEAD", path: path}.do(t, modes[lab.ModeOpaque]).header.Get("ETag")
 				for reader, to := range modes {
 					a := call{method: "GET", path: path, headers: map[string]string{"if-match": etag}}.do(t, to)
 					if err := sameBytes(a.body, content(1, size)); a.status != 200 || err != nil {
 						t.Errorf("written in mode %s, read in mode %s by the opaque ETag: %v, %v", writer, reader, a, err)
 					}
 				}
-				now := call{method: "HEAD", path: path}.do(t, modes[modeMD5]).header.Get("ETag")
-				if a := (call{method: "PUT", path: path, body: []byte("new"), headers: map[string]string{"if-match": now}}).do(t, modes[modeMD5]); a.status != 200 {
+				now := call{method: "HEAD", path: path}.do(t, modes[lab.ModeMD5]).header.Get("ETag")
+				if a := (call{method: "PUT", path: path, body: []byte("new"), headers: map[string]string{"if-match": now}}).do(t, modes[lab.ModeMD5]); a.status != 200 {
 					t.Errorf("written in mode %s, replaced in mode md5: %v", writer, a)
 				}
 			}
@@ -145,8 +145,8 @@ func TestABucketWhoseModeWasSwitchedTakesTheETagsOfBothModesInConditions(t *test
 // next one with If-Match, and begins again when it is refused.
 func TestNoUpdateIsLostInModeMD5(t *testing.T) {
 	lab.TakesLong(t)
-	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
-		at = openMode(t, at.name, modeMD5)
+	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
+		at = lab.OpenMode(t, at.Name, lab.ModeMD5)
 		bucket := newBucket(t, at.S3)
 		for _, c := range []struct{ size, each int }{{10, 6}, {1<<20 + 10, 2}} { // held, and streamed
 			path := fmt.Sprintf("/%s/%d", bucket, c.size)
@@ -198,14 +198,14 @@ func TestNoUpdateIsLostInModeMD5(t *testing.T) {
 }
 
 func TestVersionsAreListedWithTheirOwnETags(t *testing.T) {
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := lab.VersitygwForSuite
-			if name == onMinIO {
+			if name == lab.OnMinIO {
 				store = lab.SharedMinIO
 			}
-			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store(t), Args: []string{"--etag", modeMD5}})
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store(t), Args: []string{"--etag", lab.ModeMD5}})
 			client, bucket := sdk(t, proxy.S3()), newBucket(t, proxy.S3())
 			var want []string
 			for i, status := range []types.BucketVersioningStatus{"", types.BucketVersioningStatusEnabled, types.BucketVersioningStatusEnabled, types.BucketVersioningStatusSuspended} {

@@ -55,7 +55,7 @@ func putExpecting(t testing.TB, at lab.S3, c call) (status int, sent int64) {
 }
 
 func TestExpect100ContinueIsHonoured(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		body := content(5, 2<<20)
 		// The Go client waits for the 100 before it sends; a refusal must come first.
@@ -84,7 +84,7 @@ func TestExpect100ContinueIsHonoured(t *testing.T) {
 // body that is none. It sends the header with bodies of no bytes too (an `aws
 // s3 cp --recursive` with an empty file hangs): S3 says 100 to them as to all.
 func TestExpect100ContinueWithAnEmptyBodyGets100(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		u, err := url.Parse(at.URL)
 		if err != nil {
@@ -103,7 +103,7 @@ func TestExpect100ContinueWithAnEmptyBodyGets100(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(answerWithin))
+			conn.SetDeadline(time.Now().Add(lab.AnswerWithin))
 			conn.Write(head)
 			r := bufio.NewReader(conn)
 			for _, want := range []int{http.StatusContinue, http.StatusOK} {

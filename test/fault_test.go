@@ -108,10 +108,10 @@ type crashes struct {
 
 func newCrashes(t *testing.T, name string) *crashes {
 	t.Helper()
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to fail")
 	}
-	store := store(t, name)
+	store := lab.SharedStore(t, name)
 	steady := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
 	c := &crashes{t: t, store: store, faulty: newFaultyStore(t, store), dir: steady.DataDir, steady: sdk(t, steady.S3())}
 	c.bucket = newBucket(t, steady.S3())
@@ -170,7 +170,7 @@ func (c *crashes) put(key string, body []byte) {
 // sweptClean runs gc and looks that no state of uploads is left.
 func (c *crashes) sweptClean() {
 	c.t.Helper()
-	out, code := command(c.t, c.store, "gc", "s3://"+c.bucket, "--grace", "0s", "--upstream", c.store.URL)
+	out, code := lab.Command(c.t, c.store, "gc", "s3://"+c.bucket, "--grace", "0s", "--upstream", c.store.URL)
 	if left := uploadState(c.t, c.store, c.bucket); code != 0 || len(left) > 0 {
 		c.t.Errorf("gc: exit code %d, %s\nstate that is left: %v", code, out, left)
 	}
@@ -184,7 +184,7 @@ type shape struct {
 
 func faultShapes() []shape {
 	shapes := []shape{{"a small last part", 2, 100}, {"part 10,000", 10000, 200}}
-	if long {
+	if lab.Long {
 		shapes = append(shapes, shape{"large parts", 2, 5 * mib}, shape{"part 9,999", 9999, 5 * mib})
 	}
 	return shapes
@@ -204,7 +204,7 @@ func (c *crashes) begin(key string, s shape) (m *partUpload, list []types.Comple
 
 func TestAFaultAtAnyStepOfCompleteLeavesTheOldObjectOrTheNewOne(t *testing.T) {
 	lab.TakesLong(t)
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		for _, s := range faultShapes() {
 			t.Run(name+"/"+s.name, func(t *testing.T) {
 				t.Parallel()
@@ -242,7 +242,7 @@ func TestAFaultAtAnyStepOfCompleteLeavesTheOldObjectOrTheNewOne(t *testing.T) {
 
 func TestCreatePartAndAbortAreSimplyRepeatedAfterAnyFault(t *testing.T) {
 	lab.TakesLong(t)
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCrashes(t, name)
@@ -303,7 +303,7 @@ func TestCreatePartAndAbortAreSimplyRepeatedAfterAnyFault(t *testing.T) {
 				}
 			}
 			// A Create whose answer was lost leaves a live upload, which gc does not touch.
-			out, code := command(t, store(t, name), "gc", "s3://"+c.bucket, "--grace", "0s", "--upstream", c.store.URL)
+			out, code := lab.Command(t, lab.SharedStore(t, name), "gc", "s3://"+c.bucket, "--grace", "0s", "--upstream", c.store.URL)
 			live := uploadState(t, c.store, c.bucket)
 			if code != 0 || len(live) == 0 || !strings.Contains(out, fmt.Sprintf("%d live", len(live))) {
 				t.Errorf("gc: exit code %d, %s: %d are live", code, out, len(live))
@@ -337,17 +337,17 @@ func (c *crashes) abortInStore(state []string) {
 
 // Uploads that end without a proxy leave state; gc waits before it removes it.
 func TestGcRemovesTheStateOfUploadsThatAreGoneAndNoOther(t *testing.T) {
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCrashes(t, name)
-			at := store(t, name)
+			at := lab.SharedStore(t, name)
 			_, _, _, _ = c.begin("ended", shape{"small", 2, 100})
 			ended := uploadState(t, at, c.bucket)
 			m, list, _, made := c.begin("live", shape{"small", 2, 100})
 			gc := func(want string, args ...string) {
 				t.Helper()
-				out, code := command(t, at, append([]string{"gc", "s3://" + c.bucket, "--json", "--upstream", at.URL}, args...)...)
+				out, code := lab.Command(t, at, append([]string{"gc", "s3://" + c.bucket, "--json", "--upstream", at.URL}, args...)...)
 				if want = strings.TrimSpace(want); code != 0 || strings.TrimSpace(out) != fmt.Sprintf(`{"bucket":%q,%s,"locked":0,"foreign":0,"failed":0}`, c.bucket, want) {
 					t.Errorf("gc %v: exit code %d: %s, want %s", args, code, out, want)
 				}
@@ -372,7 +372,7 @@ func TestGcRemovesTheStateOfUploadsThatAreGoneAndNoOther(t *testing.T) {
 			if _, err := m.complete(c.steady, list...); err != nil || !bytes.Equal(c.get("live"), made) {
 				t.Errorf("the live upload after gc: %v", err)
 			}
-			if out, code := command(t, at, "gc", "s3://there-is-no-such-bucket", "--upstream", at.URL); code != 1 || !strings.Contains(out, "NoSuchBucket") {
+			if out, code := lab.Command(t, at, "gc", "s3://there-is-no-such-bucket", "--upstream", at.URL); code != 1 || !strings.Contains(out, "NoSuchBucket") {
 				t.Errorf("gc of a bucket that is not there: exit code %d: %s", code, out)
 			}
 		})
@@ -381,7 +381,7 @@ func TestGcRemovesTheStateOfUploadsThatAreGoneAndNoOther(t *testing.T) {
 
 func TestOfACompleteAndAnAbortExactlyOneWins(t *testing.T) {
 	lab.TakesLong(t)
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCrashes(t, name)

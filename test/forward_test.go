@@ -16,7 +16,7 @@ import (
 )
 
 func TestSettingsOfBucketsAndObjectsReachTheStoreAndComeBack(t *testing.T) {
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client, ctx := sdk(t, at.S3), t.Context()
 		bucket, key := newBucket(t, at.S3), "k"
 		mustPut(t, at.S3, "/"+bucket+"/"+key, []byte("body"))
@@ -47,7 +47,7 @@ func TestSettingsOfBucketsAndObjectsReachTheStoreAndComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if want := http.StatusForbidden; !direct && resp.StatusCode != want {
+		if want := http.StatusForbidden; !lab.Direct && resp.StatusCode != want {
 			t.Errorf("an unsigned GET: %s, want %d", resp.Status, want)
 		}
 		if _, err := client.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &bucket}); err != nil {
@@ -60,7 +60,7 @@ func TestSettingsOfBucketsAndObjectsReachTheStoreAndComeBack(t *testing.T) {
 }
 
 func TestVersionsAreListedReadAndDeletedByTheirIDs(t *testing.T) {
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := openVersioned(t, name)
@@ -136,7 +136,7 @@ func TestVersionsAreListedReadAndDeletedByTheirIDs(t *testing.T) {
 // A bucket with a default retention locks what is written into it. The proxy's own
 // objects must not be locked as long as its clients'.
 func TestOwnObjectsAreLockedForAMinuteWhereTheBucketLocksForADay(t *testing.T) {
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := openVersioned(t, name)
@@ -148,7 +148,7 @@ func TestOwnObjectsAreLockedForAMinuteWhereTheBucketLocksForADay(t *testing.T) {
 			m := newMultipart(t, client, bucket, "parts")
 			m.send(client, 1, content(1, 100)) // its state stays: the upload is not completed
 			head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("k")})
-			if err != nil || name == onMinIO && time.Until(aws.ToTime(head.ObjectLockRetainUntilDate)) < 12*time.Hour { // versitygw 1.8 keeps the default to itself
+			if err != nil || name == lab.OnMinIO && time.Until(aws.ToTime(head.ObjectLockRetainUntilDate)) < 12*time.Hour { // versitygw 1.8 keeps the default to itself
 				t.Errorf("the client's object: locked until %v, %v", aws.ToTime(head.ObjectLockRetainUntilDate), err)
 			}
 			raw := sdk(t, at.store)
@@ -168,10 +168,10 @@ func TestOwnObjectsAreLockedForAMinuteWhereTheBucketLocksForADay(t *testing.T) {
 
 // What a store refuses, a client sees in the store's own words.
 func TestARefusalOfTheStoreIsTheSameThroughTheProxy(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("it compares the two by itself")
 	}
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		mustPut(t, at.S3, "/"+bucket+"/there", []byte("x"))
 		for name, c := range map[string]call{
@@ -192,7 +192,7 @@ func TestARefusalOfTheStoreIsTheSameThroughTheProxy(t *testing.T) {
 			"a failed condition":          {method: "GET", path: "/" + bucket + "/there", headers: map[string]string{"if-match": `"00000000000000000000000000000000"`}},
 			"a bucket that is there":      {method: "PUT", path: "/" + bucket},
 		} {
-			want, got := c.do(t, at.store.S3()), c.do(t, at.S3)
+			want, got := c.do(t, at.Store.S3()), c.do(t, at.S3)
 			if got.status != want.status || got.code != want.code || got.text != want.text {
 				t.Errorf("%s: %d %s %q, direct %d %s %q", name, got.status, got.code, got.text, want.status, want.code, want.text)
 			}
@@ -209,10 +209,10 @@ type versioned struct {
 func openVersioned(t *testing.T, name string) versioned {
 	t.Helper()
 	store := lab.SharedMinIO(t)
-	if name == onVersitygw {
+	if name == lab.OnVersitygw {
 		store = lab.VersitygwForSuite(t)
 	}
-	if direct {
+	if lab.Direct {
 		return versioned{store.S3(), store.S3()}
 	}
 	return versioned{lab.Proxy(t, lab.ProxyOptions{Upstream: store}).S3(), store.S3()}

@@ -8,10 +8,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 func TestWritesOfClientsThatSendHeadersNobodyKnowsAreTaken(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client, ctx := sdk(t, at.S3), t.Context()
 		bucket, key, copied := newBucket(t, at.S3), "parts", "copied"
 		// AWS's C++ SDK (ClickHouse) and s3fs.

@@ -22,8 +22,8 @@ import (
 
 func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 	t.Parallel()
-	p := hostedProxy(t)
-	client, endpoint := hosted(p.Address)
+	p := lab.HostedProxy(t)
+	client, endpoint := lab.Hosted(p.Address)
 	body := content(5, 200_000)
 
 	t.Run("aws-sdk-go-v2", func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 	t.Run("a form", func(t *testing.T) {
 		bucket := newBucket(t, p.S3())
 		kind, head, tail := signedForm(t, p.S3(), bucket, "folder/form")
-		at := strings.Replace(endpoint, hostDomain, bucket+"."+hostDomain, 1)
+		at := strings.Replace(endpoint, lab.HostDomain, bucket+"."+lab.HostDomain, 1)
 		resp, err := client.Post(at, kind, bytes.NewReader(append(append(head, body...), tail...)))
 		if err != nil {
 			t.Fatal(err)
@@ -106,8 +106,8 @@ func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 // A signature is over the host: one bucket's does not open another.
 func TestTheHostThatNamesTheBucketIsSigned(t *testing.T) {
 	t.Parallel()
-	p := hostedProxy(t)
-	client, endpoint := hosted(p.Address)
+	p := lab.HostedProxy(t)
+	client, endpoint := lab.Hosted(p.Address)
 	one, other := newBucket(t, p.S3()), newBucket(t, p.S3())
 	sdk := hostedSDK(t, p.S3(), client, endpoint)
 	for _, bucket := range []string{one, other} {
@@ -160,14 +160,14 @@ func forwardTo(t testing.TB, address string) *storeHosts {
 }
 
 func TestStoresMayHaveTheBucketInTheHost(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("it is about the proxy's own requests")
 	}
-	for name, start := range map[string]func(testing.TB, string) *lab.Store{onVersitygw: lab.VersitygwBelow, onMinIO: lab.MinIOBelow} {
+	for name, start := range map[string]func(testing.TB, string) *lab.Store{lab.OnVersitygw: lab.VersitygwBelow, lab.OnMinIO: lab.MinIOBelow} {
 		for _, addressing := range []string{"virtual", "path", "auto"} {
 			t.Run(name+" "+addressing, func(t *testing.T) {
 				t.Parallel()
-				store := start(t, hostDomain)
+				store := start(t, lab.HostDomain)
 				hosts := forwardTo(t, store.Address)
 				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-addressing", addressing}, Env: []string{"HTTP_PROXY=" + hosts.URL}})
 				bucket := newBucket(t, p.S3())

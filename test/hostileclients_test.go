@@ -67,7 +67,7 @@ func (n nonsense) send(t testing.TB, g ground) answer {
 		t.Fatalf("%s: nothing listens any more: %v", n.name, err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(answerWithin))
+	conn.SetDeadline(time.Now().Add(lab.AnswerWithin))
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
@@ -117,10 +117,10 @@ var nonsenseGroups = []struct {
 // TestHostileRequestsAreRefusedAndChangeNothing is about clients with a key and without:
 // whatever they send, no store sees more of it than a client may do.
 func TestHostileRequestsAreRefusedAndChangeNothing(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("it is about what the proxy refuses")
 	}
-	for _, name := range allTargets {
+	for _, name := range lab.AllTargets {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHostileLab(t, name)
@@ -186,12 +186,12 @@ type hostileLab struct {
 func newHostileLab(t *testing.T, name string) *hostileLab {
 	t.Helper()
 	h := &hostileLab{admin: lab.FreeAddress(t)}
-	settings := privateFile(t, "buckets:\n  hostile-plain: {encrypt: false}\n  victim-plain: {encrypt: false}\n")
+	settings := lab.PrivateFile(t, "buckets:\n  hostile-plain: {encrypt: false}\n  victim-plain: {encrypt: false}\n")
 	o := lab.ProxyOptions{Args: []string{"--admin-listen", h.admin, "--config", settings}}
 	switch name {
-	case onVersitygw:
+	case lab.OnVersitygw:
 		o.Upstream = lab.Versitygw(t)
-	case onMinIO:
+	case lab.OnMinIO:
 		o.Upstream = lab.MinIO(t)
 	}
 	h.proxy = lab.Proxy(t, o)
@@ -299,7 +299,7 @@ var attackLikeKeys = []string{
 }
 
 func TestOddKeysThatAreLegalStayLegal(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		for i, key := range attackLikeKeys {
 			path := "/" + bucket + "/" + escape(key, true)

@@ -53,7 +53,7 @@ func objectLies() (all []lie) {
 	ofBytes := append(bodyLies(), aboutLarge(bodyLies())...)
 	lies := slices.Concat(ofBytes, headLies(), metaLies())
 	step := 27
-	if long {
+	if lab.Long {
 		step = 2
 	}
 	for n := 0; n < len(lies); n += step {
@@ -71,7 +71,7 @@ func objectLies() (all []lie) {
 // Whatever a store says to a command: it ends, and what was there is there afterwards and reads as it was.
 func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 	lab.TakesLong(t)
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to lie to")
 	}
 	store := lab.SharedVersitygw(t)
@@ -83,13 +83,13 @@ func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 		"gc":               {"gc", "--grace", "0"},
 		"gc of records":    {"gc", "--records", "--records-grace", "0"},
 	} {
-		if !long && name != "keys rotate" && name != "gc of records" {
+		if !lab.Long && name != "keys rotate" && name != "gc of records" {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			hostile := lab.Hostile(t, store)
-			uri, _ := newKeyset(t)
+			uri, _ := lab.NewKeyset(t)
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
 			bodies := [][]byte{content(0, 0), content(1, 1), content(2, 65536), content(3, 150_000)}
 			attacks := 0
@@ -135,7 +135,7 @@ func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 					}
 				}
 				reader.Term()
-				reader.Wait(answerWithin)
+				reader.Wait(lab.AnswerWithin)
 			}
 			t.Logf("%d attacks", attacks)
 			if attacks == 0 {

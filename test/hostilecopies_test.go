@@ -112,10 +112,10 @@ func newCopyPlace(t *testing.T, mode string) *copyPlace {
 	t.Helper()
 	h := newHostilePlace(t, mode)
 	p := &copyPlace{hostilePlace: h, plain: newBucket(t, h.store.S3())}
-	p.config = privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", p.plain))
+	p.config = lab.PrivateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", p.plain))
 	p.reader = lab.Proxy(t, lab.ProxyOptions{Upstream: h.store, DataDir: h.dir, Args: []string{"--etag", mode, "--config", p.config}}).S3()
 	p.victims = slices.DeleteFunc(p.victims, func(v victim) bool { return len(v.body) < 70_000 })
-	if long { // in place it is copied inside the store
+	if lab.Long { // in place it is copied inside the store
 		v := victim{key: "streamed", body: content(77, 9<<20), parts: []int{9 << 20}}
 		mustPut(t, p.reader, "/"+h.bucket+"/"+v.key, v.body)
 		p.victims = append(p.victims, v)
@@ -160,7 +160,7 @@ func (p *copyPlace) try(t *testing.T, at lab.S3, d copyDeed, v victim, name stri
 	if d.inPlace && !right { // for the lies that follow
 		mustPut(t, p.reader, from, v.body)
 	}
-	if p.mode == modeMD5 && succeeded(got) && right && !d.plain {
+	if p.mode == lab.ModeMD5 && succeeded(got) && right && !d.plain {
 		head := call{method: http.MethodHead, path: to}.do(t, p.reader)
 		if tag := strings.ReplaceAll(between(got.body, "<ETag>", "</ETag>"), "&#34;", `"`); tag != head.header.Get("ETag") {
 			t.Errorf("%s of %s, %s: the answer's ETag is %s, the object's %s", d.name, v.key, name, tag, head.header.Get("ETag"))
@@ -176,7 +176,7 @@ func (p *copyPlace) try(t *testing.T, at lab.S3, d copyDeed, v victim, name stri
 func (p *copyPlace) tryAll(t *testing.T, name string, withLarge bool, tell func(from string) lab.Lie) (attacks, copied int) {
 	t.Helper()
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: p.store, UpstreamURL: p.hostile.URL, DataDir: p.dir, Args: []string{"--etag", p.mode, "--config", p.config}})
-	defer func() { proxy.Term(); proxy.Wait(answerWithin) }()
+	defer func() { proxy.Term(); proxy.Wait(lab.AnswerWithin) }()
 	for _, v := range p.victims {
 		for _, d := range copyDeeds {
 			if v.key != "segments" && strings.HasPrefix(name, anOlderState) || len(v.body) > 1<<20 && !withLarge {
@@ -193,12 +193,12 @@ func (p *copyPlace) tryAll(t *testing.T, name string, withLarge bool, tell func(
 // reads as the source.
 func TestACopyBeforeAHostileStoreIsRightOrAnError(t *testing.T) {
 	lab.TakesLong(t)
-	for _, mode := range []string{modeOpaque, modeMD5} {
+	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			p := newCopyPlace(t, mode)
 			step := 16
-			if long {
+			if lab.Long {
 				step = 1
 			}
 			var attacks, copied int
@@ -217,7 +217,7 @@ func TestACopyBeforeAHostileStoreIsRightOrAnError(t *testing.T) {
 				}))
 			}
 			t.Logf("%d attacks on copies: %d copied right, %d refused", attacks, copied, attacks-copied)
-			if long && attacks < 1000 {
+			if lab.Long && attacks < 1000 {
 				t.Errorf("%d attacks changed an answer, want 1,000", attacks)
 			}
 		})

@@ -34,12 +34,12 @@ func downloads() map[string]func(t *testing.T, at lab.S3, bucket, key, file stri
 	}
 	return map[string]func(t *testing.T, at lab.S3, bucket, key, file string) error{
 		"boto3": func(t *testing.T, at lab.S3, bucket, key, file string) error {
-			_, err := run(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_download.py", at.URL, bucket, key, file)
+			_, err := lab.Run(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_download.py", at.URL, bucket, key, file)
 			return err
 		},
 		"aws-cli": func(t *testing.T, at lab.S3, bucket, key, file string) error {
-			env := at.Env("AWS_MAX_ATTEMPTS=1", "AWS_CONFIG_FILE="+privateFile(t, "[default]\ns3 =\n  max_concurrent_requests = 1\n  multipart_chunksize = 5MB\n"))
-			_, err := run(t, env, lab.NeedAWS(t, lab.Newest), "--endpoint-url", at.URL, "s3", "cp", "s3://"+bucket+"/"+key, file)
+			env := at.Env("AWS_MAX_ATTEMPTS=1", "AWS_CONFIG_FILE="+lab.PrivateFile(t, "[default]\ns3 =\n  max_concurrent_requests = 1\n  multipart_chunksize = 5MB\n"))
+			_, err := lab.Run(t, env, lab.NeedAWS(t, lab.Newest), "--endpoint-url", at.URL, "s3", "cp", "s3://"+bucket+"/"+key, file)
 			return err
 		},
 		"transfermanager in ranges": manager(tmtypes.GetObjectRanges),
@@ -53,12 +53,12 @@ func downloads() map[string]func(t *testing.T, at lab.S3, bucket, key, file stri
 // that is what THREATS.md leaves open, and what the next test is about.
 func TestNoClientTakesTwoVersionsOfAHostileStoreForOneObject(t *testing.T) {
 	lab.TakesLong(t)
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to lie to")
 	}
 	for _, replicas := range []string{"one replica", "two replicas"} {
-		for _, mode := range []string{modeOpaque, modeMD5} {
-			if replicas == "two replicas" && mode == modeOpaque {
+		for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
+			if replicas == "two replicas" && mode == lab.ModeOpaque {
 				continue
 			}
 			t.Run(replicas+" "+mode, func(t *testing.T) { spliceDownloads(t, replicas == "two replicas", mode) })
@@ -71,10 +71,10 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 	hostile := lab.Hostile(t, real)
 	behind := *real
 	behind.URL = hostile.URL
-	uri, _ := newKeyset(t)
+	uri, _ := lab.NewKeyset(t)
 	var at lab.S3
 	if args := []string{"--kms", uri, "--etag", mode}; two {
-		at = balance(t, &behind, nil, args...).s3()
+		at = lab.Balance(t, &behind, nil, args...).S3()
 	} else {
 		at = lab.Proxy(t, lab.ProxyOptions{Upstream: &behind, Args: args}).S3()
 	}
@@ -127,10 +127,10 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 // both, segment by segment, which THREATS.md leaves open: never a byte that nobody wrote there.
 func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 	lab.TakesLong(t)
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to lie to")
 	}
-	for _, mode := range []string{modeOpaque, modeMD5} {
+	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			real := lab.SharedVersitygw(t)
 			var stores [2]*lab.Store
@@ -141,8 +141,8 @@ func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 				behind.URL = hostile[n].URL
 				stores[n] = &behind
 			}
-			uri, _ := newKeyset(t)
-			at := balanceBefore(t, stores, nil, "--kms", uri, "--etag", mode).s3()
+			uri, _ := lab.NewKeyset(t)
+			at := lab.BalanceBefore(t, stores, nil, "--kms", uri, "--etag", mode).S3()
 			bucket := newBucket(t, at)
 			const size = 16<<20 + 7
 			one, spliced, refused := 0, 0, 0
@@ -168,7 +168,7 @@ func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 				}
 				got, err := os.ReadFile(file)
 				switch whole, written := versionsIn(got, older, newer); {
-				case err != nil || !written || mode == modeMD5 && !whole:
+				case err != nil || !written || mode == lab.ModeMD5 && !whole:
 					t.Errorf("%s: success with bytes that are of no version: %v, %v", name, err, sameBytes(got, newer))
 				case whole:
 					one++

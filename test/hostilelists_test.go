@@ -240,11 +240,11 @@ const (
 
 // Whatever a store says of what there is: a client gets an error, or a list as it is promised.
 func TestAListOfAHostileStoreIsAsPromisedOrAnError(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to lie to")
 	}
 	t.Parallel()
-	for _, mode := range []string{modeOpaque, modeMD5} {
+	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			store := lab.SharedVersitygw(t)
 			hostile := lab.Hostile(t, store)
@@ -253,7 +253,7 @@ func TestAListOfAHostileStoreIsAsPromisedOrAnError(t *testing.T) {
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: hostile.URL, DataDir: first.DataDir, Args: []string{"--etag", mode}})
 			lies := clientListLies()
 			step := 5
-			if long {
+			if lab.Long {
 				step = 1
 			}
 			attacks, refused := 0, 0
@@ -297,7 +297,7 @@ func TestAListOfAHostileStoreIsAsPromisedOrAnError(t *testing.T) {
 				t.Errorf("the proxy had %d MiB: %v", peak>>20, err)
 			}
 			t.Logf("%d attacks on lists: %d refused, %d shown as promised; %d MiB at most", attacks, refused, attacks-refused, peak>>20)
-			if long && attacks < 1000 {
+			if lab.Long && attacks < 1000 {
 				t.Errorf("%d attacks changed an answer, want 1,000", attacks)
 			}
 		})

@@ -59,17 +59,17 @@ func recordLies(p recordPlace, others []lie) (all []lie) {
 
 // Whatever a store says of a window's record: its objects read as they were written, or not at all.
 func TestTheRecordsOfAHostileStoreOpenNothingElse(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
 	t.Parallel()
 	store := lab.SharedVersitygw(t)
 	hostile := lab.Hostile(t, store)
-	key := localKEK(t)
-	args := []string{"--kms", key.uri, "--key-window-objects", "1"}
+	key := lab.LocalKEK(t)
+	args := []string{"--kms", key.URI, "--key-window-objects", "1"}
 	writer := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: args})
 	step, objects := 7, 24
-	if long {
+	if lab.Long {
 		step, objects = 1, 130
 	}
 	place := newRecordPlace(t, writer.S3(), objects)
@@ -78,10 +78,10 @@ func TestTheRecordsOfAHostileStoreOpenNothingElse(t *testing.T) {
 	elsewhere.read(t, store)
 	before := recordPlace{body: place.body}
 	o := lab.ProxyOptions{Upstream: store, Args: args}
-	if log, code := runKeys(t, o, "rotate", "--new-version", "--settle", "0", "s3://"+place.bucket, "s3://"+elsewhere.bucket); code != 0 {
+	if log, code := lab.RunKeys(t, o, "rotate", "--new-version", "--settle", "0", "s3://"+place.bucket, "s3://"+elsewhere.bucket); code != 0 {
 		t.Fatal(log)
 	}
-	key.retire(t)
+	key.Retire(t)
 	place.records, place.body = nil, map[string][]byte{}
 	place.read(t, store)
 	elsewhere.records = nil
@@ -129,13 +129,13 @@ const anOlderMetadata = "an older version's metadata"
 // A store may roll an object back to an older version of itself, whole (docs/THREATS.md), and do
 // nothing else to a version that is named.
 func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to lie to")
 	}
 	t.Parallel()
 	store := lab.VersitygwForSuite(t)
 	hostile := lab.Hostile(t, store)
-	for _, mode := range []string{modeOpaque, modeMD5} {
+	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			first := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", mode}})
 			at := first.S3()
@@ -170,11 +170,11 @@ func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
 				lie{name: anOlderState, tell: instead(past, true, true)})
 			v := victim{key: "k", body: named, parts: []int{size}, etag: etag}
 			rolled := victim{key: "k", body: older, parts: []int{size}, etag: etag}
-			if mode == modeMD5 {
+			if mode == lab.ModeMD5 {
 				rolled.etag = md5ETag(older)
 			}
 			step := 8
-			if long {
+			if lab.Long {
 				step = 1
 			}
 			attacks, refused, back := 0, 0, 0
@@ -208,7 +208,7 @@ func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
 					}
 				}
 				reader.Term()
-				reader.Wait(answerWithin)
+				reader.Wait(lab.AnswerWithin)
 			}
 			t.Logf("%d attacks on a version: %d refused, %d rolled back whole", attacks, refused, back)
 			if attacks == 0 {

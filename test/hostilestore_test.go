@@ -79,7 +79,7 @@ func (q question) judge(v victim, mode string, a answer) error {
 	if err != nil {
 		return err
 	}
-	if mode == modeMD5 && a.header.Get("ETag") != v.etag {
+	if mode == lab.ModeMD5 && a.header.Get("ETag") != v.etag {
 		return fmt.Errorf("ETag %s, want %s", a.header.Get("ETag"), v.etag)
 	}
 	return nil
@@ -133,7 +133,7 @@ type hostilePlace struct {
 
 func newHostilePlace(t *testing.T, mode string) *hostilePlace {
 	t.Helper()
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to lie to")
 	}
 	h := &hostilePlace{store: lab.SharedVersitygw(t), mode: mode}
@@ -142,7 +142,7 @@ func newHostilePlace(t *testing.T, mode string) *hostilePlace {
 	at := first.S3()
 	h.dir, h.bucket = first.DataDir, newBucket(t, at)
 	shapes := map[string][]int{"byte": {1}, "segment": {64 << 10}, "segments": {150_000}}
-	if long {
+	if lab.Long {
 		shapes["empty"], shapes["large"], shapes["parts"] = []int{0}, []int{3<<20 + 5}, []int{5 << 20, 5 << 20, 70_001}
 	}
 	for name, parts := range shapes {
@@ -190,12 +190,12 @@ func (h *hostilePlace) about(tell lab.Lie) lab.Lie {
 func TestAHostileStoreIsNeverBelievedAboutContent(t *testing.T) {
 	every := 12 // of the lies
 	switch {
-	case long:
+	case lab.Long:
 		every = 1
 	case lab.All():
 		every = 2
 	}
-	for _, mode := range []string{modeOpaque, modeMD5} {
+	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			h := newHostilePlace(t, mode)
@@ -218,7 +218,7 @@ func TestAHostileStoreIsNeverBelievedAboutContent(t *testing.T) {
 func (h *hostilePlace) tryLie(t *testing.T, l lie) (attacks int) {
 	t.Helper()
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: h.store, UpstreamURL: h.hostile.URL, DataDir: h.dir, Args: []string{"--etag", h.mode}})
-	defer func() { proxy.Term(); proxy.Wait(answerWithin) }()
+	defer func() { proxy.Term(); proxy.Wait(lab.AnswerWithin) }()
 	for _, v := range h.victims {
 		for n, q := range questions {
 			if q.warm && !questions[n-1].warm {
@@ -252,7 +252,7 @@ func TestTheJudgeOfAHostileStoreSeesWrongAnswers(t *testing.T) {
 		return answer{status: 200, body: b, header: http.Header{"Etag": {v.etag}, "Content-Length": {fmt.Sprint(len(b))}}}
 	}
 	q := question{method: "GET"}
-	if err := q.judge(v, modeMD5, good(body)); err != nil {
+	if err := q.judge(v, lab.ModeMD5, good(body)); err != nil {
 		t.Errorf("the right answer: %v", err)
 	}
 	for name, a := range map[string]answer{
@@ -261,24 +261,24 @@ func TestTheJudgeOfAHostileStoreSeesWrongAnswers(t *testing.T) {
 		"another ETag":                     {status: 200, body: body, header: http.Header{"Etag": {`"x"`}, "Content-Length": {"150000"}}},
 		"a wrong total":                    {status: 206, body: body, header: http.Header{"Etag": {v.etag}, "Content-Length": {"150000"}, "Content-Range": {"bytes 0-149999/150001"}}},
 	} {
-		if q.judge(v, modeMD5, a) == nil {
+		if q.judge(v, lab.ModeMD5, a) == nil {
 			t.Errorf("%s: the judge is content", name)
 		}
 	}
-	if (question{method: "HEAD"}).judge(v, modeOpaque, answer{status: 200, header: http.Header{"Content-Length": {"149999"}}}) == nil {
+	if (question{method: "HEAD"}).judge(v, lab.ModeOpaque, answer{status: 200, header: http.Header{"Content-Length": {"149999"}}}) == nil {
 		t.Error("the judge takes a wrong size from HEAD")
 	}
 }
 
 // The same lies, where nothing is sealed: the judge must find them.
 func TestTheLiesOfAHostileStoreWorkWhereNothingIsEncrypted(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to lie to")
 	}
 	store := lab.SharedVersitygw(t)
 	hostile := lab.Hostile(t, store)
 	bucket := newBucket(t, store.S3())
-	settings := privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", bucket))
+	settings := lab.PrivateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", bucket))
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: hostile.URL, Args: []string{"--config", settings}})
 	v := victim{key: "plain", body: content(5, 150_000), parts: []int{150_000}}
 	mustPut(t, proxy.S3(), "/"+bucket+"/plain", v.body)
@@ -290,7 +290,7 @@ func TestTheLiesOfAHostileStoreWorkWhereNothingIsEncrypted(t *testing.T) {
 		})
 		q := question{name: "GET", method: "GET"}
 		got := q.put(t, proxy.S3(), bucket, v)
-		if told := hostile.Tell(nil); told > 0 && q.judge(v, modeOpaque, got) == nil {
+		if told := hostile.Tell(nil); told > 0 && q.judge(v, lab.ModeOpaque, got) == nil {
 			t.Errorf("%s: the judge is content with %v", l.name, got)
 		}
 	}

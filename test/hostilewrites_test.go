@@ -100,7 +100,7 @@ type writePlace struct {
 
 func newWritePlace(t *testing.T, mode string) *writePlace {
 	t.Helper()
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to lie to")
 	}
 	store := lab.SharedVersitygw(t)
@@ -126,7 +126,7 @@ func (p *writePlace) try(t *testing.T, d writeDeed, name string, over bool, told
 		p.attacks++
 	}
 	after := get(t, p.reader, path)
-	storesWord := p.mode == modeOpaque && strings.Contains(name, "ETag")
+	storesWord := p.mode == lab.ModeOpaque && strings.Contains(name, "ETag")
 	isNew, isOld := after.status == 200 && after.err == nil && sameBytes(after.body, body) == nil, over && sameBytes(after.body, old) == nil
 	switch {
 	case after.status == 0 || after.status == 200 && !isNew && !isOld || after.status >= 500 || after.status == 404 && over:
@@ -145,7 +145,7 @@ func (p *writePlace) try(t *testing.T, d writeDeed, name string, over bool, told
 
 // Whatever a store answers to a write: the client gets an error, or what it wrote is there.
 func TestAWriteBeforeAHostileStoreIsThereOrAnError(t *testing.T) {
-	for _, mode := range []string{modeOpaque, modeMD5} {
+	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			p := newWritePlace(t, mode)
@@ -157,7 +157,7 @@ func TestAWriteBeforeAHostileStoreIsThereOrAnError(t *testing.T) {
 				}
 				for _, l := range lies {
 					for _, d := range writeDeeds {
-						if n++; !long && n%29 != 0 || d.size > 1<<20 && n%4 != 0 {
+						if n++; !lab.Long && n%29 != 0 || d.size > 1<<20 && n%4 != 0 {
 							continue
 						}
 						p.hostile.Tell(when(l, func(r *http.Request) bool {
@@ -172,7 +172,7 @@ func TestAWriteBeforeAHostileStoreIsThereOrAnError(t *testing.T) {
 				p.try(t, d, "honestly, after all that", true, func() int { return 0 })
 			}
 			t.Logf("%d attacks on writes: %d written right, %d refused", p.attacks, p.written, p.attacks-p.written)
-			if long && p.attacks < 500 {
+			if lab.Long && p.attacks < 500 {
 				t.Errorf("%d attacks changed an answer, want 500", p.attacks)
 			}
 		})
@@ -181,7 +181,7 @@ func TestAWriteBeforeAHostileStoreIsThereOrAnError(t *testing.T) {
 
 // A store that has not asked for the body does not have it, whatever it says.
 func TestAnAnswerOfAHostileStoreBeforeTheBodyIsNoSuccess(t *testing.T) {
-	for _, mode := range []string{modeOpaque, modeMD5} {
+	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			p := newWritePlace(t, mode)
 			for _, d := range []writeDeed{{name: "PUT", size: 9 << 20, do: putWhole}, {name: "upload of one part", size: 9 << 20, do: putInPartsOf(9 << 20)}} {

@@ -29,8 +29,8 @@ func TestAnUpdateInPlaceLosesNoWriteBesideIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onThese(t, realStores, func(t *testing.T, at target) {
-				if name == "the null version" && at.name == onVersitygw {
+			lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
+				if name == "the null version" && at.Name == lab.OnVersitygw {
 					t.Skip("versitygw has no versions in a bucket without versioning")
 				}
 				updateBesideAWriter(t, at, change)
@@ -39,17 +39,17 @@ func TestAnUpdateInPlaceLosesNoWriteBesideIt(t *testing.T) {
 	}
 }
 
-func updateBesideAWriter(t *testing.T, at target, change func(*s3.CopyObjectInput)) {
+func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObjectInput)) {
 	through, after := at.S3, func() lab.S3 { return at.S3 }
-	if !direct {
-		proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store})
+	if !lab.Direct {
+		proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store})
 		through = proxy.S3()
-		after = func() lab.S3 { return lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, DataDir: proxy.DataDir}).S3() }
+		after = func() lab.S3 { return lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, DataDir: proxy.DataDir}).S3() }
 	}
 	client := sdk(t, through)
 	bucket, key := newBucket(t, through), "contended"
 	limit := 4 * time.Second
-	if long {
+	if lab.Long {
 		limit = 30 * time.Second
 	}
 	var written atomic.Int64 // number of the newest acknowledged write
@@ -136,7 +136,7 @@ func updateBesideAWriter(t *testing.T, at target, change func(*s3.CopyObjectInpu
 	n, err := readBy(sdk(t, after()), nil)
 	// Of versitygw's HEAD in the middle of an overwrite a proxy believes for a minute that the
 	// object has another key, and refuses it; one that has not seen it does not.
-	if long {
+	if lab.Long {
 		n, err = read(nil)
 		for until := time.Now().Add(70 * time.Second); err != nil && time.Now().Before(until); n, err = read(nil) {
 			time.Sleep(time.Second)
@@ -148,10 +148,10 @@ func updateBesideAWriter(t *testing.T, at target, change func(*s3.CopyObjectInpu
 }
 
 func TestACopyOntoItselfHonoursConditionsOnTheDestination(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("versitygw and MinIO look at no conditions of a copy's destination")
 	}
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client, bucket, key := sdk(t, at.S3), newBucket(t, at.S3), "k"
 		put, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(content(1, 1000))})
 		if err != nil {
@@ -186,19 +186,19 @@ func TestACopyOntoItselfHonoursConditionsOnTheDestination(t *testing.T) {
 // The size of a source is the store's word: a body cut to that of an empty object is no
 // empty object, whoever reads it.
 func TestASourceThatTheStoreEmptiedIsNotCopied(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("only the proxy authenticates")
 	}
-	onThese(t, realStores, func(t *testing.T, at target) {
-		client, operator, bucket, key := sdk(t, at.S3), sdk(t, at.store.S3()), newBucket(t, at.S3), "k"
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
+		client, operator, bucket, key := sdk(t, at.S3), sdk(t, at.Store.S3()), newBucket(t, at.S3), "k"
 		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("empty"), Body: bytes.NewReader(nil)}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(content(1, 1000))}); err != nil {
 			t.Fatal(err)
 		}
-		empty := rawGet(t, at.store.S3(), "/"+bucket+"/empty")
-		full := rawGet(t, at.store.S3(), "/"+bucket+"/"+key)
+		empty := rawGet(t, at.Store.S3(), "/"+bucket+"/empty")
+		full := rawGet(t, at.Store.S3(), "/"+bucket+"/"+key)
 		if _, err := operator.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(empty.body), Metadata: full.meta}); err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +220,7 @@ func TestASourceThatTheStoreEmptiedIsNotCopied(t *testing.T) {
 // A copy to another name looks at its source and then copies: a source that is replaced
 // meanwhile is copied anew, and the client hears of no condition that it did not give.
 func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client, bucket := sdk(t, at.S3), newBucket(t, at.S3)
 		source, to := "source", "copy"
 		put := func(ctx context.Context, n int) error {
@@ -274,14 +274,14 @@ func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
 
 // boto3's copy and rclone's server-side copy of large objects use parts.
 func TestAPartIsCopiedIntoABucketThatIsNotEncrypted(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no settings without the proxy")
 	}
-	for name, start := range map[string]func(testing.TB) *lab.Store{onVersitygw: lab.SharedVersitygw, onMinIO: lab.SharedMinIO} {
+	for name, start := range map[string]func(testing.TB) *lab.Store{lab.OnVersitygw: lab.SharedVersitygw, lab.OnMinIO: lab.SharedMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			plain, sealed := freeName("plain"), freeName("sealed")
-			config := privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
+			plain, sealed := lab.FreeName("plain"), lab.FreeName("sealed")
+			config := lab.PrivateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: start(t), Args: []string{"--config", config}})
 			client, body := sdk(t, proxy.S3()), content(1, 12*mib+17)
 			for _, b := range []string{plain, sealed} {

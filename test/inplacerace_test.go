@@ -12,19 +12,19 @@ import (
 // A store looks whether the object has the bytes that are to be copied, before it looks
 // whether it is the one that was read.
 func TestAnUpdateThatASmallerOverwriteOvertakesBeginsAnew(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("nothing is copied in parts there")
 	}
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := open(t, name).store
-			uri, _ := newKeyset(t)
+			store := lab.Open(t, name).Store
+			uri, _ := lab.NewKeyset(t)
 			other := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}}).S3()
 			bucket := newBucket(t, other)
 			path, large, small := "/"+bucket+"/k", content(1, 9<<20), content(2, 1000)
 			var overtake sync.Once
-			forward := wayTo(t, store)
+			forward := lab.WayTo(t, store)
 			way := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source-Range") != "" {
 					overtake.Do(func() { mustPut(t, other, path, small) })

@@ -53,7 +53,7 @@ func listKeys(t *testing.T, uri string, env ...string) (list []listedKey) {
 }
 
 func TestAProxyDoesNotStartWithAKeysetFileThatIsNotGood(t *testing.T) {
-	bare, barePath := newKeyset(t)
+	bare, barePath := lab.NewKeyset(t)
 	whole, err := os.ReadFile(barePath)
 	if err != nil {
 		t.Fatal(err)
@@ -91,13 +91,13 @@ func TestAProxyDoesNotStartWithAKeysetFileThatIsNotGood(t *testing.T) {
 			if c.env != "" {
 				o.Env = []string{c.env}
 			}
-			mustNotStart(t, o, true, append(c.says, strings.TrimPrefix(uri, "localfile://"))...)
+			lab.MustNotStart(t, o, true, append(c.says, strings.TrimPrefix(uri, "localfile://"))...)
 		})
 	}
 }
 
 func TestARunningProxyOutlivesABrokenKeysetFileAndSaysSo(t *testing.T) {
-	uri, path := newKeyset(t)
+	uri, path := lab.NewKeyset(t)
 	admin := lab.FreeAddress(t)
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{"--kms", uri, "--admin-listen", admin}})
 	first, second := newBucket(t, proxy.S3()), newBucket(t, proxy.S3())
@@ -141,7 +141,7 @@ func eventually(t *testing.T, what string, so func() bool) {
 }
 
 func TestANewVersionIsUsedByRunningProxiesWithoutARestart(t *testing.T) {
-	uri, _ := newKeyset(t)
+	uri, _ := lab.NewKeyset(t)
 	store := lab.SharedVersitygw(t)
 	var proxies []*lab.ProxyProcess
 	for range 2 {
@@ -187,7 +187,7 @@ func TestANewVersionIsUsedByRunningProxiesWithoutARestart(t *testing.T) {
 
 func TestAStolenKeysetFileUnderAPassphraseIsOfNoUseAlone(t *testing.T) {
 	lab.TakesLong(t)
-	uri, path := newKeyset(t)
+	uri, path := lab.NewKeyset(t)
 	store := lab.SharedVersitygw(t)
 	plain := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
 	bucket := newBucket(t, plain.S3())

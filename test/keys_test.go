@@ -104,8 +104,8 @@ func emptyBucket(ctx context.Context, c sdkClient) {
 // What works on a store directly must work through the proxy, and with the same
 // results; the store decides which of the odd keys it keeps, and how.
 func TestOddKeysBehaveAsOnTheStoreItself(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
-		store := at.store
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
+		store := at.Store
 		if store == nil { // the same backend as the embedded store's
 			store = lab.SharedVersitygw(t)
 		}
@@ -133,7 +133,7 @@ func TestOddKeysBehaveAsOnTheStoreItself(t *testing.T) {
 // A zero-byte object whose key ends in "/" is a folder to posix-like stores,
 // which refuse a body there.
 func TestFoldersAreZeroByteObjects(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client := sdkClient{sdk(t, at.S3), newBucket(t, at.S3)}
 		ctx := t.Context()
 		meta := map[string]string{"colour": "blue"}
@@ -159,7 +159,7 @@ func TestFoldersAreZeroByteObjects(t *testing.T) {
 
 // The paging of a client is by two here, over keys that sort in odd ways.
 func TestPagesOfTwoGiveEveryKeyOnce(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client := sdkClient{sdk(t, at.S3), newBucket(t, at.S3)}
 		want := map[string]int64{}
 		for n, key := range []string{"a", "a b", "a+b", "a-b", "a.b", "a/b", "a/b/c", "a0", "é", "日本", "z%", "z&<", "~"} {

@@ -27,9 +27,9 @@ func TestKeyCommandsKnowWhereABucketsStateIs(t *testing.T) {
 			return []string{"--state-bucket", newBucket(k.t, k.store.S3()), "--state-prefix", "team/"}
 		},
 		"prefix": func(*keyed) []string { return []string{"--state-prefix", "team/"} },
-		"alias":  func(k *keyed) []string { return []string{"--bucket-alias", k.bucket + "=" + freeName("origin")} },
+		"alias":  func(k *keyed) []string { return []string{"--bucket-alias", k.bucket + "=" + lab.FreeName("origin")} },
 		"all": func(k *keyed) []string {
-			return []string{"--state-bucket", newBucket(k.t, k.store.S3()), "--state-prefix", "team", "--bucket-alias", k.bucket + "=" + freeName("origin")}
+			return []string{"--state-bucket", newBucket(k.t, k.store.S3()), "--state-prefix", "team", "--bucket-alias", k.bucket + "=" + lab.FreeName("origin")}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestKeyCommandsOnABucketWithSuspendedVersioning(t *testing.T) {
 			Keys []struct{ Objects, Covered int }
 		}
 		out := k.command(0, "keys", "status", "--objects", "--json", "--kek", first, "s3://"+k.bucket)
-		if err := json.Unmarshal([]byte(jsonLine(out)), &shown); err != nil || len(shown.Keys) != 1 || shown.Keys[0].Objects != 2 || shown.Keys[0].Covered != 2 {
+		if err := json.Unmarshal([]byte(lab.JSONLine(out)), &shown); err != nil || len(shown.Keys) != 1 || shown.Keys[0].Objects != 2 || shown.Keys[0].Covered != 2 {
 			t.Errorf("wanted two versions under the first key: %v %s", err, out)
 		}
 		k.command(0, "keys", "destroy", "--yes", first)
@@ -110,7 +110,7 @@ func (k *keyed) wholeLife(prefix string, where []string) {
 		Objects            struct{ Objects, Rewritten, Uploads int }
 	}
 	out := do("keys", "rotate", "--new-version", "--objects", "--settle", "0", "--json", s3url)
-	if err := json.Unmarshal([]byte(jsonLine(out)), &rotated); err != nil || rotated.Rewrapped != 4 || rotated.Objects.Rewritten != objects+1 || rotated.Objects.Uploads != 1 {
+	if err := json.Unmarshal([]byte(lab.JSONLine(out)), &rotated); err != nil || rotated.Rewrapped != 4 || rotated.Objects.Rewritten != objects+1 || rotated.Objects.Uploads != 1 {
 		t.Errorf("keys rotate, wanted 4 records, %d objects and one upload: %v %s", objects+1, err, out)
 	}
 	do("keys", "status", "--objects", "--kek", first, s3url)
@@ -128,7 +128,7 @@ func (k *keyed) wholeLife(prefix string, where []string) {
 	if k.versioned() {
 		named = rotated.Records
 	}
-	if err := json.Unmarshal([]byte(jsonLine(out)), &removed); err != nil || removed.Named != named || removed.Removed != removed.Records-named {
+	if err := json.Unmarshal([]byte(lab.JSONLine(out)), &removed); err != nil || removed.Named != named || removed.Removed != removed.Records-named {
 		t.Errorf("gc --records, wanted %d to stay: %v %s", named, err, out)
 	}
 	do("keys", "destroy", "--yes", first)
@@ -175,14 +175,14 @@ func TestKeysStatusCountsARecordThatIsPutMeanwhile(t *testing.T) {
 		} {
 			k.command(0, "keys", "rotate", "--settle", "0", "s3://"+k.bucket)
 			k.wantAnswer(first, true, "yes", "--objects")
-			through := count(t, k.store)
+			through := lab.Count(t, k.store)
 			var once sync.Once
-			through.first = func(r *http.Request) {
+			through.First = func(r *http.Request) {
 				if when(r) {
 					once.Do(func() { k.put(client, "a/"+name, content(2, 1000)) })
 				}
 			}
-			out, code := command(t, k.store, "keys", "status", "--objects", "--kek", first, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)
+			out, code := lab.Command(t, k.store, "keys", "status", "--objects", "--kek", first, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)
 			if code != 1 || !strings.Contains(out, "1 window records are wrapped by it") {
 				t.Errorf("%s: exit code %d: %s", name, code, out)
 			}
@@ -197,7 +197,7 @@ func TestKeyCommandsOnSeveralPlaces(t *testing.T) {
 		t := k.t
 		other := &keyed{t: t, store: k.store, kms: "localfile://" + filepath.Join(t.TempDir(), "keyset.json"), bucket: newBucket(t, k.store.S3())}
 		other.command(0, "keys", "create")
-		config := privateFile(t, "buckets:\n  "+other.bucket+": {kms: '"+other.kms+"'}\n")
+		config := lab.PrivateFile(t, "buckets:\n  "+other.bucket+": {kms: '"+other.kms+"'}\n")
 		k.proxied(func(client *s3.Client) {
 			for _, key := range []string{"a/1", "a/2", "ab", "b/1", "c/1"} {
 				k.put(client, key, content(uint64(len(key)), 1000))

@@ -28,14 +28,14 @@ type keyed struct {
 
 // onKeyed runs a test on both real stores; MinIO's bucket keeps versions.
 func onKeyed(t *testing.T, test func(k *keyed)) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := &keyed{t: t, store: lab.SharedVersitygw(t), kms: "localfile://" + filepath.Join(t.TempDir(), "keyset.json")}
-			if name == onMinIO {
+			if name == lab.OnMinIO {
 				k.store = lab.SharedMinIO(t)
 			}
 			k.command(0, "keys", "create")
@@ -59,7 +59,7 @@ func (k *keyed) raw() *s3.Client { return sdk(k.t, k.store.S3()) }
 // command runs the binary and wants its exit code.
 func (k *keyed) command(want int, args ...string) string {
 	k.t.Helper()
-	out, code := command(k.t, k.store, append(args, "--kms", k.kms, "--upstream", k.store.URL)...)
+	out, code := lab.Command(k.t, k.store, append(args, "--kms", k.kms, "--upstream", k.store.URL)...)
 	if code != want {
 		k.t.Fatalf("s3proxy %s: exit code %d, not %d:\n%s", strings.Join(args, " "), code, want, out)
 	}
@@ -72,7 +72,7 @@ func (k *keyed) proxied(do func(client *s3.Client), args ...string) {
 	p := lab.Proxy(k.t, lab.ProxyOptions{Upstream: k.store, Args: append([]string{"--kms", k.kms}, args...)})
 	do(sdk(k.t, p.S3()))
 	p.Term()
-	p.Wait(answerWithin)
+	p.Wait(lab.AnswerWithin)
 }
 
 func (k *keyed) put(client *s3.Client, key string, body []byte) {
@@ -315,7 +315,7 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 		want := func(out string, removed, named, young int) {
 			t.Helper()
 			var got struct{ Removed, Named, Young int }
-			if err := json.Unmarshal([]byte(jsonLine(out)), &got); err != nil || got.Removed != removed || got.Named != named || got.Young != young {
+			if err := json.Unmarshal([]byte(lab.JSONLine(out)), &got); err != nil || got.Removed != removed || got.Named != named || got.Young != young {
 				t.Errorf("wanted %d removed, %d named, %d young: %v %s", removed, named, young, err, out)
 			}
 		}
@@ -356,7 +356,7 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 		for _, key := range foreign {
 			k.purge(key)
 		}
-		config := privateFile(t, "key-window: 1h\n")
+		config := lab.PrivateFile(t, "key-window: 1h\n")
 		if out := k.command(2, "gc", "--records", "--records-grace", "90m", "--config", config, s3url); !strings.Contains(out, "two windows") {
 			t.Errorf("a grace that is shorter than a window may be long: %s", out)
 		}
@@ -399,7 +399,7 @@ func TestKeysVerifyNamesTheFirstBadSegment(t *testing.T) {
 		if out := k.command(0, "keys", "verify", s3url); !strings.Contains(out, ": 29 objects") || !strings.Contains(out, " 1 window records opened") {
 			t.Errorf("before any damage: %s", out)
 		}
-		at := target{S3: k.store.S3(), name: t.Name(), store: k.store}
+		at := lab.Target{S3: k.store.S3(), Name: t.Name(), Store: k.store}
 		damage := func(key string, change func(o stored) stored) {
 			path := "/" + k.bucket + "/" + key
 			rawPut(t, operator(t, at, k.bucket), path, change(rawGet(t, operator(t, at, k.bucket), path)))
@@ -419,7 +419,7 @@ func TestKeysVerifyNamesTheFirstBadSegment(t *testing.T) {
 			Bad              map[string]string
 		}
 		out := k.command(1, "keys", "verify", "--json", s3url)
-		if err := json.Unmarshal([]byte(jsonLine(out)), &got); err != nil || got.Objects != 30 || got.Plain != 1 || got.Records != 1 {
+		if err := json.Unmarshal([]byte(lab.JSONLine(out)), &got); err != nil || got.Objects != 30 || got.Plain != 1 || got.Records != 1 {
 			t.Fatalf("%v: %s", err, out)
 		}
 		for key, reason := range map[string]string{
@@ -435,7 +435,7 @@ func TestKeysVerifyNamesTheFirstBadSegment(t *testing.T) {
 		}
 		k.command(0, "keys", "verify", s3url+"/small/", s3url+"/good")
 		var sampled struct{ Objects int }
-		out = jsonLine(k.command(0, "keys", "verify", "--sample", "0.5", "--json", s3url+"/small/"))
+		out = lab.JSONLine(k.command(0, "keys", "verify", "--sample", "0.5", "--json", s3url+"/small/"))
 		if err := json.Unmarshal([]byte(out), &sampled); err != nil || sampled.Objects == 20 {
 			t.Errorf("half of 20: %v %s", err, out)
 		}

@@ -14,29 +14,29 @@ import (
 // AWS KMS, without one request that fails.
 func TestAKMSIsExchangedWithNoDowntime(t *testing.T) {
 	t.Parallel()
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
-	chain := []keyEncryptionKey{localKEK(t), vaultKEK(t), emulatedKEK(t)}
+	chain := []lab.KEK{lab.LocalKEK(t), lab.VaultKEK(t), lab.EmulatedKEK(t)}
 	store := lab.SharedMinIO(t)
 	short := []string{"--key-window-objects", "20"}
-	kms := func(write keyEncryptionKey, read *keyEncryptionKey) (env, args []string) {
-		env, args = write.env, []string{"--kms", write.uri}
+	kms := func(write lab.KEK, read *lab.KEK) (env, args []string) {
+		env, args = write.Env, []string{"--kms", write.URI}
 		if read != nil {
-			env, args = slices.Concat(write.env, read.env), append(args, "--kms-read", read.uri)
+			env, args = slices.Concat(write.Env, read.Env), append(args, "--kms-read", read.URI)
 		}
 		return env, args
 	}
 	env, args := kms(chain[0], nil)
-	b := balance(t, store, env, append(args, short...)...)
-	u := use(t, b.s3(), newBucket(t, b.s3()))
+	b := lab.Balance(t, store, env, append(args, short...)...)
+	u := use(t, b.S3(), newBucket(t, b.S3()))
 	time.Sleep(time.Second)
 	for i := range chain[1:] {
 		old, fresh := chain[i], chain[i+1]
 		env, args := kms(old, &fresh)
-		b.exchange(env, append(args, short...)...)
+		b.Exchange(env, append(args, short...)...)
 		env, args = kms(fresh, &old)
-		b.exchange(env, append(args, short...)...)
+		b.Exchange(env, append(args, short...)...)
 		rotate := lab.Start(t, "rotate", lab.S3proxy(t), slices.Concat([]string{"keys", "rotate", "--settle", "1s", "--upstream", store.URL, "s3://" + u.bucket}, args), store.S3().Env(env...))
 		if code, ended := rotate.Wait(time.Minute); code != 0 || !ended {
 			t.Fatalf("keys rotate: exit code %d: %s", code, rotate.Log())
@@ -45,7 +45,7 @@ func TestAKMSIsExchangedWithNoDowntime(t *testing.T) {
 		if code, ended := status.Wait(time.Minute); code != 0 || !ended {
 			t.Fatalf("keys status: exit code %d: %s", code, status.Log())
 		}
-		scheme, _, _ := strings.Cut(old.uri, ":")
+		scheme, _, _ := strings.Cut(old.URI, ":")
 		asked := 0
 		for line := range strings.Lines(status.Log()) {
 			if strings.HasPrefix(line, scheme+":") {
@@ -58,8 +58,8 @@ func TestAKMSIsExchangedWithNoDowntime(t *testing.T) {
 			t.Errorf("keys status does not speak of %s:\n%s", scheme, status.Log())
 		}
 		env, args = kms(fresh, nil)
-		b.exchange(env, append(args, short...)...)
-		old.end(t)
+		b.Exchange(env, append(args, short...)...)
+		old.End(t)
 	}
 	u.stop()
 	for what, all := range map[string][]answered{"a write": u.writes, "a read": u.reads} {
@@ -70,6 +70,6 @@ func TestAKMSIsExchangedWithNoDowntime(t *testing.T) {
 		}
 	}
 	last := chain[len(chain)-1]
-	u.check(lab.ProxyOptions{Upstream: store, Env: last.env, Args: []string{"--kms", last.uri}})
+	u.check(lab.ProxyOptions{Upstream: store, Env: last.Env, Args: []string{"--kms", last.URI}})
 	t.Logf("%d writes and %d reads beside it", len(u.writes), len(u.reads))
 }

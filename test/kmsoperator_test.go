@@ -28,16 +28,16 @@ type kmsTrouble struct {
 // what to do; the clients' answers say nothing of it.
 func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 	lab.TakesLong(t)
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
 	policy := func(v *lab.Vault, name string) {
 		v.CreateKey(t, name)
-		v.Policy(t, name, vaultPolicy(t, name, false))
+		v.Policy(t, name, lab.VaultPolicy(t, name, false))
 	}
 	for name, start := range map[string]func(t *testing.T) kmsTrouble{
 		"a token that expires": func(t *testing.T) kmsTrouble {
-			v, key := lab.SharedVault(t), freeName("expires")
+			v, key := lab.SharedVault(t), lab.FreeName("expires")
 			policy(v, key)
 			token := v.Token(t, []string{key}, 20*time.Second, 0, false)
 			return kmsTrouble{
@@ -47,7 +47,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 			}
 		},
 		"a revoked AppRole": func(t *testing.T) kmsTrouble {
-			v, key := lab.SharedVault(t), freeName("revoked")
+			v, key := lab.SharedVault(t), lab.FreeName("revoked")
 			policy(v, key)
 			roleID, secretID := v.AppRole(t, key, []string{key}, 3*time.Second, 3*time.Second)
 			return kmsTrouble{
@@ -112,7 +112,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 			// What is there is read on: its window's key is known.
 			mustGet(t, p.S3(), bucket, "k", content(1000, 1000))
 			// So a command says it, and a proxy that begins now.
-			out, code := runKeys(t, lab.ProxyOptions{Upstream: store, Env: trouble.env, Args: args}, "rotate", "s3://"+bucket)
+			out, code := lab.RunKeys(t, lab.ProxyOptions{Upstream: store, Env: trouble.env, Args: args}, "rotate", "s3://"+bucket)
 			if code != 1 || !strings.Contains(out, trouble.says[0]) {
 				t.Errorf("keys rotate: exit code %d: %s", code, out)
 			}
@@ -147,7 +147,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 
 // awsTrouble has a key of the fake of AWS KMS be in a state, or denied for "".
 func awsTrouble(t *testing.T, state string, says ...string) kmsTrouble {
-	uri, env, fake := awsKMS(t)
+	uri, env, fake := lab.FakeKMS(t)
 	arn := fake.CreateKey("", "")
 	fake.Alias("alias/photos", arn)
 	begin, end := func() { fake.SetState(arn, state) }, func() { fake.SetState(arn, fakekms.Enabled) }

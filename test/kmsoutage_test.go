@@ -26,7 +26,7 @@ func vaultKey(t *testing.T) (v *lab.Vault, o lab.ProxyOptions) {
 	t.Helper()
 	v = lab.NewVault(t)
 	v.CreateKey(t, "photos")
-	v.Policy(t, "photos", vaultPolicy(t, "photos", false))
+	v.Policy(t, "photos", lab.VaultPolicy(t, "photos", false))
 	token := v.Token(t, []string{"photos"}, time.Hour, time.Hour, true)
 	return v, lab.ProxyOptions{
 		Upstream: lab.SharedMinIO(t),
@@ -167,7 +167,7 @@ func (u *inUse) check(o lab.ProxyOptions) {
 	if listed != len(u.stored) {
 		t.Errorf("%d objects of %d are listed", listed, len(u.stored))
 	}
-	out, code := runKeys(t, o, "verify", "s3://"+u.bucket)
+	out, code := lab.RunKeys(t, o, "verify", "s3://"+u.bucket)
 	if code != 0 || !strings.Contains(out, " 0 objects not encrypted, 0 bad") {
 		t.Errorf("keys verify: exit code %d: %s", code, out)
 	}
@@ -176,11 +176,11 @@ func (u *inUse) check(o lab.ProxyOptions) {
 // Vault is away for less than the window: nobody notices.
 func TestNobodyNoticesThatVaultIsAwayWithinAWindow(t *testing.T) {
 	t.Parallel()
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
 	window, away := 20*time.Second, 8*time.Second
-	if long {
+	if lab.Long {
 		window, away = 5*time.Minute, 2*time.Minute
 	}
 	v, o := vaultKey(t)
@@ -208,11 +208,11 @@ func TestNobodyNoticesThatVaultIsAwayWithinAWindow(t *testing.T) {
 // When it is back, so are they.
 func TestAVaultOutageBeyondTheWindowRefusesWritesUntilItIsOver(t *testing.T) {
 	t.Parallel()
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
 	window, away := 3*time.Second, 10*time.Second
-	if long {
+	if lab.Long {
 		window, away = 10*time.Second, 2*time.Minute
 	}
 	v, o := vaultKey(t)
@@ -302,11 +302,11 @@ func record(t *testing.T, to string) *recorder {
 // A window costs one call of the KMS for each bucket, whatever the number of objects.
 func TestAWindowCostsOneCallOfTheKMSForEachBucket(t *testing.T) {
 	t.Parallel()
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
 	objects := 2000
-	if long {
+	if lab.Long {
 		objects = 20_000
 	}
 	v, o := vaultKey(t)

@@ -174,9 +174,9 @@ func (r *recorder) wantNone(t *testing.T, what, log string) {
 
 // tracedKeyset is a keyset of two versions in a file under a passphrase. No log may have
 // what is in it.
-func tracedKeyset(t *testing.T) (keyEncryptionKey, *recorder, kms.Key) {
+func tracedKeyset(t *testing.T) (lab.KEK, *recorder, kms.Key) {
 	t.Helper()
-	uri, path := newKeyset(t)
+	uri, path := lab.NewKeyset(t)
 	env := []string{localfile.EnvPassphrase + "=" + passphrase}
 	seen := &recorder{secrets: map[string]string{}}
 	keys := func(env []string, args ...string) {
@@ -206,7 +206,7 @@ func tracedKeyset(t *testing.T) (keyEncryptionKey, *recorder, kms.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return keyEncryptionKey{uri: uri, env: env, renew: func(t *testing.T) {
+	return lab.KEK{URI: uri, Env: env, Renew: func(t *testing.T) {
 		for _, k := range listKeys(t, uri, env...) {
 			if !k.Primary {
 				keys(env, "promote", k.Version)
@@ -223,41 +223,41 @@ const plainMarker = "plaintext-that-no-log-may-have-51c0de"
 // token, no secret and no byte of an object.
 func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 	lab.TakesLong(t)
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
 	for name, c := range map[string]struct {
 		// The key, if there is one, opens what objects carry; the others do by what is seen.
-		start func(*testing.T) (kek keyEncryptionKey, seen *recorder, key kms.Key)
+		start func(*testing.T) (kek lab.KEK, seen *recorder, key kms.Key)
 		least int // secrets beside the data keys
 	}{
 		"localfile": {tracedKeyset, 20},
-		"vault": {func(t *testing.T) (keyEncryptionKey, *recorder, kms.Key) {
+		"vault": {func(t *testing.T) (lab.KEK, *recorder, kms.Key) {
 			v := lab.SharedVault(t)
-			name := freeName("traced")
+			name := lab.FreeName("traced")
 			v.CreateKey(t, name)
-			v.Policy(t, name, vaultPolicy(t, name, false))
+			v.Policy(t, name, lab.VaultPolicy(t, name, false))
 			roleID, secretID := v.AppRole(t, name, []string{name}, 2*time.Second, 4*time.Second)
 			seen := record(t, v.URL)
-			return keyEncryptionKey{
-				uri: "vault://transit/" + name, env: []string{"VAULT_ADDR=" + seen.URL, "S3PROXY_VAULT_ROLE_ID=" + roleID, "S3PROXY_VAULT_SECRET_ID=" + secretID},
-				renew: func(t *testing.T) { v.Must(t, "POST", "transit/keys/"+name+"/rotate", nil) },
+			return lab.KEK{
+				URI: "vault://transit/" + name, Env: []string{"VAULT_ADDR=" + seen.URL, "S3PROXY_VAULT_ROLE_ID=" + roleID, "S3PROXY_VAULT_SECRET_ID=" + secretID},
+				Renew: func(t *testing.T) { v.Must(t, "POST", "transit/keys/"+name+"/rotate", nil) },
 			}, seen, nil
 		}, 30},
-		"awskms": {func(t *testing.T) (keyEncryptionKey, *recorder, kms.Key) {
+		"awskms": {func(t *testing.T) (lab.KEK, *recorder, kms.Key) {
 			uri, env, fake, seen := recordedKMS(t)
 			seen.secrets[fakekms.SecretAccessKey] = "the KMS's secret access key"
-			return movingAlias(uri, env, fake), seen, nil
+			return lab.MovingAlias(uri, env, fake), seen, nil
 		}, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			kek, seen, key := c.start(t)
-			env := kek.env
+			env := kek.Env
 			store := lab.SharedMinIO(t)
 			logs := map[string]string{}
 			var buckets []string
-			trace := append([]string{"--kms", kek.uri, "--log-level", "trace"}, kek.read...)
+			trace := append([]string{"--kms", kek.URI, "--log-level", "trace"}, kek.Read...)
 			serve := func(more ...string) {
 				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: append(more, trace...)})
 				bucket := newBucket(t, p.S3())
@@ -268,7 +268,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 					mustPut(t, p.S3(), "/"+bucket+"/"+fmt.Sprint(i), []byte(strings.Repeat(marker, 10)))
 					time.Sleep(time.Second) // Vault's token is renewed and exchanged meanwhile
 				}
-				kek.renew(t)
+				kek.Renew(t)
 				for _, args := range [][]string{{"encrypt-existing", "--allow-plaintext-reads"}, {"keys", "rotate", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"}, {"gc", "--records"}} {
 					run := lab.Start(t, args[0], lab.S3proxy(t), append(append(args, trace...), "--upstream", store.URL, "s3://"+bucket), store.S3().Env(env...))
 					if code, ended := run.Wait(time.Minute); code != 0 || !ended {
@@ -277,7 +277,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 					logs[fmt.Sprint(args, " beside ", more)] = run.Log()
 				}
 				p.Term()
-				p.Wait(answerWithin)
+				p.Wait(lab.AnswerWithin)
 				logs[fmt.Sprint("serve ", more)] = p.Log()
 			}
 			serve("--log-format", "text", "--key-window-objects", "2")
@@ -296,14 +296,14 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 				}
 			}
 			if name == "awskms" {
-				wantAllowed(t, seen.calls)
+				lab.WantAllowed(t, seen.calls)
 			}
 			if len(seen.secrets) < c.least {
 				t.Errorf("only %d secrets were seen: %v", len(seen.secrets), seen.calls)
 			}
 			keys := []kms.Key{key}
 			if key == nil {
-				keys = seen.seenKeys(kek.uri)
+				keys = seen.seenKeys(kek.URI)
 			}
 			for _, bucket := range buckets {
 				seen.noteDataKeys(t, store, bucket, []string{"k", "0", "1", "2", "3", "4", "plain"}, keys)
@@ -324,7 +324,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 // recordedKMS is a key of the fake of AWS KMS behind a recorder.
 func recordedKMS(t *testing.T) (uri string, env []string, fake *fakekms.Server, kms *recorder) {
 	t.Helper()
-	uri, env, fake = awsKMS(t)
+	uri, env, fake = lab.FakeKMS(t)
 	kms = record(t, fake.URL)
 	return strings.Replace(uri, fake.URL, kms.URL, 1), env, fake, kms
 }

@@ -19,7 +19,7 @@ import (
 // watched is a proxy whose memory and goroutines a test looks at.
 func watched(t *testing.T, args ...string) (p *lab.ProxyProcess, goroutines func() int) {
 	t.Helper()
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
 	admin := lab.FreeAddress(t)
@@ -74,7 +74,7 @@ func flat(t *testing.T, p *lab.ProxyProcess, before int, goroutines func() int) 
 		t.Errorf("peak memory is %d MiB, want at most %d", peak>>20, limit>>20)
 	}
 	now := 0
-	for deadline := time.Now().Add(answerWithin); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(lab.AnswerWithin); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if now = goroutines(); now <= before+20 {
 			return
 		}
@@ -175,7 +175,7 @@ func TestConnectionsOverTheLimitWaitAndTheOthersGoOn(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(answerWithin):
+	case <-time.After(lab.AnswerWithin):
 		t.Error("a connection was not served when another had ended")
 	}
 }

@@ -205,15 +205,15 @@ func (c *contenders) read(random *rand.Rand, key string) (access, bool) {
 // TestOneKeyIsLinearizableThroughThreeReplicas has clients meet at keys while commands
 // write all objects again, and asks for an order of their calls that explains all answers.
 func TestOneKeyIsLinearizableThroughThreeReplicas(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no replicas")
 	}
 	t.Parallel()
 	during := 4 * time.Second
-	if long {
+	if lab.Long {
 		during = 5 * time.Minute
 	}
-	for _, mode := range []string{modeOpaque, modeMD5} {
+	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			store := lab.SharedMinIO(t)
@@ -239,7 +239,7 @@ func TestOneKeyIsLinearizableThroughThreeReplicas(t *testing.T) {
 			var commands sync.WaitGroup
 			commands.Go(func() {
 				for i := 1; time.Now().Before(until); i++ {
-					if long && i%4 == 0 {
+					if lab.Long && i%4 == 0 {
 						command("rekey", "--new-version", "--settle", "10s", "s3://"+c.bucket)
 						continue
 					}

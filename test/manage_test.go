@@ -8,21 +8,21 @@ import (
 )
 
 func TestAKeyThatWritesChangesNoSettingUnlessItManages(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
-	file := privateFile(t, `
+	file := lab.PrivateFile(t, `
 - {access-key-id: writer, secret-access-key: writer-secret}
 - {access-key-id: manager, secret-access-key: manager-secret, manage: true}
 - {access-key-id: reader, secret-access-key: reader-secret, read-only: true}
 `)
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := store(t, name)
+			s := lab.SharedStore(t, name)
 			p := lab.Proxy(t, lab.ProxyOptions{Upstream: s, Args: []string{"--credentials", file}})
-			writer, manager, reader := as(p, "writer", "writer-secret"), as(p, "manager", "manager-secret"), as(p, "reader", "reader-secret")
-			bucket := freeName("managed")
+			writer, manager, reader := lab.ProxyAs(p, "writer", "writer-secret"), lab.ProxyAs(p, "manager", "manager-secret"), lab.ProxyAs(p, "reader", "reader-secret")
+			bucket := lab.FreeName("managed")
 			makeBucket(t, writer, bucket)
 			roundTrip(t, writer, bucket, 1000)
 			policy := []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject"],"Resource":["arn:aws:s3:::` + bucket + `/*"]}]}`)
@@ -55,11 +55,11 @@ func TestAKeyThatWritesChangesNoSettingUnlessItManages(t *testing.T) {
 }
 
 func TestALifecycleRuleSparesTheProxysObjects(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
 	s := lab.SharedMinIO(t)
-	state := freeName("state")
+	state := lab.FreeName("state")
 	makeBucket(t, s.S3(), state)
 	beside := lab.Proxy(t, lab.ProxyOptions{Upstream: s})
 	apart := lab.Proxy(t, lab.ProxyOptions{Upstream: s, Args: []string{"--state-bucket", state}})

@@ -6,10 +6,12 @@ import (
 	"encoding/hex"
 	"net/http"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 func TestNothingOfThePlaintextIsInTheStoresFolder(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		long := content(17, 3<<20)
 		for position := 0; position+len(marker) < len(long); position += 100_003 {
@@ -30,10 +32,10 @@ func TestNothingOfThePlaintextIsInTheStoresFolder(t *testing.T) {
 		if got := get(t, at.S3, folder+"long"); sameBytes(got.body, long) != nil {
 			t.Fatalf("read back: %v", got)
 		}
-		if found := findIn(t, at.dir, []byte(bucket)); len(found) == 0 {
-			t.Fatalf("the search finds not even the bucket's name below %s", at.dir)
+		if found := lab.FindIn(t, at.Dir, []byte(bucket)); len(found) == 0 {
+			t.Fatalf("the search finds not even the bucket's name below %s", at.Dir)
 		}
-		if found := findIn(t, at.dir, []byte(marker), []byte(hex.EncodeToString([]byte(marker))), []byte(base64.StdEncoding.EncodeToString([]byte(marker)))); len(found) > 0 {
+		if found := lab.FindIn(t, at.Dir, []byte(marker), []byte(hex.EncodeToString([]byte(marker))), []byte(base64.StdEncoding.EncodeToString([]byte(marker)))); len(found) > 0 {
 			t.Errorf("the plaintext's marker is in %q", found)
 		}
 	})

@@ -83,7 +83,7 @@ func peakBelow(t *testing.T, p *lab.ProxyProcess, limit int64, n int, work func(
 // scaled is a size in full with S3PROXY_TEST_LONG=1, else a tenth of it: what many
 // streams at once need does not grow with their length.
 func scaled(size int64) int64 {
-	if long {
+	if lab.Long {
 		return size
 	}
 	return size / 10
@@ -91,7 +91,7 @@ func scaled(size int64) int64 {
 
 func TestManyPartsAtOnceNeedLittleMemory(t *testing.T) {
 	lab.TakesLong(t)
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to measure")
 	}
 	p := lab.Proxy(t, lab.ProxyOptions{UpstreamURL: sink(t).URL})
@@ -107,7 +107,7 @@ func TestManyPartsAtOnceNeedLittleMemory(t *testing.T) {
 
 func TestManyStreamsAtOnceNeedLittleMemory(t *testing.T) {
 	lab.TakesLong(t)
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to measure")
 	}
 	size := scaled(200_000_000)

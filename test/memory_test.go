@@ -12,19 +12,19 @@ func TestAStreamOfOneGigabyteNeedsLittleMemory(t *testing.T) {
 	lab.TakesLong(t)
 	const limit = 64 << 20
 	size := int64(1_000_000_000)
-	if long {
+	if lab.Long {
 		size = 5_000_000_000
 	}
-	for _, name := range allTargets {
+	for _, name := range lab.AllTargets {
 		t.Run(name, func(t *testing.T) {
 			var store *lab.Store
 			switch name {
-			case onVersitygw:
+			case lab.OnVersitygw:
 				store = lab.SharedVersitygw(t)
-			case onMinIO:
+			case lab.OnMinIO:
 				store = lab.SharedMinIO(t)
 			}
-			if direct {
+			if lab.Direct {
 				t.Skip("there is no proxy to measure")
 			}
 			p := lab.Proxy(t, lab.ProxyOptions{Upstream: store})

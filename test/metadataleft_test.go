@@ -13,14 +13,14 @@ import (
 
 // docs/S3.md says how much of S3's 2 KiB of user metadata the proxy takes.
 func TestTheProxyTakesNoMoreMetadataThanTheDocsSay(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no metadata of the proxy's")
 	}
 	text, err := os.ReadFile("../docs/S3.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, kek := range map[string]func(*testing.T) keyEncryptionKey{"a keyfile": localKEK, "Vault": vaultKEK} {
+	for name, kek := range map[string]func(*testing.T) lab.KEK{"a keyfile": lab.LocalKEK, "Vault": lab.VaultKEK} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			said := regexp.MustCompile(`about (\d+) with ` + name).FindSubmatch(text)
@@ -32,7 +32,7 @@ func TestTheProxyTakesNoMoreMetadataThanTheDocsSay(t *testing.T) {
 				t.Fatal(err)
 			}
 			store, k := lab.SharedVersitygw(t), kek(t)
-			at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", k.uri, "--etag", modeMD5}, Env: k.env}).S3()
+			at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", k.URI, "--etag", lab.ModeMD5}, Env: k.Env}).S3()
 			bucket := newBucket(t, at)
 			body := content(1, 1000)
 			for header, checksum := range map[string]string{"": "", crcTrailer: crc32Of(body)} {

@@ -16,11 +16,11 @@ import (
 )
 
 func TestAMultipartObjectOfFormat1IsReadWholeByRangeAndByPart(t *testing.T) {
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := lab.SharedVersitygw(t)
-			if name == onMinIO {
+			if name == lab.OnMinIO {
 				store = lab.SharedMinIO(t)
 			}
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store})

@@ -33,7 +33,7 @@ func uploadState(t *testing.T, store *lab.Store, bucket string) []string {
 }
 
 func TestAMultipartUploadOfAnyShapeBecomesTheObject(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client := sdk(t, at.S3)
 		for _, shape := range []struct {
 			name  string
@@ -73,8 +73,8 @@ func TestAMultipartUploadOfAnyShapeBecomesTheObject(t *testing.T) {
 				if err != nil || aws.ToString(head.ETag) != aws.ToString(out.ETag) || head.Metadata["color"] != "red" || aws.ToString(head.ContentType) != "text/plain" {
 					t.Errorf("HEAD: %v, ETag %s (Complete gave %s), metadata %v, type %s", err, aws.ToString(head.ETag), aws.ToString(out.ETag), head.Metadata, aws.ToString(head.ContentType))
 				}
-				if at.store != nil && !direct {
-					if left := uploadState(t, at.store, bucket); len(left) > 0 {
+				if at.Store != nil && !lab.Direct {
+					if left := uploadState(t, at.Store, bucket); len(left) > 0 {
 						t.Errorf("state that is left: %v", left)
 					}
 				}
@@ -89,7 +89,7 @@ func TestAMultipartUploadOfAnyShapeBecomesTheObject(t *testing.T) {
 }
 
 func TestCompleteJudgesTheClientsListByThePlaintext(t *testing.T) {
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client := sdk(t, at.S3)
 		bucket, key := newBucket(t, at.S3), "judged"
 		m := newMultipart(t, client, bucket, key)
@@ -168,7 +168,7 @@ func TestCompleteJudgesTheClientsListByThePlaintext(t *testing.T) {
 }
 
 func TestPart10000IsAPartLikeAnyOther(t *testing.T) {
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client := sdk(t, at.S3)
 		bucket := newBucket(t, at.S3)
 		for key, size := range map[string]int{"small": 100, "large": 5*mib + 3, "empty": 0} {
@@ -218,7 +218,7 @@ func TestPart1IsTheFirstPartWhateverItsNumberAsDirect(t *testing.T) {
 }
 
 func TestAnAbortedUploadIsNoSuchUploadWhateverStandsAtTheKey(t *testing.T) {
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client := sdk(t, at.S3)
 		bucket, key := newBucket(t, at.S3), "register"
 		body := content(1, 100)
@@ -243,7 +243,7 @@ func TestAnAbortedUploadIsNoSuchUploadWhateverStandsAtTheKey(t *testing.T) {
 			if err := abort(); err != nil {
 				t.Fatal(err)
 			}
-			if err := abort(); code(err) != "NoSuchUpload" && !(direct && at.name == onMinIO) { // which says 204
+			if err := abort(); code(err) != "NoSuchUpload" && !(lab.Direct && at.Name == lab.OnMinIO) { // which says 204
 				t.Errorf("%s: a second Abort: %v", what, err)
 			}
 			if _, err := m.complete(client, part); code(err) != "NoSuchUpload" {
@@ -258,8 +258,8 @@ func TestAnAbortedUploadIsNoSuchUploadWhateverStandsAtTheKey(t *testing.T) {
 			if what != "no object" {
 				wantObject(t, client, bucket, key, body)
 			}
-			if !direct {
-				if left := uploadState(t, at.store, bucket); len(left) > 0 {
+			if !lab.Direct {
+				if left := uploadState(t, at.Store, bucket); len(left) > 0 {
 					t.Errorf("%s: state that is left: %v", what, left)
 				}
 			}
@@ -268,13 +268,13 @@ func TestAnAbortedUploadIsNoSuchUploadWhateverStandsAtTheKey(t *testing.T) {
 }
 
 func TestCompleteHonoursConditions(t *testing.T) {
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		t.Run("opaque", func(t *testing.T) { testConditionalComplete(t, at.S3) })
-		if direct {
+		if lab.Direct {
 			return
 		}
 		t.Run("md5", func(t *testing.T) {
-			testConditionalComplete(t, lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, Args: []string{"--etag", "md5"}}).S3())
+			testConditionalComplete(t, lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, Args: []string{"--etag", "md5"}}).S3())
 		})
 	})
 }
@@ -310,11 +310,11 @@ func testConditionalComplete(t *testing.T, at lab.S3) {
 }
 
 func TestEachReplicaTakesAnyPartAndCompletes(t *testing.T) {
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := lab.SharedVersitygw(t)
-			if name == onMinIO {
+			if name == lab.OnMinIO {
 				store = lab.SharedMinIO(t)
 			}
 			one := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
@@ -382,11 +382,11 @@ func (s *stopsHalfway) Read(p []byte) (int, error) {
 }
 
 func TestETagsOfPartsAndObjectAreMD5sInModeMD5(t *testing.T) {
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := lab.SharedVersitygw(t)
-			if name == onMinIO {
+			if name == lab.OnMinIO {
 				store = lab.SharedMinIO(t)
 			}
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", "md5"}})
@@ -421,7 +421,7 @@ func TestETagsOfPartsAndObjectAreMD5sInModeMD5(t *testing.T) {
 }
 
 func TestAPartThatTheClientCutsOrForgesIsNoPart(t *testing.T) {
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client := sdk(t, at.S3)
 		bucket, key := newBucket(t, at.S3), "forged"
 		m := newMultipart(t, client, bucket, key)

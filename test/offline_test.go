@@ -29,7 +29,7 @@ type offline struct {
 }
 
 func newOffline(t *testing.T, store *lab.Store) offline {
-	uri, keyset := newKeyset(t)
+	uri, keyset := lab.NewKeyset(t)
 	return offline{store, uri, keyset}
 }
 
@@ -40,7 +40,7 @@ func (o offline) proxy(t *testing.T) lab.S3 {
 // run gives what the command printed, both outputs in one.
 func (o offline) run(t *testing.T, args ...string) (string, int) {
 	t.Helper()
-	return command(t, o.store, append(args, "--kms", o.uri, "--upstream", o.store.URL)...)
+	return lab.Command(t, o.store, append(args, "--kms", o.uri, "--upstream", o.store.URL)...)
 }
 
 func (o offline) must(t *testing.T, args ...string) {
@@ -84,10 +84,10 @@ func (o offline) refuses(t *testing.T, text string, args ...string) {
 }
 
 func TestWhatTheProxyWroteDecryptsWithoutIt(t *testing.T) {
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := newOffline(t, open(t, name).store)
+			o := newOffline(t, lab.Open(t, name).Store)
 			at := o.proxy(t)
 			bucket := newBucket(t, at)
 			for _, n := range []int{0, 1, 65_536, 65_537, 3_000_000} {
@@ -161,7 +161,7 @@ func TestADamagedObjectLeavesNoFile(t *testing.T) {
 		o.refuses(t, c.text, "s3://"+bucket+"/k")
 	}
 	o.refuses(t, "not exist", "s3://"+bucket+"/absent")
-	other2, _ := newKeyset(t)
+	other2, _ := lab.NewKeyset(t)
 	rawPut(t, o.store.S3(), "/"+bucket+"/k", good)
 	offline{o.store, other2, ""}.refuses(t, "key", "s3://"+bucket+"/k")
 }
@@ -172,7 +172,7 @@ func TestTheEmbeddedStoreIsReadAndWrittenWithPathsOfTheCaller(t *testing.T) {
 	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: data})
 	bucket := newBucket(t, proxy.S3())
 	proxy.Term()
-	proxy.Wait(answerWithin)
+	proxy.Wait(lab.AnswerWithin)
 	if err := os.WriteFile(filepath.Join(here, "in"), body, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestNoFileIsReplacedWithoutForce(t *testing.T) {
 	}
 	object := "s3://" + bucket + "/k"
 	o.must(t, "encrypt", in, object)
-	mine := privateFile(t, "mine")
+	mine := lab.PrivateFile(t, "mine")
 	if out, code := o.run(t, "decrypt", object, "-o", mine); code != 1 || !strings.Contains(out, "--force") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
@@ -216,16 +216,16 @@ func TestNoFileIsReplacedWithoutForce(t *testing.T) {
 }
 
 func TestWhatEncryptWritesReadsThroughTheProxy(t *testing.T) {
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := newOffline(t, open(t, name).store)
+			o := newOffline(t, lab.Open(t, name).Store)
 			at := o.proxy(t)
 			bucket := newBucket(t, at)
 			for _, n := range []int{0, 1000, 3_000_000} {
 				body := content(uint64(n), n)
 				key := fmt.Sprintf("k/%d ü", n)
-				o.must(t, "encrypt", privateFile(t, string(body)), "s3://"+bucket+"/"+key, "--content-type", "text/x-own", "--user-metadata", "Colour=blue,size=big")
+				o.must(t, "encrypt", lab.PrivateFile(t, string(body)), "s3://"+bucket+"/"+key, "--content-type", "text/x-own", "--user-metadata", "Colour=blue,size=big")
 				out := mustGet(t, at, bucket, key, body)
 				if aws.ToString(out.ContentType) != "text/x-own" || out.Metadata["colour"] != "blue" || out.Metadata["size"] != "big" || len(out.Metadata) != 2 {
 					t.Errorf("%s: type %s, metadata %v", key, aws.ToString(out.ContentType), out.Metadata)
@@ -296,7 +296,7 @@ func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 			of := []string{raw, "--metadata", metadata, "--bucket", bucket, "--key"}
 			file := filepath.Join(t.TempDir(), "out")
 			// No store at all.
-			if out, err := s3proxy(t, append([]string{"decrypt", "-o", file, "--kms", o.uri}, append(of, key)...)...); err != nil {
+			if out, err := lab.RunS3proxy(t, append([]string{"decrypt", "-o", file, "--kms", o.uri}, append(of, key)...)...); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			plain, err := os.ReadFile(file)
@@ -313,7 +313,7 @@ func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		bad := privateFile(t, string(flipped(bytesOf, 64<<10+28+5)))
+		bad := lab.PrivateFile(t, string(flipped(bytesOf, 64<<10+28+5)))
 		o.refuses(t, "segment 1", bad, "--metadata", got, "--bucket", bucket, "--key", key)
 	}
 }
@@ -328,7 +328,7 @@ func TestDecryptPyAndTheProxyReadWhatEncryptWroteIntoFiles(t *testing.T) {
 	for n, key := range map[int]string{0: "empty", 100_000: "some"} {
 		body := content(3, n)
 		raw, metadata := filepath.Join(dir, key), filepath.Join(dir, key+".json")
-		if out, err := s3proxy(t, "encrypt", privateFile(t, string(body)), "-o", raw, "--metadata", metadata, "--bucket", bucket, "--key", key, "--user-metadata", "colour=blue", "--kms", o.uri); err != nil {
+		if out, err := lab.RunS3proxy(t, "encrypt", lab.PrivateFile(t, string(body)), "-o", raw, "--metadata", metadata, "--bucket", bucket, "--key", key, "--user-metadata", "colour=blue", "--kms", o.uri); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 		text, err := os.ReadFile(metadata)
@@ -346,7 +346,7 @@ func TestDecryptPyAndTheProxyReadWhatEncryptWroteIntoFiles(t *testing.T) {
 		if err := sameBytes(plain, body); err != nil {
 			t.Error(err)
 		}
-		mustRun(t, o.store.S3().Env(), cli, "--endpoint-url", o.store.URL, "s3api", "put-object", "--bucket", bucket, "--key", key, "--body", raw, "--metadata", "file://"+metadata)
+		lab.MustRun(t, o.store.S3().Env(), cli, "--endpoint-url", o.store.URL, "s3api", "put-object", "--bucket", bucket, "--key", key, "--body", raw, "--metadata", "file://"+metadata)
 		if out := mustGet(t, at, bucket, key, body); out.Metadata["colour"] != "blue" {
 			t.Errorf("metadata %v", out.Metadata)
 		}

@@ -14,13 +14,13 @@ import (
 // first dot in them. By such an id a client of a bucket that is not encrypted replaced and
 // removed objects of buckets that it may not use.
 func TestAnUploadIdLeadsIntoNoOtherBucketOfMinIO(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("it is about what the proxy refuses")
 	}
 	for name, store := range map[string]*lab.Store{"minio": lab.SharedMinIO(t), "versitygw": lab.SharedVersitygw(t)} {
 		t.Run(name, func(t *testing.T) {
 			plain, victim := newBucket(t, store.S3()), newBucket(t, store.S3())
-			settings := privateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n  %s: {encrypt: false}\ncredentials:\n  - {access-key-id: narrow, secret-access-key: narrow-secret-of-some-length, buckets: [%s]}\n", plain, victim, plain))
+			settings := lab.PrivateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n  %s: {encrypt: false}\ncredentials:\n  - {access-key-id: narrow, secret-access-key: narrow-secret-of-some-length, buckets: [%s]}\n", plain, victim, plain))
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--config", settings}})
 			at := lab.S3{URL: proxy.URL, AccessKey: "narrow", SecretKey: "narrow-secret-of-some-length"}
 			body := content(1, 1<<20)

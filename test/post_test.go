@@ -18,23 +18,23 @@ import (
 )
 
 func TestFormsThatBoto3SignsAreUploaded(t *testing.T) {
-	for _, generation := range generations {
+	for _, generation := range lab.Generations {
 		t.Run(generation, func(t *testing.T) {
 			t.Parallel()
-			onEach(t, func(t *testing.T, at target) {
+			lab.OnEach(t, func(t *testing.T, at lab.Target) {
 				python := lab.NeedBoto3(t, generation)
-				mustRun(t, at.Env(), python, "clients/boto3_post.py", at.URL, newBucket(t, at.S3))
+				lab.MustRun(t, at.Env(), python, "clients/boto3_post.py", at.URL, newBucket(t, at.S3))
 			})
 		})
 	}
 }
 
 func TestALargeFormIsStreamed(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy to measure")
 	}
 	size := int64(300_000_000)
-	if long {
+	if lab.Long {
 		size = 4_900_000_000
 	}
 	p := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t)})
@@ -70,7 +70,7 @@ func TestALargeFormIsStreamed(t *testing.T) {
 
 func TestAFormThatIsCutMakesNoObject(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		host := strings.TrimPrefix(at.URL, "http://")
 		for _, size := range []int{1000, 3_000_000} {
@@ -81,7 +81,7 @@ func TestAFormThatIsCutMakesNoObject(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				conn.SetDeadline(time.Now().Add(answerWithin))
+				conn.SetDeadline(time.Now().Add(lab.AnswerWithin))
 				fmt.Fprintf(conn, "POST /%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", bucket, host, kind, len(form))
 				conn.Write(form[:len(form)-missing])
 				conn.(*net.TCPConn).CloseWrite()
@@ -107,8 +107,8 @@ func TestAFormThatIsCutMakesNoObject(t *testing.T) {
 
 func TestAFormOfUnknownLengthIsRefused(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, at target) {
-		if direct {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
+		if lab.Direct {
 			t.Skip("stores differ")
 		}
 		bucket := newBucket(t, at.S3)
@@ -123,8 +123,8 @@ func TestAFormOfUnknownLengthIsRefused(t *testing.T) {
 
 func TestAFormWithAnotherSignatureBesideItsOwnIsRefused(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, at target) {
-		if direct {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
+		if lab.Direct {
 			t.Skip("stores differ")
 		}
 		bucket := newBucket(t, at.S3)
@@ -142,7 +142,7 @@ func TestAFormWithAnotherSignatureBesideItsOwnIsRefused(t *testing.T) {
 
 func TestTheTagsOfAFormAreTheObjects(t *testing.T) {
 	t.Parallel()
-	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
+	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		post := func(tagging string) (int, []byte) {
 			kind, head, tail := signedForm(t, at.S3, bucket, "tagged", [2]string{"tagging", tagging})
@@ -152,7 +152,7 @@ func TestTheTagsOfAFormAreTheObjects(t *testing.T) {
 		if status, got := post(`<Tagging><TagSet><Tag><Key>a key</Key><Value>1+1=2</Value></Tag></TagSet></Tagging>`); status != 204 {
 			t.Fatalf("%d %s", status, got)
 		}
-		tags, err := sdk(t, at.store.S3()).GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &bucket, Key: aws.String("tagged")})
+		tags, err := sdk(t, at.Store.S3()).GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &bucket, Key: aws.String("tagged")})
 		if err != nil || len(tags.TagSet) != 1 || *tags.TagSet[0].Key != "a key" || *tags.TagSet[0].Value != "1+1=2" {
 			t.Errorf("%v %v", tags, err)
 		}
@@ -164,7 +164,7 @@ func TestTheTagsOfAFormAreTheObjects(t *testing.T) {
 
 func TestAnUnsignedFormIsForTheStoreToJudge(t *testing.T) {
 	t.Parallel()
-	if direct {
+	if lab.Direct {
 		t.Skip("it is about the proxy's choice")
 	}
 	store := lab.SharedMinIO(t)

@@ -52,21 +52,21 @@ func rolledUp(keys []string, prefix, delimiter string) (names []string) {
 }
 
 func TestACommonPrefixIsShownIfAClientsObjectHasIt(t *testing.T) {
-	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
-		if direct {
+	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
+		if lab.Direct {
 			t.Skip("there is no proxy")
 		}
-		below := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, Args: []string{"--state-prefix", "team/"}})
+		below := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, Args: []string{"--state-prefix", "team/"}})
 		for name, place := range map[string]lab.S3{"": at.S3, "team/": below.S3()} {
 			for _, others := range [][]string{{}, {name + ".profile"}, {name + ".t"}} {
-				bucket := freeName("prefixes")
+				bucket := lab.FreeName("prefixes")
 				makeBucket(t, place, bucket)
 				keys := append(others, "b", "ds/1", "es.1")
 				for _, key := range keys {
 					mustPut(t, place, "/"+bucket+"/"+key, []byte(key))
 				}
 				for _, delimiter := range []string{".", "s", "y", "/", "y/", "e", "k"} {
-					if delimiter == "." && at.name == onMinIO { // no value of a query may be that there
+					if delimiter == "." && at.Name == lab.OnMinIO { // no value of a query may be that there
 						continue
 					}
 					for _, prefix := range []string{"", ".s3", "t"} {
@@ -85,7 +85,7 @@ func TestACommonPrefixIsShownIfAClientsObjectHasIt(t *testing.T) {
 }
 
 func TestAListingBelowTheProxysOwnObjectsIsEmptyOnEveryPage(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		beginUploads(t, at.S3, bucket, 3, 1)
 		mustPut(t, at.S3, "/"+bucket+"/x", []byte("x"))

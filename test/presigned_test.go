@@ -21,8 +21,8 @@ import (
 
 func TestPresignedURLsWorkInBothStyles(t *testing.T) {
 	t.Parallel()
-	p := hostedProxy(t)
-	client, endpoint := hosted(p.Address)
+	p := lab.HostedProxy(t)
+	client, endpoint := lab.Hosted(p.Address)
 	bucket := newBucket(t, p.S3())
 	body := content(11, 100_000)
 	for style, sdk := range map[string]*s3.Client{"path": sdk(t, p.S3()), "virtual": hostedSDK(t, p.S3(), client, endpoint)} {
@@ -95,7 +95,7 @@ func TestPresignedURLsWorkInBothStyles(t *testing.T) {
 
 func TestMinioGosPresignedRequestsWork(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket, body := newBucket(t, at.S3), content(12, 70_000)
 		client := newMinioClient(t, at.S3, bucket)
 		put, err := client.PresignedPutObject(t.Context(), bucket, "a/key ä", time.Minute)
@@ -151,10 +151,10 @@ func TestMinioGosPresignedRequestsWork(t *testing.T) {
 }
 
 func TestTheAWSCLIsPresignedURLsWork(t *testing.T) {
-	for _, generation := range generations {
+	for _, generation := range lab.Generations {
 		t.Run(generation, func(t *testing.T) {
 			t.Parallel()
-			onEach(t, func(t *testing.T, at target) {
+			lab.OnEach(t, func(t *testing.T, at lab.Target) {
 				cli := lab.NeedAWS(t, generation)
 				bucket, body := newBucket(t, at.S3), content(13, 70_000)
 				if got := (call{method: "PUT", path: "/" + bucket + "/a/key", body: body}).do(t, at.S3); got.status != 200 {
@@ -166,7 +166,7 @@ func TestTheAWSCLIsPresignedURLsWork(t *testing.T) {
 					t.Fatal(err)
 				}
 				env := at.Env("AWS_CONFIG_FILE=" + config)
-				address := strings.TrimSpace(mustRun(t, env, cli, "--endpoint-url", at.URL, "s3", "presign", "s3://"+bucket+"/a/key", "--expires-in", "60"))
+				address := strings.TrimSpace(lab.MustRun(t, env, cli, "--endpoint-url", at.URL, "s3", "presign", "s3://"+bucket+"/a/key", "--expires-in", "60"))
 				if !strings.Contains(address, "X-Amz-Signature") {
 					t.Fatalf("not signed with version 4: %s", address)
 				}

@@ -29,25 +29,25 @@ type asked struct {
 // docs/KEYS.md, "Recover with the proxy gone": the store, the KMS's own program and
 // decrypt.py, which shares nothing with s3proxy, are enough; after a rotation, too.
 func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
 	python := needPython(t)
 	store := lab.SharedVersitygw(t)
-	for name, start := range map[string]func(*testing.T) (k keyEncryptionKey, unwrap func(asked) string){
-		"vault": func(t *testing.T) (keyEncryptionKey, func(asked) string) {
-			k, v := vaultKEK(t), lab.SharedVault(t)
+	for name, start := range map[string]func(*testing.T) (k lab.KEK, unwrap func(asked) string){
+		"vault": func(t *testing.T) (lab.KEK, func(asked) string) {
+			k, v := lab.VaultKEK(t), lab.SharedVault(t)
 			return k, func(a asked) string {
 				uri, version, _ := strings.Cut(a.KEK, "#")
 				key := strings.TrimPrefix(uri, "vault://transit/")
 				return v.Must(t, "POST", "transit/decrypt/"+key, map[string]any{"ciphertext": "vault:v" + version + ":" + a.Blob, "associated_data": a.Data})["plaintext"].(string)
 			}
 		},
-		"awskms": func(t *testing.T) (keyEncryptionKey, func(asked) string) {
+		"awskms": func(t *testing.T) (lab.KEK, func(asked) string) {
 			cli := lab.Need(t, "aws")
-			uri, env, fake := awsKMS(t)
-			k := movingAlias(uri, env, fake)
-			k.retire = nil
+			uri, env, fake := lab.FakeKMS(t)
+			k := lab.MovingAlias(uri, env, fake)
+			k.Retire = nil
 			return k, func(a asked) string {
 				blob, err := base64.StdEncoding.DecodeString(a.Blob)
 				if err != nil {
@@ -58,7 +58,7 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 					t.Fatal(err)
 				}
 				context, _ := json.Marshal(a.Context)
-				out := mustRun(t, lab.Env("AWS_ACCESS_KEY_ID="+fakekms.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+fakekms.SecretAccessKey), cli, "kms", "decrypt",
+				out := lab.MustRun(t, lab.Env("AWS_ACCESS_KEY_ID="+fakekms.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+fakekms.SecretAccessKey), cli, "kms", "decrypt",
 					"--endpoint-url", fake.URL, "--region", fakekms.Region, "--key-id", strings.TrimPrefix(a.KEK, "awskms:#"),
 					"--ciphertext-blob", "fileb://"+file, "--encryption-context", string(context), "--output", "text", "--query", "Plaintext")
 				return strings.TrimSpace(out)
@@ -70,13 +70,13 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 			kek, unwrap := start(t)
 			body := content(5, 200_000)
 			put := func(bucket, key string, more ...string) string {
-				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: kek.env, Args: slices.Concat([]string{"--kms", kek.uri}, kek.read, more)})
+				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: kek.Env, Args: slices.Concat([]string{"--kms", kek.URI}, kek.Read, more)})
 				if bucket == "" {
 					bucket = newBucket(t, p.S3())
 				}
 				mustPut(t, p.S3(), "/"+bucket+"/"+key, body)
 				p.Term()
-				p.Wait(answerWithin)
+				p.Wait(lab.AnswerWithin)
 				return bucket
 			}
 			bucket := put("", "windowed")
@@ -122,16 +122,16 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 			recover("alone", nil)
 
 			rotate := []string{"rotate", "--settle", "0", "s3://" + bucket}
-			if kek.renew != nil {
-				kek.renew(t)
+			if kek.Renew != nil {
+				kek.Renew(t)
 			} else {
 				rotate = append(rotate, "--new-version")
 			}
-			if out, code := runKeys(t, lab.ProxyOptions{Upstream: store, Env: kek.env, Args: []string{"--kms", kek.uri}}, append(rotate, kek.read...)...); code != 0 {
+			if out, code := lab.RunKeys(t, lab.ProxyOptions{Upstream: store, Env: kek.Env, Args: []string{"--kms", kek.URI}}, append(rotate, kek.Read...)...); code != 0 {
 				t.Fatalf("keys rotate: %s", out)
 			}
-			if kek.retire != nil {
-				kek.retire(t)
+			if kek.Retire != nil {
+				kek.Retire(t)
 			}
 			client := sdk(t, store.S3())
 			list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/keys/")})

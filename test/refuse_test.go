@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // stateKeys are spellings, as on the wire, that some store folds into a key of
@@ -32,7 +34,7 @@ var stateKeys = []string{
 }
 
 func TestStateObjectsAreOutOfReachUnderEverySpelling(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		mustPut(t, at.S3, "/"+bucket+"/client", []byte("made a window, and its record"))
 		for _, key := range stateKeys {
@@ -61,7 +63,7 @@ func TestStateObjectsAreOutOfReachUnderEverySpelling(t *testing.T) {
 }
 
 func TestStateObjectsAreNotListed(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		keys := []string{"-before", "-dir/x", ".s3", ".s3proxz", "after", "dir/x"}
 		for _, key := range keys {
@@ -99,7 +101,7 @@ func TestStateObjectsAreNotListed(t *testing.T) {
 
 // listAll gives the keys and common prefixes of all pages; each page but the
 // last must be as full as was asked for.
-func listAll(t *testing.T, at target, bucket, query string, version int) (all []string) {
+func listAll(t *testing.T, at lab.Target, bucket, query string, version int) (all []string) {
 	t.Helper()
 	client := sdk(t, at.S3)
 	in1 := &s3.ListObjectsInput{Bucket: &bucket}
@@ -173,7 +175,7 @@ func TestWhatIsNotDoneIsRefused(t *testing.T) {
 		"x-amz-server-side-encryption-customer-key":       "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
 		"x-amz-server-side-encryption-customer-key-md5":   md5Of([]byte("01234567890123456789012345678901")),
 	}
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		object := "/" + bucket + "/key"
 		mustPut(t, at.S3, object, []byte("as it was"))
@@ -208,7 +210,7 @@ func TestWhatIsNotDoneIsRefused(t *testing.T) {
 }
 
 func TestMalformedRequestsGetS3sCodes(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		object := "/" + bucket + "/key"
 		mustPut(t, at.S3, object, []byte("x"))
@@ -245,7 +247,7 @@ func TestMalformedRequestsGetS3sCodes(t *testing.T) {
 }
 
 func TestPresignedRequestsWorkUntilTheyExpire(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		body := content(3, 100_000)
 		put := call{method: "PUT", path: "/" + bucket + "/presigned", body: body}

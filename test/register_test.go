@@ -103,12 +103,12 @@ func (r register) compareAndExchange(t *testing.T, expected, updated int) (bool,
 // double one shows in the sum. On MinIO alone: versitygw 1.8 as it is, without a
 // proxy, loses increments in each run (its Abort says 204 beside a Complete that wins).
 func TestARegisterMadeOfUploadsIsLinearizable(t *testing.T) {
-	for _, name := range []string{onMinIO} {
+	for _, name := range []string{lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			at := store(t, name)
+			at := lab.SharedStore(t, name)
 			replicas := []lab.S3{at.S3(), at.S3(), at.S3()}
-			if !direct {
+			if !lab.Direct {
 				one := lab.Proxy(t, lab.ProxyOptions{Upstream: at})
 				replicas = []lab.S3{one.S3()}
 				for range 2 {

@@ -120,14 +120,14 @@ func (th *thief) inWindowOf(t *testing.T, written stored, key string, content []
 // `keys rekey` nothing is read that the thief can make, whatever the store does with the floor.
 func TestAfterATheftRekeyRefusesAllThatTheThiefCanMake(t *testing.T) {
 	lab.TakesLong(t)
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := lab.SharedVersitygw(t)
-			if name == onMinIO {
+			if name == lab.OnMinIO {
 				store = lab.SharedMinIO(t)
 			}
 			theftAndRekey(t, store)
@@ -145,7 +145,7 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 	}
 	keys := func(args ...string) string {
 		t.Helper()
-		return mustRun(t, env, lab.S3proxy(t), command(args...)...)
+		return lab.MustRun(t, env, lab.S3proxy(t), command(args...)...)
 	}
 	keys("create")
 	versions := func() (old []string) {
@@ -261,14 +261,14 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 			}
 		})
 	}
-	if out, err := runBoth(t, env, lab.S3proxy(t), command("rekey", "--settle", "0", "s3://"+bucket)...); err == nil || !strings.Contains(out, "new version") {
+	if out, err := lab.RunBoth(t, env, lab.S3proxy(t), command("rekey", "--settle", "0", "s3://"+bucket)...); err == nil || !strings.Contains(out, "new version") {
 		t.Errorf("under the key that the thief may have: %v %s", err, out)
 	}
 	killed := exec.Command(lab.S3proxy(t), command("rekey", "--new-version", "--settle", "10s", "--rate", "15", "s3://"+bucket)...)
 	killed.Env = env
 	floor := killedRekey(t, killed)
 	open := rawGet(t, store.S3(), "/"+bucket+"/.s3proxy/floor")
-	if out, err := runBoth(t, env, lab.S3proxy(t), command("rekey", "--settle", "0", "s3://"+bucket)...); err == nil || !strings.Contains(out, "--resume") {
+	if out, err := lab.RunBoth(t, env, lab.S3proxy(t), command("rekey", "--settle", "0", "s3://"+bucket)...); err == nil || !strings.Contains(out, "--resume") {
 		t.Errorf("with an open floor that is not named: %v %s", err, out)
 	}
 	out := keys("rekey", "--resume", floor, "--settle", "0", "s3://"+bucket)

@@ -32,7 +32,7 @@ func newRekeyFixture(t *testing.T) *rekeyFixture {
 
 func newRekeyFixtureBefore(t *testing.T, store *lab.Store) *rekeyFixture {
 	t.Helper()
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
 	f := &rekeyFixture{t: t, store: store, path: filepath.Join(t.TempDir(), "keyset.json"), env: store.S3().Env()}
@@ -61,7 +61,7 @@ func (f *rekeyFixture) command(args ...string) []string {
 
 func (f *rekeyFixture) keys(args ...string) string {
 	f.t.Helper()
-	return mustRun(f.t, f.env, lab.S3proxy(f.t), f.command(args...)...)
+	return lab.MustRun(f.t, f.env, lab.S3proxy(f.t), f.command(args...)...)
 }
 
 // reads reads objects through the proxy.
@@ -90,7 +90,7 @@ func (f *rekeyFixture) floor() (floor struct {
 
 func TestRekeyDoesNotBeginUnderAKeyThatOnlyObjectsName(t *testing.T) {
 	f := newRekeyFixture(t)
-	out, err := runBoth(t, f.env, lab.S3proxy(t), f.command("rekey", "--settle", "0", "--key-window", "0", "s3://"+f.bucket)...)
+	out, err := lab.RunBoth(t, f.env, lab.S3proxy(t), f.command("rekey", "--settle", "0", "--key-window", "0", "s3://"+f.bucket)...)
 	if err == nil || !strings.Contains(out, "--new-version") || !strings.Contains(out, "--key-is-new") || f.floor().State != "" {
 		t.Errorf("%v, floor %q: %s", err, f.floor().State, out)
 	}
@@ -118,7 +118,7 @@ func TestAFloorRefusesTheStolenKEKThatNothingNames(t *testing.T) {
 	rekey := []string{"--settle", "0", "--key-window", "0", "s3://" + f.bucket}
 	f.keys(append([]string{"rotate", "--objects", "--new-version"}, rekey...)...)
 	for _, none := range []string{"key 1", "vault://transit/photos#1", "localfile:"} {
-		if out, err := runBoth(t, f.env, lab.S3proxy(t), f.command(append([]string{"rekey", "--new-version", "--stolen", none}, rekey...)...)...); err == nil || f.floor().State != "" {
+		if out, err := lab.RunBoth(t, f.env, lab.S3proxy(t), f.command(append([]string{"rekey", "--new-version", "--stolen", none}, rekey...)...)...); err == nil || f.floor().State != "" {
 			t.Errorf("%s, which no version is called: %v %s", none, err, out)
 		}
 	}
@@ -139,7 +139,7 @@ func TestRekeyBeginsUnderANewKeyThatProxiesWriteUnderAlready(t *testing.T) {
 	f.at = f.start(read...)
 	f.put("two")
 	args := append([]string{"rekey", "--settle", "0", "--key-window", "0", "s3://" + f.bucket}, read...)
-	if out, err := runBoth(t, f.env, lab.S3proxy(t), f.command(args...)...); err == nil || f.floor().State != "" {
+	if out, err := lab.RunBoth(t, f.env, lab.S3proxy(t), f.command(args...)...); err == nil || f.floor().State != "" {
 		t.Errorf("without --key-is-new: %v %s", err, out)
 	}
 	f.keys(append(args, "--key-is-new")...)
@@ -156,7 +156,7 @@ func TestRekeyLeavesTheFloorOpenWhileSomethingIsBelowIt(t *testing.T) {
 		t.Fatal(a)
 	}
 	rekey := func(args ...string) (string, error) {
-		return runBoth(t, f.env, lab.S3proxy(t), f.command(append([]string{"rekey", "--settle", "0", "--key-window", "0", "s3://" + f.bucket}, args...)...)...)
+		return lab.RunBoth(t, f.env, lab.S3proxy(t), f.command(append([]string{"rekey", "--settle", "0", "--key-window", "0", "s3://" + f.bucket}, args...)...)...)
 	}
 	out, err := rekey("--new-version")
 	if err == nil || f.floor().State != "open" {
@@ -187,7 +187,7 @@ func TestRekeyLeavesTheFloorOpenWhileAnOldVersionIsBelowIt(t *testing.T) {
 		return call{method: http.MethodGet, path: "/" + f.bucket + "/two", query: "versionId=" + version}.do(t, f.at)
 	}
 	args := f.command("rekey", "--settle", "0", "--key-window", "0", "s3://"+f.bucket)
-	out, err := runBoth(t, f.env, lab.S3proxy(t), append(args, "--new-version")...)
+	out, err := lab.RunBoth(t, f.env, lab.S3proxy(t), append(args, "--new-version")...)
 	if err == nil || f.floor().State != "open" || !strings.Contains(out, "2 versions that are not current") {
 		t.Errorf("old versions are left: %v, %s: %s", err, f.floor().State, out)
 	}
@@ -198,7 +198,7 @@ func TestRekeyLeavesTheFloorOpenWhileAnOldVersionIsBelowIt(t *testing.T) {
 	if a := readVersion(); string(a.body) != "two" {
 		t.Errorf("while the floor is open: %v", a)
 	}
-	if out, err := runBoth(t, f.env, lab.S3proxy(t), append(args, "--resume", id, "--leave-behind")...); err != nil || f.floor().State != "closed" {
+	if out, err := lab.RunBoth(t, f.env, lab.S3proxy(t), append(args, "--resume", id, "--leave-behind")...); err != nil || f.floor().State != "closed" {
 		t.Errorf("%v, %s: %s", err, f.floor().State, out)
 	}
 	f.at = f.start()

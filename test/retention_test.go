@@ -17,10 +17,10 @@ import (
 
 // What is under the proxy's own retention does not keep a bucket that its client has emptied.
 func TestABucketWithADefaultRetentionGoesWhenItsClientsObjectsHave(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no objects of the proxy's own")
 	}
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := openVersioned(t, name)
@@ -50,18 +50,18 @@ func TestABucketWithADefaultRetentionGoesWhenItsClientsObjectsHave(t *testing.T)
 
 // A proxy whose credentials at the store may bypass no retention ends uploads all the same.
 func TestAnUploadEndsThoughTheStoreKeepsItsStateForAMinute(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no state")
 	}
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := lab.SharedMinIO(t)
-			if name == onVersitygw {
+			if name == lab.OnVersitygw {
 				store = lab.VersitygwForSuite(t)
 			}
-			uri, _ := newKeyset(t)
-			forward := wayTo(t, store)
+			uri, _ := lab.NewKeyset(t)
+			forward := lab.WayTo(t, store)
 			strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Header.Get("X-Amz-Bypass-Governance-Retention") != "" {
 					w.WriteHeader(http.StatusForbidden)
@@ -95,7 +95,7 @@ func TestAnUploadEndsThoughTheStoreKeepsItsStateForAMinute(t *testing.T) {
 // lockedForADay makes a bucket with a default retention of one day.
 func lockedForADay(t *testing.T, client *s3.Client) string {
 	t.Helper()
-	bucket := fmt.Sprintf("locked-%d", bucketNumber.Add(1))
+	bucket := fmt.Sprintf("locked-%d", lab.BucketNumber.Add(1))
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
 		t.Fatal(err)
 	}

@@ -20,21 +20,21 @@ import (
 // destroyed, and everything still reads: no object was touched.
 func TestKeysRotateBesideAWriterAndTheOldVersionMayGo(t *testing.T) {
 	lab.TakesLong(t)
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
-	for _, name := range realStores {
+	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := lab.SharedVersitygw(t)
-			if name == onMinIO {
+			if name == lab.OnMinIO {
 				store = lab.SharedMinIO(t)
 			}
 			keyset := "localfile://" + filepath.Join(t.TempDir(), "keyset.json")
 			env := store.S3().Env()
 			keys := func(args ...string) string {
 				t.Helper()
-				return mustRun(t, env, lab.S3proxy(t), append([]string{"keys"}, append(args, "--kms", keyset, "--upstream", store.URL, "--data-dir", t.TempDir())...)...)
+				return lab.MustRun(t, env, lab.S3proxy(t), append([]string{"keys"}, append(args, "--kms", keyset, "--upstream", store.URL, "--data-dir", t.TempDir())...)...)
 			}
 			keys("create")
 			old := regexp.MustCompile(`(?m)^(\d+) `).FindStringSubmatch(keys("list"))

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // What cannot be renewed in place is counted and named as what it is, and is no failure: the
@@ -22,7 +24,7 @@ func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 		if !k.versioned() {
 			return
 		}
-		k.bucket = freeName("locks")
+		k.bucket = lab.FreeName("locks")
 		if _, err := k.raw().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &k.bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +43,7 @@ func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 			}
 			upload = newMultipart(t, client, k.bucket, "uploaded")
 		})
-		forward := wayTo(t, k.store)
+		forward := lab.WayTo(t, k.store)
 		strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			code := ""
 			switch {
@@ -60,7 +62,7 @@ func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 		t.Cleanup(strict.Close)
 		first := k.primary()
 		rotate := func(args ...string) string {
-			out, code := command(t, k.store, append([]string{"keys", "rotate", "--objects", "--settle", "0", "s3://" + k.bucket, "--kms", k.kms, "--upstream", strict.URL}, args...)...)
+			out, code := lab.Command(t, k.store, append([]string{"keys", "rotate", "--objects", "--settle", "0", "s3://" + k.bucket, "--kms", k.kms, "--upstream", strict.URL}, args...)...)
 			if code != 0 {
 				t.Fatalf("exit code %d: %s", code, out)
 			}
@@ -78,7 +80,7 @@ func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 		var shown struct {
 			Objects struct{ Locked, Archived, Uploads int }
 		}
-		if out := rotate("--json"); json.Unmarshal([]byte(jsonLine(out)), &shown) != nil || shown.Objects.Locked != 1 || shown.Objects.Archived != 1 || shown.Objects.Uploads != 1 {
+		if out := rotate("--json"); json.Unmarshal([]byte(lab.JSONLine(out)), &shown) != nil || shown.Objects.Locked != 1 || shown.Objects.Archived != 1 || shown.Objects.Uploads != 1 {
 			t.Errorf("as JSON: %s", out)
 		}
 		// The records cover them: the old version may go, and all of them read.

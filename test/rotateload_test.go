@@ -27,8 +27,8 @@ import (
 type rotating struct {
 	t       *testing.T
 	store   *lab.Store
-	kek     keyEncryptionKey
-	before  *keyEncryptionKey // the one that kek takes the place of
+	kek     lab.KEK
+	before  *lab.KEK // the one that kek takes the place of
 	proxies []*lab.ProxyProcess
 	clients []*s3.Client // of the three
 	slow    *s3.Client   // of the fourth, which sees last that a key was rotated
@@ -148,7 +148,7 @@ func (r *rotating) load() (stop func()) {
 	var group sync.WaitGroup
 	// The machine has other tests; most of the time the command waits for the proxies' looks.
 	pace := time.Duration(10)
-	if long {
+	if lab.Long {
 		pace = 1
 	}
 	loop := func(pause time.Duration, do func(i int) error) {
@@ -217,7 +217,7 @@ func (r *rotating) readSettled(client *s3.Client, key string, o *settledObject) 
 }
 
 // command begins keys rotate on the bucket, through a counter of its requests.
-func (r *rotating) command(through *counted, args ...string) *lab.Process {
+func (r *rotating) command(through *lab.Counted, args ...string) *lab.Process {
 	kms, env := r.kms()
 	args = slices.Concat([]string{"keys", "rotate", "--upstream", through.URL}, kms, args, []string{"s3://" + r.bucket})
 	return lab.Start(r.t, "rotate", lab.S3proxy(r.t), args, r.store.S3().Env(env...))
@@ -225,11 +225,11 @@ func (r *rotating) command(through *counted, args ...string) *lab.Process {
 
 // kms are the flags and the environment that name the keys.
 func (r *rotating) kms() (flags, env []string) {
-	flags = append([]string{"--kms", r.kek.uri}, r.kek.read...)
+	flags = append([]string{"--kms", r.kek.URI}, r.kek.Read...)
 	if r.before == nil {
-		return flags, r.kek.env
+		return flags, r.kek.Env
 	}
-	return append(flags, "--kms-read", r.before.uri), slices.Concat(r.kek.env, r.before.env)
+	return append(flags, "--kms-read", r.before.URI), slices.Concat(r.kek.Env, r.before.Env)
 }
 
 // keks are the KEKs that the store's objects below a prefix name, or its records, by key.
@@ -287,7 +287,7 @@ func (r *rotating) stored(below string) (keys []string) {
 // meet counts the command's writes to what is racing.
 func (r *rotating) meet(req *http.Request) {
 	switch {
-	case !replaces(req, r.bucket, racingPrefix):
+	case !lab.Replaces(req, r.bucket, racingPrefix):
 	case req.Method == http.MethodPost:
 		r.met[1].Add(1)
 	default:
@@ -304,19 +304,19 @@ func (r *rotating) rotate(below string, args ...string) {
 	before := r.keks(below)
 	left := len(before)
 	defer r.load()()
-	if r.before == nil && r.kek.renew != nil {
-		r.kek.renew(t)
+	if r.before == nil && r.kek.Renew != nil {
+		r.kek.Renew(t)
 	}
 	began := time.Now()
 	for i, share := range []int{4, 2} {
 		more := args
-		if i == 0 && r.before == nil && r.kek.renew == nil {
+		if i == 0 && r.before == nil && r.kek.Renew == nil {
 			more = append([]string{"--new-version"}, args...)
 		}
-		killedAt(t, r.store, left/share, func(req *http.Request) bool {
+		lab.KilledAt(t, r.store, left/share, func(req *http.Request) bool {
 			r.meet(req)
-			return replaces(req, r.bucket, below)
-		}, func(through *counted) *lab.Process { return r.command(through, more...) })
+			return lab.Replaces(req, r.bucket, below)
+		}, func(through *lab.Counted) *lab.Process { return r.command(through, more...) })
 		due := left
 		if left = r.countLeft(before, below); left == 0 || left == due {
 			t.Errorf("killed in the middle of %d below %s: %d were left of %d", due, below, left, len(before))
@@ -324,10 +324,10 @@ func (r *rotating) rotate(below string, args ...string) {
 		t.Logf("killed with %d left of %d below %s", left, len(before), below)
 	}
 	killed := time.Now()
-	through := count(t, r.store)
-	through.first = r.meet
+	through := lab.Count(t, r.store)
+	through.First = r.meet
 	var p *lab.Process
-	asked := through.during(func() {
+	asked := through.During(func() {
 		p = r.command(through, args...)
 		if code, ended := p.Wait(10 * time.Minute); !ended || code != 0 {
 			t.Fatalf("keys rotate: exit code %d\n%s", code, p.Log())
@@ -432,22 +432,22 @@ func (r *rotating) dropRecords() {
 
 func TestKeysRotateUnderLoad(t *testing.T) {
 	lab.TakesLong(t)
-	if direct {
+	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
 	for name, c := range map[string]struct {
-		kek, before func(*testing.T) keyEncryptionKey
+		kek, before func(*testing.T) lab.KEK
 		objects     int
 	}{
-		"vault":                   {vaultKEK, nil, 10_000},
-		"localfile":               {localKEK, nil, 2000},
-		"from localfile to vault": {vaultKEK, localKEK, 2000},
-		"from vault to awskms":    {awsKEK, vaultKEK, 2000},
+		"vault":                   {lab.VaultKEK, nil, 10_000},
+		"localfile":               {lab.LocalKEK, nil, 2000},
+		"from localfile to vault": {lab.VaultKEK, lab.LocalKEK, 2000},
+		"from vault to awskms":    {lab.AWSKEK, lab.VaultKEK, 2000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			objects, multipart := 100, 2
-			if long {
+			if lab.Long {
 				objects, multipart = c.objects, 20
 			}
 			r := &rotating{t: t, store: lab.MinIO(t)}
@@ -474,15 +474,15 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 			} {
 				r.rotate(pass.below, pass.args...)
 				if r.before != nil {
-					r.before.end(t)
+					r.before.End(t)
 					r.before = nil
 				} else {
-					r.kek.retire(t)
+					r.kek.Retire(t)
 				}
 				if pass.args != nil {
 					t.Logf("the command wrote to racing keys %d times by one PUT, and %d times in parts", r.met[0].Load(), r.met[1].Load())
 					// Which of them is up to the machine; with few objects perhaps none.
-					if long && r.met[0].Load()+r.met[1].Load() == 0 {
+					if lab.Long && r.met[0].Load()+r.met[1].Load() == 0 {
 						t.Error("it met no writer")
 					}
 					r.dropRecords()

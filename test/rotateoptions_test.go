@@ -63,7 +63,7 @@ func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
 		rotate := func(code int, args ...string) (got counts) {
 			t.Helper()
 			out := k.command(code, append([]string{"keys", "rotate", "--settle", "0", "--json", s3url}, args...)...)
-			if err := json.Unmarshal([]byte(jsonLine(out)), &got); err != nil {
+			if err := json.Unmarshal([]byte(lab.JSONLine(out)), &got); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			return got
@@ -183,7 +183,7 @@ func TestKeysRotateRenewsAnUploadThatEndsMeanwhile(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		t := k.t
 		date := regexp.MustCompile(`<LastModified>[^<]*</LastModified>`)
-		forward := wayTo(t, k.store)
+		forward := lab.WayTo(t, k.store)
 		forward.ModifyResponse = func(resp *http.Response) error {
 			if resp.Request.URL.Query().Get("list-type") == "" {
 				return nil
@@ -207,7 +207,7 @@ func TestKeysRotateRenewsAnUploadThatEndsMeanwhile(t *testing.T) {
 			if _, err := upload.complete(client, part); err != nil {
 				t.Fatal(err)
 			}
-			if code, ended := rotate.Wait(answerWithin); code != 0 || !ended {
+			if code, ended := rotate.Wait(lab.AnswerWithin); code != 0 || !ended {
 				t.Fatalf("keys rotate: exit code %d: %s", code, rotate.Log())
 			}
 		})

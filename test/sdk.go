@@ -48,7 +48,7 @@ func newBucket(t testing.TB, at lab.S3) string {
 		}
 		return '-'
 	}, last)
-	name := fmt.Sprintf("b%d-%.40s", bucketNumber.Add(1), clean)
+	name := fmt.Sprintf("b%d-%.40s", lab.BucketNumber.Add(1), clean)
 	name = strings.TrimRight(name, "-")
 	if _, err := sdk(t, at).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
 		t.Fatalf("making bucket %s: %v", name, err)

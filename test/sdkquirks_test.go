@@ -8,10 +8,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 func TestContentMD5IsTheChecksumThatTheJavaScriptSDKNames(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket, body := newBucket(t, at.S3), content(1, 1000)
 		put := func(digest string) answer {
 			return call{method: "PUT", path: "/" + bucket + "/k", body: body, headers: map[string]string{"x-amz-sdk-checksum-algorithm": "MD5", "content-md5": digest}}.do(t, at.S3)
@@ -29,7 +31,7 @@ func TestContentMD5IsTheChecksumThatTheJavaScriptSDKNames(t *testing.T) {
 }
 
 func TestBlanksInAListOfAttributesMeanNothing(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		mustPut(t, at.S3, "/"+bucket+"/k", []byte("body"))
 		got := call{method: "GET", path: "/" + bucket + "/k", query: "attributes=", headers: map[string]string{"x-amz-object-attributes": "ETag , ObjectSize"}}.do(t, at.S3)
@@ -40,7 +42,7 @@ func TestBlanksInAListOfAttributesMeanNothing(t *testing.T) {
 }
 
 func TestAPartOfACompositeObjectHasItsOwnChecksum(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client, ctx := sdk(t, at.S3), t.Context()
 		bucket, key := newBucket(t, at.S3), "k"
 		for _, kind := range []types.ChecksumType{types.ChecksumTypeComposite, types.ChecksumTypeFullObject} {

@@ -17,7 +17,7 @@ import (
 // port, since the default may be taken on the machine).
 func firstStart(t *testing.T, home, address string) *lab.Process {
 	t.Helper()
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
 	env := []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
@@ -90,14 +90,14 @@ func TestTheLineOfTheFirstStartWorksInAShell(t *testing.T) {
 	bucket := newBucket(t, lab.S3{URL: "http://" + address, AccessKey: id, SecretKey: secret})
 	body := content(20, 500_000)
 	env := append(lab.Env(), "PATH="+filepath.Dir(aws)+":"+os.Getenv("PATH"))
-	mustRun(t, env, "sh", "-c", line)
+	lab.MustRun(t, env, "sh", "-c", line)
 	command := line[:strings.LastIndex(line, " s3 ")]
 	source := filepath.Join(t.TempDir(), "source")
 	if err := os.WriteFile(source, body, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, env, "sh", "-c", command+" s3 cp "+source+" s3://"+bucket+"/copied")
-	mustRun(t, env, "sh", "-c", command+" s3 cp s3://"+bucket+"/copied "+source+".back")
+	lab.MustRun(t, env, "sh", "-c", command+" s3 cp "+source+" s3://"+bucket+"/copied")
+	lab.MustRun(t, env, "sh", "-c", command+" s3 cp s3://"+bucket+"/copied "+source+".back")
 	if back, err := os.ReadFile(source + ".back"); err != nil || sameBytes(back, body) != nil {
 		t.Errorf("aws s3 cp there and back: %v", err)
 	}
@@ -164,7 +164,7 @@ func privateFiles(t *testing.T, home string) {
 // stoppedWithData is the data folder of a proxy that wrote an object and ended.
 func stoppedWithData(t *testing.T) string {
 	t.Helper()
-	p, _ := proxyBefore(t, onEmbedded)
+	p, _ := proxyBefore(t, lab.OnEmbedded)
 	mustPut(t, p.S3(), "/"+newBucket(t, p.S3())+"/object", []byte("kept"))
 	p.Term()
 	if code, ok := p.Wait(20 * time.Second); !ok || code != 0 {
@@ -175,11 +175,11 @@ func stoppedWithData(t *testing.T) string {
 
 func TestALostKeyfileIsNeverReplaced(t *testing.T) {
 	dir := stoppedWithData(t)
-	file := keyset(t, dir)
+	file := lab.KeysetIn(t, dir)
 	if err := os.Rename(file, filepath.Join(t.TempDir(), "away")); err != nil {
 		t.Fatal(err)
 	}
-	mustNotStart(t, lab.ProxyOptions{DataDir: dir}, false, filepath.Base(file))
+	lab.MustNotStart(t, lab.ProxyOptions{DataDir: dir}, false, filepath.Base(file))
 	if _, err := os.Stat(file); err == nil {
 		t.Error("a new keyfile was made")
 	}
@@ -187,11 +187,11 @@ func TestALostKeyfileIsNeverReplaced(t *testing.T) {
 
 func TestAKeyfileThatOpensNothingStopsTheStart(t *testing.T) {
 	dir, other := stoppedWithData(t), stoppedWithData(t)
-	wrong, err := os.ReadFile(keyset(t, other))
+	wrong, err := os.ReadFile(lab.KeysetIn(t, other))
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := keyset(t, dir)
+	file := lab.KeysetIn(t, dir)
 	right, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +199,7 @@ func TestAKeyfileThatOpensNothingStopsTheStart(t *testing.T) {
 	if err := os.WriteFile(file, wrong, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mustNotStart(t, lab.ProxyOptions{DataDir: dir}, false, "key")
+	lab.MustNotStart(t, lab.ProxyOptions{DataDir: dir}, false, "key")
 	if err := os.WriteFile(file, right, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -208,14 +208,14 @@ func TestAKeyfileThatOpensNothingStopsTheStart(t *testing.T) {
 
 func TestAKeyfileThatOthersMayReadStopsTheStart(t *testing.T) {
 	dir := stoppedWithData(t)
-	if err := os.Chmod(keyset(t, dir), 0o644); err != nil {
+	if err := os.Chmod(lab.KeysetIn(t, dir), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	mustNotStart(t, lab.ProxyOptions{DataDir: dir}, false, "chmod")
+	lab.MustNotStart(t, lab.ProxyOptions{DataDir: dir}, false, "chmod")
 }
 
 func TestANamedKeyThatIsNotThereStopsTheStart(t *testing.T) {
-	mustNotStart(t, lab.ProxyOptions{Args: []string{"--kms", "localfile:///nowhere/keyset.json"}}, false,
+	lab.MustNotStart(t, lab.ProxyOptions{Args: []string{"--kms", "localfile:///nowhere/keyset.json"}}, false,
 		"s3proxy keys create --kms localfile:///nowhere/keyset.json")
 }
 
@@ -258,13 +258,13 @@ func TestWrongSettingsStopTheStartWithOneLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			mustNotStart(t, lab.ProxyOptions{Args: c.args, Env: c.env, NoKeys: c.noKey}, true, c.texts...)
+			lab.MustNotStart(t, lab.ProxyOptions{Args: c.args, Env: c.env, NoKeys: c.noKey}, true, c.texts...)
 		})
 	}
 }
 
 func TestFlagsBeatTheEnvironmentWhichBeatsTheFile(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
 	// The region shows from outside which of the three was taken.
@@ -288,7 +288,7 @@ func TestFlagsBeatTheEnvironmentWhichBeatsTheFile(t *testing.T) {
 }
 
 func TestItListensWithinTwoSecondsThoughTheUpstreamHangs(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
 	hanging, err := net.Listen("tcp", "127.0.0.1:0")
@@ -323,7 +323,7 @@ func TestItListensWithinTwoSecondsThoughTheUpstreamHangs(t *testing.T) {
 }
 
 func TestATakenAdminPortOnlyWarns(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:6060")

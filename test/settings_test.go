@@ -60,7 +60,7 @@ func TestTheUpstreamIsReachedThroughTheProxyOfTheEnvironment(t *testing.T) {
 
 func TestAnUpstreamOverTLSIsVerifiedByTheSystemsOrTheGivenCertificates(t *testing.T) {
 	store := lab.SharedMinIO(t)
-	secure := httptest.NewTLSServer(wayTo(t, store))
+	secure := httptest.NewTLSServer(lab.WayTo(t, store))
 	t.Cleanup(secure.Close)
 	authority := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
@@ -170,15 +170,15 @@ func TestTheEmbeddedStoreWorksWithoutExtendedAttributes(t *testing.T) {
 	bucket := newBucket(t, proxy.S3())
 	roundTrip(t, proxy.S3(), bucket, 100_000)
 	proxy.Term()
-	proxy.Wait(answerWithin)
+	proxy.Wait(lab.AnswerWithin)
 	again := lab.Proxy(t, lab.ProxyOptions{DataDir: dir})
 	mustGet(t, again.S3(), bucket, "k", content(100_000, 100_000))
 }
 
 func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
 	store := lab.SharedVersitygw(t)
-	oldURI, oldPath := newKeyset(t)
-	newURI, newPath := newKeyset(t)
+	oldURI, oldPath := lab.NewKeyset(t)
+	newURI, newPath := lab.NewKeyset(t)
 	writer := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", oldURI}})
 	bucket := newBucket(t, writer.S3())
 	roundTrip(t, writer.S3(), bucket, 100_000)

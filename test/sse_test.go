@@ -28,7 +28,7 @@ func shown(algorithm types.ServerSideEncryption, key *string, bucketKey *bool) s
 
 // ofMode is what is shown where a client asked for it: with ETags that are no MD5, SSE-KMS.
 func (s shownSSE) ofMode(mode string) shownSSE {
-	if mode == modeOpaque && s.algorithm == types.ServerSideEncryptionAes256 {
+	if mode == lab.ModeOpaque && s.algorithm == types.ServerSideEncryptionAes256 {
 		return shownSSE{algorithm: types.ServerSideEncryptionAwsKms}
 	}
 	return s
@@ -36,7 +36,7 @@ func (s shownSSE) ofMode(mode string) shownSSE {
 
 func TestStoresThatKnowNoEncryptionTakeWhatClientsAskFor(t *testing.T) {
 	context := base64.StdEncoding.EncodeToString([]byte(`{"department":"10"}`))
-	onEachMode(t, func(t *testing.T, at target, mode string) {
+	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		client, ctx := sdk(t, at.S3), t.Context()
 		bucket := newBucket(t, at.S3)
 		for i, want := range []shownSSE{
@@ -106,7 +106,7 @@ func TestStoresThatKnowNoEncryptionTakeWhatClientsAskFor(t *testing.T) {
 }
 
 func TestWhatHEADSaysOfEncryptionMayBeSentBack(t *testing.T) {
-	onEachMode(t, func(t *testing.T, at target, mode string) {
+	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		client, ctx := sdk(t, at.S3), t.Context()
 		bucket, key := newBucket(t, at.S3), "k"
 		mustPut(t, at.S3, "/"+bucket+"/"+key, []byte("x"))
@@ -126,7 +126,7 @@ func TestWhatHEADSaysOfEncryptionMayBeSentBack(t *testing.T) {
 }
 
 func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
-	onEachMode(t, func(t *testing.T, at target, mode string) {
+	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		client, ctx := sdk(t, at.S3), t.Context()
 		bucket, key := newBucket(t, at.S3), "k"
 		rule := func() types.ServerSideEncryptionRule {
@@ -175,8 +175,8 @@ func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
 			t.Errorf("the bucket has %+v", r)
 		}
 		told(shownSSE{types.ServerSideEncryptionAwsKms, someKey, true})
-		if at.store != nil && !direct { // another replica
-			other := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, Args: []string{"--etag", mode}})
+		if at.Store != nil && !lab.Direct { // another replica
+			other := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, Args: []string{"--etag", mode}})
 			head, err := sdk(t, other.S3()).GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &bucket})
 			if err != nil || head.ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAwsKms {
 				t.Errorf("another replica says %v, %v", head, err)
@@ -205,7 +205,7 @@ func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
 }
 
 func TestABucketWithADefaultEncryptionIsDeletedAndBeginsAnew(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client, ctx := sdk(t, at.S3), t.Context()
 		bucket := newBucket(t, at.S3)
 		if _, err := client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{Bucket: &bucket, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
@@ -228,7 +228,7 @@ func TestABucketWithADefaultEncryptionIsDeletedAndBeginsAnew(t *testing.T) {
 
 // What Terraform's S3 backend sends with `encrypt = true` and `use_lockfile = true`.
 func TestTerraformsStateIsWrittenEncryptedAndLocked(t *testing.T) {
-	onEachMode(t, func(t *testing.T, at target, mode string) {
+	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		client, ctx := sdk(t, at.S3), t.Context()
 		bucket, state, lock := newBucket(t, at.S3), "env/terraform.tfstate", "env/terraform.tfstate.tflock"
 		put := func(key string, body []byte, noneMatch *string) error {

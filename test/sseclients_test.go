@@ -12,12 +12,12 @@ import (
 
 func TestForeignClientsEncryptAtTheServer(t *testing.T) {
 	const small, inParts = 70_000, 9_000_000
-	clients := map[string]func(t *testing.T, at target, bucket, dir string){
-		"aws": func(t *testing.T, at target, bucket, dir string) {
+	clients := map[string]func(t *testing.T, at lab.Target, bucket, dir string){
+		"aws": func(t *testing.T, at lab.Target, bucket, dir string) {
 			program := lab.NeedAWS(t, lab.Newest)
 			aws := func(args ...string) {
 				t.Helper()
-				mustRun(t, at.Env(), program, append([]string{"--endpoint-url", at.URL}, args...)...)
+				lab.MustRun(t, at.Env(), program, append([]string{"--endpoint-url", at.URL}, args...)...)
 			}
 			for i, flags := range [][]string{{"--sse", "AES256"}, {"--sse", "aws:kms"}, {"--sse", "aws:kms", "--sse-kms-key-id", someKey}} {
 				prefix := fmt.Sprintf("s3://%s/%d/", bucket, i)
@@ -28,10 +28,10 @@ func TestForeignClientsEncryptAtTheServer(t *testing.T) {
 				sameFiles(t, down, small, inParts)
 			}
 		},
-		"boto3": func(t *testing.T, at target, bucket, dir string) {
-			mustRun(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_sse.py", at.URL, bucket, dir)
+		"boto3": func(t *testing.T, at lab.Target, bucket, dir string) {
+			lab.MustRun(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_sse.py", at.URL, bucket, dir)
 		},
-		"s3cmd": func(t *testing.T, at target, bucket, dir string) {
+		"s3cmd": func(t *testing.T, at lab.Target, bucket, dir string) {
 			program := lab.Need(t, "s3cmd")
 			config := filepath.Join(t.TempDir(), "s3cfg")
 			if err := os.WriteFile(config, nil, 0o600); err != nil {
@@ -40,7 +40,7 @@ func TestForeignClientsEncryptAtTheServer(t *testing.T) {
 			host := strings.TrimPrefix(at.URL, "http://")
 			s3cmd := func(args ...string) {
 				t.Helper()
-				mustRun(t, at.Env(), program, append([]string{"--config", config, "--access_key", at.AccessKey, "--secret_key", at.SecretKey, "--host", host, "--host-bucket", host, "--no-ssl", "--region", "us-east-1", "--multipart-chunk-size-mb", "5"}, args...)...)
+				lab.MustRun(t, at.Env(), program, append([]string{"--config", config, "--access_key", at.AccessKey, "--secret_key", at.SecretKey, "--host", host, "--host-bucket", host, "--no-ssl", "--region", "us-east-1", "--multipart-chunk-size-mb", "5"}, args...)...)
 			}
 			for i, flags := range [][]string{{"--server-side-encryption"}, {"--server-side-encryption", "--server-side-encryption-kms-id", someKey}} {
 				for _, size := range []int{small, inParts} {
@@ -54,7 +54,7 @@ func TestForeignClientsEncryptAtTheServer(t *testing.T) {
 				}
 			}
 		},
-		"rclone": func(t *testing.T, at target, bucket, dir string) {
+		"rclone": func(t *testing.T, at lab.Target, bucket, dir string) {
 			program := lab.Need(t, "rclone")
 			for i, sse := range []string{"AES256", "aws:kms"} {
 				env := at.Env("RCLONE_CONFIG="+os.DevNull, "RCLONE_CONFIG_X_TYPE=s3", "RCLONE_CONFIG_X_PROVIDER=Other", "RCLONE_CONFIG_X_ENV_AUTH=true", "RCLONE_CONFIG_X_ENDPOINT="+at.URL,
@@ -63,17 +63,17 @@ func TestForeignClientsEncryptAtTheServer(t *testing.T) {
 					env = append(env, "RCLONE_CONFIG_X_SSE_KMS_KEY_ID="+someKey)
 				}
 				to := fmt.Sprintf("x:%s/%d", bucket, i)
-				mustRun(t, env, program, "copy", dir, to)
-				mustRun(t, env, program, "check", "--download", dir, to)
-				mustRun(t, env, program, "copy", to, to+"-copied")
-				mustRun(t, env, program, "check", "--download", dir, to+"-copied")
+				lab.MustRun(t, env, program, "copy", dir, to)
+				lab.MustRun(t, env, program, "check", "--download", dir, to)
+				lab.MustRun(t, env, program, "copy", to, to+"-copied")
+				lab.MustRun(t, env, program, "check", "--download", dir, to+"-copied")
 			}
 		},
 	}
 	for name, client := range clients {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onEachMode(t, func(t *testing.T, at target, _ string) {
+			lab.OnEachMode(t, func(t *testing.T, at lab.Target, _ string) {
 				client(t, at, newBucket(t, at.S3), files(t, small, inParts))
 			})
 		})

@@ -13,12 +13,12 @@ import (
 )
 
 func TestStateObjectsLiveWhereTheyAreConfigured(t *testing.T) {
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := open(t, name).store
-			uri, _ := newKeyset(t)
-			state, bucket, kept := freeName("state"), freeName("client"), freeName("kept")
+			store := lab.Open(t, name).Store
+			uri, _ := lab.NewKeyset(t)
+			state, bucket, kept := lab.FreeName("state"), lab.FreeName("client"), lab.FreeName("kept")
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri, "--state-bucket", state, "--state-prefix", "team"}})
 			for _, b := range []string{state, bucket, kept} {
 				makeBucket(t, proxy.S3(), b)
@@ -70,9 +70,9 @@ func TestStateObjectsLiveWhereTheyAreConfigured(t *testing.T) {
 func TestRecordsInTheStateBucketServeWhenTheKeyInTheMetadataIsGone(t *testing.T) {
 	t.Parallel()
 	store := lab.SharedVersitygw(t)
-	oldURI, oldPath := newKeyset(t)
-	newURI, newPath := newKeyset(t)
-	state, bucket := freeName("state"), freeName("client")
+	oldURI, oldPath := lab.NewKeyset(t)
+	newURI, newPath := lab.NewKeyset(t)
+	state, bucket := lab.FreeName("state"), lab.FreeName("client")
 	at := []string{"--state-bucket", state}
 	writer := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: append(at, "--kms", oldURI)})
 	makeBucket(t, writer.S3(), state)

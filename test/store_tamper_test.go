@@ -27,7 +27,7 @@ func tamperPositions(stored int) []int {
 	for p := stored - 12; p < stored; p++ {
 		at = append(at, p)
 	}
-	if long {
+	if lab.Long {
 		for p := 0; p < stored; p += 97 {
 			at = append(at, p)
 		}
@@ -36,7 +36,7 @@ func tamperPositions(stored int) []int {
 }
 
 func TestOneFlippedBitInTheBodyIsNeverServed(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		path := "/" + bucket + "/object"
 		plaintext := content(11, tamperSize)
@@ -68,7 +68,7 @@ func TestOneFlippedBitInTheBodyIsNeverServed(t *testing.T) {
 }
 
 func TestOneChangedCharacterInTheMetadataIsNeverServed(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		path := "/" + bucket + "/object"
 		mustPut(t, at.S3, path, content(12, tamperSize))
@@ -117,7 +117,7 @@ func TestOneChangedCharacterInTheMetadataIsNeverServed(t *testing.T) {
 }
 
 func TestStoredObjectsCannotBeMovedMixedOrCut(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket, other := newBucket(t, at.S3), newBucket(t, at.S3)
 		first, second := content(13, tamperSize), content(14, tamperSize)
 		mustPut(t, at.S3, "/"+bucket+"/first", first)
@@ -179,7 +179,7 @@ func TestStoredObjectsCannotBeMovedMixedOrCut(t *testing.T) {
 }
 
 func TestAnUnknownFormatIsNamed(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		path := "/" + bucket + "/object"
 		mustPut(t, at.S3, path, []byte("of today's format"))
@@ -194,14 +194,14 @@ func TestAnUnknownFormatIsNamed(t *testing.T) {
 
 // A store that may inject plaintext could forge any content.
 func TestPlaintextInTheStoreIsRefusedUnlessAllowed(t *testing.T) {
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			at := open(t, name)
+			at := lab.Open(t, name)
 			bucket := newBucket(t, at.S3)
 			path := "/" + bucket + "/plain"
 			plain := content(15, 100_000)
-			rawPut(t, at.store.S3(), path, stored{body: plain, meta: map[string]string{"colour": "blue"}})
+			rawPut(t, at.Store.S3(), path, stored{body: plain, meta: map[string]string{"colour": "blue"}})
 			for _, c := range []call{
 				{method: http.MethodGet, path: path},
 				{method: http.MethodGet, path: path, headers: map[string]string{"range": "bytes=0-9"}},
@@ -214,7 +214,7 @@ func TestPlaintextInTheStoreIsRefusedUnlessAllowed(t *testing.T) {
 			if got := (call{method: http.MethodHead, path: path}).do(t, at.S3); got.status < 400 {
 				t.Errorf("HEAD: %v", got)
 			}
-			allowing := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, Args: []string{"--allow-plaintext-reads"}}).S3()
+			allowing := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, Args: []string{"--allow-plaintext-reads"}}).S3()
 			got := get(t, allowing, path)
 			if err := sameBytes(got.body, plain); got.status != 200 || err != nil {
 				t.Errorf("where it is allowed: %v %v", got, err)
@@ -232,7 +232,7 @@ func TestPlaintextInTheStoreIsRefusedUnlessAllowed(t *testing.T) {
 				t.Errorf("a listing where it is allowed: %v %v", found, err)
 			}
 			mustPut(t, allowing, path, plain)
-			if raw := rawGet(t, at.store.S3(), path); sameBytes(raw.body, plain) == nil {
+			if raw := rawGet(t, at.Store.S3(), path); sameBytes(raw.body, plain) == nil {
 				t.Error("where plaintext may be read it was also written")
 			}
 		})
@@ -242,7 +242,7 @@ func TestPlaintextInTheStoreIsRefusedUnlessAllowed(t *testing.T) {
 // What the proxy adds to an object never shows, and what it stores never looks
 // like what the client sent.
 func TestTheProxysMetadataIsHiddenFromClients(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		path := "/" + bucket + "/object"
 		body := content(16, 1000)

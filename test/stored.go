@@ -19,13 +19,13 @@ import (
 // operator is what the store's own operator can do behind the proxy's back: S3
 // with the upstream credentials. For the embedded store it is a store of the
 // same kind started on the same folder.
-func operator(t *testing.T, at target, bucket string) lab.S3 {
+func operator(t *testing.T, at lab.Target, bucket string) lab.S3 {
 	t.Helper()
-	if at.store != nil {
-		return at.store.S3()
+	if at.Store != nil {
+		return at.Store.S3()
 	}
 	root := ""
-	filepath.WalkDir(at.dir, func(path string, d fs.DirEntry, err error) error {
+	filepath.WalkDir(at.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() && d.Name() == bucket {
 			root = filepath.Dir(path)
 			return filepath.SkipAll
@@ -33,9 +33,9 @@ func operator(t *testing.T, at target, bucket string) lab.S3 {
 		return nil
 	})
 	if root == "" {
-		t.Fatalf("bucket %s is not below %s", bucket, at.dir)
+		t.Fatalf("bucket %s is not below %s", bucket, at.Dir)
 	}
-	sidecar := filepath.Join(at.dir, "metadata")
+	sidecar := filepath.Join(at.Dir, "metadata")
 	if _, err := os.Stat(sidecar); err != nil {
 		sidecar = ""
 	}

@@ -37,7 +37,7 @@ var onlyInMD5 = []string{"CompleteMultipartUpload_racey_data_integrity", "PutObj
 // TestWhatPassesOfVersitygwsSuitePassesThroughTheProxy runs the suite of versitygw
 // (765 cases) against versitygw and through the proxy before another versitygw.
 func TestWhatPassesOfVersitygwsSuitePassesThroughTheProxy(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("it compares the two by itself")
 	}
 	t.Parallel()

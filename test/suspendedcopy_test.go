@@ -12,7 +12,7 @@ import (
 // An object of before versioning, or of a time when it was suspended, is the version "null",
 // which not every store takes for a copy's source.
 func TestObjectsWithoutAVersionAreCopiedWhateverTheBucketsVersioning(t *testing.T) {
-	for name, store := range map[string]func(testing.TB) *lab.Store{onVersitygw: lab.VersitygwForSuite, onMinIO: lab.SharedMinIO} {
+	for name, store := range map[string]func(testing.TB) *lab.Store{lab.OnVersitygw: lab.VersitygwForSuite, lab.OnMinIO: lab.SharedMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := lab.Proxy(t, lab.ProxyOptions{Upstream: store(t)}).S3()

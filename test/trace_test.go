@@ -13,7 +13,7 @@ import (
 )
 
 func TestATraceShowsExchangesAndNoSecret(t *testing.T) {
-	if direct {
+	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
 	for _, format := range []string{"text", "json"} {
@@ -65,7 +65,7 @@ func TestATraceShowsExchangesAndNoSecret(t *testing.T) {
 			secrets["a user's metadata"], secrets["a user's tag"], secrets["a cookie"] = "what-a-user-has", "a-user-is", "session-of-a-browser"
 			do("DELETE", call{method: http.MethodDelete, path: path})
 
-			file, err := os.ReadFile(keyset(t, p.DataDir))
+			file, err := os.ReadFile(lab.KeysetIn(t, p.DataDir))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -25,7 +25,7 @@ import (
 
 // treeShape is how many small files and how large a large one a tree has.
 func treeShape() (files int, large int64) {
-	if long {
+	if lab.Long {
 		return 2000, 1 << 30
 	}
 	return 150, 40 << 20
@@ -106,13 +106,13 @@ func rcloneEnv(at lab.S3, provider string) []string {
 // have a say in what a second sync transfers.
 func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 	tree, hashes := newTree(t)
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		t.Run("aws-cli", func(t *testing.T) {
 			t.Parallel()
 			aws, env := lab.NeedAWS(t, lab.Newest), at.Env()
 			bucket, down := newBucket(t, at.S3), t.TempDir()
 			sync := func(from, to string) string {
-				return mustRun(t, env, aws, "--endpoint-url", at.URL, "s3", "sync", "--no-progress", from, to)
+				return lab.MustRun(t, env, aws, "--endpoint-url", at.URL, "s3", "sync", "--no-progress", from, to)
 			}
 			remote := "s3://" + bucket + "/tree"
 			sync(tree, remote)
@@ -131,7 +131,7 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 			bucket, down := newBucket(t, at.S3), t.TempDir()
 			host := strings.TrimPrefix(at.URL, "http://")
 			sync := func(from, to string) string {
-				return mustRun(t, at.Env("HOME="+t.TempDir()), s3cmd, "--access_key="+at.AccessKey, "--secret_key="+at.SecretKey, "--host="+host, "--host-bucket="+host, "--no-ssl", "--no-progress",
+				return lab.MustRun(t, at.Env("HOME="+t.TempDir()), s3cmd, "--access_key="+at.AccessKey, "--secret_key="+at.SecretKey, "--host="+host, "--host-bucket="+host, "--no-ssl", "--no-progress",
 					"--region=us-east-1", "sync", from, to)
 			}
 			remote := "s3://" + bucket + "/tree/"
@@ -148,13 +148,13 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 			bucket, down := newBucket(t, at.S3), t.TempDir()
 			env := rcloneEnv(at.S3, "Other")
 			remote := "s3:" + bucket + "/tree"
-			mustRun(t, env, rclone, "sync", tree, remote)
-			out, err := run(t, env, rclone, "sync", "-v", "--use-json-log", tree, remote)
+			lab.MustRun(t, env, rclone, "sync", tree, remote)
+			out, err := lab.Run(t, env, rclone, "sync", "-v", "--use-json-log", tree, remote)
 			if err != nil || regexp.MustCompile(`"transfers":[1-9]`).MatchString(out) {
 				t.Errorf("a second sync transfers: %v\n%.500s", err, out)
 			}
-			mustRun(t, env, rclone, "check", tree, remote)
-			mustRun(t, env, rclone, "sync", remote, down)
+			lab.MustRun(t, env, rclone, "check", tree, remote)
+			lab.MustRun(t, env, rclone, "sync", remote, down)
 			sameTree(t, down, hashes)
 		})
 		t.Run("restic", func(t *testing.T) {
@@ -162,11 +162,11 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 			restic := lab.Need(t, "restic")
 			bucket, down := newBucket(t, at.S3), t.TempDir()
 			env := at.Env("RESTIC_PASSWORD=x", "RESTIC_REPOSITORY=s3:"+at.URL+"/"+bucket+"/repo", "RESTIC_CACHE_DIR="+t.TempDir())
-			mustRun(t, env, restic, "init")
-			mustRun(t, env, restic, "backup", tree)
-			mustRun(t, env, restic, "backup", tree)
-			mustRun(t, env, restic, "check", "--read-data")
-			mustRun(t, env, restic, "restore", "latest", "--target", down)
+			lab.MustRun(t, env, restic, "init")
+			lab.MustRun(t, env, restic, "backup", tree)
+			lab.MustRun(t, env, restic, "backup", tree)
+			lab.MustRun(t, env, restic, "check", "--read-data")
+			lab.MustRun(t, env, restic, "restore", "latest", "--target", down)
 			sameTree(t, filepath.Join(down, tree), hashes)
 		})
 		t.Run("aws-sdk-go-v2", func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 		t.Run("boto3", func(t *testing.T) {
 			t.Parallel()
 			bucket := newBucket(t, at.S3)
-			mustRun(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_tree.py", at.URL, bucket, tree, t.TempDir())
+			lab.MustRun(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_tree.py", at.URL, bucket, tree, t.TempDir())
 		})
 	})
 }

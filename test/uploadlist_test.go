@@ -35,7 +35,7 @@ func uploadPages(t *testing.T, at lab.S3, in *s3.ListMultipartUploadsInput, visi
 
 func TestUploadsAreListedInPagesThoughMinIOGivesAllOfThemAtOnce(t *testing.T) {
 	t.Parallel()
-	at := open(t, onMinIO)
+	at := lab.Open(t, lab.OnMinIO)
 	list := func(bucket string, most *int32) (got []string) {
 		uploadPages(t, at.S3, &s3.ListMultipartUploadsInput{Bucket: &bucket, MaxUploads: most}, func(page []types.MultipartUpload) {
 			for _, u := range page {
@@ -45,7 +45,7 @@ func TestUploadsAreListedInPagesThoughMinIOGivesAllOfThemAtOnce(t *testing.T) {
 		return got
 	}
 	many := newBucket(t, at.S3)
-	begun := append(beginUploads(t, at.store.S3(), many, 340, 3), beginUploads(t, at.S3, many, 10, 2)...)
+	begun := append(beginUploads(t, at.Store.S3(), many, 340, 3), beginUploads(t, at.S3, many, 10, 2)...)
 	slices.Sort(begun)
 	if got := list(many, nil); !slices.Equal(got, begun) {
 		t.Errorf("of %d uploads %d are listed, or not by key and id", len(begun), len(got))
@@ -86,20 +86,20 @@ func TestUploadsAreListedInPagesThoughMinIOGivesAllOfThemAtOnce(t *testing.T) {
 }
 
 func TestAnUploadWhoseStateCannotBeOpenedIsListedWithoutItsChecksum(t *testing.T) {
-	onThese(t, []string{onVersitygw, onMinIO}, func(t *testing.T, at target) {
-		if direct {
+	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
+		if lab.Direct {
 			t.Skip("there is no proxy")
 		}
-		first := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store})
+		first := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store})
 		at.S3 = first.S3()
 		bucket := newBucket(t, at.S3)
-		other := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store}) // has another key
+		other := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store}) // has another key
 		strange := beginUploads(t, other.S3(), bucket, 1, 1)
 		begun := beginUploads(t, at.S3, bucket, 1, 1)
-		store := sdk(t, at.store.S3())
+		store := sdk(t, at.Store.S3())
 		for _, state := range []string{"{", "{}"} {
 			damaged := beginUploads(t, at.S3, bucket, 1, 1)
-			for _, key := range keysOf(t, at.store.S3(), bucket, ".s3proxy/uploads/") {
+			for _, key := range keysOf(t, at.Store.S3(), bucket, ".s3proxy/uploads/") {
 				body, err := store.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 				if err != nil {
 					t.Fatal(err)
@@ -116,7 +116,7 @@ func TestAnUploadWhoseStateCannotBeOpenedIsListedWithoutItsChecksum(t *testing.T
 			}
 			strange = append(strange, damaged...)
 		}
-		fresh := lab.Proxy(t, lab.ProxyOptions{Upstream: at.store, DataDir: first.DataDir}) // has nothing in a cache
+		fresh := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, DataDir: first.DataDir}) // has nothing in a cache
 		out, err := sdk(t, fresh.S3()).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
 		if err != nil {
 			t.Fatal(err)
@@ -135,7 +135,7 @@ func TestAnUploadWhoseStateCannotBeOpenedIsListedWithoutItsChecksum(t *testing.T
 
 // The uploads of one key MinIO lists by age, behind a marker: none is lost between pages.
 func TestAllUploadsOfOneKeyAreListed(t *testing.T) {
-	at := open(t, onMinIO)
+	at := lab.Open(t, lab.OnMinIO)
 	client, bucket, key := sdk(t, at.S3), newBucket(t, at.S3), "k"
 	const uploads = 1100
 	begun := make(chan error, uploads)

@@ -14,11 +14,11 @@ import (
 func TestAnUpstreamWithoutANamedKeyIsRefusedAndNoKeyIsMade(t *testing.T) {
 	store := lab.SharedVersitygw(t)
 	bucket := newBucket(t, store.S3())
-	ofBucket := privateFile(t, "buckets:\n  photos: {upstream: {url: '"+store.URL+"'}}\n")
+	ofBucket := lab.PrivateFile(t, "buckets:\n  photos: {upstream: {url: '"+store.URL+"'}}\n")
 	for name, args := range map[string][]string{
 		"serve":              {"serve", "--listen", lab.FreeAddress(t), "--admin-listen", "", "--upstream", store.URL},
 		"serve, of a bucket": {"serve", "--listen", lab.FreeAddress(t), "--admin-listen", "", "--config", ofBucket},
-		"encrypt":            {"encrypt", privateFile(t, "text"), "s3://" + bucket + "/k", "--upstream", store.URL},
+		"encrypt":            {"encrypt", lab.PrivateFile(t, "text"), "s3://" + bucket + "/k", "--upstream", store.URL},
 		"decrypt":            {"decrypt", "s3://" + bucket + "/k", "-o", filepath.Join(t.TempDir(), "k"), "--upstream", store.URL},
 		"encrypt-existing":   {"encrypt-existing", "s3://" + bucket, "--upstream", store.URL},
 		"keys rotate":        {"keys", "rotate", "--new-version", "s3://" + bucket, "--upstream", store.URL},
@@ -27,7 +27,7 @@ func TestAnUpstreamWithoutANamedKeyIsRefusedAndNoKeyIsMade(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
-			out, code := command(t, store, append(args, "--data-dir", dir)...)
+			out, code := lab.Command(t, store, append(args, "--data-dir", dir)...)
 			if code != 2 || !strings.Contains(out, "s3proxy keys create --kms localfile:///") || strings.Count(out, "\n") != 1 {
 				t.Errorf("exit code %d: %s", code, out)
 			}
@@ -37,10 +37,10 @@ func TestAnUpstreamWithoutANamedKeyIsRefusedAndNoKeyIsMade(t *testing.T) {
 		})
 	}
 	t.Run("what needs no key runs without one", func(t *testing.T) {
-		if out, code := command(t, store, "gc", "s3://"+bucket, "--upstream", store.URL); code != 0 {
+		if out, code := lab.Command(t, store, "gc", "s3://"+bucket, "--upstream", store.URL); code != 0 {
 			t.Errorf("gc: %d %s", code, out)
 		}
-		plain := privateFile(t, "buckets:\n  photos: {encrypt: false, upstream: {url: '"+store.URL+"'}}\n")
+		plain := lab.PrivateFile(t, "buckets:\n  photos: {encrypt: false, upstream: {url: '"+store.URL+"'}}\n")
 		p := lab.Proxy(t, lab.ProxyOptions{Args: []string{"--config", plain}})
 		if _, err := os.Stat(filepath.Join(p.DataDir, "keyset.json")); err != nil {
 			t.Error("the embedded store has made no keyset:", err)

@@ -104,11 +104,11 @@ func bucketOfVersions(t *testing.T, at lab.S3) (bucket string) {
 }
 
 func TestVersionsAndDeleteMarkersAreListedInTheStoresOrderOnEveryPage(t *testing.T) {
-	for _, name := range []string{onVersitygw, onMinIO} {
+	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := lab.SharedMinIO
-			if name == onVersitygw {
+			if name == lab.OnVersitygw {
 				store = lab.VersitygwForSuite
 			}
 			behind := store(t)
@@ -124,7 +124,7 @@ func TestVersionsAndDeleteMarkersAreListedInTheStoresOrderOnEveryPage(t *testing
 			for each := 1; each < 12; each++ {
 				got := allVersionsOf(t, proxy.S3(), bucket, each, "")
 				want := want
-				if name == onVersitygw { // it has the delete markers of a page before the versions
+				if name == lab.OnVersitygw { // it has the delete markers of a page before the versions
 					slices.Sort(got)
 					want = slices.Sorted(slices.Values(want))
 				}
@@ -141,7 +141,7 @@ func TestVersionsAndDeleteMarkersAreListedInTheStoresOrderOnEveryPage(t *testing
 }
 
 func TestAVersionIDMarkerAloneIsRefusedInS3sWords(t *testing.T) {
-	onEach(t, func(t *testing.T, at target) {
+	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		for _, key := range []string{"", "&key-marker="} {
 			a := call{method: "GET", path: "/" + bucket, query: "versions=" + key + "&version-id-marker=null"}.do(t, at.S3)
@@ -156,11 +156,11 @@ func TestAVersionIDMarkerAloneIsRefusedInS3sWords(t *testing.T) {
 }
 
 func TestAListOfNoVersionsTellsNothing(t *testing.T) {
-	onThese(t, realStores, func(t *testing.T, at target) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		bucket := newBucket(t, at.S3)
 		roundTrip(t, at.S3, bucket, 1000)
 		a := call{method: "GET", path: "/" + bucket, query: "versions&max-keys=0"}.do(t, at.S3)
-		if text := string(a.body); a.status != 200 || strings.Contains(text, ".s3proxy") || !direct && (strings.Contains(text, "<Version>") || !strings.Contains(text, "<IsTruncated>false<")) {
+		if text := string(a.body); a.status != 200 || strings.Contains(text, ".s3proxy") || !lab.Direct && (strings.Contains(text, "<Version>") || !strings.Contains(text, "<IsTruncated>false<")) {
 			t.Errorf("%v: %s", a, text)
 		}
 	})

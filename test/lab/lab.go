@@ -91,6 +91,16 @@ func ShowOnFailure(t testing.TB, p *Process) {
 	})
 }
 
+// Path is that of a file or folder of this repository.
+func Path(t testing.TB, elements ...string) string {
+	t.Helper()
+	top, err := root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(append([]string{top}, elements...)...)
+}
+
 // root is the folder of the product's go.mod.
 func root() (string, error) {
 	dir, err := os.Getwd()

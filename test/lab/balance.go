@@ -1,4 +1,4 @@
-package test
+package lab
 
 import (
 	"net/http"
@@ -10,30 +10,28 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/s3proxy/s3proxy/test/lab"
 )
 
 // balanced are two proxies behind a load balancer. They are exchanged one after the other.
 type balanced struct {
 	t     *testing.T
-	store *lab.Store
+	store *Store
 	front *httptest.Server
 
 	mu      sync.Mutex
-	proxies []*lab.ProxyProcess
+	proxies []*ProxyProcess
 	next    atomic.Int64
 }
 
-func (b *balanced) s3() lab.S3 {
+func (b *balanced) S3() S3 {
 	at := b.proxies[0].S3()
 	at.URL = b.front.URL
 	return at
 }
 
-// exchange begins each proxy anew with other settings: it is taken out, ended in order,
+// Exchange begins each proxy anew with other settings: it is taken out, ended in order,
 // and the new one put in.
-func (b *balanced) exchange(env []string, args ...string) {
+func (b *balanced) Exchange(env []string, args ...string) {
 	for range 2 {
 		b.mu.Lock()
 		old := b.proxies[0]
@@ -41,8 +39,8 @@ func (b *balanced) exchange(env []string, args ...string) {
 		b.mu.Unlock()
 		time.Sleep(200 * time.Millisecond) // a request that was just sent arrives
 		old.Term()
-		old.Wait(answerWithin)
-		fresh := lab.Proxy(b.t, lab.ProxyOptions{Upstream: b.store, Env: env, Args: args})
+		old.Wait(AnswerWithin)
+		fresh := Proxy(b.t, ProxyOptions{Upstream: b.store, Env: env, Args: args})
 		b.mu.Lock()
 		b.proxies = append(b.proxies, fresh)
 		b.mu.Unlock()
@@ -50,15 +48,15 @@ func (b *balanced) exchange(env []string, args ...string) {
 	}
 }
 
-func balance(t *testing.T, store *lab.Store, env []string, args ...string) *balanced {
-	return balanceBefore(t, [2]*lab.Store{store, store}, env, args...)
+func Balance(t *testing.T, store *Store, env []string, args ...string) *balanced {
+	return BalanceBefore(t, [2]*Store{store, store}, env, args...)
 }
 
-// balanceBefore has a store for each.
-func balanceBefore(t *testing.T, stores [2]*lab.Store, env []string, args ...string) *balanced {
+// BalanceBefore has a store for each.
+func BalanceBefore(t *testing.T, stores [2]*Store, env []string, args ...string) *balanced {
 	b := &balanced{t: t, store: stores[0]}
 	for _, store := range stores {
-		b.proxies = append(b.proxies, lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: args}))
+		b.proxies = append(b.proxies, Proxy(t, ProxyOptions{Upstream: store, Env: env, Args: args}))
 	}
 	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		b.mu.Lock()

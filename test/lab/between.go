@@ -1,4 +1,4 @@
-package test
+package lab
 
 import (
 	"net/http"
@@ -10,20 +10,18 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// counted is a store behind a reverse proxy that writes down what it is asked.
-type counted struct {
+// Counted is a store behind a reverse proxy that writes down what it is asked.
+type Counted struct {
 	*httptest.Server
-	first func(*http.Request) // called before the store is asked; nil: nothing
+	First func(*http.Request) // called before the store is asked; nil: nothing
 	mu    sync.Mutex
 	asked []string
 }
 
-// during gives what the store was asked in the meantime.
-func (c *counted) during(do func()) []string {
+// During gives what the store was asked in the meantime.
+func (c *Counted) During(do func()) []string {
 	c.mu.Lock()
 	c.asked = nil
 	c.mu.Unlock()
@@ -33,16 +31,16 @@ func (c *counted) during(do func()) []string {
 	return c.asked
 }
 
-func count(t *testing.T, store *lab.Store) *counted {
+func Count(t *testing.T, store *Store) *Counted {
 	t.Helper()
-	c := &counted{}
-	forward := wayTo(t, store)
+	c := &Counted{}
+	forward := WayTo(t, store)
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
 		c.asked = append(c.asked, r.Method+" "+r.URL.RequestURI()+" "+r.Header.Get("Range"))
 		c.mu.Unlock()
-		if c.first != nil {
-			c.first(r)
+		if c.First != nil {
+			c.First(r)
 		}
 		forward.ServeHTTP(w, r)
 	}))
@@ -50,8 +48,8 @@ func count(t *testing.T, store *lab.Store) *counted {
 	return c
 }
 
-// wayTo is a way to a store that keeps the requests' host, which they are signed for.
-func wayTo(t *testing.T, store *lab.Store) *httputil.ReverseProxy {
+// WayTo is a way to a store that keeps the requests' host, which they are signed for.
+func WayTo(t *testing.T, store *Store) *httputil.ReverseProxy {
 	t.Helper()
 	target, err := url.Parse(store.URL)
 	if err != nil {
@@ -62,14 +60,14 @@ func wayTo(t *testing.T, store *lab.Store) *httputil.ReverseProxy {
 	}}
 }
 
-// killedAt runs a program that writes to a store, and kills it at the n-th request of
+// KilledAt runs a program that writes to a store, and kills it at the n-th request of
 // those that it picks: the store gets that one when nobody waits for the answer any more.
-func killedAt(t *testing.T, store *lab.Store, n int, picks func(*http.Request) bool, run func(through *counted) *lab.Process) {
+func KilledAt(t *testing.T, store *Store, n int, picks func(*http.Request) bool, run func(through *Counted) *Process) {
 	t.Helper()
-	through := count(t, store)
+	through := Count(t, store)
 	var picked atomic.Int64
 	killed := make(chan struct{})
-	through.first = func(req *http.Request) {
+	through.First = func(req *http.Request) {
 		if picks(req) && picked.Add(1) == int64(n) {
 			<-killed
 		}
@@ -84,8 +82,8 @@ func killedAt(t *testing.T, store *lab.Store, n int, picks func(*http.Request) b
 	close(killed)
 }
 
-// replaces tells whether a request is what takes the place of an object below a prefix, on
+// Replaces tells whether a request is what takes the place of an object below a prefix, on
 // a condition: a PUT, or the Complete of an upload. No part has this condition.
-func replaces(req *http.Request, bucket, below string) bool {
+func Replaces(req *http.Request, bucket, below string) bool {
 	return (req.Method == http.MethodPut || req.Method == http.MethodPost) && req.Header.Get("If-Match") != "" && strings.HasPrefix(req.URL.Path, "/"+bucket+"/"+below)
 }

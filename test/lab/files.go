@@ -1,4 +1,4 @@
-package test
+package lab
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// privateFile makes a file that only its owner reads.
-func privateFile(t *testing.T, text string) string {
+// PrivateFile makes a file that only its owner reads.
+func PrivateFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -21,30 +21,30 @@ func privateFile(t *testing.T, text string) string {
 	return path
 }
 
-// newKeyset makes a keyset with the command that users have.
-func newKeyset(t *testing.T) (uri, path string) {
+// NewKeyset makes a keyset with the command that users have.
+func NewKeyset(t *testing.T) (uri, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "keyset.json")
 	uri = "localfile://" + path
-	if out, err := s3proxy(t, "keys", "create", "--kms", uri); err != nil {
+	if out, err := RunS3proxy(t, "keys", "create", "--kms", uri); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return uri, path
 }
 
-// keyset is the file of the data folder that holds the Tink keyset.
-func keyset(t *testing.T, dir string) string {
+// KeysetIn is the file of the data folder that holds the Tink keyset.
+func KeysetIn(t *testing.T, dir string) string {
 	t.Helper()
-	found := findIn(t, dir, []byte("primaryKeyId"))
+	found := FindIn(t, dir, []byte("primaryKeyId"))
 	if len(found) != 1 {
 		t.Fatalf("keysets below the data folder: %q, want one", found)
 	}
 	return found[0]
 }
 
-// findIn lists the files below a folder whose content, name or extended
+// FindIn lists the files below a folder whose content, name or extended
 // attributes hold one of the needles.
-func findIn(t *testing.T, dir string, needles ...[]byte) (found []string) {
+func FindIn(t *testing.T, dir string, needles ...[]byte) (found []string) {
 	t.Helper()
 	has := func(b []byte) bool {
 		for _, n := range needles {

@@ -1,21 +1,19 @@
-package test
+package lab
 
 import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// mustNotStart starts a proxy that is expected to stop by itself, with a
+// MustNotStart starts a proxy that is expected to stop by itself, with a
 // message that holds all the texts; oneLine: in one line.
-func mustNotStart(t *testing.T, o lab.ProxyOptions, oneLine bool, texts ...string) {
+func MustNotStart(t *testing.T, o ProxyOptions, oneLine bool, texts ...string) {
 	t.Helper()
-	if direct {
+	if Direct {
 		t.Skip("there is no proxy")
 	}
-	p := lab.Launch(t, o)
+	p := Launch(t, o)
 	code, ok := p.Wait(15 * time.Second)
 	output := strings.TrimSpace(p.Log())
 	if !ok || code <= 0 {
@@ -30,7 +28,7 @@ func mustNotStart(t *testing.T, o lab.ProxyOptions, oneLine bool, texts ...strin
 			t.Errorf("no %q in:\n%s", text, output)
 		}
 	}
-	if strings.Contains(output, lab.ClientSecretKey) || strings.Contains(output, "panic") {
+	if strings.Contains(output, ClientSecretKey) || strings.Contains(output, "panic") {
 		t.Errorf("a secret or a panic in:\n%s", output)
 	}
 }

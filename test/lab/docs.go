@@ -1,9 +1,8 @@
-package test
+package lab
 
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -11,7 +10,7 @@ import (
 // docBlocks are the code blocks of a language in a page of docs/.
 func docBlocks(t testing.TB, page, language string) (blocks []string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "docs", page))
+	text, err := os.ReadFile(Path(t, "docs", page))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,9 +24,9 @@ func docBlocks(t testing.TB, page, language string) (blocks []string) {
 	return blocks
 }
 
-// vaultPolicy is the policy that docs/KEYS.md has for serve, or with rotate for the
+// VaultPolicy is the policy that docs/KEYS.md has for serve, or with rotate for the
 // commands, of a key.
-func vaultPolicy(t testing.TB, key string, rotate bool) string {
+func VaultPolicy(t testing.TB, key string, rotate bool) string {
 	t.Helper()
 	blocks := docBlocks(t, "KEYS.md", "hcl")
 	if len(blocks) != 2 {
@@ -40,9 +39,9 @@ func vaultPolicy(t testing.TB, key string, rotate bool) string {
 	return strings.ReplaceAll(policy, "/photos", "/"+key)
 }
 
-// wantAllowed checks that the IAM policy of docs/KEYS.md allows what AWS KMS was asked
+// WantAllowed checks that the IAM policy of docs/KEYS.md allows what AWS KMS was asked
 // for, and nothing that it never was.
-func wantAllowed(t *testing.T, calls map[string]int) {
+func WantAllowed(t *testing.T, calls map[string]int) {
 	t.Helper()
 	var policy struct {
 		Statement []struct {

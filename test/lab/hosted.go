@@ -1,0 +1,32 @@
+package lab
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"testing"
+)
+
+// HostDomain is known to no resolver: clients in these tests are told where it is.
+const HostDomain = "s3.test"
+
+// Hosted gives an HTTP client for which every host is at address, and the URL of
+// the domain with its port.
+func Hosted(address string) (*http.Client, string) {
+	_, port, _ := net.SplitHostPort(address)
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		},
+	}}, "http://" + HostDomain + ":" + port
+}
+
+// HostedProxy is a proxy whose buckets are hosts below hostDomain.
+func HostedProxy(t testing.TB) *ProxyProcess {
+	t.Helper()
+	if Direct {
+		t.Skip("the store has no such domain")
+	}
+	return Proxy(t, ProxyOptions{Upstream: SharedVersitygw(t), Args: []string{"--domain", HostDomain, "--domain", "example.com"}})
+}

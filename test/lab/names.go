@@ -1,0 +1,11 @@
+package lab
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// FreeName is a bucket's name that no other test has.
+func FreeName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, BucketNumber.Add(1)) }
+
+var BucketNumber atomic.Int64

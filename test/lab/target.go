@@ -1,0 +1,109 @@
+package lab
+
+import (
+	"sync"
+	"testing"
+)
+
+// Target is an S3 endpoint under test: a proxy before one of the stores.
+type Target struct {
+	S3
+	Name  string
+	Store *Store // what is behind; nil for the embedded store
+	Dir   string // what the store wrote lies below
+}
+
+const (
+	OnEmbedded  = "embedded"
+	OnVersitygw = "versitygw"
+	OnMinIO     = "minio"
+)
+
+var AllTargets = []string{OnEmbedded, OnVersitygw, OnMinIO}
+
+var sharedProxies = struct {
+	sync.Mutex
+	byName map[string]*ProxyProcess
+}{byName: map[string]*ProxyProcess{}}
+
+// Open gives a target that all tests share.
+func Open(t testing.TB, name string) Target {
+	t.Helper()
+	return OpenMode(t, name, ModeOpaque)
+}
+
+// The ETag modes.
+const (
+	ModeOpaque = "opaque"
+	ModeMD5    = "md5"
+)
+
+// OpenMode is open with an ETag mode.
+func OpenMode(t testing.TB, name, mode string) Target {
+	t.Helper()
+	var store *Store
+	switch name {
+	case OnVersitygw:
+		store = SharedVersitygw(t)
+	case OnMinIO:
+		store = SharedMinIO(t)
+	}
+	if Direct {
+		if store == nil {
+			t.Skip("the embedded store is never reachable without the proxy")
+		}
+		return Target{S3: store.S3(), Name: name, Store: store, Dir: store.Dir}
+	}
+	sharedProxies.Lock()
+	defer sharedProxies.Unlock()
+	p := sharedProxies.byName[name+" "+mode]
+	if p == nil {
+		p = SharedProxy(t, ProxyOptions{Upstream: store, Args: []string{"--etag", mode}})
+		sharedProxies.byName[name+" "+mode] = p
+	}
+	ShowOnFailure(t, p.Process)
+	dir := p.DataDir
+	if store != nil {
+		dir = store.Dir
+	}
+	return Target{S3: p.S3(), Name: name, Store: store, Dir: dir}
+}
+
+// OnEach runs a test against each target, side by side.
+func OnEach(t *testing.T, test func(t *testing.T, at Target)) {
+	OnThese(t, AllTargets, test)
+}
+
+func OnThese(t *testing.T, names []string, test func(t *testing.T, at Target)) {
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, Open(t, name))
+		})
+	}
+}
+
+// OnEachMode runs a test against each target in both ETag modes.
+func OnEachMode(t *testing.T, test func(t *testing.T, at Target, mode string)) {
+	for _, mode := range []string{ModeOpaque, ModeMD5} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			for _, name := range AllTargets {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					test(t, OpenMode(t, name, mode), mode)
+				})
+			}
+		})
+	}
+}
+
+var RealStores = []string{OnVersitygw, OnMinIO}
+
+func SharedStore(t testing.TB, name string) *Store {
+	t.Helper()
+	if name == OnMinIO {
+		return SharedMinIO(t)
+	}
+	return SharedVersitygw(t)
+}

@@ -1,0 +1,7 @@
+package lab
+
+import (
+	"time"
+)
+
+const AnswerWithin = 30 * time.Second

@@ -1,7 +1,0 @@
-package test
-
-import (
-	"time"
-)
-
-const answerWithin = 30 * time.Second
