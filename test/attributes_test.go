@@ -7,19 +7,20 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestAFoldersAttributesHaveItsChecksum(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		path := "/" + newBucket(t, at.S3) + "/folder/"
+		path := "/" + s3test.NewBucket(t, at.S3) + "/folder/"
 		sum := sha256.Sum256(nil)
 		encoded := base64.StdEncoding.EncodeToString(sum[:])
-		if a := (call{method: "PUT", path: path, headers: map[string]string{"x-amz-checksum-sha256": encoded}}).do(t, at.S3); a.status != 200 {
+		if a := (s3test.Call{Method: "PUT", Path: path, Headers: map[string]string{"x-amz-checksum-sha256": encoded}}).Do(t, at.S3); a.Status != 200 {
 			t.Fatal(a)
 		}
-		a := call{method: "GET", path: path, query: "attributes", headers: map[string]string{"x-amz-object-attributes": "Checksum,ObjectSize"}}.do(t, at.S3)
-		if a.status != 200 || !strings.Contains(string(a.body), "<ChecksumSHA256>"+encoded+"</ChecksumSHA256>") {
-			t.Errorf("%v: %s", a, a.body)
+		a := s3test.Call{Method: "GET", Path: path, Query: "attributes", Headers: map[string]string{"x-amz-object-attributes": "Checksum,ObjectSize"}}.Do(t, at.S3)
+		if a.Status != 200 || !strings.Contains(string(a.Body), "<ChecksumSHA256>"+encoded+"</ChecksumSHA256>") {
+			t.Errorf("%v: %s", a, a.Body)
 		}
 	})
 }
@@ -27,15 +28,15 @@ func TestAFoldersAttributesHaveItsChecksum(t *testing.T) {
 // The store gets a checksum of the ciphertext, by the algorithm that the client named.
 func TestListsNameTheChecksumAlgorithmThatTheClientNamed(t *testing.T) {
 	lab.OnThese(t, []string{lab.OnVersitygw}, func(t *testing.T, at lab.Target) { // MinIO's lists name none
-		bucket := newBucket(t, at.S3)
-		sum := sha256.Sum256(content(1, 1000))
-		if a := (call{method: "PUT", path: "/" + bucket + "/named", body: content(1, 1000), headers: map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(sum[:])}}).do(t, at.S3); a.status != 200 {
+		bucket := s3test.NewBucket(t, at.S3)
+		sum := sha256.Sum256(s3test.Content(1, 1000))
+		if a := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/named", Body: s3test.Content(1, 1000), Headers: map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(sum[:])}}).Do(t, at.S3); a.Status != 200 {
 			t.Fatal(a)
 		}
 		for _, query := range []string{"", "list-type=2", "versions"} {
-			a := call{method: "GET", path: "/" + bucket, query: query}.do(t, at.S3)
-			if a.status != 200 || !strings.Contains(string(a.body), "<ChecksumAlgorithm>SHA256</ChecksumAlgorithm>") {
-				t.Errorf("?%s: %v: %s", query, a, a.body)
+			a := s3test.Call{Method: "GET", Path: "/" + bucket, Query: query}.Do(t, at.S3)
+			if a.Status != 200 || !strings.Contains(string(a.Body), "<ChecksumAlgorithm>SHA256</ChecksumAlgorithm>") {
+				t.Errorf("?%s: %v: %s", query, a, a.Body)
 			}
 		}
 	})
@@ -45,21 +46,21 @@ func TestListsTellTheStoresChecksumOfPlaintextObjects(t *testing.T) {
 	store := lab.SharedVersitygw(t)
 	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--allow-plaintext-reads", "--etag", mode}}).S3()
-		bucket := newBucket(t, at)
-		sum := map[string]string{"x-amz-checksum-crc32": crc32Of(content(1, 12_345))}
+		bucket := s3test.NewBucket(t, at)
+		sum := map[string]string{"x-amz-checksum-crc32": s3test.CRC32Of(s3test.Content(1, 12_345))}
 		for key, to := range map[string]lab.S3{"plain": store.S3(), "encrypted": at} {
-			if a := (call{method: "PUT", path: "/" + bucket + "/" + key, body: content(1, 12_345), headers: sum}).do(t, to); a.status != 200 {
+			if a := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/" + key, Body: s3test.Content(1, 12_345), Headers: sum}).Do(t, to); a.Status != 200 {
 				t.Fatal(a)
 			}
 		}
 		for _, query := range []string{"", "list-type=2", "versions"} {
-			a := call{method: "GET", path: "/" + bucket, query: query}.do(t, at)
-			_, plain, found := strings.Cut(string(a.body), "<Key>plain</Key>")
-			if !found || strings.Count(string(a.body), "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>") != 2 || !strings.Contains(plain, "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>") {
-				t.Errorf("--etag %s, ?%s: %v: %s", mode, query, a, a.body)
+			a := s3test.Call{Method: "GET", Path: "/" + bucket, Query: query}.Do(t, at)
+			_, plain, found := strings.Cut(string(a.Body), "<Key>plain</Key>")
+			if !found || strings.Count(string(a.Body), "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>") != 2 || !strings.Contains(plain, "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>") {
+				t.Errorf("--etag %s, ?%s: %v: %s", mode, query, a, a.Body)
 			}
-			if mode == lab.ModeMD5 && strings.Count(string(a.body), strings.Trim(md5ETag(content(1, 12_345)), `"`)) != 2 {
-				t.Errorf("?%s has not the MD5 of both: %s", query, a.body)
+			if mode == lab.ModeMD5 && strings.Count(string(a.Body), strings.Trim(s3test.MD5ETag(s3test.Content(1, 12_345)), `"`)) != 2 {
+				t.Errorf("?%s has not the MD5 of both: %s", query, a.Body)
 			}
 		}
 	}

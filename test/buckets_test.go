@@ -14,12 +14,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // bucketNames lists by pages of two.
 func bucketNames(t *testing.T, at lab.S3, in s3.ListBucketsInput) (names []string) {
 	t.Helper()
-	pages := s3.NewListBucketsPaginator(sdk(t, at), &in)
+	pages := s3.NewListBucketsPaginator(s3test.SDK(t, at), &in)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -59,20 +60,20 @@ buckets:
 `, there, uri, second.URL, second.AccessKey, secret, absent, second.URL))
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: first, Args: []string{"--config", config},
 		Env: []string{"ABSENT_ID=" + second.AccessKey, "ABSENT_SECRET=" + second.SecretKey}})
-	makeBucket(t, proxy.S3(), here)
-	makeBucket(t, proxy.S3(), there)
-	makeBucket(t, first.S3(), absent) // nobody reaches it here: that name is the second store's
+	s3test.MakeBucket(t, proxy.S3(), here)
+	s3test.MakeBucket(t, proxy.S3(), there)
+	s3test.MakeBucket(t, first.S3(), absent) // nobody reaches it here: that name is the second store's
 	for _, bucket := range []string{here, there} {
-		roundTrip(t, proxy.S3(), bucket, 100_000)
-		if _, err := sdk(t, proxy.S3()).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: &bucket}); err != nil {
+		s3test.RoundTrip(t, proxy.S3(), bucket, 100_000)
+		if _, err := s3test.SDK(t, proxy.S3()).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: &bucket}); err != nil {
 			t.Error(err)
 		}
 	}
 	if got := bucketNames(t, first.S3(), s3.ListBucketsInput{}); slices.Contains(got, there) {
 		t.Errorf("the first store has %v", got)
 	}
-	kek := rawGet(t, second.S3(), "/"+there+"/k").meta["s3proxy-kek"]
-	if other := rawGet(t, first.S3(), "/"+here+"/k").meta["s3proxy-kek"]; kek == other {
+	kek := s3test.RawGet(t, second.S3(), "/"+there+"/k").Meta["s3proxy-kek"]
+	if other := s3test.RawGet(t, first.S3(), "/"+here+"/k").Meta["s3proxy-kek"]; kek == other {
 		t.Errorf("both are under %s", kek)
 	}
 	want := []string{here, there}
@@ -88,7 +89,7 @@ buckets:
 	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{Prefix: aws.String("here")}); !slices.Equal(got, want[:1]) {
 		t.Errorf("listed by the other prefix: %v", got)
 	}
-	if a := (call{method: "GET", path: "/", query: "max-buckets=0"}).do(t, proxy.S3()); a.status != 400 {
+	if a := (s3test.Call{Method: "GET", Path: "/", Query: "max-buckets=0"}).Do(t, proxy.S3()); a.Status != 400 {
 		t.Errorf("pages of none: %v", a)
 	}
 	t.Run("aws", func(t *testing.T) {
@@ -115,12 +116,12 @@ func TestABucketElsewhereIsListedThoughItsStoreRefusesToList(t *testing.T) {
 	upstream := fmt.Sprintf("{upstream: {url: '%s', credentials: {access-key-id: %s, secret-access-key-file: %s}}}", strict.URL, second.AccessKey, lab.PrivateFile(t, second.SecretKey))
 	config := lab.PrivateFile(t, "buckets:\n  "+there+": "+upstream+"\n  "+absent+": "+upstream+"\n")
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: first, Args: []string{"--config", config}})
-	makeBucket(t, proxy.S3(), there)
+	s3test.MakeBucket(t, proxy.S3(), there)
 	if got := bucketNames(t, proxy.S3(), s3.ListBucketsInput{}); !slices.Equal(got, []string{there}) {
 		t.Errorf("listed %v", got)
 	}
 	status.Store(http.StatusServiceUnavailable)
-	if a := (call{method: "GET", path: "/"}).do(t, proxy.S3()); a.status != 503 {
+	if a := (s3test.Call{Method: "GET", Path: "/"}).Do(t, proxy.S3()); a.Status != 503 {
 		t.Errorf("with a store that does not answer: %v", a)
 	}
 }
@@ -152,14 +153,14 @@ func TestASettingThatCannotWorkStopsTheStart(t *testing.T) {
 // to other names than the proxy knows.
 func copyRaw(t *testing.T, store *lab.Store, from, to string) {
 	t.Helper()
-	raw := sdk(t, store.S3())
+	raw := s3test.SDK(t, store.S3())
 	list, err := raw.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &from})
 	if err != nil || len(list.Contents) == 0 {
 		t.Fatal(len(list.Contents), err)
 	}
 	for _, o := range list.Contents {
-		object := rawGet(t, store.S3(), "/"+from+"/"+*o.Key)
-		rawPut(t, store.S3(), "/"+to+"/"+*o.Key, object)
+		object := s3test.RawGet(t, store.S3(), "/"+from+"/"+*o.Key)
+		s3test.RawPut(t, store.S3(), "/"+to+"/"+*o.Key, object)
 	}
 }
 
@@ -171,41 +172,41 @@ func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
 			oldURI, oldPath := lab.NewKeyset(t)
 			newURI, newPath := lab.NewKeyset(t)
 			writer := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", oldURI}})
-			origin, replica := newBucket(t, writer.S3()), lab.FreeName("replica")
-			roundTrip(t, writer.S3(), origin, 100_000)
-			makeBucket(t, store.S3(), replica)
+			origin, replica := s3test.NewBucket(t, writer.S3()), lab.FreeName("replica")
+			s3test.RoundTrip(t, writer.S3(), origin, 100_000)
+			s3test.MakeBucket(t, store.S3(), replica)
 			copyRaw(t, store, origin, replica)
-			want := content(100_000, 100_000)
+			want := s3test.Content(100_000, 100_000)
 
-			if a := get(t, writer.S3(), "/"+replica+"/k"); a.status != 500 {
+			if a := s3test.Get(t, writer.S3(), "/"+replica+"/k"); a.Status != 500 {
 				t.Errorf("without the alias: %v", a)
 			}
 			config := lab.PrivateFile(t, "buckets:\n  "+replica+": {alias: "+origin+"}\n")
 			for _, args := range [][]string{{"--bucket-alias", replica + "=" + origin}, {"--config", config}} {
 				reader := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: append(args, "--kms", oldURI)})
-				mustGet(t, reader.S3(), replica, "k", want)
-				mustGet(t, reader.S3(), origin, "k", want)
+				s3test.MustGet(t, reader.S3(), replica, "k", want)
+				s3test.MustGet(t, reader.S3(), origin, "k", want)
 				// What is written there reads there, and in a copy back.
-				body := content(5, 5000)
-				mustPut(t, reader.S3(), "/"+replica+"/new", body)
-				mustGet(t, reader.S3(), replica, "new", body)
-				rawPut(t, store.S3(), "/"+origin+"/new", rawGet(t, store.S3(), "/"+replica+"/new"))
-				mustGet(t, writer.S3(), origin, "new", body)
+				body := s3test.Content(5, 5000)
+				s3test.MustPut(t, reader.S3(), "/"+replica+"/new", body)
+				s3test.MustGet(t, reader.S3(), replica, "new", body)
+				s3test.RawPut(t, store.S3(), "/"+origin+"/new", s3test.RawGet(t, store.S3(), "/"+replica+"/new"))
+				s3test.MustGet(t, writer.S3(), origin, "new", body)
 			}
 
 			file := filepath.Join(t.TempDir(), "out")
 			if out, code := lab.Command(t, store, "decrypt", "s3://"+replica+"/k", "-o", file, "--kms", oldURI, "--upstream", store.URL, "--bucket-alias", replica+"="+origin); code != 0 {
 				t.Errorf("decrypt of the replica: %s", out)
 			}
-			if got, err := os.ReadFile(file); err != nil || sameBytes(got, want) != nil {
+			if got, err := os.ReadFile(file); err != nil || s3test.SameBytes(got, want) != nil {
 				t.Errorf("decrypt of the replica gave %d bytes, %v", len(got), err)
 			}
 
 			// With the key in the metadata gone the record in the replica serves.
-			if list := records(t, store.S3(), replica); list != 3 {
+			if list := s3test.Records(t, store.S3(), replica); list != 3 {
 				t.Fatalf("%d records in the replica, want that of the origin and two of the readers", list)
 			}
-			raw := sdk(t, store.S3())
+			raw := s3test.SDK(t, store.S3())
 			out, err := raw.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &origin, Prefix: aws.String(".s3proxy/keys/")})
 			if err != nil {
 				t.Fatal(err)
@@ -226,12 +227,12 @@ func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
 				}
 			}
 			alone := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--bucket-alias", replica + "=" + origin, "--kms", newURI}})
-			if a := get(t, alone.S3(), "/"+replica+"/k"); a.status != 500 {
+			if a := s3test.Get(t, alone.S3(), "/"+replica+"/k"); a.Status != 500 {
 				t.Errorf("before the record was wrapped again: %v", a)
 			}
 			rewrapRecord(t, store, replica, origin, oldPath, newPath)
-			mustGet(t, alone.S3(), replica, "k", want)
-			if a := get(t, alone.S3(), "/"+origin+"/k"); a.status != 500 {
+			s3test.MustGet(t, alone.S3(), replica, "k", want)
+			if a := s3test.Get(t, alone.S3(), "/"+origin+"/k"); a.Status != 500 {
 				t.Errorf("the origin, whose record was not: %v", a)
 			}
 		})
@@ -244,17 +245,17 @@ func TestTwoReplicasOfOneOriginKeepTheirOwnRecords(t *testing.T) {
 	origin, one, two := lab.FreeName("origin"), lab.FreeName("one"), lab.FreeName("two")
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--bucket-alias", one + "=" + origin, "--bucket-alias", two + "=" + origin}})
 	for _, bucket := range []string{origin, one, two} {
-		makeBucket(t, proxy.S3(), bucket)
-		roundTrip(t, proxy.S3(), bucket, 1000)
-		if n := records(t, store.S3(), bucket); n != 1 {
+		s3test.MakeBucket(t, proxy.S3(), bucket)
+		s3test.RoundTrip(t, proxy.S3(), bucket, 1000)
+		if n := s3test.Records(t, store.S3(), bucket); n != 1 {
 			t.Errorf("%d records in %s, want its own", n, bucket)
 		}
 	}
 	// Deleted and made anew: the window must not outlive its record.
 	deleteBucket(t, proxy.S3(), one)
-	makeBucket(t, proxy.S3(), one)
-	roundTrip(t, proxy.S3(), one, 1000)
-	if n := records(t, store.S3(), one); n != 1 {
+	s3test.MakeBucket(t, proxy.S3(), one)
+	s3test.RoundTrip(t, proxy.S3(), one, 1000)
+	if n := s3test.Records(t, store.S3(), one); n != 1 {
 		t.Errorf("%d records in %s made anew, want one", n, one)
 	}
 }
@@ -262,7 +263,7 @@ func TestTwoReplicasOfOneOriginKeepTheirOwnRecords(t *testing.T) {
 // deleteBucket deletes a bucket with the one object of roundTrip.
 func deleteBucket(t *testing.T, at lab.S3, bucket string) {
 	t.Helper()
-	client := sdk(t, at)
+	client := s3test.SDK(t, at)
 	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String("k")}); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // Known answers: the "check" values of the CRC catalogue, RFC 1321, FIPS 180-4,
@@ -27,7 +28,7 @@ var knownChecksums = []struct{ name, body, sum string }{
 
 func TestEveryChecksumOfS3IsVerifiedKeptAndGivenBack(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		for _, known := range knownChecksums {
 			raw, err := hex.DecodeString(known.sum)
 			if err != nil {
@@ -35,19 +36,19 @@ func TestEveryChecksumOfS3IsVerifiedKeptAndGivenBack(t *testing.T) {
 			}
 			header, sum := "x-amz-checksum-"+known.name, base64.StdEncoding.EncodeToString(raw)
 			path := "/" + bucket + "/" + known.name
-			put := call{method: "PUT", path: path, body: []byte(known.body), headers: map[string]string{header: sum}}.do(t, at.S3)
-			if put.status != 200 || put.header.Get(header) != sum {
-				t.Errorf("%s: PUT: %v, checksum %q", known.name, put, put.header.Get(header))
+			put := s3test.Call{Method: "PUT", Path: path, Body: []byte(known.body), Headers: map[string]string{header: sum}}.Do(t, at.S3)
+			if put.Status != 200 || put.Header.Get(header) != sum {
+				t.Errorf("%s: PUT: %v, checksum %q", known.name, put, put.Header.Get(header))
 			}
 			for _, method := range []string{"HEAD", "GET"} {
-				a := call{method: method, path: path, headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}.do(t, at.S3)
-				if a.status != 200 || a.header.Get(header) != sum || a.header.Get("x-amz-checksum-type") != "FULL_OBJECT" {
-					t.Errorf("%s: %s gives %q, type %q, status %d", known.name, method, a.header.Get(header), a.header.Get("x-amz-checksum-type"), a.status)
+				a := s3test.Call{Method: method, Path: path, Headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}.Do(t, at.S3)
+				if a.Status != 200 || a.Header.Get(header) != sum || a.Header.Get("x-amz-checksum-type") != "FULL_OBJECT" {
+					t.Errorf("%s: %s gives %q, type %q, status %d", known.name, method, a.Header.Get(header), a.Header.Get("x-amz-checksum-type"), a.Status)
 				}
 			}
 			raw[0] ^= 1
-			bad := call{method: "PUT", path: path, body: []byte(known.body), headers: map[string]string{header: base64.StdEncoding.EncodeToString(raw)}}.do(t, at.S3)
-			if bad.status != 400 || !bytes.Contains(bad.body, []byte("<Code>BadDigest</Code>")) {
+			bad := s3test.Call{Method: "PUT", Path: path, Body: []byte(known.body), Headers: map[string]string{header: base64.StdEncoding.EncodeToString(raw)}}.Do(t, at.S3)
+			if bad.Status != 400 || !bytes.Contains(bad.Body, []byte("<Code>BadDigest</Code>")) {
 				t.Errorf("%s: a wrong one: %v", known.name, bad)
 			}
 		}
@@ -56,30 +57,30 @@ func TestEveryChecksumOfS3IsVerifiedKeptAndGivenBack(t *testing.T) {
 
 func TestAChecksumOfALargeBodyComesFromItsTrailer(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
-		body := content(11, 3_000_000)
+		bucket := s3test.NewBucket(t, at.S3)
+		body := s3test.Content(11, 3_000_000)
 		path := "/" + bucket + "/large"
 		// In a trailer it is known only behind the body: not in the metadata.
-		put := call{method: "PUT", path: path, stream: &stream{shape: signedStreamTrailer, body: body}}.do(t, at.S3)
-		if put.status != 200 {
+		put := s3test.Call{Method: "PUT", Path: path, Stream: &s3test.Stream{Shape: s3test.SignedStreamTrailer, Body: body}}.Do(t, at.S3)
+		if put.Status != 200 {
 			t.Fatal(put)
 		}
 		for _, method := range []string{"HEAD", "GET"} {
-			a := call{method: method, path: path, headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}.do(t, at.S3)
-			if a.status != 200 || a.header.Get(crcTrailer) != crc32Of(body) {
-				t.Errorf("%s: status %d, checksum %q, want %q", method, a.status, a.header.Get(crcTrailer), crc32Of(body))
+			a := s3test.Call{Method: method, Path: path, Headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}.Do(t, at.S3)
+			if a.Status != 200 || a.Header.Get(s3test.CRCTrailer) != s3test.CRC32Of(body) {
+				t.Errorf("%s: status %d, checksum %q, want %q", method, a.Status, a.Header.Get(s3test.CRCTrailer), s3test.CRC32Of(body))
 			}
 		}
 		// In a header it is known before.
 		sum := sha512.Sum512(body)
 		encoded := base64.StdEncoding.EncodeToString(sum[:])
-		put = call{method: "PUT", path: path, body: body, headers: map[string]string{"x-amz-checksum-sha512": encoded}}.do(t, at.S3)
-		if put.status != 200 || put.header.Get("x-amz-checksum-sha512") != encoded {
-			t.Errorf("PUT: status %d, checksum %q", put.status, put.header.Get("x-amz-checksum-sha512"))
+		put = s3test.Call{Method: "PUT", Path: path, Body: body, Headers: map[string]string{"x-amz-checksum-sha512": encoded}}.Do(t, at.S3)
+		if put.Status != 200 || put.Header.Get("x-amz-checksum-sha512") != encoded {
+			t.Errorf("PUT: status %d, checksum %q", put.Status, put.Header.Get("x-amz-checksum-sha512"))
 		}
-		a := call{method: "HEAD", path: path, headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}.do(t, at.S3)
-		if a.header.Get("x-amz-checksum-sha512") != encoded {
-			t.Errorf("HEAD: %q", a.header.Get("x-amz-checksum-sha512"))
+		a := s3test.Call{Method: "HEAD", Path: path, Headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}.Do(t, at.S3)
+		if a.Header.Get("x-amz-checksum-sha512") != encoded {
+			t.Errorf("HEAD: %q", a.Header.Get("x-amz-checksum-sha512"))
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // Sizes about the segment's, of many segments, over the 1 MiB that the proxy
@@ -19,73 +20,73 @@ var (
 
 func TestAWSSDKForGoWorks(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
-		testGoClient(t, sdkClient{sdk(t, at.S3), bucket})
+		bucket := s3test.NewBucket(t, at.S3)
+		testGoClient(t, s3test.SDKClient{Client: s3test.SDK(t, at.S3), Bucket: bucket})
 	})
 }
 
 func TestMinioGoWorks(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		testGoClient(t, newMinioClient(t, at.S3, newBucket(t, at.S3)))
+		testGoClient(t, s3test.NewMinioClient(t, at.S3, s3test.NewBucket(t, at.S3)))
 	})
 }
 
-func testGoClient(t *testing.T, c goClient) {
+func testGoClient(t *testing.T, c s3test.GoClient) {
 	ctx := t.Context()
 	meta := map[string]string{"colour": "blue", "long": strings.Repeat("x", 500)}
 	want := map[string]int64{}
-	large := largeSize
+	large := s3test.LargeSize
 	if testing.Short() {
 		large /= 5
 	}
 	for _, size := range append(slices.Clone(sizes), large) {
 		key := fmt.Sprintf("dir/%d", size)
-		body := content(uint64(size), size)
-		if err := c.put(ctx, key, body, meta); err != nil {
+		body := s3test.Content(uint64(size), size)
+		if err := c.Put(ctx, key, body, meta); err != nil {
 			t.Fatalf("put of %d bytes: %v", size, err)
 		}
 		want[key] = int64(size)
-		got, err := c.get(ctx, key, "")
+		got, err := c.Get(ctx, key, "")
 		if err == nil {
-			err = sameBytes(got, body)
+			err = s3test.SameBytes(got, body)
 		}
 		if err != nil {
 			t.Errorf("get of %d bytes: %v", size, err)
 		}
-		headSize, headMeta, etag, err := c.head(ctx, key)
+		headSize, headMeta, etag, err := c.Head(ctx, key)
 		if err != nil || headSize != int64(size) || !maps.Equal(headMeta, meta) || etag == "" {
 			t.Errorf("head of %d bytes: size %d, metadata %v, ETag %q, %v", size, headSize, headMeta, etag, err)
 		}
 		testRanges(t, c, key, body)
 	}
-	if err := c.put(ctx, "top", []byte("x"), nil); err != nil {
+	if err := c.Put(ctx, "top", []byte("x"), nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, v2 := range []bool{false, true} {
-		got, _, err := c.list(ctx, v2, "dir/", "")
+		got, _, err := c.List(ctx, v2, "dir/", "")
 		if err != nil || !maps.Equal(got, want) {
 			t.Errorf("list (v2 %v) gives %v, want %v (%v)", v2, got, want, err)
 		}
-		got, prefixes, err := c.list(ctx, v2, "", "/")
+		got, prefixes, err := c.List(ctx, v2, "", "/")
 		if err != nil || !maps.Equal(got, map[string]int64{"top": 1}) || !slices.Equal(prefixes, []string{"dir/"}) {
 			t.Errorf("list with a delimiter (v2 %v) gives %v and %v (%v)", v2, got, prefixes, err)
 		}
 	}
-	if err := c.remove(ctx, "top"); err != nil {
+	if err := c.Remove(ctx, "top"); err != nil {
 		t.Errorf("delete: %v", err)
 	}
-	if _, _, _, err := c.head(ctx, "top"); c.status(err) != http.StatusNotFound {
+	if _, _, _, err := c.Head(ctx, "top"); c.Status(err) != http.StatusNotFound {
 		t.Errorf("head of what was deleted: %v", err)
 	}
-	if err := c.removeAll(ctx, slices.Collect(maps.Keys(want))); err != nil {
+	if err := c.RemoveAll(ctx, slices.Collect(maps.Keys(want))); err != nil {
 		t.Errorf("delete of several: %v", err)
 	}
-	if got, _, err := c.list(ctx, true, "", ""); err != nil || len(got) != 0 {
+	if got, _, err := c.List(ctx, true, "", ""); err != nil || len(got) != 0 {
 		t.Errorf("after all is deleted the list gives %v (%v)", got, err)
 	}
 }
 
-func testRanges(t *testing.T, c goClient, key string, body []byte) {
+func testRanges(t *testing.T, c s3test.GoClient, key string, body []byte) {
 	t.Helper()
 	size := len(body)
 	good := map[string][]byte{}
@@ -103,9 +104,9 @@ func testRanges(t *testing.T, c goClient, key string, body []byte) {
 		good["bytes=65536-65536"] = body[65536:65537]
 	}
 	for r, want := range good {
-		got, err := c.get(t.Context(), key, r)
+		got, err := c.Get(t.Context(), key, r)
 		if err == nil {
-			err = sameBytes(got, want)
+			err = s3test.SameBytes(got, want)
 		}
 		if err != nil {
 			t.Errorf("range %s of %d bytes: %v", r, size, err)
@@ -116,7 +117,7 @@ func testRanges(t *testing.T, c goClient, key string, body []byte) {
 		bad = append(bad, "bytes=-0")
 	}
 	for _, r := range bad {
-		if _, err := c.get(t.Context(), key, r); c.status(err) != http.StatusRequestedRangeNotSatisfiable {
+		if _, err := c.Get(t.Context(), key, r); c.Status(err) != http.StatusRequestedRangeNotSatisfiable {
 			t.Errorf("range %s of %d bytes: %v, want 416", r, size, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestBoto3Works(t *testing.T) {
@@ -18,8 +19,8 @@ func TestBoto3Works(t *testing.T) {
 			t.Parallel()
 			lab.OnEach(t, func(t *testing.T, at lab.Target) {
 				python := lab.NeedBoto3(t, generation)
-				bucket := newBucket(t, at.S3)
-				lab.MustRun(t, at.Env(), python, "clients/boto3_client.py", at.URL, bucket, fmt.Sprint(largeSize))
+				bucket := s3test.NewBucket(t, at.S3)
+				lab.MustRun(t, at.Env(), python, "clients/boto3_client.py", at.URL, bucket, fmt.Sprint(s3test.LargeSize))
 			})
 		})
 	}
@@ -30,7 +31,7 @@ func files(t testing.TB, sizes ...int) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, size := range sizes {
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(size)), content(uint64(size), size), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(size)), s3test.Content(uint64(size), size), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,7 +44,7 @@ func sameFiles(t testing.TB, dir string, sizes ...int) {
 	for _, size := range sizes {
 		got, err := os.ReadFile(filepath.Join(dir, fmt.Sprint(size)))
 		if err == nil {
-			err = sameBytes(got, content(uint64(size), size))
+			err = s3test.SameBytes(got, s3test.Content(uint64(size), size))
 		}
 		if err != nil {
 			t.Errorf("the file of %d bytes: %v", size, err)
@@ -70,7 +71,7 @@ func testAWSCLI(t *testing.T, at lab.Target, program string) {
 		t.Helper()
 		return lab.MustRun(t, env, program, append([]string{"--endpoint-url", at.URL, "--output", "text"}, args...)...)
 	}
-	bucket := fmt.Sprintf("aws-%d", lab.BucketNumber.Add(1))
+	bucket := lab.FreeName("aws")
 	aws("s3", "mb", "s3://"+bucket)
 	up, down := files(t, sizes...), t.TempDir()
 	// All are below the 8 MB from where `aws s3` sends parts.
@@ -78,17 +79,17 @@ func testAWSCLI(t *testing.T, at lab.Target, program string) {
 	aws("s3", "cp", "--recursive", "s3://"+bucket+"/dir/", down)
 	sameFiles(t, down, sizes...)
 
-	large := filepath.Join(files(t, largeSize), fmt.Sprint(largeSize))
+	large := filepath.Join(files(t, s3test.LargeSize), fmt.Sprint(s3test.LargeSize))
 	aws("s3api", "put-object", "--bucket", bucket, "--key", "large", "--body", large, "--metadata", "colour=blue")
-	aws("s3api", "get-object", "--bucket", bucket, "--key", "large", filepath.Join(down, fmt.Sprint(largeSize)))
-	sameFiles(t, down, largeSize)
+	aws("s3api", "get-object", "--bucket", bucket, "--key", "large", filepath.Join(down, fmt.Sprint(s3test.LargeSize)))
+	sameFiles(t, down, s3test.LargeSize)
 	os.Remove(large)
 
 	head := strings.Fields(aws("s3api", "head-object", "--bucket", bucket, "--key", "dir/65537", "--query", "[ContentLength,Metadata.colour,Metadata.shape]"))
 	if !slices.Equal(head, []string{"65537", "blue", "round"}) {
 		t.Errorf("head-object gives %q", head)
 	}
-	body := content(1_000_003, 1_000_003)
+	body := s3test.Content(1_000_003, 1_000_003)
 	for spec, want := range map[string][]byte{
 		"bytes=0-9": body[:10], "bytes=65530-131080": body[65530:131081], "bytes=-100": body[len(body)-100:], "bytes=1000000-2000000": body[1_000_000:],
 	} {
@@ -96,7 +97,7 @@ func testAWSCLI(t *testing.T, at lab.Target, program string) {
 		aws("s3api", "get-object", "--bucket", bucket, "--key", "dir/1000003", "--range", spec, out)
 		got, err := os.ReadFile(out)
 		if err == nil {
-			err = sameBytes(got, want)
+			err = s3test.SameBytes(got, want)
 		}
 		if err != nil {
 			t.Errorf("range %s: %v", spec, err)
@@ -106,7 +107,7 @@ func testAWSCLI(t *testing.T, at lab.Target, program string) {
 		t.Errorf("a range past the end: %v", err)
 	}
 
-	want := map[string]string{"large": fmt.Sprint(largeSize)}
+	want := map[string]string{"large": fmt.Sprint(s3test.LargeSize)}
 	for _, size := range sizes {
 		want[fmt.Sprintf("dir/%d", size)] = fmt.Sprint(size)
 	}
@@ -148,8 +149,8 @@ func TestRcloneWorks(t *testing.T) {
 			t.Helper()
 			return lab.MustRun(t, env, program, args...)
 		}
-		bucket := fmt.Sprintf("rclone-%d", lab.BucketNumber.Add(1))
-		all := append(slices.Clone(sizes), largeSize)
+		bucket := lab.FreeName("rclone")
+		all := append(slices.Clone(sizes), s3test.LargeSize)
 		up, down := files(t, all...), t.TempDir()
 		rclone("mkdir", "x:"+bucket)
 		rclone("copy", up, "x:"+bucket+"/dir")
@@ -157,7 +158,7 @@ func TestRcloneWorks(t *testing.T) {
 		rclone("check", up, "x:"+bucket+"/dir")
 		rclone("copy", "x:"+bucket+"/dir", down)
 		sameFiles(t, down, all...)
-		if got := rclone("cat", "--offset", "65530", "--count", "20", "x:"+bucket+"/dir/1000003"); got != string(content(1_000_003, 65550)[65530:]) {
+		if got := rclone("cat", "--offset", "65530", "--count", "20", "x:"+bucket+"/dir/1000003"); got != string(s3test.Content(1_000_003, 65550)[65530:]) {
 			t.Errorf("cat of a range gives %d bytes, or others", len(got))
 		}
 		sizesOf := map[string]string{}

@@ -10,14 +10,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestInspectSaysWhatIsStoredWithoutARunningProxy(t *testing.T) {
 	store := lab.SharedVersitygw(t)
 	uri, _ := lab.NewKeyset(t)
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
-	bucket := newBucket(t, proxy.S3())
-	roundTrip(t, proxy.S3(), bucket, 100_000)
+	bucket := s3test.NewBucket(t, proxy.S3())
+	s3test.RoundTrip(t, proxy.S3(), bucket, 100_000)
 	proxy.Term()
 	proxy.Wait(lab.AnswerWithin)
 	object := "s3://" + bucket + "/k"
@@ -46,7 +47,7 @@ func TestInspectSaysWhatIsStoredWithoutARunningProxy(t *testing.T) {
 	if out, code = lab.Command(t, store, "inspect", object+"x", "--upstream", store.URL, "--kms", uri); code != 1 {
 		t.Errorf("of nothing: exit code %d:\n%s", code, out)
 	}
-	if _, err := sdk(t, store.S3()).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("plain"), Body: bytes.NewReader([]byte("x"))}); err != nil {
+	if _, err := s3test.SDK(t, store.S3()).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("plain"), Body: bytes.NewReader([]byte("x"))}); err != nil {
 		t.Fatal(err)
 	}
 	if out, code = lab.Command(t, store, "inspect", "s3://"+bucket+"/plain", "--upstream", store.URL, "--kms", uri); code != 0 || !strings.Contains(out, "did not write") {
@@ -57,8 +58,8 @@ func TestInspectSaysWhatIsStoredWithoutARunningProxy(t *testing.T) {
 func TestInspectOpensTheEmbeddedStoreToo(t *testing.T) {
 	dir := t.TempDir()
 	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: dir})
-	bucket := newBucket(t, proxy.S3())
-	roundTrip(t, proxy.S3(), bucket, 1000)
+	bucket := s3test.NewBucket(t, proxy.S3())
+	s3test.RoundTrip(t, proxy.S3(), bucket, 1000)
 	proxy.Term()
 	proxy.Wait(lab.AnswerWithin)
 	if out, err := lab.RunS3proxy(t, "inspect", "s3://"+bucket+"/k", "--data-dir", dir); err != nil || !strings.Contains(out, "1000") {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // busy is a way to a store on which every tenth GET or HEAD is answered with SlowDown.
@@ -37,10 +38,10 @@ func TestCommandsGoOnBesideABusyStore(t *testing.T) {
 		t := k.t
 		k.proxied(func(client *s3.Client) {
 			for i := range 6 {
-				k.put(client, fmt.Sprint("o", i), content(uint64(i), 1000))
+				k.put(client, fmt.Sprint("o", i), s3test.Content(uint64(i), 1000))
 			}
 		}, "--key-window-objects", "2")
-		k.put(k.raw(), "plain", content(9, 1000))
+		k.put(k.raw(), "plain", s3test.Content(9, 1000))
 		through := busy(t, k.store)
 		for _, args := range [][]string{
 			{"encrypt-existing"}, {"keys", "rotate", "--new-version", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"},
@@ -60,7 +61,7 @@ func TestARunThatIsEndedTellsWhatItHasDone(t *testing.T) {
 		t := k.t
 		const objects = 30
 		for i := range objects {
-			k.put(k.raw(), fmt.Sprint("o", i), content(uint64(i), 1000))
+			k.put(k.raw(), fmt.Sprint("o", i), s3test.Content(uint64(i), 1000))
 		}
 		for i, args := range [][]string{{"encrypt-existing"}, {"keys", "rotate", "--objects", "--new-version"}, {"keys", "verify"}} {
 			verb := []string{"objects encrypted", "objects renewed", "objects with"}[i]

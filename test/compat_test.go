@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // compatFolder has a folder for each release whose objects every later one must read.
@@ -72,13 +73,13 @@ func readsKept(t *testing.T, dir string) {
 	for _, o := range k.Objects {
 		if !made[o.Bucket] {
 			made[o.Bucket] = true
-			makeBucket(t, store.S3(), o.Bucket)
+			s3test.MakeBucket(t, store.S3(), o.Bucket)
 		}
 		body, err := os.ReadFile(filepath.Join(dir, o.File))
 		if err != nil {
 			t.Fatal(err)
 		}
-		rawPut(t, store.S3(), "/"+o.Bucket+"/"+escape(o.Key, true), stored{body: body, meta: o.Metadata})
+		s3test.RawPut(t, store.S3(), "/"+o.Bucket+"/"+s3test.Escape(o.Key, true), s3test.Stored{Body: body, Meta: o.Metadata})
 	}
 	keyset, err := os.ReadFile(filepath.Join(dir, "keyset-test-only.json"))
 	if err != nil {
@@ -105,29 +106,29 @@ func readsKept(t *testing.T, dir string) {
 		out := filepath.Join(t.TempDir(), "out")
 		printed, code := lab.Command(t, store, "decrypt", "s3://"+want.Bucket+"/"+want.Key, "-o", out, "--kms", kms, "--upstream", store.URL)
 		got, err := os.ReadFile(out)
-		if code != 0 || err != nil || hexSHA256(got) != want.SHA256 {
+		if code != 0 || err != nil || s3test.HexSHA256(got) != want.SHA256 {
 			t.Errorf("decrypt of %s/%s: code %d, %d bytes, %v: %s", want.Bucket, want.Key, code, len(got), err, printed)
 		}
 	}
 }
 
 func readsOne(t *testing.T, at lab.S3, want keptAnswer) {
-	path := "/" + want.Bucket + "/" + escape(want.Key, true)
-	read := call{method: http.MethodGet, path: path, headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}
-	whole := read.do(t, at)
-	if whole.status != 200 || hexSHA256(whole.body) != want.SHA256 || want.ETag != "" && whole.header.Get("Etag") != want.ETag || whole.header.Get(crcTrailer) != want.Checksum {
-		t.Fatalf("GET: %v %v, want %+v", whole, whole.header, want)
+	path := "/" + want.Bucket + "/" + s3test.Escape(want.Key, true)
+	read := s3test.Call{Method: http.MethodGet, Path: path, Headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}
+	whole := read.Do(t, at)
+	if whole.Status != 200 || s3test.HexSHA256(whole.Body) != want.SHA256 || want.ETag != "" && whole.Header.Get("Etag") != want.ETag || whole.Header.Get(s3test.CRCTrailer) != want.Checksum {
+		t.Fatalf("GET: %v %v, want %+v", whole, whole.Header, want)
 	}
-	head := call{method: http.MethodHead, path: path}.do(t, at)
-	if head.status != 200 || head.header.Get("Content-Length") != fmt.Sprint(want.Size) || want.ETag != "" && head.header.Get("Etag") != want.ETag {
-		t.Errorf("HEAD: %v %v, want %+v", head, head.header, want)
+	head := s3test.Call{Method: http.MethodHead, Path: path}.Do(t, at)
+	if head.Status != 200 || head.Header.Get("Content-Length") != fmt.Sprint(want.Size) || want.ETag != "" && head.Header.Get("Etag") != want.ETag {
+		t.Errorf("HEAD: %v %v, want %+v", head, head.Header, want)
 	}
 	for _, r := range [][2]int{{0, 0}, {want.Size / 2, want.Size - 1}, {65535, 65537}} {
 		if r[1] >= want.Size || r[0] > r[1] {
 			continue
 		}
-		part := call{method: http.MethodGet, path: path, headers: map[string]string{"range": fmt.Sprintf("bytes=%d-%d", r[0], r[1])}}.do(t, at)
-		if part.status != 206 || !bytes.Equal(part.body, whole.body[r[0]:r[1]+1]) {
+		part := s3test.Call{Method: http.MethodGet, Path: path, Headers: map[string]string{"range": fmt.Sprintf("bytes=%d-%d", r[0], r[1])}}.Do(t, at)
+		if part.Status != 206 || !bytes.Equal(part.Body, whole.Body[r[0]:r[1]+1]) {
 			t.Errorf("bytes %d-%d: %v", r[0], r[1], part)
 		}
 	}
@@ -152,7 +153,7 @@ func TestAReleaseLeavesItsObjects(t *testing.T) {
 	k := kept{Floors: map[string]string{}}
 	for bucket, mode := range keptBuckets {
 		at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri, "--etag", mode}}).S3()
-		makeBucket(t, at, bucket)
+		s3test.MakeBucket(t, at, bucket)
 		k.Want = append(k.Want, keepsObjects(t, at, bucket, mode)...)
 	}
 	out, code := lab.Command(t, store, "keys", "rekey", "--new-version", "--settle", "0", "s3://compat-rekeyed", "--kms", uri, "--upstream", store.URL)
@@ -189,30 +190,30 @@ func TestAReleaseLeavesItsObjects(t *testing.T) {
 func keepsObjects(t *testing.T, at lab.S3, bucket, mode string) (all []keptAnswer) {
 	t.Helper()
 	note := func(key string, body []byte, checksum string) {
-		head := call{method: http.MethodHead, path: "/" + bucket + "/" + escape(key, true)}.do(t, at)
-		a := keptAnswer{Bucket: bucket, Key: key, SHA256: hexSHA256(body), Size: len(body), Checksum: checksum}
+		head := s3test.Call{Method: http.MethodHead, Path: "/" + bucket + "/" + s3test.Escape(key, true)}.Do(t, at)
+		a := keptAnswer{Bucket: bucket, Key: key, SHA256: s3test.HexSHA256(body), Size: len(body), Checksum: checksum}
 		if mode == lab.ModeMD5 {
-			a.ETag = head.header.Get("Etag")
+			a.ETag = head.Header.Get("Etag")
 		}
 		all = append(all, a)
 	}
 	for i, size := range []int{0, 1, 1000, 65536, 150_000} {
-		key, body := fmt.Sprintf("single ü/%d", size), content(uint64(i), size)
-		mustPut(t, at, "/"+bucket+"/"+escape(key, true), body)
+		key, body := fmt.Sprintf("single ü/%d", size), s3test.Content(uint64(i), size)
+		s3test.MustPut(t, at, "/"+bucket+"/"+s3test.Escape(key, true), body)
 		note(key, body, "")
 	}
-	body := content(9, 5000)
-	if got := (call{method: http.MethodPut, path: "/" + bucket + "/checksum", body: body, headers: map[string]string{crcTrailer: crc32Of(body)}}).do(t, at); got.status != 200 {
+	body := s3test.Content(9, 5000)
+	if got := (s3test.Call{Method: http.MethodPut, Path: "/" + bucket + "/checksum", Body: body, Headers: map[string]string{s3test.CRCTrailer: s3test.CRC32Of(body)}}).Do(t, at); got.Status != 200 {
 		t.Fatal(got)
 	}
-	note("checksum", body, crc32Of(body))
+	note("checksum", body, s3test.CRC32Of(body))
 	// One part: parts before the last have 5 MiB, too much to keep.
-	key, number, client := "multipart", int32(1), sdk(t, at)
+	key, number, client := "multipart", int32(1), s3test.SDK(t, at)
 	upload, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key})
 	if err != nil {
 		t.Fatal(err)
 	}
-	body = content(10, 70_000)
+	body = s3test.Content(10, 70_000)
 	part, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: upload.UploadId, PartNumber: &number, Body: bytes.NewReader(body)})
 	if err != nil {
 		t.Fatal(err)
@@ -221,15 +222,15 @@ func keepsObjects(t *testing.T, at lab.S3, bucket, mode string) (all []keptAnswe
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{ETag: part.ETag, PartNumber: &number, ChecksumCRC32: part.ChecksumCRC32}}}}); err != nil {
 		t.Fatal(err)
 	}
-	head := call{method: http.MethodHead, path: "/" + bucket + "/" + key, headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}.do(t, at)
-	note(key, body, head.header.Get(crcTrailer))
+	head := s3test.Call{Method: http.MethodHead, Path: "/" + bucket + "/" + key, Headers: map[string]string{"x-amz-checksum-mode": "ENABLED"}}.Do(t, at)
+	note(key, body, head.Header.Get(s3test.CRCTrailer))
 	return all
 }
 
 // keepsStored copies what the store has of a bucket.
 func keepsStored(t *testing.T, store lab.S3, dir, bucket string, from int) (all []keptObject) {
 	t.Helper()
-	list, err := sdk(t, store).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, EncodingType: types.EncodingTypeUrl})
+	list, err := s3test.SDK(t, store).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, EncodingType: types.EncodingTypeUrl})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,12 +242,12 @@ func keepsStored(t *testing.T, store lab.S3, dir, bucket string, from int) (all 
 		if strings.HasSuffix(key, "/") {
 			continue // a folder of the store
 		}
-		raw := rawGet(t, store, "/"+bucket+"/"+escape(key, true))
+		raw := s3test.RawGet(t, store, "/"+bucket+"/"+s3test.Escape(key, true))
 		file := fmt.Sprintf("object-%02d", from+len(all))
-		if err := os.WriteFile(filepath.Join(dir, file), raw.body, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, file), raw.Body, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, keptObject{Bucket: bucket, Key: key, File: file, Metadata: raw.meta})
+		all = append(all, keptObject{Bucket: bucket, Key: key, File: file, Metadata: raw.Meta})
 	}
 	return all
 }

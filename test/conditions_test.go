@@ -14,35 +14,36 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		path := "/" + bucket + "/k"
-		send := func(method string, body []byte, headers ...string) answer {
+		send := func(method string, body []byte, headers ...string) s3test.Answer {
 			h := map[string]string{}
 			for i := 0; i < len(headers); i += 2 {
 				h[headers[i]] = headers[i+1]
 			}
-			return call{method: method, path: path, body: body, headers: h}.do(t, at.S3)
+			return s3test.Call{Method: method, Path: path, Body: body, Headers: h}.Do(t, at.S3)
 		}
 		absent := `"00000000000000000000000000000000"`
 		if mode == lab.ModeOpaque {
 			absent = `"00000000000000000000000000000000-0"`
 		}
-		if a := send("PUT", []byte("early"), "if-match", absent); a.status != 404 {
+		if a := send("PUT", []byte("early"), "if-match", absent); a.Status != 404 {
 			t.Errorf("If-Match on what is not there: %v", a)
 		}
 		first := send("PUT", []byte("first"))
-		etag, encryption := first.header.Get("ETag"), first.header.Get("x-amz-server-side-encryption")
+		etag, encryption := first.Header.Get("ETag"), first.Header.Get("x-amz-server-side-encryption")
 		switch mode {
 		case lab.ModeOpaque:
 			if !strings.HasSuffix(etag, `-0"`) || encryption != "aws:kms" {
 				t.Fatalf("ETag %s, encryption %q", etag, encryption)
 			}
 		case lab.ModeMD5:
-			if etag != md5ETag([]byte("first")) || encryption != "AES256" {
+			if etag != s3test.MD5ETag([]byte("first")) || encryption != "AES256" {
 				t.Fatalf("ETag %s, encryption %q", etag, encryption)
 			}
 		}
@@ -63,19 +64,19 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 			}
 			for _, method := range []string{"GET", "HEAD"} {
 				a := send(method, nil, c.headers...)
-				if a.status != c.status {
+				if a.Status != c.status {
 					t.Errorf("%s with %s: %v, want %d", method, c.headers, a, c.status)
 				}
 				// versitygw's own 304 has no ETag.
-				if (a.status == 200 || a.status == 304 && (at.Name == lab.OnMinIO || mode == lab.ModeMD5)) && a.header.Get("ETag") != etag {
-					t.Errorf("%s with %s: ETag %q, want %s", method, c.headers, a.header.Get("ETag"), etag)
+				if (a.Status == 200 || a.Status == 304 && (at.Name == lab.OnMinIO || mode == lab.ModeMD5)) && a.Header.Get("ETag") != etag {
+					t.Errorf("%s with %s: ETag %q, want %s", method, c.headers, a.Header.Get("ETag"), etag)
 				}
 				// MinIO's own 412 has no Condition.
-				if method == "GET" && a.status == 412 && (a.code != "PreconditionFailed" || at.Name != lab.OnMinIO && !bytes.Contains(a.body, []byte("<Condition>"))) {
-					t.Errorf("GET with %s: %v: %s", c.headers, a, a.body)
+				if method == "GET" && a.Status == 412 && (a.Code != "PreconditionFailed" || at.Name != lab.OnMinIO && !bytes.Contains(a.Body, []byte("<Condition>"))) {
+					t.Errorf("GET with %s: %v: %s", c.headers, a, a.Body)
 				}
 			}
-			if a := send("GET", nil, append([]string{"range", "bytes=1-2"}, c.headers...)...); a.status != c.status && !(c.status == 200 && a.status == 206) {
+			if a := send("GET", nil, append([]string{"range", "bytes=1-2"}, c.headers...)...); a.Status != c.status && !(c.status == 200 && a.Status == 206) {
 				t.Errorf("a range with %s: %v", c.headers, a)
 			}
 		}
@@ -87,60 +88,60 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 		for condition, status := range compared {
 			name, value, _ := strings.Cut(condition, " ")
 			for _, method := range []string{"GET", "HEAD"} {
-				if a := send(method, nil, name, value); a.status != status {
+				if a := send(method, nil, name, value); a.Status != status {
 					t.Errorf("%s with %s: %v, want %d", method, condition, a, status)
 				}
 			}
 		}
 		for value, status := range map[string]int{etag: 206, absent: 200} {
-			if a := send("GET", nil, "range", "bytes=1-2", "if-range", value); a.status != status {
+			if a := send("GET", nil, "range", "bytes=1-2", "if-range", value); a.Status != status {
 				t.Errorf("If-Range %s: %v, want %d", value, a, status)
 			}
 		}
 		for _, size := range []int{4, 1<<20 + 1} { // held, and streamed
-			body := content(uint64(size), size)
-			if a := send("PUT", body, "if-match", absent); a.status != 412 || a.code != "PreconditionFailed" || (mode == lab.ModeMD5 || at.Name != lab.OnMinIO) && !bytes.Contains(a.body, []byte("<Condition>If-Match</Condition>")) {
-				t.Errorf("PUT of %d bytes with another If-Match: %v: %s", size, a, a.body)
+			body := s3test.Content(uint64(size), size)
+			if a := send("PUT", body, "if-match", absent); a.Status != 412 || a.Code != "PreconditionFailed" || (mode == lab.ModeMD5 || at.Name != lab.OnMinIO) && !bytes.Contains(a.Body, []byte("<Condition>If-Match</Condition>")) {
+				t.Errorf("PUT of %d bytes with another If-Match: %v: %s", size, a, a.Body)
 			}
-			if a := send("PUT", body, "if-none-match", "*"); a.status != 412 {
+			if a := send("PUT", body, "if-none-match", "*"); a.Status != 412 {
 				t.Errorf("PUT of %d bytes with If-None-Match: *: %v", size, a)
 			}
 			// versitygw, as AWS, takes nothing but "*" there in a PUT.
-			if a := send("PUT", body, "if-none-match", etag); a.status != 412 && (at.Name == lab.OnMinIO || a.status != 501) {
+			if a := send("PUT", body, "if-none-match", etag); a.Status != 412 && (at.Name == lab.OnMinIO || a.Status != 501) {
 				t.Errorf("PUT of %d bytes with If-None-Match: the current ETag: %v", size, a)
 			}
-			if a := send("PUT", body, "if-match", absent+", "+absent); a.status != 412 {
+			if a := send("PUT", body, "if-match", absent+", "+absent); a.Status != 412 {
 				t.Errorf("PUT of %d bytes with If-Match: two other ETags: %v", size, a)
 			}
 			a := send("PUT", body, "if-match", absent+", "+etag)
-			if a.status != 200 {
+			if a.Status != 200 {
 				t.Errorf("PUT of %d bytes with If-Match: %v", size, a)
 			}
-			list := call{method: "GET", path: "/" + bucket, query: "list-type=2"}.do(t, at.S3)
-			now := send("HEAD", nil).header.Get("ETag")
-			if now == etag || now != a.header.Get("ETag") || !bytes.Contains(list.body, []byte(strings.Trim(now, `"`))) {
-				t.Errorf("HEAD's ETag %s is not in the listing: %s", now, list.body)
+			list := s3test.Call{Method: "GET", Path: "/" + bucket, Query: "list-type=2"}.Do(t, at.S3)
+			now := send("HEAD", nil).Header.Get("ETag")
+			if now == etag || now != a.Header.Get("ETag") || !bytes.Contains(list.Body, []byte(strings.Trim(now, `"`))) {
+				t.Errorf("HEAD's ETag %s is not in the listing: %s", now, list.Body)
 			}
 			etag = now
 		}
 		if mode == lab.ModeMD5 { // opaque: what the store does, which may be nothing
-			if a := send("DELETE", nil, "if-match", absent); a.status != 412 {
+			if a := send("DELETE", nil, "if-match", absent); a.Status != 412 {
 				t.Errorf("DELETE with another If-Match: %v", a)
 			}
 			document := fmt.Sprintf("<Delete><Object><Key>k</Key><ETag>%s</ETag></Object></Delete>", absent)
-			a := call{method: "POST", path: "/" + bucket, query: "delete=", body: []byte(document)}.do(t, at.S3)
-			if !bytes.Contains(a.body, []byte("<Code>PreconditionFailed</Code>")) {
-				t.Errorf("DeleteObjects with another ETag: %v: %s", a, a.body)
+			a := s3test.Call{Method: "POST", Path: "/" + bucket, Query: "delete=", Body: []byte(document)}.Do(t, at.S3)
+			if !bytes.Contains(a.Body, []byte("<Code>PreconditionFailed</Code>")) {
+				t.Errorf("DeleteObjects with another ETag: %v: %s", a, a.Body)
 			}
 			document = fmt.Sprintf("<Delete><Object><Key>k</Key><ETag>%s</ETag></Object></Delete>", etag)
-			if a := (call{method: "POST", path: "/" + bucket, query: "delete=", body: []byte(document)}).do(t, at.S3); !bytes.Contains(a.body, []byte("<Deleted>")) {
-				t.Errorf("DeleteObjects with the ETag: %v: %s", a, a.body)
+			if a := (s3test.Call{Method: "POST", Path: "/" + bucket, Query: "delete=", Body: []byte(document)}).Do(t, at.S3); !bytes.Contains(a.Body, []byte("<Deleted>")) {
+				t.Errorf("DeleteObjects with the ETag: %v: %s", a, a.Body)
 			}
 			again := send("PUT", []byte("again"))
-			if a := send("DELETE", nil, "if-match", again.header.Get("ETag")); a.status != 204 {
+			if a := send("DELETE", nil, "if-match", again.Header.Get("ETag")); a.Status != 204 {
 				t.Errorf("DELETE with If-Match: %v", a)
 			}
-			if a := send("HEAD", nil); a.status != 404 {
+			if a := send("HEAD", nil); a.Status != 404 {
 				t.Errorf("after DELETE: %v", a)
 			}
 		}
@@ -149,16 +150,16 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 
 func TestASuffixOfAnEmptyObjectIsAllOfItAndOtherRangesAreNone(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		for _, key := range []string{"empty", "folder/"} {
 			path := "/" + bucket + "/" + key
-			if a := (call{method: "PUT", path: path}).do(t, at.S3); a.status != 200 {
+			if a := (s3test.Call{Method: "PUT", Path: path}).Do(t, at.S3); a.Status != 200 {
 				t.Fatal(a)
 			}
 			for byteRange, status := range map[string]int{"bytes=-5": 200, "bytes=-0": 416, "bytes=0-": 416, "bytes=0-0": 416, "bytes= -1": 200} {
 				for _, method := range []string{"GET", "HEAD"} {
-					a := call{method: method, path: path, headers: map[string]string{"range": byteRange}}.do(t, at.S3)
-					if a.status != status || status == 200 && len(a.body) > 0 {
+					a := s3test.Call{Method: method, Path: path, Headers: map[string]string{"range": byteRange}}.Do(t, at.S3)
+					if a.Status != status || status == 200 && len(a.Body) > 0 {
 						t.Errorf("%s of %s with %s: %v, want %d", method, key, byteRange, a, status)
 					}
 				}
@@ -169,18 +170,18 @@ func TestASuffixOfAnEmptyObjectIsAllOfItAndOtherRangesAreNone(t *testing.T) {
 
 func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		client, bucket := sdk(t, at.S3), newBucket(t, at.S3)
+		client, bucket := s3test.SDK(t, at.S3), s3test.NewBucket(t, at.S3)
 		remove := func() error {
 			_, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: &bucket})
 			return err
 		}
-		roundTrip(t, at.S3, bucket, 1000)
+		s3test.RoundTrip(t, at.S3, bucket, 1000)
 		if err := remove(); err == nil || !strings.Contains(err.Error(), "BucketNotEmpty") {
 			t.Errorf("a bucket with an object: %v", err)
 		}
 		if at.Name == lab.OnMinIO {
 			// A version that is not current: listings show nothing, and the store refuses.
-			raw := sdk(t, at.Store.S3())
+			raw := s3test.SDK(t, at.Store.S3())
 			if _, err := raw.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
 				t.Fatal(err)
 			}
@@ -190,7 +191,7 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 			if err := remove(); err == nil || !strings.Contains(err.Error(), "BucketNotEmpty") {
 				t.Errorf("a bucket with an old version: %v", err)
 			}
-			if n := records(t, at.Store.S3(), bucket); n != 1 {
+			if n := s3test.Records(t, at.Store.S3(), bucket); n != 1 {
 				t.Errorf("%d records are left, want the one", n)
 			}
 			return
@@ -205,9 +206,9 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 			t.Fatal(err)
 		}
-		roundTrip(t, at.S3, bucket, 1000)
+		s3test.RoundTrip(t, at.S3, bucket, 1000)
 		if at.Store != nil {
-			if n := records(t, at.Store.S3(), bucket); n != 1 {
+			if n := s3test.Records(t, at.Store.S3(), bucket); n != 1 {
 				t.Errorf("%d records in the new bucket, want 1", n)
 			}
 		}
@@ -216,7 +217,7 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 
 func TestPagesAreFullThoughOurOwnObjectsAreLeftOut(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		client, bucket := sdk(t, at.S3), newBucket(t, at.S3)
+		client, bucket := s3test.SDK(t, at.S3), s3test.NewBucket(t, at.S3)
 		// "-" sorts before ".s3proxy/", letters behind it.
 		var keys []string
 		for i := range 3 {

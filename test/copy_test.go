@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // sourceOf is a value of x-amz-copy-source.
@@ -25,14 +26,14 @@ func sourceOf(bucket, key string) *string {
 
 func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		client, ctx := sdk(t, at.S3), t.Context()
-		bucket, other := newBucket(t, at.S3), newBucket(t, at.S3)
-		m := newMultipart(t, client, bucket, "multipart")
-		large := [][]byte{content(1, 5*mib), content(2, 70_000)}
-		if _, err := m.complete(client, m.send(client, 1, large[0]), m.send(client, 2, large[1])); err != nil {
+		client, ctx := s3test.SDK(t, at.S3), t.Context()
+		bucket, other := s3test.NewBucket(t, at.S3), s3test.NewBucket(t, at.S3)
+		m := s3test.Begin(t, client, bucket, "multipart")
+		large := [][]byte{s3test.Content(1, 5*s3test.MiB), s3test.Content(2, 70_000)}
+		if _, err := m.Complete(client, m.Send(client, 1, large[0]), m.Send(client, 2, large[1])); err != nil {
 			t.Fatal(err)
 		}
-		bodies := map[string][]byte{"multipart": append(bytes.Clone(large[0]), large[1]...), "small": content(3, 100), "streamed + ü.bin": content(4, 3_000_000), "nothing": nil}
+		bodies := map[string][]byte{"multipart": append(bytes.Clone(large[0]), large[1]...), "small": s3test.Content(3, 100), "streamed + ü.bin": s3test.Content(4, 3_000_000), "nothing": nil}
 		for key, body := range bodies {
 			if key == "multipart" {
 				continue
@@ -48,7 +49,7 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 				if err != nil {
 					t.Fatalf("copy of %s: %v", key, err)
 				}
-				wantObject(t, client, to, copied, body)
+				s3test.WantObject(t, client, to, copied, body)
 				head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &to, Key: &copied})
 				if err != nil || aws.ToString(head.ETag) != aws.ToString(out.CopyObjectResult.ETag) {
 					t.Errorf("%s: HEAD %v: ETag %s, CopyObject gave %s", copied, err, aws.ToString(head.ETag), aws.ToString(out.CopyObjectResult.ETag))
@@ -60,14 +61,14 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 					ContentType: aws.String("text/x-two"), Metadata: map[string]string{"shape": "round"}}); err != nil {
 					t.Fatalf("replacing copy of %s: %v", key, err)
 				}
-				wantObject(t, client, to, replaced, body)
+				s3test.WantObject(t, client, to, replaced, body)
 				head, err = client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &to, Key: &replaced})
 				if err != nil || head.Metadata["shape"] != "round" || head.Metadata["color"] != "" || aws.ToString(head.ContentType) != "text/x-two" {
 					t.Errorf("%s: %v: metadata %v, type %s", replaced, err, head.Metadata, aws.ToString(head.ContentType))
 				}
 			}
 			// Onto itself.
-			if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: sourceOf(bucket, key)}); code(err) != "InvalidRequest" {
+			if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: sourceOf(bucket, key)}); s3test.Code(err) != "InvalidRequest" {
 				t.Errorf("%s onto itself without a change: %v", key, err)
 			}
 			before, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
@@ -77,7 +78,7 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 			if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: sourceOf(bucket, key), MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"shape": "square"}}); err != nil {
 				t.Fatalf("%s onto itself: %v", key, err)
 			}
-			wantObject(t, client, bucket, key, body)
+			s3test.WantObject(t, client, bucket, key, body)
 			after, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
 			if err != nil || after.Metadata["shape"] != "square" || after.Metadata["color"] != "" || !lab.Direct && aws.ToString(after.ETag) == aws.ToString(before.ETag) {
 				// By the same ETag a conditional write could not see that this one was there.
@@ -98,19 +99,19 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfMatch = head.ETag }); err != nil {
 			t.Errorf("the right x-amz-copy-source-if-match: %v", err)
 		}
-		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfMatch = aws.String(`"0"`) }); code(err) != "PreconditionFailed" {
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfMatch = aws.String(`"0"`) }); s3test.Code(err) != "PreconditionFailed" {
 			t.Errorf("a wrong x-amz-copy-source-if-match: %v", err)
 		}
-		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfNoneMatch = head.ETag }); code(err) != "PreconditionFailed" {
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfNoneMatch = head.ETag }); s3test.Code(err) != "PreconditionFailed" {
 			t.Errorf("x-amz-copy-source-if-none-match: %v", err)
 		}
-		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfUnmodifiedSince = aws.Time(time.Now().Add(-time.Hour)) }); code(err) != "PreconditionFailed" {
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySourceIfUnmodifiedSince = aws.Time(time.Now().Add(-time.Hour)) }); s3test.Code(err) != "PreconditionFailed" {
 			t.Errorf("x-amz-copy-source-if-unmodified-since: %v", err)
 		}
-		if err := try(func(in *s3.CopyObjectInput) { in.CopySource = sourceOf(bucket, "absent") }); code(err) != "NoSuchKey" {
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySource = sourceOf(bucket, "absent") }); s3test.Code(err) != "NoSuchKey" {
 			t.Errorf("no source: %v", err)
 		}
-		if err := try(func(in *s3.CopyObjectInput) { in.CopySource = sourceOf(bucket, ".s3proxy/keys/x") }); code(err) != "AccessDenied" && !lab.Direct {
+		if err := try(func(in *s3.CopyObjectInput) { in.CopySource = sourceOf(bucket, ".s3proxy/keys/x") }); s3test.Code(err) != "AccessDenied" && !lab.Direct {
 			t.Errorf("one of the proxy's own objects: %v", err)
 		}
 		if err := try(func(in *s3.CopyObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 }); err != nil {
@@ -128,10 +129,10 @@ func TestACopyOfAnObjectInPartsKeepsThem(t *testing.T) {
 		t.Skip("S3 makes one part of it")
 	}
 	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
-		client, ctx, bucket := sdk(t, at.S3), t.Context(), newBucket(t, at.S3)
-		m := newMultipart(t, client, bucket, "parts")
-		bodies := [][]byte{content(1, 5*mib), content(2, 70_000)}
-		if _, err := m.complete(client, m.send(client, 1, bodies[0]), m.send(client, 2, bodies[1])); err != nil {
+		client, ctx, bucket := s3test.SDK(t, at.S3), t.Context(), s3test.NewBucket(t, at.S3)
+		m := s3test.Begin(t, client, bucket, "parts")
+		bodies := [][]byte{s3test.Content(1, 5*s3test.MiB), s3test.Content(2, 70_000)}
+		if _, err := m.Complete(client, m.Send(client, 1, bodies[0]), m.Send(client, 2, bodies[1])); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: aws.String("copy"), CopySource: sourceOf(bucket, "parts")}); err != nil {
@@ -154,16 +155,16 @@ func TestACopyOfAnObjectInPartsKeepsThem(t *testing.T) {
 
 func TestAPartIsCopiedFromARangeOfAnyObject(t *testing.T) {
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
-		client, ctx := sdk(t, at.S3), t.Context()
-		bucket, key := newBucket(t, at.S3), "made"
-		body := content(1, 12*mib+17)
+		client, ctx := s3test.SDK(t, at.S3), t.Context()
+		bucket, key := s3test.NewBucket(t, at.S3), "made"
+		body := s3test.Content(1, 12*s3test.MiB+17)
 		if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("source"), Body: bytes.NewReader(body)}); err != nil {
 			t.Fatal(err)
 		}
-		m := newMultipart(t, client, bucket, key)
+		m := s3test.Begin(t, client, bucket, key)
 		send := func(number int32, r string) types.CompletedPart {
 			t.Helper()
-			in := &s3.UploadPartCopyInput{Bucket: &bucket, Key: &key, UploadId: &m.id, PartNumber: &number, CopySource: sourceOf(bucket, "source")}
+			in := &s3.UploadPartCopyInput{Bucket: &bucket, Key: &key, UploadId: &m.ID, PartNumber: &number, CopySource: sourceOf(bucket, "source")}
 			if r != "" {
 				in.CopySourceRange = &r
 			}
@@ -175,14 +176,14 @@ func TestAPartIsCopiedFromARangeOfAnyObject(t *testing.T) {
 		}
 		list := []types.CompletedPart{send(1, ""), send(2, "bytes=65530-6000000"), send(3, "bytes=0-9")}
 		for _, r := range []string{"bytes=0-99999999", "bytes=-5", "0-9", "bytes=9-0"} {
-			if _, err := client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: &bucket, Key: &key, UploadId: &m.id, PartNumber: aws.Int32(4), CopySource: sourceOf(bucket, "source"), CopySourceRange: &r}); code(err) != "InvalidArgument" {
+			if _, err := client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: &bucket, Key: &key, UploadId: &m.ID, PartNumber: aws.Int32(4), CopySource: sourceOf(bucket, "source"), CopySourceRange: &r}); s3test.Code(err) != "InvalidArgument" {
 				t.Errorf("range %s: %v", r, err)
 			}
 		}
-		if _, err := m.complete(client, list...); err != nil {
+		if _, err := m.Complete(client, list...); err != nil {
 			t.Fatal(err)
 		}
-		wantObject(t, client, bucket, key, body, body[65530:6000001], body[:10])
+		s3test.WantObject(t, client, bucket, key, body, body[65530:6000001], body[:10])
 	})
 }
 
@@ -200,8 +201,7 @@ func TestACopyBetweenBucketsFollowsTheSettingsOfBoth(t *testing.T) {
 	if err := os.WriteFile(secret, []byte(second.SecretKey), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n := lab.BucketNumber.Add(1)
-	plain, otherKey, elsewhere, normal := fmt.Sprintf("plain-%d", n), fmt.Sprintf("otherkey-%d", n), fmt.Sprintf("elsewhere-%d", n), fmt.Sprintf("normal-%d", n)
+	plain, otherKey, elsewhere, normal := lab.FreeName("plain"), lab.FreeName("otherkey"), lab.FreeName("elsewhere"), lab.FreeName("normal")
 	config := filepath.Join(dir, "config.yaml")
 	doc := fmt.Sprintf(`buckets:
   %s: {encrypt: false}
@@ -215,9 +215,9 @@ func TestACopyBetweenBucketsFollowsTheSettingsOfBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--config", config}})
-	client, ctx := sdk(t, proxy.S3()), t.Context()
+	client, ctx := s3test.SDK(t, proxy.S3()), t.Context()
 	all := []string{normal, plain, otherKey, elsewhere}
-	bodies := map[string][]byte{"small": content(1, 1000), "large": content(2, 2_500_000), "none": nil}
+	bodies := map[string][]byte{"small": s3test.Content(1, 1000), "large": s3test.Content(2, 2_500_000), "none": nil}
 	for _, b := range all {
 		if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &b}); err != nil {
 			t.Fatal(err)
@@ -226,7 +226,7 @@ func TestACopyBetweenBucketsFollowsTheSettingsOfBoth(t *testing.T) {
 			if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b, Key: &key, Body: bytes.NewReader(body), Metadata: map[string]string{"from": b}, Tagging: aws.String("a=b%20c")}); err != nil {
 				t.Fatal(err)
 			}
-			wantObject(t, client, b, key, body)
+			s3test.WantObject(t, client, b, key, body)
 		}
 	}
 	for _, from := range all {
@@ -237,7 +237,7 @@ func TestACopyBetweenBucketsFollowsTheSettingsOfBoth(t *testing.T) {
 					t.Errorf("%s to %s: %v", name, to, err)
 					continue
 				}
-				wantObject(t, client, to, name, body)
+				s3test.WantObject(t, client, to, name, body)
 				head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &to, Key: &name})
 				if err != nil || head.Metadata["from"] != from {
 					t.Errorf("%s to %s: metadata %v, %v", name, to, head.Metadata, err)
@@ -250,7 +250,7 @@ func TestACopyBetweenBucketsFollowsTheSettingsOfBoth(t *testing.T) {
 				if to == elsewhere {
 					at = second
 				}
-				raw, err := sdk(t, at.S3()).GetObject(ctx, &s3.GetObjectInput{Bucket: &to, Key: &name})
+				raw, err := s3test.SDK(t, at.S3()).GetObject(ctx, &s3.GetObjectInput{Bucket: &to, Key: &name})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -278,43 +278,43 @@ func TestABucketThatIsNotEncryptedIsTheStoresOwn(t *testing.T) {
 			if name == lab.OnMinIO {
 				store = lab.SharedMinIO(t)
 			}
-			bucket := fmt.Sprintf("bare-%d", lab.BucketNumber.Add(1))
+			bucket := lab.FreeName("bare")
 			config := filepath.Join(t.TempDir(), "config.yaml")
 			if err := os.WriteFile(config, fmt.Appendf(nil, "buckets:\n  %s: {encrypt: false}\n", bucket), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--config", config}})
-			client, raw, ctx := sdk(t, proxy.S3()), sdk(t, store.S3()), t.Context()
+			client, raw, ctx := s3test.SDK(t, proxy.S3()), s3test.SDK(t, store.S3()), t.Context()
 			if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 				t.Fatal(err)
 			}
 			for key, size := range map[string]int{"none": 0, "small": 10, "large": 3_000_000} {
-				body := content(uint64(size), size)
+				body := s3test.Content(uint64(size), size)
 				out, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), ChecksumAlgorithm: types.ChecksumAlgorithmSha256})
 				if err != nil {
 					t.Fatalf("%s: %v", key, err)
 				}
-				wantObject(t, client, bucket, key, body)
-				wantObject(t, raw, bucket, key, body)
+				s3test.WantObject(t, client, bucket, key, body)
+				s3test.WantObject(t, raw, bucket, key, body)
 				head, err := raw.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
 				if err != nil || aws.ToString(head.ETag) != aws.ToString(out.ETag) || aws.ToString(head.ChecksumSHA256) != aws.ToString(out.ChecksumSHA256) || head.ChecksumSHA256 == nil {
 					t.Errorf("%s: %v: ETag %s, SHA256 %s; PUT gave %s, %s", key, err, aws.ToString(head.ETag), aws.ToString(head.ChecksumSHA256), aws.ToString(out.ETag), aws.ToString(out.ChecksumSHA256))
 				}
 			}
-			if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("bad"), Body: bytes.NewReader(content(1, 2_000_000)), ContentMD5: aws.String("1B2M2Y8AsgTpgAmY7PhCfg==")}); code(err) != "BadDigest" {
+			if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("bad"), Body: bytes.NewReader(s3test.Content(1, 2_000_000)), ContentMD5: aws.String("1B2M2Y8AsgTpgAmY7PhCfg==")}); s3test.Code(err) != "BadDigest" {
 				t.Errorf("a wrong Content-MD5: %v", err)
 			}
 			if _, err := raw.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("bad")}); err == nil {
 				t.Error("a bad upload became an object")
 			}
-			m := newMultipart(t, client, bucket, "parts")
-			a, b := content(1, 5*mib), content(2, 77)
-			first, last := m.send(client, 1, a), m.send(client, 2, b)
+			m := s3test.Begin(t, client, bucket, "parts")
+			a, b := s3test.Content(1, 5*s3test.MiB), s3test.Content(2, 77)
+			first, last := m.Send(client, 1, a), m.Send(client, 2, b)
 			first.ChecksumCRC32, last.ChecksumCRC32 = nil, nil // versitygw wants none where the upload named none
-			if _, err := m.complete(client, first, last); err != nil {
+			if _, err := m.Complete(client, first, last); err != nil {
 				t.Fatal(err)
 			}
-			wantObject(t, raw, bucket, "parts", a, b)
+			s3test.WantObject(t, raw, bucket, "parts", a, b)
 			if _, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &bucket, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("none")}, {Key: aws.String("small")}}}}); err != nil {
 				t.Error(err)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestAnAccessKeyMayDoWhatItsEntryGrants(t *testing.T) {
@@ -25,37 +26,37 @@ func TestAnAccessKeyMayDoWhatItsEntryGrants(t *testing.T) {
 `, granted, lab.PrivateFile(t, "reader-secret\n")))
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--credentials", file}})
 	for _, bucket := range []string{granted, other} {
-		makeBucket(t, proxy.S3(), bucket)
-		roundTrip(t, proxy.S3(), bucket, 1000)
+		s3test.MakeBucket(t, proxy.S3(), bucket)
+		s3test.RoundTrip(t, proxy.S3(), bucket, 1000)
 	}
 	limited, reader, nothing := lab.ProxyAs(proxy, "limited", "limited-secret"), lab.ProxyAs(proxy, "reader", "reader-secret"), lab.ProxyAs(proxy, "nothing", "nothing-secret")
-	body := content(1000, 1000)
-	roundTrip(t, limited, granted, 1000)
+	body := s3test.Content(1000, 1000)
+	s3test.RoundTrip(t, limited, granted, 1000)
 	for _, c := range []struct {
 		what   string
 		at     lab.S3
-		call   call
+		call   s3test.Call
 		status int
 	}{
-		{"another bucket read", limited, call{method: "GET", path: "/" + other + "/k"}, 403},
-		{"another bucket written", limited, call{method: "PUT", path: "/" + other + "/new", body: body}, 403},
-		{"another bucket listed", limited, call{method: "GET", path: "/" + other}, 403},
-		{"another bucket headed", limited, call{method: "HEAD", path: "/" + other}, 403},
-		{"another bucket made", limited, call{method: "PUT", path: "/" + lab.FreeName("new")}, 403},
-		{"read", reader, call{method: "GET", path: "/" + other + "/k"}, 200},
-		{"listed", reader, call{method: "GET", path: "/" + other}, 200},
-		{"written by a reader", reader, call{method: "PUT", path: "/" + other + "/k", body: body}, 403},
-		{"deleted by a reader", reader, call{method: "DELETE", path: "/" + other + "/k"}, 403},
-		{"many deleted by a reader", reader, call{method: "POST", path: "/" + other, query: "delete", body: []byte("<Delete><Object><Key>k</Key></Object></Delete>")}, 403},
-		{"a bucket deleted by a reader", reader, call{method: "DELETE", path: "/" + other}, 403},
-		{"no bucket granted", nothing, call{method: "GET", path: "/" + granted + "/k"}, 403},
-		{"a wrong secret", lab.ProxyAs(proxy, "reader", "limited-secret"), call{method: "GET", path: "/" + other + "/k"}, 403},
+		{"another bucket read", limited, s3test.Call{Method: "GET", Path: "/" + other + "/k"}, 403},
+		{"another bucket written", limited, s3test.Call{Method: "PUT", Path: "/" + other + "/new", Body: body}, 403},
+		{"another bucket listed", limited, s3test.Call{Method: "GET", Path: "/" + other}, 403},
+		{"another bucket headed", limited, s3test.Call{Method: "HEAD", Path: "/" + other}, 403},
+		{"another bucket made", limited, s3test.Call{Method: "PUT", Path: "/" + lab.FreeName("new")}, 403},
+		{"read", reader, s3test.Call{Method: "GET", Path: "/" + other + "/k"}, 200},
+		{"listed", reader, s3test.Call{Method: "GET", Path: "/" + other}, 200},
+		{"written by a reader", reader, s3test.Call{Method: "PUT", Path: "/" + other + "/k", Body: body}, 403},
+		{"deleted by a reader", reader, s3test.Call{Method: "DELETE", Path: "/" + other + "/k"}, 403},
+		{"many deleted by a reader", reader, s3test.Call{Method: "POST", Path: "/" + other, Query: "delete", Body: []byte("<Delete><Object><Key>k</Key></Object></Delete>")}, 403},
+		{"a bucket deleted by a reader", reader, s3test.Call{Method: "DELETE", Path: "/" + other}, 403},
+		{"no bucket granted", nothing, s3test.Call{Method: "GET", Path: "/" + granted + "/k"}, 403},
+		{"a wrong secret", lab.ProxyAs(proxy, "reader", "limited-secret"), s3test.Call{Method: "GET", Path: "/" + other + "/k"}, 403},
 	} {
-		if a := c.call.do(t, c.at); a.status != c.status {
+		if a := c.call.Do(t, c.at); a.Status != c.status {
 			t.Errorf("%s: %v, want %d", c.what, a, c.status)
 		}
 	}
-	mustGet(t, proxy.S3(), other, "k", body)
+	s3test.MustGet(t, proxy.S3(), other, "k", body)
 	if got := bucketNames(t, limited, s3.ListBucketsInput{}); !slices.Equal(got, []string{granted}) {
 		t.Errorf("the limited key sees %v", got)
 	}
@@ -80,10 +81,10 @@ func TestCredentialsAreReadAgainAtAHangup(t *testing.T) {
 			file := lab.PrivateFile(t, text(one))
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{flag, file}})
 			bucket := lab.FreeName("reloaded")
-			makeBucket(t, proxy.S3(), bucket)
-			roundTrip(t, lab.ProxyAs(proxy, "one", "hidden-1"), bucket, 1000)
+			s3test.MakeBucket(t, proxy.S3(), bucket)
+			s3test.RoundTrip(t, lab.ProxyAs(proxy, "one", "hidden-1"), bucket, 1000)
 			status := func(id, secret string) int {
-				return call{method: "GET", path: "/" + bucket + "/k"}.do(t, lab.ProxyAs(proxy, id, secret)).status
+				return s3test.Call{Method: "GET", Path: "/" + bucket + "/k"}.Do(t, lab.ProxyAs(proxy, id, secret)).Status
 			}
 			if got := status("two", "hidden-2"); got != 403 {
 				t.Fatalf("a key that is not there yet: %d", got)
@@ -158,7 +159,7 @@ func TestCredentialsInAFileMakeNoFurtherKey(t *testing.T) {
 	file := lab.PrivateFile(t, "- {access-key-id: one, secret-access-key: hidden-1}\n")
 	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: dir, NoKeys: true, Args: []string{"--credentials", file}})
 	at := lab.ProxyAs(proxy, "one", "hidden-1")
-	roundTrip(t, at, newBucket(t, at), 1000)
+	s3test.RoundTrip(t, at, s3test.NewBucket(t, at), 1000)
 	if _, err := os.Stat(dir + "/credentials"); err == nil {
 		t.Error("a key was made in the data folder")
 	}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // comparison is one call's answers, direct and through a proxy.
@@ -15,8 +17,8 @@ type comparison struct {
 	name        string
 	changes     bool
 	side        int
-	call        call // as the proxy got it
-	direct, got answer
+	call        s3test.Call // as the proxy got it
+	direct, got s3test.Answer
 }
 
 // deviation is one thing in which the two differ.
@@ -37,11 +39,11 @@ func compared(c comparison, name string) bool {
 	switch {
 	case slices.Contains(notCompared, name):
 		return false
-	case c.direct.status == 304:
+	case c.direct.Status == 304:
 		return name == "Etag"
-	case c.direct.status == 404 || c.direct.status == 405:
+	case c.direct.Status == 404 || c.direct.Status == 405:
 		return c.of("GetObject", "HeadObject") && (name == "X-Amz-Version-Id" || name == "X-Amz-Delete-Marker")
-	case c.direct.status >= 300:
+	case c.direct.Status >= 300:
 		return name == "Content-Range"
 	case name == "Content-Length":
 		return !isXML(c.direct)
@@ -67,42 +69,42 @@ func (q *sequence) compare(c comparison) {
 		reason := accepted(d)
 		if reason == "" {
 			q.t.Fatalf("%s (%s, %s) through the proxy, --etag %s: %s is %q, direct %q\n%s %s?%s %v\nproxy:  %v\n%.3000s\ndirect: %v\n%.3000s", c.name, q.sides.store, q.kind, sideNames[c.side], d.what, d.has, d.had,
-				c.call.method, c.call.path, c.call.query, c.call.headers, c.got, documentOf(c.got), c.direct, documentOf(c.direct))
+				c.call.Method, c.call.Path, c.call.Query, c.call.Headers, c.got, documentOf(c.got), c.direct, documentOf(c.direct))
 		}
 		q.seen.add(q.seen.differences, reason)
-		if c.changes && (c.got.status/100 != c.direct.status/100 || strings.HasSuffix(d.what, "/ETag")) {
+		if c.changes && (c.got.Status/100 != c.direct.Status/100 || strings.HasSuffix(d.what, "/ETag")) {
 			q.apart = true
 		}
 	}
 }
 
-func documentOf(a answer) string {
-	text := fmt.Sprint(a.header)
+func documentOf(a s3test.Answer) string {
+	text := fmt.Sprint(a.Header)
 	if isXML(a) {
-		text += "\n" + string(a.body)
+		text += "\n" + string(a.Body)
 	}
 	return text
 }
 
-func isXML(a answer) bool {
-	return len(a.body) > 0 && a.body[0] == '<' && strings.Contains(a.header.Get("Content-Type"), "xml")
+func isXML(a s3test.Answer) bool {
+	return len(a.Body) > 0 && a.Body[0] == '<' && strings.Contains(a.Header.Get("Content-Type"), "xml")
 }
 
 func (q *sequence) deviations(c comparison) (found []deviation) {
 	add := func(what, had, has string) {
 		found = append(found, deviation{comparison: c, what: what, had: had, has: has})
 	}
-	if c.direct.status != c.got.status || c.direct.code != c.got.code {
-		add("status", fmt.Sprintf("%d %s", c.direct.status, c.direct.code), fmt.Sprintf("%d %s", c.got.status, c.got.code))
+	if c.direct.Status != c.got.Status || c.direct.Code != c.got.Code {
+		add("status", fmt.Sprintf("%d %s", c.direct.Status, c.direct.Code), fmt.Sprintf("%d %s", c.got.Status, c.got.Code))
 		return found
 	}
-	if c.direct.err != nil || c.got.err != nil {
-		add("transfer", fmt.Sprint(c.direct.err), fmt.Sprint(c.got.err))
+	if c.direct.Err != nil || c.got.Err != nil {
+		add("transfer", fmt.Sprint(c.direct.Err), fmt.Sprint(c.got.Err))
 		return found
 	}
 	isDocument := isXML(c.direct)
-	for _, name := range slices.Sorted(maps.Keys(union(c.direct.header, c.got.header))) {
-		had, has := strings.Join(c.direct.header[name], "|"), strings.Join(c.got.header[name], "|")
+	for _, name := range slices.Sorted(maps.Keys(union(c.direct.Header, c.got.Header))) {
+		had, has := strings.Join(c.direct.Header[name], "|"), strings.Join(c.got.Header[name], "|")
 		kind, isToken := tokenHeaders[name]
 		switch {
 		case !compared(c, name):
@@ -119,12 +121,12 @@ func (q *sequence) deviations(c comparison) (found []deviation) {
 		}
 	}
 	switch {
-	case c.direct.status >= 300:
+	case c.direct.Status >= 300:
 	case isDocument:
 		found = append(found, q.documents(c)...)
 	default:
-		if err := sameBytes(c.got.body, c.direct.body); err != nil {
-			add("bytes", fmt.Sprint(len(c.direct.body)), err.Error())
+		if err := s3test.SameBytes(c.got.Body, c.direct.Body); err != nil {
+			add("bytes", fmt.Sprint(len(c.direct.Body)), err.Error())
 		}
 	}
 	return found
@@ -178,10 +180,10 @@ func (q *sequence) documents(c comparison) (found []deviation) {
 		found = append(found, deviation{comparison: c, what: what, had: had, has: has})
 	}
 	var direct, got element
-	if err := xml.Unmarshal(c.direct.body, &direct); err != nil {
+	if err := xml.Unmarshal(c.direct.Body, &direct); err != nil {
 		q.t.Fatalf("%s: the store's document: %v", c.name, err)
 	}
-	if err := xml.Unmarshal(c.got.body, &got); err != nil {
+	if err := xml.Unmarshal(c.got.Body, &got); err != nil {
 		add("XML", "a document", err.Error())
 		return found
 	}
@@ -225,8 +227,8 @@ func missing(of, in []leaf) (paths []string) {
 
 // texts compares the leaves of two documents, which have the same paths.
 func (q *sequence) texts(c comparison, had, has []leaf) (found []deviation) {
-	encoded := strings.Contains(c.call.query, "encoding-type=url")
-	storeEncodes := encoded && strings.Contains(string(c.direct.body), "<EncodingType>url</EncodingType>")
+	encoded := strings.Contains(c.call.Query, "encoding-type=url")
+	storeEncodes := encoded && strings.Contains(string(c.direct.Body), "<EncodingType>url</EncodingType>")
 	for i, l := range had {
 		kind, isToken := tokenElements[l.path[strings.LastIndex(l.path, "/")+1:]]
 		text := has[i].text

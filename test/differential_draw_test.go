@@ -13,6 +13,8 @@ import (
 
 	"github.com/minio/crc64nvme"
 	"pgregory.net/rapid"
+
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // sequenceKeys are what sequences choose their keys from.
@@ -35,7 +37,7 @@ func (q *sequence) key() string { return choose(q, "key", q.keys...) }
 // body is one that no call has sent before.
 func (q *sequence) body(sizes ...int) []byte {
 	q.number++
-	return content(q.number, choose(q, "size", sizes...))
+	return s3test.Content(q.number, choose(q, "size", sizes...))
 }
 
 // etagOf is one that the key has, or had, or another one.
@@ -53,8 +55,8 @@ func (q *sequence) etagOf(key string) token {
 }
 
 // wrote notes what a call that wrote an object has answered.
-func (q *sequence) wrote(key string, answers [sideCount]answer, etag token) {
-	if answers[atStore].status != 200 {
+func (q *sequence) wrote(key string, answers [sideCount]s3test.Answer, etag token) {
+	if answers[atStore].Status != 200 {
 		return
 	}
 	// Of the same bytes written twice the store has one ETag, and the opaque ones differ.
@@ -181,18 +183,18 @@ func (q *sequence) sums(d *draft) {
 		sum := md5.Sum(of)
 		d.head("content-md5", base64.StdEncoding.EncodeToString(sum[:]))
 	case "crc32":
-		d.head("x-amz-checksum-crc32", crc32Of(of))
+		d.head("x-amz-checksum-crc32", s3test.CRC32Of(of))
 	case "sha256":
 		sum := sha256.Sum256(of)
 		d.head("x-amz-checksum-sha256", base64.StdEncoding.EncodeToString(sum[:]))
 	case "crc64nvme":
 		d.head("x-amz-checksum-crc64nvme", crc64Of(of))
 	case "stream":
-		d.stream = signedStream
+		d.stream = s3test.SignedStream
 	case "trailer":
-		d.stream = signedStreamTrailer
+		d.stream = s3test.SignedStreamTrailer
 	case "unsigned trailer":
-		d.stream = unsignedStreamTrailer
+		d.stream = s3test.UnsignedStreamTrailer
 	}
 }
 

@@ -3,6 +3,8 @@ package test
 import (
 	"slices"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 var prefixes = []string{"", "dir/", "dir", "d", "ü/", "nothing", "deep/er/", "two  ", "100%", "z|", ".", "/"}
@@ -64,7 +66,7 @@ func (q *sequence) page(name string, d draft, next, parameterName string) {
 	for range 10 {
 		answers := q.send(name, false, d)
 		cursor := elements(answers, next)
-		if answers[atStore].status != 200 || slices.Contains(cursor[:], "") || q.apart {
+		if answers[atStore].Status != 200 || slices.Contains(cursor[:], "") || q.apart {
 			return
 		}
 		d.query = without(d.query, parameterName)
@@ -114,14 +116,14 @@ func (q *sequence) pageByMarkers(name string, d draft, keyName, nextKey, idName,
 	for range 10 {
 		answers := q.send(name, false, d)
 		key, id := elements(answers, nextKey), elements(answers, nextID)
-		if answers[atStore].status != 200 || elements(answers, "IsTruncated")[atStore] != "true" || key[atStore] == "" || q.apart {
+		if answers[atStore].Status != 200 || elements(answers, "IsTruncated")[atStore] != "true" || key[atStore] == "" || q.apart {
 			return
 		}
 		for i := range key {
 			// MinIO says now and then that more follows where nothing does: then nothing must be there.
-			key[i] = orElse(key[i], bareMarker(key[atStore]))
-			id[i] = orElse(id[i], q.names[i][aVersion+id[atStore]])
-			if strings.Contains(q.form(d, i).query, "encoding-type") {
+			key[i] = s3test.OrElse(key[i], bareMarker(key[atStore]))
+			id[i] = s3test.OrElse(id[i], q.names[i][aVersion+id[atStore]])
+			if strings.Contains(q.form(d, i).Query, "encoding-type") {
 				key[i] = decoded(key[i])
 			}
 		}

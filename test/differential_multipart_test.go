@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // pending is an upload that was begun, with its parts as the sides know them.
@@ -27,7 +29,7 @@ func (q *sequence) createUpload() {
 		}
 	}
 	answers := q.send("CreateMultipartUpload", true, d)
-	if id := elements(answers, "UploadId"); answers[atStore].status == 200 && !q.apart {
+	if id := elements(answers, "UploadId"); answers[atStore].Status == 200 && !q.apart {
 		for i := atStore + 1; i < sideCount; i++ {
 			if err := q.means(i, anUpload, id[atStore], id[i]); err != nil {
 				q.t.Fatal(err)
@@ -60,7 +62,7 @@ func (q *sequence) uploadPart() {
 	d.askOf("uploadId", u.id)
 	q.sums(&d)
 	answers := q.send("UploadPart", true, d)
-	if answers[atStore].status == 200 {
+	if answers[atStore].Status == 200 {
 		u.parts[number] = header(answers, "Etag")
 	}
 }
@@ -76,7 +78,7 @@ func (q *sequence) uploadPartCopy() {
 		d.head("x-amz-copy-source-range", choose(q, "range", "bytes=0-9", "bytes=5-70000", "bytes=0-99999999", "bytes=3-", "bytes=-3", "nonsense"))
 	}
 	answers := q.send("UploadPartCopy", true, d)
-	if answers[atStore].status == 200 {
+	if answers[atStore].Status == 200 {
 		u.parts[number] = elements(answers, "ETag")
 	}
 }
@@ -116,7 +118,7 @@ func (q *sequence) complete() {
 			if !known || wrong && i == 0 {
 				etag = same(`"0123456789abcdef0123456789abcdef"`)
 			}
-			fmt.Fprintf(&b, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", number, xmlText(etag[side]))
+			fmt.Fprintf(&b, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", number, s3test.XMLText(etag[side]))
 		}
 		return `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">` + b.String() + "</CompleteMultipartUpload>"
 	}
@@ -124,7 +126,7 @@ func (q *sequence) complete() {
 	d.askOf("uploadId", u.id)
 	q.writeConditions(&d, u.key, 10)
 	answers := q.send("CompleteMultipartUpload", true, d)
-	if answers[atStore].status == 200 && answers[atStore].code == "" && elements(answers, "ETag")[atStore] != "" {
+	if answers[atStore].Status == 200 && answers[atStore].Code == "" && elements(answers, "ETag")[atStore] != "" {
 		q.wrote(u.key, answers, elements(answers, "ETag"))
 		u.last = document
 		q.end(u)
@@ -142,7 +144,7 @@ func (q *sequence) abort() {
 	u := q.upload()
 	d := draft{method: "DELETE", key: u.key}
 	d.askOf("uploadId", u.id)
-	if a := q.send("AbortMultipartUpload", true, d); a[atStore].status == 204 {
+	if a := q.send("AbortMultipartUpload", true, d); a[atStore].Status == 204 {
 		q.end(u)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/xml"
 	"fmt"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func (q *sequence) putObject() {
@@ -77,7 +79,7 @@ func (q *sequence) deleteObjects() {
 	d := draft{method: "POST", document: func(side int) string {
 		var b strings.Builder
 		for _, e := range entries {
-			b.WriteString("<Object><Key>" + xmlText(e.key) + "</Key>")
+			b.WriteString("<Object><Key>" + s3test.XMLText(e.key) + "</Key>")
 			if e.version[side] != "" {
 				b.WriteString("<VersionId>" + e.version[side] + "</VersionId>")
 			}
@@ -94,7 +96,7 @@ func (q *sequence) deleteObjects() {
 		Deleted []struct{ Key, DeleteMarkerVersionId string }
 	}
 	for i, a := range answers {
-		xml.Unmarshal(a.body, &result[i])
+		xml.Unmarshal(a.Body, &result[i])
 	}
 	for n, deleted := range result[atStore].Deleted {
 		var marker token
@@ -114,7 +116,7 @@ func (q *sequence) copySource(d *draft) string {
 	version := draft{key: from}
 	q.version(&version, 5)
 	for i := range source {
-		source[i] = escape(q.bucket[i]+"/"+from, true)
+		source[i] = s3test.Escape(q.bucket[i]+"/"+from, true)
 		if len(version.query) > 0 {
 			source[i] += "?versionId=" + version.query[0].value[i]
 		}
@@ -145,10 +147,10 @@ func (q *sequence) copyObject() {
 }
 
 // elements gives what each side's document has first under a name, as one token.
-func elements(answers [sideCount]answer, name string) (all token) {
+func elements(answers [sideCount]s3test.Answer, name string) (all token) {
 	for i, a := range answers {
 		var root element
-		if xml.Unmarshal(a.body, &root) != nil {
+		if xml.Unmarshal(a.Body, &root) != nil {
 			continue
 		}
 		for _, l := range leaves(root, "") {

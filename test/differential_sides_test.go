@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // The sides that a sequence of calls is sent to.
@@ -121,7 +122,7 @@ type sequence struct {
 func newSequence(outer *testing.T, t *rapid.T, s *sides, kind string) *sequence {
 	q := &sequence{sides: s, outer: outer, t: t, kind: kind, etags: map[string][]token{}, versions: map[string][]token{}, cursors: map[string][]token{}}
 	q.keys = rapid.Permutation(sequenceKeys).Draw(t, "keys")[:5]
-	base := fmt.Sprintf("d%d-%s", lab.BucketNumber.Add(1), kind)
+	base := lab.FreeName("d-" + kind)
 	for i := range q.bucket {
 		q.meaning[i], q.names[i] = map[string]string{}, map[string]string{}
 		q.bucket[i] = base + "-" + sideNames[i]
@@ -142,7 +143,7 @@ func (q *sequence) path(side int, key string) string {
 	if key == "" {
 		return "/" + q.bucket[side]
 	}
-	return "/" + q.bucket[side] + "/" + escape(key, true)
+	return "/" + q.bucket[side] + "/" + s3test.Escape(key, true)
 }
 
 // draft is a call before the sides' own names are in it.
@@ -170,50 +171,50 @@ func (d *draft) headOf(name string, value token) {
 	d.headers[name] = value
 }
 
-func (q *sequence) form(d draft, side int) call {
-	c := call{method: d.method, path: q.path(side, d.key), headers: map[string]string{}, body: d.body}
+func (q *sequence) form(d draft, side int) s3test.Call {
+	c := s3test.Call{Method: d.method, Path: q.path(side, d.key), Headers: map[string]string{}, Body: d.body}
 	if d.document != nil {
-		c.body = []byte(d.document(side))
-		sum := md5.Sum(c.body)
-		c.headers["content-md5"] = base64.StdEncoding.EncodeToString(sum[:])
+		c.Body = []byte(d.document(side))
+		sum := md5.Sum(c.Body)
+		c.Headers["content-md5"] = base64.StdEncoding.EncodeToString(sum[:])
 	}
 	if d.stream != "" {
-		c.body, c.stream = nil, &stream{shape: d.stream, body: d.body}
+		c.Body, c.Stream = nil, &s3test.Stream{Shape: d.stream, Body: d.body}
 	}
 	var query []string
 	for _, p := range d.query {
-		query = append(query, p.name+ifAny("=", escape(p.value[side], false)))
+		query = append(query, p.name+s3test.IfAny("=", s3test.Escape(p.value[side], false)))
 	}
-	c.query = strings.Join(query, "&")
+	c.Query = strings.Join(query, "&")
 	for name, value := range d.headers {
-		c.headers[name] = value[side]
+		c.Headers[name] = value[side]
 	}
 	return c
 }
 
 // send makes a call on each side, compares the answers, and gives them. changes says
 // that a call that succeeds changes the state.
-func (q *sequence) send(name string, changes bool, d draft) (answers [sideCount]answer) {
-	var calls [sideCount]call
+func (q *sequence) send(name string, changes bool, d draft) (answers [sideCount]s3test.Answer) {
+	var calls [sideCount]s3test.Call
 	var all sync.WaitGroup
 	for i := range calls {
 		calls[i] = q.form(d, i)
-		all.Go(func() { answers[i] = calls[i].do(q.outer, q.at[i]) })
+		all.Go(func() { answers[i] = calls[i].Do(q.outer, q.at[i]) })
 	}
 	all.Wait()
 	q.seen.add(q.seen.calls, name)
 	c := calls[atStore]
-	q.t.Logf("%s: %s %s?%s %v %s: %v", name, c.method, c.path, c.query, c.headers, shortBody(c), answers[atStore])
+	q.t.Logf("%s: %s %s?%s %v %s: %v", name, c.Method, c.Path, c.Query, c.Headers, shortBody(c), answers[atStore])
 	for i := atStore + 1; i < sideCount; i++ {
 		q.compare(comparison{name: name, changes: changes, side: i, call: calls[i], direct: answers[atStore], got: answers[i]})
 	}
 	return answers
 }
 
-func shortBody(c call) string {
-	body := c.body
-	if c.stream != nil {
-		body = c.stream.body
+func shortBody(c s3test.Call) string {
+	body := c.Body
+	if c.Stream != nil {
+		body = c.Stream.Body
 	}
 	if len(body) < 2000 && len(body) > 0 && body[0] == '<' {
 		return string(body)
@@ -222,9 +223,9 @@ func shortBody(c call) string {
 }
 
 // header gives what each side's answer has in a header, as one token.
-func header(answers [sideCount]answer, name string) (all token) {
+func header(answers [sideCount]s3test.Answer, name string) (all token) {
 	for i, a := range answers {
-		all[i] = a.header.Get(name)
+		all[i] = a.Header.Get(name)
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // wantedDifference is one that the proxy makes on purpose. docs/S3.md has the same list.
@@ -37,7 +38,7 @@ var wantedDifferences = []wantedDifference{
 		return d.name == "CompleteMultipartUpload again" && d.turns("404 NoSuchUpload", "200 ")
 	}},
 	{"A Complete of more than ten seconds names no version", "its answer has begun by then", func(d deviation) bool {
-		return d.name == "CompleteMultipartUpload" && d.what == "header X-Amz-Version-Id" && d.got.header.Get("Content-Length") == ""
+		return d.name == "CompleteMultipartUpload" && d.what == "header X-Amz-Version-Id" && d.got.Header.Get("Content-Length") == ""
 	}},
 	{"`max-keys`, `max-uploads` and `max-parts` above 1,000 are 1,000", "as in S3; MinIO goes to 5,000 and more", func(d deviation) bool {
 		return d.isOne("XML ListBucketResult/MaxKeys", "XML ListVersionsResult/MaxKeys", "XML ListPartsResult/MaxParts", "XML GetObjectAttributesResponse/ObjectParts/MaxParts", "XML ListMultipartUploadsResult/MaxUploads") && d.has == `"1000"`
@@ -50,7 +51,7 @@ var wantedDifferences = []wantedDifference{
 		return d.isOne("XML ListVersionsResult/DeleteMarker/Size", "XML ListVersionsResult/DeleteMarker/StorageClass") && d.has == "left out"
 	}},
 	{"An unknown `encoding-type` is InvalidArgument in every list", "as in S3; MinIO lists uploads all the same, versitygw everything", func(d deviation) bool {
-		return (d.name == "ListMultipartUploads" || d.store == lab.OnVersitygw) && d.turns("200 ", "400 InvalidArgument") && strings.Contains(d.call.query, "encoding-type=nonsense")
+		return (d.name == "ListMultipartUploads" || d.store == lab.OnVersitygw) && d.turns("200 ", "400 InvalidArgument") && strings.Contains(d.call.Query, "encoding-type=nonsense")
 	}},
 	{"With `encoding-type=url` lists are encoded, and say so", "as in S3; versitygw does neither", func(d deviation) bool {
 		return d.store == lab.OnVersitygw && strings.HasSuffix(d.what, "Result/EncodingType") && d.had == "left out"
@@ -73,19 +74,19 @@ var wantedDifferences = []wantedDifference{
 				d.what == "XML ListVersionsResult/NextKeyMarker" && d.has == "left out" || d.what == "XML ListVersionsResult/IsTruncated" && d.had == "true")
 	}},
 	{"A copy to itself may name a checksum algorithm, the storage class or a redirect, and nothing else", "as in S3; MinIO says InvalidRequest if that is what the object has", func(d deviation) bool {
-		return d.name == "CopyObject" && d.turns("400 InvalidRequest", "200 ") && (d.call.headers["x-amz-checksum-algorithm"] != "" || d.call.headers["x-amz-storage-class"] != "" || d.call.headers["x-amz-website-redirect-location"] != "")
+		return d.name == "CopyObject" && d.turns("400 InvalidRequest", "200 ") && (d.call.Headers["x-amz-checksum-algorithm"] != "" || d.call.Headers["x-amz-storage-class"] != "" || d.call.Headers["x-amz-website-redirect-location"] != "")
 	}},
 	{"Of a copy's conditions those on ETags go before those on times", "as in S3; MinIO asks for both", func(d deviation) bool {
-		h := d.call.headers
+		h := d.call.Headers
 		return d.turns("412 PreconditionFailed", "200 ") && (h["x-amz-copy-source-if-none-match"] != "" && h["x-amz-copy-source-if-modified-since"] != "" ||
 			h["x-amz-copy-source-if-match"] != "" && h["x-amz-copy-source-if-unmodified-since"] != "")
 	}},
 	{"`If-None-Match` goes before `If-Modified-Since`, with `--etag md5`", "as in HTTP; MinIO asks for both", func(d deviation) bool {
-		h := d.call.headers
+		h := d.call.Headers
 		return strings.HasPrefix(d.had, "304") && strings.HasPrefix(d.has, "20") && h["if-none-match"] != "" && h["if-modified-since"] != ""
 	}},
 	{"ListObjectVersions with `max-keys=0` lists nothing", "as in S3; MinIO lists versions", func(d deviation) bool {
-		return d.name == "ListObjectVersions" && strings.HasPrefix(d.what, "XML ") && strings.Contains(d.call.query, "max-keys=0") && (d.has == "left out" || d.had == "true")
+		return d.name == "ListObjectVersions" && strings.HasPrefix(d.what, "XML ") && strings.Contains(d.call.Query, "max-keys=0") && (d.has == "left out" || d.had == "true")
 	}},
 	{"ListParts names the part that a list ends with", "as in S3; MinIO does only where more follow", func(d deviation) bool {
 		return d.what == "XML ListPartsResult/NextPartNumberMarker" && d.had == "0"
@@ -94,13 +95,13 @@ var wantedDifferences = []wantedDifference{
 		return d.name == "CompleteMultipartUpload" && d.turns("200 ", "400 InvalidPartOrder")
 	}},
 	{"CRC64NVME with COMPOSITE is InvalidRequest", "as in S3; MinIO takes it", func(d deviation) bool {
-		return d.name == "CreateMultipartUpload" && d.turns("200 ", "400 InvalidRequest") && d.call.headers["x-amz-checksum-type"] == "COMPOSITE"
+		return d.name == "CreateMultipartUpload" && d.turns("200 ", "400 InvalidRequest") && d.call.Headers["x-amz-checksum-type"] == "COMPOSITE"
 	}},
 	{"A copy that names no storage class is STANDARD", "as in S3; MinIO keeps the source's", func(d deviation) bool {
 		return strings.HasSuffix(d.what, "/StorageClass") && d.had == "REDUCED_REDUNDANCY" && d.has == `"STANDARD"` || d.what == "header X-Amz-Storage-Class" && d.had == "REDUCED_REDUNDANCY" && d.has == ""
 	}},
 	{"An empty `versionId=` behind a copy's source is InvalidArgument", "as in S3; MinIO takes it for none", func(d deviation) bool {
-		return d.of("CopyObject", "UploadPartCopy") && strings.HasSuffix(d.call.headers["x-amz-copy-source"], "?versionId=") && strings.HasSuffix(d.has, "400 InvalidArgument")
+		return d.of("CopyObject", "UploadPartCopy") && strings.HasSuffix(d.call.Headers["x-amz-copy-source"], "?versionId=") && strings.HasSuffix(d.has, "400 InvalidArgument")
 	}},
 	{"UploadPartCopy takes a source whose key ends in `/`", "MinIO refuses it", func(d deviation) bool {
 		return d.name == "UploadPartCopy" && d.turns("400 XMinioInvalidObjectName", "200 ")
@@ -112,10 +113,10 @@ var wantedDifferences = []wantedDifference{
 		return (d.name == "UploadPart" || d.name == "UploadPartCopy") && d.turns("400 InvalidArgument", "200 ")
 	}},
 	{"A range that ends before it begins is ignored", "as in HTTP; MinIO says InvalidRange", func(d deviation) bool {
-		return d.call.headers["range"] == "bytes=9-5" && strings.HasPrefix(d.had, "416") && !strings.HasPrefix(d.has, "416")
+		return d.call.Headers["range"] == "bytes=9-5" && strings.HasPrefix(d.had, "416") && !strings.HasPrefix(d.has, "416")
 	}},
 	{"ListParts goes on behind any number", "as in S3; MinIO lists nothing behind a number that no part has", func(d deviation) bool {
-		return d.name == "ListParts" && strings.HasPrefix(d.what, "XML ListPartsResult/") && (d.had == "left out" || d.had == "false") && strings.Contains(d.call.query, "part-number-marker")
+		return d.name == "ListParts" && strings.HasPrefix(d.what, "XML ListPartsResult/") && (d.had == "left out" || d.had == "false") && strings.Contains(d.call.Query, "part-number-marker")
 	}},
 	{"A page of a list may say that more follows where only s3proxy's own objects do", "the next page is empty, and ends the list", func(d deviation) bool {
 		return d.isOne("XML ListBucketResult/NextMarker", "XML ListBucketResult/NextContinuationToken", "XML ListBucketResult/IsTruncated", "XML ListVersionsResult/IsTruncated", "XML ListVersionsResult/NextKeyMarker", "XML ListVersionsResult/NextVersionIdMarker") &&
@@ -125,30 +126,30 @@ var wantedDifferences = []wantedDifference{
 		return d.name == "ListObjects" && d.what == "XML ListBucketResult/NextMarker" && d.had != "left out" && d.has != "left out"
 	}},
 	{"A suffix of an empty object, and its part 1, are 200", "there is no range of no bytes; MinIO says 206", func(d deviation) bool {
-		asked := strings.HasPrefix(d.call.headers["range"], "bytes=-") || strings.Contains(d.call.query, "partNumber=1")
-		return asked && strings.HasPrefix(d.had, "206") && strings.HasPrefix(d.has, "200") && d.got.header.Get("Content-Length") == "0"
+		asked := strings.HasPrefix(d.call.Headers["range"], "bytes=-") || strings.Contains(d.call.Query, "partNumber=1")
+		return asked && strings.HasPrefix(d.had, "206") && strings.HasPrefix(d.has, "200") && d.got.Header.Get("Content-Length") == "0"
 	}},
 	{"A copy keeps the source's `Expires`", "as in S3; MinIO loses it", func(d deviation) bool {
 		return d.what == "header Expires" && d.had == "" && d.of("GetObject", "HeadObject")
 	}},
 	{"Part 1 of an object of one PUT has the object's checksum", "it is all of it; MinIO leaves the checksum out", func(d deviation) bool {
-		return d.of("GetObject", "HeadObject") && strings.HasPrefix(d.what, "header X-Amz-Checksum-") && d.had == "" && strings.Contains(d.call.query, "partNumber=1")
+		return d.of("GetObject", "HeadObject") && strings.HasPrefix(d.what, "header X-Amz-Checksum-") && d.had == "" && strings.Contains(d.call.Query, "partNumber=1")
 	}},
 	{"ListParts with `max-parts=0` lists nothing", "as MinIO has it; versitygw lists all parts", func(d deviation) bool {
-		return d.store == lab.OnVersitygw && d.name == "ListParts" && strings.HasPrefix(d.what, "XML ListPartsResult/") && strings.Contains(d.call.query, "max-parts=0")
+		return d.store == lab.OnVersitygw && d.name == "ListParts" && strings.HasPrefix(d.what, "XML ListPartsResult/") && strings.Contains(d.call.Query, "max-parts=0")
 	}},
 	{"A page of versions begins behind its markers", "as in S3; versitygw lists the marker's own version again, and ends never with `max-keys=1`", func(d deviation) bool {
-		return d.store == lab.OnVersitygw && d.name == "ListObjectVersions" && strings.HasPrefix(d.what, "XML ListVersionsResult/") && strings.Contains(d.call.query, "version-id-marker=")
+		return d.store == lab.OnVersitygw && d.name == "ListObjectVersions" && strings.HasPrefix(d.what, "XML ListVersionsResult/") && strings.Contains(d.call.Query, "version-id-marker=")
 	}},
 	{"A body under a folder's key whose checksum is wrong is BadDigest", "versitygw says DirectoryObjectContainsData first", func(d deviation) bool {
 		return d.store == lab.OnVersitygw && d.name == "PutObject" && d.turns("400 DirectoryObjectContainsData", "400 BadDigest")
 	}},
 	{"A copy of what has been deleted is NoSuchKey", "as in S3; versitygw says NoSuchVersion, or copies the delete marker", func(d deviation) bool {
 		return d.store == lab.OnVersitygw && d.of("CopyObject", "UploadPartCopy") && d.has == "404 NoSuchKey" &&
-			(d.had == "404 NoSuchVersion" && !strings.Contains(d.call.headers["x-amz-copy-source"], "?versionId=") || d.got.header.Get("X-Amz-Delete-Marker") == "true")
+			(d.had == "404 NoSuchVersion" && !strings.Contains(d.call.Headers["x-amz-copy-source"], "?versionId=") || d.got.Header.Get("X-Amz-Delete-Marker") == "true")
 	}},
 	{"A 304 names the ETag", "as in HTTP; versitygw does not", func(d deviation) bool {
-		return d.store == lab.OnVersitygw && d.direct.status == 304 && d.what == "header Etag" && d.had == ""
+		return d.store == lab.OnVersitygw && d.direct.Status == 304 && d.what == "header Etag" && d.had == ""
 	}},
 	{"`aws-chunked` is no content encoding of an object", "as in S3; versitygw keeps it", func(d deviation) bool {
 		return d.store == lab.OnVersitygw && d.what == "header Content-Encoding" && strings.Trim(strings.ReplaceAll(d.had, "aws-chunked", ""), ",") == d.has
@@ -176,19 +177,19 @@ func isRefusal(s string) bool {
 }
 
 // risks counts what a call can fail for, with one for its key or upload.
-func risks(c call) int {
+func risks(c s3test.Call) int {
 	n := 1
-	for name := range c.headers {
+	for name := range c.Headers {
 		if strings.Contains(name, "if-") || slices.Contains([]string{"range", "x-amz-copy-source-range", "x-amz-storage-class", "x-amz-tagging", "x-amz-object-lock-mode", "x-amz-object-lock-legal-hold", "x-amz-checksum-algorithm"}, name) {
 			n++
 		}
 	}
 	for _, name := range []string{"versionId", "partNumber", "uploadId"} {
-		if strings.Contains(c.query, name+"=") {
+		if strings.Contains(c.Query, name+"=") {
 			n++
 		}
 	}
-	return n + strings.Count(c.headers["x-amz-copy-source"], "?")
+	return n + strings.Count(c.Headers["x-amz-copy-source"], "?")
 }
 
 func (d deviation) isOne(whats ...string) bool { return slices.Contains(whats, d.what) }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // listedPage takes a page of any list.
@@ -73,9 +74,9 @@ func (q *sequence) walkList(side int, query url.Values) (all []string) {
 			}
 		}
 		text := strings.NewReplacer("+", "%20", "versions=&", "versions&", "uploads=&", "uploads&").Replace(asked.Encode())
-		a := call{method: "GET", path: q.path(side, ""), query: text}.do(q.outer, q.at[side])
+		a := s3test.Call{Method: "GET", Path: q.path(side, ""), Query: text}.Do(q.outer, q.at[side])
 		var page listedPage
-		if err := xml.Unmarshal(a.body, &page); a.status != 200 || err != nil {
+		if err := xml.Unmarshal(a.Body, &page); a.Status != 200 || err != nil {
 			q.t.Fatalf("%s?%s: %v, %v", q.path(side, ""), text, a, err)
 		}
 		last := ""
@@ -104,9 +105,9 @@ func (q *sequence) walkList(side int, query url.Values) (all []string) {
 			}
 		}
 		if query.Has("uploads") {
-			next.Set("key-marker", orElse(page.NextKeyMarker, last)) // MinIO names the upload alone
+			next.Set("key-marker", s3test.OrElse(page.NextKeyMarker, last)) // MinIO names the upload alone
 		} else if len(next) == 0 {
-			next.Set("marker", orElse(page.NextMarker, last))
+			next.Set("marker", s3test.OrElse(page.NextMarker, last))
 		}
 	}
 	q.t.Fatalf("%s?%s has no end", q.path(side, ""), query.Encode())
@@ -122,5 +123,5 @@ func (q *sequence) asStores(side int, kind, id string) string {
 	if _, told := q.names[throughMD5][kind+id]; side == atStore && told {
 		return id
 	}
-	return orElse(q.meaning[side][kind+id], "that no answer told")
+	return s3test.OrElse(q.meaning[side][kind+id], "that no answer told")
 }

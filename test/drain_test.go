@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // proxyBefore starts a proxy of the test's own before a store of the test's own.
@@ -31,7 +32,7 @@ func proxyBefore(t *testing.T, name string, args ...string) (*lab.ProxyProcess, 
 func openGet(t *testing.T, at lab.S3, path string) *http.Response {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := call{method: http.MethodGet, path: path}.streamed(t, at, client, nil, 0)
+	resp, err := s3test.Call{Method: http.MethodGet, Path: path}.Streamed(t, at, client, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,19 +56,19 @@ func TestAStoreThatDiesInAGetBreaksTheTransfer(t *testing.T) {
 				p, s := proxyBefore(t, name)
 				at, store = p.S3(), s
 			}
-			path := "/" + newBucket(t, at) + "/object"
-			if err := putStream(t, at, path, 2, int64(largeSize)); err != nil {
+			path := "/" + s3test.NewBucket(t, at) + "/object"
+			if err := s3test.PutStream(t, at, path, 2, int64(s3test.LargeSize)); err != nil {
 				t.Fatal(err)
 			}
 			resp := openGet(t, at, path)
 			store.Kill()
 			n, err := io.Copy(io.Discard, resp.Body)
-			if err == nil || n+1<<20 >= int64(largeSize) {
-				t.Errorf("%d bytes of %d came and the transfer ended with %v", n+1<<20, largeSize, err)
+			if err == nil || n+1<<20 >= int64(s3test.LargeSize) {
+				t.Errorf("%d bytes of %d came and the transfer ended with %v", n+1<<20, s3test.LargeSize, err)
 			}
 			// With the store away, what comes next is an S3 error and not a hang.
 			if !lab.Direct {
-				if got := get(t, at, path); got.status < 500 || got.code == "" {
+				if got := s3test.Get(t, at, path); got.Status < 500 || got.Code == "" {
 					t.Errorf("with no store: %v", got)
 				}
 			}
@@ -81,8 +82,8 @@ func TestRunningTransfersFinishAfterSIGTERM(t *testing.T) {
 			t.Parallel()
 			p, _ := proxyBefore(t, name)
 			at := p.S3()
-			bucket := newBucket(t, at)
-			if err := putStream(t, at, "/"+bucket+"/object", 3, int64(largeSize)); err != nil {
+			bucket := s3test.NewBucket(t, at)
+			if err := s3test.PutStream(t, at, "/"+bucket+"/object", 3, int64(s3test.LargeSize)); err != nil {
 				t.Fatal(err)
 			}
 			resp := openGet(t, at, "/"+bucket+"/object")
@@ -90,7 +91,7 @@ func TestRunningTransfersFinishAfterSIGTERM(t *testing.T) {
 			put := make(chan error, 1)
 			go func() {
 				client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-				resp, err := call{method: http.MethodPut, path: "/" + bucket + "/upload"}.streamed(t, at, client, body, 10_000_000)
+				resp, err := s3test.Call{Method: http.MethodPut, Path: "/" + bucket + "/upload"}.Streamed(t, at, client, body, 10_000_000)
 				if err == nil {
 					resp.Body.Close()
 					if resp.StatusCode != http.StatusOK {
@@ -99,7 +100,7 @@ func TestRunningTransfersFinishAfterSIGTERM(t *testing.T) {
 				}
 				put <- err
 			}()
-			upload := content(4, 10_000_000)
+			upload := s3test.Content(4, 10_000_000)
 			if _, err := feed.Write(upload[:5_000_000]); err != nil {
 				t.Fatal(err)
 			}
@@ -121,7 +122,7 @@ func TestRunningTransfersFinishAfterSIGTERM(t *testing.T) {
 				t.Errorf("the upload that was running: %v", err)
 			}
 			n, err := io.Copy(io.Discard, resp.Body)
-			if err != nil || n+1<<20 != int64(largeSize) {
+			if err != nil || n+1<<20 != int64(s3test.LargeSize) {
 				t.Errorf("the download that was running: %d bytes, %v", n+1<<20, err)
 			}
 			if code, ok := p.Wait(10 * time.Second); !ok || code != 0 {
@@ -134,8 +135,8 @@ func TestRunningTransfersFinishAfterSIGTERM(t *testing.T) {
 func TestTransfersThatDoNotFinishAreCutAfterTheDrainTimeout(t *testing.T) {
 	p, _ := proxyBefore(t, lab.OnVersitygw, "--drain-timeout", "1s")
 	at := p.S3()
-	bucket := newBucket(t, at)
-	if err := putStream(t, at, "/"+bucket+"/object", 3, int64(largeSize)); err != nil {
+	bucket := s3test.NewBucket(t, at)
+	if err := s3test.PutStream(t, at, "/"+bucket+"/object", 3, int64(s3test.LargeSize)); err != nil {
 		t.Fatal(err)
 	}
 	resp := openGet(t, at, "/"+bucket+"/object")
@@ -168,19 +169,19 @@ func TestTwoProxiesOnOneStoreAndOneKeyfileReadEachOthersObjects(t *testing.T) {
 			lab.MustRun(t, lab.Env(), lab.S3proxy(t), "keys", "create", "--kms", uri)
 			options := lab.ProxyOptions{Upstream: store(t), Args: []string{"--kms", uri}}
 			one, two := lab.Proxy(t, options).S3(), lab.Proxy(t, options).S3()
-			bucket := newBucket(t, one)
+			bucket := s3test.NewBucket(t, one)
 			for n, pair := range [][2]lab.S3{{one, two}, {two, one}} {
 				path := "/" + bucket + "/" + string(rune('a'+n))
-				body := content(uint64(n), 300_000)
-				mustPut(t, pair[0], path, body)
+				body := s3test.Content(uint64(n), 300_000)
+				s3test.MustPut(t, pair[0], path, body)
 				for _, reader := range pair {
-					if got := get(t, reader, path); sameBytes(got.body, body) != nil {
+					if got := s3test.Get(t, reader, path); s3test.SameBytes(got.Body, body) != nil {
 						t.Errorf("object %d: %v", n, got)
 					}
 				}
 				// And over what the other wrote.
-				mustPut(t, pair[1], path, body[1:])
-				if got := get(t, pair[0], path); sameBytes(got.body, body[1:]) != nil {
+				s3test.MustPut(t, pair[1], path, body[1:])
+				if got := s3test.Get(t, pair[0], path); s3test.SameBytes(got.Body, body[1:]) != nil {
 					t.Errorf("object %d after the other wrote it: %v", n, got)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // storeProcess is the process of a proxy's embedded store.
@@ -51,7 +52,7 @@ func TestTheEmbeddedStoreEndsWithTheProxyAndTheProxyWithTheStore(t *testing.T) {
 		p.Kill()
 		gone(t, store)
 		again := lab.Proxy(t, lab.ProxyOptions{DataDir: p.DataDir})
-		mustPut(t, again.S3(), "/"+newBucket(t, again.S3())+"/k", []byte("text"))
+		s3test.MustPut(t, again.S3(), "/"+s3test.NewBucket(t, again.S3())+"/k", []byte("text"))
 	})
 	t.Run("an ended proxy", func(t *testing.T) {
 		t.Parallel()
@@ -83,7 +84,7 @@ func TestTheEmbeddedStoreEndsWithTheProxyAndTheProxyWithTheStore(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		mustPut(t, p.S3(), "/"+newBucket(t, p.S3())+"/k", []byte("text"))
+		s3test.MustPut(t, p.S3(), "/"+s3test.NewBucket(t, p.S3())+"/k", []byte("text"))
 		p.Term()
 		if code, ok := p.Wait(lab.AnswerWithin); !ok || code != 0 {
 			t.Errorf("exit code %d (ended: %v)\n%s", code, ok, p.Log())

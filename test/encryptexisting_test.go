@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // existing is a plaintext object, and what a client does to it while it is encrypted.
@@ -52,7 +53,7 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 			o := &existing{key: key, body: body}
 			o.in = s3.PutObjectInput{
 				Bucket: &k.bucket, Key: &o.key, ContentType: aws.String("text/x-own"), CacheControl: aws.String("no-store"),
-				Metadata: map[string]string{"color": "red"}, Tagging: aws.String(twoTags),
+				Metadata: map[string]string{"color": "red"}, Tagging: aws.String(s3test.TwoTags),
 			}
 			if more != nil {
 				more(&o.in)
@@ -61,14 +62,14 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 			return o
 		}
 		for i := range objects {
-			o := add(fmt.Sprintf("many/%04d", i), content(uint64(i), 100+37*i), nil)
+			o := add(fmt.Sprintf("many/%04d", i), s3test.Content(uint64(i), 100+37*i), nil)
 			o.change = []string{"", "overwritten", "updated", "deleted"}[i%4]
 		}
 		add("empty", nil, nil)
 		add("folder/", nil, nil)
-		add("with blank & ünicode+%41", content(1, 1000), nil)
-		add("sha", content(2, 100_000), func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 })
-		add("crc32c", content(3, 3*mib), func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32c })
+		add("with blank & ünicode+%41", s3test.Content(1, 1000), nil)
+		add("sha", s3test.Content(2, 100_000), func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 })
+		add("crc32c", s3test.Content(3, 3*s3test.MiB), func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32c })
 		group, _ := errgroup.WithContext(ctx)
 		group.SetLimit(16)
 		for _, o := range all {
@@ -82,20 +83,20 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 		if err := group.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		parts := [][]byte{content(4, 5*mib), content(5, 3*mib)}
-		upload := newMultipart(t, raw, k.bucket, "parts")
+		parts := [][]byte{s3test.Content(4, 5*s3test.MiB), s3test.Content(5, 3*s3test.MiB)}
+		upload := s3test.Begin(t, raw, k.bucket, "parts")
 		var sent []types.CompletedPart
 		for i, body := range parts {
-			part := upload.send(raw, int32(i+1), body)
+			part := upload.Send(raw, int32(i+1), body)
 			sent = append(sent, types.CompletedPart{PartNumber: part.PartNumber, ETag: part.ETag})
 		}
-		if _, err := upload.complete(raw, sent...); err != nil {
+		if _, err := upload.Complete(raw, sent...); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, &existing{key: "parts", body: bytes.Join(parts, nil)})
 
 		p := lab.Proxy(t, lab.ProxyOptions{Upstream: k.store, Args: []string{"--kms", k.kms, "--etag", "md5", "--allow-plaintext-reads"}})
-		client := sdk(t, p.S3())
+		client := s3test.SDK(t, p.S3())
 		for _, o := range all {
 			o.head, o.tags = k.headAndTags(raw, o.key)
 		}
@@ -130,7 +131,7 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 		if out, code := lab.Command(t, k.store, "keys", "verify", "--kms", k.kms, "--upstream", k.store.URL, "s3://"+k.bucket); code != 0 || !strings.Contains(out, " 0 objects not encrypted, 0 bad") {
 			t.Errorf("keys verify: exit code %d: %s", code, out)
 		}
-		fresh := sdk(t, lab.Proxy(t, lab.ProxyOptions{Upstream: k.store, Args: []string{"--kms", k.kms, "--etag", "md5"}}).S3())
+		fresh := s3test.SDK(t, lab.Proxy(t, lab.ProxyOptions{Upstream: k.store, Args: []string{"--kms", k.kms, "--etag", "md5"}}).S3())
 		for _, o := range all {
 			if o.change != "" && !o.changed.Load() {
 				t.Errorf("%s was never encrypted", o.key)
@@ -203,7 +204,7 @@ func (k *keyed) readWhileEncrypted(client *s3.Client, all []*existing) (stop fun
 				got, err := io.ReadAll(out.Body)
 				out.Body.Close()
 				if err == nil {
-					err = sameBytes(got, o.body)
+					err = s3test.SameBytes(got, o.body)
 				}
 				if err != nil {
 					t.Errorf("GET %s: %v", o.key, err)
@@ -235,7 +236,7 @@ func (k *keyed) checkEncrypted(client *s3.Client, o *existing) {
 	t := k.t
 	t.Helper()
 	if o.change == "deleted" {
-		if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &k.bucket, Key: &o.key}); code(err) != "NotFound" {
+		if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &k.bucket, Key: &o.key}); s3test.Code(err) != "NotFound" {
 			t.Errorf("%s, which a client deleted: %v", o.key, err)
 		}
 		return
@@ -244,7 +245,7 @@ func (k *keyed) checkEncrypted(client *s3.Client, o *existing) {
 	if o.change == "overwritten" {
 		want = []byte(changedBody)
 	}
-	wantObject(t, client, k.bucket, o.key, want)
+	s3test.WantObject(t, client, k.bucket, o.key, want)
 	head, tags := k.headAndTags(client, o.key)
 	if o.change == "updated" && head.Metadata["color"] != "blue" {
 		t.Errorf("%s: the client's metadata are lost: %v", o.key, head.Metadata)
@@ -257,7 +258,7 @@ func (k *keyed) checkEncrypted(client *s3.Client, o *existing) {
 		if strings.Contains(etag, "-") || strings.Contains(aws.ToString(o.head.ETag), "-") {
 			etag = "" // of parts before
 		}
-		return fmt.Sprint(etag, aws.ToInt64(h.ContentLength), h.Metadata, aws.ToString(h.ContentType), aws.ToString(h.CacheControl), tagged(tags),
+		return fmt.Sprint(etag, aws.ToInt64(h.ContentLength), h.Metadata, aws.ToString(h.ContentType), aws.ToString(h.CacheControl), s3test.Tagged(tags),
 			aws.ToString(h.ChecksumCRC32C), aws.ToString(h.ChecksumSHA256))
 	}
 	if got, before := shown(head, tags), shown(o.head, o.tags); got != before {
@@ -276,10 +277,10 @@ func TestEncryptExistingLeavesWhatItCannotProve(t *testing.T) {
 	}
 	k := &keyed{t: t, store: lab.SharedVersitygw(t), kms: "localfile://" + filepath.Join(t.TempDir(), "keyset.json")}
 	k.command(0, "keys", "create")
-	k.bucket = newBucket(t, k.store.S3())
+	k.bucket = s3test.NewBucket(t, k.store.S3())
 	raw := k.raw()
 	for _, key := range []string{"good", "rotten"} {
-		_, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &k.bucket, Key: &key, Body: bytes.NewReader(content(1, 10_000)), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
+		_, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &k.bucket, Key: &key, Body: bytes.NewReader(s3test.Content(1, 10_000)), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // Programs that take an ETag of 32 hex digits for the MD5 of what they sent.
@@ -19,7 +20,7 @@ func TestRcloneComparesMD5sInModeMD5(t *testing.T) {
 		env := at.Env("RCLONE_CONFIG="+os.DevNull,
 			"RCLONE_CONFIG_X_TYPE=s3", "RCLONE_CONFIG_X_PROVIDER=Other", "RCLONE_CONFIG_X_ENV_AUTH=true",
 			"RCLONE_CONFIG_X_ENDPOINT="+at.URL, "RCLONE_CONFIG_X_REGION=us-east-1", "RCLONE_CONFIG_X_FORCE_PATH_STYLE=true", "RCLONE_RETRIES=1")
-		bucket := fmt.Sprintf("rclone-md5-%d", lab.BucketNumber.Add(1))
+		bucket := lab.FreeName("rclone-md5")
 		up, down := files(t, sizes...), t.TempDir()
 		lab.MustRun(t, env, program, "mkdir", "x:"+bucket)
 		lab.MustRun(t, env, program, "copy", up, "x:"+bucket)
@@ -32,7 +33,7 @@ func TestRcloneComparesMD5sInModeMD5(t *testing.T) {
 		sameFiles(t, down, sizes...)
 		sums := lab.MustRun(t, env, program, "md5sum", "x:"+bucket)
 		for _, size := range sizes {
-			if want := strings.Trim(md5ETag(content(uint64(size), size)), `"`) + "  " + fmt.Sprint(size) + "\n"; !strings.Contains(sums, want) {
+			if want := strings.Trim(s3test.MD5ETag(s3test.Content(uint64(size), size)), `"`) + "  " + fmt.Sprint(size) + "\n"; !strings.Contains(sums, want) {
 				t.Errorf("md5sum does not give %q:\n%s", want, sums)
 			}
 		}
@@ -57,7 +58,7 @@ func TestS3cmdChecksMD5sInModeMD5(t *testing.T) {
 			}
 			return out
 		}
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		up, down := files(t, sizes...), t.TempDir()
 		for _, size := range sizes {
 			name := fmt.Sprint(size)
@@ -71,7 +72,7 @@ func TestS3cmdChecksMD5sInModeMD5(t *testing.T) {
 		sameFiles(t, down, sizes...)
 		list := s3cmd("ls", "--list-md5", "s3://"+bucket)
 		for _, size := range sizes {
-			if sum := strings.Trim(md5ETag(content(uint64(size), size)), `"`); !strings.Contains(list, sum) {
+			if sum := strings.Trim(s3test.MD5ETag(s3test.Content(uint64(size), size)), `"`); !strings.Contains(list, sum) {
 				t.Errorf("ls --list-md5 does not have %s of %d bytes:\n%s", sum, size, list)
 			}
 		}
@@ -87,6 +88,6 @@ func TestS3cmdChecksMD5sInModeMD5(t *testing.T) {
 func TestAClientThatComparesETagAndMD5IsContentInBothModes(t *testing.T) {
 	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		python := lab.NeedBoto3(t, lab.Newest)
-		lab.MustRun(t, at.Env(), python, "clients/compare_etag.py", at.URL, newBucket(t, at.S3), mode)
+		lab.MustRun(t, at.Env(), python, "clients/compare_etag.py", at.URL, s3test.NewBucket(t, at.S3), mode)
 	})
 }

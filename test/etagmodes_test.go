@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // bothModes gives two proxies with the same keys before the same store: a bucket
@@ -35,7 +36,7 @@ func bothModes(t *testing.T, at lab.Target) map[string]lab.S3 {
 func TestListingsAreExact(t *testing.T) {
 	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
 		modes := bothModes(t, at)
-		bucket := newBucket(t, modes[lab.ModeMD5])
+		bucket := s3test.NewBucket(t, modes[lab.ModeMD5])
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -52,25 +53,25 @@ func TestListingsAreExact(t *testing.T) {
 			case 1:
 				size = 1<<20 + 1 + random.IntN(1<<20) // streamed
 			}
-			body := content(seed+uint64(i), size)
+			body := s3test.Content(seed+uint64(i), size)
 			key := fmt.Sprintf("%c/é %d&", 'a'+i%3, i)
-			w := written{body: body, md5: md5ETag(body)}
+			w := written{body: body, md5: s3test.MD5ETag(body)}
 			mode := lab.ModeMD5
 			switch {
 			case i%10 == 9:
 				mode = lab.ModeOpaque
 			case i == 2 || i == 20:
-				key, w.body, w.md5 = fmt.Sprintf("folder%d/", i), nil, md5ETag(nil)
+				key, w.body, w.md5 = fmt.Sprintf("folder%d/", i), nil, s3test.MD5ETag(nil)
 			}
 			if mode == lab.ModeOpaque {
 				w.md5 = ""
 			}
 			if i == 4 || i == 31 || i == 49 { // in parts
-				client := sdk(t, modes[mode])
-				m := newMultipart(t, client, bucket, key)
-				first := content(seed^uint64(i), 5<<20+random.IntN(100_000))
-				one, two := m.send(client, 2, first), m.send(client, 7, body)
-				if _, err := m.complete(client, one, two); err != nil {
+				client := s3test.SDK(t, modes[mode])
+				m := s3test.Begin(t, client, bucket, key)
+				first := s3test.Content(seed^uint64(i), 5<<20+random.IntN(100_000))
+				one, two := m.Send(client, 2, first), m.Send(client, 7, body)
+				if _, err := m.Complete(client, one, two); err != nil {
 					t.Fatal(err)
 				}
 				sums := md5.New()
@@ -82,7 +83,7 @@ func TestListingsAreExact(t *testing.T) {
 				if w.md5 != "" {
 					w.md5 = fmt.Sprintf(`"%x-2"`, sums.Sum(nil))
 				}
-			} else if a := (call{method: "PUT", path: "/" + bucket + "/" + escape(key, true), body: w.body}).do(t, modes[mode]); a.status != 200 {
+			} else if a := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/" + s3test.Escape(key, true), Body: w.body}).Do(t, modes[mode]); a.Status != 200 {
 				t.Fatalf("%s: %v", key, a)
 			}
 			objects[key] = w
@@ -93,22 +94,22 @@ func TestListingsAreExact(t *testing.T) {
 				t.Errorf("%s: %d objects are listed, want %d", mode, len(list), len(objects))
 			}
 			for key, w := range objects {
-				head := call{method: "HEAD", path: "/" + bucket + "/" + escape(key, true)}.do(t, s3)
-				get := call{method: "GET", path: "/" + bucket + "/" + escape(key, true)}.do(t, s3)
-				if err := sameBytes(get.body, w.body); err != nil {
+				head := s3test.Call{Method: "HEAD", Path: "/" + bucket + "/" + s3test.Escape(key, true)}.Do(t, s3)
+				get := s3test.Call{Method: "GET", Path: "/" + bucket + "/" + s3test.Escape(key, true)}.Do(t, s3)
+				if err := s3test.SameBytes(get.Body, w.body); err != nil {
 					t.Errorf("%s: %s: %v", mode, key, err)
 				}
-				etag := head.header.Get("ETag")
-				if want := fmt.Sprintf("%s %d", etag, len(w.body)); list[key] != want || get.header.Get("ETag") != etag || head.header.Get("Content-Length") != fmt.Sprint(len(w.body)) {
-					t.Errorf("%s: %s: listed %s, HEAD %s, GET %s, %d bytes", mode, key, list[key], etag, get.header.Get("ETag"), len(w.body))
+				etag := head.Header.Get("ETag")
+				if want := fmt.Sprintf("%s %d", etag, len(w.body)); list[key] != want || get.Header.Get("ETag") != etag || head.Header.Get("Content-Length") != fmt.Sprint(len(w.body)) {
+					t.Errorf("%s: %s: listed %s, HEAD %s, GET %s, %d bytes", mode, key, list[key], etag, get.Header.Get("ETag"), len(w.body))
 				}
 				switch known := mode == lab.ModeMD5 && w.md5 != ""; {
 				case known && etag != w.md5:
 					t.Errorf("%s: %s of %d bytes: ETag %s, want %s", mode, key, len(w.body), etag, w.md5)
 				case !known && len(strings.Trim(etag, `"`)) == 32:
 					t.Errorf("%s: %s: ETag %s could be taken for an MD5", mode, key, etag)
-				case known == (head.header.Get("x-amz-server-side-encryption") == "aws:kms"):
-					t.Errorf("%s: %s: ETag %s with encryption %q", mode, key, etag, head.header.Get("x-amz-server-side-encryption"))
+				case known == (head.Header.Get("x-amz-server-side-encryption") == "aws:kms"):
+					t.Errorf("%s: %s: ETag %s with encryption %q", mode, key, etag, head.Header.Get("x-amz-server-side-encryption"))
 				}
 			}
 		}
@@ -118,22 +119,22 @@ func TestListingsAreExact(t *testing.T) {
 func TestABucketWhoseModeWasSwitchedTakesTheETagsOfBothModesInConditions(t *testing.T) {
 	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
 		modes := bothModes(t, at)
-		bucket := newBucket(t, modes[lab.ModeMD5])
+		bucket := s3test.NewBucket(t, modes[lab.ModeMD5])
 		for writer, from := range modes {
 			for _, size := range []int{10, 1<<20 + 10} {
 				path := fmt.Sprintf("/%s/%s-%d", bucket, writer, size)
-				if a := (call{method: "PUT", path: path, body: content(1, size)}).do(t, from); a.status != 200 {
+				if a := (s3test.Call{Method: "PUT", Path: path, Body: s3test.Content(1, size)}).Do(t, from); a.Status != 200 {
 					t.Fatal(a)
 				}
-				etag := call{method: "HEAD", path: path}.do(t, modes[lab.ModeOpaque]).header.Get("ETag")
+				etag := s3test.Call{Method: "HEAD", Path: path}.Do(t, modes[lab.ModeOpaque]).Header.Get("ETag")
 				for reader, to := range modes {
-					a := call{method: "GET", path: path, headers: map[string]string{"if-match": etag}}.do(t, to)
-					if err := sameBytes(a.body, content(1, size)); a.status != 200 || err != nil {
+					a := s3test.Call{Method: "GET", Path: path, Headers: map[string]string{"if-match": etag}}.Do(t, to)
+					if err := s3test.SameBytes(a.Body, s3test.Content(1, size)); a.Status != 200 || err != nil {
 						t.Errorf("written in mode %s, read in mode %s by the opaque ETag: %v, %v", writer, reader, a, err)
 					}
 				}
-				now := call{method: "HEAD", path: path}.do(t, modes[lab.ModeMD5]).header.Get("ETag")
-				if a := (call{method: "PUT", path: path, body: []byte("new"), headers: map[string]string{"if-match": now}}).do(t, modes[lab.ModeMD5]); a.status != 200 {
+				now := s3test.Call{Method: "HEAD", Path: path}.Do(t, modes[lab.ModeMD5]).Header.Get("ETag")
+				if a := (s3test.Call{Method: "PUT", Path: path, Body: []byte("new"), Headers: map[string]string{"if-match": now}}).Do(t, modes[lab.ModeMD5]); a.Status != 200 {
 					t.Errorf("written in mode %s, replaced in mode md5: %v", writer, a)
 				}
 			}
@@ -147,14 +148,14 @@ func TestNoUpdateIsLostInModeMD5(t *testing.T) {
 	lab.TakesLong(t)
 	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
 		at = lab.OpenMode(t, at.Name, lab.ModeMD5)
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		for _, c := range []struct{ size, each int }{{10, 6}, {1<<20 + 10, 2}} { // held, and streamed
 			path := fmt.Sprintf("/%s/%d", bucket, c.size)
 			number := func(n int) []byte {
 				text := strconv.Itoa(n)
 				return append(bytes.Repeat([]byte(" "), c.size-len(text)), text...)
 			}
-			if a := (call{method: "PUT", path: path, body: number(0)}).do(t, at.S3); a.status != 200 {
+			if a := (s3test.Call{Method: "PUT", Path: path, Body: number(0)}).Do(t, at.S3); a.Status != 200 {
 				t.Fatal(a)
 			}
 			const writers = 8
@@ -163,16 +164,16 @@ func TestNoUpdateIsLostInModeMD5(t *testing.T) {
 			for range writers {
 				all.Go(func() {
 					for done := 0; done < c.each; {
-						now := call{method: "GET", path: path}.do(t, at.S3)
-						n, err := strconv.Atoi(string(bytes.TrimSpace(now.body)))
-						if now.status != 200 || err != nil {
+						now := s3test.Call{Method: "GET", Path: path}.Do(t, at.S3)
+						n, err := strconv.Atoi(string(bytes.TrimSpace(now.Body)))
+						if now.Status != 200 || err != nil {
 							t.Errorf("GET: %v, %v", now, err)
 							return
 						}
-						if got := now.header.Get("ETag"); got != md5ETag(now.body) {
+						if got := now.Header.Get("ETag"); got != s3test.MD5ETag(now.Body) {
 							t.Errorf("GET gives the ETag %s, not that of its bytes", got)
 						}
-						switch a := (call{method: "PUT", path: path, body: number(n + 1), headers: map[string]string{"if-match": now.header.Get("ETag")}}).do(t, at.S3); a.status {
+						switch a := (s3test.Call{Method: "PUT", Path: path, Body: number(n + 1), Headers: map[string]string{"if-match": now.Header.Get("ETag")}}).Do(t, at.S3); a.Status {
 						case 200:
 							done++
 						case 409, 412:
@@ -185,9 +186,9 @@ func TestNoUpdateIsLostInModeMD5(t *testing.T) {
 				})
 			}
 			all.Wait()
-			got := call{method: "GET", path: path}.do(t, at.S3)
-			if want := number(writers * c.each); !bytes.Equal(got.body, want) {
-				t.Errorf("%d bytes: the count ends with …%s, want …%s", c.size, got.body[len(got.body)-10:], want[len(want)-10:])
+			got := s3test.Call{Method: "GET", Path: path}.Do(t, at.S3)
+			if want := number(writers * c.each); !bytes.Equal(got.Body, want) {
+				t.Errorf("%d bytes: the count ends with …%s, want …%s", c.size, got.Body[len(got.Body)-10:], want[len(want)-10:])
 			}
 			if refused.Load() == 0 {
 				t.Error("no writer met another one")
@@ -206,7 +207,7 @@ func TestVersionsAreListedWithTheirOwnETags(t *testing.T) {
 				store = lab.SharedMinIO
 			}
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store(t), Args: []string{"--etag", lab.ModeMD5}})
-			client, bucket := sdk(t, proxy.S3()), newBucket(t, proxy.S3())
+			client, bucket := s3test.SDK(t, proxy.S3()), s3test.NewBucket(t, proxy.S3())
 			var want []string
 			for i, status := range []types.BucketVersioningStatus{"", types.BucketVersioningStatusEnabled, types.BucketVersioningStatusEnabled, types.BucketVersioningStatusSuspended} {
 				if status != "" {
@@ -214,14 +215,14 @@ func TestVersionsAreListedWithTheirOwnETags(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				body := content(uint64(i), 1000+i*(1<<20)) // the later ones are streamed
-				if a := (call{method: "PUT", path: "/" + bucket + "/k", body: body}).do(t, proxy.S3()); a.status != 200 {
+				body := s3test.Content(uint64(i), 1000+i*(1<<20)) // the later ones are streamed
+				if a := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/k", Body: body}).Do(t, proxy.S3()); a.Status != 200 {
 					t.Fatal(a)
 				}
 				if status == types.BucketVersioningStatusSuspended {
 					want = want[:len(want)-1] // it takes the place of the one before versioning
 				}
-				want = append([]string{fmt.Sprintf("%s %d", md5ETag(body), len(body))}, want...)
+				want = append([]string{fmt.Sprintf("%s %d", s3test.MD5ETag(body), len(body))}, want...)
 			}
 			for range 2 { // asked, and out of the cache
 				list, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket})

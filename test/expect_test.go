@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // countingReader counts what is read of it.
@@ -29,20 +30,20 @@ func (r *countingReader) Read(p []byte) (int, error) {
 
 // putExpecting sends a signed PUT with Expect: 100-continue through Go's
 // client, and tells the status and how much of the body was sent.
-func putExpecting(t testing.TB, at lab.S3, c call) (status int, sent int64) {
+func putExpecting(t testing.TB, at lab.S3, c s3test.Call) (status int, sent int64) {
 	t.Helper()
 	u, err := url.Parse(at.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, _, _ := c.wire(at, u.Host)
-	body := &countingReader{Reader: bytes.NewReader(c.body)}
-	req, err := http.NewRequestWithContext(t.Context(), c.method, at.URL+c.path, body)
+	head, _, _ := c.Wire(at, u.Host)
+	body := &countingReader{Reader: bytes.NewReader(c.Body)}
+	req, err := http.NewRequestWithContext(t.Context(), c.Method, at.URL+c.Path, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	copyHead(req, head)
-	req.ContentLength = int64(len(c.body))
+	s3test.CopyHead(req, head)
+	req.ContentLength = int64(len(c.Body))
 	req.Header.Set("Expect", "100-continue")
 	client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: 10 * time.Second, DisableKeepAlives: true}}
 	resp, err := client.Do(req)
@@ -56,15 +57,15 @@ func putExpecting(t testing.TB, at lab.S3, c call) (status int, sent int64) {
 
 func TestExpect100ContinueIsHonoured(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
-		body := content(5, 2<<20)
+		bucket := s3test.NewBucket(t, at.S3)
+		body := s3test.Content(5, 2<<20)
 		// The Go client waits for the 100 before it sends; a refusal must come first.
 		for _, c := range []struct {
 			key    string
 			secret string
 			status int
 		}{{"good", "", 200}, {"bad", "wrong", 403}} {
-			signed := call{method: "PUT", path: "/" + bucket + "/" + c.key, body: body, secret: c.secret}
+			signed := s3test.Call{Method: "PUT", Path: "/" + bucket + "/" + c.key, Body: body, Secret: c.secret}
 			status, sent := putExpecting(t, at.S3, signed)
 			if status != c.status {
 				t.Errorf("%s: %d, want %d", c.key, status, c.status)
@@ -73,7 +74,7 @@ func TestExpect100ContinueIsHonoured(t *testing.T) {
 				t.Errorf("%s: %d bytes of a body were asked for before the refusal", c.key, sent)
 			}
 		}
-		if got := get(t, at.S3, fmt.Sprintf("/%s/good", bucket)); sameBytes(got.body, body) != nil {
+		if got := s3test.Get(t, at.S3, fmt.Sprintf("/%s/good", bucket)); s3test.SameBytes(got.Body, body) != nil {
 			t.Errorf("read back: %v", got)
 		}
 	})
@@ -85,18 +86,18 @@ func TestExpect100ContinueIsHonoured(t *testing.T) {
 // s3 cp --recursive` with an empty file hangs): S3 says 100 to them as to all.
 func TestExpect100ContinueWithAnEmptyBodyGets100(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		u, err := url.Parse(at.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range []call{
-			{method: http.MethodPut, path: "/" + bucket + "/empty"},
-			{method: http.MethodPut, path: "/" + bucket + "/empty", payloadHash: unsignedPayload},
-			{method: http.MethodPut, path: "/" + bucket + "/folder/"},
+		for _, c := range []s3test.Call{
+			{Method: http.MethodPut, Path: "/" + bucket + "/empty"},
+			{Method: http.MethodPut, Path: "/" + bucket + "/empty", PayloadHash: s3test.UnsignedPayload},
+			{Method: http.MethodPut, Path: "/" + bucket + "/folder/"},
 		} {
-			c.headers = map[string]string{"expect": "100-continue"}
-			head, _, _ := c.wire(at.S3, u.Host)
+			c.Headers = map[string]string{"expect": "100-continue"}
+			head, _, _ := c.Wire(at.S3, u.Host)
 			head = bytes.Replace(head, []byte("connection: close\r\n"), nil, 1)
 			conn, err := net.Dial("tcp", u.Host)
 			if err != nil {
@@ -107,12 +108,12 @@ func TestExpect100ContinueWithAnEmptyBodyGets100(t *testing.T) {
 			conn.Write(head)
 			r := bufio.NewReader(conn)
 			for _, want := range []int{http.StatusContinue, http.StatusOK} {
-				resp, err := http.ReadResponse(r, &http.Request{Method: c.method})
+				resp, err := http.ReadResponse(r, &http.Request{Method: c.Method})
 				if err != nil {
 					t.Fatal(err)
 				}
 				if resp.StatusCode != want {
-					t.Errorf("PUT %s: %s, want %d", c.path, resp.Status, want)
+					t.Errorf("PUT %s: %s, want %d", c.Path, resp.Status, want)
 					break
 				}
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // faultyStore stands before a real store and does something at one request of a
@@ -113,8 +114,8 @@ func newCrashes(t *testing.T, name string) *crashes {
 	}
 	store := lab.SharedStore(t, name)
 	steady := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
-	c := &crashes{t: t, store: store, faulty: newFaultyStore(t, store), dir: steady.DataDir, steady: sdk(t, steady.S3())}
-	c.bucket = newBucket(t, steady.S3())
+	c := &crashes{t: t, store: store, faulty: newFaultyStore(t, store), dir: steady.DataDir, steady: s3test.SDK(t, steady.S3())}
+	c.bucket = s3test.NewBucket(t, steady.S3())
 	c.restart()
 	return c
 }
@@ -138,7 +139,7 @@ func (c *crashes) strike(f fault, n int, do func(*s3.Client) error) (hit string,
 	case killAfter:
 		c.faulty.arm(n, nil, func() bool { proxy.Kill(); return false })
 	}
-	err = do(once(c.t, c.proxy.S3()))
+	err = do(s3test.Once(c.t, c.proxy.S3()))
 	hit = c.faulty.disarm()
 	if f == killAfter && hit != "" {
 		c.restart()
@@ -185,20 +186,20 @@ type shape struct {
 func faultShapes() []shape {
 	shapes := []shape{{"a small last part", 2, 100}, {"part 10,000", 10000, 200}}
 	if lab.Long {
-		shapes = append(shapes, shape{"large parts", 2, 5 * mib}, shape{"part 9,999", 9999, 5 * mib})
+		shapes = append(shapes, shape{"large parts", 2, 5 * s3test.MiB}, shape{"part 9,999", 9999, 5 * s3test.MiB})
 	}
 	return shapes
 }
 
 // begin begins an upload over an old object and sends its parts.
-func (c *crashes) begin(key string, s shape) (m *partUpload, list []types.CompletedPart, old, made []byte) {
+func (c *crashes) begin(key string, s shape) (m *s3test.Upload, list []types.CompletedPart, old, made []byte) {
 	c.t.Helper()
-	a, b := content(1, 5*mib), content(2, s.last)
-	old = content(3, 77)
+	a, b := s3test.Content(1, 5*s3test.MiB), s3test.Content(2, s.last)
+	old = s3test.Content(3, 77)
 	c.put(key, old)
-	client := sdk(c.t, c.proxy.S3())
-	m = newMultipart(c.t, client, c.bucket, key)
-	list = []types.CompletedPart{m.send(client, 1, a), m.send(client, s.number, b)}
+	client := s3test.SDK(c.t, c.proxy.S3())
+	m = s3test.Begin(c.t, client, c.bucket, key)
+	list = []types.CompletedPart{m.Send(client, 1, a), m.Send(client, s.number, b)}
 	return m, list, old, bytes.Join([][]byte{a, b}, nil)
 }
 
@@ -213,12 +214,12 @@ func TestAFaultAtAnyStepOfCompleteLeavesTheOldObjectOrTheNewOne(t *testing.T) {
 					for n := 1; ; n++ {
 						key := fmt.Sprintf("%s %d", f, n)
 						m, list, old, made := c.begin(key, s)
-						hit, err := c.strike(f, n, func(client *s3.Client) error { _, err := m.complete(client, list...); return err })
+						hit, err := c.strike(f, n, func(client *s3.Client) error { _, err := m.Complete(client, list...); return err })
 						got := c.get(key)
 						if !bytes.Equal(got, made) && (!bytes.Equal(got, old) || err == nil) {
 							t.Fatalf("%s at %s: Complete gave %v, and the object has %d bytes", f, hit, err, len(got))
 						}
-						again, err := m.complete(c.steady, list...)
+						again, err := m.Complete(c.steady, list...)
 						if err != nil {
 							t.Fatalf("%s at %s: a repeated Complete: %v", f, hit, err)
 						}
@@ -254,8 +255,8 @@ func TestCreatePartAndAbortAreSimplyRepeatedAfterAnyFault(t *testing.T) {
 						_, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key})
 						return err
 					})
-					m := newMultipart(t, c.steady, c.bucket, key)
-					if _, err := m.complete(c.steady, m.send(c.steady, 1, content(1, 50))); err != nil {
+					m := s3test.Begin(t, c.steady, c.bucket, key)
+					if _, err := m.Complete(c.steady, m.Send(c.steady, 1, s3test.Content(1, 50))); err != nil {
 						t.Fatalf("Create, %s at %s: %v", f, hit, err)
 					}
 					if hit == "" {
@@ -265,16 +266,16 @@ func TestCreatePartAndAbortAreSimplyRepeatedAfterAnyFault(t *testing.T) {
 				for n := 1; ; n++ {
 					key := fmt.Sprintf("part, %s %d", f, n)
 					m, list, _, _ := c.begin(key, small)
-					body := content(9, 60)
+					body := s3test.Content(9, 60)
 					hit, _ := c.strike(f, n, func(client *s3.Client) error {
-						_, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &c.bucket, Key: &key, UploadId: &m.id, PartNumber: aws.Int32(2), Body: bytes.NewReader(content(8, 70))})
+						_, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &c.bucket, Key: &key, UploadId: &m.ID, PartNumber: aws.Int32(2), Body: bytes.NewReader(s3test.Content(8, 70))})
 						return err
 					})
-					if _, err := m.complete(c.steady, list[0], m.send(c.steady, 2, body)); err != nil {
+					if _, err := m.Complete(c.steady, list[0], m.Send(c.steady, 2, body)); err != nil {
 						t.Fatalf("UploadPart, %s at %s: %v", f, hit, err)
 					}
-					if got := c.get(key); !bytes.Equal(got[5*mib:], body) {
-						t.Fatalf("UploadPart, %s at %s: the last part has %d bytes", f, hit, len(got)-5*mib)
+					if got := c.get(key); !bytes.Equal(got[5*s3test.MiB:], body) {
+						t.Fatalf("UploadPart, %s at %s: the last part has %d bytes", f, hit, len(got)-5*s3test.MiB)
 					}
 					if hit == "" {
 						break
@@ -284,14 +285,14 @@ func TestCreatePartAndAbortAreSimplyRepeatedAfterAnyFault(t *testing.T) {
 					key := fmt.Sprintf("abort, %s %d", f, n)
 					m, list, old, _ := c.begin(key, small)
 					abort := func(client *s3.Client) error {
-						_, err := client.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &m.id})
+						_, err := client.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &m.ID})
 						return err
 					}
 					hit, _ := c.strike(f, n, abort)
-					if err := abort(c.steady); err != nil && code(err) != "NoSuchUpload" {
+					if err := abort(c.steady); err != nil && s3test.Code(err) != "NoSuchUpload" {
 						t.Fatalf("Abort, %s at %s: repeated: %v", f, hit, err)
 					}
-					if _, err := m.complete(c.steady, list...); code(err) != "NoSuchUpload" {
+					if _, err := m.Complete(c.steady, list...); s3test.Code(err) != "NoSuchUpload" {
 						t.Fatalf("Abort, %s at %s: Complete: %v", f, hit, err)
 					}
 					if !bytes.Equal(c.get(key), old) {
@@ -317,7 +318,7 @@ func TestCreatePartAndAbortAreSimplyRepeatedAfterAnyFault(t *testing.T) {
 // abortInStore aborts uploads as a lifecycle rule of the store does.
 func (c *crashes) abortInStore(state []string) {
 	c.t.Helper()
-	client := sdk(c.t, c.store.S3())
+	client := s3test.SDK(c.t, c.store.S3())
 	for _, name := range state {
 		out, err := client.GetObject(c.t.Context(), &s3.GetObjectInput{Bucket: &c.bucket, Key: &name})
 		if err != nil {
@@ -369,7 +370,7 @@ func TestGcRemovesTheStateOfUploadsThatAreGoneAndNoOther(t *testing.T) {
 			if left := uploadState(t, at, c.bucket); len(left) != len(ended) {
 				t.Errorf("state after gc: %v", left)
 			}
-			if _, err := m.complete(c.steady, list...); err != nil || !bytes.Equal(c.get("live"), made) {
+			if _, err := m.Complete(c.steady, list...); err != nil || !bytes.Equal(c.get("live"), made) {
 				t.Errorf("the live upload after gc: %v", err)
 			}
 			if out, code := lab.Command(t, at, "gc", "s3://there-is-no-such-bucket", "--upstream", at.URL); code != 1 || !strings.Contains(out, "NoSuchBucket") {
@@ -391,25 +392,25 @@ func TestOfACompleteAndAnAbortExactlyOneWins(t *testing.T) {
 				m, list, old, made := c.begin(key, shape{"small", 2, 100})
 				var aborted error
 				c.faulty.arm(n, func() bool {
-					_, aborted = c.steady.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &m.id})
+					_, aborted = c.steady.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &c.bucket, Key: &key, UploadId: &m.ID})
 					return true
 				}, nil)
-				_, completed := m.complete(once(t, c.proxy.S3()), list...)
+				_, completed := m.Complete(s3test.Once(t, c.proxy.S3()), list...)
 				hit := c.faulty.disarm()
 				if hit == "" {
 					break
 				}
 				got := c.get(key)
-				_, again := m.complete(c.steady, list...)
+				_, again := m.Complete(c.steady, list...)
 				switch {
-				case completed == nil && code(aborted) == "NoSuchUpload":
+				case completed == nil && s3test.Code(aborted) == "NoSuchUpload":
 					won["complete"]++
 					if !bytes.Equal(got, made) || again != nil {
 						t.Errorf("Complete won at %s: the object has %d bytes, a repeated Complete: %v", hit, len(got), again)
 					}
-				case code(completed) == "NoSuchUpload" && aborted == nil:
+				case s3test.Code(completed) == "NoSuchUpload" && aborted == nil:
 					won["abort"]++
-					if !bytes.Equal(got, old) || code(again) != "NoSuchUpload" {
+					if !bytes.Equal(got, old) || s3test.Code(again) != "NoSuchUpload" {
 						t.Errorf("Abort won at %s: the object has %d bytes, a repeated Complete: %v", hit, len(got), again)
 					}
 				default:

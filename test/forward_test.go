@@ -13,13 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestSettingsOfBucketsAndObjectsReachTheStoreAndComeBack(t *testing.T) {
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
-		client, ctx := sdk(t, at.S3), t.Context()
-		bucket, key := newBucket(t, at.S3), "k"
-		mustPut(t, at.S3, "/"+bucket+"/"+key, []byte("body"))
+		client, ctx := s3test.SDK(t, at.S3), t.Context()
+		bucket, key := s3test.NewBucket(t, at.S3), "k"
+		s3test.MustPut(t, at.S3, "/"+bucket+"/"+key, []byte("body"))
 		tags := &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("b c")}}}
 		if _, err := client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{Bucket: &bucket, Key: &key, Tagging: tags}); err != nil {
 			t.Fatal(err)
@@ -64,13 +65,13 @@ func TestVersionsAreListedReadAndDeletedByTheirIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := openVersioned(t, name)
-			client, ctx := sdk(t, at.S3), t.Context()
-			bucket, key := newBucket(t, at.S3), "dir/k"
+			client, ctx := s3test.SDK(t, at.S3), t.Context()
+			bucket, key := s3test.NewBucket(t, at.S3), "dir/k"
 			if _, err := client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
 				t.Fatal(err)
 			}
 			var ids []string
-			bodies := [][]byte{content(1, 10), content(2, 2_000_000), content(3, 70_000)}
+			bodies := [][]byte{s3test.Content(1, 10), s3test.Content(2, 2_000_000), s3test.Content(3, 70_000)}
 			for _, b := range bodies {
 				out, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(b)})
 				if err != nil {
@@ -78,8 +79,8 @@ func TestVersionsAreListedReadAndDeletedByTheirIDs(t *testing.T) {
 				}
 				ids = append(ids, aws.ToString(out.VersionId))
 			}
-			m := newMultipart(t, client, bucket, key)
-			if _, err := m.complete(client, m.send(client, 1, content(4, 5*mib)), m.send(client, 2, content(5, 3))); err != nil {
+			m := s3test.Begin(t, client, bucket, key)
+			if _, err := m.Complete(client, m.Send(client, 1, s3test.Content(4, 5*s3test.MiB)), m.Send(client, 2, s3test.Content(5, 3))); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}); err != nil {
@@ -115,9 +116,9 @@ func TestVersionsAreListedReadAndDeletedByTheirIDs(t *testing.T) {
 				if sizes[id] != int64(len(bodies[i])) {
 					t.Errorf("version %d is listed with %d bytes, want %d", i, sizes[id], len(bodies[i]))
 				}
-				got, err := sdkClient{client, bucket}.getVersion(ctx, key, id)
+				got, err := s3test.SDKClient{Client: client, Bucket: bucket}.GetVersion(ctx, key, id)
 				if err == nil {
-					err = sameBytes(got, bodies[i])
+					err = s3test.SameBytes(got, bodies[i])
 				}
 				if err != nil {
 					t.Errorf("version %d: %v", i, err)
@@ -126,7 +127,7 @@ func TestVersionsAreListedReadAndDeletedByTheirIDs(t *testing.T) {
 			if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, VersionId: &ids[0]}); err != nil {
 				t.Error(err)
 			}
-			if _, err := (sdkClient{client, bucket}).getVersion(ctx, key, ids[0]); err == nil {
+			if _, err := (s3test.SDKClient{Client: client, Bucket: bucket}).GetVersion(ctx, key, ids[0]); err == nil {
 				t.Error("a deleted version is still there")
 			}
 		})
@@ -140,18 +141,18 @@ func TestOwnObjectsAreLockedForAMinuteWhereTheBucketLocksForADay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := openVersioned(t, name)
-			client, ctx := sdk(t, at.S3), t.Context()
+			client, ctx := s3test.SDK(t, at.S3), t.Context()
 			bucket := lockedForADay(t, client)
-			if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(content(1, 100))}); err != nil {
+			if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(s3test.Content(1, 100))}); err != nil {
 				t.Fatal(err)
 			}
-			m := newMultipart(t, client, bucket, "parts")
-			m.send(client, 1, content(1, 100)) // its state stays: the upload is not completed
+			m := s3test.Begin(t, client, bucket, "parts")
+			m.Send(client, 1, s3test.Content(1, 100)) // its state stays: the upload is not completed
 			head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("k")})
 			if err != nil || name == lab.OnMinIO && time.Until(aws.ToTime(head.ObjectLockRetainUntilDate)) < 12*time.Hour { // versitygw 1.8 keeps the default to itself
 				t.Errorf("the client's object: locked until %v, %v", aws.ToTime(head.ObjectLockRetainUntilDate), err)
 			}
-			raw := sdk(t, at.store)
+			raw := s3test.SDK(t, at.store)
 			list, err := raw.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/")})
 			if err != nil || len(list.Contents) < 3 {
 				t.Fatalf("%d own objects, %v", len(list.Contents), err)
@@ -172,29 +173,29 @@ func TestARefusalOfTheStoreIsTheSameThroughTheProxy(t *testing.T) {
 		t.Skip("it compares the two by itself")
 	}
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
-		mustPut(t, at.S3, "/"+bucket+"/there", []byte("x"))
-		for name, c := range map[string]call{
-			"GET of no key":               {method: "GET", path: "/" + bucket + "/absent"},
-			"GET of no bucket":            {method: "GET", path: "/no-such-bucket-x/k"},
-			"PUT into no bucket":          {method: "PUT", path: "/no-such-bucket-x/k", body: []byte("x")},
-			"LIST of no bucket":           {method: "GET", path: "/no-such-bucket-x", query: "list-type=2"},
-			"a bad version":               {method: "GET", path: "/" + bucket + "/there", query: "versionId=nonsense"},
-			"no policy":                   {method: "GET", path: "/" + bucket, query: "policy="},
-			"no tags of a bucket":         {method: "GET", path: "/" + bucket, query: "tagging="},
-			"no lock configuration":       {method: "GET", path: "/" + bucket, query: "object-lock="},
-			"tags of no key":              {method: "GET", path: "/" + bucket + "/absent", query: "tagging="},
-			"tags that are no XML":        {method: "PUT", path: "/" + bucket + "/there", query: "tagging=", body: []byte("nonsense")},
-			"a policy that is no JSON":    {method: "PUT", path: "/" + bucket, query: "policy=", body: []byte("nonsense")},
-			"a bad max-keys":              {method: "GET", path: "/" + bucket, query: "list-type=2&max-keys=x"},
-			"parts of no upload":          {method: "GET", path: "/" + bucket + "/k", query: "uploadId=nonsense"},
-			"deleting a bucket not empty": {method: "DELETE", path: "/" + bucket},
-			"a failed condition":          {method: "GET", path: "/" + bucket + "/there", headers: map[string]string{"if-match": `"00000000000000000000000000000000"`}},
-			"a bucket that is there":      {method: "PUT", path: "/" + bucket},
+		bucket := s3test.NewBucket(t, at.S3)
+		s3test.MustPut(t, at.S3, "/"+bucket+"/there", []byte("x"))
+		for name, c := range map[string]s3test.Call{
+			"GET of no key":               {Method: "GET", Path: "/" + bucket + "/absent"},
+			"GET of no bucket":            {Method: "GET", Path: "/no-such-bucket-x/k"},
+			"PUT into no bucket":          {Method: "PUT", Path: "/no-such-bucket-x/k", Body: []byte("x")},
+			"LIST of no bucket":           {Method: "GET", Path: "/no-such-bucket-x", Query: "list-type=2"},
+			"a bad version":               {Method: "GET", Path: "/" + bucket + "/there", Query: "versionId=nonsense"},
+			"no policy":                   {Method: "GET", Path: "/" + bucket, Query: "policy="},
+			"no tags of a bucket":         {Method: "GET", Path: "/" + bucket, Query: "tagging="},
+			"no lock configuration":       {Method: "GET", Path: "/" + bucket, Query: "object-lock="},
+			"tags of no key":              {Method: "GET", Path: "/" + bucket + "/absent", Query: "tagging="},
+			"tags that are no XML":        {Method: "PUT", Path: "/" + bucket + "/there", Query: "tagging=", Body: []byte("nonsense")},
+			"a policy that is no JSON":    {Method: "PUT", Path: "/" + bucket, Query: "policy=", Body: []byte("nonsense")},
+			"a bad max-keys":              {Method: "GET", Path: "/" + bucket, Query: "list-type=2&max-keys=x"},
+			"parts of no upload":          {Method: "GET", Path: "/" + bucket + "/k", Query: "uploadId=nonsense"},
+			"deleting a bucket not empty": {Method: "DELETE", Path: "/" + bucket},
+			"a failed condition":          {Method: "GET", Path: "/" + bucket + "/there", Headers: map[string]string{"if-match": `"00000000000000000000000000000000"`}},
+			"a bucket that is there":      {Method: "PUT", Path: "/" + bucket},
 		} {
-			want, got := c.do(t, at.Store.S3()), c.do(t, at.S3)
-			if got.status != want.status || got.code != want.code || got.text != want.text {
-				t.Errorf("%s: %d %s %q, direct %d %s %q", name, got.status, got.code, got.text, want.status, want.code, want.text)
+			want, got := c.Do(t, at.Store.S3()), c.Do(t, at.S3)
+			if got.Status != want.Status || got.Code != want.Code || got.Text != want.Text {
+				t.Errorf("%s: %d %s %q, direct %d %s %q", name, got.Status, got.Code, got.Text, want.Status, want.Code, want.Text)
 			}
 		}
 	})

@@ -10,12 +10,13 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestWritesOfClientsThatSendHeadersNobodyKnowsAreTaken(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		client, ctx := sdk(t, at.S3), t.Context()
-		bucket, key, copied := newBucket(t, at.S3), "parts", "copied"
+		client, ctx := s3test.SDK(t, at.S3), t.Context()
+		bucket, key, copied := s3test.NewBucket(t, at.S3), "parts", "copied"
 		// AWS's C++ SDK (ClickHouse) and s3fs.
 		extra := func(o *s3.Options) {
 			o.APIOptions = append(o.APIOptions, smithyhttp.AddHeaderValue("x-amz-api-version", "2006-03-01"), smithyhttp.AddHeaderValue("x-amz-nobody-knows", "1"))
@@ -27,7 +28,7 @@ func TestWritesOfClientsThatSendHeadersNobodyKnowsAreTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := content(1, 100)
+		body := s3test.Content(1, 100)
 		part, err := client.UploadPart(ctx, &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: begun.UploadId, PartNumber: aws.Int32(1), Body: bytes.NewReader(body)}, extra)
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +40,7 @@ func TestWritesOfClientsThatSendHeadersNobodyKnowsAreTaken(t *testing.T) {
 		if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &copied, CopySource: aws.String(bucket + "/" + key)}, extra); err != nil {
 			t.Fatal(err)
 		}
-		wantObject(t, client, bucket, copied, body)
+		s3test.WantObject(t, client, bucket, copied, body)
 		if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}, extra); err != nil {
 			t.Error(err)
 		}

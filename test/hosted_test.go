@@ -18,17 +18,18 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 	t.Parallel()
 	p := lab.HostedProxy(t)
 	client, endpoint := lab.Hosted(p.Address)
-	body := content(5, 200_000)
+	body := s3test.Content(5, 200_000)
 
 	t.Run("aws-sdk-go-v2", func(t *testing.T) {
-		for _, bucket := range []string{newBucket(t, p.S3()), "dotted." + newBucket(t, p.S3())} {
-			sdk, byPath := hostedSDK(t, p.S3(), client, endpoint), sdk(t, p.S3())
+		for _, bucket := range []string{s3test.NewBucket(t, p.S3()), "dotted." + s3test.NewBucket(t, p.S3())} {
+			sdk, byPath := s3test.HostedSDK(t, p.S3(), client, endpoint), s3test.SDK(t, p.S3())
 			if strings.HasPrefix(bucket, "dotted.") {
 				if _, err := sdk.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 					t.Fatal(err)
@@ -42,7 +43,7 @@ func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", key, err)
 				}
-				if read, err := io.ReadAll(got.Body); err != nil || sameBytes(read, body) != nil {
+				if read, err := io.ReadAll(got.Body); err != nil || s3test.SameBytes(read, body) != nil {
 					t.Errorf("%s: %v, or other bytes", key, err)
 				}
 				// The other style means the same object.
@@ -50,7 +51,7 @@ func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s by path: %v", key, err)
 				}
-				if read, err := io.ReadAll(same.Body); err != nil || sameBytes(read, body) != nil {
+				if read, err := io.ReadAll(same.Body); err != nil || s3test.SameBytes(read, body) != nil {
 					t.Errorf("%s by path: %v, or other bytes", key, err)
 				}
 			}
@@ -59,13 +60,13 @@ func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := hostedSDK(t, p.S3(), client, endpoint).ListBuckets(t.Context(), nil); err != nil {
+		if _, err := s3test.HostedSDK(t, p.S3(), client, endpoint).ListBuckets(t.Context(), nil); err != nil {
 			t.Errorf("the domain itself: %v", err)
 		}
 	})
 
 	t.Run("minio-go", func(t *testing.T) {
-		bucket := newBucket(t, p.S3())
+		bucket := s3test.NewBucket(t, p.S3())
 		mc, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{
 			Creds:  credentials.NewStaticV4(p.S3().AccessKey, p.S3().SecretKey, ""),
 			Region: "us-east-1", BucketLookup: minio.BucketLookupDNS, Transport: client.Transport,
@@ -80,14 +81,14 @@ func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if read, err := io.ReadAll(o); err != nil || sameBytes(read, body) != nil {
+		if read, err := io.ReadAll(o); err != nil || s3test.SameBytes(read, body) != nil {
 			t.Errorf("%v, or other bytes", err)
 		}
 	})
 
 	t.Run("a form", func(t *testing.T) {
-		bucket := newBucket(t, p.S3())
-		kind, head, tail := signedForm(t, p.S3(), bucket, "folder/form")
+		bucket := s3test.NewBucket(t, p.S3())
+		kind, head, tail := s3test.SignedForm(t, p.S3(), bucket, "folder/form")
 		at := strings.Replace(endpoint, lab.HostDomain, bucket+"."+lab.HostDomain, 1)
 		resp, err := client.Post(at, kind, bytes.NewReader(append(append(head, body...), tail...)))
 		if err != nil {
@@ -97,7 +98,7 @@ func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 		if want := at + "/folder%2Fform"; resp.StatusCode != http.StatusNoContent || resp.Header.Get("Location") != want {
 			t.Errorf("%d, Location %s, not %s", resp.StatusCode, resp.Header.Get("Location"), want)
 		}
-		if got := get(t, p.S3(), "/"+bucket+"/folder/form"); sameBytes(got.body, body) != nil {
+		if got := s3test.Get(t, p.S3(), "/"+bucket+"/folder/form"); s3test.SameBytes(got.Body, body) != nil {
 			t.Errorf("%v", got)
 		}
 	})
@@ -108,8 +109,8 @@ func TestTheHostThatNamesTheBucketIsSigned(t *testing.T) {
 	t.Parallel()
 	p := lab.HostedProxy(t)
 	client, endpoint := lab.Hosted(p.Address)
-	one, other := newBucket(t, p.S3()), newBucket(t, p.S3())
-	sdk := hostedSDK(t, p.S3(), client, endpoint)
+	one, other := s3test.NewBucket(t, p.S3()), s3test.NewBucket(t, p.S3())
+	sdk := s3test.HostedSDK(t, p.S3(), client, endpoint)
 	for _, bucket := range []string{one, other} {
 		if _, err := sdk.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("key"), Body: strings.NewReader(bucket)}); err != nil {
 			t.Fatal(err)
@@ -170,10 +171,10 @@ func TestStoresMayHaveTheBucketInTheHost(t *testing.T) {
 				store := start(t, lab.HostDomain)
 				hosts := forwardTo(t, store.Address)
 				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-addressing", addressing}, Env: []string{"HTTP_PROXY=" + hosts.URL}})
-				bucket := newBucket(t, p.S3())
-				client := sdk(t, p.S3())
+				bucket := s3test.NewBucket(t, p.S3())
+				client := s3test.SDK(t, p.S3())
 				for key, size := range map[string]int{"key": 10, "a/b c d+e%äß": 70_000, "large": 3_000_000} {
-					body := content(9, size)
+					body := s3test.Content(9, size)
 					if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)}); err != nil {
 						t.Fatalf("%s: %v", key, err)
 					}
@@ -181,7 +182,7 @@ func TestStoresMayHaveTheBucketInTheHost(t *testing.T) {
 					if err != nil {
 						t.Fatalf("%s: %v", key, err)
 					}
-					if read, err := io.ReadAll(got.Body); err != nil || sameBytes(read, body) != nil {
+					if read, err := io.ReadAll(got.Body); err != nil || s3test.SameBytes(read, body) != nil {
 						t.Errorf("%s: %v, or other bytes", key, err)
 					}
 				}

@@ -22,12 +22,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // nonsense is a request that must be refused, and change nothing.
 type nonsense struct {
 	name string
-	call
+	s3test.Call
 	edit func(head string) string // of the head as it would be sent
 	wire string                   // instead of the call: all that is sent
 	// gone allows a connection that is closed without an answer: for what is no HTTP.
@@ -52,11 +53,11 @@ func (g ground) at(key string) string { return "/" + g.bucket + "/" + key }
 
 // send gives the answer to a request. What waits for more than was sent is told after a
 // moment that there is no more; not at once, for that is how a client gives up.
-func (n nonsense) send(t testing.TB, g ground) answer {
+func (n nonsense) send(t testing.TB, g ground) s3test.Answer {
 	t.Helper()
 	all := n.wire
 	if all == "" {
-		head, body, _ := n.call.wire(g.S3, g.host)
+		head, body, _ := n.Call.Wire(g.S3, g.host)
 		if n.edit != nil {
 			head = []byte(n.edit(string(head)))
 		}
@@ -74,7 +75,7 @@ func (n nonsense) send(t testing.TB, g ground) answer {
 		io.WriteString(conn, all)
 	}()
 	noMore := time.AfterFunc(500*time.Millisecond, func() { conn.(*net.TCPConn).CloseWrite() })
-	got := readAnswer(bufio.NewReader(conn), n.method)
+	got := s3test.ReadAnswer(bufio.NewReader(conn), n.Method)
 	noMore.Stop()
 	conn.Close()
 	<-sent
@@ -82,16 +83,16 @@ func (n nonsense) send(t testing.TB, g ground) answer {
 }
 
 // refused says what is wrong with the answer, or nothing.
-func (n nonsense) refused(got answer) error {
+func (n nonsense) refused(got s3test.Answer) error {
 	switch {
-	case got.status/100 == 4, got.status == http.StatusNotImplemented, got.status == http.StatusHTTPVersionNotSupported && n.gone:
+	case got.Status/100 == 4, got.Status == http.StatusNotImplemented, got.Status == http.StatusHTTPVersionNotSupported && n.gone:
 		return nil
-	case got.status == 0 && n.gone && !errors.Is(got.err, os.ErrDeadlineExceeded):
+	case got.Status == 0 && n.gone && !errors.Is(got.Err, os.ErrDeadlineExceeded):
 		return nil
-	case got.status == 200 && n.inList && !bytes.Contains(got.body, []byte("<Deleted>")):
+	case got.Status == 200 && n.inList && !bytes.Contains(got.Body, []byte("<Deleted>")):
 		return nil
 	}
-	return fmt.Errorf("%v: %.300s", got, got.body)
+	return fmt.Errorf("%v: %.300s", got, got.Body)
 }
 
 // nonsenseGroups are the kinds of nonsense, each made for a ground.
@@ -149,7 +150,7 @@ func TestHostileRequestsAreRefusedAndChangeNothing(t *testing.T) {
 				t.Fatalf("the proxy has ended, code %d", code)
 			}
 			for _, g := range h.grounds {
-				if got := get(t, h.proxy.S3(), "/"+g.victim+"/k"); string(got.body) != "the victim's" {
+				if got := s3test.Get(t, h.proxy.S3(), "/"+g.victim+"/k"); string(got.Body) != "the victim's" {
 					t.Errorf("the victim's object is now %v", got)
 				}
 			}
@@ -202,12 +203,12 @@ func newHostileLab(t *testing.T, name string) *hostileLab {
 	h.root = filepath.Dir(dir)
 	for _, kind := range []string{"sealed", "plain"} {
 		g := ground{S3: h.proxy.S3(), host: h.proxy.Address, bucket: "hostile-" + kind, plain: kind == "plain", victim: "victim-" + kind}
-		client := sdk(t, g.S3)
+		client := s3test.SDK(t, g.S3)
 		for _, bucket := range []string{g.bucket, g.victim} {
 			if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 				t.Fatal(err)
 			}
-			mustPut(t, g.S3, "/"+bucket+"/k", []byte("the victim's"))
+			s3test.MustPut(t, g.S3, "/"+bucket+"/k", []byte("the victim's"))
 		}
 		key, one := "parts", int32(1)
 		made, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &g.bucket, Key: &key})
@@ -300,19 +301,19 @@ var attackLikeKeys = []string{
 
 func TestOddKeysThatAreLegalStayLegal(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		for i, key := range attackLikeKeys {
-			path := "/" + bucket + "/" + escape(key, true)
-			body := content(uint64(i), 100+i)
-			if got := (call{method: "PUT", path: path, body: body}).do(t, at.S3); got.status != 200 {
+			path := "/" + bucket + "/" + s3test.Escape(key, true)
+			body := s3test.Content(uint64(i), 100+i)
+			if got := (s3test.Call{Method: "PUT", Path: path, Body: body}).Do(t, at.S3); got.Status != 200 {
 				t.Errorf("PUT of %q: %v", key, got)
 				continue
 			}
-			if got := get(t, at.S3, path); got.status != 200 || sameBytes(got.body, body) != nil {
+			if got := s3test.Get(t, at.S3, path); got.Status != 200 || s3test.SameBytes(got.Body, body) != nil {
 				t.Errorf("GET of %q: %v", key, got)
 			}
 		}
-		listed, err := sdk(t, at.S3).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, EncodingType: "url"})
+		listed, err := s3test.SDK(t, at.S3).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, EncodingType: "url"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -325,7 +326,7 @@ func TestOddKeysThatAreLegalStayLegal(t *testing.T) {
 			if !found[key] {
 				t.Errorf("%q is not listed", key)
 			}
-			if got := (call{method: "DELETE", path: "/" + bucket + "/" + escape(key, true)}).do(t, at.S3); got.status != 204 {
+			if got := (s3test.Call{Method: "DELETE", Path: "/" + bucket + "/" + s3test.Escape(key, true)}).Do(t, at.S3); got.Status != 204 {
 				t.Errorf("DELETE of %q: %v", key, got)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 const oneKeyForAll = "a list with one key for all"
@@ -91,15 +92,15 @@ func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 			hostile := lab.Hostile(t, store)
 			uri, _ := lab.NewKeyset(t)
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
-			bodies := [][]byte{content(0, 0), content(1, 1), content(2, 65536), content(3, 150_000)}
+			bodies := [][]byte{s3test.Content(0, 0), s3test.Content(1, 1), s3test.Content(2, 65536), s3test.Content(3, 150_000)}
 			attacks := 0
 			for _, l := range append(objectLies(), listLies()...) {
 				if name == "keys rekey" && l.name == oneKeyForAll {
 					continue // what a list leaves out is not encrypted again: it is the store's word (THREATS.md)
 				}
-				bucket := newBucket(t, proxy.S3()) // a lie may leave work half done
+				bucket := s3test.NewBucket(t, proxy.S3()) // a lie may leave work half done
 				for n, body := range bodies {
-					mustPut(t, proxy.S3(), fmt.Sprintf("/%s/object-%d", bucket, n), body)
+					s3test.MustPut(t, proxy.S3(), fmt.Sprintf("/%s/object-%d", bucket, n), body)
 				}
 				var strays []string
 				hostile.Tell(func(a *lab.Reply) {
@@ -127,10 +128,10 @@ func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 				// One that begins now: --settle 0 is for when none runs.
 				reader := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
 				for n, body := range bodies {
-					got := get(t, reader.S3(), fmt.Sprintf("/%s/object-%d", bucket, n))
-					if got.status == 200 && got.err == nil && sameBytes(got.body, body) != nil {
+					got := s3test.Get(t, reader.S3(), fmt.Sprintf("/%s/object-%d", bucket, n))
+					if got.Status == 200 && got.Err == nil && s3test.SameBytes(got.Body, body) != nil {
 						t.Errorf("%s (exit %d, %d told): wrong bytes: %v", l.name, code, told, got)
-					} else if got.status != 200 || got.err != nil {
+					} else if got.Status != 200 || got.Err != nil {
 						t.Errorf("%s (exit %d, %d told): object %d is lost: %v\n%.1500s", l.name, code, told, n, got, out)
 					}
 				}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // copyDeed is a way to copy an object. It ends with the first answer that is no success.
@@ -18,7 +19,7 @@ type copyDeed struct {
 	inPlace bool // the source is the destination
 	plain   bool // into a bucket that is not encrypted
 	ranged  bool // bytes 10 to 69999 of it
-	do      func(t testing.TB, at lab.S3, from, to string) answer
+	do      func(t testing.TB, at lab.S3, from, to string) s3test.Answer
 }
 
 const (
@@ -34,20 +35,20 @@ func (d copyDeed) right(body []byte) []byte {
 	return body
 }
 
-func copyBy(headers map[string]string) func(testing.TB, lab.S3, string, string) answer {
-	return func(t testing.TB, at lab.S3, from, to string) answer {
+func copyBy(headers map[string]string) func(testing.TB, lab.S3, string, string) s3test.Answer {
+	return func(t testing.TB, at lab.S3, from, to string) s3test.Answer {
 		h := map[string]string{"x-amz-copy-source": from}
 		for name, value := range headers {
 			h[name] = value
 		}
-		return call{method: http.MethodPut, path: to, headers: h}.do(t, at)
+		return s3test.Call{Method: http.MethodPut, Path: to, Headers: h}.Do(t, at)
 	}
 }
 
-func copyInPart(ask string) func(testing.TB, lab.S3, string, string) answer {
-	return func(t testing.TB, at lab.S3, from, to string) answer {
-		begun := call{method: http.MethodPost, path: to, query: "uploads="}.do(t, at)
-		id := between(begun.body, "<UploadId>", "</UploadId>")
+func copyInPart(ask string) func(testing.TB, lab.S3, string, string) s3test.Answer {
+	return func(t testing.TB, at lab.S3, from, to string) s3test.Answer {
+		begun := s3test.Call{Method: http.MethodPost, Path: to, Query: "uploads="}.Do(t, at)
+		id := between(begun.Body, "<UploadId>", "</UploadId>")
 		if id == "" {
 			return noAnswerOfUse(begun)
 		}
@@ -55,20 +56,20 @@ func copyInPart(ask string) func(testing.TB, lab.S3, string, string) answer {
 		if ask != "" {
 			h["x-amz-copy-source-range"] = ask
 		}
-		part := call{method: http.MethodPut, path: to, query: "partNumber=1&uploadId=" + id, headers: h}.do(t, at)
-		tag := between(part.body, "<ETag>", "</ETag>")
+		part := s3test.Call{Method: http.MethodPut, Path: to, Query: "partNumber=1&uploadId=" + id, Headers: h}.Do(t, at)
+		tag := between(part.Body, "<ETag>", "</ETag>")
 		if !succeeded(part) || tag == "" {
 			return noAnswerOfUse(part)
 		}
 		list := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + tag + "</ETag></Part></CompleteMultipartUpload>"
-		return call{method: http.MethodPost, path: to, query: "uploadId=" + id, body: []byte(list)}.do(t, at)
+		return s3test.Call{Method: http.MethodPost, Path: to, Query: "uploadId=" + id, Body: []byte(list)}.Do(t, at)
 	}
 }
 
 // noAnswerOfUse is an answer that lacks what the client needs to go on.
-func noAnswerOfUse(a answer) answer {
+func noAnswerOfUse(a s3test.Answer) s3test.Answer {
 	if succeeded(a) {
-		a.err = io.ErrUnexpectedEOF
+		a.Err = io.ErrUnexpectedEOF
 	}
 	return a
 }
@@ -83,8 +84,8 @@ func between(text []byte, before, after string) string {
 }
 
 // succeeded tells whether a client takes an answer for a success: a copy's may be a 200 with an error.
-func succeeded(a answer) bool {
-	return a.status/100 == 2 && a.err == nil && !bytes.Contains(a.body, []byte("<Error>"))
+func succeeded(a s3test.Answer) bool {
+	return a.Status/100 == 2 && a.Err == nil && !bytes.Contains(a.Body, []byte("<Error>"))
 }
 
 var copyDeeds = []copyDeed{
@@ -111,21 +112,21 @@ type copyPlace struct {
 func newCopyPlace(t *testing.T, mode string) *copyPlace {
 	t.Helper()
 	h := newHostilePlace(t, mode)
-	p := &copyPlace{hostilePlace: h, plain: newBucket(t, h.store.S3())}
+	p := &copyPlace{hostilePlace: h, plain: s3test.NewBucket(t, h.store.S3())}
 	p.config = lab.PrivateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", p.plain))
 	p.reader = lab.Proxy(t, lab.ProxyOptions{Upstream: h.store, DataDir: h.dir, Args: []string{"--etag", mode, "--config", p.config}}).S3()
 	p.victims = slices.DeleteFunc(p.victims, func(v victim) bool { return len(v.body) < 70_000 })
 	if lab.Long { // in place it is copied inside the store
-		v := victim{key: "streamed", body: content(77, 9<<20), parts: []int{9 << 20}}
-		mustPut(t, p.reader, "/"+h.bucket+"/"+v.key, v.body)
+		v := victim{key: "streamed", body: s3test.Content(77, 9<<20), parts: []int{9 << 20}}
+		s3test.MustPut(t, p.reader, "/"+h.bucket+"/"+v.key, v.body)
 		p.victims = append(p.victims, v)
 	}
 	v := &p.victims[slices.IndexFunc(p.victims, func(v victim) bool { return v.key == "segments" })]
 	path := "/" + h.bucket + "/" + v.key
-	p.older = content(7, len(v.body))
-	mustPut(t, p.reader, path, p.older)
-	old := rawGet(t, h.store.S3(), path)
-	mustPut(t, p.reader, path, v.body)
+	p.older = s3test.Content(7, len(v.body))
+	s3test.MustPut(t, p.reader, path, p.older)
+	old := s3test.RawGet(t, h.store.S3(), path)
+	s3test.MustPut(t, p.reader, path, v.body)
 	p.reading = slices.Concat(h.lies, aboutLarge(bodyLies()), []lie{
 		{name: anOlderState, tell: instead(old, true, true)},
 		{name: "an older state's bytes", tell: instead(old, true, false)},
@@ -149,21 +150,21 @@ func (p *copyPlace) try(t *testing.T, at lab.S3, d copyDeed, v victim, name stri
 	p.hostile.Tell(tell)
 	got := d.do(t, at, from, to)
 	told = p.hostile.Tell(nil)
-	after := get(t, p.reader, to)
-	whole := after.status == 200 && after.err == nil
-	right := whole && (sameBytes(after.body, d.right(v.body)) == nil || len(v.body) == len(p.older) && sameBytes(after.body, d.right(p.older)) == nil)
+	after := s3test.Get(t, p.reader, to)
+	whole := after.Status == 200 && after.Err == nil
+	right := whole && (s3test.SameBytes(after.Body, d.right(v.body)) == nil || len(v.body) == len(p.older) && s3test.SameBytes(after.Body, d.right(p.older)) == nil)
 	// The store itself copied what it has under the ETag that it gave to the older state: nobody reads that.
-	lost := name == anOlderState && !d.inPlace && after.status >= 500
+	lost := name == anOlderState && !d.inPlace && after.Status >= 500
 	if whole && !right || succeeded(got) && !right && !lost || d.inPlace && !right {
 		t.Errorf("%s of %s, %s, %d answers changed: %v, and the destination reads as %v", d.name, v.key, name, told, got, after)
 	}
 	if d.inPlace && !right { // for the lies that follow
-		mustPut(t, p.reader, from, v.body)
+		s3test.MustPut(t, p.reader, from, v.body)
 	}
 	if p.mode == lab.ModeMD5 && succeeded(got) && right && !d.plain {
-		head := call{method: http.MethodHead, path: to}.do(t, p.reader)
-		if tag := strings.ReplaceAll(between(got.body, "<ETag>", "</ETag>"), "&#34;", `"`); tag != head.header.Get("ETag") {
-			t.Errorf("%s of %s, %s: the answer's ETag is %s, the object's %s", d.name, v.key, name, tag, head.header.Get("ETag"))
+		head := s3test.Call{Method: http.MethodHead, Path: to}.Do(t, p.reader)
+		if tag := strings.ReplaceAll(between(got.Body, "<ETag>", "</ETag>"), "&#34;", `"`); tag != head.Header.Get("ETag") {
+			t.Errorf("%s of %s, %s: the answer's ETag is %s, the object's %s", d.name, v.key, name, tag, head.Header.Get("ETag"))
 		}
 	}
 	if told > 0 && succeeded(got) {

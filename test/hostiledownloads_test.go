@@ -14,6 +14,7 @@ import (
 	tmtypes "github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // downloads are how clients fetch a large object, in ranges one after another.
@@ -25,7 +26,7 @@ func downloads() map[string]func(t *testing.T, at lab.S3, bucket, key, file stri
 				return err
 			}
 			defer f.Close()
-			m := transfermanager.New(once(t, at), func(o *transfermanager.Options) {
+			m := transfermanager.New(s3test.Once(t, at), func(o *transfermanager.Options) {
 				o.PartSizeBytes, o.Concurrency, o.GetObjectType = 5<<20, 1, how
 			})
 			_, err = m.DownloadObject(t.Context(), &transfermanager.DownloadObjectInput{Bucket: &bucket, Key: &key, WriterAt: f})
@@ -78,7 +79,7 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 	} else {
 		at = lab.Proxy(t, lab.ProxyOptions{Upstream: &behind, Args: args}).S3()
 	}
-	bucket := newBucket(t, at)
+	bucket := s3test.NewBucket(t, at)
 	const size = 16<<20 + 7
 	succeeded, refused := 0, 0
 	for name, download := range downloads() {
@@ -86,10 +87,10 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 			for after := range 5 {
 				key := fmt.Sprintf("%s-%d", name[len(name)-5:], after)
 				path := "/" + bucket + "/" + key
-				older, newer := content(uint64(after), size), content(uint64(100+after), size)
-				mustPut(t, at, path, older)
-				old := rawGet(t, real.S3(), path)
-				mustPut(t, at, path, newer)
+				older, newer := s3test.Content(uint64(after), size), s3test.Content(uint64(100+after), size)
+				s3test.MustPut(t, at, path, older)
+				old := s3test.RawGet(t, real.S3(), path)
+				s3test.MustPut(t, at, path, newer)
 				asked := 0
 				hostile.Tell(func(a *lab.Reply) {
 					if a.Request.URL.Path != path || a.Request.Method != http.MethodGet {
@@ -110,8 +111,8 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 					succeeded++
 				}
 				got, err := os.ReadFile(file)
-				if err != nil || sameBytes(got, newer) != nil && sameBytes(got, older) != nil {
-					t.Errorf("exchanged after %d answers (%d told): success with bytes of no version: %v, %v", after, told, err, sameBytes(got, newer))
+				if err != nil || s3test.SameBytes(got, newer) != nil && s3test.SameBytes(got, older) != nil {
+					t.Errorf("exchanged after %d answers (%d told): success with bytes of no version: %v, %v", after, told, err, s3test.SameBytes(got, newer))
 				}
 			}
 		})
@@ -143,15 +144,15 @@ func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 			}
 			uri, _ := lab.NewKeyset(t)
 			at := lab.BalanceBefore(t, stores, nil, "--kms", uri, "--etag", mode).S3()
-			bucket := newBucket(t, at)
+			bucket := s3test.NewBucket(t, at)
 			const size = 16<<20 + 7
 			one, spliced, refused := 0, 0, 0
 			for name, download := range downloads() {
 				path := "/" + bucket + "/" + strings.ReplaceAll(name, " ", "-")
-				older, newer := content(1, size), content(2, size)
-				mustPut(t, at, path, older)
-				old := rawGet(t, real.S3(), path)
-				mustPut(t, at, path, newer)
+				older, newer := s3test.Content(1, size), s3test.Content(2, size)
+				s3test.MustPut(t, at, path, older)
+				old := s3test.RawGet(t, real.S3(), path)
+				s3test.MustPut(t, at, path, newer)
 				hostile[1].Tell(func(a *lab.Reply) {
 					if a.Request.URL.Path == path && isRead(a.Request) {
 						instead(old, true, true)(a)
@@ -169,7 +170,7 @@ func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 				got, err := os.ReadFile(file)
 				switch whole, written := versionsIn(got, older, newer); {
 				case err != nil || !written || mode == lab.ModeMD5 && !whole:
-					t.Errorf("%s: success with bytes that are of no version: %v, %v", name, err, sameBytes(got, newer))
+					t.Errorf("%s: success with bytes that are of no version: %v, %v", name, err, s3test.SameBytes(got, newer))
 				case whole:
 					one++
 				default:
@@ -188,7 +189,7 @@ func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 // one of them has in its place.
 func versionsIn(got []byte, versions ...[]byte) (whole, written bool) {
 	for _, v := range versions {
-		if sameBytes(got, v) == nil {
+		if s3test.SameBytes(got, v) == nil {
 			return true, true
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // lie is a way for a store to answer falsely about an object.
@@ -30,30 +31,30 @@ func bodyLies() (all []lie) {
 		}})
 	}
 	for tenth := range 11 {
-		add(fmt.Sprintf("a bit flipped at %d tenths", tenth), func(b []byte) []byte { return flipped(b, (len(b)-1)*tenth/10) })
+		add(fmt.Sprintf("a bit flipped at %d tenths", tenth), func(b []byte) []byte { return s3test.Flipped(b, (len(b)-1)*tenth/10) })
 	}
 	for _, back := range []int{8, 12, 16, 17, 40, 100} {
-		add(fmt.Sprintf("a bit flipped %d before the end", back), func(b []byte) []byte { return flipped(b, max(0, len(b)-back)) })
+		add(fmt.Sprintf("a bit flipped %d before the end", back), func(b []byte) []byte { return s3test.Flipped(b, max(0, len(b)-back)) })
 	}
 	add("nothing", func([]byte) []byte { return nil })
 	add("half", func(b []byte) []byte { return b[:len(b)/2] })
 	add("all but the last byte", func(b []byte) []byte { return b[:len(b)-1] })
 	add("all but the first byte", func(b []byte) []byte { return b[1:] })
 	add("a byte more", func(b []byte) []byte { return append(b, 0) })
-	add("a segment more", func(b []byte) []byte { return append(b, b[:min(len(b), storedSegment)]...) })
+	add("a segment more", func(b []byte) []byte { return append(b, b[:min(len(b), s3test.StoredSegment)]...) })
 	add("zeros", func(b []byte) []byte { return make([]byte, len(b)) })
 	add("halves exchanged", func(b []byte) []byte { return append(b[len(b)/2:len(b):len(b)], b[:len(b)/2]...) })
-	add("the first segment left out", func(b []byte) []byte { return b[min(len(b), storedSegment):] })
-	add("the first segment twice", func(b []byte) []byte { return append(bytes.Clone(b[:min(len(b), storedSegment)]), b...) })
+	add("the first segment left out", func(b []byte) []byte { return b[min(len(b), s3test.StoredSegment):] })
+	add("the first segment twice", func(b []byte) []byte { return append(bytes.Clone(b[:min(len(b), s3test.StoredSegment)]), b...) })
 	add("the first two segments exchanged", func(b []byte) []byte {
-		if len(b) < 2*storedSegment {
+		if len(b) < 2*s3test.StoredSegment {
 			return b
 		}
-		return slices.Concat(b[storedSegment:2*storedSegment], b[:storedSegment], b[2*storedSegment:])
+		return slices.Concat(b[s3test.StoredSegment:2*s3test.StoredSegment], b[:s3test.StoredSegment], b[2*s3test.StoredSegment:])
 	})
 	add("the second segment in the first one's place", func(b []byte) []byte {
-		if len(b) >= 2*storedSegment {
-			copy(b, b[storedSegment:2*storedSegment])
+		if len(b) >= 2*s3test.StoredSegment {
+			copy(b, b[s3test.StoredSegment:2*s3test.StoredSegment])
 		}
 		return b
 	})
@@ -86,7 +87,7 @@ func headLies() (all []lie) {
 	set("X-Amz-Mp-Parts-Count", "7")
 	set("X-Amz-Checksum-Crc32", "AAAAAA==")
 	set("X-Amz-Missing-Meta", "3")
-	for _, by := range []int{-1, 1, 28, storedSegment, 1 << 40} {
+	for _, by := range []int{-1, 1, 28, s3test.StoredSegment, 1 << 40} {
 		all = append(all, lie{name: fmt.Sprintf("Content-Length %+d", by), tell: func(a *lab.Reply) {
 			if n, err := strconv.Atoi(a.Header.Get("Content-Length")); err == nil && n+by >= 0 {
 				a.Header.Set("Content-Length", strconv.Itoa(n+by))
@@ -157,7 +158,7 @@ func metaLies() (all []lie) {
 
 // instead answers with another stored object, whatever range was asked for: its bytes,
 // its metadata, or both.
-func instead(s stored, bytesToo, metaToo bool) lab.Lie {
+func instead(s s3test.Stored, bytesToo, metaToo bool) lab.Lie {
 	return func(a *lab.Reply) {
 		if a.Status >= 300 {
 			return
@@ -168,27 +169,27 @@ func instead(s stored, bytesToo, metaToo bool) lab.Lie {
 					a.Header.Del(name)
 				}
 			}
-			for name, value := range s.meta {
+			for name, value := range s.Meta {
 				a.Header.Set("X-Amz-Meta-"+name, value)
 			}
 		}
 		if !bytesToo {
 			return
 		}
-		first, last := 0, len(s.body)-1
+		first, last := 0, len(s.Body)-1
 		if spec := a.Request.Header.Get("Range"); spec != "" {
 			from, to, _ := strings.Cut(strings.TrimPrefix(spec, "bytes="), "-")
 			if n, err := strconv.Atoi(to); err == nil && from != "" {
 				last = min(last, n)
 			} else if err == nil {
-				first = max(0, len(s.body)-n)
+				first = max(0, len(s.Body)-n)
 			}
 			if n, err := strconv.Atoi(from); err == nil {
 				first = min(n, last+1)
 			}
-			a.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(s.body)))
+			a.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(s.Body)))
 		}
-		part := s.body[first : last+1]
+		part := s.Body[first : last+1]
 		if a.Request.Method == http.MethodHead {
 			a.Header.Set("Content-Length", strconv.Itoa(len(part)))
 			return

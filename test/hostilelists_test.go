@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // A list's entries and sizes are the store's word (docs/THREATS.md). What the proxy answers for is that
@@ -170,31 +171,31 @@ type listPlace struct {
 
 func newListPlace(t *testing.T, at lab.S3) listPlace {
 	t.Helper()
-	p := listPlace{bucket: newBucket(t, at), parts: map[int]int{1: 5 << 20, 2: 70_001}}
+	p := listPlace{bucket: s3test.NewBucket(t, at), parts: map[int]int{1: 5 << 20, 2: 70_001}}
 	for n, key := range []string{"a", "b/c", "b/d", "e"} {
-		mustPut(t, at, "/"+p.bucket+"/"+key, content(uint64(n), 1+n*65_536))
+		s3test.MustPut(t, at, "/"+p.bucket+"/"+key, s3test.Content(uint64(n), 1+n*65_536))
 	}
-	client := sdk(t, at)
-	upload := newMultipart(t, client, p.bucket, "upload")
+	client := s3test.SDK(t, at)
+	upload := s3test.Begin(t, client, p.bucket, "upload")
 	for number, size := range p.parts {
-		upload.send(client, int32(number), content(uint64(number), size))
+		upload.Send(client, int32(number), s3test.Content(uint64(number), size))
 	}
 	p.asked = []listing{
 		{name: "V1"}, {name: "V1 with a delimiter", query: "delimiter=%2F"}, {name: "V1, two keys", query: "max-keys=2"},
 		{name: "V2", query: "list-type=2"}, {name: "V2 in URL encoding", query: "list-type=2&encoding-type=url"}, {name: "V2, two keys", query: "list-type=2&max-keys=2"},
 		{name: "versions", query: "versions="}, {name: "versions, two keys", query: "versions=&max-keys=2"}, {name: "versions with a delimiter", query: "versions=&delimiter=%2F"},
-		{name: "uploads", query: "uploads="}, {name: "parts", query: "uploadId=" + upload.id, key: "/upload"},
+		{name: "uploads", query: "uploads="}, {name: "parts", query: "uploadId=" + upload.ID, key: "/upload"},
 	}
 	return p
 }
 
 // judge says what is wrong with a list that a client was shown; told is all that the store said.
-func (p listPlace) judge(asked listing, shown answer, told []byte) error {
+func (p listPlace) judge(asked listing, shown s3test.Answer, told []byte) error {
 	if !succeeded(shown) {
 		return nil
 	}
 	var list shownList
-	if err := xml.Unmarshal(shown.body, &list); err != nil {
+	if err := xml.Unmarshal(shown.Body, &list); err != nil {
 		return fmt.Errorf("no list that can be parsed: %w", err)
 	}
 	for _, name := range list.names() {
@@ -271,7 +272,7 @@ func TestAListOfAHostileStoreIsAsPromisedOrAnError(t *testing.T) {
 						word = append(word, a.Body...)
 					})
 					began := time.Now()
-					got := call{method: http.MethodGet, path: "/" + place.bucket + asked.key, query: asked.query}.do(t, proxy.S3())
+					got := s3test.Call{Method: http.MethodGet, Path: "/" + place.bucket + asked.key, Query: asked.query}.Do(t, proxy.S3())
 					took, told := time.Since(began), hostile.Tell(nil)
 					if told > 0 {
 						attacks++
@@ -280,15 +281,15 @@ func TestAListOfAHostileStoreIsAsPromisedOrAnError(t *testing.T) {
 						}
 					}
 					if err := place.judge(asked, got, word); err != nil {
-						t.Errorf("%s, %s: %v\n%.1500s", asked.name, l.name, err, got.body)
+						t.Errorf("%s, %s: %v\n%.1500s", asked.name, l.name, err, got.Body)
 					}
-					if requests > maxListRequests || took > listWithin || got.status == 0 {
+					if requests > maxListRequests || took > listWithin || got.Status == 0 {
 						t.Errorf("%s, %s: %d requests, %v: %v", asked.name, l.name, requests, took, got)
 					}
 				}
 			}
 			for _, asked := range place.asked {
-				if got := (call{method: http.MethodGet, path: "/" + place.bucket + asked.key, query: asked.query}).do(t, proxy.S3()); !succeeded(got) {
+				if got := (s3test.Call{Method: http.MethodGet, Path: "/" + place.bucket + asked.key, Query: asked.query}).Do(t, proxy.S3()); !succeeded(got) {
 					t.Errorf("%s, honestly, after all that: %v", asked.name, got)
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // Names that lead out of a bucket, or into what is the proxy's or a store's own.
@@ -32,21 +34,21 @@ func spellings(key string) map[string]string {
 func pathNonsense(_ testing.TB, g ground) (all []nonsense) {
 	for _, key := range climbingKeys {
 		for way, path := range spellings(key) {
-			for _, op := range []call{
-				{method: "GET"}, {method: "HEAD"}, {method: "PUT", body: []byte("x")}, {method: "DELETE"},
-				{method: "POST", query: "uploads="}, {method: "PUT", query: "partNumber=1&uploadId=" + g.upload, body: []byte("x")},
-				{method: "GET", query: "uploadId=" + g.upload}, {method: "DELETE", query: "uploadId=" + g.upload},
-				{method: "POST", query: "uploadId=" + g.upload, body: []byte("<CompleteMultipartUpload/>")},
-				{method: "PUT", query: "tagging=", body: []byte("<Tagging><TagSet/></Tagging>")}, {method: "DELETE", query: "tagging="}, {method: "GET", query: "acl="},
+			for _, op := range []s3test.Call{
+				{Method: "GET"}, {Method: "HEAD"}, {Method: "PUT", Body: []byte("x")}, {Method: "DELETE"},
+				{Method: "POST", Query: "uploads="}, {Method: "PUT", Query: "partNumber=1&uploadId=" + g.upload, Body: []byte("x")},
+				{Method: "GET", Query: "uploadId=" + g.upload}, {Method: "DELETE", Query: "uploadId=" + g.upload},
+				{Method: "POST", Query: "uploadId=" + g.upload, Body: []byte("<CompleteMultipartUpload/>")},
+				{Method: "PUT", Query: "tagging=", Body: []byte("<Tagging><TagSet/></Tagging>")}, {Method: "DELETE", Query: "tagging="}, {Method: "GET", Query: "acl="},
 			} {
-				op.path = g.at(path)
-				all = append(all, nonsense{name: op.method + " ?" + op.query + " " + way + " " + key, call: op})
+				op.Path = g.at(path)
+				all = append(all, nonsense{name: op.Method + " ?" + op.Query + " " + way + " " + key, Call: op})
 			}
 		}
 	}
 	for _, path := range []string{"%", "%2", "%zz", "k%", "%ff", "%c0%ae%c0%ae/x", "%e0%80%ae", "k%00", "%00", strings.Repeat("k", 1025), strings.Repeat("%c3%bc", 513)} {
 		for _, method := range []string{"GET", "PUT", "DELETE"} {
-			all = append(all, nonsense{name: method + " of the path " + path, call: call{method: method, path: g.at(path)}})
+			all = append(all, nonsense{name: method + " of the path " + path, Call: s3test.Call{Method: method, Path: g.at(path)}})
 		}
 	}
 	return all
@@ -65,9 +67,9 @@ func queryNonsense(_ testing.TB, g ground) (all []nonsense) {
 			if c.method == "DELETE" && strings.HasPrefix(c.query, "versionId") && !strings.ContainsAny(id, "./\\%\x00\x01ü") {
 				continue // a version need not exist to be deleted
 			}
-			n := nonsense{name: c.method + " " + c.query + id, call: call{method: c.method, path: c.path, query: c.query + url.QueryEscape(id)}}
+			n := nonsense{name: c.method + " " + c.query + id, Call: s3test.Call{Method: c.method, Path: c.path, Query: c.query + url.QueryEscape(id)}}
 			if c.method == "POST" {
-				n.body = []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>")
+				n.Body = []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>")
 			}
 			all = append(all, n)
 		}
@@ -76,7 +78,7 @@ func queryNonsense(_ testing.TB, g ground) (all []nonsense) {
 		for _, cursor := range []string{"prefix", "marker", "start-after", "key-marker"} {
 			for _, kind := range []string{"", "list-type=2&", "versions=&", "uploads=&"} {
 				query := kind + cursor + "=" + url.QueryEscape(place)
-				all = append(all, nonsense{name: query, call: call{method: "GET", path: "/" + g.bucket, query: query}})
+				all = append(all, nonsense{name: query, Call: s3test.Call{Method: "GET", Path: "/" + g.bucket, Query: query}})
 			}
 		}
 	}
@@ -85,7 +87,7 @@ func queryNonsense(_ testing.TB, g ground) (all []nonsense) {
 		"prefix=a&prefix=b", "list-type=2&list-type=2", "uploads&versions", "acl&policy", "list-type=2&uploads", "%zz", "a=%", "uploads=&max-uploads=-1", "uploads=&max-uploads=x",
 		"versions=&max-keys=-1", "versions=&max-keys=x", "delete&uploads",
 	} {
-		all = append(all, nonsense{name: "list ?" + query, call: call{method: "GET", path: "/" + g.bucket, query: query}})
+		all = append(all, nonsense{name: "list ?" + query, Call: s3test.Call{Method: "GET", Path: "/" + g.bucket, Query: query}})
 	}
 	return all
 }
@@ -110,7 +112,7 @@ func copyNonsense(_ testing.TB, g ground) (all []nonsense) {
 			if query != "" {
 				path = g.at("parts")
 			}
-			all = append(all, nonsense{name: source + " ?" + query, call: call{method: "PUT", path: path, query: query, headers: map[string]string{"x-amz-copy-source": source}}})
+			all = append(all, nonsense{name: source + " ?" + query, Call: s3test.Call{Method: "PUT", Path: path, Query: query, Headers: map[string]string{"x-amz-copy-source": source}}})
 		}
 	}
 	good := "/" + g.bucket + "/k"
@@ -121,40 +123,40 @@ func copyNonsense(_ testing.TB, g ground) (all []nonsense) {
 		headers := map[string]string{"x-amz-copy-source": good}
 		for name, value := range c {
 			headers[name] = value
-			all = append(all, nonsense{name: "copy with " + name + ": " + value, call: call{method: "PUT", path: g.at("k"), headers: headers}})
+			all = append(all, nonsense{name: "copy with " + name + ": " + value, Call: s3test.Call{Method: "PUT", Path: g.at("k"), Headers: headers}})
 		}
 	}
 	for _, r := range []string{"bytes=0-", "bytes=-1", "bytes=5-2", "bytes=0-99999", "bytes=x", "0-1", "bytes=0-1,3-4", "bytes=99-100", "bytes=-0", "bytes=0-99999999999999999999", "octets=0-1"} {
-		all = append(all, nonsense{name: "copied range " + r, call: call{method: "PUT", path: g.at("parts"), query: "partNumber=2&uploadId=" + g.upload, headers: map[string]string{"x-amz-copy-source": good, "x-amz-copy-source-range": r}}})
+		all = append(all, nonsense{name: "copied range " + r, Call: s3test.Call{Method: "PUT", Path: g.at("parts"), Query: "partNumber=2&uploadId=" + g.upload, Headers: map[string]string{"x-amz-copy-source": good, "x-amz-copy-source-range": r}}})
 	}
 	for _, method := range []string{"GET", "DELETE", "HEAD", "POST"} {
-		all = append(all, nonsense{name: method + " with a copy's source", call: call{method: method, path: g.at("k"), headers: map[string]string{"x-amz-copy-source": good}}})
+		all = append(all, nonsense{name: method + " with a copy's source", Call: s3test.Call{Method: method, Path: g.at("k"), Headers: map[string]string{"x-amz-copy-source": good}}})
 	}
 	return all
 }
 
 // documentCall sends a document as S3 wants lists of keys, with its MD5.
-func documentCall(path, query, document string) call {
-	return call{method: "POST", path: path, query: query, body: []byte(document), headers: map[string]string{"content-md5": md5Of([]byte(document))}}
+func documentCall(path, query, document string) s3test.Call {
+	return s3test.Call{Method: "POST", Path: path, Query: query, Body: []byte(document), Headers: map[string]string{"content-md5": s3test.MD5Of([]byte(document))}}
 }
 
 func listNonsense(_ testing.TB, g ground) (all []nonsense) {
 	for _, key := range climbingKeys {
-		all = append(all, nonsense{name: "a list with " + key, inList: true, call: documentCall("/"+g.bucket, "delete=", "<Delete><Object><Key>"+xmlText(key)+"</Key></Object></Delete>")})
+		all = append(all, nonsense{name: "a list with " + key, inList: true, Call: documentCall("/"+g.bucket, "delete=", "<Delete><Object><Key>"+s3test.XMLText(key)+"</Key></Object></Delete>")})
 	}
 	for _, id := range climbingIDs[:9] {
-		all = append(all, nonsense{name: "a list with the version " + id, inList: true, call: documentCall("/"+g.bucket, "delete=", "<Delete><Object><Key>k</Key><VersionId>"+xmlText(id)+"</VersionId></Object></Delete>")})
+		all = append(all, nonsense{name: "a list with the version " + id, inList: true, Call: documentCall("/"+g.bucket, "delete=", "<Delete><Object><Key>k</Key><VersionId>"+s3test.XMLText(id)+"</VersionId></Object></Delete>")})
 	}
 	return all
 }
 
 func bucketNonsense(_ testing.TB, g ground) (all []nonsense) {
 	for _, name := range []string{"..", ".", "%2e%2e", ".minio.sys", ".sgwtmp", ".s3proxy", "a", "ab", "-abc", "_abc", "a b", "a%00b", "a%2fb", "b:c", "bücket", "a*b", "..%2f" + g.victim, "%2e%2e%2f" + g.victim, strings.Repeat("b", 256), "%ff%fe%fd", `a\b`, "a;b", "%0d%0aX"} {
-		for _, c := range []call{{method: "PUT"}, {method: "GET"}, {method: "HEAD"}, {method: "DELETE"}, {method: "GET", query: "policy="}} {
-			c.path = "/" + strings.ReplaceAll(name, " ", "%20")
-			all = append(all, nonsense{name: c.method + " of the bucket " + name, call: c})
-			c.path += "/k"
-			all = append(all, nonsense{name: c.method + " in the bucket " + name, call: c})
+		for _, c := range []s3test.Call{{Method: "PUT"}, {Method: "GET"}, {Method: "HEAD"}, {Method: "DELETE"}, {Method: "GET", Query: "policy="}} {
+			c.Path = "/" + strings.ReplaceAll(name, " ", "%20")
+			all = append(all, nonsense{name: c.Method + " of the bucket " + name, Call: c})
+			c.Path += "/k"
+			all = append(all, nonsense{name: c.Method + " in the bucket " + name, Call: c})
 		}
 	}
 	return all

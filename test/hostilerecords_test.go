@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // recordPlace is a bucket whose objects open by their windows' records alone: the version of
@@ -25,9 +26,9 @@ const recordFolder = "/.s3proxy/keys/"
 
 func newRecordPlace(t *testing.T, at lab.S3, objects int) recordPlace {
 	t.Helper()
-	p := recordPlace{bucket: newBucket(t, at), body: map[string][]byte{}}
+	p := recordPlace{bucket: s3test.NewBucket(t, at), body: map[string][]byte{}}
 	for n := range objects {
-		mustPut(t, at, fmt.Sprintf("/%s/object-%d", p.bucket, n), content(uint64(n), 1000+n))
+		s3test.MustPut(t, at, fmt.Sprintf("/%s/object-%d", p.bucket, n), s3test.Content(uint64(n), 1000+n))
 	}
 	return p
 }
@@ -35,11 +36,11 @@ func newRecordPlace(t *testing.T, at lab.S3, objects int) recordPlace {
 // read keeps the records as the store has them.
 func (p *recordPlace) read(t *testing.T, store *lab.Store) {
 	t.Helper()
-	list := call{method: http.MethodGet, path: "/" + p.bucket, query: "list-type=2&prefix=.s3proxy%2Fkeys%2F"}.do(t, store.S3())
-	for _, element := range keyElement.FindAllString(string(list.body), -1) {
+	list := s3test.Call{Method: http.MethodGet, Path: "/" + p.bucket, Query: "list-type=2&prefix=.s3proxy%2Fkeys%2F"}.Do(t, store.S3())
+	for _, element := range keyElement.FindAllString(string(list.Body), -1) {
 		path := "/" + p.bucket + "/" + between([]byte(element), "<Key>", "</Key>")
 		p.records = append(p.records, path)
-		p.body[path] = rawGet(t, store.S3(), path).body
+		p.body[path] = s3test.RawGet(t, store.S3(), path).Body
 	}
 	slices.Sort(p.records)
 }
@@ -98,22 +99,22 @@ func TestTheRecordsOfAHostileStoreOpenNothingElse(t *testing.T) {
 			break
 		}
 		path := fmt.Sprintf("/%s/object-%d", place.bucket, next)
-		want := content(uint64(next), 1000+next)
+		want := s3test.Content(uint64(next), 1000+next)
 		hostile.Tell(when(lies[n], func(r *http.Request) bool {
 			return r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/"+place.bucket+recordFolder)
 		}))
-		got := get(t, reader, path)
+		got := s3test.Get(t, reader, path)
 		told := hostile.Tell(nil)
 		if told > 0 {
 			attacks++
 		}
-		if got.status >= 400 {
+		if got.Status >= 400 {
 			refused++
 		}
-		if got.status == 0 || got.status == 200 && (got.err != nil || sameBytes(got.body, want) != nil) {
+		if got.Status == 0 || got.Status == 200 && (got.Err != nil || s3test.SameBytes(got.Body, want) != nil) {
 			t.Errorf("%s, %d answers changed: %v", lies[n].name, told, got)
 		}
-		if got := get(t, reader, path); got.status != 200 || sameBytes(got.body, want) != nil {
+		if got := s3test.Get(t, reader, path); got.Status != 200 || s3test.SameBytes(got.Body, want) != nil {
 			t.Errorf("honestly, after %s: %v", lies[n].name, got)
 		}
 		next++
@@ -139,27 +140,27 @@ func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			first := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", mode}})
 			at := first.S3()
-			bucket := newBucket(t, at)
-			if _, err := sdk(t, store.S3()).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
+			bucket := s3test.NewBucket(t, at)
+			if _, err := s3test.SDK(t, store.S3()).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
 				t.Fatal(err)
 			}
 			path := "/" + bucket + "/k"
 			put := func(path string, body []byte) (id string) {
-				got := call{method: http.MethodPut, path: path, body: body}.do(t, at)
-				if id = got.header.Get("X-Amz-Version-Id"); got.status != 200 || id == "" {
+				got := s3test.Call{Method: http.MethodPut, Path: path, Body: body}.Do(t, at)
+				if id = got.Header.Get("X-Amz-Version-Id"); got.Status != 200 || id == "" {
 					t.Fatal(got)
 				}
 				return id
 			}
 			const size = 150_000
-			older, named := content(1, size), content(2, size)
+			older, named := s3test.Content(1, size), s3test.Content(2, size)
 			put(path, older)
-			past := rawGet(t, store.S3(), path)
+			past := s3test.RawGet(t, store.S3(), path)
 			id := put(path, named)
-			etag := call{method: http.MethodHead, path: path}.do(t, at).header.Get("ETag")
-			put(path, content(3, size+9))
-			put("/"+bucket+"/other", content(4, size))
-			other := rawGet(t, store.S3(), "/"+bucket+"/other")
+			etag := s3test.Call{Method: http.MethodHead, Path: path}.Do(t, at).Header.Get("ETag")
+			put(path, s3test.Content(3, size+9))
+			put("/"+bucket+"/other", s3test.Content(4, size))
+			other := s3test.RawGet(t, store.S3(), "/"+bucket+"/other")
 			lies := append(slices.Concat(bodyLies(), headLies(), metaLies()),
 				lie{name: "another object", tell: instead(other, true, true)},
 				lie{name: "another object's metadata", tell: instead(other, false, true)},
@@ -171,7 +172,7 @@ func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
 			v := victim{key: "k", body: named, parts: []int{size}, etag: etag}
 			rolled := victim{key: "k", body: older, parts: []int{size}, etag: etag}
 			if mode == lab.ModeMD5 {
-				rolled.etag = md5ETag(older)
+				rolled.etag = s3test.MD5ETag(older)
 			}
 			step := 8
 			if lab.Long {
@@ -192,7 +193,7 @@ func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
 					if told > 0 {
 						attacks++
 					}
-					if got.status >= 400 || got.status == 0 || got.err != nil {
+					if got.Status >= 400 || got.Status == 0 || got.Err != nil {
 						refused++
 						continue
 					}

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // victim is an object that a hostile store answers about.
@@ -71,53 +72,53 @@ func (q question) right(v victim, body []byte) (first int, want []byte, ok bool)
 
 // judge says what is wrong with an answer: anything but an error, a transfer that broke
 // behind good bytes, or the right bytes under the right size and, where it is sealed, ETag.
-func (q question) judge(v victim, mode string, a answer) error {
-	if a.status >= 300 || a.status == 0 {
+func (q question) judge(v victim, mode string, a s3test.Answer) error {
+	if a.Status >= 300 || a.Status == 0 {
 		return nil
 	}
 	err := q.judgeContent(v, v.body, a)
 	if err != nil {
 		return err
 	}
-	if mode == lab.ModeMD5 && a.header.Get("ETag") != v.etag {
-		return fmt.Errorf("ETag %s, want %s", a.header.Get("ETag"), v.etag)
+	if mode == lab.ModeMD5 && a.Header.Get("ETag") != v.etag {
+		return fmt.Errorf("ETag %s, want %s", a.Header.Get("ETag"), v.etag)
 	}
 	return nil
 }
 
-func (q question) judgeContent(v victim, body []byte, a answer) error {
+func (q question) judgeContent(v victim, body []byte, a s3test.Answer) error {
 	first, want, ok := q.right(v, body)
 	if !ok {
 		return fmt.Errorf("%v to what is not there", a)
 	}
-	if a.err != nil { // the client knows; what it has must be the beginning
-		if len(a.body) > len(want) || sameBytes(a.body, want[:len(a.body)]) != nil {
+	if a.Err != nil { // the client knows; what it has must be the beginning
+		if len(a.Body) > len(want) || s3test.SameBytes(a.Body, want[:len(a.Body)]) != nil {
 			return fmt.Errorf("a broken transfer with bytes that are wrong: %v", a)
 		}
 		return nil
 	}
 	if q.method == http.MethodGet {
-		if err := sameBytes(a.body, want); err != nil {
+		if err := s3test.SameBytes(a.Body, want); err != nil {
 			return err
 		}
 	}
-	if got := a.header.Get("Content-Length"); got != fmt.Sprint(len(want)) {
+	if got := a.Header.Get("Content-Length"); got != fmt.Sprint(len(want)) {
 		return fmt.Errorf("Content-Length %q, want %d", got, len(want))
 	}
 	wantRange := fmt.Sprintf("bytes %d-%d/%d", first, first+len(want)-1, len(body))
-	if got := a.header.Get("Content-Range"); got != "" && got != wantRange || a.status == 206 && got == "" && len(body) > 0 {
-		return fmt.Errorf("status %d with Content-Range %q, want %s", a.status, got, wantRange)
+	if got := a.Header.Get("Content-Range"); got != "" && got != wantRange || a.Status == 206 && got == "" && len(body) > 0 {
+		return fmt.Errorf("status %d with Content-Range %q, want %s", a.Status, got, wantRange)
 	}
 	return nil
 }
 
-func (q question) put(t testing.TB, at lab.S3, bucket string, v victim) answer {
+func (q question) put(t testing.TB, at lab.S3, bucket string, v victim) s3test.Answer {
 	t.Helper()
-	c := call{method: q.method, path: "/" + bucket + "/" + v.key, query: q.query}
+	c := s3test.Call{Method: q.method, Path: "/" + bucket + "/" + v.key, Query: q.query}
 	if q.ask != "" {
-		c.headers = map[string]string{"range": q.ask}
+		c.Headers = map[string]string{"range": q.ask}
 	}
-	return c.do(t, at)
+	return c.Do(t, at)
 }
 
 // hostilePlace is a bucket with a victim of each shape, and what a hostile store knows of others.
@@ -140,7 +141,7 @@ func newHostilePlace(t *testing.T, mode string) *hostilePlace {
 	h.hostile = lab.Hostile(t, h.store)
 	first := lab.Proxy(t, lab.ProxyOptions{Upstream: h.store, Args: []string{"--etag", mode}})
 	at := first.S3()
-	h.dir, h.bucket = first.DataDir, newBucket(t, at)
+	h.dir, h.bucket = first.DataDir, s3test.NewBucket(t, at)
 	shapes := map[string][]int{"byte": {1}, "segment": {64 << 10}, "segments": {150_000}}
 	if lab.Long {
 		shapes["empty"], shapes["large"], shapes["parts"] = []int{0}, []int{3<<20 + 5}, []int{5 << 20, 5 << 20, 70_001}
@@ -148,27 +149,27 @@ func newHostilePlace(t *testing.T, mode string) *hostilePlace {
 	for name, parts := range shapes {
 		v := victim{key: name, parts: parts}
 		for n, size := range parts {
-			v.body = append(v.body, content(uint64(31+n+len(name)), size)...)
+			v.body = append(v.body, s3test.Content(uint64(31+n+len(name)), size)...)
 		}
 		if len(parts) == 1 {
-			mustPut(t, at, "/"+h.bucket+"/"+name, v.body)
+			s3test.MustPut(t, at, "/"+h.bucket+"/"+name, v.body)
 		} else {
-			client := sdk(t, at)
-			upload := newMultipart(t, client, h.bucket, name)
+			client := s3test.SDK(t, at)
+			upload := s3test.Begin(t, client, h.bucket, name)
 			var sent []types.CompletedPart
 			for rest, n := v.body, 0; n < len(parts); n++ {
-				sent = append(sent, upload.send(client, int32(n+1), rest[:parts[n]]))
+				sent = append(sent, upload.Send(client, int32(n+1), rest[:parts[n]]))
 				rest = rest[parts[n]:]
 			}
-			if _, err := upload.complete(client, sent...); err != nil {
+			if _, err := upload.Complete(client, sent...); err != nil {
 				t.Fatal(err)
 			}
 		}
-		v.etag = call{method: "HEAD", path: "/" + h.bucket + "/" + name}.do(t, at).header.Get("ETag")
+		v.etag = s3test.Call{Method: "HEAD", Path: "/" + h.bucket + "/" + name}.Do(t, at).Header.Get("ETag")
 		h.victims = append(h.victims, v)
 	}
-	mustPut(t, at, "/"+h.bucket+"/other", content(99, 150_000))
-	other := rawGet(t, h.store.S3(), "/"+h.bucket+"/other")
+	s3test.MustPut(t, at, "/"+h.bucket+"/other", s3test.Content(99, 150_000))
+	other := s3test.RawGet(t, h.store.S3(), "/"+h.bucket+"/other")
 	h.lies = append(append(append(bodyLies(), headLies()...), metaLies()...),
 		lie{name: "another object", tell: instead(other, true, true)},
 		lie{name: "another object's bytes", tell: instead(other, true, false)},
@@ -223,7 +224,7 @@ func (h *hostilePlace) tryLie(t *testing.T, l lie) (attacks int) {
 		for n, q := range questions {
 			if q.warm && !questions[n-1].warm {
 				h.hostile.Tell(nil)
-				if got := get(t, proxy.S3(), "/"+h.bucket+"/"+v.key); got.status != 200 || sameBytes(got.body, v.body) != nil {
+				if got := s3test.Get(t, proxy.S3(), "/"+h.bucket+"/"+v.key); got.Status != 200 || s3test.SameBytes(got.Body, v.body) != nil {
 					t.Fatalf("%s, read honestly after %q: %v", v.key, l.name, got)
 				}
 			}
@@ -246,26 +247,26 @@ func (h *hostilePlace) tryLie(t *testing.T, l lie) (attacks int) {
 
 // A judge that never objects proves nothing.
 func TestTheJudgeOfAHostileStoreSeesWrongAnswers(t *testing.T) {
-	body := content(1, 150_000)
-	v := victim{key: "k", body: body, parts: []int{len(body)}, etag: md5ETag(body)}
-	good := func(b []byte) answer {
-		return answer{status: 200, body: b, header: http.Header{"Etag": {v.etag}, "Content-Length": {fmt.Sprint(len(b))}}}
+	body := s3test.Content(1, 150_000)
+	v := victim{key: "k", body: body, parts: []int{len(body)}, etag: s3test.MD5ETag(body)}
+	good := func(b []byte) s3test.Answer {
+		return s3test.Answer{Status: 200, Body: b, Header: http.Header{"Etag": {v.etag}, "Content-Length": {fmt.Sprint(len(b))}}}
 	}
 	q := question{method: "GET"}
 	if err := q.judge(v, lab.ModeMD5, good(body)); err != nil {
 		t.Errorf("the right answer: %v", err)
 	}
-	for name, a := range map[string]answer{
-		"a flipped bit": good(flipped(body, 70_000)), "a byte less": good(body[:len(body)-1]), "a byte more": good(append(flipped(body, 0), 0)),
-		"a broken transfer of wrong bytes": {status: 200, body: flipped(body[:100], 3), err: http.ErrAbortHandler},
-		"another ETag":                     {status: 200, body: body, header: http.Header{"Etag": {`"x"`}, "Content-Length": {"150000"}}},
-		"a wrong total":                    {status: 206, body: body, header: http.Header{"Etag": {v.etag}, "Content-Length": {"150000"}, "Content-Range": {"bytes 0-149999/150001"}}},
+	for name, a := range map[string]s3test.Answer{
+		"a flipped bit": good(s3test.Flipped(body, 70_000)), "a byte less": good(body[:len(body)-1]), "a byte more": good(append(s3test.Flipped(body, 0), 0)),
+		"a broken transfer of wrong bytes": {Status: 200, Body: s3test.Flipped(body[:100], 3), Err: http.ErrAbortHandler},
+		"another ETag":                     {Status: 200, Body: body, Header: http.Header{"Etag": {`"x"`}, "Content-Length": {"150000"}}},
+		"a wrong total":                    {Status: 206, Body: body, Header: http.Header{"Etag": {v.etag}, "Content-Length": {"150000"}, "Content-Range": {"bytes 0-149999/150001"}}},
 	} {
 		if q.judge(v, lab.ModeMD5, a) == nil {
 			t.Errorf("%s: the judge is content", name)
 		}
 	}
-	if (question{method: "HEAD"}).judge(v, lab.ModeOpaque, answer{status: 200, header: http.Header{"Content-Length": {"149999"}}}) == nil {
+	if (question{method: "HEAD"}).judge(v, lab.ModeOpaque, s3test.Answer{Status: 200, Header: http.Header{"Content-Length": {"149999"}}}) == nil {
 		t.Error("the judge takes a wrong size from HEAD")
 	}
 }
@@ -277,11 +278,11 @@ func TestTheLiesOfAHostileStoreWorkWhereNothingIsEncrypted(t *testing.T) {
 	}
 	store := lab.SharedVersitygw(t)
 	hostile := lab.Hostile(t, store)
-	bucket := newBucket(t, store.S3())
+	bucket := s3test.NewBucket(t, store.S3())
 	settings := lab.PrivateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", bucket))
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: hostile.URL, Args: []string{"--config", settings}})
-	v := victim{key: "plain", body: content(5, 150_000), parts: []int{150_000}}
-	mustPut(t, proxy.S3(), "/"+bucket+"/plain", v.body)
+	v := victim{key: "plain", body: s3test.Content(5, 150_000), parts: []int{150_000}}
+	s3test.MustPut(t, proxy.S3(), "/"+bucket+"/plain", v.body)
 	for _, l := range bodyLies() {
 		hostile.Tell(func(a *lab.Reply) {
 			if a.Request.URL.Path == "/"+bucket+"/plain" {

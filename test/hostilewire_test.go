@@ -4,31 +4,33 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // headerNonsense are headers that contradict each other, or say nothing that can be.
 func headerNonsense(_ testing.TB, g ground) (all []nonsense) {
 	body := []byte("x")
-	put := call{method: "PUT", path: g.at("k"), body: body}
-	with := func(c call, headers map[string]string) call { c.headers = headers; return c }
+	put := s3test.Call{Method: "PUT", Path: g.at("k"), Body: body}
+	with := func(c s3test.Call, headers map[string]string) s3test.Call { c.Headers = headers; return c }
 	for _, c := range []map[string]string{
-		{"content-md5": "x"}, {"content-md5": md5Of([]byte("other"))}, {"content-md5": "AAAA"}, {"x-amz-checksum-crc32": "x"}, {"x-amz-checksum-crc32": "AAAAAA=="}, {"x-amz-checksum-crc32c": "AAAAAA=="},
-		{"x-amz-checksum-sha1": "AAAA"}, {"x-amz-checksum-sha256": "AAAA"}, {"x-amz-checksum-crc64nvme": "AAAAAAAAAAA="}, {"x-amz-checksum-crc99": "AAAA"}, {"x-amz-checksum-crc32": crc32Of(body), "x-amz-checksum-sha256": "AAAA"},
-		{"x-amz-checksum-crc32": crc32Of(body), "x-amz-checksum-crc32c": "AAAAAA=="}, {"x-amz-sdk-checksum-algorithm": "CRC99"}, {"x-amz-sdk-checksum-algorithm": "SHA256", "x-amz-checksum-crc32": crc32Of(body)},
+		{"content-md5": "x"}, {"content-md5": s3test.MD5Of([]byte("other"))}, {"content-md5": "AAAA"}, {"x-amz-checksum-crc32": "x"}, {"x-amz-checksum-crc32": "AAAAAA=="}, {"x-amz-checksum-crc32c": "AAAAAA=="},
+		{"x-amz-checksum-sha1": "AAAA"}, {"x-amz-checksum-sha256": "AAAA"}, {"x-amz-checksum-crc64nvme": "AAAAAAAAAAA="}, {"x-amz-checksum-crc99": "AAAA"}, {"x-amz-checksum-crc32": s3test.CRC32Of(body), "x-amz-checksum-sha256": "AAAA"},
+		{"x-amz-checksum-crc32": s3test.CRC32Of(body), "x-amz-checksum-crc32c": "AAAAAA=="}, {"x-amz-sdk-checksum-algorithm": "CRC99"}, {"x-amz-sdk-checksum-algorithm": "SHA256", "x-amz-checksum-crc32": s3test.CRC32Of(body)},
 		{"x-amz-meta-s3proxy-dek": "x"}, {"x-amz-meta-s3proxy-": "x"}, {"x-amz-write-offset-bytes": "0"}, {"x-amz-no-such-if-match": "x"}, {"x-amz-copy-source-range": "bytes=0-1"}, {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
 		{"if-none-match": "*", "if-match": `"x"`}, {"if-match": `"none"`}, {"if-none-match": "*"}, {"if-match": "x"},
 		{"x-amz-object-lock-mode": "NEITHER"}, {"x-amz-object-lock-retain-until-date": "x"}, {"x-amz-object-lock-legal-hold": "x"}, {"x-amz-trailer": "x-amz-checksum-crc32"}, {"expect": "200-ok"},
 	} {
-		all = append(all, nonsense{name: fmt.Sprintf("PUT with %v", c), call: with(put, c)})
+		all = append(all, nonsense{name: fmt.Sprintf("PUT with %v", c), Call: with(put, c)})
 	}
 	for _, name := range []string{"x-amz-storage-class", "x-amz-acl", "x-amz-tagging", "x-amz-server-side-encryption", "x-amz-object-lock-mode", "x-amz-website-redirect-location", "x-amz-expected-bucket-owner", "x-amz-copy-source", "x-amz-request-payer",
 		"x-amz-checksum-crc32", "x-amz-decoded-content-length", "x-amz-sdk-checksum-algorithm", "x-amz-security-token", "x-amz-metadata-directive"} {
-		all = append(all, nonsense{name: name + " twice", call: with(put, map[string]string{name: "a,b"}), edit: split(name, "a", "b")})
-		all = append(all, nonsense{name: name + " twice, unsigned", call: put, edit: func(head string) string { return addLines(head, name+": a", name+": b") }})
+		all = append(all, nonsense{name: name + " twice", Call: with(put, map[string]string{name: "a,b"}), edit: split(name, "a", "b")})
+		all = append(all, nonsense{name: name + " twice, unsigned", Call: put, edit: func(head string) string { return addLines(head, name+": a", name+": b") }})
 	}
 	for _, r := range []string{"bytes=99-", "bytes=99-100", "bytes=-0", "bytes=12-12"} {
 		for _, method := range []string{"GET", "HEAD"} {
-			all = append(all, nonsense{name: method + " of " + r, call: with(call{method: method, path: g.at("k")}, map[string]string{"range": r})})
+			all = append(all, nonsense{name: method + " of " + r, Call: with(s3test.Call{Method: method, Path: g.at("k")}, map[string]string{"range": r})})
 		}
 	}
 	for _, c := range []map[string]string{
@@ -36,17 +38,17 @@ func headerNonsense(_ testing.TB, g ground) (all []nonsense) {
 		{"if-match": `"none"`, "range": "bytes=0-1"}, {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
-			all = append(all, nonsense{name: fmt.Sprintf("%s with %v", method, c), call: with(call{method: method, path: g.at("k")}, c)})
+			all = append(all, nonsense{name: fmt.Sprintf("%s with %v", method, c), Call: with(s3test.Call{Method: method, Path: g.at("k")}, c)})
 		}
 	}
 	for _, method := range []string{"PATCH", "TRACE", "CONNECT", "LINK", "PROPFIND", "MKCOL", "COPY", "MOVE", "get", "Put", "X", "LOCK", "PURGE", "QUERY"} {
 		for _, path := range []string{"/", "/" + g.bucket, g.at("k")} {
-			all = append(all, nonsense{name: method + " " + path, gone: true, call: call{method: method, path: path}})
+			all = append(all, nonsense{name: method + " " + path, gone: true, Call: s3test.Call{Method: method, Path: path}})
 		}
 	}
 	for _, query := range []string{"torrent", "select&select-type=2", "renameObject", "encryption", "x=y&acl=z&policy", "annotation", "nobody-knows-this", "acl&tagging", "legal-hold&retention", "versionId=null&versionId=null", "tagging&uploads", "%75ploads&acl", "website", "session"} {
 		for _, method := range []string{"PUT", "POST"} {
-			all = append(all, nonsense{name: method + " ?" + query, call: call{method: method, path: g.at("k"), query: query, body: body}})
+			all = append(all, nonsense{name: method + " ?" + query, Call: s3test.Call{Method: method, Path: g.at("k"), Query: query, Body: body}})
 		}
 	}
 	return all
@@ -56,7 +58,7 @@ func headerNonsense(_ testing.TB, g ground) (all []nonsense) {
 // in another way must not be read at all.
 func wireNonsense(_ testing.TB, g ground) (all []nonsense) {
 	add := func(name, wire string) {
-		all = append(all, nonsense{name: name, gone: true, wire: wire, call: call{method: "PUT"}})
+		all = append(all, nonsense{name: name, gone: true, wire: wire, Call: s3test.Call{Method: "PUT"}})
 	}
 	host := "Host: " + g.host + "\r\n"
 	target := g.at("k")
@@ -80,7 +82,7 @@ func wireNonsense(_ testing.TB, g ground) (all []nonsense) {
 	}
 	for _, chunks := range []string{"", "x", "1", "1\r\n", "1\r\nx", "1\r\nx\r\n", "-1\r\nx\r\n0\r\n\r\n", "0x1\r\nx\r\n0\r\n\r\n", "1;\r\nx\r\n0\r\n\r\n", "1;a=\"\n\"\r\nx\r\n0\r\n\r\n", "ffffffffffffffff\r\nx", "11111111111111111\r\nx", "1\nx\n0\n\n", "2\r\nx\r\n0\r\n\r\n", "1\r\nxx\r\n0\r\n\r\n", "1;" + strings.Repeat("a", 20_000) + "\r\nx\r\n0\r\n\r\n", "0\r\nX: y\r\n", "0\r\n" + strings.Repeat("X: y\r\n", 5000) + "\r\n"} {
 		all = append(all, nonsense{name: fmt.Sprintf("HTTP chunks %.50q", chunks), gone: true,
-			call: call{method: "PUT", path: target, payloadHash: unsignedPayload, body: []byte(chunks)},
+			Call: s3test.Call{Method: "PUT", Path: target, PayloadHash: s3test.UnsignedPayload, Body: []byte(chunks)},
 			edit: func(head string) string {
 				return addLines(withoutLine(head, "content-length"), "transfer-encoding: chunked")
 			}})

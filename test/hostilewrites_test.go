@@ -7,41 +7,42 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // writeDeed is a way to write an object. It ends with the first answer that is no success.
 type writeDeed struct {
 	name string
 	size int
-	do   func(t testing.TB, at lab.S3, path string, body []byte) (a answer, etag string)
+	do   func(t testing.TB, at lab.S3, path string, body []byte) (a s3test.Answer, etag string)
 }
 
-func putWhole(t testing.TB, at lab.S3, path string, body []byte) (answer, string) {
-	a := call{method: http.MethodPut, path: path, body: body, payloadHash: unsignedPayload}.do(t, at)
-	return a, a.header.Get("ETag")
+func putWhole(t testing.TB, at lab.S3, path string, body []byte) (s3test.Answer, string) {
+	a := s3test.Call{Method: http.MethodPut, Path: path, Body: body, PayloadHash: s3test.UnsignedPayload}.Do(t, at)
+	return a, a.Header.Get("ETag")
 }
 
 // putInPartsOf sends parts of so many bytes, and the rest.
-func putInPartsOf(size int) func(testing.TB, lab.S3, string, []byte) (answer, string) {
-	return func(t testing.TB, at lab.S3, path string, body []byte) (answer, string) {
-		begun := call{method: http.MethodPost, path: path, query: "uploads="}.do(t, at)
-		id := between(begun.body, "<UploadId>", "</UploadId>")
+func putInPartsOf(size int) func(testing.TB, lab.S3, string, []byte) (s3test.Answer, string) {
+	return func(t testing.TB, at lab.S3, path string, body []byte) (s3test.Answer, string) {
+		begun := s3test.Call{Method: http.MethodPost, Path: path, Query: "uploads="}.Do(t, at)
+		id := between(begun.Body, "<UploadId>", "</UploadId>")
 		if !succeeded(begun) || id == "" {
 			return noAnswerOfUse(begun), ""
 		}
 		list := "<CompleteMultipartUpload>"
 		for number := 1; len(body) > 0; number++ {
 			n := min(size, len(body))
-			part := call{method: http.MethodPut, path: path, query: fmt.Sprintf("partNumber=%d&uploadId=%s", number, id), body: body[:n], payloadHash: unsignedPayload}.do(t, at)
-			tag := part.header.Get("ETag")
+			part := s3test.Call{Method: http.MethodPut, Path: path, Query: fmt.Sprintf("partNumber=%d&uploadId=%s", number, id), Body: body[:n], PayloadHash: s3test.UnsignedPayload}.Do(t, at)
+			tag := part.Header.Get("ETag")
 			if !succeeded(part) || tag == "" {
 				return noAnswerOfUse(part), ""
 			}
 			list += fmt.Sprintf("<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", number, tag)
 			body = body[n:]
 		}
-		done := call{method: http.MethodPost, path: path, query: "uploadId=" + id, body: []byte(list + "</CompleteMultipartUpload>")}.do(t, at)
-		return done, unescapeETag(between(done.body, "<ETag>", "</ETag>"))
+		done := s3test.Call{Method: http.MethodPost, Path: path, Query: "uploadId=" + id, Body: []byte(list + "</CompleteMultipartUpload>")}.Do(t, at)
+		return done, unescapeETag(between(done.Body, "<ETag>", "</ETag>"))
 	}
 }
 
@@ -106,7 +107,7 @@ func newWritePlace(t *testing.T, mode string) *writePlace {
 	store := lab.SharedVersitygw(t)
 	p := &writePlace{mode: mode, hostile: lab.Hostile(t, store)}
 	first := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", mode}})
-	p.reader, p.bucket = first.S3(), newBucket(t, first.S3())
+	p.reader, p.bucket = first.S3(), s3test.NewBucket(t, first.S3())
 	p.writer = lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: p.hostile.URL, DataDir: first.DataDir, Args: []string{"--etag", mode}}).S3()
 	return p
 }
@@ -116,27 +117,27 @@ func (p *writePlace) try(t *testing.T, d writeDeed, name string, over bool, told
 	t.Helper()
 	p.writes++
 	path := fmt.Sprintf("/%s/object-%d", p.bucket, p.writes)
-	old, body := content(uint64(2*p.writes), 40_000), content(uint64(2*p.writes+1), d.size)
+	old, body := s3test.Content(uint64(2*p.writes), 40_000), s3test.Content(uint64(2*p.writes+1), d.size)
 	if over {
-		mustPut(t, p.reader, path, old)
+		s3test.MustPut(t, p.reader, path, old)
 	}
 	got, etag := d.do(t, p.writer, path, body)
 	n := told()
 	if n > 0 {
 		p.attacks++
 	}
-	after := get(t, p.reader, path)
+	after := s3test.Get(t, p.reader, path)
 	storesWord := p.mode == lab.ModeOpaque && strings.Contains(name, "ETag")
-	isNew, isOld := after.status == 200 && after.err == nil && sameBytes(after.body, body) == nil, over && sameBytes(after.body, old) == nil
+	isNew, isOld := after.Status == 200 && after.Err == nil && s3test.SameBytes(after.Body, body) == nil, over && s3test.SameBytes(after.Body, old) == nil
 	switch {
-	case after.status == 0 || after.status == 200 && !isNew && !isOld || after.status >= 500 || after.status == 404 && over:
+	case after.Status == 0 || after.Status == 200 && !isNew && !isOld || after.Status >= 500 || after.Status == 404 && over:
 		t.Errorf("%s, %s, %d told: %v, and then it is %v", d.name, name, n, got, after)
 	case succeeded(got) && !isNew:
 		t.Errorf("%s, %s, %d told: %v, and then it is %v", d.name, name, n, got, after)
 	case succeeded(got) && etag == "" && !storesWord:
 		t.Errorf("%s, %s, %d told: %v without an ETag", d.name, name, n, got)
-	case succeeded(got) && etag != after.header.Get("ETag") && !storesWord:
-		t.Errorf("%s, %s, %d told: the ETag %s was given, and it is %s", d.name, name, n, etag, after.header.Get("ETag"))
+	case succeeded(got) && etag != after.Header.Get("ETag") && !storesWord:
+		t.Errorf("%s, %s, %d told: the ETag %s was given, and it is %s", d.name, name, n, etag, after.Header.Get("ETag"))
 	}
 	if n > 0 && succeeded(got) {
 		p.written++
@@ -186,19 +187,19 @@ func TestAnAnswerOfAHostileStoreBeforeTheBodyIsNoSuccess(t *testing.T) {
 			p := newWritePlace(t, mode)
 			for _, d := range []writeDeed{{name: "PUT", size: 9 << 20, do: putWhole}, {name: "upload of one part", size: 9 << 20, do: putInPartsOf(9 << 20)}} {
 				for _, status := range []int{200, 204, 307, 403, 500, 503} {
-					path, old := fmt.Sprintf("/%s/%d-%d", p.bucket, len(d.name), status), content(1, 40_000)
-					mustPut(t, p.reader, path, old)
+					path, old := fmt.Sprintf("/%s/%d-%d", p.bucket, len(d.name), status), s3test.Content(1, 40_000)
+					s3test.MustPut(t, p.reader, path, old)
 					p.hostile.Preempt(func(r *http.Request) *lab.Reply {
 						if r.URL.Path != path || r.Method != http.MethodPut {
 							return nil
 						}
 						return &lab.Reply{Status: status, Header: http.Header{"Etag": {`"00000000000000000000000000000000"`}, "Location": {"/elsewhere/object"}}}
 					})
-					got, _ := d.do(t, p.writer, path, content(2, d.size))
+					got, _ := d.do(t, p.writer, path, s3test.Content(2, d.size))
 					if told := p.hostile.Preempt(nil); told == 0 || succeeded(got) {
 						t.Errorf("%s, status %d before the body, %d told: %v", d.name, status, told, got)
 					}
-					if after := get(t, p.reader, path); after.status != 200 || sameBytes(after.body, old) != nil {
+					if after := s3test.Get(t, p.reader, path); after.Status != 200 || s3test.SameBytes(after.Body, old) != nil {
 						t.Errorf("%s, status %d before the body: it is now %v", d.name, status, after)
 					}
 				}

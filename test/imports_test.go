@@ -44,10 +44,11 @@ var mayImport = []arrows{
 	{"cmd/s3proxy/internal/ops", []string{"envelope", "kms", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/state", "proxy/upstream"}, []string{"kms/localfile", "proxy", "test/lab"}},
 	{"cmd/s3proxy", []string{"cmd/s3proxy/internal/config", "cmd/s3proxy/internal/ops", "envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/state", "proxy/upstream"},
 		[]string{"test/lab"}},
-	{"test", nil, []string{"envelope", "kms", "kms/awskms/fakekms", "kms/localfile", "test/lab"}},
+	{"test", nil, []string{"envelope", "kms", "kms/awskms/fakekms", "kms/localfile", "test/lab", "test/s3test"}},
 	{"test/bench", nil, []string{"test/lab"}},
-	{"test/lab", nil, nil},
+	{"test/lab", []string{"kms/awskms/fakekms"}, nil},
 	{"test/report", nil, nil},
+	{"test/s3test", []string{"envelope", "kms", "kms/localfile", "test/lab"}, nil},
 	{"test/servers", []string{"test/lab"}, nil},
 	{"test/servers/gateway", nil, nil},
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // An update of an object's metadata beside a writer of the same key: no acknowledged
@@ -46,8 +47,8 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 		through = proxy.S3()
 		after = func() lab.S3 { return lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, DataDir: proxy.DataDir}).S3() }
 	}
-	client := sdk(t, through)
-	bucket, key := newBucket(t, through), "contended"
+	client := s3test.SDK(t, through)
+	bucket, key := s3test.NewBucket(t, through), "contended"
 	limit := 4 * time.Second
 	if lab.Long {
 		limit = 30 * time.Second
@@ -133,7 +134,7 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 	if updates == 0 {
 		t.Error("no update in place succeeded: nothing was tested")
 	}
-	n, err := readBy(sdk(t, after()), nil)
+	n, err := readBy(s3test.SDK(t, after()), nil)
 	// Of versitygw's HEAD in the middle of an overwrite a proxy believes for a minute that the
 	// object has another key, and refuses it; one that has not seen it does not.
 	if lab.Long {
@@ -152,8 +153,8 @@ func TestACopyOntoItselfHonoursConditionsOnTheDestination(t *testing.T) {
 		t.Skip("versitygw and MinIO look at no conditions of a copy's destination")
 	}
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
-		client, bucket, key := sdk(t, at.S3), newBucket(t, at.S3), "k"
-		put, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(content(1, 1000))})
+		client, bucket, key := s3test.SDK(t, at.S3), s3test.NewBucket(t, at.S3), "k"
+		put, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(s3test.Content(1, 1000))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +173,7 @@ func TestACopyOntoItselfHonoursConditionsOnTheDestination(t *testing.T) {
 		} {
 			_, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: sourceOf(bucket, key), IfMatch: c.match, IfNoneMatch: c.noneMatch,
 				ChecksumAlgorithm: c.algorithm, MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"by": "copy"}})
-			if code(err) != c.code {
+			if s3test.Code(err) != c.code {
 				t.Errorf("%s: %v, want %q", c.name, err, c.code)
 			}
 			head, headErr := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
@@ -190,16 +191,16 @@ func TestASourceThatTheStoreEmptiedIsNotCopied(t *testing.T) {
 		t.Skip("only the proxy authenticates")
 	}
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
-		client, operator, bucket, key := sdk(t, at.S3), sdk(t, at.Store.S3()), newBucket(t, at.S3), "k"
+		client, operator, bucket, key := s3test.SDK(t, at.S3), s3test.SDK(t, at.Store.S3()), s3test.NewBucket(t, at.S3), "k"
 		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("empty"), Body: bytes.NewReader(nil)}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(content(1, 1000))}); err != nil {
+		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(s3test.Content(1, 1000))}); err != nil {
 			t.Fatal(err)
 		}
-		empty := rawGet(t, at.Store.S3(), "/"+bucket+"/empty")
-		full := rawGet(t, at.Store.S3(), "/"+bucket+"/"+key)
-		if _, err := operator.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(empty.body), Metadata: full.meta}); err != nil {
+		empty := s3test.RawGet(t, at.Store.S3(), "/"+bucket+"/empty")
+		full := s3test.RawGet(t, at.Store.S3(), "/"+bucket+"/"+key)
+		if _, err := operator.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(empty.Body), Metadata: full.Meta}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key}); err == nil {
@@ -210,8 +211,8 @@ func TestASourceThatTheStoreEmptiedIsNotCopied(t *testing.T) {
 				t.Errorf("it was copied to %s as an empty object", to)
 			}
 		}
-		m := newMultipart(t, client, bucket, "parts")
-		if _, err := client.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: &bucket, Key: &m.key, UploadId: &m.id, PartNumber: aws.Int32(1), CopySource: sourceOf(bucket, key)}); err == nil {
+		m := s3test.Begin(t, client, bucket, "parts")
+		if _, err := client.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: &bucket, Key: &m.Key, UploadId: &m.ID, PartNumber: aws.Int32(1), CopySource: sourceOf(bucket, key)}); err == nil {
 			t.Error("it was copied as an empty part")
 		}
 	})
@@ -221,10 +222,10 @@ func TestASourceThatTheStoreEmptiedIsNotCopied(t *testing.T) {
 // meanwhile is copied anew, and the client hears of no condition that it did not give.
 func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
-		client, bucket := sdk(t, at.S3), newBucket(t, at.S3)
+		client, bucket := s3test.SDK(t, at.S3), s3test.NewBucket(t, at.S3)
 		source, to := "source", "copy"
 		put := func(ctx context.Context, n int) error {
-			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &source, Body: bytes.NewReader(content(uint64(n), 1000+n)), Metadata: map[string]string{"n": fmt.Sprint(n)}})
+			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &source, Body: bytes.NewReader(s3test.Content(uint64(n), 1000+n)), Metadata: map[string]string{"n": fmt.Sprint(n)}})
 			return err
 		}
 		if err := put(t.Context(), 0); err != nil {
@@ -244,7 +245,7 @@ func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
 		copies := 0
 		for ctx.Err() == nil {
 			_, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: &to, CopySource: sourceOf(bucket, source)})
-			if code(err) == "PreconditionFailed" {
+			if s3test.Code(err) == "PreconditionFailed" {
 				t.Error(err)
 				break
 			}
@@ -260,8 +261,8 @@ func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
 			out.Body.Close()
 			var n int
 			fmt.Sscan(out.Metadata["n"], &n)
-			if err != nil || sameBytes(body, content(uint64(n), 1000+n)) != nil {
-				t.Errorf("the copy has the metadata of %d, and: %v, %v", n, err, sameBytes(body, content(uint64(n), 1000+n)))
+			if err != nil || s3test.SameBytes(body, s3test.Content(uint64(n), 1000+n)) != nil {
+				t.Errorf("the copy has the metadata of %d, and: %v, %v", n, err, s3test.SameBytes(body, s3test.Content(uint64(n), 1000+n)))
 			}
 		}
 		group.Wait()
@@ -283,29 +284,29 @@ func TestAPartIsCopiedIntoABucketThatIsNotEncrypted(t *testing.T) {
 			plain, sealed := lab.FreeName("plain"), lab.FreeName("sealed")
 			config := lab.PrivateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", plain))
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: start(t), Args: []string{"--config", config}})
-			client, body := sdk(t, proxy.S3()), content(1, 12*mib+17)
+			client, body := s3test.SDK(t, proxy.S3()), s3test.Content(1, 12*s3test.MiB+17)
 			for _, b := range []string{plain, sealed} {
-				makeBucket(t, proxy.S3(), b)
+				s3test.MakeBucket(t, proxy.S3(), b)
 				if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b, Key: aws.String("source"), Body: bytes.NewReader(body)}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			for _, from := range []string{plain, sealed} {
 				for _, to := range []string{plain, sealed} {
-					m := newMultipart(t, client, to, "from-"+from)
+					m := s3test.Begin(t, client, to, "from-"+from)
 					var list []types.CompletedPart
 					for i, r := range []string{"bytes=0-6000000", fmt.Sprintf("bytes=6000001-%d", len(body)-1)} {
 						number := int32(i + 1)
-						out, err := client.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: &to, Key: &m.key, UploadId: &m.id, PartNumber: &number, CopySource: sourceOf(from, "source"), CopySourceRange: &r})
+						out, err := client.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: &to, Key: &m.Key, UploadId: &m.ID, PartNumber: &number, CopySource: sourceOf(from, "source"), CopySourceRange: &r})
 						if err != nil {
 							t.Fatalf("%s to %s: %v", from, to, err)
 						}
 						list = append(list, types.CompletedPart{PartNumber: &number, ETag: out.CopyPartResult.ETag})
 					}
-					if _, err := m.complete(client, list...); err != nil {
+					if _, err := m.Complete(client, list...); err != nil {
 						t.Fatalf("%s to %s: %v", from, to, err)
 					}
-					mustGet(t, proxy.S3(), to, m.key, body)
+					s3test.MustGet(t, proxy.S3(), to, m.Key, body)
 				}
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // A store looks whether the object has the bytes that are to be copied, before it looks
@@ -21,26 +22,26 @@ func TestAnUpdateThatASmallerOverwriteOvertakesBeginsAnew(t *testing.T) {
 			store := lab.Open(t, name).Store
 			uri, _ := lab.NewKeyset(t)
 			other := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}}).S3()
-			bucket := newBucket(t, other)
-			path, large, small := "/"+bucket+"/k", content(1, 9<<20), content(2, 1000)
+			bucket := s3test.NewBucket(t, other)
+			path, large, small := "/"+bucket+"/k", s3test.Content(1, 9<<20), s3test.Content(2, 1000)
 			var overtake sync.Once
 			forward := lab.WayTo(t, store)
 			way := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source-Range") != "" {
-					overtake.Do(func() { mustPut(t, other, path, small) })
+					overtake.Do(func() { s3test.MustPut(t, other, path, small) })
 				}
 				forward.ServeHTTP(w, r)
 			}))
 			t.Cleanup(way.Close)
 			at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}, UpstreamURL: way.URL}).S3()
-			mustPut(t, at, path, large)
-			update := call{method: http.MethodPut, path: path, headers: map[string]string{"x-amz-copy-source": path, "x-amz-metadata-directive": "REPLACE", "x-amz-meta-touched": "yes"}}
-			if a := update.do(t, at); a.status != http.StatusOK {
-				t.Errorf("the update: %v: %s", a, a.body)
+			s3test.MustPut(t, at, path, large)
+			update := s3test.Call{Method: http.MethodPut, Path: path, Headers: map[string]string{"x-amz-copy-source": path, "x-amz-metadata-directive": "REPLACE", "x-amz-meta-touched": "yes"}}
+			if a := update.Do(t, at); a.Status != http.StatusOK {
+				t.Errorf("the update: %v: %s", a, a.Body)
 			}
-			a := call{method: http.MethodGet, path: path}.do(t, at)
-			if a.status != http.StatusOK || hexSHA256(a.body) != hexSHA256(small) || a.header.Get("X-Amz-Meta-Touched") != "yes" {
-				t.Errorf("%v, %d bytes, %v", a, len(a.body), a.header)
+			a := s3test.Call{Method: http.MethodGet, Path: path}.Do(t, at)
+			if a.Status != http.StatusOK || s3test.HexSHA256(a.Body) != s3test.HexSHA256(small) || a.Header.Get("X-Amz-Meta-Touched") != "yes" {
+				t.Errorf("%v, %d bytes, %v", a, len(a.Body), a.Header)
 			}
 			overtake.Do(func() { t.Error("no part was copied: nothing was tested") })
 		})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // What the operator of a keyset file sees and does.
@@ -100,8 +101,8 @@ func TestARunningProxyOutlivesABrokenKeysetFileAndSaysSo(t *testing.T) {
 	uri, path := lab.NewKeyset(t)
 	admin := lab.FreeAddress(t)
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{"--kms", uri, "--admin-listen", admin}})
-	first, second := newBucket(t, proxy.S3()), newBucket(t, proxy.S3())
-	roundTrip(t, proxy.S3(), first, 1000)
+	first, second := s3test.NewBucket(t, proxy.S3()), s3test.NewBucket(t, proxy.S3())
+	s3test.RoundTrip(t, proxy.S3(), first, 1000)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -118,8 +119,8 @@ func TestARunningProxyOutlivesABrokenKeysetFileAndSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "/readyz fails", func() bool { return ready() == http.StatusServiceUnavailable })
-	mustGet(t, proxy.S3(), first, "k", content(1000, 1000))
-	roundTrip(t, proxy.S3(), second, 1000) // needs a new window key
+	s3test.MustGet(t, proxy.S3(), first, "k", s3test.Content(1000, 1000))
+	s3test.RoundTrip(t, proxy.S3(), second, 1000) // needs a new window key
 	if n := strings.Count(proxy.Log(), "keyset file is broken"); n != 1 || !strings.Contains(proxy.Log(), path) {
 		t.Errorf("logged %d times:\n%s", n, proxy.Log())
 	}
@@ -147,8 +148,8 @@ func TestANewVersionIsUsedByRunningProxiesWithoutARestart(t *testing.T) {
 	for range 2 {
 		proxies = append(proxies, lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}}))
 	}
-	bucket := newBucket(t, proxies[0].S3())
-	roundTrip(t, proxies[0].S3(), bucket, 1000)
+	bucket := s3test.NewBucket(t, proxies[0].S3())
+	s3test.RoundTrip(t, proxies[0].S3(), bucket, 1000)
 	old := listKeys(t, uri)[0].Version
 	mustKeys(t, uri, nil, "add")
 	added := listKeys(t, uri)[1]
@@ -157,13 +158,13 @@ func TestANewVersionIsUsedByRunningProxiesWithoutARestart(t *testing.T) {
 	}
 	mustKeys(t, uri, nil, "promote", added.Version)
 	time.Sleep(1100 * time.Millisecond) // a second of use, at most
-	other := newBucket(t, proxies[0].S3())
-	roundTrip(t, proxies[0].S3(), other, 2000)
-	if kek := rawGet(t, store.S3(), "/"+other+"/k").meta["s3proxy-kek"]; kek != "localfile:#"+added.Version {
+	other := s3test.NewBucket(t, proxies[0].S3())
+	s3test.RoundTrip(t, proxies[0].S3(), other, 2000)
+	if kek := s3test.RawGet(t, store.S3(), "/"+other+"/k").Meta["s3proxy-kek"]; kek != "localfile:#"+added.Version {
 		t.Errorf("written under %s, not the new version %s", kek, added.Version)
 	}
-	mustGet(t, proxies[1].S3(), other, "k", content(2000, 2000))
-	mustGet(t, proxies[1].S3(), bucket, "k", content(1000, 1000))
+	s3test.MustGet(t, proxies[1].S3(), other, "k", s3test.Content(2000, 2000))
+	s3test.MustGet(t, proxies[1].S3(), bucket, "k", s3test.Content(1000, 1000))
 
 	// The old version, and what it opens, ends.
 	if out, err := keys(t, uri, nil, "disable", added.Version); err == nil || !strings.Contains(out, "primary") {
@@ -174,11 +175,11 @@ func TestANewVersionIsUsedByRunningProxiesWithoutARestart(t *testing.T) {
 	}
 	mustKeys(t, uri, nil, "disable", old)
 	fresh := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
-	if a := get(t, fresh.S3(), "/"+bucket+"/k"); a.status != http.StatusInternalServerError {
+	if a := s3test.Get(t, fresh.S3(), "/"+bucket+"/k"); a.Status != http.StatusInternalServerError {
 		t.Errorf("with its version disabled: %v", a)
 	}
 	mustKeys(t, uri, nil, "enable", old)
-	eventually(t, "the enabled version opens", func() bool { return get(t, fresh.S3(), "/"+bucket+"/k").status == http.StatusOK })
+	eventually(t, "the enabled version opens", func() bool { return s3test.Get(t, fresh.S3(), "/"+bucket+"/k").Status == http.StatusOK })
 	mustKeys(t, uri, nil, "destroy", old, "--yes")
 	if list := listKeys(t, uri); len(list) != 1 || list[0].Version != added.Version {
 		t.Errorf("after destroy: %+v", list)
@@ -190,8 +191,8 @@ func TestAStolenKeysetFileUnderAPassphraseIsOfNoUseAlone(t *testing.T) {
 	uri, path := lab.NewKeyset(t)
 	store := lab.SharedVersitygw(t)
 	plain := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
-	bucket := newBucket(t, plain.S3())
-	roundTrip(t, plain.S3(), bucket, 1000)
+	bucket := s3test.NewBucket(t, plain.S3())
+	s3test.RoundTrip(t, plain.S3(), bucket, 1000)
 
 	env := []string{"S3PROXY_KEYFILE_PASSPHRASE=" + passphrase}
 	if out, err := keys(t, uri, nil, "passphrase"); err == nil || !strings.Contains(out, "--new-file") {
@@ -218,8 +219,8 @@ func TestAStolenKeysetFileUnderAPassphraseIsOfNoUseAlone(t *testing.T) {
 		Upstream: store, Args: []string{"--kms", uri, "--log-level", "trace"},
 		Env: []string{"S3PROXY_KEYFILE_PASSPHRASE_FILE=" + file},
 	})
-	mustGet(t, proxy.S3(), bucket, "k", content(1000, 1000))
-	roundTrip(t, proxy.S3(), newBucket(t, proxy.S3()), 500)
+	s3test.MustGet(t, proxy.S3(), bucket, "k", s3test.Content(1000, 1000))
+	s3test.RoundTrip(t, proxy.S3(), s3test.NewBucket(t, proxy.S3()), 500)
 	if strings.Contains(proxy.Log(), passphrase) {
 		t.Error("the passphrase is in the log")
 	}
@@ -230,13 +231,13 @@ func TestAStolenKeysetFileUnderAPassphraseIsOfNoUseAlone(t *testing.T) {
 	if list := listKeys(t, uri); len(list) != 1 {
 		t.Errorf("in clear again: %+v", list)
 	}
-	mustGet(t, plain.S3(), bucket, "k", content(1000, 1000))
+	s3test.MustGet(t, plain.S3(), bucket, "k", s3test.Content(1000, 1000))
 }
 
 func TestTheFirstStartWithAPassphraseMakesAnEncryptedKeyset(t *testing.T) {
 	dir := t.TempDir()
 	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: dir, Env: []string{"S3PROXY_KEYFILE_PASSPHRASE=" + passphrase}})
-	roundTrip(t, proxy.S3(), newBucket(t, proxy.S3()), 1000)
+	s3test.RoundTrip(t, proxy.S3(), s3test.NewBucket(t, proxy.S3()), 1000)
 	content, err := os.ReadFile(filepath.Join(dir, "keyset.json"))
 	if err != nil || !bytes.HasPrefix(content, []byte(`{"s3proxyKeyset":1,`)) {
 		t.Error(fmt.Sprint("the keyset is in clear: ", err))

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // outcome is what happened with one key, step by step; equal outcomes are equal strings.
@@ -21,45 +22,45 @@ type outcome map[string]string
 
 // tryKey does with one key what clients do, in an empty bucket.
 func tryKey(t *testing.T, at lab.S3, bucket, key string, body []byte) outcome {
-	client := sdkClient{sdk(t, at), bucket}
+	client := s3test.SDKClient{Client: s3test.SDK(t, at), Bucket: bucket}
 	ctx := t.Context()
 	result := outcome{}
 	note := func(step string, err error, value any) {
 		if err != nil {
-			result[step] = fmt.Sprintf("refused with %d", client.status(err))
-			if client.status(err) == 0 {
+			result[step] = fmt.Sprintf("refused with %d", client.Status(err))
+			if client.Status(err) == 0 {
 				result[step] = "failed"
 			}
 			return
 		}
 		result[step] = fmt.Sprint(value)
 	}
-	note("put", client.put(ctx, key, body, map[string]string{"colour": "blue"}), "done")
-	got, err := client.get(ctx, key, "")
+	note("put", client.Put(ctx, key, body, map[string]string{"colour": "blue"}), "done")
+	got, err := client.Get(ctx, key, "")
 	note("get", err, string(got))
 	if len(body) > 0 {
-		got, err = client.get(ctx, key, "bytes=1-2")
+		got, err = client.Get(ctx, key, "bytes=1-2")
 		note("range", err, string(got))
 	}
-	size, meta, _, err := client.head(ctx, key)
+	size, meta, _, err := client.Head(ctx, key)
 	note("head", err, fmt.Sprint(size, meta))
 	for _, encoding := range []string{"", "url"} {
 		for _, list := range []string{"list-type=2", ""} {
-			query := strings.Trim(list+ifAny("&encoding-type=", encoding), "&")
-			a := call{method: http.MethodGet, path: "/" + bucket, query: query}.do(t, at)
-			note("list "+query, a.err, listed(a))
+			query := strings.Trim(list+s3test.IfAny("&encoding-type=", encoding), "&")
+			a := s3test.Call{Method: http.MethodGet, Path: "/" + bucket, Query: query}.Do(t, at)
+			note("list "+query, a.Err, listed(a))
 		}
 	}
-	note("delete", client.remove(ctx, key), "done")
-	_, _, _, err = client.head(ctx, key)
+	note("delete", client.Remove(ctx, key), "done")
+	_, _, _, err = client.Head(ctx, key)
 	note("head after delete", err, "there")
 	emptyBucket(ctx, client)
 	return result
 }
 
 // listed is what a listing says of keys and sizes to a client that can read it.
-func listed(a answer) string {
-	if a.status != http.StatusOK {
+func listed(a s3test.Answer) string {
+	if a.Status != http.StatusOK {
 		return a.String()
 	}
 	var list struct {
@@ -70,7 +71,7 @@ func listed(a answer) string {
 		}
 		CommonPrefixes []struct{ Prefix string }
 	}
-	if err := xml.Unmarshal(a.body, &list); err != nil {
+	if err := xml.Unmarshal(a.Body, &list); err != nil {
 		return unreadable // S3 too writes characters that XML 1.0 does not have
 	}
 	decode := func(s string) string {
@@ -91,13 +92,13 @@ func listed(a answer) string {
 
 const unreadable = "unreadable"
 
-func emptyBucket(ctx context.Context, c sdkClient) {
-	out, err := c.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &c.bucket})
+func emptyBucket(ctx context.Context, c s3test.SDKClient) {
+	out, err := c.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &c.Bucket})
 	if err != nil {
 		return
 	}
 	for _, o := range out.Contents {
-		c.remove(ctx, *o.Key)
+		c.Remove(ctx, *o.Key)
 	}
 }
 
@@ -109,8 +110,8 @@ func TestOddKeysBehaveAsOnTheStoreItself(t *testing.T) {
 		if store == nil { // the same backend as the embedded store's
 			store = lab.SharedVersitygw(t)
 		}
-		through, onStore := newBucket(t, at.S3), newBucket(t, store.S3())
-		for _, key := range oddKeys {
+		through, onStore := s3test.NewBucket(t, at.S3), s3test.NewBucket(t, store.S3())
+		for _, key := range s3test.OddKeys {
 			for _, body := range []string{"the body of an odd key", ""} {
 				want := tryKey(t, store.S3(), onStore, key, []byte(body))
 				got := tryKey(t, at.S3, through, key, []byte(body))
@@ -134,23 +135,23 @@ func TestOddKeysBehaveAsOnTheStoreItself(t *testing.T) {
 // which refuse a body there.
 func TestFoldersAreZeroByteObjects(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		client := sdkClient{sdk(t, at.S3), newBucket(t, at.S3)}
+		client := s3test.SDKClient{Client: s3test.SDK(t, at.S3), Bucket: s3test.NewBucket(t, at.S3)}
 		ctx := t.Context()
 		meta := map[string]string{"colour": "blue"}
-		if err := client.put(ctx, "folder/", nil, meta); err != nil {
+		if err := client.Put(ctx, "folder/", nil, meta); err != nil {
 			t.Fatal(err)
 		}
-		if err := client.put(ctx, "folder/file", []byte("x"), nil); err != nil {
+		if err := client.Put(ctx, "folder/file", []byte("x"), nil); err != nil {
 			t.Fatal(err)
 		}
-		size, got, _, err := client.head(ctx, "folder/")
+		size, got, _, err := client.Head(ctx, "folder/")
 		if err != nil || size != 0 || !maps.Equal(got, meta) {
 			t.Errorf("head: %d %v %v", size, got, err)
 		}
-		if body, err := client.get(ctx, "folder/", ""); err != nil || len(body) != 0 {
+		if body, err := client.Get(ctx, "folder/", ""); err != nil || len(body) != 0 {
 			t.Errorf("get: %d bytes, %v", len(body), err)
 		}
-		found, _, err := client.list(ctx, true, "folder/", "")
+		found, _, err := client.List(ctx, true, "folder/", "")
 		if err != nil || !maps.Equal(found, map[string]int64{"folder/": 0, "folder/file": 1}) {
 			t.Errorf("list: %v %v", found, err)
 		}
@@ -160,19 +161,19 @@ func TestFoldersAreZeroByteObjects(t *testing.T) {
 // The paging of a client is by two here, over keys that sort in odd ways.
 func TestPagesOfTwoGiveEveryKeyOnce(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		client := sdkClient{sdk(t, at.S3), newBucket(t, at.S3)}
+		client := s3test.SDKClient{Client: s3test.SDK(t, at.S3), Bucket: s3test.NewBucket(t, at.S3)}
 		want := map[string]int64{}
 		for n, key := range []string{"a", "a b", "a+b", "a-b", "a.b", "a/b", "a/b/c", "a0", "é", "日本", "z%", "z&<", "~"} {
 			if key == "a" || key == "a/b" {
 				continue // a file and a folder of one name are not for posix-like stores
 			}
-			if err := client.put(t.Context(), key, content(1, n*40_000), nil); err != nil {
+			if err := client.Put(t.Context(), key, s3test.Content(1, n*40_000), nil); err != nil {
 				t.Fatalf("put %q: %v", key, err)
 			}
 			want[key] = int64(n * 40_000)
 		}
 		for _, v2 := range []bool{false, true} {
-			got, _, err := client.list(t.Context(), v2, "", "")
+			got, _, err := client.List(t.Context(), v2, "", "")
 			if err != nil || !maps.Equal(got, want) {
 				t.Errorf("v2 %v: %v, want %v (%v)", v2, got, want, err)
 			}

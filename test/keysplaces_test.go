@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // The commands find the records and uploads of a bucket where its proxies put them, under
@@ -24,12 +25,12 @@ func TestKeyCommandsKnowWhereABucketsStateIs(t *testing.T) {
 	lab.TakesLong(t)
 	for name, where := range map[string]func(k *keyed) []string{
 		"state bucket": func(k *keyed) []string {
-			return []string{"--state-bucket", newBucket(k.t, k.store.S3()), "--state-prefix", "team/"}
+			return []string{"--state-bucket", s3test.NewBucket(k.t, k.store.S3()), "--state-prefix", "team/"}
 		},
 		"prefix": func(*keyed) []string { return []string{"--state-prefix", "team/"} },
 		"alias":  func(k *keyed) []string { return []string{"--bucket-alias", k.bucket + "=" + lab.FreeName("origin")} },
 		"all": func(k *keyed) []string {
-			return []string{"--state-bucket", newBucket(k.t, k.store.S3()), "--state-prefix", "team", "--bucket-alias", k.bucket + "=" + lab.FreeName("origin")}
+			return []string{"--state-bucket", s3test.NewBucket(k.t, k.store.S3()), "--state-prefix", "team", "--bucket-alias", k.bucket + "=" + lab.FreeName("origin")}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,16 +55,16 @@ func TestKeyCommandsOnABucketWithSuspendedVersioning(t *testing.T) {
 			return
 		}
 		k.proxied(func(client *s3.Client) {
-			k.put(client, "enabled", content(1, 1000))
-			k.put(client, "both", content(2, 1000))
+			k.put(client, "enabled", s3test.Content(1, 1000))
+			k.put(client, "both", s3test.Content(2, 1000))
 			_, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &k.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			k.put(client, "both", content(3, 1000))
-			k.put(client, "suspended", content(4, 1000))
+			k.put(client, "both", s3test.Content(3, 1000))
+			k.put(client, "suspended", s3test.Content(4, 1000))
 		})
-		k.put(k.raw(), "plain", content(5, 1000))
+		k.put(k.raw(), "plain", s3test.Content(5, 1000))
 		first := k.primary()
 		k.command(0, "encrypt-existing", "s3://"+k.bucket)
 		k.command(0, "keys", "rotate", "--new-version", "--objects", "--settle", "0", "s3://"+k.bucket)
@@ -80,7 +81,7 @@ func TestKeyCommandsOnABucketWithSuspendedVersioning(t *testing.T) {
 		k.command(0, "keys", "verify", "--versions", "s3://"+k.bucket)
 		k.proxied(func(client *s3.Client) {
 			for key, seed := range map[string]uint64{"enabled": 1, "both": 3, "suspended": 4, "plain": 5} {
-				wantObject(t, client, k.bucket, key, content(seed, 1000))
+				s3test.WantObject(t, client, k.bucket, key, s3test.Content(seed, 1000))
 			}
 		})
 	})
@@ -94,14 +95,14 @@ func (k *keyed) wholeLife(prefix string, where []string) {
 	do := func(args ...string) string { return k.command(0, append(args, where...)...) }
 	key := func(i int) string { return fmt.Sprintf("%s%d", prefix, i) }
 	s3url := "s3://" + k.bucket
-	var upload *partUpload
+	var upload *s3test.Upload
 	k.proxied(func(client *s3.Client) {
 		for i := range objects {
-			k.put(client, key(i), content(uint64(i), 1000))
+			k.put(client, key(i), s3test.Content(uint64(i), 1000))
 		}
-		upload = newMultipart(t, client, k.bucket, prefix+"uploaded")
+		upload = s3test.Begin(t, client, k.bucket, prefix+"uploaded")
 	}, append(where, "--key-window-objects", "2")...)
-	k.put(k.raw(), key(objects), content(objects, 1000))
+	k.put(k.raw(), key(objects), s3test.Content(objects, 1000))
 	do("encrypt-existing", s3url)
 	first := k.primary()
 
@@ -116,7 +117,7 @@ func (k *keyed) wholeLife(prefix string, where []string) {
 	do("keys", "status", "--objects", "--kek", first, s3url)
 
 	k.proxied(func(client *s3.Client) {
-		if _, err := upload.complete(client, upload.send(client, 1, content(77, 1000))); err != nil {
+		if _, err := upload.Complete(client, upload.Send(client, 1, s3test.Content(77, 1000))); err != nil {
 			t.Fatal(err)
 		}
 	}, where...)
@@ -140,9 +141,9 @@ func (k *keyed) wholeLife(prefix string, where []string) {
 	}
 	k.proxied(func(client *s3.Client) {
 		for i := range objects + 1 {
-			wantObject(t, client, k.bucket, key(i), content(uint64(i), 1000))
+			s3test.WantObject(t, client, k.bucket, key(i), s3test.Content(uint64(i), 1000))
 		}
-		wantObject(t, client, k.bucket, prefix+"uploaded", content(77, 1000))
+		s3test.WantObject(t, client, k.bucket, prefix+"uploaded", s3test.Content(77, 1000))
 	}, where...)
 }
 
@@ -161,8 +162,8 @@ func TestKeysStatusCountsARecordThatIsPutMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := lab.Proxy(t, lab.ProxyOptions{Upstream: k.store, Args: []string{"--kms", "localfile://" + stale, "--key-window-objects", "1"}})
-		client := sdk(t, p.S3())
-		k.put(client, "before", content(1, 1000))
+		client := s3test.SDK(t, p.S3())
+		k.put(client, "before", s3test.Content(1, 1000))
 		first := k.primary()
 		k.command(0, "keys", "rotate", "--new-version", "--settle", "0", "s3://"+k.bucket)
 		k.wantAnswer(first, true, "yes", "--objects")
@@ -179,7 +180,7 @@ func TestKeysStatusCountsARecordThatIsPutMeanwhile(t *testing.T) {
 			var once sync.Once
 			through.First = func(r *http.Request) {
 				if when(r) {
-					once.Do(func() { k.put(client, "a/"+name, content(2, 1000)) })
+					once.Do(func() { k.put(client, "a/"+name, s3test.Content(2, 1000)) })
 				}
 			}
 			out, code := lab.Command(t, k.store, "keys", "status", "--objects", "--kek", first, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)
@@ -195,17 +196,17 @@ func TestKeysStatusCountsARecordThatIsPutMeanwhile(t *testing.T) {
 func TestKeyCommandsOnSeveralPlaces(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		t := k.t
-		other := &keyed{t: t, store: k.store, kms: "localfile://" + filepath.Join(t.TempDir(), "keyset.json"), bucket: newBucket(t, k.store.S3())}
+		other := &keyed{t: t, store: k.store, kms: "localfile://" + filepath.Join(t.TempDir(), "keyset.json"), bucket: s3test.NewBucket(t, k.store.S3())}
 		other.command(0, "keys", "create")
 		config := lab.PrivateFile(t, "buckets:\n  "+other.bucket+": {kms: '"+other.kms+"'}\n")
 		k.proxied(func(client *s3.Client) {
 			for _, key := range []string{"a/1", "a/2", "ab", "b/1", "c/1"} {
-				k.put(client, key, content(uint64(len(key)), 1000))
-				other.put(client, key, content(uint64(len(key)), 2000))
+				k.put(client, key, s3test.Content(uint64(len(key)), 1000))
+				other.put(client, key, s3test.Content(uint64(len(key)), 2000))
 			}
 		}, "--config", config)
-		k.put(k.raw(), "b/plain", content(9, 1000))
-		k.put(k.raw(), "c/plain", content(9, 1000))
+		k.put(k.raw(), "b/plain", s3test.Content(9, 1000))
+		k.put(k.raw(), "c/plain", s3test.Content(9, 1000))
 		first, others := k.primary(), other.primary()
 		// A misspelt bucket is found before anything is done, also where it has no records of its own.
 		for _, args := range [][]string{{"keys", "rotate", "--new-version"}, {"keys", "rotate", "--dry-run", "--state-bucket", other.bucket}, {"keys", "status", "--state-bucket", other.bucket}, {"gc", "--state-bucket", other.bucket}, {"gc", "--records"}, {"keys", "verify"}, {"encrypt-existing", "--dry-run"}} {
@@ -257,11 +258,11 @@ func TestKeyCommandsOnOddKeys(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		t := k.t
 		const nameless = "ctl\x01x"
-		bodies := map[string][]byte{"plain\x02": content(99, 100)}
-		for i, key := range oddKeys {
+		bodies := map[string][]byte{"plain\x02": s3test.Content(99, 100)}
+		for i, key := range s3test.OddKeys {
 			// versitygw takes some for others, and overwrites none with a long name.
 			if path.Clean("/"+key) == "/"+key && !strings.Contains(key, strings.Repeat("k", 255)) && !strings.Contains(key, strings.Repeat("é", 120)) {
-				bodies[key] = content(uint64(i), 100)
+				bodies[key] = s3test.Content(uint64(i), 100)
 			}
 		}
 		k.proxied(func(client *s3.Client) {
@@ -285,7 +286,7 @@ func TestKeyCommandsOnOddKeys(t *testing.T) {
 				k.delete(key)
 				delete(bodies, key)
 			}
-			bodies["plain"] = content(98, 100)
+			bodies["plain"] = s3test.Content(98, 100)
 			k.put(k.raw(), "plain", bodies["plain"])
 		}
 		if out := k.command(0, "encrypt-existing", s3url); !strings.Contains(out, fmt.Sprintf(": 1 of %d objects encrypted", len(bodies))) {
@@ -301,7 +302,7 @@ func TestKeyCommandsOnOddKeys(t *testing.T) {
 		k.command(0, "keys", "verify", "--versions", "--allow-plaintext-reads", s3url) // the version that was plaintext
 		k.proxied(func(client *s3.Client) {
 			for key, body := range bodies {
-				mustRead(t, client, k.bucket, key, body)
+				s3test.MustRead(t, client, k.bucket, key, body)
 			}
 		})
 	})

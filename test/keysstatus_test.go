@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // keyed is a bucket of a store and a keyset of its own.
@@ -39,7 +40,7 @@ func onKeyed(t *testing.T, test func(k *keyed)) {
 				k.store = lab.SharedMinIO(t)
 			}
 			k.command(0, "keys", "create")
-			k.bucket = newBucket(t, k.store.S3())
+			k.bucket = s3test.NewBucket(t, k.store.S3())
 			if k.versioned() {
 				_, err := k.raw().PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &k.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
 				if err != nil {
@@ -54,7 +55,7 @@ func onKeyed(t *testing.T, test func(k *keyed)) {
 func (k *keyed) versioned() bool { return k.store == lab.SharedMinIO(k.t) }
 
 // raw is a client of the store itself.
-func (k *keyed) raw() *s3.Client { return sdk(k.t, k.store.S3()) }
+func (k *keyed) raw() *s3.Client { return s3test.SDK(k.t, k.store.S3()) }
 
 // command runs the binary and wants its exit code.
 func (k *keyed) command(want int, args ...string) string {
@@ -70,7 +71,7 @@ func (k *keyed) command(want int, args ...string) string {
 func (k *keyed) proxied(do func(client *s3.Client), args ...string) {
 	k.t.Helper()
 	p := lab.Proxy(k.t, lab.ProxyOptions{Upstream: k.store, Args: append([]string{"--kms", k.kms}, args...)})
-	do(sdk(k.t, p.S3()))
+	do(s3test.SDK(k.t, p.S3()))
 	p.Term()
 	p.Wait(lab.AnswerWithin)
 }
@@ -141,13 +142,13 @@ func (k *keyed) wantAnswer(version string, mayGo bool, why string, flags ...stri
 func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		first := k.primary()
-		var upload *partUpload
+		var upload *s3test.Upload
 		k.proxied(func(client *s3.Client) {
 			for i := range 6 {
-				k.put(client, fmt.Sprintf("o%d", i), content(uint64(i), 1000))
+				k.put(client, fmt.Sprintf("o%d", i), s3test.Content(uint64(i), 1000))
 			}
-			k.put(client, "o0", content(0, 1000))
-			upload = newMultipart(t, client, k.bucket, "uploaded")
+			k.put(client, "o0", s3test.Content(0, 1000))
+			upload = s3test.Begin(t, client, k.bucket, "uploaded")
 		}, "--key-window-objects", "3")
 		k.put(k.raw(), "plain", []byte("not encrypted"))
 		k.wantAnswer(first, false, "it is the current one", "--objects")
@@ -228,7 +229,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		k.purge("odd")
 
 		// Window 0.
-		k.proxied(func(client *s3.Client) { k.put(client, "alone", content(9, 100)) }, "--key-window", "0")
+		k.proxied(func(client *s3.Client) { k.put(client, "alone", s3test.Content(9, 100)) }, "--key-window", "0")
 		k.command(0, "keys", "rotate", "--new-version", "--settle", "0", "s3://"+k.bucket)
 		k.wantAnswer(second, false, "window 0", "--objects")
 		k.command(0, "keys", "rotate", "--objects", "--settle", "0", "s3://"+k.bucket)
@@ -243,14 +244,14 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		k.command(0, "keys", "destroy", "--yes", second)
 		k.proxied(func(client *s3.Client) {
 			for i := range 6 {
-				wantObject(t, client, k.bucket, fmt.Sprintf("o%d", i), content(uint64(i), 1000))
+				s3test.WantObject(t, client, k.bucket, fmt.Sprintf("o%d", i), s3test.Content(uint64(i), 1000))
 			}
-			wantObject(t, client, k.bucket, "alone", content(9, 100))
-			part := content(77, 1000)
-			if _, err := upload.complete(client, upload.send(client, 1, part)); err != nil {
+			s3test.WantObject(t, client, k.bucket, "alone", s3test.Content(9, 100))
+			part := s3test.Content(77, 1000)
+			if _, err := upload.Complete(client, upload.Send(client, 1, part)); err != nil {
 				t.Fatal(err)
 			}
-			wantObject(t, client, k.bucket, "uploaded", part)
+			s3test.WantObject(t, client, k.bucket, "uploaded", part)
 		})
 	})
 }
@@ -291,13 +292,13 @@ func (k *keyed) purgeVersions(key string, keepLatest bool) {
 func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		const objects = 8
-		var upload *partUpload
+		var upload *s3test.Upload
 		k.proxied(func(client *s3.Client) {
 			for i := range objects {
-				k.put(client, fmt.Sprintf("o%d", i), content(uint64(i), 1000))
+				k.put(client, fmt.Sprintf("o%d", i), s3test.Content(uint64(i), 1000))
 			}
 			time.Sleep(1100 * time.Millisecond)                    // Last-Modified has whole seconds
-			upload = newMultipart(t, client, k.bucket, "uploaded") // in a window of its own
+			upload = s3test.Begin(t, client, k.bucket, "uploaded") // in a window of its own
 		}, "--key-window-objects", "2")
 		all := k.records()
 		if len(all) != objects/2+1 {
@@ -366,13 +367,13 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 		k.command(0, "keys", "destroy", "--yes", first)
 		k.proxied(func(client *s3.Client) {
 			for _, i := range []int{0, 1, 4, 5, 6, 7} {
-				wantObject(t, client, k.bucket, fmt.Sprintf("o%d", i), content(uint64(i), 1000))
+				s3test.WantObject(t, client, k.bucket, fmt.Sprintf("o%d", i), s3test.Content(uint64(i), 1000))
 			}
-			part := content(77, 1000)
-			if _, err := upload.complete(client, upload.send(client, 1, part)); err != nil {
+			part := s3test.Content(77, 1000)
+			if _, err := upload.Complete(client, upload.Send(client, 1, part)); err != nil {
 				t.Fatal(err)
 			}
-			wantObject(t, client, k.bucket, "uploaded", part)
+			s3test.WantObject(t, client, k.bucket, "uploaded", part)
 		})
 	})
 }
@@ -383,14 +384,14 @@ func TestKeysVerifyNamesTheFirstBadSegment(t *testing.T) {
 		k.proxied(func(client *s3.Client) {
 			k.put(client, "empty", nil)
 			for i := range 20 {
-				k.put(client, fmt.Sprintf("small/%02d", i), content(uint64(i), 1000*i))
+				k.put(client, fmt.Sprintf("small/%02d", i), s3test.Content(uint64(i), 1000*i))
 			}
 			for _, key := range []string{"good", "body", "trailer", "short", "moved", "meta"} {
-				k.put(client, key, content(1, tamperSize))
+				k.put(client, key, s3test.Content(1, s3test.TamperSize))
 			}
 			for _, key := range []string{"parts", "bad-parts"} {
-				m := newMultipart(t, client, k.bucket, key)
-				if _, err := m.complete(client, m.send(client, 1, content(2, 5*mib)), m.send(client, 2, content(3, tamperSize))); err != nil {
+				m := s3test.Begin(t, client, k.bucket, key)
+				if _, err := m.Complete(client, m.Send(client, 1, s3test.Content(2, 5*s3test.MiB)), m.Send(client, 2, s3test.Content(3, s3test.TamperSize))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -400,17 +401,25 @@ func TestKeysVerifyNamesTheFirstBadSegment(t *testing.T) {
 			t.Errorf("before any damage: %s", out)
 		}
 		at := lab.Target{S3: k.store.S3(), Name: t.Name(), Store: k.store}
-		damage := func(key string, change func(o stored) stored) {
+		damage := func(key string, change func(o s3test.Stored) s3test.Stored) {
 			path := "/" + k.bucket + "/" + key
-			rawPut(t, operator(t, at, k.bucket), path, change(rawGet(t, operator(t, at, k.bucket), path)))
+			s3test.RawPut(t, s3test.Operator(t, at, k.bucket), path, change(s3test.RawGet(t, s3test.Operator(t, at, k.bucket), path)))
 		}
-		damage("body", func(o stored) stored { return stored{body: flipped(o.body, storedSegment+100), meta: o.meta} })
-		damage("trailer", func(o stored) stored { return stored{body: flipped(o.body, len(o.body)-20), meta: o.meta} })
-		damage("short", func(o stored) stored { return stored{body: o.body[:len(o.body)-storedSegment], meta: o.meta} })
-		damage("meta", func(o stored) stored { return o.with("s3proxy-kek", o.meta["s3proxy-kek"]+"1") })
-		damage("moved", func(o stored) stored { return rawGet(t, operator(t, at, k.bucket), "/"+k.bucket+"/good") })
-		damage("bad-parts", func(o stored) stored {
-			return stored{body: flipped(o.body, 5*mib+80*28+3*storedSegment-5), meta: o.meta}
+		damage("body", func(o s3test.Stored) s3test.Stored {
+			return s3test.Stored{Body: s3test.Flipped(o.Body, s3test.StoredSegment+100), Meta: o.Meta}
+		})
+		damage("trailer", func(o s3test.Stored) s3test.Stored {
+			return s3test.Stored{Body: s3test.Flipped(o.Body, len(o.Body)-20), Meta: o.Meta}
+		})
+		damage("short", func(o s3test.Stored) s3test.Stored {
+			return s3test.Stored{Body: o.Body[:len(o.Body)-s3test.StoredSegment], Meta: o.Meta}
+		})
+		damage("meta", func(o s3test.Stored) s3test.Stored { return o.With("s3proxy-kek", o.Meta["s3proxy-kek"]+"1") })
+		damage("moved", func(o s3test.Stored) s3test.Stored {
+			return s3test.RawGet(t, s3test.Operator(t, at, k.bucket), "/"+k.bucket+"/good")
+		})
+		damage("bad-parts", func(o s3test.Stored) s3test.Stored {
+			return s3test.Stored{Body: s3test.Flipped(o.Body, 5*s3test.MiB+80*28+3*s3test.StoredSegment-5), Meta: o.Meta}
 		})
 		k.put(k.raw(), "plain", []byte("not encrypted"))
 		var got struct {

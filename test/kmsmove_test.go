@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // The steps of docs/KEYS.md, "Move to another KMS": from a local file to Vault and on to
@@ -29,7 +30,7 @@ func TestAKMSIsExchangedWithNoDowntime(t *testing.T) {
 	}
 	env, args := kms(chain[0], nil)
 	b := lab.Balance(t, store, env, append(args, short...)...)
-	u := use(t, b.S3(), newBucket(t, b.S3()))
+	u := use(t, b.S3(), s3test.NewBucket(t, b.S3()))
 	time.Sleep(time.Second)
 	for i := range chain[1:] {
 		old, fresh := chain[i], chain[i+1]

@@ -10,6 +10,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // kmsTrouble is what goes wrong with a KMS under a running proxy, and what is seen of it.
@@ -81,8 +82,8 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 			store := lab.SharedVersitygw(t)
 			args := []string{"--kms", trouble.uri, "--key-window", "1s", "--admin-listen", admin}
 			p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: trouble.env, Args: args})
-			bucket := newBucket(t, p.S3())
-			roundTrip(t, p.S3(), bucket, 1000)
+			bucket := s3test.NewBucket(t, p.S3())
+			s3test.RoundTrip(t, p.S3(), bucket, 1000)
 			if status, text := readyz(t, admin); status != http.StatusOK {
 				t.Fatalf("/readyz before: %d %s", status, text)
 			}
@@ -91,13 +92,13 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 				t.Errorf("nothing warned before a request failed, wanted %q:\n%s", trouble.warns, p.Log())
 			}
 			time.Sleep(1100 * time.Millisecond) // the window
-			a := call{method: http.MethodPut, path: "/" + bucket + "/refused", body: []byte("x")}.do(t, p.S3())
-			if a.status != trouble.status || trouble.status == 503 != (a.header.Get("Retry-After") != "") {
-				t.Errorf("a PUT: %v %v", a, a.header)
+			a := s3test.Call{Method: http.MethodPut, Path: "/" + bucket + "/refused", Body: []byte("x")}.Do(t, p.S3())
+			if a.Status != trouble.status || trouble.status == 503 != (a.Header.Get("Retry-After") != "") {
+				t.Errorf("a PUT: %v %v", a, a.Header)
 			}
 			for _, private := range append(trouble.says, "vault:", "arn:", "transit", "denied") {
-				if strings.Contains(a.text, private) {
-					t.Errorf("the client is told %q: %s", private, a.body)
+				if strings.Contains(a.Text, private) {
+					t.Errorf("the client is told %q: %s", private, a.Body)
 				}
 			}
 			status, text := readyz(t, admin)
@@ -110,7 +111,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 				}
 			}
 			// What is there is read on: its window's key is known.
-			mustGet(t, p.S3(), bucket, "k", content(1000, 1000))
+			s3test.MustGet(t, p.S3(), bucket, "k", s3test.Content(1000, 1000))
 			// So a command says it, and a proxy that begins now.
 			out, code := lab.RunKeys(t, lab.ProxyOptions{Upstream: store, Env: trouble.env, Args: args}, "rotate", "s3://"+bucket)
 			if code != 1 || !strings.Contains(out, trouble.says[0]) {
@@ -126,7 +127,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 					t.Errorf("a secret is shown")
 				}
 			}
-			if a := get(t, p.S3(), "/"+bucket+"/refused"); a.status != http.StatusNotFound {
+			if a := s3test.Get(t, p.S3(), "/"+bucket+"/refused"); a.Status != http.StatusNotFound {
 				t.Errorf("what was refused: %v", a)
 			}
 			if trouble.end == nil {
@@ -135,7 +136,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 			trouble.end()
 			for _, at := range []lab.S3{p.S3(), late.S3()} {
 				eventually(t, "it is well again", func() bool {
-					return call{method: http.MethodPut, path: "/" + bucket + "/" + fmt.Sprint(time.Now().UnixNano()), body: []byte("x")}.do(t, at).status == http.StatusOK
+					return s3test.Call{Method: http.MethodPut, Path: "/" + bucket + "/" + fmt.Sprint(time.Now().UnixNano()), Body: []byte("x")}.Do(t, at).Status == http.StatusOK
 				})
 			}
 			if status, text := readyz(t, admin); status != http.StatusOK {

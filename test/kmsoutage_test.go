@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // vaultKey is a key of a Vault of the test's own, with a token that lasts.
@@ -80,7 +81,7 @@ func (u *inUse) write(writer int) {
 			n -= 2 // once more
 		}
 		key := fmt.Sprintf("w%d-%05d", writer, n)
-		body := []byte(marker + key + strconv.Itoa(rand.Int()))
+		body := []byte(s3test.Marker + key + strconv.Itoa(rand.Int()))
 		if rand.IntN(20) == 0 {
 			body = bytes.Repeat(body, 20_000) // more than is held in memory
 		}
@@ -88,13 +89,13 @@ func (u *inUse) write(writer int) {
 		u.busy[key] = true
 		u.mu.Unlock()
 		began := time.Now()
-		a := (call{method: http.MethodPut, path: "/" + u.bucket + "/" + key, body: body}).do(u.t, u.at)
+		a := (s3test.Call{Method: http.MethodPut, Path: "/" + u.bucket + "/" + key, Body: body}).Do(u.t, u.at)
 		u.mu.Lock()
-		u.writes = append(u.writes, answered{began, time.Since(began), a.status, a.header.Get("Retry-After"), a.code, a.text})
-		if a.status == http.StatusOK {
+		u.writes = append(u.writes, answered{began, time.Since(began), a.Status, a.Header.Get("Retry-After"), a.Code, a.Text})
+		if a.Status == http.StatusOK {
 			u.stored[key] = body
 			delete(u.busy, key)
-		} else if a.status == http.StatusServiceUnavailable {
+		} else if a.Status == http.StatusServiceUnavailable {
 			delete(u.busy, key) // refused: what was there is there
 		}
 		u.mu.Unlock()
@@ -120,12 +121,12 @@ func (u *inUse) read() {
 			continue
 		}
 		began := time.Now()
-		a := get(u.t, u.at, "/"+u.bucket+"/"+key)
+		a := s3test.Get(u.t, u.at, "/"+u.bucket+"/"+key)
 		u.mu.Lock()
-		u.reads = append(u.reads, answered{began, time.Since(began), a.status, a.header.Get("Retry-After"), a.code, a.text})
+		u.reads = append(u.reads, answered{began, time.Since(began), a.Status, a.Header.Get("Retry-After"), a.Code, a.Text})
 		u.mu.Unlock()
-		if a.status == http.StatusOK && !bytes.HasPrefix(a.body, []byte(marker+key)) {
-			u.t.Errorf("GET %s: %d bytes of something else", key, len(a.body))
+		if a.Status == http.StatusOK && !bytes.HasPrefix(a.Body, []byte(s3test.Marker+key)) {
+			u.t.Errorf("GET %s: %d bytes of something else", key, len(a.Body))
 		}
 	}
 }
@@ -136,12 +137,12 @@ func (u *inUse) check(o lab.ProxyOptions) {
 	t := u.t
 	t.Helper()
 	fresh := lab.Proxy(t, o)
-	client := sdk(t, fresh.S3())
+	client := s3test.SDK(t, fresh.S3())
 	group, _ := errgroup.WithContext(t.Context())
 	group.SetLimit(8)
 	for key, body := range u.stored {
 		group.Go(func() error {
-			if a := get(t, fresh.S3(), "/"+u.bucket+"/"+key); a.status != http.StatusOK || !bytes.Equal(a.body, body) {
+			if a := s3test.Get(t, fresh.S3(), "/"+u.bucket+"/"+key); a.Status != http.StatusOK || !bytes.Equal(a.Body, body) {
 				return fmt.Errorf("%s, which was acknowledged with %d bytes: %v", key, len(body), a)
 			}
 			return nil
@@ -186,7 +187,7 @@ func TestNobodyNoticesThatVaultIsAwayWithinAWindow(t *testing.T) {
 	v, o := vaultKey(t)
 	o.Args = append(o.Args, "--key-window", window.String())
 	p := lab.Proxy(t, o)
-	u := use(t, p.S3(), newBucket(t, p.S3()))
+	u := use(t, p.S3(), s3test.NewBucket(t, p.S3()))
 	time.Sleep(2 * time.Second)
 	v.Stop()
 	time.Sleep(away)
@@ -218,7 +219,7 @@ func TestAVaultOutageBeyondTheWindowRefusesWritesUntilItIsOver(t *testing.T) {
 	v, o := vaultKey(t)
 	o.Args = append(o.Args, "--key-window", window.String())
 	p := lab.Proxy(t, o)
-	u := use(t, p.S3(), newBucket(t, p.S3()))
+	u := use(t, p.S3(), s3test.NewBucket(t, p.S3()))
 	time.Sleep(2 * time.Second)
 	v.Stop()
 	stopped := time.Now()
@@ -313,10 +314,10 @@ func TestAWindowCostsOneCallOfTheKMSForEachBucket(t *testing.T) {
 	kms := record(t, v.URL)
 	o.Env[0] = "VAULT_ADDR=" + kms.URL
 	p := lab.Proxy(t, o)
-	client := sdk(t, p.S3())
+	client := s3test.SDK(t, p.S3())
 	var buckets []string
 	for range 4 {
-		buckets = append(buckets, newBucket(t, p.S3()))
+		buckets = append(buckets, s3test.NewBucket(t, p.S3()))
 	}
 	group, ctx := errgroup.WithContext(t.Context())
 	group.SetLimit(16)

@@ -21,6 +21,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // keepRequest counts a request and notes the secrets in it.
@@ -136,7 +137,7 @@ func (r *recorder) seenKeys(uri string) (keys []kms.Key) {
 func (r *recorder) noteDataKeys(t *testing.T, store *lab.Store, bucket string, objects []string, keys []kms.Key) {
 	t.Helper()
 	for _, object := range objects {
-		head, err := sdk(t, store.S3()).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &object})
+		head, err := s3test.SDK(t, store.S3()).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &object})
 		if err != nil {
 			t.Fatalf("%s: %v", object, err)
 		}
@@ -260,12 +261,12 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 			trace := append([]string{"--kms", kek.URI, "--log-level", "trace"}, kek.Read...)
 			serve := func(more ...string) {
 				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: env, Args: append(more, trace...)})
-				bucket := newBucket(t, p.S3())
+				bucket := s3test.NewBucket(t, p.S3())
 				buckets = append(buckets, bucket)
-				mustPut(t, store.S3(), "/"+bucket+"/plain", []byte(plainMarker)) // for encrypt-existing
+				s3test.MustPut(t, store.S3(), "/"+bucket+"/plain", []byte(plainMarker)) // for encrypt-existing
 				for i := range 5 {
-					roundTrip(t, p.S3(), bucket, 1000+i)
-					mustPut(t, p.S3(), "/"+bucket+"/"+fmt.Sprint(i), []byte(strings.Repeat(marker, 10)))
+					s3test.RoundTrip(t, p.S3(), bucket, 1000+i)
+					s3test.MustPut(t, p.S3(), "/"+bucket+"/"+fmt.Sprint(i), []byte(strings.Repeat(s3test.Marker, 10)))
 					time.Sleep(time.Second) // Vault's token is renewed and exchanged meanwhile
 				}
 				kek.Renew(t)
@@ -287,7 +288,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 			defer seen.mu.Unlock()
 			seen.secrets[lab.ClientSecretKey] = "the client's secret"
 			seen.secrets[store.SecretKey] = "the store's secret"
-			seen.secrets[marker] = "an object"
+			seen.secrets[s3test.Marker] = "an object"
 			seen.secrets[plainMarker] = "an object that was not encrypted"
 			for _, e := range env {
 				name, value, _ := strings.Cut(e, "=")

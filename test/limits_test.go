@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // watched is a proxy whose memory and goroutines a test looks at.
@@ -99,7 +100,7 @@ func TestAThousandConnectionsWithHugeHeadersNeedLittleMemory(t *testing.T) {
 		}
 	})
 	flat(t, p, before, goroutines)
-	mustPut(t, p.S3(), "/"+newBucket(t, p.S3())+"/k", []byte("text"))
+	s3test.MustPut(t, p.S3(), "/"+s3test.NewBucket(t, p.S3())+"/k", []byte("text"))
 }
 
 func TestAThousandSlowFormsAreCut(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // oneKey is what an object is to those who read and write it: a body and metadata, each
@@ -86,9 +87,9 @@ func bodyOf(n int) []byte {
 	return []byte(strings.Repeat(fmt.Sprintf("%08d ", n), 100) + strings.Repeat(".", n%1000))
 }
 
-func (c *contenders) call(random *rand.Rand, method, key, query string, headers map[string]string, body []byte) answer {
+func (c *contenders) call(random *rand.Rand, method, key, query string, headers map[string]string, body []byte) s3test.Answer {
 	at := c.replicas[random.IntN(len(c.replicas))]
-	return call{method: method, path: "/" + c.bucket + "/" + key, query: query, headers: headers, body: body}.do(c.t, at)
+	return s3test.Call{Method: method, Path: "/" + c.bucket + "/" + key, Query: query, Headers: headers, Body: body}.Do(c.t, at)
 }
 
 // history is that of one key under so many clients, each with so many calls.
@@ -147,26 +148,26 @@ func (c *contenders) prepare(random *rand.Rand, key string) func() (access, bool
 		meta["x-amz-copy-source"], meta["x-amz-metadata-directive"] = c.bucket+"/"+key, "REPLACE"
 		return write("update", oneKey{0, n}, true, "PUT", "", meta, nil)
 	case 3:
-		id := uploadID(c.call(random, "POST", key, "uploads", meta, nil))
+		id := s3test.UploadID(c.call(random, "POST", key, "uploads", meta, nil))
 		part := c.call(random, "PUT", key, "partNumber=1&uploadId="+id, nil, bodyOf(n))
-		if id == "" || part.status != 200 {
+		if id == "" || part.Status != 200 {
 			return nil // what has not got so far cannot be seen
 		}
-		list := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + xmlText(part.header.Get("ETag")) + "</ETag></Part></CompleteMultipartUpload>"
+		list := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + s3test.XMLText(part.Header.Get("ETag")) + "</ETag></Part></CompleteMultipartUpload>"
 		return write("complete", oneKey{n, n}, false, "POST", "uploadId="+id, nil, []byte(list))
 	}
 	return write("put", oneKey{n, n}, false, "PUT", "", meta, bodyOf(n))
 }
 
-func endOf(a answer) end {
+func endOf(a s3test.Answer) end {
 	switch {
-	case a.status == 0, a.err != nil, a.status >= 500:
+	case a.Status == 0, a.Err != nil, a.Status >= 500:
 		return unknown
-	case a.code == "NoSuchKey":
+	case a.Code == "NoSuchKey":
 		return absent
-	case a.status >= 300:
+	case a.Status >= 300:
 		return refused
-	case strings.Contains(string(a.body), "<Error>"):
+	case strings.Contains(string(a.Body), "<Error>"):
 		return unknown // it began with 200
 	}
 	return done
@@ -183,20 +184,20 @@ func (c *contenders) read(random *rand.Rand, key string) (access, bool) {
 		headers["range"] = "bytes=450-457"
 	}
 	a := c.call(random, method, key, "", headers, nil)
-	if a.status == 404 {
+	if a.Status == 404 {
 		return access{what: what, isRead: true}, true
 	}
-	if a.status != 200 && a.status != 206 || a.err != nil {
+	if a.Status != 200 && a.Status != 206 || a.Err != nil {
 		return access{}, false
 	}
 	saw := oneKey{body: -1}
-	if _, err := fmt.Sscan(a.header.Get("x-amz-meta-n"), &saw.meta); err != nil {
-		c.t.Errorf("%s of %s: metadata %v", what, key, a.header)
+	if _, err := fmt.Sscan(a.Header.Get("x-amz-meta-n"), &saw.meta); err != nil {
+		c.t.Errorf("%s of %s: metadata %v", what, key, a.Header)
 		return access{}, false
 	}
 	if what != "HEAD" {
-		if _, err := fmt.Sscanf(string(a.body[:min(8, len(a.body))]), "%d", &saw.body); err != nil || what == "GET" && string(a.body) != string(bodyOf(saw.body)) {
-			c.t.Errorf("%s of %s: a body that nobody wrote: %.20q (%v)", what, key, a.body, err)
+		if _, err := fmt.Sscanf(string(a.Body[:min(8, len(a.Body))]), "%d", &saw.body); err != nil || what == "GET" && string(a.Body) != string(bodyOf(saw.body)) {
+			c.t.Errorf("%s of %s: a body that nobody wrote: %.20q (%v)", what, key, a.Body, err)
 		}
 	}
 	return access{what: what, isRead: true, saw: saw}, true
@@ -230,9 +231,9 @@ func TestOneKeyIsLinearizableThroughThreeReplicas(t *testing.T) {
 			for range 3 {
 				c.replicas = append(c.replicas, lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", keyset, "--etag", mode, "--key-window-objects", "50"}}).S3())
 			}
-			c.bucket = newBucket(t, c.replicas[0])
-			source := call{method: "PUT", path: "/" + c.bucket + "/" + sourceKey, headers: map[string]string{"x-amz-meta-n": "0"}, body: bodyOf(sourceBody)}
-			if a := source.do(t, c.replicas[0]); a.status != 200 {
+			c.bucket = s3test.NewBucket(t, c.replicas[0])
+			source := s3test.Call{Method: "PUT", Path: "/" + c.bucket + "/" + sourceKey, Headers: map[string]string{"x-amz-meta-n": "0"}, Body: bodyOf(sourceBody)}
+			if a := source.Do(t, c.replicas[0]); a.Status != 200 {
 				t.Fatal(a)
 			}
 			until := time.Now().Add(during)

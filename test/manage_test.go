@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestAKeyThatWritesChangesNoSettingUnlessItManages(t *testing.T) {
@@ -23,31 +24,31 @@ func TestAKeyThatWritesChangesNoSettingUnlessItManages(t *testing.T) {
 			p := lab.Proxy(t, lab.ProxyOptions{Upstream: s, Args: []string{"--credentials", file}})
 			writer, manager, reader := lab.ProxyAs(p, "writer", "writer-secret"), lab.ProxyAs(p, "manager", "manager-secret"), lab.ProxyAs(p, "reader", "reader-secret")
 			bucket := lab.FreeName("managed")
-			makeBucket(t, writer, bucket)
-			roundTrip(t, writer, bucket, 1000)
+			s3test.MakeBucket(t, writer, bucket)
+			s3test.RoundTrip(t, writer, bucket, 1000)
 			policy := []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject"],"Resource":["arn:aws:s3:::` + bucket + `/*"]}]}`)
 			for _, c := range []struct {
 				what   string
 				at     lab.S3
-				call   call
+				call   s3test.Call
 				status int
 			}{
-				{"a policy by a writer", writer, call{method: "PUT", path: "/" + bucket, query: "policy", body: policy}, 403},
-				{"a policy by a reader", reader, call{method: "PUT", path: "/" + bucket, query: "policy", body: policy}, 403},
-				{"no policy yet", s.S3(), call{method: "GET", path: "/" + bucket, query: "policy"}, 404},
-				{"a public object by a writer", writer, call{method: "PUT", path: "/" + bucket + "/p", body: []byte("x"), headers: map[string]string{"x-amz-acl": "public-read"}}, 403},
-				{"a private object by a writer", writer, call{method: "PUT", path: "/" + bucket + "/p", body: []byte("x"), headers: map[string]string{"x-amz-acl": "private"}}, 200},
-				{"a policy by a manager", manager, call{method: "PUT", path: "/" + bucket, query: "policy", body: policy}, 204},
-				{"the policy read by a reader", reader, call{method: "GET", path: "/" + bucket, query: "policy"}, 200},
-				{"the policy taken away by a writer", writer, call{method: "DELETE", path: "/" + bucket, query: "policy"}, 403},
-				{"the policy of the environment's key", p.S3(), call{method: "DELETE", path: "/" + bucket, query: "policy"}, 204},
-				{"versions by a writer", writer, call{method: "PUT", path: "/" + bucket, query: "versioning", body: []byte("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>")}, 403},
-				{"an object deleted by a writer", writer, call{method: "DELETE", path: "/" + bucket + "/p"}, 204},
-				{"the other object", writer, call{method: "DELETE", path: "/" + bucket + "/k"}, 204},
-				{"the bucket deleted by a writer", writer, call{method: "DELETE", path: "/" + bucket}, 204},
+				{"a policy by a writer", writer, s3test.Call{Method: "PUT", Path: "/" + bucket, Query: "policy", Body: policy}, 403},
+				{"a policy by a reader", reader, s3test.Call{Method: "PUT", Path: "/" + bucket, Query: "policy", Body: policy}, 403},
+				{"no policy yet", s.S3(), s3test.Call{Method: "GET", Path: "/" + bucket, Query: "policy"}, 404},
+				{"a public object by a writer", writer, s3test.Call{Method: "PUT", Path: "/" + bucket + "/p", Body: []byte("x"), Headers: map[string]string{"x-amz-acl": "public-read"}}, 403},
+				{"a private object by a writer", writer, s3test.Call{Method: "PUT", Path: "/" + bucket + "/p", Body: []byte("x"), Headers: map[string]string{"x-amz-acl": "private"}}, 200},
+				{"a policy by a manager", manager, s3test.Call{Method: "PUT", Path: "/" + bucket, Query: "policy", Body: policy}, 204},
+				{"the policy read by a reader", reader, s3test.Call{Method: "GET", Path: "/" + bucket, Query: "policy"}, 200},
+				{"the policy taken away by a writer", writer, s3test.Call{Method: "DELETE", Path: "/" + bucket, Query: "policy"}, 403},
+				{"the policy of the environment's key", p.S3(), s3test.Call{Method: "DELETE", Path: "/" + bucket, Query: "policy"}, 204},
+				{"versions by a writer", writer, s3test.Call{Method: "PUT", Path: "/" + bucket, Query: "versioning", Body: []byte("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>")}, 403},
+				{"an object deleted by a writer", writer, s3test.Call{Method: "DELETE", Path: "/" + bucket + "/p"}, 204},
+				{"the other object", writer, s3test.Call{Method: "DELETE", Path: "/" + bucket + "/k"}, 204},
+				{"the bucket deleted by a writer", writer, s3test.Call{Method: "DELETE", Path: "/" + bucket}, 204},
 			} {
-				if a := c.call.do(t, c.at); a.status != c.status {
-					t.Errorf("%s: %v %s, want %d", c.what, a, a.body, c.status)
+				if a := c.call.Do(t, c.at); a.Status != c.status {
+					t.Errorf("%s: %v %s, want %d", c.what, a, a.Body, c.status)
 				}
 			}
 		})
@@ -60,7 +61,7 @@ func TestALifecycleRuleSparesTheProxysObjects(t *testing.T) {
 	}
 	s := lab.SharedMinIO(t)
 	state := lab.FreeName("state")
-	makeBucket(t, s.S3(), state)
+	s3test.MakeBucket(t, s.S3(), state)
 	beside := lab.Proxy(t, lab.ProxyOptions{Upstream: s})
 	apart := lab.Proxy(t, lab.ProxyOptions{Upstream: s, Args: []string{"--state-bucket", state}})
 	rule := func(filter, action string) []byte {
@@ -68,7 +69,7 @@ func TestALifecycleRuleSparesTheProxysObjects(t *testing.T) {
 	}
 	const days = "<Expiration><Days>3</Days></Expiration>"
 	stored := func(bucket string) string {
-		return string(call{method: "GET", path: "/" + bucket, query: "lifecycle"}.do(t, s.S3()).body)
+		return string(s3test.Call{Method: "GET", Path: "/" + bucket, Query: "lifecycle"}.Do(t, s.S3()).Body)
 	}
 	for name, c := range map[string]struct {
 		p      *lab.ProxyProcess
@@ -83,19 +84,19 @@ func TestALifecycleRuleSparesTheProxysObjects(t *testing.T) {
 		"old versions":          {beside, rule("<Filter></Filter>", "<NoncurrentVersionExpiration><NoncurrentDays>3</NoncurrentDays></NoncurrentVersionExpiration>"), "NoncurrentDays"},
 		"everything, and apart": {apart, rule("<Filter></Filter>", days), "<Days>3</Days>"},
 	} {
-		bucket := newBucket(t, c.p.S3())
-		a := call{method: "PUT", path: "/" + bucket, query: "lifecycle", body: c.doc}.do(t, c.p.S3())
+		bucket := s3test.NewBucket(t, c.p.S3())
+		a := s3test.Call{Method: "PUT", Path: "/" + bucket, Query: "lifecycle", Body: c.doc}.Do(t, c.p.S3())
 		if c.stored == "" {
-			if a.status != 400 || !strings.Contains(string(a.body), "--state-bucket") || !strings.Contains(stored(bucket), "NoSuchLifecycleConfiguration") {
-				t.Errorf("%s: %v %s; the store has %s", name, a, a.body, stored(bucket))
+			if a.Status != 400 || !strings.Contains(string(a.Body), "--state-bucket") || !strings.Contains(stored(bucket), "NoSuchLifecycleConfiguration") {
+				t.Errorf("%s: %v %s; the store has %s", name, a, a.Body, stored(bucket))
 			}
 			continue
 		}
-		if a.status != 200 || !strings.Contains(stored(bucket), c.stored) {
-			t.Errorf("%s: %v %s; the store has %s", name, a, a.body, stored(bucket))
+		if a.Status != 200 || !strings.Contains(stored(bucket), c.stored) {
+			t.Errorf("%s: %v %s; the store has %s", name, a, a.Body, stored(bucket))
 		}
 	}
-	if a := (call{method: "PUT", path: "/" + state, query: "lifecycle", body: rule("<Filter></Filter>", days)}).do(t, apart.S3()); a.status != 400 {
-		t.Errorf("everything in the state bucket: %v %s", a, a.body)
+	if a := (s3test.Call{Method: "PUT", Path: "/" + state, Query: "lifecycle", Body: rule("<Filter></Filter>", days)}).Do(t, apart.S3()); a.Status != 400 {
+		t.Errorf("everything in the state bucket: %v %s", a, a.Body)
 	}
 }

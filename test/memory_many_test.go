@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // sink is a store that forgets bodies of more than 1 MiB, for uploads that would
@@ -21,7 +22,7 @@ func sink(t *testing.T) *httptest.Server {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
 		switch {
-		case r.Method == http.MethodPut && r.ContentLength > mib:
+		case r.Method == http.MethodPut && r.ContentLength > s3test.MiB:
 			io.Copy(io.Discard, r.Body)
 			w.Header().Set("ETag", `"00000000000000000000000000000001"`)
 		case r.Method == http.MethodPut:
@@ -96,12 +97,12 @@ func TestManyPartsAtOnceNeedLittleMemory(t *testing.T) {
 	}
 	p := lab.Proxy(t, lab.ProxyOptions{UpstreamURL: sink(t).URL})
 	at := p.S3()
-	m := newMultipart(t, sdk(t, at), "bucket", "parts")
+	m := s3test.Begin(t, s3test.SDK(t, at), "bucket", "parts")
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	size := scaled(100_000_000)
 	peakBelow(t, p, 160<<20, 32, func(i int) error {
-		c := call{method: http.MethodPut, path: "/bucket/parts", query: fmt.Sprintf("partNumber=%d&uploadId=%s", i+1, m.id), payloadHash: unsignedPayload}
-		return drained(c.streamed(t, at, client, io.LimitReader(generator(uint64(i)), size), size))
+		c := s3test.Call{Method: http.MethodPut, Path: "/bucket/parts", Query: fmt.Sprintf("partNumber=%d&uploadId=%s", i+1, m.ID), PayloadHash: s3test.UnsignedPayload}
+		return drained(c.Streamed(t, at, client, io.LimitReader(s3test.Generator(uint64(i)), size), size))
 	})
 }
 
@@ -116,22 +117,22 @@ func TestManyStreamsAtOnceNeedLittleMemory(t *testing.T) {
 		at := p.S3()
 		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 		peakBelow(t, p, 192<<20, 64, func(i int) error {
-			c := call{method: http.MethodPut, path: fmt.Sprintf("/bucket/stream%d", i), payloadHash: unsignedPayload}
-			return drained(c.streamed(t, at, client, io.LimitReader(generator(uint64(i)), size), size))
+			c := s3test.Call{Method: http.MethodPut, Path: fmt.Sprintf("/bucket/stream%d", i), PayloadHash: s3test.UnsignedPayload}
+			return drained(c.Streamed(t, at, client, io.LimitReader(s3test.Generator(uint64(i)), size), size))
 		})
 	})
 	t.Run("GET", func(t *testing.T) {
 		p := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t)})
 		at := p.S3()
-		path := "/" + newBucket(t, at) + "/stream"
-		if err := putStream(t, at, path, 1, size); err != nil {
+		path := "/" + s3test.NewBucket(t, at) + "/stream"
+		if err := s3test.PutStream(t, at, path, 1, size); err != nil {
 			t.Fatal(err)
 		}
 		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 		peakBelow(t, p, 192<<20, 64, func(int) error {
-			return drained(call{method: http.MethodGet, path: path}.streamed(t, at, client, nil, 0))
+			return drained(s3test.Call{Method: http.MethodGet, Path: path}.Streamed(t, at, client, nil, 0))
 		})
-		call{method: http.MethodDelete, path: path}.do(t, at)
+		s3test.Call{Method: http.MethodDelete, Path: path}.Do(t, at)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // A stream of 1 GB goes through a proxy in constant memory, both ways.
@@ -29,15 +30,15 @@ func TestAStreamOfOneGigabyteNeedsLittleMemory(t *testing.T) {
 			}
 			p := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
 			at := p.S3()
-			path := "/" + newBucket(t, at) + "/large"
-			if err := putStream(t, at, path, 1, size); err != nil {
+			path := "/" + s3test.NewBucket(t, at) + "/large"
+			if err := s3test.PutStream(t, at, path, 1, size); err != nil {
 				t.Fatal(err)
 			}
 			afterPut, err := p.PeakMemory()
 			if err != nil {
 				lab.Skip(t, "there is no /proc")
 			}
-			if err := getStream(t, at, path, 1, size); err != nil {
+			if err := s3test.GetStream(t, at, path, 1, size); err != nil {
 				t.Fatal(err)
 			}
 			peak, err := p.PeakMemory()
@@ -48,7 +49,7 @@ func TestAStreamOfOneGigabyteNeedsLittleMemory(t *testing.T) {
 			if peak >= limit {
 				t.Errorf("peak memory is %d MiB, want less than %d", peak>>20, limit>>20)
 			}
-			call{method: http.MethodDelete, path: path}.do(t, at)
+			s3test.Call{Method: http.MethodDelete, Path: path}.Do(t, at)
 		})
 	}
 }

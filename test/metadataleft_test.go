@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // docs/S3.md says how much of S3's 2 KiB of user metadata the proxy takes.
@@ -33,18 +34,18 @@ func TestTheProxyTakesNoMoreMetadataThanTheDocsSay(t *testing.T) {
 			}
 			store, k := lab.SharedVersitygw(t), kek(t)
 			at := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", k.URI, "--etag", lab.ModeMD5}, Env: k.Env}).S3()
-			bucket := newBucket(t, at)
-			body := content(1, 1000)
-			for header, checksum := range map[string]string{"": "", crcTrailer: crc32Of(body)} {
-				c := call{method: http.MethodPut, path: "/" + bucket + "/k", body: body}
+			bucket := s3test.NewBucket(t, at)
+			body := s3test.Content(1, 1000)
+			for header, checksum := range map[string]string{"": "", s3test.CRCTrailer: s3test.CRC32Of(body)} {
+				c := s3test.Call{Method: http.MethodPut, Path: "/" + bucket + "/k", Body: body}
 				if header != "" {
-					c.headers = map[string]string{header: checksum}
+					c.Headers = map[string]string{header: checksum}
 				}
-				if a := c.do(t, at); a.status != http.StatusOK {
+				if a := c.Do(t, at); a.Status != http.StatusOK {
 					t.Fatal(a)
 				}
 				taken := 0
-				for name, value := range rawGet(t, store.S3(), c.path).meta {
+				for name, value := range s3test.RawGet(t, store.S3(), c.Path).Meta {
 					if strings.HasPrefix(name, "s3proxy-") {
 						taken += len(name) + len(value)
 					}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestAMultipartObjectOfFormat1IsReadWholeByRangeAndByPart(t *testing.T) {
@@ -24,11 +25,11 @@ func TestAMultipartObjectOfFormat1IsReadWholeByRangeAndByPart(t *testing.T) {
 				store = lab.SharedMinIO(t)
 			}
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
-			client, raw := sdk(t, proxy.S3()), sdk(t, store.S3())
-			bucket, key := newBucket(t, proxy.S3()), "parts"
+			client, raw := s3test.SDK(t, proxy.S3()), s3test.SDK(t, store.S3())
+			bucket, key := s3test.NewBucket(t, proxy.S3()), "parts"
 			sizes := []int{5 << 20, 6<<20 + 17, 70_000}
-			plain := content(7, 5<<20+6<<20+17+70_000)
-			fields, stored := sealMultipart(t, filepath.Join(proxy.DataDir, "keyset.json"), bucket, key, sizes, slices.Clone(plain), false)
+			plain := s3test.Content(7, 5<<20+6<<20+17+70_000)
+			fields, stored := s3test.SealMultipart(t, filepath.Join(proxy.DataDir, "keyset.json"), bucket, key, sizes, slices.Clone(plain), false)
 			if _, err := raw.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(stored), Metadata: fields}); err != nil {
 				t.Fatal(err)
 			}
@@ -45,7 +46,7 @@ func TestAMultipartObjectOfFormat1IsReadWholeByRangeAndByPart(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := sameBytes(got, plain[from:to]); err != nil {
+				if err := s3test.SameBytes(got, plain[from:to]); err != nil {
 					t.Error(err)
 				}
 				return out
@@ -67,7 +68,7 @@ func TestAMultipartObjectOfFormat1IsReadWholeByRangeAndByPart(t *testing.T) {
 			if aws.ToInt64(head.ContentLength) != int64(len(plain)) || aws.ToString(head.ChecksumCRC32) != "AQIDBA==-3" {
 				t.Errorf("HEAD: %d bytes, checksum %s", aws.ToInt64(head.ContentLength), aws.ToString(head.ChecksumCRC32))
 			}
-			if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key, PartNumber: aws.Int32(2)}); (sdkClient{}).status(err) != http.StatusRequestedRangeNotSatisfiable {
+			if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key, PartNumber: aws.Int32(2)}); (s3test.SDKClient{}).Status(err) != http.StatusRequestedRangeNotSatisfiable {
 				t.Errorf("part 2, which is not there: %v", err)
 			}
 			list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})

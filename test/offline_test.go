@@ -19,6 +19,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // offline runs encrypt and decrypt with a store and a key; no proxy need run.
@@ -59,7 +60,7 @@ func (o offline) decrypts(t *testing.T, want []byte, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sameBytes(got, want); err != nil {
+	if err := s3test.SameBytes(got, want); err != nil {
 		t.Errorf("%v: %v", args, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -89,19 +90,19 @@ func TestWhatTheProxyWroteDecryptsWithoutIt(t *testing.T) {
 			t.Parallel()
 			o := newOffline(t, lab.Open(t, name).Store)
 			at := o.proxy(t)
-			bucket := newBucket(t, at)
+			bucket := s3test.NewBucket(t, at)
 			for _, n := range []int{0, 1, 65_536, 65_537, 3_000_000} {
-				body := content(uint64(n), n)
-				mustPut(t, at, "/"+bucket+"/k", body)
+				body := s3test.Content(uint64(n), n)
+				s3test.MustPut(t, at, "/"+bucket+"/k", body)
 				o.decrypts(t, body, "s3://"+bucket+"/k")
 			}
-			mustPut(t, at, "/"+bucket+"/folder/", nil)
+			s3test.MustPut(t, at, "/"+bucket+"/folder/", nil)
 			o.decrypts(t, nil, "s3://"+bucket+"/folder/")
 
 			sizes := []int{5 << 20, 6<<20 + 17, 70_000}
-			plain := content(7, 5<<20+6<<20+17+70_000)
-			fields, body := sealMultipart(t, o.keyset, bucket, "parts", sizes, slices.Clone(plain), false)
-			rawPut(t, o.store.S3(), "/"+bucket+"/parts", stored{body: body, meta: fields})
+			plain := s3test.Content(7, 5<<20+6<<20+17+70_000)
+			fields, body := s3test.SealMultipart(t, o.keyset, bucket, "parts", sizes, slices.Clone(plain), false)
+			s3test.RawPut(t, o.store.S3(), "/"+bucket+"/parts", s3test.Stored{Body: body, Meta: fields})
 			o.decrypts(t, plain, "s3://"+bucket+"/parts")
 		})
 	}
@@ -111,66 +112,66 @@ func TestDecryptTakesTheVersionThatIsAskedFor(t *testing.T) {
 	t.Parallel()
 	o := newOffline(t, lab.SharedMinIO(t))
 	at := o.proxy(t)
-	bucket := newBucket(t, at)
-	if _, err := sdk(t, o.store.S3()).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+	bucket := s3test.NewBucket(t, at)
+	if _, err := s3test.SDK(t, o.store.S3()).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
 		Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	}); err != nil {
 		t.Fatal(err)
 	}
 	var versions []string
 	for n := range 2 {
-		plain := content(uint64(n), 5<<20+100_000)
-		fields, body := sealMultipart(t, o.keyset, bucket, "k", []int{5 << 20, 100_000}, slices.Clone(plain), false)
-		out, err := sdk(t, o.store.S3()).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(body), Metadata: fields})
+		plain := s3test.Content(uint64(n), 5<<20+100_000)
+		fields, body := s3test.SealMultipart(t, o.keyset, bucket, "k", []int{5 << 20, 100_000}, slices.Clone(plain), false)
+		out, err := s3test.SDK(t, o.store.S3()).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(body), Metadata: fields})
 		if err != nil {
 			t.Fatal(err)
 		}
 		versions = append(versions, *out.VersionId)
 	}
 	for n, version := range versions {
-		o.decrypts(t, content(uint64(n), 5<<20+100_000), "s3://"+bucket+"/k", "--version-id", version)
+		o.decrypts(t, s3test.Content(uint64(n), 5<<20+100_000), "s3://"+bucket+"/k", "--version-id", version)
 	}
-	o.decrypts(t, content(1, 5<<20+100_000), "s3://"+bucket+"/k")
+	o.decrypts(t, s3test.Content(1, 5<<20+100_000), "s3://"+bucket+"/k")
 }
 
 func TestADamagedObjectLeavesNoFile(t *testing.T) {
 	t.Parallel()
 	o := newOffline(t, lab.SharedVersitygw(t))
 	at := o.proxy(t)
-	bucket := newBucket(t, at)
+	bucket := s3test.NewBucket(t, at)
 	const n = 200_000
-	mustPut(t, at, "/"+bucket+"/k", content(1, n))
-	mustPut(t, at, "/"+bucket+"/other", content(2, n))
-	good, other := rawGet(t, o.store.S3(), "/"+bucket+"/k"), rawGet(t, o.store.S3(), "/"+bucket+"/other")
+	s3test.MustPut(t, at, "/"+bucket+"/k", s3test.Content(1, n))
+	s3test.MustPut(t, at, "/"+bucket+"/other", s3test.Content(2, n))
+	good, other := s3test.RawGet(t, o.store.S3(), "/"+bucket+"/k"), s3test.RawGet(t, o.store.S3(), "/"+bucket+"/other")
 	segment := 64<<10 + 28
 	for _, c := range []struct {
 		what string
-		bad  stored
+		bad  s3test.Stored
 		text string
 	}{
-		{"segment 0", stored{flipped(good.body, 100), good.meta}, "segment 0"},
-		{"segment 2", stored{flipped(good.body, 2*segment+100), good.meta}, "segment 2"},
-		{"the last segment", stored{flipped(good.body, 3*segment+100), good.meta}, "segment 3"},
-		{"the trailer", stored{flipped(good.body, len(good.body)-20), good.meta}, "does not decrypt"},
-		{"cut", stored{good.body[:len(good.body)-1], good.meta}, "200527 stored bytes"},
-		{"the other's bytes", stored{other.body, good.meta}, "segment 0"},
+		{"segment 0", s3test.Stored{Body: s3test.Flipped(good.Body, 100), Meta: good.Meta}, "segment 0"},
+		{"segment 2", s3test.Stored{Body: s3test.Flipped(good.Body, 2*segment+100), Meta: good.Meta}, "segment 2"},
+		{"the last segment", s3test.Stored{Body: s3test.Flipped(good.Body, 3*segment+100), Meta: good.Meta}, "segment 3"},
+		{"the trailer", s3test.Stored{Body: s3test.Flipped(good.Body, len(good.Body)-20), Meta: good.Meta}, "does not decrypt"},
+		{"cut", s3test.Stored{Body: good.Body[:len(good.Body)-1], Meta: good.Meta}, "200527 stored bytes"},
+		{"the other's bytes", s3test.Stored{Body: other.Body, Meta: good.Meta}, "segment 0"},
 		{"the other whole", other, "key"},
-		{"plaintext", stored{content(3, 1000), nil}, "not an object of s3proxy"},
+		{"plaintext", s3test.Stored{Body: s3test.Content(3, 1000), Meta: nil}, "not an object of s3proxy"},
 	} {
-		rawPut(t, o.store.S3(), "/"+bucket+"/k", c.bad)
+		s3test.RawPut(t, o.store.S3(), "/"+bucket+"/k", c.bad)
 		o.refuses(t, c.text, "s3://"+bucket+"/k")
 	}
 	o.refuses(t, "not exist", "s3://"+bucket+"/absent")
 	other2, _ := lab.NewKeyset(t)
-	rawPut(t, o.store.S3(), "/"+bucket+"/k", good)
+	s3test.RawPut(t, o.store.S3(), "/"+bucket+"/k", good)
 	offline{o.store, other2, ""}.refuses(t, "key", "s3://"+bucket+"/k")
 }
 
 func TestTheEmbeddedStoreIsReadAndWrittenWithPathsOfTheCaller(t *testing.T) {
 	t.Parallel()
-	data, here, body := t.TempDir(), t.TempDir(), content(1, 100_000)
+	data, here, body := t.TempDir(), t.TempDir(), s3test.Content(1, 100_000)
 	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: data})
-	bucket := newBucket(t, proxy.S3())
+	bucket := s3test.NewBucket(t, proxy.S3())
 	proxy.Term()
 	proxy.Wait(lab.AnswerWithin)
 	if err := os.WriteFile(filepath.Join(here, "in"), body, 0o600); err != nil {
@@ -191,8 +192,8 @@ func TestTheEmbeddedStoreIsReadAndWrittenWithPathsOfTheCaller(t *testing.T) {
 func TestNoFileIsReplacedWithoutForce(t *testing.T) {
 	t.Parallel()
 	o := newOffline(t, lab.SharedVersitygw(t))
-	bucket := newBucket(t, o.store.S3())
-	in, body := filepath.Join(t.TempDir(), "in"), content(1, 1000)
+	bucket := s3test.NewBucket(t, o.store.S3())
+	in, body := filepath.Join(t.TempDir(), "in"), s3test.Content(1, 1000)
 	if err := os.WriteFile(in, body, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -221,17 +222,17 @@ func TestWhatEncryptWritesReadsThroughTheProxy(t *testing.T) {
 			t.Parallel()
 			o := newOffline(t, lab.Open(t, name).Store)
 			at := o.proxy(t)
-			bucket := newBucket(t, at)
+			bucket := s3test.NewBucket(t, at)
 			for _, n := range []int{0, 1000, 3_000_000} {
-				body := content(uint64(n), n)
+				body := s3test.Content(uint64(n), n)
 				key := fmt.Sprintf("k/%d ü", n)
 				o.must(t, "encrypt", lab.PrivateFile(t, string(body)), "s3://"+bucket+"/"+key, "--content-type", "text/x-own", "--user-metadata", "Colour=blue,size=big")
-				out := mustGet(t, at, bucket, key, body)
+				out := s3test.MustGet(t, at, bucket, key, body)
 				if aws.ToString(out.ContentType) != "text/x-own" || out.Metadata["colour"] != "blue" || out.Metadata["size"] != "big" || len(out.Metadata) != 2 {
 					t.Errorf("%s: type %s, metadata %v", key, aws.ToString(out.ContentType), out.Metadata)
 				}
 			}
-			if n := records(t, o.store.S3(), bucket); n != 0 {
+			if n := s3test.Records(t, o.store.S3(), bucket); n != 0 {
 				t.Errorf("%d window records were made", n)
 			}
 		})
@@ -241,8 +242,8 @@ func TestWhatEncryptWritesReadsThroughTheProxy(t *testing.T) {
 func TestPipesWorkOnBothSides(t *testing.T) {
 	t.Parallel()
 	o := newOffline(t, lab.SharedVersitygw(t))
-	bucket := newBucket(t, o.store.S3())
-	body := content(9, 300_000)
+	bucket := s3test.NewBucket(t, o.store.S3())
+	body := s3test.Content(9, 300_000)
 	run := func(in []byte, args ...string) []byte {
 		cmd := exec.Command(lab.S3proxy(t), append(args, "--kms", o.uri, "--upstream", o.store.URL)...)
 		cmd.Env = lab.Env("HOME="+t.TempDir(), "AWS_ACCESS_KEY_ID="+o.store.AccessKey, "AWS_SECRET_ACCESS_KEY="+o.store.SecretKey)
@@ -254,13 +255,13 @@ func TestPipesWorkOnBothSides(t *testing.T) {
 		return out
 	}
 	run(body, "encrypt", "-", "s3://"+bucket+"/k")
-	if err := sameBytes(run(nil, "decrypt", "s3://"+bucket+"/k", "-o", "-"), body); err != nil {
+	if err := s3test.SameBytes(run(nil, "decrypt", "s3://"+bucket+"/k", "-o", "-"), body); err != nil {
 		t.Error(err)
 	}
 	metadata := filepath.Join(t.TempDir(), "m.json")
 	of := []string{"--metadata", metadata, "--bucket", bucket, "--key", "k2"}
 	sealed := run(body, append([]string{"encrypt", "-", "-o", "-"}, of...)...)
-	if err := sameBytes(run(sealed, append([]string{"decrypt", "-", "-o", "-"}, of...)...), body); err != nil {
+	if err := s3test.SameBytes(run(sealed, append([]string{"decrypt", "-", "-o", "-"}, of...)...), body); err != nil {
 		t.Error(err)
 	}
 }
@@ -272,12 +273,12 @@ func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 	store := lab.SharedMinIO(t)
 	o := newOffline(t, store)
 	at := o.proxy(t)
-	bucket, dir, body := newBucket(t, at), t.TempDir(), content(4, 150_000)
-	mustPut(t, at, "/"+bucket+"/a/key", body)
+	bucket, dir, body := s3test.NewBucket(t, at), t.TempDir(), s3test.Content(4, 150_000)
+	s3test.MustPut(t, at, "/"+bucket+"/a/key", body)
 	sizes := []int{5 << 20, 70_000}
-	plain := content(7, 5<<20+70_000)
-	fields, multipart := sealMultipart(t, o.keyset, bucket, "parts", sizes, slices.Clone(plain), false)
-	rawPut(t, store.S3(), "/"+bucket+"/parts", stored{body: multipart, meta: fields})
+	plain := s3test.Content(7, 5<<20+70_000)
+	fields, multipart := s3test.SealMultipart(t, o.keyset, bucket, "parts", sizes, slices.Clone(plain), false)
+	s3test.RawPut(t, store.S3(), "/"+bucket+"/parts", s3test.Stored{Body: multipart, Meta: fields})
 
 	for key, want := range map[string][]byte{"a/key": body, "parts": plain} {
 		raw, got, head := filepath.Join(dir, "raw"), filepath.Join(dir, "get.json"), filepath.Join(dir, "head.json")
@@ -303,7 +304,7 @@ func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := sameBytes(plain, want); err != nil {
+			if err := s3test.SameBytes(plain, want); err != nil {
 				t.Error(err)
 			}
 			o.refuses(t, "key", append(slices.Clone(of), "another")...)
@@ -313,7 +314,7 @@ func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		bad := lab.PrivateFile(t, string(flipped(bytesOf, 64<<10+28+5)))
+		bad := lab.PrivateFile(t, string(s3test.Flipped(bytesOf, 64<<10+28+5)))
 		o.refuses(t, "segment 1", bad, "--metadata", got, "--bucket", bucket, "--key", key)
 	}
 }
@@ -324,9 +325,9 @@ func TestDecryptPyAndTheProxyReadWhatEncryptWroteIntoFiles(t *testing.T) {
 	t.Parallel()
 	o := newOffline(t, lab.SharedVersitygw(t))
 	at := o.proxy(t)
-	bucket, dir := newBucket(t, at), t.TempDir()
+	bucket, dir := s3test.NewBucket(t, at), t.TempDir()
 	for n, key := range map[int]string{0: "empty", 100_000: "some"} {
-		body := content(3, n)
+		body := s3test.Content(3, n)
 		raw, metadata := filepath.Join(dir, key), filepath.Join(dir, key+".json")
 		if out, err := lab.RunS3proxy(t, "encrypt", lab.PrivateFile(t, string(body)), "-o", raw, "--metadata", metadata, "--bucket", bucket, "--key", key, "--user-metadata", "colour=blue", "--kms", o.uri); err != nil {
 			t.Fatalf("%v: %s", err, out)
@@ -343,11 +344,11 @@ func TestDecryptPyAndTheProxyReadWhatEncryptWroteIntoFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := sameBytes(plain, body); err != nil {
+		if err := s3test.SameBytes(plain, body); err != nil {
 			t.Error(err)
 		}
 		lab.MustRun(t, o.store.S3().Env(), cli, "--endpoint-url", o.store.URL, "s3api", "put-object", "--bucket", bucket, "--key", key, "--body", raw, "--metadata", "file://"+metadata)
-		if out := mustGet(t, at, bucket, key, body); out.Metadata["colour"] != "blue" {
+		if out := s3test.MustGet(t, at, bucket, key, body); out.Metadata["colour"] != "blue" {
 			t.Errorf("metadata %v", out.Metadata)
 		}
 	}

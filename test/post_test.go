@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestFormsThatBoto3SignsAreUploaded(t *testing.T) {
@@ -23,7 +24,7 @@ func TestFormsThatBoto3SignsAreUploaded(t *testing.T) {
 			t.Parallel()
 			lab.OnEach(t, func(t *testing.T, at lab.Target) {
 				python := lab.NeedBoto3(t, generation)
-				lab.MustRun(t, at.Env(), python, "clients/boto3_post.py", at.URL, newBucket(t, at.S3))
+				lab.MustRun(t, at.Env(), python, "clients/boto3_post.py", at.URL, s3test.NewBucket(t, at.S3))
 			})
 		})
 	}
@@ -38,9 +39,9 @@ func TestALargeFormIsStreamed(t *testing.T) {
 		size = 4_900_000_000
 	}
 	p := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t)})
-	bucket := newBucket(t, p.S3())
-	kind, head, tail := signedForm(t, p.S3(), bucket, "large")
-	body := io.MultiReader(bytes.NewReader(head), io.LimitReader(generator(7), size), bytes.NewReader(tail))
+	bucket := s3test.NewBucket(t, p.S3())
+	kind, head, tail := s3test.SignedForm(t, p.S3(), bucket, "large")
+	body := io.MultiReader(bytes.NewReader(head), io.LimitReader(s3test.Generator(7), size), bytes.NewReader(tail))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+"/"+bucket, body)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +56,7 @@ func TestALargeFormIsStreamed(t *testing.T) {
 	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusNoContent {
 		t.Fatalf("%d %s", resp.StatusCode, text)
 	}
-	if err := getStream(t, p.S3(), "/"+bucket+"/large", 7, size); err != nil {
+	if err := s3test.GetStream(t, p.S3(), "/"+bucket+"/large", 7, size); err != nil {
 		t.Error(err)
 	}
 	peak, err := p.PeakMemory()
@@ -71,11 +72,11 @@ func TestALargeFormIsStreamed(t *testing.T) {
 func TestAFormThatIsCutMakesNoObject(t *testing.T) {
 	t.Parallel()
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		host := strings.TrimPrefix(at.URL, "http://")
 		for _, size := range []int{1000, 3_000_000} {
-			kind, head, tail := signedForm(t, at.S3, bucket, "cut")
-			form := append(append(head, content(3, size)...), tail...)
+			kind, head, tail := s3test.SignedForm(t, at.S3, bucket, "cut")
+			form := append(append(head, s3test.Content(3, size)...), tail...)
 			for _, missing := range []int{1, 2, 3, len(tail), len(tail) + 1, len(tail) + size/2, len(tail) + size} {
 				conn, err := net.Dial("tcp", host)
 				if err != nil {
@@ -90,13 +91,13 @@ func TestAFormThatIsCutMakesNoObject(t *testing.T) {
 				if bytes.Contains(answer[:min(len(answer), 14)], []byte(" 2")) {
 					t.Errorf("%d bytes, %d of the form missing: %s", size, missing, answer)
 				}
-				if got := (call{method: "HEAD", path: "/" + bucket + "/cut"}).do(t, at.S3); got.status != 404 {
+				if got := (s3test.Call{Method: "HEAD", Path: "/" + bucket + "/cut"}).Do(t, at.S3); got.Status != 404 {
 					t.Fatalf("%d bytes, %d of the form missing: an object: %v", size, missing, got)
 				}
 			}
 		}
 		// The same form in whole, so that the cuts were what was refused.
-		kind, head, tail := signedForm(t, at.S3, bucket, "cut")
+		kind, head, tail := s3test.SignedForm(t, at.S3, bucket, "cut")
 		resp, err := http.Post(at.URL+"/"+bucket, kind, bytes.NewReader(append(append(head, "content"...), tail...)))
 		if err != nil || resp.StatusCode != http.StatusNoContent {
 			t.Fatal(resp, err)
@@ -111,8 +112,8 @@ func TestAFormOfUnknownLengthIsRefused(t *testing.T) {
 		if lab.Direct {
 			t.Skip("stores differ")
 		}
-		bucket := newBucket(t, at.S3)
-		kind, head, tail := signedForm(t, at.S3, bucket, "unknown")
+		bucket := s3test.NewBucket(t, at.S3)
+		kind, head, tail := s3test.SignedForm(t, at.S3, bucket, "unknown")
 		resp, err := http.Post(at.URL+"/"+bucket, kind, io.MultiReader(bytes.NewReader(head), strings.NewReader("x"), bytes.NewReader(tail)))
 		if err != nil || resp.StatusCode != http.StatusLengthRequired {
 			t.Fatal(resp, err)
@@ -127,14 +128,14 @@ func TestAFormWithAnotherSignatureBesideItsOwnIsRefused(t *testing.T) {
 		if lab.Direct {
 			t.Skip("stores differ")
 		}
-		bucket := newBucket(t, at.S3)
-		kind, head, tail := signedForm(t, at.S3, bucket, "twice")
-		form := call{method: "POST", path: "/" + bucket, headers: map[string]string{"content-type": kind}, body: append(append(head, "x"...), tail...)}
-		if got := form.do(t, at.S3); got.status != 400 || got.code != "InvalidRequest" {
+		bucket := s3test.NewBucket(t, at.S3)
+		kind, head, tail := s3test.SignedForm(t, at.S3, bucket, "twice")
+		form := s3test.Call{Method: "POST", Path: "/" + bucket, Headers: map[string]string{"content-type": kind}, Body: append(append(head, "x"...), tail...)}
+		if got := form.Do(t, at.S3); got.Status != 400 || got.Code != "InvalidRequest" {
 			t.Error(got)
 		}
-		form.unsigned = true
-		if got := form.do(t, at.S3); got.status != 204 {
+		form.Unsigned = true
+		if got := form.Do(t, at.S3); got.Status != 204 {
 			t.Error(got)
 		}
 	})
@@ -143,16 +144,16 @@ func TestAFormWithAnotherSignatureBesideItsOwnIsRefused(t *testing.T) {
 func TestTheTagsOfAFormAreTheObjects(t *testing.T) {
 	t.Parallel()
 	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		post := func(tagging string) (int, []byte) {
-			kind, head, tail := signedForm(t, at.S3, bucket, "tagged", [2]string{"tagging", tagging})
-			status, _, got := fetch(t, "POST", at.URL+"/"+bucket, kind, bytes.NewReader(append(append(head, "x"...), tail...)))
+			kind, head, tail := s3test.SignedForm(t, at.S3, bucket, "tagged", [2]string{"tagging", tagging})
+			status, _, got := s3test.Fetch(t, "POST", at.URL+"/"+bucket, kind, bytes.NewReader(append(append(head, "x"...), tail...)))
 			return status, got
 		}
 		if status, got := post(`<Tagging><TagSet><Tag><Key>a key</Key><Value>1+1=2</Value></Tag></TagSet></Tagging>`); status != 204 {
 			t.Fatalf("%d %s", status, got)
 		}
-		tags, err := sdk(t, at.Store.S3()).GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &bucket, Key: aws.String("tagged")})
+		tags, err := s3test.SDK(t, at.Store.S3()).GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &bucket, Key: aws.String("tagged")})
 		if err != nil || len(tags.TagSet) != 1 || *tags.TagSet[0].Key != "a key" || *tags.TagSet[0].Value != "1+1=2" {
 			t.Errorf("%v %v", tags, err)
 		}
@@ -170,9 +171,9 @@ func TestAnUnsignedFormIsForTheStoreToJudge(t *testing.T) {
 	store := lab.SharedMinIO(t)
 	deny := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
 	judged := lab.Proxy(t, lab.ProxyOptions{Upstream: store, DataDir: deny.DataDir, Args: []string{"--anonymous", "store"}})
-	public, private := newBucket(t, deny.S3()), newBucket(t, deny.S3())
+	public, private := s3test.NewBucket(t, deny.S3()), s3test.NewBucket(t, deny.S3())
 	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::` + public + `/*"}]}`
-	if _, err := sdk(t, store.S3()).PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &public, Policy: &policy}); err != nil {
+	if _, err := s3test.SDK(t, store.S3()).PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &public, Policy: &policy}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -187,13 +188,13 @@ func TestAnUnsignedFormIsForTheStoreToJudge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		file.Write(content(1, 1000))
+		file.Write(s3test.Content(1, 1000))
 		w.Close()
-		status, _, got := fetch(t, "POST", c.at.URL+"/"+c.bucket, w.FormDataContentType(), &form)
+		status, _, got := s3test.Fetch(t, "POST", c.at.URL+"/"+c.bucket, w.FormDataContentType(), &form)
 		if status != c.want {
 			t.Errorf("%d, not %d: %s", status, c.want, got)
 		}
-		if got := (call{method: "GET", path: "/" + c.bucket + "/unsigned"}).do(t, deny.S3()); (got.status == 200) != (c.want == 204) || got.status == 200 && sameBytes(got.body, content(1, 1000)) != nil {
+		if got := (s3test.Call{Method: "GET", Path: "/" + c.bucket + "/unsigned"}).Do(t, deny.S3()); (got.Status == 200) != (c.want == 204) || got.Status == 200 && s3test.SameBytes(got.Body, s3test.Content(1, 1000)) != nil {
 			t.Errorf("after %d: %v", c.want, got)
 		}
 	}

@@ -8,16 +8,17 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // listedNames are the keys and the common prefixes of one page, sorted.
 func listedNames(t *testing.T, at lab.S3, bucket, query string) (names []string) {
 	t.Helper()
-	a := call{method: "GET", path: "/" + bucket, query: query}.do(t, at)
-	if a.status != 200 {
+	a := s3test.Call{Method: "GET", Path: "/" + bucket, Query: query}.Do(t, at)
+	if a.Status != 200 {
 		t.Fatalf("%s: %v", query, a)
 	}
-	for text := string(a.body); ; {
+	for text := string(a.Body); ; {
 		begin := strings.IndexAny(text, "<")
 		if begin < 0 {
 			break
@@ -60,10 +61,10 @@ func TestACommonPrefixIsShownIfAClientsObjectHasIt(t *testing.T) {
 		for name, place := range map[string]lab.S3{"": at.S3, "team/": below.S3()} {
 			for _, others := range [][]string{{}, {name + ".profile"}, {name + ".t"}} {
 				bucket := lab.FreeName("prefixes")
-				makeBucket(t, place, bucket)
+				s3test.MakeBucket(t, place, bucket)
 				keys := append(others, "b", "ds/1", "es.1")
 				for _, key := range keys {
-					mustPut(t, place, "/"+bucket+"/"+key, []byte(key))
+					s3test.MustPut(t, place, "/"+bucket+"/"+key, []byte(key))
 				}
 				for _, delimiter := range []string{".", "s", "y", "/", "y/", "e", "k"} {
 					if delimiter == "." && at.Name == lab.OnMinIO { // no value of a query may be that there
@@ -86,14 +87,14 @@ func TestACommonPrefixIsShownIfAClientsObjectHasIt(t *testing.T) {
 
 func TestAListingBelowTheProxysOwnObjectsIsEmptyOnEveryPage(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
-		beginUploads(t, at.S3, bucket, 3, 1)
-		mustPut(t, at.S3, "/"+bucket+"/x", []byte("x"))
+		bucket := s3test.NewBucket(t, at.S3)
+		s3test.BeginUploads(t, at.S3, bucket, 3, 1)
+		s3test.MustPut(t, at.S3, "/"+bucket+"/x", []byte("x"))
 		for _, prefix := range []string{".s3proxy/", ".s3proxy/u", ".s3proxy/uploads/"} {
 			for _, kind := range []string{"list-type=2&", "", "versions=&"} {
-				a := call{method: "GET", path: "/" + bucket, query: kind + "max-keys=1&prefix=" + url.QueryEscape(prefix)}.do(t, at.S3)
-				if a.status != 200 || !strings.Contains(string(a.body), "<IsTruncated>false</IsTruncated>") || strings.Contains(string(a.body), "<Key>") {
-					t.Errorf("%s, prefix %s: %v, %s", kind, prefix, a, a.body)
+				a := s3test.Call{Method: "GET", Path: "/" + bucket, Query: kind + "max-keys=1&prefix=" + url.QueryEscape(prefix)}.Do(t, at.S3)
+				if a.Status != 200 || !strings.Contains(string(a.Body), "<IsTruncated>false</IsTruncated>") || strings.Contains(string(a.Body), "<Key>") {
+					t.Errorf("%s, prefix %s: %v, %s", kind, prefix, a, a.Body)
 				}
 			}
 		}

@@ -17,15 +17,16 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestPresignedURLsWorkInBothStyles(t *testing.T) {
 	t.Parallel()
 	p := lab.HostedProxy(t)
 	client, endpoint := lab.Hosted(p.Address)
-	bucket := newBucket(t, p.S3())
-	body := content(11, 100_000)
-	for style, sdk := range map[string]*s3.Client{"path": sdk(t, p.S3()), "virtual": hostedSDK(t, p.S3(), client, endpoint)} {
+	bucket := s3test.NewBucket(t, p.S3())
+	body := s3test.Content(11, 100_000)
+	for style, sdk := range map[string]*s3.Client{"path": s3test.SDK(t, p.S3()), "virtual": s3test.HostedSDK(t, p.S3(), client, endpoint)} {
 		t.Run(style, func(t *testing.T) {
 			presign := s3.NewPresignClient(sdk, s3.WithPresignExpires(time.Minute))
 			key := aws.String("a/presigned key " + style)
@@ -63,7 +64,7 @@ func TestPresignedURLsWorkInBothStyles(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp, got := do("GET", get.URL, get.SignedHeader, nil)
-			if resp.StatusCode != http.StatusPartialContent || sameBytes(got, body[65530:65546]) != nil {
+			if resp.StatusCode != http.StatusPartialContent || s3test.SameBytes(got, body[65530:65546]) != nil {
 				t.Errorf("%d with %d bytes", resp.StatusCode, len(got))
 			}
 			for name, want := range map[string]string{
@@ -86,7 +87,7 @@ func TestPresignedURLsWorkInBothStyles(t *testing.T) {
 				t.Fatal(err)
 			}
 			do("DELETE", del.URL, del.SignedHeader, nil)
-			if got := (call{method: "HEAD", path: "/" + bucket + "/a/presigned%20key%20" + style}).do(t, p.S3()); got.status != 404 {
+			if got := (s3test.Call{Method: "HEAD", Path: "/" + bucket + "/a/presigned%20key%20" + style}).Do(t, p.S3()); got.Status != 404 {
 				t.Errorf("after the DELETE: %v", got)
 			}
 		})
@@ -96,20 +97,20 @@ func TestPresignedURLsWorkInBothStyles(t *testing.T) {
 func TestMinioGosPresignedRequestsWork(t *testing.T) {
 	t.Parallel()
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket, body := newBucket(t, at.S3), content(12, 70_000)
-		client := newMinioClient(t, at.S3, bucket)
+		bucket, body := s3test.NewBucket(t, at.S3), s3test.Content(12, 70_000)
+		client := s3test.NewMinioClient(t, at.S3, bucket)
 		put, err := client.PresignedPutObject(t.Context(), bucket, "a/key ä", time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, _, got := fetch(t, "PUT", put.String(), "", bytes.NewReader(body)); status != 200 {
+		if status, _, got := s3test.Fetch(t, "PUT", put.String(), "", bytes.NewReader(body)); status != 200 {
 			t.Fatalf("PUT: %d %s", status, got)
 		}
 		read, err := client.PresignedGetObject(t.Context(), bucket, "a/key ä", time.Minute, url.Values{"response-content-type": {"text/other"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, header, got := fetch(t, "GET", read.String(), "", nil); status != 200 || sameBytes(got, body) != nil || header.Get("Content-Type") != "text/other" {
+		if status, header, got := s3test.Fetch(t, "GET", read.String(), "", nil); status != 200 || s3test.SameBytes(got, body) != nil || header.Get("Content-Type") != "text/other" {
 			t.Errorf("GET: %d with %d bytes, %v", status, len(got), header)
 		}
 
@@ -140,12 +141,12 @@ func TestMinioGosPresignedRequestsWork(t *testing.T) {
 		}
 		file.Write(body)
 		w.Close()
-		if status, _, got := fetch(t, "POST", to.String(), w.FormDataContentType(), &form); status != http.StatusNoContent {
+		if status, _, got := s3test.Fetch(t, "POST", to.String(), w.FormDataContentType(), &form); status != http.StatusNoContent {
 			t.Fatalf("POST: %d %s", status, got)
 		}
-		got := get(t, at.S3, "/"+bucket+"/forms/one")
-		if sameBytes(got.body, body) != nil || got.header.Get("X-Amz-Meta-Colour") != "blue" {
-			t.Errorf("%v %v", got, got.header)
+		got := s3test.Get(t, at.S3, "/"+bucket+"/forms/one")
+		if s3test.SameBytes(got.Body, body) != nil || got.Header.Get("X-Amz-Meta-Colour") != "blue" {
+			t.Errorf("%v %v", got, got.Header)
 		}
 	})
 }
@@ -156,8 +157,8 @@ func TestTheAWSCLIsPresignedURLsWork(t *testing.T) {
 			t.Parallel()
 			lab.OnEach(t, func(t *testing.T, at lab.Target) {
 				cli := lab.NeedAWS(t, generation)
-				bucket, body := newBucket(t, at.S3), content(13, 70_000)
-				if got := (call{method: "PUT", path: "/" + bucket + "/a/key", body: body}).do(t, at.S3); got.status != 200 {
+				bucket, body := s3test.NewBucket(t, at.S3), s3test.Content(13, 70_000)
+				if got := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/a/key", Body: body}).Do(t, at.S3); got.Status != 200 {
 					t.Fatal(got)
 				}
 				// By itself an aws-cli of version 1 signs these with version 2.
@@ -170,7 +171,7 @@ func TestTheAWSCLIsPresignedURLsWork(t *testing.T) {
 				if !strings.Contains(address, "X-Amz-Signature") {
 					t.Fatalf("not signed with version 4: %s", address)
 				}
-				if status, _, got := fetch(t, "GET", address, "", nil); status != 200 || sameBytes(got, body) != nil {
+				if status, _, got := s3test.Fetch(t, "GET", address, "", nil); status != 200 || s3test.SameBytes(got, body) != nil {
 					t.Errorf("%d with %d bytes", status, len(got))
 				}
 			})

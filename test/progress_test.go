@@ -13,6 +13,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // onTerminal runs the binary on a terminal of 100 columns and gives what it shows.
@@ -41,7 +42,7 @@ func TestLongCommandsShowTheirProgressOnATerminal(t *testing.T) {
 		const objects = 60
 		k.proxied(func(client *s3.Client) {
 			for i := range objects {
-				k.put(client, fmt.Sprintf("o%02d", i), content(uint64(i), 100))
+				k.put(client, fmt.Sprintf("o%02d", i), s3test.Content(uint64(i), 100))
 			}
 		})
 		under := regexp.MustCompile(`\d+ / (60|120) objects \[.*\] \d+/s \d+s left`)

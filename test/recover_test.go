@@ -17,6 +17,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // asked is what decrypt.py --ask prints.
@@ -68,13 +69,13 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			kek, unwrap := start(t)
-			body := content(5, 200_000)
+			body := s3test.Content(5, 200_000)
 			put := func(bucket, key string, more ...string) string {
 				p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: kek.Env, Args: slices.Concat([]string{"--kms", kek.URI}, kek.Read, more)})
 				if bucket == "" {
-					bucket = newBucket(t, p.S3())
+					bucket = s3test.NewBucket(t, p.S3())
 				}
-				mustPut(t, p.S3(), "/"+bucket+"/"+key, body)
+				s3test.MustPut(t, p.S3(), "/"+bucket+"/"+key, body)
 				p.Term()
 				p.Wait(lab.AnswerWithin)
 				return bucket
@@ -83,10 +84,10 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 			put(bucket, "alone", "--key-window", "0")
 			recover := func(key string, record []byte) {
 				t.Helper()
-				whole := rawGet(t, store.S3(), "/"+bucket+"/"+key)
+				whole := s3test.RawGet(t, store.S3(), "/"+bucket+"/"+key)
 				dir := t.TempDir()
-				files := map[string][]byte{"object": whole.body, "record": record}
-				files["meta"], _ = json.Marshal(whole.meta)
+				files := map[string][]byte{"object": whole.Body, "record": record}
+				files["meta"], _ = json.Marshal(whole.Meta)
 				for name, content := range files {
 					if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 						t.Fatal(err)
@@ -107,14 +108,14 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 					t.Fatal(err)
 				}
 				as := "--window-key"
-				if whole.meta["s3proxy-window"] == "" {
+				if whole.Meta["s3proxy-window"] == "" {
 					as = "--key"
 				}
-				got, err := decrypt(t, whole.meta, filepath.Join(dir, "object"), append(names, as, hex.EncodeToString(raw))...)
+				got, err := decrypt(t, whole.Meta, filepath.Join(dir, "object"), append(names, as, hex.EncodeToString(raw))...)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := sameBytes(got, body); err != nil {
+				if err := s3test.SameBytes(got, body); err != nil {
 					t.Errorf("%s: %v", key, err)
 				}
 			}
@@ -133,7 +134,7 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 			if kek.Retire != nil {
 				kek.Retire(t)
 			}
-			client := sdk(t, store.S3())
+			client := s3test.SDK(t, store.S3())
 			list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/keys/")})
 			if err != nil || len(list.Contents) != 1 {
 				t.Fatalf("%d records, %v", len(list.Contents), err)

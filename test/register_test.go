@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // register is a number that many writers compare and exchange, as Elasticsearch's
@@ -31,7 +32,7 @@ var errContended = errors.New("another writer is at it")
 
 func (r register) read(t *testing.T) (int, error) {
 	out, err := r.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &r.bucket, Key: &r.key})
-	if code(err) == "NoSuchKey" {
+	if s3test.Code(err) == "NoSuchKey" {
 		return 0, nil
 	}
 	if err != nil {
@@ -78,7 +79,7 @@ func (r register) compareAndExchange(t *testing.T, expected, updated int) (bool,
 		if *u.UploadId == *create.UploadId {
 			continue
 		}
-		if err := abort(u.UploadId); err != nil && code(err) != "NoSuchUpload" {
+		if err := abort(u.UploadId); err != nil && s3test.Code(err) != "NoSuchUpload" {
 			_ = abort(create.UploadId)
 			return false, nil
 		}
@@ -90,7 +91,7 @@ func (r register) compareAndExchange(t *testing.T, expected, updated int) (bool,
 	}
 	_, err = r.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &r.bucket, Key: &r.key, UploadId: create.UploadId,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: part.ETag}}}})
-	if code(err) == "NoSuchUpload" {
+	if s3test.Code(err) == "NoSuchUpload" {
 		return false, nil // S3's word for: aborted, so nothing was written
 	}
 	if err != nil {
@@ -115,12 +116,12 @@ func TestARegisterMadeOfUploadsIsLinearizable(t *testing.T) {
 					replicas = append(replicas, lab.Proxy(t, lab.ProxyOptions{Upstream: at, DataDir: one.DataDir}).S3())
 				}
 			}
-			bucket := newBucket(t, replicas[0])
+			bucket := s3test.NewBucket(t, replicas[0])
 			var acknowledged, open atomic.Int64
 			var group sync.WaitGroup
 			until := time.Now().Add(3 * time.Second)
 			for i := range 10 {
-				r := register{once(t, replicas[i%3]), bucket, "register"}
+				r := register{s3test.Once(t, replicas[i%3]), bucket, "register"}
 				group.Go(func() {
 					for time.Now().Before(until) {
 						value, err := r.read(t)
@@ -142,7 +143,7 @@ func TestARegisterMadeOfUploadsIsLinearizable(t *testing.T) {
 				})
 			}
 			group.Wait()
-			value, err := register{once(t, replicas[0]), bucket, "register"}.read(t)
+			value, err := register{s3test.Once(t, replicas[0]), bucket, "register"}.read(t)
 			if least, most := acknowledged.Load(), acknowledged.Load()+open.Load(); err != nil || int64(value) < least || int64(value) > most {
 				t.Errorf("the register is %d (%v), but between %d and %d increments were acknowledged", value, err, least, most)
 			}

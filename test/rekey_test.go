@@ -26,6 +26,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // thief has a copy of a keyset file, and can write to the store past the proxy.
@@ -53,7 +54,7 @@ func (m memoryRecords) GetRecord(_ context.Context, _, id string) ([]byte, error
 }
 
 // seal makes what the store has of an object under a key.
-func sealForged(t *testing.T, dek *envelope.DEK, m *envelope.Metadata, content []byte) stored {
+func sealForged(t *testing.T, dek *envelope.DEK, m *envelope.Metadata, content []byte) s3test.Stored {
 	t.Helper()
 	var err error
 	if m.Facts, err = dek.SealFacts(m.Kind, int64(len(content)), envelope.Facts{}); err != nil {
@@ -67,11 +68,11 @@ func sealForged(t *testing.T, dek *envelope.DEK, m *envelope.Metadata, content [
 	if err != nil {
 		t.Fatal(err)
 	}
-	return stored{body: body, meta: fields}
+	return s3test.Stored{Body: body, Meta: fields}
 }
 
 // withOwnWindow forges an object in a window of the thief's, and gives that window's record.
-func (th *thief) withOwnWindow(t *testing.T, key string, content []byte) (object stored, id string, record []byte) {
+func (th *thief) withOwnWindow(t *testing.T, key string, content []byte) (object s3test.Stored, id string, record []byte) {
 	t.Helper()
 	records := memoryRecords{}
 	ring, err := kms.NewKeyring(kms.Config{Write: th.kek, Records: records, Window: time.Hour, WindowObjects: 10})
@@ -88,9 +89,9 @@ func (th *thief) withOwnWindow(t *testing.T, key string, content []byte) (object
 }
 
 // inWindowOf forges an object in the window of one that a proxy wrote.
-func (th *thief) inWindowOf(t *testing.T, written stored, key string, content []byte) stored {
+func (th *thief) inWindowOf(t *testing.T, written s3test.Stored, key string, content []byte) s3test.Stored {
 	t.Helper()
-	m, err := envelope.ParseMetadata(written.meta)
+	m, err := envelope.ParseMetadata(written.Meta)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,20 +162,20 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 		return lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: append([]string{"--kms", keyset, "--key-window-objects", "7"}, args...)}).S3()
 	}
 	one, two := start(), start("--etag", "md5")
-	bucket := newBucket(t, one)
-	client, ctx := sdk(t, one), t.Context()
+	bucket := s3test.NewBucket(t, one)
+	client, ctx := s3test.SDK(t, one), t.Context()
 	const objects = 40
 	key := func(i int) string { return fmt.Sprintf("object-%03d", i) }
 	for i := range objects {
-		if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(key(i)), Body: bytes.NewReader(content(uint64(i), 1000*i))}); err != nil {
+		if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(key(i)), Body: bytes.NewReader(s3test.Content(uint64(i), 1000*i))}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	parts := [][]byte{content(901, 5<<20), content(902, 70_000)}
-	if err := putParts(ctx, sdk(t, two), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: aws.String("in parts")}, parts); err != nil {
+	parts := [][]byte{s3test.Content(901, 5<<20), s3test.Content(902, 70_000)}
+	if err := s3test.PutParts(ctx, s3test.SDK(t, two), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: aws.String("in parts")}, parts); err != nil {
 		t.Fatal(err)
 	}
-	tag, err := sdk(t, two).HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("in parts")})
+	tag, err := s3test.SDK(t, two).HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("in parts")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,22 +196,22 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 	th := &thief{kek, store.S3(), bucket}
 	forgery := []byte("what nobody wrote")
 	byRecord, id, record := th.withOwnWindow(t, "by-record", forgery)
-	byWindow := th.inWindowOf(t, rawGet(t, store.S3(), "/"+bucket+"/"+key(3)), "by-window", forgery)
+	byWindow := th.inWindowOf(t, s3test.RawGet(t, store.S3(), "/"+bucket+"/"+key(3)), "by-window", forgery)
 	plant := func() {
 		t.Helper()
-		rawPut(t, store.S3(), "/"+bucket+"/by-record", byRecord)
-		rawPut(t, store.S3(), "/"+bucket+"/by-window", byWindow)
+		s3test.RawPut(t, store.S3(), "/"+bucket+"/by-record", byRecord)
+		s3test.RawPut(t, store.S3(), "/"+bucket+"/by-window", byWindow)
 	}
 	forged := func(at lab.S3, readable bool, when string) {
 		t.Helper()
 		for _, key := range []string{"by-record", "by-window"} {
-			a := get(t, at, "/"+bucket+"/"+key)
-			if readable && string(a.body) != string(forgery) || !readable && a.status < 400 {
+			a := s3test.Get(t, at, "/"+bucket+"/"+key)
+			if readable && string(a.Body) != string(forgery) || !readable && a.Status < 400 {
 				t.Errorf("%s, %s: %v", when, key, a)
 			}
 		}
 	}
-	rawPut(t, store.S3(), "/"+bucket+"/.s3proxy/keys/"+id, stored{body: record})
+	s3test.RawPut(t, store.S3(), "/"+bucket+"/.s3proxy/keys/"+id, s3test.Stored{Body: record})
 	plant()
 	forged(one, true, "before anything was done")
 
@@ -222,7 +223,7 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 	one, two = start(), start("--etag", "md5") // the others write in windows of the old version for a while
 	forged(one, true, "after a rotation and the end of the stolen version")
 	for _, key := range []string{"by-record", "by-window"} {
-		if a := (call{method: http.MethodDelete, path: "/" + bucket + "/" + key}).do(t, store.S3()); a.status != 204 {
+		if a := (s3test.Call{Method: http.MethodDelete, Path: "/" + bucket + "/" + key}).Do(t, store.S3()); a.Status != 204 {
 			t.Fatal(a)
 		}
 	}
@@ -233,11 +234,11 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 	var writes, reads atomic.Int64
 	defer func() { stop.Store(true); group.Wait() }()
 	for n, at := range []lab.S3{one, two} {
-		client := sdk(t, at)
+		client := s3test.SDK(t, at)
 		group.Go(func() {
 			for i := 0; !stop.Load(); i++ {
 				key := fmt.Sprintf("during-%d-%06d", n, i)
-				if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(content(uint64(i), 3000))}); err != nil {
+				if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(s3test.Content(uint64(i), 3000))}); err != nil {
 					t.Errorf("a write beside it: %v", err)
 					return
 				}
@@ -253,7 +254,7 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 					return
 				}
 				got, err := io.ReadAll(out.Body)
-				if err != nil || !bytes.Equal(got, content(uint64(i%objects), 1000*(i%objects))) {
+				if err != nil || !bytes.Equal(got, s3test.Content(uint64(i%objects), 1000*(i%objects))) {
 					t.Errorf("a read beside it: %d bytes, %v", len(got), err)
 				}
 				reads.Add(1)
@@ -267,7 +268,7 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 	killed := exec.Command(lab.S3proxy(t), command("rekey", "--new-version", "--settle", "10s", "--rate", "15", "s3://"+bucket)...)
 	killed.Env = env
 	floor := killedRekey(t, killed)
-	open := rawGet(t, store.S3(), "/"+bucket+"/.s3proxy/floor")
+	open := s3test.RawGet(t, store.S3(), "/"+bucket+"/.s3proxy/floor")
 	if out, err := lab.RunBoth(t, env, lab.S3proxy(t), command("rekey", "--settle", "0", "s3://"+bucket)...); err == nil || !strings.Contains(out, "--resume") {
 		t.Errorf("with an open floor that is not named: %v %s", err, out)
 	}
@@ -288,11 +289,11 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 	}
 	whole := func(at lab.S3) {
 		t.Helper()
-		client := sdk(t, at)
+		client := s3test.SDK(t, at)
 		for i := range objects {
-			wantObject(t, client, bucket, key(i), content(uint64(i), 1000*i))
+			s3test.WantObject(t, client, bucket, key(i), s3test.Content(uint64(i), 1000*i))
 		}
-		wantObject(t, client, bucket, "in parts", bytes.Join(parts, nil))
+		s3test.WantObject(t, client, bucket, "in parts", bytes.Join(parts, nil))
 	}
 	plant()
 	pinned := start("--config", config)
@@ -300,23 +301,23 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 		whole(at)
 		forged(at, false, when)
 	}
-	after, err := sdk(t, two).HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("in parts")})
+	after, err := s3test.SDK(t, two).HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("in parts")})
 	if err != nil || aws.ToString(after.ETag) != aws.ToString(tag.ETag) {
 		t.Errorf("the MD5 of an object in parts is %s, was %s: %v", aws.ToString(after.ETag), aws.ToString(tag.ETag), err)
 	}
 
 	// The store takes the floor back.
-	closed := rawGet(t, store.S3(), "/"+bucket+"/.s3proxy/floor")
-	rawPut(t, store.S3(), "/"+bucket+"/.s3proxy/floor", open)
+	closed := s3test.RawGet(t, store.S3(), "/"+bucket+"/.s3proxy/floor")
+	s3test.RawPut(t, store.S3(), "/"+bucket+"/.s3proxy/floor", open)
 	replayed := start("--config", config)
 	whole(replayed)
 	forged(replayed, false, "with the open floor from before")
-	if a := (call{method: http.MethodDelete, path: "/" + bucket + "/.s3proxy/floor"}).do(t, store.S3()); a.status != 204 {
+	if a := (s3test.Call{Method: http.MethodDelete, Path: "/" + bucket + "/.s3proxy/floor"}).Do(t, store.S3()); a.Status != 204 {
 		t.Fatal(a)
 	}
 	forged(start("--config", config), false, "without a floor")
 	forged(one, false, "without a floor, in a proxy that has seen it")
-	rawPut(t, store.S3(), "/"+bucket+"/.s3proxy/floor", closed)
+	s3test.RawPut(t, store.S3(), "/"+bucket+"/.s3proxy/floor", closed)
 
 	for _, old := range versions() {
 		keys("destroy", old, "--yes")

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // rekeyFixture is a bucket of window 0 with one object: no record names a key there.
@@ -38,7 +39,7 @@ func newRekeyFixtureBefore(t *testing.T, store *lab.Store) *rekeyFixture {
 	f := &rekeyFixture{t: t, store: store, path: filepath.Join(t.TempDir(), "keyset.json"), env: store.S3().Env()}
 	f.keys("create")
 	f.at = f.start()
-	f.bucket = newBucket(t, f.at)
+	f.bucket = s3test.NewBucket(t, f.at)
 	f.put("one")
 	return f
 }
@@ -50,7 +51,7 @@ func (f *rekeyFixture) start(args ...string) lab.S3 {
 
 func (f *rekeyFixture) put(key string) {
 	f.t.Helper()
-	if a := (call{method: http.MethodPut, path: "/" + f.bucket + "/" + key, body: []byte(key)}).do(f.t, f.at); a.status != 200 {
+	if a := (s3test.Call{Method: http.MethodPut, Path: "/" + f.bucket + "/" + key, Body: []byte(key)}).Do(f.t, f.at); a.Status != 200 {
 		f.t.Fatal(a)
 	}
 }
@@ -68,7 +69,7 @@ func (f *rekeyFixture) keys(args ...string) string {
 func (f *rekeyFixture) reads(keys ...string) {
 	f.t.Helper()
 	for _, key := range keys {
-		if a := get(f.t, f.at, "/"+f.bucket+"/"+key); string(a.body) != key {
+		if a := s3test.Get(f.t, f.at, "/"+f.bucket+"/"+key); string(a.Body) != key {
 			f.t.Error(a)
 		}
 	}
@@ -80,8 +81,8 @@ func (f *rekeyFixture) floor() (floor struct {
 	Refused []string
 }) {
 	f.t.Helper()
-	if a := get(f.t, f.store.S3(), "/"+f.bucket+"/.s3proxy/floor"); a.status == 200 {
-		if err := json.Unmarshal(a.body, &floor); err != nil {
+	if a := s3test.Get(f.t, f.store.S3(), "/"+f.bucket+"/.s3proxy/floor"); a.Status == 200 {
+		if err := json.Unmarshal(a.Body, &floor); err != nil {
 			f.t.Fatal(err)
 		}
 	}
@@ -152,7 +153,7 @@ func TestRekeyBeginsUnderANewKeyThatProxiesWriteUnderAlready(t *testing.T) {
 
 func TestRekeyLeavesTheFloorOpenWhileSomethingIsBelowIt(t *testing.T) {
 	f := newRekeyFixture(t)
-	if a := (call{method: http.MethodPost, path: "/" + f.bucket + "/in-parts", query: "uploads="}).do(t, f.at); a.status != 200 {
+	if a := (s3test.Call{Method: http.MethodPost, Path: "/" + f.bucket + "/in-parts", Query: "uploads="}).Do(t, f.at); a.Status != 200 {
 		t.Fatal(a)
 	}
 	rekey := func(args ...string) (string, error) {
@@ -175,16 +176,16 @@ func TestRekeyLeavesTheFloorOpenWhileSomethingIsBelowIt(t *testing.T) {
 
 func TestRekeyLeavesTheFloorOpenWhileAnOldVersionIsBelowIt(t *testing.T) {
 	f := newRekeyFixtureBefore(t, lab.VersitygwForSuite(t))
-	if _, err := sdk(t, f.store.S3()).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &f.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
+	if _, err := s3test.SDK(t, f.store.S3()).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &f.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
 		t.Fatal(err)
 	}
 	f.put("two")
-	version := call{method: http.MethodHead, path: "/" + f.bucket + "/two"}.do(t, f.at).header.Get("X-Amz-Version-Id")
+	version := s3test.Call{Method: http.MethodHead, Path: "/" + f.bucket + "/two"}.Do(t, f.at).Header.Get("X-Amz-Version-Id")
 	if version == "" {
 		t.Fatal("the bucket has no versions")
 	}
-	readVersion := func() answer {
-		return call{method: http.MethodGet, path: "/" + f.bucket + "/two", query: "versionId=" + version}.do(t, f.at)
+	readVersion := func() s3test.Answer {
+		return s3test.Call{Method: http.MethodGet, Path: "/" + f.bucket + "/two", Query: "versionId=" + version}.Do(t, f.at)
 	}
 	args := f.command("rekey", "--settle", "0", "--key-window", "0", "s3://"+f.bucket)
 	out, err := lab.RunBoth(t, f.env, lab.S3proxy(t), append(args, "--new-version")...)
@@ -195,7 +196,7 @@ func TestRekeyLeavesTheFloorOpenWhileAnOldVersionIsBelowIt(t *testing.T) {
 	id, _, _ = strings.Cut(id, "\n")
 	f.at = f.start()
 	f.reads("one", "two")
-	if a := readVersion(); string(a.body) != "two" {
+	if a := readVersion(); string(a.Body) != "two" {
 		t.Errorf("while the floor is open: %v", a)
 	}
 	if out, err := lab.RunBoth(t, f.env, lab.S3proxy(t), append(args, "--resume", id, "--leave-behind")...); err != nil || f.floor().State != "closed" {
@@ -203,7 +204,7 @@ func TestRekeyLeavesTheFloorOpenWhileAnOldVersionIsBelowIt(t *testing.T) {
 	}
 	f.at = f.start()
 	f.reads("one", "two")
-	if a := readVersion(); a.status < 400 {
+	if a := readVersion(); a.Status < 400 {
 		t.Errorf("below the closed floor: %v", a)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // What is under the proxy's own retention does not keep a bucket that its client has emptied.
@@ -24,15 +25,15 @@ func TestABucketWithADefaultRetentionGoesWhenItsClientsObjectsHave(t *testing.T)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := openVersioned(t, name)
-			client, ctx := sdk(t, at.S3), t.Context()
+			client, ctx := s3test.SDK(t, at.S3), t.Context()
 			bucket := lockedForADay(t, client)
-			put, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(content(1, 100))})
+			put, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: bytes.NewReader(s3test.Content(1, 100))})
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := newMultipart(t, client, bucket, "parts")
-			m.send(client, 1, content(1, 100))
-			if _, err := client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &bucket, Key: &m.key, UploadId: &m.id}); err != nil {
+			m := s3test.Begin(t, client, bucket, "parts")
+			m.Send(client, 1, s3test.Content(1, 100))
+			if _, err := client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &bucket, Key: &m.Key, UploadId: &m.ID}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &bucket}); err == nil || !strings.Contains(err.Error(), "BucketNotEmpty") {
@@ -71,18 +72,18 @@ func TestAnUploadEndsThoughTheStoreKeepsItsStateForAMinute(t *testing.T) {
 				forward.ServeHTTP(w, r)
 			}))
 			t.Cleanup(strict.Close)
-			client := sdk(t, lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: strict.URL, Args: []string{"--kms", uri}}).S3())
+			client := s3test.SDK(t, lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: strict.URL, Args: []string{"--kms", uri}}).S3())
 			bucket := lockedForADay(t, client)
-			m := newMultipart(t, client, bucket, "parts")
-			part := m.send(client, 1, content(1, 100))
-			if _, err := client.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &bucket, Key: &m.key, UploadId: &m.id}); err != nil {
+			m := s3test.Begin(t, client, bucket, "parts")
+			part := m.Send(client, 1, s3test.Content(1, 100))
+			if _, err := client.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &bucket, Key: &m.Key, UploadId: &m.ID}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := m.complete(client, part); err == nil || !strings.Contains(err.Error(), "NoSuchUpload") {
+			if _, err := m.Complete(client, part); err == nil || !strings.Contains(err.Error(), "NoSuchUpload") {
 				t.Errorf("completed after Abort: %v", err)
 			}
-			m = newMultipart(t, client, bucket, "parts")
-			if _, err := m.complete(client, m.send(client, 1, content(1, 100))); err != nil {
+			m = s3test.Begin(t, client, bucket, "parts")
+			if _, err := m.Complete(client, m.Send(client, 1, s3test.Content(1, 100))); err != nil {
 				t.Error(err)
 			}
 			if _, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: &bucket}); err == nil || !strings.Contains(err.Error(), "BucketNotEmpty") {
@@ -95,7 +96,7 @@ func TestAnUploadEndsThoughTheStoreKeepsItsStateForAMinute(t *testing.T) {
 // lockedForADay makes a bucket with a default retention of one day.
 func lockedForADay(t *testing.T, client *s3.Client) string {
 	t.Helper()
-	bucket := fmt.Sprintf("locked-%d", lab.BucketNumber.Add(1))
+	bucket := lab.FreeName("locked")
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
 		t.Fatal(err)
 	}

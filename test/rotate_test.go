@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // The keyset rotates while a proxy serves and a client writes; then the old version is
@@ -43,12 +44,12 @@ func TestKeysRotateBesideAWriterAndTheOldVersionMayGo(t *testing.T) {
 			}
 			// Short windows: many records.
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", keyset, "--key-window-objects", "5"}})
-			client, ctx := sdk(t, proxy.S3()), t.Context()
-			bucket := newBucket(t, proxy.S3())
+			client, ctx := s3test.SDK(t, proxy.S3()), t.Context()
+			bucket := s3test.NewBucket(t, proxy.S3())
 			etags := map[string]string{}
 			for i := range 60 {
 				key := fmt.Sprintf("before-%03d", i)
-				out, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(content(uint64(i), 100+i))})
+				out, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(s3test.Content(uint64(i), 100+i))})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -60,7 +61,7 @@ func TestKeysRotateBesideAWriterAndTheOldVersionMayGo(t *testing.T) {
 			group.Go(func() {
 				for i := 0; !stop.Load(); i++ {
 					key := fmt.Sprintf("during-%08d", i)
-					if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(content(uint64(i), 50))}); err != nil {
+					if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(s3test.Content(uint64(i), 50))}); err != nil {
 						t.Errorf("a write beside the rotation: %v", err)
 						return
 					}
@@ -79,17 +80,17 @@ func TestKeysRotateBesideAWriterAndTheOldVersionMayGo(t *testing.T) {
 			t.Logf("%d writes beside it; %s", written.Load(), strings.TrimSpace(out))
 			keys("destroy", old[1], "--yes")
 			fresh := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", keyset}})
-			reader := sdk(t, fresh.S3())
+			reader := s3test.SDK(t, fresh.S3())
 			for i := range 60 {
 				key := fmt.Sprintf("before-%03d", i)
-				wantObject(t, reader, bucket, key, content(uint64(i), 100+i))
+				s3test.WantObject(t, reader, bucket, key, s3test.Content(uint64(i), 100+i))
 				head, err := reader.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
 				if err != nil || aws.ToString(head.ETag) != etags[key] {
 					t.Errorf("%s: ETag %s, before the rotation %s: %v", key, aws.ToString(head.ETag), etags[key], err)
 				}
 			}
 			for i := int64(0); i < written.Load(); i += max(1, written.Load()/200) {
-				wantObject(t, reader, bucket, fmt.Sprintf("during-%08d", i), content(uint64(i), 50))
+				s3test.WantObject(t, reader, bucket, fmt.Sprintf("during-%08d", i), s3test.Content(uint64(i), 50))
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // What cannot be renewed in place is counted and named as what it is, and is no failure: the
@@ -28,8 +29,8 @@ func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 		if _, err := k.raw().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &k.bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
 			t.Fatal(err)
 		}
-		bodies := map[string][]byte{"free": content(1, 1000), "locked": content(2, 1000), "archived": content(3, 1000), "uploaded": content(4, 1000)}
-		var upload *partUpload
+		bodies := map[string][]byte{"free": s3test.Content(1, 1000), "locked": s3test.Content(2, 1000), "archived": s3test.Content(3, 1000), "uploaded": s3test.Content(4, 1000)}
+		var upload *s3test.Upload
 		k.proxied(func(client *s3.Client) {
 			for key, body := range bodies {
 				if key != "uploaded" {
@@ -41,7 +42,7 @@ func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			upload = newMultipart(t, client, k.bucket, "uploaded")
+			upload = s3test.Begin(t, client, k.bucket, "uploaded")
 		})
 		forward := lab.WayTo(t, k.store)
 		strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -87,11 +88,11 @@ func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 		k.wantAnswer(first, true, "yes", "--objects")
 		k.command(0, "keys", "destroy", "--yes", first)
 		k.proxied(func(client *s3.Client) {
-			if _, err := upload.complete(client, upload.send(client, 1, bodies["uploaded"])); err != nil {
+			if _, err := upload.Complete(client, upload.Send(client, 1, bodies["uploaded"])); err != nil {
 				t.Fatal(err)
 			}
 			for key, body := range bodies {
-				mustRead(t, client, k.bucket, key, body)
+				s3test.MustRead(t, client, k.bucket, key, body)
 			}
 		})
 		k.command(0, "keys", "verify", "--versions", "s3://"+k.bucket)

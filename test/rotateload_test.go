@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // rotating is a bucket behind three proxies and a fourth, in use while its key rotates.
@@ -34,7 +35,7 @@ type rotating struct {
 	slow    *s3.Client   // of the fourth, which sees last that a key was rotated
 	bucket  string
 	settled map[string]*settledObject // nobody writes to them
-	racing  []*racer
+	racing  []*s3test.Racer
 	written atomic.Int64 // keys that are new since the load began
 	reads   atomic.Int64
 	met     [2]atomic.Int64 // writes of the command to what is racing: by one PUT, in parts
@@ -57,21 +58,21 @@ func (r *rotating) populate(objects, multipart int) {
 	for i := range objects + multipart {
 		group.Go(func() error {
 			client := r.client(i)
-			o := &settledObject{parts: [][]byte{content(uint64(i), 200+i%900)}}
+			o := &settledObject{parts: [][]byte{s3test.Content(uint64(i), 200+i%900)}}
 			key := fmt.Sprintf("%s%06d", settledPrefix, i)
 			if i >= objects {
-				o.parts = [][]byte{content(uint64(i), 5<<20), content(uint64(i)+1, 1000)}
+				o.parts = [][]byte{s3test.Content(uint64(i), 5<<20), s3test.Content(uint64(i)+1, 1000)}
 				in := &s3.CreateMultipartUploadInput{
 					Bucket: &r.bucket, Key: &key, ContentType: aws.String("text/x-own"),
-					Metadata: map[string]string{"number": strconv.Itoa(i)}, Tagging: aws.String(twoTags),
+					Metadata: map[string]string{"number": strconv.Itoa(i)}, Tagging: aws.String(s3test.TwoTags),
 				}
-				if err := putParts(ctx, client, in, o.parts); err != nil {
+				if err := s3test.PutParts(ctx, client, in, o.parts); err != nil {
 					return err
 				}
 			} else {
 				in := &s3.PutObjectInput{
 					Bucket: &r.bucket, Key: &key, Body: bytes.NewReader(o.parts[0]), ContentType: aws.String("text/x-own"), CacheControl: aws.String("no-store"),
-					Metadata: map[string]string{"number": strconv.Itoa(i)}, Tagging: aws.String(twoTags),
+					Metadata: map[string]string{"number": strconv.Itoa(i)}, Tagging: aws.String(s3test.TwoTags),
 				}
 				if _, err := client.PutObject(ctx, in); err != nil {
 					return err
@@ -141,7 +142,7 @@ func (r *rotating) load() (stop func()) {
 	t := r.t
 	if r.racing == nil {
 		for i := range 8 {
-			r.racing = append(r.racing, &racer{key: fmt.Sprint(racingPrefix, i), updates: i%2 == 1, parts: i%4 > 1})
+			r.racing = append(r.racing, &s3test.Racer{Key: fmt.Sprint(racingPrefix, i), Updates: i%2 == 1, Parts: i%4 > 1})
 		}
 	}
 	var ended atomic.Bool
@@ -166,7 +167,7 @@ func (r *rotating) load() (stop func()) {
 	loop(4*time.Millisecond*pace, func(int) error {
 		n := r.written.Load()
 		key := newKey(n)
-		if _, err := writer.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &r.bucket, Key: &key, Body: bytes.NewReader(content(uint64(n), 50))}); err != nil {
+		if _, err := writer.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &r.bucket, Key: &key, Body: bytes.NewReader(s3test.Content(uint64(n), 50))}); err != nil {
 			return fmt.Errorf("PUT %s: %w", key, err)
 		}
 		r.written.Add(1)
@@ -191,9 +192,9 @@ func (r *rotating) load() (stop func()) {
 			if i == 0 {
 				defer begun.Done()
 			}
-			return racing.write(t, r.slow, r.bucket)
+			return racing.Write(t, r.slow, r.bucket)
 		})
-		loop(10*time.Millisecond*pace, func(i int) error { return racing.read(t, r.client(i), r.bucket) })
+		loop(10*time.Millisecond*pace, func(i int) error { return racing.Read(t, r.client(i), r.bucket) })
 	}
 	begun.Wait()
 	return func() {
@@ -213,7 +214,7 @@ func (r *rotating) readSettled(client *s3.Client, key string, o *settledObject) 
 	if err != nil {
 		return err
 	}
-	return sameBytes(got, bytes.Join(o.parts, nil))
+	return s3test.SameBytes(got, bytes.Join(o.parts, nil))
 }
 
 // command begins keys rotate on the bucket, through a counter of its requests.
@@ -236,7 +237,7 @@ func (r *rotating) kms() (flags, env []string) {
 func (r *rotating) keks(below string) map[string]string {
 	t := r.t
 	t.Helper()
-	client, all := sdk(t, r.store.S3()), map[string]string{}
+	client, all := s3test.SDK(t, r.store.S3()), map[string]string{}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(t.Context())
 	group.SetLimit(12)
@@ -271,7 +272,7 @@ func (r *rotating) keks(below string) map[string]string {
 func (r *rotating) stored(below string) (keys []string) {
 	t := r.t
 	t.Helper()
-	pages := s3.NewListObjectsV2Paginator(sdk(t, r.store.S3()), &s3.ListObjectsV2Input{Bucket: &r.bucket, Prefix: &below})
+	pages := s3.NewListObjectsV2Paginator(s3test.SDK(t, r.store.S3()), &s3.ListObjectsV2Input{Bucket: &r.bucket, Prefix: &below})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -365,7 +366,7 @@ func (r *rotating) startProxies(window int) {
 		kms, env := r.kms()
 		p := lab.Proxy(r.t, lab.ProxyOptions{Upstream: r.store, Args: append(kms, more...), Env: env})
 		r.proxies = append(r.proxies, p)
-		return sdk(r.t, p.S3())
+		return s3test.SDK(r.t, p.S3())
 	}
 	for range 3 {
 		r.clients = append(r.clients, start("--key-window-objects", strconv.Itoa(window)))
@@ -393,7 +394,7 @@ func (r *rotating) check(sameDates bool) {
 		}
 		shown := func(h *s3.HeadObjectOutput, tags []types.Tag) string {
 			return fmt.Sprint(aws.ToString(h.ETag), h.LastModified, aws.ToInt64(h.ContentLength), h.Metadata, aws.ToString(h.ContentType), aws.ToString(h.CacheControl),
-				aws.ToString(h.ChecksumCRC32), aws.ToString(h.ChecksumCRC64NVME), h.ChecksumType, aws.ToString(h.VersionId), tagged(tags))
+				aws.ToString(h.ChecksumCRC32), aws.ToString(h.ChecksumCRC64NVME), h.ChecksumType, aws.ToString(h.VersionId), s3test.Tagged(tags))
 		}
 		if got, want := shown(head, tags), shown(&before, o.tags); got != want {
 			return fmt.Errorf("now %s\nbefore %s", got, want)
@@ -402,13 +403,13 @@ func (r *rotating) check(sameDates bool) {
 	})
 	client := r.client(0)
 	for _, c := range r.racing {
-		if err := c.read(t, client, r.bucket); err != nil {
+		if err := c.Read(t, client, r.bucket); err != nil {
 			t.Error(err)
 		}
 	}
 	n := r.written.Load()
 	for i := int64(0); i < n; i += max(1, n/300) {
-		wantObject(t, client, r.bucket, newKey(i), content(uint64(i), 50))
+		s3test.WantObject(t, client, r.bucket, newKey(i), s3test.Content(uint64(i), 50))
 	}
 }
 
@@ -418,7 +419,7 @@ const recordPrefix = ".s3proxy/keys/"
 func (r *rotating) dropRecords() {
 	t := r.t
 	t.Helper()
-	client, records := sdk(t, r.store.S3()), r.stored(recordPrefix)
+	client, records := s3test.SDK(t, r.store.S3()), r.stored(recordPrefix)
 	for _, key := range records {
 		if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &r.bucket, Key: &key}); err != nil {
 			t.Fatal(err)
@@ -457,7 +458,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 				r.kek = c.kek(t)
 			}
 			r.startProxies(min(objects/50, loadWindow)) // records enough to be in the middle of
-			r.bucket = newBucket(t, r.proxies[0].S3())
+			r.bucket = s3test.NewBucket(t, r.proxies[0].S3())
 			r.populate(objects, multipart)
 			if c.before != nil {
 				before := r.kek

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // stored is what the store has under the bucket's keys: each one's bytes, ETag and date.
@@ -46,7 +47,7 @@ func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
 		k.proxied(func(client *s3.Client) {
 			for i := range 2 * windows {
 				keys = append(keys, fmt.Sprintf("o%d", i))
-				k.put(client, keys[i], content(uint64(i), 1000))
+				k.put(client, keys[i], s3test.Content(uint64(i), 1000))
 			}
 		}, "--key-window-objects", "2")
 		s3url := "s3://" + k.bucket
@@ -153,7 +154,7 @@ func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
 		objects(0, 0, 2*windows)
 		k.proxied(func(client *s3.Client) {
 			for i, key := range keys {
-				wantObject(t, client, k.bucket, key, content(uint64(i), 1000))
+				s3test.WantObject(t, client, k.bucket, key, s3test.Content(uint64(i), 1000))
 			}
 		})
 	})
@@ -200,11 +201,11 @@ func TestKeysRotateRenewsAnUploadThatEndsMeanwhile(t *testing.T) {
 		aged := httptest.NewServer(forward)
 		t.Cleanup(aged.Close)
 		k.proxied(func(client *s3.Client) {
-			upload := newMultipart(t, client, k.bucket, "uploaded")
-			part := upload.send(client, 1, content(1, 1000))
+			upload := s3test.Begin(t, client, k.bucket, "uploaded")
+			part := upload.Send(client, 1, s3test.Content(1, 1000))
 			rotate := lab.Start(t, "rotate", lab.S3proxy(t), []string{"keys", "rotate", "--new-version", "--objects", "--settle", "5s", "--kms", k.kms, "--upstream", aged.URL, "s3://" + k.bucket}, k.store.S3().Env())
 			time.Sleep(3 * time.Second)
-			if _, err := upload.complete(client, part); err != nil {
+			if _, err := upload.Complete(client, part); err != nil {
 				t.Fatal(err)
 			}
 			if code, ended := rotate.Wait(lab.AnswerWithin); code != 0 || !ended {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // firstStart runs `serve` with nothing configured but a home folder (and a
@@ -58,9 +59,9 @@ func TestTheFirstStartNeedsNothingAndTheSecondReadsEverythingBack(t *testing.T) 
 	privateFiles(t, home)
 
 	at := lab.S3{URL: "http://" + address, AccessKey: id, SecretKey: secret}
-	bucket := newBucket(t, at)
-	body := content(20, 500_000)
-	mustPut(t, at, "/"+bucket+"/file", body)
+	bucket := s3test.NewBucket(t, at)
+	body := s3test.Content(20, 500_000)
+	s3test.MustPut(t, at, "/"+bucket+"/file", body)
 
 	first.Term()
 	if code, ok := first.Wait(20 * time.Second); !ok || code != 0 {
@@ -71,7 +72,7 @@ func TestTheFirstStartNeedsNothingAndTheSecondReadsEverythingBack(t *testing.T) 
 	if again != credentials {
 		t.Errorf("the second start has the credentials %s, the first had %s", again, credentials)
 	}
-	if got := get(t, at, "/"+bucket+"/file"); sameBytes(got.body, body) != nil {
+	if got := s3test.Get(t, at, "/"+bucket+"/file"); s3test.SameBytes(got.Body, body) != nil {
 		t.Errorf("after the second start the object is %v", got)
 	}
 	for _, p := range []*lab.Process{first, second} {
@@ -87,8 +88,8 @@ func TestTheLineOfTheFirstStartWorksInAShell(t *testing.T) {
 	home, address := t.TempDir(), lab.FreeAddress(t)
 	line, credentials := tryLine(t, waitForOutput(t, firstStart(t, home, address), "AWS_SHARED_CREDENTIALS_FILE="))
 	id, secret := readCredentials(t, credentials)
-	bucket := newBucket(t, lab.S3{URL: "http://" + address, AccessKey: id, SecretKey: secret})
-	body := content(20, 500_000)
+	bucket := s3test.NewBucket(t, lab.S3{URL: "http://" + address, AccessKey: id, SecretKey: secret})
+	body := s3test.Content(20, 500_000)
 	env := append(lab.Env(), "PATH="+filepath.Dir(aws)+":"+os.Getenv("PATH"))
 	lab.MustRun(t, env, "sh", "-c", line)
 	command := line[:strings.LastIndex(line, " s3 ")]
@@ -98,7 +99,7 @@ func TestTheLineOfTheFirstStartWorksInAShell(t *testing.T) {
 	}
 	lab.MustRun(t, env, "sh", "-c", command+" s3 cp "+source+" s3://"+bucket+"/copied")
 	lab.MustRun(t, env, "sh", "-c", command+" s3 cp s3://"+bucket+"/copied "+source+".back")
-	if back, err := os.ReadFile(source + ".back"); err != nil || sameBytes(back, body) != nil {
+	if back, err := os.ReadFile(source + ".back"); err != nil || s3test.SameBytes(back, body) != nil {
 		t.Errorf("aws s3 cp there and back: %v", err)
 	}
 }
@@ -165,7 +166,7 @@ func privateFiles(t *testing.T, home string) {
 func stoppedWithData(t *testing.T) string {
 	t.Helper()
 	p, _ := proxyBefore(t, lab.OnEmbedded)
-	mustPut(t, p.S3(), "/"+newBucket(t, p.S3())+"/object", []byte("kept"))
+	s3test.MustPut(t, p.S3(), "/"+s3test.NewBucket(t, p.S3())+"/object", []byte("kept"))
 	p.Term()
 	if code, ok := p.Wait(20 * time.Second); !ok || code != 0 {
 		t.Fatalf("exit code %d (ended: %v)\n%s", code, ok, p.Log())
@@ -278,11 +279,11 @@ func TestFlagsBeatTheEnvironmentWhichBeatsTheFile(t *testing.T) {
 		"from-flag": {Args: []string{"--config", file, "--region", "from-flag"}, Env: []string{"S3PROXY_REGION=from-env"}},
 	} {
 		at := lab.Proxy(t, o).S3()
-		if got := (call{method: "GET", path: "/", region: name}).do(t, at); got.status != 200 {
+		if got := (s3test.Call{Method: "GET", Path: "/", Region: name}).Do(t, at); got.Status != 200 {
 			t.Errorf("%s: %v", name, got)
 		}
-		if got := (call{method: "GET", path: "/"}).do(t, at); got.code != "AuthorizationHeaderMalformed" || !strings.Contains(string(got.body), name) {
-			t.Errorf("%s: a signature for us-east-1 gets %v %s", name, got, got.body)
+		if got := (s3test.Call{Method: "GET", Path: "/"}).Do(t, at); got.Code != "AuthorizationHeaderMalformed" || !strings.Contains(string(got.Body), name) {
+			t.Errorf("%s: a signature for us-east-1 gets %v %s", name, got, got.Body)
 		}
 	}
 }
@@ -309,7 +310,7 @@ func TestItListensWithinTwoSecondsThoughTheUpstreamHangs(t *testing.T) {
 	for name, url := range map[string]string{"hangs": "http://" + hanging.Addr().String(), "is not there": "http://" + lab.FreeAddress(t), "has no address": "http://no-such-host.invalid"} {
 		started := time.Now()
 		p := lab.Proxy(t, lab.ProxyOptions{UpstreamURL: url})
-		if got := (call{method: "GET", path: "/", unsigned: true}).do(t, p.S3()); got.status != 403 {
+		if got := (s3test.Call{Method: "GET", Path: "/", Unsigned: true}).Do(t, p.S3()); got.Status != 403 {
 			t.Errorf("an upstream that %s: an unsigned request gets %v", name, got)
 		}
 		if took := time.Since(started); took > 2*time.Second {

@@ -21,6 +21,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestEveryWayToSendABodyToTheStoreWorks(t *testing.T) {
@@ -28,11 +29,11 @@ func TestEveryWayToSendABodyToTheStoreWorks(t *testing.T) {
 		for _, payload := range []string{"checked", "signed", "unsigned"} {
 			t.Run(payload+" to "+store.Name, func(t *testing.T) {
 				proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-payload", payload}})
-				bucket := newBucket(t, proxy.S3())
+				bucket := s3test.NewBucket(t, proxy.S3())
 				for _, n := range []int{0, 100, 70_000, 3_000_000} {
-					roundTrip(t, proxy.S3(), bucket, n)
+					s3test.RoundTrip(t, proxy.S3(), bucket, n)
 				}
-				out := mustGet(t, proxy.S3(), bucket, "k", content(3_000_000, 3_000_000))
+				out := s3test.MustGet(t, proxy.S3(), bucket, "k", s3test.Content(3_000_000, 3_000_000))
 				if got := aws.ToString(out.ContentEncoding); got != "x-own" {
 					t.Errorf("content encoding %q, want x-own", got)
 				}
@@ -52,7 +53,7 @@ func TestTheUpstreamIsReachedThroughTheProxyOfTheEnvironment(t *testing.T) {
 	t.Cleanup(forward.Close)
 	// No such host: only the forward proxy can know the way.
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: "http://store.invalid", Env: []string{"HTTP_PROXY=" + forward.URL, "http_proxy=" + forward.URL, "NO_PROXY=", "no_proxy="}})
-	roundTrip(t, proxy.S3(), newBucket(t, proxy.S3()), 1000)
+	s3test.RoundTrip(t, proxy.S3(), s3test.NewBucket(t, proxy.S3()), 1000)
 	if host := <-seen; host != "store.invalid" {
 		t.Errorf("the proxy was asked for %q", host)
 	}
@@ -67,12 +68,12 @@ func TestAnUpstreamOverTLSIsVerifiedByTheSystemsOrTheGivenCertificates(t *testin
 		t.Fatal(err)
 	}
 	trusting := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: secure.URL, Env: []string{"SSL_CERT_FILE=" + authority}})
-	bucket := newBucket(t, trusting.S3())
+	bucket := s3test.NewBucket(t, trusting.S3())
 	for _, n := range []int{1000, 3_000_000} {
-		roundTrip(t, trusting.S3(), bucket, n)
+		s3test.RoundTrip(t, trusting.S3(), bucket, n)
 	}
 	wary := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: secure.URL})
-	if a := (call{method: "GET", path: "/" + bucket + "/k"}).do(t, wary.S3()); a.status != 503 {
+	if a := (s3test.Call{Method: "GET", Path: "/" + bucket + "/k"}).Do(t, wary.S3()); a.Status != 503 {
 		t.Errorf("a certificate of nobody: %v", a)
 	}
 }
@@ -98,7 +99,7 @@ func TestClientsSignForTheProxysRegionAndTheStoreSeesItsOwn(t *testing.T) {
 		if err != nil || aws.ToString(head.BucketRegion) != "eu-central-1" {
 			t.Errorf("head: %+v, %v", head, err)
 		}
-		if a := (call{method: "GET", path: "/" + bucket, region: "us-east-1"}).do(t, proxy.S3()); a.status != 400 || !strings.Contains(string(a.body), "AuthorizationHeaderMalformed") || !strings.Contains(string(a.body), "eu-central-1") {
+		if a := (s3test.Call{Method: "GET", Path: "/" + bucket, Region: "us-east-1"}).Do(t, proxy.S3()); a.Status != 400 || !strings.Contains(string(a.Body), "AuthorizationHeaderMalformed") || !strings.Contains(string(a.Body), "eu-central-1") {
 			t.Errorf("another region: %v", a)
 		}
 		if _, err := client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: &bucket}); err != nil {
@@ -117,7 +118,7 @@ func TestUpstreamCredentialsAreFoundAsTheSDKsDo(t *testing.T) {
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Env: []string{
 		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SHARED_CREDENTIALS_FILE=" + shared, "AWS_PROFILE=backup",
 	}})
-	roundTrip(t, proxy.S3(), newBucket(t, proxy.S3()), 1000)
+	s3test.RoundTrip(t, proxy.S3(), s3test.NewBucket(t, proxy.S3()), 1000)
 }
 
 func TestTheAdminAddressTellsHealthAndReadiness(t *testing.T) {
@@ -139,24 +140,24 @@ func TestUnsignedRequestsAreRefusedUnlessTheStoreShallJudge(t *testing.T) {
 	store := lab.SharedMinIO(t)
 	deny := lab.Proxy(t, lab.ProxyOptions{Upstream: store})
 	judged := lab.Proxy(t, lab.ProxyOptions{Upstream: store, DataDir: deny.DataDir, Args: []string{"--anonymous", "store"}})
-	public, private := newBucket(t, deny.S3()), newBucket(t, deny.S3())
+	public, private := s3test.NewBucket(t, deny.S3()), s3test.NewBucket(t, deny.S3())
 	for _, bucket := range []string{public, private} {
-		roundTrip(t, deny.S3(), bucket, 1000)
+		s3test.RoundTrip(t, deny.S3(), bucket, 1000)
 	}
 	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::` + public + `/*"}]}`
-	if _, err := sdk(t, store.S3()).PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &public, Policy: &policy}); err != nil {
+	if _, err := s3test.SDK(t, store.S3()).PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &public, Policy: &policy}); err != nil {
 		t.Fatal(err)
 	}
-	get := func(at lab.S3, bucket string) answer {
-		return call{method: "GET", path: "/" + bucket + "/k", unsigned: true}.do(t, at)
+	get := func(at lab.S3, bucket string) s3test.Answer {
+		return s3test.Call{Method: "GET", Path: "/" + bucket + "/k", Unsigned: true}.Do(t, at)
 	}
-	if a := get(deny.S3(), public); a.status != 403 {
+	if a := get(deny.S3(), public); a.Status != 403 {
 		t.Errorf("unsigned at a proxy that denies: %v", a)
 	}
-	if a := get(judged.S3(), private); a.status != 403 {
+	if a := get(judged.S3(), private); a.Status != 403 {
 		t.Errorf("unsigned for a private bucket: %v", a)
 	}
-	if a := get(judged.S3(), public); a.status != 200 || !bytes.Equal(a.body, content(1000, 1000)) {
+	if a := get(judged.S3(), public); a.Status != 200 || !bytes.Equal(a.Body, s3test.Content(1000, 1000)) {
 		t.Errorf("unsigned for a public bucket: %v", a)
 	}
 }
@@ -167,12 +168,12 @@ func TestTheEmbeddedStoreWorksWithoutExtendedAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: dir})
-	bucket := newBucket(t, proxy.S3())
-	roundTrip(t, proxy.S3(), bucket, 100_000)
+	bucket := s3test.NewBucket(t, proxy.S3())
+	s3test.RoundTrip(t, proxy.S3(), bucket, 100_000)
 	proxy.Term()
 	proxy.Wait(lab.AnswerWithin)
 	again := lab.Proxy(t, lab.ProxyOptions{DataDir: dir})
-	mustGet(t, again.S3(), bucket, "k", content(100_000, 100_000))
+	s3test.MustGet(t, again.S3(), bucket, "k", s3test.Content(100_000, 100_000))
 }
 
 func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
@@ -180,20 +181,20 @@ func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
 	oldURI, oldPath := lab.NewKeyset(t)
 	newURI, newPath := lab.NewKeyset(t)
 	writer := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", oldURI}})
-	bucket := newBucket(t, writer.S3())
-	roundTrip(t, writer.S3(), bucket, 100_000)
+	bucket := s3test.NewBucket(t, writer.S3())
+	s3test.RoundTrip(t, writer.S3(), bucket, 100_000)
 
 	// Both keys: reads go on.
 	both := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", newURI, "--kms-read", oldURI}})
-	mustGet(t, both.S3(), bucket, "k", content(100_000, 100_000))
+	s3test.MustGet(t, both.S3(), bucket, "k", s3test.Content(100_000, 100_000))
 	// The new key alone: refused.
 	alone := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", newURI}})
-	if a := (call{method: "GET", path: "/" + bucket + "/k"}).do(t, alone.S3()); a.status != 500 {
+	if a := (s3test.Call{Method: "GET", Path: "/" + bucket + "/k"}).Do(t, alone.S3()); a.Status != 500 {
 		t.Errorf("without the key: %v", a)
 	}
 
 	rewrapRecord(t, store, bucket, bucket, oldPath, newPath)
-	mustGet(t, alone.S3(), bucket, "k", content(100_000, 100_000))
+	s3test.MustGet(t, alone.S3(), bucket, "k", s3test.Content(100_000, 100_000))
 }
 
 // rewrapRecord wraps the one window record in a bucket under another key, as the
@@ -205,7 +206,7 @@ func rewrapRecord(t *testing.T, store *lab.Store, bucket, origin, oldPath, newPa
 
 func rewrapRecordAt(t *testing.T, store *lab.Store, bucket, folder, origin, oldPath, newPath string) {
 	t.Helper()
-	raw := sdk(t, store.S3())
+	raw := s3test.SDK(t, store.S3())
 	list, err := raw.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &folder})
 	if err != nil || len(list.Contents) != 1 {
 		t.Fatalf("%d records, want the one of the one window: %v", len(list.Contents), err)

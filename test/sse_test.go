@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // shownSSE is what an answer says of server-side encryption.
@@ -37,12 +38,12 @@ func (s shownSSE) ofMode(mode string) shownSSE {
 func TestStoresThatKnowNoEncryptionTakeWhatClientsAskFor(t *testing.T) {
 	context := base64.StdEncoding.EncodeToString([]byte(`{"department":"10"}`))
 	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
-		client, ctx := sdk(t, at.S3), t.Context()
-		bucket := newBucket(t, at.S3)
+		client, ctx := s3test.SDK(t, at.S3), t.Context()
+		bucket := s3test.NewBucket(t, at.S3)
 		for i, want := range []shownSSE{
 			{algorithm: types.ServerSideEncryptionAes256},
 			{algorithm: types.ServerSideEncryptionAwsKms},
-			{algorithm: types.ServerSideEncryptionAwsKms, key: someKey, bucketKey: true},
+			{algorithm: types.ServerSideEncryptionAwsKms, key: s3test.SomeKey, bucketKey: true},
 			{algorithm: types.ServerSideEncryptionAwsKmsDsse, key: "alias/backup"},
 		} {
 			var key, encryptionContext *string
@@ -60,19 +61,19 @@ func TestStoresThatKnowNoEncryptionTakeWhatClientsAskFor(t *testing.T) {
 					t.Errorf("%s of %+v answers %+v", what, want, got)
 				}
 			}
-			body := content(uint64(i), 70_000)
+			body := s3test.Content(uint64(i), 70_000)
 			put, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &name, Body: bytes.NewReader(body), ServerSideEncryption: want.algorithm, SSEKMSKeyId: key, SSEKMSEncryptionContext: encryptionContext, BucketKeyEnabled: bucketKey})
 			if err != nil {
 				t.Fatalf("PutObject of %+v: %v", want, err)
 			}
 			check("PutObject", shown(put.ServerSideEncryption, put.SSEKMSKeyId, put.BucketKeyEnabled))
-			wantObject(t, client, bucket, name, body)
+			s3test.WantObject(t, client, bucket, name, body)
 			copy, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &copied, CopySource: aws.String(bucket + "/" + name), ServerSideEncryption: want.algorithm, SSEKMSKeyId: key, SSEKMSEncryptionContext: encryptionContext, BucketKeyEnabled: bucketKey})
 			if err != nil {
 				t.Fatalf("CopyObject to %+v: %v", want, err)
 			}
 			check("CopyObject", shown(copy.ServerSideEncryption, copy.SSEKMSKeyId, copy.BucketKeyEnabled))
-			wantObject(t, client, bucket, copied, body)
+			s3test.WantObject(t, client, bucket, copied, body)
 			// In place: what it is encrypted by counts as a change.
 			if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &name, CopySource: aws.String(bucket + "/" + name), ServerSideEncryption: want.algorithm, SSEKMSKeyId: key}); err != nil {
 				t.Errorf("CopyObject in place to %+v: %v", want, err)
@@ -82,14 +83,14 @@ func TestStoresThatKnowNoEncryptionTakeWhatClientsAskFor(t *testing.T) {
 				t.Fatalf("CreateMultipartUpload of %+v: %v", want, err)
 			}
 			check("CreateMultipartUpload", shown(begun.ServerSideEncryption, begun.SSEKMSKeyId, begun.BucketKeyEnabled))
-			m := &partUpload{t: t, client: client, bucket: bucket, key: parts, id: *begun.UploadId}
-			if _, err := m.complete(client, m.send(client, 1, body)); err != nil {
+			m := &s3test.Upload{T: t, Client: client, Bucket: bucket, Key: parts, ID: *begun.UploadId}
+			if _, err := m.Complete(client, m.Send(client, 1, body)); err != nil {
 				t.Fatal(err)
 			}
-			wantObject(t, client, bucket, parts, body)
+			s3test.WantObject(t, client, bucket, parts, body)
 		}
 		// A browser's form, and a presigned URL.
-		form, head, tail := signedForm(t, at.S3, bucket, "form", [2]string{"x-amz-server-side-encryption", "AES256"})
+		form, head, tail := s3test.SignedForm(t, at.S3, bucket, "form", [2]string{"x-amz-server-side-encryption", "AES256"})
 		resp, err := http.Post(at.URL+"/"+bucket, form, bytes.NewReader(append(append(head, "by a form"...), tail...)))
 		if err != nil {
 			t.Fatal(err)
@@ -98,8 +99,8 @@ func TestStoresThatKnowNoEncryptionTakeWhatClientsAskFor(t *testing.T) {
 		if resp.StatusCode != http.StatusNoContent || resp.Header.Get("x-amz-server-side-encryption") == "" {
 			t.Errorf("a form: %s, %v", resp.Status, resp.Header)
 		}
-		presigned := call{method: "PUT", path: "/" + bucket + "/presigned", query: "x-amz-server-side-encryption=AES256", body: []byte("x")}.presign(at.S3, time.Minute)
-		if got := presigned.do(t, at.S3); got.status != 200 {
+		presigned := s3test.Call{Method: "PUT", Path: "/" + bucket + "/presigned", Query: "x-amz-server-side-encryption=AES256", Body: []byte("x")}.Presign(at.S3, time.Minute)
+		if got := presigned.Do(t, at.S3); got.Status != 200 {
 			t.Errorf("a presigned PUT: %v", got)
 		}
 	})
@@ -107,9 +108,9 @@ func TestStoresThatKnowNoEncryptionTakeWhatClientsAskFor(t *testing.T) {
 
 func TestWhatHEADSaysOfEncryptionMayBeSentBack(t *testing.T) {
 	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
-		client, ctx := sdk(t, at.S3), t.Context()
-		bucket, key := newBucket(t, at.S3), "k"
-		mustPut(t, at.S3, "/"+bucket+"/"+key, []byte("x"))
+		client, ctx := s3test.SDK(t, at.S3), t.Context()
+		bucket, key := s3test.NewBucket(t, at.S3), "k"
+		s3test.MustPut(t, at.S3, "/"+bucket+"/"+key, []byte("x"))
 		head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
 		if err != nil || head.ServerSideEncryption == "" {
 			t.Fatalf("HEAD: %v, %v", head, err)
@@ -121,14 +122,14 @@ func TestWhatHEADSaysOfEncryptionMayBeSentBack(t *testing.T) {
 		if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader([]byte("y")), ServerSideEncryption: head.ServerSideEncryption}); err != nil {
 			t.Error(err)
 		}
-		wantObject(t, client, bucket, key, []byte("y"))
+		s3test.WantObject(t, client, bucket, key, []byte("y"))
 	})
 }
 
 func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
 	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
-		client, ctx := sdk(t, at.S3), t.Context()
-		bucket, key := newBucket(t, at.S3), "k"
+		client, ctx := s3test.SDK(t, at.S3), t.Context()
+		bucket, key := s3test.NewBucket(t, at.S3), "k"
 		rule := func() types.ServerSideEncryptionRule {
 			t.Helper()
 			out, err := client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &bucket})
@@ -167,17 +168,17 @@ func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
 		}
 		told(shownSSE{algorithm: types.ServerSideEncryptionAes256})
 		if _, err := client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{Bucket: &bucket, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
-			ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms, KMSMasterKeyID: aws.String(someKey)}, BucketKeyEnabled: aws.Bool(true),
+			ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms, KMSMasterKeyID: aws.String(s3test.SomeKey)}, BucketKeyEnabled: aws.Bool(true),
 		}}}}); err != nil {
 			t.Fatal(err)
 		}
-		if r := rule(); r.ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAwsKms || aws.ToString(r.ApplyServerSideEncryptionByDefault.KMSMasterKeyID) != someKey || !aws.ToBool(r.BucketKeyEnabled) {
+		if r := rule(); r.ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAwsKms || aws.ToString(r.ApplyServerSideEncryptionByDefault.KMSMasterKeyID) != s3test.SomeKey || !aws.ToBool(r.BucketKeyEnabled) {
 			t.Errorf("the bucket has %+v", r)
 		}
-		told(shownSSE{types.ServerSideEncryptionAwsKms, someKey, true})
+		told(shownSSE{types.ServerSideEncryptionAwsKms, s3test.SomeKey, true})
 		if at.Store != nil && !lab.Direct { // another replica
 			other := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, Args: []string{"--etag", mode}})
-			head, err := sdk(t, other.S3()).GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &bucket})
+			head, err := s3test.SDK(t, other.S3()).GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &bucket})
 			if err != nil || head.ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAwsKms {
 				t.Errorf("another replica says %v, %v", head, err)
 			}
@@ -195,10 +196,10 @@ func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
 		}
 		told(shownSSE{algorithm: types.ServerSideEncryptionAes256})
 		none := aws.String("no-such-bucket-here")
-		if _, err := client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: none}); code(err) != "NoSuchBucket" {
+		if _, err := client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: none}); s3test.Code(err) != "NoSuchBucket" {
 			t.Errorf("GetBucketEncryption of no bucket: %v", err)
 		}
-		if _, err := client.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: none}); code(err) != "NoSuchBucket" {
+		if _, err := client.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: none}); s3test.Code(err) != "NoSuchBucket" {
 			t.Errorf("DeleteBucketEncryption of no bucket: %v", err)
 		}
 	})
@@ -206,8 +207,8 @@ func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
 
 func TestABucketWithADefaultEncryptionIsDeletedAndBeginsAnew(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		client, ctx := sdk(t, at.S3), t.Context()
-		bucket := newBucket(t, at.S3)
+		client, ctx := s3test.SDK(t, at.S3), t.Context()
+		bucket := s3test.NewBucket(t, at.S3)
 		if _, err := client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{Bucket: &bucket, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
 			ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms},
 		}}}}); err != nil {
@@ -229,8 +230,8 @@ func TestABucketWithADefaultEncryptionIsDeletedAndBeginsAnew(t *testing.T) {
 // What Terraform's S3 backend sends with `encrypt = true` and `use_lockfile = true`.
 func TestTerraformsStateIsWrittenEncryptedAndLocked(t *testing.T) {
 	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
-		client, ctx := sdk(t, at.S3), t.Context()
-		bucket, state, lock := newBucket(t, at.S3), "env/terraform.tfstate", "env/terraform.tfstate.tflock"
+		client, ctx := s3test.SDK(t, at.S3), t.Context()
+		bucket, state, lock := s3test.NewBucket(t, at.S3), "env/terraform.tfstate", "env/terraform.tfstate.tflock"
 		put := func(key string, body []byte, noneMatch *string) error {
 			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))), ContentType: aws.String("application/json"),
 				ChecksumAlgorithm: types.ChecksumAlgorithmSha256, ServerSideEncryption: types.ServerSideEncryptionAes256, IfNoneMatch: noneMatch})
@@ -240,14 +241,14 @@ func TestTerraformsStateIsWrittenEncryptedAndLocked(t *testing.T) {
 			if err := put(lock, []byte(`{"ID":"1"}`), aws.String("*")); err != nil {
 				t.Fatal(err)
 			}
-			if err := put(lock, []byte(`{"ID":"2"}`), aws.String("*")); code(err) != "PreconditionFailed" {
+			if err := put(lock, []byte(`{"ID":"2"}`), aws.String("*")); s3test.Code(err) != "PreconditionFailed" {
 				t.Errorf("a second lock: %v", err)
 			}
 			body := fmt.Appendf(nil, `{"serial":%d}`, serial)
 			if err := put(state, body, nil); err != nil {
 				t.Fatal(err)
 			}
-			mustRead(t, client, bucket, state, body)
+			s3test.MustRead(t, client, bucket, state, body)
 			if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &lock}); err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestForeignClientsEncryptAtTheServer(t *testing.T) {
@@ -19,7 +20,7 @@ func TestForeignClientsEncryptAtTheServer(t *testing.T) {
 				t.Helper()
 				lab.MustRun(t, at.Env(), program, append([]string{"--endpoint-url", at.URL}, args...)...)
 			}
-			for i, flags := range [][]string{{"--sse", "AES256"}, {"--sse", "aws:kms"}, {"--sse", "aws:kms", "--sse-kms-key-id", someKey}} {
+			for i, flags := range [][]string{{"--sse", "AES256"}, {"--sse", "aws:kms"}, {"--sse", "aws:kms", "--sse-kms-key-id", s3test.SomeKey}} {
 				prefix := fmt.Sprintf("s3://%s/%d/", bucket, i)
 				aws(append([]string{"s3", "cp", "--recursive", dir, prefix}, flags...)...)
 				aws(append([]string{"s3", "cp", "--recursive", prefix, fmt.Sprintf("s3://%s/copied/%d/", bucket, i)}, flags...)...)
@@ -42,7 +43,7 @@ func TestForeignClientsEncryptAtTheServer(t *testing.T) {
 				t.Helper()
 				lab.MustRun(t, at.Env(), program, append([]string{"--config", config, "--access_key", at.AccessKey, "--secret_key", at.SecretKey, "--host", host, "--host-bucket", host, "--no-ssl", "--region", "us-east-1", "--multipart-chunk-size-mb", "5"}, args...)...)
 			}
-			for i, flags := range [][]string{{"--server-side-encryption"}, {"--server-side-encryption", "--server-side-encryption-kms-id", someKey}} {
+			for i, flags := range [][]string{{"--server-side-encryption"}, {"--server-side-encryption", "--server-side-encryption-kms-id", s3test.SomeKey}} {
 				for _, size := range []int{small, inParts} {
 					to := fmt.Sprintf("s3://%s/%d/%d", bucket, i, size)
 					s3cmd(append([]string{"put", filepath.Join(dir, fmt.Sprint(size)), to}, flags...)...)
@@ -60,7 +61,7 @@ func TestForeignClientsEncryptAtTheServer(t *testing.T) {
 				env := at.Env("RCLONE_CONFIG="+os.DevNull, "RCLONE_CONFIG_X_TYPE=s3", "RCLONE_CONFIG_X_PROVIDER=Other", "RCLONE_CONFIG_X_ENV_AUTH=true", "RCLONE_CONFIG_X_ENDPOINT="+at.URL,
 					"RCLONE_CONFIG_X_REGION=us-east-1", "RCLONE_CONFIG_X_FORCE_PATH_STYLE=true", "RCLONE_CONFIG_X_UPLOAD_CUTOFF=6M", "RCLONE_RETRIES=1", "RCLONE_CONFIG_X_SERVER_SIDE_ENCRYPTION="+sse)
 				if sse == "aws:kms" {
-					env = append(env, "RCLONE_CONFIG_X_SSE_KMS_KEY_ID="+someKey)
+					env = append(env, "RCLONE_CONFIG_X_SSE_KMS_KEY_ID="+s3test.SomeKey)
 				}
 				to := fmt.Sprintf("x:%s/%d", bucket, i)
 				lab.MustRun(t, env, program, "copy", dir, to)
@@ -74,7 +75,7 @@ func TestForeignClientsEncryptAtTheServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			lab.OnEachMode(t, func(t *testing.T, at lab.Target, _ string) {
-				client(t, at, newBucket(t, at.S3), files(t, small, inParts))
+				client(t, at, s3test.NewBucket(t, at.S3), files(t, small, inParts))
 			})
 		})
 	}

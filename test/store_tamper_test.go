@@ -10,17 +10,18 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // tamperPositions are about 60 places in a stored object: in each segment its
 // IV, its ciphertext and its tag, then the trailer.
 func tamperPositions(stored int) []int {
 	var at []int
-	for start := 0; start < tamperSize+4*28; start += storedSegment {
-		end := min(start+storedSegment, tamperSize+4*28)
+	for start := 0; start < s3test.TamperSize+4*28; start += s3test.StoredSegment {
+		end := min(start+s3test.StoredSegment, s3test.TamperSize+4*28)
 		at = append(at, start, start+11, start+12, start+13, (start+end)/2, end-17, end-16, end-8, end-1)
 	}
-	body := tamperSize + 4*28
+	body := s3test.TamperSize + 4*28
 	for p := body; p < stored; p += (stored - body) / 20 {
 		at = append(at, p)
 	}
@@ -37,31 +38,31 @@ func tamperPositions(stored int) []int {
 
 func TestOneFlippedBitInTheBodyIsNeverServed(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		path := "/" + bucket + "/object"
-		plaintext := content(11, tamperSize)
-		mustPut(t, at.S3, path, plaintext)
-		store := operator(t, at, bucket)
-		whole := rawGet(t, store, path)
-		for _, position := range tamperPositions(len(whole.body)) {
-			rawPut(t, store, path, stored{body: flipped(whole.body, position), meta: whole.meta})
-			segment := min(position/storedSegment, 3)
-			got := get(t, at.S3, path)
-			if err := onlyWholeGoodSegments(got, plaintext, segment); err != nil {
-				t.Errorf("bit flipped at %d of %d: %v", position, len(whole.body), err)
+		plaintext := s3test.Content(11, s3test.TamperSize)
+		s3test.MustPut(t, at.S3, path, plaintext)
+		store := s3test.Operator(t, at, bucket)
+		whole := s3test.RawGet(t, store, path)
+		for _, position := range tamperPositions(len(whole.Body)) {
+			s3test.RawPut(t, store, path, s3test.Stored{Body: s3test.Flipped(whole.Body, position), Meta: whole.Meta})
+			segment := min(position/s3test.StoredSegment, 3)
+			got := s3test.Get(t, at.S3, path)
+			if err := s3test.OnlyWholeGoodSegments(got, plaintext, segment); err != nil {
+				t.Errorf("bit flipped at %d of %d: %v", position, len(whole.Body), err)
 			}
-			if position >= tamperSize+4*28 {
+			if position >= s3test.TamperSize+4*28 {
 				continue
 			}
 			// A range within the damaged segment gives nothing of it.
 			first := segment * 64 << 10
-			got = call{method: http.MethodGet, path: path, headers: map[string]string{"range": fmt.Sprintf("bytes=%d-%d", first+5, first+10)}}.do(t, at.S3)
-			if got.status < 400 && (got.err == nil || len(got.body) > 0) {
+			got = s3test.Call{Method: http.MethodGet, Path: path, Headers: map[string]string{"range": fmt.Sprintf("bytes=%d-%d", first+5, first+10)}}.Do(t, at.S3)
+			if got.Status < 400 && (got.Err == nil || len(got.Body) > 0) {
 				t.Errorf("bit flipped at %d, range within the segment: %v", position, got)
 			}
 		}
-		rawPut(t, store, path, whole)
-		if got := get(t, at.S3, path); sameBytes(got.body, plaintext) != nil {
+		s3test.RawPut(t, store, path, whole)
+		if got := s3test.Get(t, at.S3, path); s3test.SameBytes(got.Body, plaintext) != nil {
 			t.Errorf("put back as it was: %v", got)
 		}
 	})
@@ -69,48 +70,48 @@ func TestOneFlippedBitInTheBodyIsNeverServed(t *testing.T) {
 
 func TestOneChangedCharacterInTheMetadataIsNeverServed(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		path := "/" + bucket + "/object"
-		mustPut(t, at.S3, path, content(12, tamperSize))
-		store := operator(t, at, bucket)
-		whole := rawGet(t, store, path)
+		s3test.MustPut(t, at.S3, path, s3test.Content(12, s3test.TamperSize))
+		store := s3test.Operator(t, at, bucket)
+		whole := s3test.RawGet(t, store, path)
 		ours := 0
-		for _, name := range slices.Sorted(maps.Keys(whole.meta)) {
+		for _, name := range slices.Sorted(maps.Keys(whole.Meta)) {
 			if !strings.HasPrefix(name, "s3proxy-") {
 				continue
 			}
 			ours++
-			value := whole.meta[name]
-			changed := map[string]stored{
-				name + " left out":  whole.without(name),
-				name + " empty":     whole.with(name, ""),
-				name + " longer":    whole.with(name, value+"A"),
-				name + " renamed":   whole.without(name).with(name+"x", value),
-				name + " one short": whole.with(name, value[:len(value)-1]),
+			value := whole.Meta[name]
+			changed := map[string]s3test.Stored{
+				name + " left out":  whole.Without(name),
+				name + " empty":     whole.With(name, ""),
+				name + " longer":    whole.With(name, value+"A"),
+				name + " renamed":   whole.Without(name).With(name+"x", value),
+				name + " one short": whole.With(name, value[:len(value)-1]),
 			}
 			for position := 0; position < len(value); position += max(1, len(value)/8) {
 				other := byte('A')
 				if value[position] == other {
 					other = 'B'
 				}
-				changed[fmt.Sprintf("%s changed at %d", name, position)] = whole.with(name, value[:position]+string(other)+value[position+1:])
+				changed[fmt.Sprintf("%s changed at %d", name, position)] = whole.With(name, value[:position]+string(other)+value[position+1:])
 			}
 			for what, object := range changed {
-				rawPut(t, store, path, object)
-				if got := get(t, at.S3, path); got.status < 400 {
+				s3test.RawPut(t, store, path, object)
+				if got := s3test.Get(t, at.S3, path); got.Status < 400 {
 					t.Errorf("%s: %v", what, got)
 				}
 			}
 		}
 		if ours < 5 {
-			t.Errorf("the object has %d fields of the proxy's: %v", ours, whole.meta)
+			t.Errorf("the object has %d fields of the proxy's: %v", ours, whole.Meta)
 		}
-		rawPut(t, store, path, whole.with("s3proxy-new", "A"))
-		if got := get(t, at.S3, path); got.status < 400 {
+		s3test.RawPut(t, store, path, whole.With("s3proxy-new", "A"))
+		if got := s3test.Get(t, at.S3, path); got.Status < 400 {
 			t.Errorf("a field that no format knows: %v", got)
 		}
-		rawPut(t, store, path, whole)
-		if got := get(t, at.S3, path); got.status != 200 {
+		s3test.RawPut(t, store, path, whole)
+		if got := s3test.Get(t, at.S3, path); got.Status != 200 {
 			t.Errorf("put back as it was: %v", got)
 		}
 	})
@@ -118,61 +119,61 @@ func TestOneChangedCharacterInTheMetadataIsNeverServed(t *testing.T) {
 
 func TestStoredObjectsCannotBeMovedMixedOrCut(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket, other := newBucket(t, at.S3), newBucket(t, at.S3)
-		first, second := content(13, tamperSize), content(14, tamperSize)
-		mustPut(t, at.S3, "/"+bucket+"/first", first)
-		mustPut(t, at.S3, "/"+bucket+"/second", second)
-		mustPut(t, at.S3, "/"+other+"/has-its-own-window", first)
-		store := operator(t, at, bucket)
-		a, b := rawGet(t, store, "/"+bucket+"/first"), rawGet(t, store, "/"+bucket+"/second")
-		n := len(a.body)
-		cut := func(from, to int) []byte { return append(slices.Clone(a.body[:from]), a.body[to:]...) }
-		swapped := slices.Concat(a.body[storedSegment:2*storedSegment], a.body[:storedSegment], a.body[2*storedSegment:])
-		withDEKOf := func(name string) stored { return a.with(name, b.meta[name]) }
+		bucket, other := s3test.NewBucket(t, at.S3), s3test.NewBucket(t, at.S3)
+		first, second := s3test.Content(13, s3test.TamperSize), s3test.Content(14, s3test.TamperSize)
+		s3test.MustPut(t, at.S3, "/"+bucket+"/first", first)
+		s3test.MustPut(t, at.S3, "/"+bucket+"/second", second)
+		s3test.MustPut(t, at.S3, "/"+other+"/has-its-own-window", first)
+		store := s3test.Operator(t, at, bucket)
+		a, b := s3test.RawGet(t, store, "/"+bucket+"/first"), s3test.RawGet(t, store, "/"+bucket+"/second")
+		n := len(a.Body)
+		cut := func(from, to int) []byte { return append(slices.Clone(a.Body[:from]), a.Body[to:]...) }
+		swapped := slices.Concat(a.Body[s3test.StoredSegment:2*s3test.StoredSegment], a.Body[:s3test.StoredSegment], a.Body[2*s3test.StoredSegment:])
+		withDEKOf := func(name string) s3test.Stored { return a.With(name, b.Meta[name]) }
 
 		for what, move := range map[string]struct {
 			path   string
-			object stored
+			object s3test.Stored
 		}{
 			"moved to another key":             {"/" + bucket + "/third", a},
 			"moved over another object":        {"/" + bucket + "/second", a},
 			"moved to another bucket":          {"/" + other + "/first", a},
-			"body of another object":           {"/" + bucket + "/first", stored{b.body, a.meta}},
-			"metadata of another object":       {"/" + bucket + "/first", stored{a.body, b.meta}},
+			"body of another object":           {"/" + bucket + "/first", s3test.Stored{Body: b.Body, Meta: a.Meta}},
+			"metadata of another object":       {"/" + bucket + "/first", s3test.Stored{Body: a.Body, Meta: b.Meta}},
 			"data key of another object":       {"/" + bucket + "/first", withDEKOf("s3proxy-dek")},
 			"commitment of another object":     {"/" + bucket + "/first", withDEKOf("s3proxy-commit")},
 			"facts of another object":          {"/" + bucket + "/first", withDEKOf("s3proxy-facts")},
-			"trailer of another object":        {"/" + bucket + "/first", stored{append(slices.Clone(a.body[:tamperSize+4*28]), b.body[tamperSize+4*28:]...), a.meta}},
-			"a segment of another object":      {"/" + bucket + "/first", stored{append(slices.Clone(b.body[:storedSegment]), a.body[storedSegment:]...), a.meta}},
-			"segments swapped":                 {"/" + bucket + "/first", stored{swapped, a.meta}},
-			"first segment dropped":            {"/" + bucket + "/first", stored{cut(0, storedSegment), a.meta}},
-			"middle segment dropped":           {"/" + bucket + "/first", stored{cut(storedSegment, 2*storedSegment), a.meta}},
-			"last segment dropped":             {"/" + bucket + "/first", stored{cut(3*storedSegment, tamperSize+4*28), a.meta}},
-			"trailer dropped":                  {"/" + bucket + "/first", stored{cut(tamperSize+4*28, n), a.meta}},
-			"cut at a segment":                 {"/" + bucket + "/first", stored{cut(2*storedSegment, n), a.meta}},
-			"cut in a segment":                 {"/" + bucket + "/first", stored{cut(storedSegment+100, n), a.meta}},
-			"last byte dropped":                {"/" + bucket + "/first", stored{cut(n-1, n), a.meta}},
-			"one byte more":                    {"/" + bucket + "/first", stored{append(slices.Clone(a.body), 0), a.meta}},
-			"twice":                            {"/" + bucket + "/first", stored{append(slices.Clone(a.body), a.body...), a.meta}},
-			"no bytes at all":                  {"/" + bucket + "/first", stored{nil, a.meta}},
-			"called multipart":                 {"/" + bucket + "/first", a.with("s3proxy-kind", "multipart")},
-			"called empty":                     {"/" + bucket + "/first", a.with("s3proxy-kind", "empty")},
-			"called empty and with no bytes":   {"/" + bucket + "/first", stored{nil, a.with("s3proxy-kind", "empty").meta}},
-			"of a format that is not there":    {"/" + bucket + "/first", a.with("s3proxy-format", "2")},
-			"plaintext under its own metadata": {"/" + bucket + "/first", stored{first, a.meta}},
+			"trailer of another object":        {"/" + bucket + "/first", s3test.Stored{Body: append(slices.Clone(a.Body[:s3test.TamperSize+4*28]), b.Body[s3test.TamperSize+4*28:]...), Meta: a.Meta}},
+			"a segment of another object":      {"/" + bucket + "/first", s3test.Stored{Body: append(slices.Clone(b.Body[:s3test.StoredSegment]), a.Body[s3test.StoredSegment:]...), Meta: a.Meta}},
+			"segments swapped":                 {"/" + bucket + "/first", s3test.Stored{Body: swapped, Meta: a.Meta}},
+			"first segment dropped":            {"/" + bucket + "/first", s3test.Stored{Body: cut(0, s3test.StoredSegment), Meta: a.Meta}},
+			"middle segment dropped":           {"/" + bucket + "/first", s3test.Stored{Body: cut(s3test.StoredSegment, 2*s3test.StoredSegment), Meta: a.Meta}},
+			"last segment dropped":             {"/" + bucket + "/first", s3test.Stored{Body: cut(3*s3test.StoredSegment, s3test.TamperSize+4*28), Meta: a.Meta}},
+			"trailer dropped":                  {"/" + bucket + "/first", s3test.Stored{Body: cut(s3test.TamperSize+4*28, n), Meta: a.Meta}},
+			"cut at a segment":                 {"/" + bucket + "/first", s3test.Stored{Body: cut(2*s3test.StoredSegment, n), Meta: a.Meta}},
+			"cut in a segment":                 {"/" + bucket + "/first", s3test.Stored{Body: cut(s3test.StoredSegment+100, n), Meta: a.Meta}},
+			"last byte dropped":                {"/" + bucket + "/first", s3test.Stored{Body: cut(n-1, n), Meta: a.Meta}},
+			"one byte more":                    {"/" + bucket + "/first", s3test.Stored{Body: append(slices.Clone(a.Body), 0), Meta: a.Meta}},
+			"twice":                            {"/" + bucket + "/first", s3test.Stored{Body: append(slices.Clone(a.Body), a.Body...), Meta: a.Meta}},
+			"no bytes at all":                  {"/" + bucket + "/first", s3test.Stored{Body: nil, Meta: a.Meta}},
+			"called multipart":                 {"/" + bucket + "/first", a.With("s3proxy-kind", "multipart")},
+			"called empty":                     {"/" + bucket + "/first", a.With("s3proxy-kind", "empty")},
+			"called empty and with no bytes":   {"/" + bucket + "/first", s3test.Stored{Body: nil, Meta: a.With("s3proxy-kind", "empty").Meta}},
+			"of a format that is not there":    {"/" + bucket + "/first", a.With("s3proxy-format", "2")},
+			"plaintext under its own metadata": {"/" + bucket + "/first", s3test.Stored{Body: first, Meta: a.Meta}},
 		} {
-			rawPut(t, store, move.path, move.object)
-			got := get(t, at.S3, move.path)
-			if got.status < 400 && got.err == nil {
+			s3test.RawPut(t, store, move.path, move.object)
+			got := s3test.Get(t, at.S3, move.path)
+			if got.Status < 400 && got.Err == nil {
 				t.Errorf("%s: %v", what, got)
 			}
-			if got.status < 400 && !strings.HasPrefix(string(first), string(got.body)) {
+			if got.Status < 400 && !strings.HasPrefix(string(first), string(got.Body)) {
 				t.Errorf("%s: what came is not how the object begins", what)
 			}
-			rawPut(t, store, "/"+bucket+"/first", a)
-			rawPut(t, store, "/"+bucket+"/second", b)
+			s3test.RawPut(t, store, "/"+bucket+"/first", a)
+			s3test.RawPut(t, store, "/"+bucket+"/second", b)
 		}
-		if got := get(t, at.S3, "/"+bucket+"/first"); sameBytes(got.body, first) != nil {
+		if got := s3test.Get(t, at.S3, "/"+bucket+"/first"); s3test.SameBytes(got.Body, first) != nil {
 			t.Errorf("put back as it was: %v", got)
 		}
 	})
@@ -180,13 +181,13 @@ func TestStoredObjectsCannotBeMovedMixedOrCut(t *testing.T) {
 
 func TestAnUnknownFormatIsNamed(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		path := "/" + bucket + "/object"
-		mustPut(t, at.S3, path, []byte("of today's format"))
-		store := operator(t, at, bucket)
-		rawPut(t, store, path, rawGet(t, store, path).with("s3proxy-format", "7"))
-		got := get(t, at.S3, path)
-		if got.status < 400 || !strings.Contains(got.text, "format") || !strings.Contains(got.text, "7") {
+		s3test.MustPut(t, at.S3, path, []byte("of today's format"))
+		store := s3test.Operator(t, at, bucket)
+		s3test.RawPut(t, store, path, s3test.RawGet(t, store, path).With("s3proxy-format", "7"))
+		got := s3test.Get(t, at.S3, path)
+		if got.Status < 400 || !strings.Contains(got.Text, "format") || !strings.Contains(got.Text, "7") {
 			t.Errorf("the answer is %v, want one that names format 7", got)
 		}
 	})
@@ -198,41 +199,41 @@ func TestPlaintextInTheStoreIsRefusedUnlessAllowed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := lab.Open(t, name)
-			bucket := newBucket(t, at.S3)
+			bucket := s3test.NewBucket(t, at.S3)
 			path := "/" + bucket + "/plain"
-			plain := content(15, 100_000)
-			rawPut(t, at.Store.S3(), path, stored{body: plain, meta: map[string]string{"colour": "blue"}})
-			for _, c := range []call{
-				{method: http.MethodGet, path: path},
-				{method: http.MethodGet, path: path, headers: map[string]string{"range": "bytes=0-9"}},
+			plain := s3test.Content(15, 100_000)
+			s3test.RawPut(t, at.Store.S3(), path, s3test.Stored{Body: plain, Meta: map[string]string{"colour": "blue"}})
+			for _, c := range []s3test.Call{
+				{Method: http.MethodGet, Path: path},
+				{Method: http.MethodGet, Path: path, Headers: map[string]string{"range": "bytes=0-9"}},
 			} {
-				got := c.do(t, at.S3)
-				if got.status < 400 || !strings.Contains(got.text, "allow-plaintext-reads") {
+				got := c.Do(t, at.S3)
+				if got.Status < 400 || !strings.Contains(got.Text, "allow-plaintext-reads") {
 					t.Errorf("the answer is %v, want one that names --allow-plaintext-reads", got)
 				}
 			}
-			if got := (call{method: http.MethodHead, path: path}).do(t, at.S3); got.status < 400 {
+			if got := (s3test.Call{Method: http.MethodHead, Path: path}).Do(t, at.S3); got.Status < 400 {
 				t.Errorf("HEAD: %v", got)
 			}
 			allowing := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, Args: []string{"--allow-plaintext-reads"}}).S3()
-			got := get(t, allowing, path)
-			if err := sameBytes(got.body, plain); got.status != 200 || err != nil {
+			got := s3test.Get(t, allowing, path)
+			if err := s3test.SameBytes(got.Body, plain); got.Status != 200 || err != nil {
 				t.Errorf("where it is allowed: %v %v", got, err)
 			}
-			if got.header.Get("X-Amz-Meta-Colour") != "blue" {
-				t.Errorf("where it is allowed: headers %v", got.header)
+			if got.Header.Get("X-Amz-Meta-Colour") != "blue" {
+				t.Errorf("where it is allowed: headers %v", got.Header)
 			}
-			got = call{method: http.MethodGet, path: path, headers: map[string]string{"range": "bytes=65530-65540"}}.do(t, allowing)
-			if got.status != 206 || sameBytes(got.body, plain[65530:65541]) != nil {
+			got = s3test.Call{Method: http.MethodGet, Path: path, Headers: map[string]string{"range": "bytes=65530-65540"}}.Do(t, allowing)
+			if got.Status != 206 || s3test.SameBytes(got.Body, plain[65530:65541]) != nil {
 				t.Errorf("a range where it is allowed: %v", got)
 			}
-			sdkList := sdkClient{sdk(t, allowing), bucket}
-			found, _, err := sdkList.list(t.Context(), true, "", "")
+			sdkList := s3test.SDKClient{Client: s3test.SDK(t, allowing), Bucket: bucket}
+			found, _, err := sdkList.List(t.Context(), true, "", "")
 			if err != nil || found["plain"] != int64(len(plain)) {
 				t.Errorf("a listing where it is allowed: %v %v", found, err)
 			}
-			mustPut(t, allowing, path, plain)
-			if raw := rawGet(t, at.Store.S3(), path); sameBytes(raw.body, plain) == nil {
+			s3test.MustPut(t, allowing, path, plain)
+			if raw := s3test.RawGet(t, at.Store.S3(), path); s3test.SameBytes(raw.Body, plain) == nil {
 				t.Error("where plaintext may be read it was also written")
 			}
 		})
@@ -243,24 +244,24 @@ func TestPlaintextInTheStoreIsRefusedUnlessAllowed(t *testing.T) {
 // like what the client sent.
 func TestTheProxysMetadataIsHiddenFromClients(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		path := "/" + bucket + "/object"
-		body := content(16, 1000)
-		mustPut(t, at.S3, path, body)
+		body := s3test.Content(16, 1000)
+		s3test.MustPut(t, at.S3, path, body)
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
-			for name := range (call{method: method, path: path}).do(t, at.S3).header {
+			for name := range (s3test.Call{Method: method, Path: path}).Do(t, at.S3).Header {
 				if strings.Contains(strings.ToLower(name), "s3proxy") {
 					t.Errorf("%s shows %s", method, name)
 				}
 			}
 		}
-		raw := rawGet(t, operator(t, at, bucket), path)
+		raw := s3test.RawGet(t, s3test.Operator(t, at, bucket), path)
 		total := 0
-		for name, value := range raw.meta {
+		for name, value := range raw.Meta {
 			if strings.HasPrefix(name, "s3proxy-") {
 				total += len(name) + len(value)
 			}
-			if strings.Contains(value, crc32Of(body)) || strings.Contains(value, md5Of(body)) || strings.Contains(value, base64.RawURLEncoding.EncodeToString([]byte(crc32Of(body)))) {
+			if strings.Contains(value, s3test.CRC32Of(body)) || strings.Contains(value, s3test.MD5Of(body)) || strings.Contains(value, base64.RawURLEncoding.EncodeToString([]byte(s3test.CRC32Of(body)))) {
 				t.Errorf("%s has a checksum of the plaintext", name)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // An object of before versioning, or of a time when it was suspended, is the version "null",
@@ -16,12 +17,12 @@ func TestObjectsWithoutAVersionAreCopiedWhateverTheBucketsVersioning(t *testing.
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := lab.Proxy(t, lab.ProxyOptions{Upstream: store(t)}).S3()
-			client, bucket := sdk(t, at), newBucket(t, at)
+			client, bucket := s3test.SDK(t, at), s3test.NewBucket(t, at)
 			copies := func(when string) {
 				t.Helper()
 				for _, key := range []string{"before", "suspended"} {
 					source := bucket + "/" + key
-					if head := (call{method: "HEAD", path: "/" + source}).do(t, at); head.status == 404 {
+					if head := (s3test.Call{Method: "HEAD", Path: "/" + source}).Do(t, at); head.Status == 404 {
 						continue
 					}
 					for _, c := range []struct {
@@ -33,15 +34,15 @@ func TestObjectsWithoutAVersionAreCopiedWhateverTheBucketsVersioning(t *testing.
 						{key, map[string]string{"x-amz-metadata-directive": "REPLACE", "x-amz-meta-a": when}},
 					} {
 						c.headers["x-amz-copy-source"] = source
-						if a := (call{method: "PUT", path: "/" + bucket + "/" + c.to, headers: c.headers}).do(t, at); a.status != 200 {
-							t.Errorf("%s, %s to %s: %d %s", when, key, c.to, a.status, a.body)
+						if a := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/" + c.to, Headers: c.headers}).Do(t, at); a.Status != 200 {
+							t.Errorf("%s, %s to %s: %d %s", when, key, c.to, a.Status, a.Body)
 						}
 					}
 				}
 			}
 			put := func(key string) {
 				t.Helper()
-				if a := (call{method: "PUT", path: "/" + bucket + "/" + key, body: content(1, 1000)}).do(t, at); a.status != 200 {
+				if a := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/" + key, Body: s3test.Content(1, 1000)}).Do(t, at); a.Status != 200 {
 					t.Fatal(a)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 func TestATraceShowsExchangesAndNoSecret(t *testing.T) {
@@ -22,48 +23,48 @@ func TestATraceShowsExchangesAndNoSecret(t *testing.T) {
 			store := lab.SharedMinIO(t)
 			p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--log-level", "trace", "--log-format", format}})
 			at := p.S3()
-			path := "/" + newBucket(t, at) + "/traced-key"
-			body := []byte(strings.Repeat(marker, 100))
+			path := "/" + s3test.NewBucket(t, at) + "/traced-key"
+			body := []byte(strings.Repeat(s3test.Marker, 100))
 			secrets := map[string]string{
 				"the client's secret":   lab.ClientSecretKey,
 				"the upstream's secret": store.SecretKey,
-				"the body":              marker,
+				"the body":              s3test.Marker,
 			}
-			do := func(name string, c call) {
+			do := func(name string, c s3test.Call) {
 				t.Helper()
-				a := c.do(t, at)
-				if a.status == 0 {
+				a := c.Do(t, at)
+				if a.Status == 0 {
 					t.Errorf("%s: %v", name, a)
 				}
-				if a.signature != "" {
-					secrets["the signature of "+name] = a.signature
+				if a.Signature != "" {
+					secrets["the signature of "+name] = a.Signature
 				}
-				if _, s, ok := strings.Cut(c.query, "X-Amz-Signature="); ok {
+				if _, s, ok := strings.Cut(c.Query, "X-Amz-Signature="); ok {
 					secrets["the signature of "+name] = s
 				}
 			}
-			do("a PUT", call{method: http.MethodPut, path: path, body: body})
-			do("a PUT in chunks", call{method: http.MethodPut, path: path, stream: &stream{shape: signedStreamTrailer, body: body}})
-			do("a GET", call{method: http.MethodGet, path: path})
-			do("a HEAD", call{method: http.MethodHead, path: path})
-			do("a list", call{method: http.MethodGet, path: path[:strings.LastIndex(path, "/")], query: "list-type=2"})
-			do("a presigned GET", call{method: http.MethodGet, path: path}.presign(at, time.Minute))
-			do("a presigned PUT", call{method: http.MethodPut, path: path, body: body}.presign(at, time.Minute))
-			do("a refused PUT", call{method: http.MethodPut, path: path, body: body, secret: "wrong secret of the client's"})
-			do("a request with a token", call{method: http.MethodGet, path: path, headers: map[string]string{"x-amz-security-token": "token-of-a-session"}})
+			do("a PUT", s3test.Call{Method: http.MethodPut, Path: path, Body: body})
+			do("a PUT in chunks", s3test.Call{Method: http.MethodPut, Path: path, Stream: &s3test.Stream{Shape: s3test.SignedStreamTrailer, Body: body}})
+			do("a GET", s3test.Call{Method: http.MethodGet, Path: path})
+			do("a HEAD", s3test.Call{Method: http.MethodHead, Path: path})
+			do("a list", s3test.Call{Method: http.MethodGet, Path: path[:strings.LastIndex(path, "/")], Query: "list-type=2"})
+			do("a presigned GET", s3test.Call{Method: http.MethodGet, Path: path}.Presign(at, time.Minute))
+			do("a presigned PUT", s3test.Call{Method: http.MethodPut, Path: path, Body: body}.Presign(at, time.Minute))
+			do("a refused PUT", s3test.Call{Method: http.MethodPut, Path: path, Body: body, Secret: "wrong secret of the client's"})
+			do("a request with a token", s3test.Call{Method: http.MethodGet, Path: path, Headers: map[string]string{"x-amz-security-token": "token-of-a-session"}})
 			secrets["the session's token"] = "token-of-a-session"
-			do("a request with SSE-C", call{method: http.MethodGet, path: path, headers: map[string]string{"x-amz-server-side-encryption-customer-key": "customers-own-key"}})
+			do("a request with SSE-C", s3test.Call{Method: http.MethodGet, Path: path, Headers: map[string]string{"x-amz-server-side-encryption-customer-key": "customers-own-key"}})
 			secrets["the customer's key"] = "customers-own-key"
-			do("a copy with SSE-C", call{method: http.MethodPut, path: path, headers: map[string]string{"x-amz-copy-source": path, "x-amz-copy-source-server-side-encryption-customer-key": "sources-own-key"}})
+			do("a copy with SSE-C", s3test.Call{Method: http.MethodPut, Path: path, Headers: map[string]string{"x-amz-copy-source": path, "x-amz-copy-source-server-side-encryption-customer-key": "sources-own-key"}})
 			secrets["the source's key"] = "sources-own-key"
-			do("a request with a misspelt header", call{method: http.MethodGet, path: path, headers: map[string]string{"x-amz-securitytoken": "token-under-no-name", "x-auth": "password-of-something"}})
+			do("a request with a misspelt header", s3test.Call{Method: http.MethodGet, Path: path, Headers: map[string]string{"x-amz-securitytoken": "token-under-no-name", "x-auth": "password-of-something"}})
 			secrets["a token under another name"], secrets["a password"] = "token-under-no-name", "password-of-something"
-			do("a misspelt signature", call{method: http.MethodGet, path: path, query: "X-Amz-Signatur=misspelt-signature&x-amz-signature=lower-signature"})
+			do("a misspelt signature", s3test.Call{Method: http.MethodGet, Path: path, Query: "X-Amz-Signatur=misspelt-signature&x-amz-signature=lower-signature"})
 			secrets["a misspelt signature"], secrets["a signature in lower case"] = "misspelt-signature", "lower-signature"
-			do("a PUT with metadata", call{method: http.MethodPut, path: path, body: body, headers: map[string]string{"x-amz-meta-diagnosis": "what-a-user-has", "x-amz-tagging": "what=a-user-is", "cookie": "session-of-a-browser"}})
-			do("a GET of metadata", call{method: http.MethodGet, path: path})
+			do("a PUT with metadata", s3test.Call{Method: http.MethodPut, Path: path, Body: body, Headers: map[string]string{"x-amz-meta-diagnosis": "what-a-user-has", "x-amz-tagging": "what=a-user-is", "cookie": "session-of-a-browser"}})
+			do("a GET of metadata", s3test.Call{Method: http.MethodGet, Path: path})
 			secrets["a user's metadata"], secrets["a user's tag"], secrets["a cookie"] = "what-a-user-has", "a-user-is", "session-of-a-browser"
-			do("DELETE", call{method: http.MethodDelete, path: path})
+			do("DELETE", s3test.Call{Method: http.MethodDelete, Path: path})
 
 			file, err := os.ReadFile(lab.KeysetIn(t, p.DataDir))
 			if err != nil {

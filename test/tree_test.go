@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // treeShape is how many small files and how large a large one a tree has.
@@ -48,7 +49,7 @@ func newTree(t testing.TB) (dir string, hashes map[string]string) {
 			t.Fatal(err)
 		}
 		sum := sha256.New()
-		_, err = io.CopyN(io.MultiWriter(f, sum), generator(random.Uint64()), size)
+		_, err = io.CopyN(io.MultiWriter(f, sum), s3test.Generator(random.Uint64()), size)
 		// Listings have whole seconds: a file of the same second would look newer.
 		hourAgo := time.Now().Add(-time.Hour)
 		if err := errors.Join(err, f.Close(), os.Chtimes(path, hourAgo, hourAgo)); err != nil {
@@ -110,7 +111,7 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 		t.Run("aws-cli", func(t *testing.T) {
 			t.Parallel()
 			aws, env := lab.NeedAWS(t, lab.Newest), at.Env()
-			bucket, down := newBucket(t, at.S3), t.TempDir()
+			bucket, down := s3test.NewBucket(t, at.S3), t.TempDir()
 			sync := func(from, to string) string {
 				return lab.MustRun(t, env, aws, "--endpoint-url", at.URL, "s3", "sync", "--no-progress", from, to)
 			}
@@ -128,7 +129,7 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 		t.Run("s3cmd", func(t *testing.T) {
 			t.Parallel()
 			s3cmd := lab.Need(t, "s3cmd")
-			bucket, down := newBucket(t, at.S3), t.TempDir()
+			bucket, down := s3test.NewBucket(t, at.S3), t.TempDir()
 			host := strings.TrimPrefix(at.URL, "http://")
 			sync := func(from, to string) string {
 				return lab.MustRun(t, at.Env("HOME="+t.TempDir()), s3cmd, "--access_key="+at.AccessKey, "--secret_key="+at.SecretKey, "--host="+host, "--host-bucket="+host, "--no-ssl", "--no-progress",
@@ -145,7 +146,7 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 		t.Run("rclone", func(t *testing.T) {
 			t.Parallel()
 			rclone := lab.Need(t, "rclone")
-			bucket, down := newBucket(t, at.S3), t.TempDir()
+			bucket, down := s3test.NewBucket(t, at.S3), t.TempDir()
 			env := rcloneEnv(at.S3, "Other")
 			remote := "s3:" + bucket + "/tree"
 			lab.MustRun(t, env, rclone, "sync", tree, remote)
@@ -160,7 +161,7 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 		t.Run("restic", func(t *testing.T) {
 			t.Parallel()
 			restic := lab.Need(t, "restic")
-			bucket, down := newBucket(t, at.S3), t.TempDir()
+			bucket, down := s3test.NewBucket(t, at.S3), t.TempDir()
 			env := at.Env("RESTIC_PASSWORD=x", "RESTIC_REPOSITORY=s3:"+at.URL+"/"+bucket+"/repo", "RESTIC_CACHE_DIR="+t.TempDir())
 			lab.MustRun(t, env, restic, "init")
 			lab.MustRun(t, env, restic, "backup", tree)
@@ -171,15 +172,15 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 		})
 		t.Run("aws-sdk-go-v2", func(t *testing.T) {
 			t.Parallel()
-			bucket, down := newBucket(t, at.S3), t.TempDir()
-			manager := transfermanager.New(sdk(t, at.S3))
+			bucket, down := s3test.NewBucket(t, at.S3), t.TempDir()
+			manager := transfermanager.New(s3test.SDK(t, at.S3))
 			up, err := manager.UploadDirectory(t.Context(), &transfermanager.UploadDirectoryInput{Bucket: &bucket, Source: &tree, Recursive: aws.Bool(true), KeyPrefix: aws.String("tree")})
 			if err != nil || up.ObjectsFailed > 0 {
 				t.Fatalf("UploadDirectory: %+v, %v", up, err)
 			}
 			// Not DownloadDirectory: of transfermanager v0.4.1 it hangs at a file of 1 GB, on
 			// MinIO without a proxy too.
-			client := sdk(t, at.S3)
+			client := s3test.SDK(t, at.S3)
 			var group errgroup.Group
 			group.SetLimit(8)
 			for name := range hashes {
@@ -208,8 +209,8 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 		})
 		t.Run("minio-go", func(t *testing.T) {
 			t.Parallel()
-			bucket, down := newBucket(t, at.S3), t.TempDir()
-			client := newMinioClient(t, at.S3, bucket)
+			bucket, down := s3test.NewBucket(t, at.S3), t.TempDir()
+			client := s3test.NewMinioClient(t, at.S3, bucket)
 			var group errgroup.Group
 			group.SetLimit(8)
 			for name := range hashes {
@@ -227,7 +228,7 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 		})
 		t.Run("boto3", func(t *testing.T) {
 			t.Parallel()
-			bucket := newBucket(t, at.S3)
+			bucket := s3test.NewBucket(t, at.S3)
 			lab.MustRun(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_tree.py", at.URL, bucket, tree, t.TempDir())
 		})
 	})

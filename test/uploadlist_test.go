@@ -10,12 +10,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // uploadPages visits the pages of uploads by S3's markers.
 func uploadPages(t *testing.T, at lab.S3, in *s3.ListMultipartUploadsInput, visit func([]types.MultipartUpload)) {
 	t.Helper()
-	client := sdk(t, at)
+	client := s3test.SDK(t, at)
 	for range 500 {
 		page, err := client.ListMultipartUploads(t.Context(), in)
 		if err != nil {
@@ -44,14 +45,14 @@ func TestUploadsAreListedInPagesThoughMinIOGivesAllOfThemAtOnce(t *testing.T) {
 		})
 		return got
 	}
-	many := newBucket(t, at.S3)
-	begun := append(beginUploads(t, at.Store.S3(), many, 340, 3), beginUploads(t, at.S3, many, 10, 2)...)
+	many := s3test.NewBucket(t, at.S3)
+	begun := append(s3test.BeginUploads(t, at.Store.S3(), many, 340, 3), s3test.BeginUploads(t, at.S3, many, 10, 2)...)
 	slices.Sort(begun)
 	if got := list(many, nil); !slices.Equal(got, begun) {
 		t.Errorf("of %d uploads %d are listed, or not by key and id", len(begun), len(got))
 	}
-	few := newBucket(t, at.S3)
-	begun = beginUploads(t, at.S3, few, 5, 5)
+	few := s3test.NewBucket(t, at.S3)
+	begun = s3test.BeginUploads(t, at.S3, few, 5, 5)
 	for _, most := range []int32{1, 3, 24, 25, 26} {
 		got := list(few, &most)
 		slices.Sort(got) // one page is in the store's order
@@ -71,7 +72,7 @@ func TestUploadsAreListedInPagesThoughMinIOGivesAllOfThemAtOnce(t *testing.T) {
 		t.Errorf("of one key: %q, want %q", got, want)
 	}
 	// As cleaners do it: what is on a page is gone when the next one is asked for.
-	client := sdk(t, at.S3)
+	client := s3test.SDK(t, at.S3)
 	most = 4
 	uploadPages(t, at.S3, &s3.ListMultipartUploadsInput{Bucket: &few, MaxUploads: &most}, func(page []types.MultipartUpload) {
 		for _, u := range page {
@@ -92,14 +93,14 @@ func TestAnUploadWhoseStateCannotBeOpenedIsListedWithoutItsChecksum(t *testing.T
 		}
 		first := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store})
 		at.S3 = first.S3()
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		other := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store}) // has another key
-		strange := beginUploads(t, other.S3(), bucket, 1, 1)
-		begun := beginUploads(t, at.S3, bucket, 1, 1)
-		store := sdk(t, at.Store.S3())
+		strange := s3test.BeginUploads(t, other.S3(), bucket, 1, 1)
+		begun := s3test.BeginUploads(t, at.S3, bucket, 1, 1)
+		store := s3test.SDK(t, at.Store.S3())
 		for _, state := range []string{"{", "{}"} {
-			damaged := beginUploads(t, at.S3, bucket, 1, 1)
-			for _, key := range keysOf(t, at.Store.S3(), bucket, ".s3proxy/uploads/") {
+			damaged := s3test.BeginUploads(t, at.S3, bucket, 1, 1)
+			for _, key := range s3test.KeysOf(t, at.Store.S3(), bucket, ".s3proxy/uploads/") {
 				body, err := store.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 				if err != nil {
 					t.Fatal(err)
@@ -117,7 +118,7 @@ func TestAnUploadWhoseStateCannotBeOpenedIsListedWithoutItsChecksum(t *testing.T
 			strange = append(strange, damaged...)
 		}
 		fresh := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, DataDir: first.DataDir}) // has nothing in a cache
-		out, err := sdk(t, fresh.S3()).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
+		out, err := s3test.SDK(t, fresh.S3()).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +137,7 @@ func TestAnUploadWhoseStateCannotBeOpenedIsListedWithoutItsChecksum(t *testing.T
 // The uploads of one key MinIO lists by age, behind a marker: none is lost between pages.
 func TestAllUploadsOfOneKeyAreListed(t *testing.T) {
 	at := lab.Open(t, lab.OnMinIO)
-	client, bucket, key := sdk(t, at.S3), newBucket(t, at.S3), "k"
+	client, bucket, key := s3test.SDK(t, at.S3), s3test.NewBucket(t, at.S3), "k"
 	const uploads = 1100
 	begun := make(chan error, uploads)
 	for range 8 {

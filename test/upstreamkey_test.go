@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // A key that a start made in a folder of its own would be lost with the container, and
 // with it all that was written to a store that lives on.
 func TestAnUpstreamWithoutANamedKeyIsRefusedAndNoKeyIsMade(t *testing.T) {
 	store := lab.SharedVersitygw(t)
-	bucket := newBucket(t, store.S3())
+	bucket := s3test.NewBucket(t, store.S3())
 	ofBucket := lab.PrivateFile(t, "buckets:\n  photos: {upstream: {url: '"+store.URL+"'}}\n")
 	for name, args := range map[string][]string{
 		"serve":              {"serve", "--listen", lab.FreeAddress(t), "--admin-listen", "", "--upstream", store.URL},

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/s3proxy/s3proxy/test/lab"
+	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
 // versionsPage is a page of versions as it stands in the document.
@@ -24,8 +25,8 @@ type versionsPage struct {
 // versionsOf asks for one page; query is what stands behind "versions&".
 func versionsOf(t *testing.T, at lab.S3, bucket, query string) (page versionsPage) {
 	t.Helper()
-	a := call{method: "GET", path: "/" + bucket, query: "versions=" + query}.do(t, at)
-	if a.status != 200 {
+	a := s3test.Call{Method: "GET", Path: "/" + bucket, Query: "versions=" + query}.Do(t, at)
+	if a.Status != 200 {
 		t.Fatalf("versions of %s, %s: %v", bucket, query, a)
 	}
 	var doc struct {
@@ -37,7 +38,7 @@ func versionsOf(t *testing.T, at lab.S3, bucket, query string) (page versionsPag
 			Text      string `xml:",chardata"`
 		} `xml:",any"`
 	}
-	if err := xml.Unmarshal(a.body, &doc); err != nil {
+	if err := xml.Unmarshal(a.Body, &doc); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range doc.Elements {
@@ -83,19 +84,19 @@ func allVersionsOf(t *testing.T, at lab.S3, bucket string, each int, query strin
 // proxy's own objects. All are made within a second or two.
 func bucketOfVersions(t *testing.T, at lab.S3) (bucket string) {
 	t.Helper()
-	bucket = newBucket(t, at)
-	client := sdk(t, at)
+	bucket = s3test.NewBucket(t, at)
+	client := s3test.SDK(t, at)
 	if _, err := client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket,
 		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{".a", "b", "c/d", "e"} {
 		for i, method := range []string{"PUT", "DELETE", "PUT", "PUT", "DELETE", "PUT"} {
-			c := call{method: method, path: "/" + bucket + "/" + key}
+			c := s3test.Call{Method: method, Path: "/" + bucket + "/" + key}
 			if method == "PUT" {
-				c.body = []byte(key + fmt.Sprint(i))
+				c.Body = []byte(key + fmt.Sprint(i))
 			}
-			if a := c.do(t, at); a.status != 200 && a.status != 204 {
+			if a := c.Do(t, at); a.Status != 200 && a.Status != 204 {
 				t.Fatalf("%s %s: %v", method, key, a)
 			}
 		}
@@ -142,14 +143,14 @@ func TestVersionsAndDeleteMarkersAreListedInTheStoresOrderOnEveryPage(t *testing
 
 func TestAVersionIDMarkerAloneIsRefusedInS3sWords(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
+		bucket := s3test.NewBucket(t, at.S3)
 		for _, key := range []string{"", "&key-marker="} {
-			a := call{method: "GET", path: "/" + bucket, query: "versions=" + key + "&version-id-marker=null"}.do(t, at.S3)
-			if a.status != 400 || a.code != "InvalidArgument" || a.text != "A version-id marker cannot be specified without a key marker." {
+			a := s3test.Call{Method: "GET", Path: "/" + bucket, Query: "versions=" + key + "&version-id-marker=null"}.Do(t, at.S3)
+			if a.Status != 400 || a.Code != "InvalidArgument" || a.Text != "A version-id marker cannot be specified without a key marker." {
 				t.Errorf("with %q: %v", key, a)
 			}
 		}
-		if a := (call{method: "GET", path: "/" + bucket, query: "versions=&key-marker=&version-id-marker="}).do(t, at.S3); a.status != 200 {
+		if a := (s3test.Call{Method: "GET", Path: "/" + bucket, Query: "versions=&key-marker=&version-id-marker="}).Do(t, at.S3); a.Status != 200 {
 			t.Errorf("empty markers: %v", a)
 		}
 	})
@@ -157,10 +158,10 @@ func TestAVersionIDMarkerAloneIsRefusedInS3sWords(t *testing.T) {
 
 func TestAListOfNoVersionsTellsNothing(t *testing.T) {
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
-		bucket := newBucket(t, at.S3)
-		roundTrip(t, at.S3, bucket, 1000)
-		a := call{method: "GET", path: "/" + bucket, query: "versions&max-keys=0"}.do(t, at.S3)
-		if text := string(a.body); a.status != 200 || strings.Contains(text, ".s3proxy") || !lab.Direct && (strings.Contains(text, "<Version>") || !strings.Contains(text, "<IsTruncated>false<")) {
+		bucket := s3test.NewBucket(t, at.S3)
+		s3test.RoundTrip(t, at.S3, bucket, 1000)
+		a := s3test.Call{Method: "GET", Path: "/" + bucket, Query: "versions&max-keys=0"}.Do(t, at.S3)
+		if text := string(a.Body); a.Status != 200 || strings.Contains(text, ".s3proxy") || !lab.Direct && (strings.Contains(text, "<Version>") || !strings.Contains(text, "<IsTruncated>false<")) {
 			t.Errorf("%v: %s", a, text)
 		}
 	})

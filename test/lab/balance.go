@@ -23,6 +23,7 @@ type balanced struct {
 	next    atomic.Int64
 }
 
+// S3 is where clients reach both.
 func (b *balanced) S3() S3 {
 	at := b.proxies[0].S3()
 	at.URL = b.front.URL
@@ -48,6 +49,7 @@ func (b *balanced) Exchange(env []string, args ...string) {
 	}
 }
 
+// Balance starts two proxies before a store, and a load balancer before them.
 func Balance(t *testing.T, store *Store, env []string, args ...string) *balanced {
 	return BalanceBefore(t, [2]*Store{store, store}, env, args...)
 }

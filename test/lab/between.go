@@ -31,6 +31,7 @@ func (c *Counted) During(do func()) []string {
 	return c.asked
 }
 
+// Count stands before a store and writes down what it is asked.
 func Count(t *testing.T, store *Store) *Counted {
 	t.Helper()
 	c := &Counted{}

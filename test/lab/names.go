@@ -6,6 +6,8 @@ import (
 )
 
 // FreeName is a bucket's name that no other test has.
-func FreeName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, BucketNumber.Add(1)) }
+func FreeName(prefix string) string {
+	return fmt.Sprintf("%s-%d", prefix, bucketNumber.Add(1))
+}
 
-var BucketNumber atomic.Int64
+var bucketNumber atomic.Int64

@@ -27,6 +27,9 @@ type Process struct {
 	err  error // of Wait; valid when done is closed
 }
 
+// AnswerWithin is how long any answer may take on a machine that has other tests.
+const AnswerWithin = 30 * time.Second
+
 // Start runs a program with the given environment, its output kept for Log, and
 // kills it at the end of the test.
 func Start(t testing.TB, name, bin string, args, env []string) *Process {

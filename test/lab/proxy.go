@@ -135,3 +135,8 @@ func (s S3) Env(set ...string) []string {
 		"AWS_DEFAULT_REGION=us-east-1", "AWS_REGION=us-east-1",
 	}, set...)...)
 }
+
+// ProxyAs is the proxy's client side for another key.
+func ProxyAs(p *ProxyProcess, id, secret string) S3 {
+	return S3{URL: p.URL, AccessKey: id, SecretKey: secret}
+}

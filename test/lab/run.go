@@ -10,6 +10,7 @@ import (
 	"time"
 )
 
+// MustRun is Run of a program that must not fail.
 func MustRun(t testing.TB, env []string, program string, args ...string) string {
 	t.Helper()
 	out, err := Run(t, env, program, args...)
@@ -93,4 +94,5 @@ func JSONLine(out string) string {
 	return out
 }
 
+// Generations are those of foreign clients that a test runs with.
 var Generations = []string{Newest, Older}

@@ -19,6 +19,7 @@ const (
 	OnMinIO     = "minio"
 )
 
+// AllTargets are what OnEach goes through.
 var AllTargets = []string{OnEmbedded, OnVersitygw, OnMinIO}
 
 var sharedProxies = struct {
@@ -74,6 +75,7 @@ func OnEach(t *testing.T, test func(t *testing.T, at Target)) {
 	OnThese(t, AllTargets, test)
 }
 
+// OnThese is OnEach with some of the targets.
 func OnThese(t *testing.T, names []string, test func(t *testing.T, at Target)) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
@@ -98,8 +100,10 @@ func OnEachMode(t *testing.T, test func(t *testing.T, at Target, mode string)) {
 	}
 }
 
+// RealStores are the targets whose store can be reached without the proxy.
 var RealStores = []string{OnVersitygw, OnMinIO}
 
+// SharedStore is the store of a target, for all tests of the package.
 func SharedStore(t testing.TB, name string) *Store {
 	t.Helper()
 	if name == OnMinIO {

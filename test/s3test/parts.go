@@ -1,4 +1,4 @@
-package test
+package s3test
 
 import (
 	"bytes"
@@ -16,39 +16,41 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-func newMultipart(t *testing.T, client *s3.Client, bucket, key string) *partUpload {
+// Begin begins an upload in parts.
+func Begin(t *testing.T, client *s3.Client, bucket, key string) *Upload {
 	t.Helper()
 	out, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ContentType: aws.String("text/plain"), Metadata: map[string]string{"color": "red"}})
 	if err != nil {
 		t.Fatalf("CreateMultipartUpload: %v", err)
 	}
-	return &partUpload{t: t, client: client, bucket: bucket, key: key, id: *out.UploadId}
+	return &Upload{T: t, Client: client, Bucket: bucket, Key: key, ID: *out.UploadId}
 }
 
-// partUpload is one upload by a test.
-type partUpload struct {
-	t           *testing.T
-	client      *s3.Client
-	bucket, key string
-	id          string
+// Upload is one upload by a test.
+type Upload struct {
+	T           *testing.T
+	Client      *s3.Client
+	Bucket, Key string
+	ID          string
 }
 
-// send uploads a part by a client, which may be another replica's.
-func (m *partUpload) send(client *s3.Client, number int32, body []byte) types.CompletedPart {
-	m.t.Helper()
-	out, err := client.UploadPart(m.t.Context(), &s3.UploadPartInput{Bucket: &m.bucket, Key: &m.key, UploadId: &m.id, PartNumber: &number, Body: bytes.NewReader(body)})
+// Send uploads a part by a client, which may be another replica's.
+func (m *Upload) Send(client *s3.Client, number int32, body []byte) types.CompletedPart {
+	m.T.Helper()
+	out, err := client.UploadPart(m.T.Context(), &s3.UploadPartInput{Bucket: &m.Bucket, Key: &m.Key, UploadId: &m.ID, PartNumber: &number, Body: bytes.NewReader(body)})
 	if err != nil {
-		m.t.Fatalf("UploadPart %d of %d bytes: %v", number, len(body), err)
+		m.T.Fatalf("UploadPart %d of %d bytes: %v", number, len(body), err)
 	}
 	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32}
 }
 
-func (m *partUpload) complete(client *s3.Client, parts ...types.CompletedPart) (*s3.CompleteMultipartUploadOutput, error) {
-	return client.CompleteMultipartUpload(m.t.Context(), &s3.CompleteMultipartUploadInput{Bucket: &m.bucket, Key: &m.key, UploadId: &m.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+// Complete completes the upload by a client, which may be another replica's.
+func (m *Upload) Complete(client *s3.Client, parts ...types.CompletedPart) (*s3.CompleteMultipartUploadOutput, error) {
+	return client.CompleteMultipartUpload(m.T.Context(), &s3.CompleteMultipartUploadInput{Bucket: &m.Bucket, Key: &m.Key, UploadId: &m.ID, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
 }
 
-// putParts uploads an object in parts.
-func putParts(ctx context.Context, client *s3.Client, in *s3.CreateMultipartUploadInput, parts [][]byte) error {
+// PutParts uploads an object in parts.
+func PutParts(ctx context.Context, client *s3.Client, in *s3.CreateMultipartUploadInput, parts [][]byte) error {
 	created, err := client.CreateMultipartUpload(ctx, in)
 	if err != nil {
 		return err
@@ -66,16 +68,17 @@ func putParts(ctx context.Context, client *s3.Client, in *s3.CreateMultipartUplo
 	return err
 }
 
-func uploadID(a answer) string {
-	_, rest, _ := strings.Cut(string(a.body), "<UploadId>")
+// UploadID is the id in an answer to CreateMultipartUpload, escaped for a query.
+func UploadID(a Answer) string {
+	_, rest, _ := strings.Cut(string(a.Body), "<UploadId>")
 	id, _, _ := strings.Cut(rest, "</UploadId>")
-	return escape(id, false)
+	return Escape(id, false)
 }
 
-// beginUploads begins so many uploads of each key, side by side, and gives "key id" of each.
-func beginUploads(t *testing.T, at lab.S3, bucket string, keys, each int) (begun []string) {
+// BeginUploads begins so many uploads of each key, side by side, and gives "key id" of each.
+func BeginUploads(t *testing.T, at lab.S3, bucket string, keys, each int) (begun []string) {
 	t.Helper()
-	client := sdk(t, at)
+	client := SDK(t, at)
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	for worker := range 8 {

@@ -1,4 +1,4 @@
-package test
+package s3test
 
 import (
 	"bytes"
@@ -12,9 +12,9 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// signedForm gives a form for a key, up to its file's first byte, and its end. Its
+// SignedForm gives a form for a key, up to its file's first byte, and its end. Its
 // policy allows every further field that is named.
-func signedForm(t testing.TB, at lab.S3, bucket, key string, further ...[2]string) (kind string, head, tail []byte) {
+func SignedForm(t testing.TB, at lab.S3, bucket, key string, further ...[2]string) (kind string, head, tail []byte) {
 	t.Helper()
 	now := time.Now().UTC()
 	scope := now.Format("20060102") + "/us-east-1/s3/aws4_request"
@@ -24,12 +24,12 @@ func signedForm(t testing.TB, at lab.S3, bucket, key string, further ...[2]strin
 	}
 	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"expiration": %q, "conditions": [%s
 		{"bucket": %q}, {"key": %q}, {"x-amz-algorithm": %q}, {"x-amz-credential": "%s/%s"}, {"x-amz-date": %q}]}`,
-		now.Add(time.Minute).Format(time.RFC3339), allowed, bucket, key, signatureV4, at.AccessKey, scope, now.Format(amzDate)))
+		now.Add(time.Minute).Format(time.RFC3339), allowed, bucket, key, SignatureV4, at.AccessKey, scope, now.Format(amzDate)))
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	for _, field := range append(further, [][2]string{
-		{"key", key}, {"x-amz-algorithm", signatureV4}, {"x-amz-credential", at.AccessKey + "/" + scope}, {"x-amz-date", now.Format(amzDate)},
-		{"policy", policy}, {"x-amz-signature", hex.EncodeToString(mac(signingKey(at.SecretKey, now, "us-east-1"), policy))},
+		{"key", key}, {"x-amz-algorithm", SignatureV4}, {"x-amz-credential", at.AccessKey + "/" + scope}, {"x-amz-date", now.Format(amzDate)},
+		{"policy", policy}, {"x-amz-signature", hex.EncodeToString(MAC(signingKey(at.SecretKey, now, "us-east-1"), policy))},
 	}...) {
 		if err := w.WriteField(field[0], field[1]); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package test
+package s3test
 
 import (
 	"bytes"
@@ -12,10 +12,10 @@ import (
 	"github.com/s3proxy/s3proxy/kms/localfile"
 )
 
-// sealMultipart gives metadata and stored bytes of an object that a client
+// SealMultipart gives metadata and stored bytes of an object that a client
 // uploaded in parts, as docs/FORMAT.md has them; withMD5 says whether the parts' MD5s
 // are known.
-func sealMultipart(t *testing.T, keyset, bucket, key string, sizes []int, plain []byte, withMD5 bool) (map[string]string, []byte) {
+func SealMultipart(t *testing.T, keyset, bucket, key string, sizes []int, plain []byte, withMD5 bool) (map[string]string, []byte) {
 	t.Helper()
 	kek, err := localfile.Open(keyset)
 	if err != nil {

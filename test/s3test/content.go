@@ -1,4 +1,4 @@
-package test
+package s3test
 
 import (
 	"bytes"
@@ -13,24 +13,24 @@ import (
 	"strings"
 )
 
-// content is n bytes that no compression shortens, the same for the same seed.
-func content(seed uint64, n int) []byte {
+// Content is n bytes that no compression shortens, the same for the same seed.
+func Content(seed uint64, n int) []byte {
 	b := make([]byte, n)
-	if _, err := io.ReadFull(generator(seed), b); err != nil {
+	if _, err := io.ReadFull(Generator(seed), b); err != nil {
 		panic(err)
 	}
 	return b
 }
 
-// generator is an endless stream, the same for the same seed.
-func generator(seed uint64) io.Reader {
+// Generator is an endless stream, the same for the same seed.
+func Generator(seed uint64) io.Reader {
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[:], seed)
 	return rand.NewChaCha8(key)
 }
 
-// sameBytes says where two contents differ, or nothing.
-func sameBytes(got, want []byte) error {
+// SameBytes says where two contents differ, or nothing.
+func SameBytes(got, want []byte) error {
 	if bytes.Equal(got, want) {
 		return nil
 	}
@@ -41,33 +41,37 @@ func sameBytes(got, want []byte) error {
 	return fmt.Errorf("%d bytes, want %d; the first difference is at %d", len(got), len(want), at)
 }
 
-func xmlText(s string) string {
+// XMLText is a string as XML has it.
+func XMLText(s string) string {
 	var b strings.Builder
 	xml.EscapeText(&b, []byte(s))
 	return b.String()
 }
 
-func md5Of(b []byte) string {
+// MD5Of is what Content-MD5 says of a body.
+func MD5Of(b []byte) string {
 	sum := md5.Sum(b)
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// md5ETag is S3's ETag of an object of one PUT.
-func md5ETag(body []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(body)) }
+// MD5ETag is S3's ETag of an object of one PUT.
+func MD5ETag(body []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(body)) }
 
-const marker = "MARKER-that-must-not-reach-the-store-7f3a9c"
+// Marker is plaintext that is searched for where none may be.
+const Marker = "MARKER-that-must-not-reach-the-store-7f3a9c"
 
-const mib = 1 << 20
+// MiB is a mebibyte.
+const MiB = 1 << 20
 
-// flipped is a copy with one bit changed.
-func flipped(b []byte, at int) []byte {
+// Flipped is a copy with one bit changed.
+func Flipped(b []byte, at int) []byte {
 	c := slices.Clone(b)
 	c[at] ^= 1
 	return c
 }
 
-// oddKeys are keys that S3 allows and that are easily got wrong.
-var oddKeys = []string{
+// OddKeys are keys that S3 allows and that are easily got wrong.
+var OddKeys = []string{
 	"with space", " leading", "trailing ", "a+b", "a%b", "a%20b", "a%2Fb", "%", "%%", "100%25",
 	"?query=1", "a&b=c", "#fragment", "a=b;c", "semi;colon", "a,b", "quote'\"", "back\\slash", "<tag>&amp;", "[b]{c}|d^e`f~",
 	"ключ/日本語/é", "e\u0301", "emoji-🔑", "\u00a0nbsp",

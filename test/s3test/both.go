@@ -1,4 +1,4 @@
-package test
+package s3test
 
 import (
 	"bytes"
@@ -20,30 +20,31 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// goClient is what the SDKs have in common, so that one test fits both.
-type goClient interface {
-	put(ctx context.Context, key string, body []byte, meta map[string]string) error
-	// get reads a range as in an HTTP Range header; "" is all.
-	get(ctx context.Context, key, byteRange string) ([]byte, error)
-	head(ctx context.Context, key string) (size int64, meta map[string]string, etag string, err error)
-	list(ctx context.Context, v2 bool, prefix, delimiter string) (sizes map[string]int64, prefixes []string, err error)
-	remove(ctx context.Context, key string) error
-	removeAll(ctx context.Context, keys []string) error
-	status(err error) int // of the HTTP answer that the error stands for
+// GoClient is what the SDKs have in common, so that one test fits both.
+type GoClient interface {
+	Put(ctx context.Context, key string, body []byte, meta map[string]string) error
+	// Get reads a range as in an HTTP Range header; "" is all.
+	Get(ctx context.Context, key, byteRange string) ([]byte, error)
+	Head(ctx context.Context, key string) (size int64, meta map[string]string, etag string, err error)
+	List(ctx context.Context, v2 bool, prefix, delimiter string) (sizes map[string]int64, prefixes []string, err error)
+	Remove(ctx context.Context, key string) error
+	RemoveAll(ctx context.Context, keys []string) error
+	Status(err error) int // of the HTTP answer that the error stands for
 }
 
-type sdkClient struct {
+// SDKClient is GoClient by aws-sdk-go-v2.
+type SDKClient struct {
 	*s3.Client
-	bucket string
+	Bucket string
 }
 
-func (c sdkClient) put(ctx context.Context, key string, body []byte, meta map[string]string) error {
-	_, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: &key, Body: bytes.NewReader(body), Metadata: meta, ContentType: aws.String("text/x-test")})
+func (c SDKClient) Put(ctx context.Context, key string, body []byte, meta map[string]string) error {
+	_, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: &c.Bucket, Key: &key, Body: bytes.NewReader(body), Metadata: meta, ContentType: aws.String("text/x-test")})
 	return err
 }
 
-func (c sdkClient) get(ctx context.Context, key, byteRange string) ([]byte, error) {
-	in := &s3.GetObjectInput{Bucket: &c.bucket, Key: &key}
+func (c SDKClient) Get(ctx context.Context, key, byteRange string) ([]byte, error) {
+	in := &s3.GetObjectInput{Bucket: &c.Bucket, Key: &key}
 	if byteRange != "" {
 		in.Range = &byteRange
 	}
@@ -59,8 +60,8 @@ func (c sdkClient) get(ctx context.Context, key, byteRange string) ([]byte, erro
 	return b, err
 }
 
-func (c sdkClient) head(ctx context.Context, key string) (int64, map[string]string, string, error) {
-	out, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key})
+func (c SDKClient) Head(ctx context.Context, key string) (int64, map[string]string, string, error) {
+	out, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.Bucket, Key: &key})
 	if err != nil {
 		return 0, nil, "", err
 	}
@@ -71,7 +72,7 @@ func (c sdkClient) head(ctx context.Context, key string) (int64, map[string]stri
 	return *out.ContentLength, out.Metadata, *out.ETag, nil
 }
 
-func (c sdkClient) list(ctx context.Context, v2 bool, prefix, delimiter string) (map[string]int64, []string, error) {
+func (c SDKClient) List(ctx context.Context, v2 bool, prefix, delimiter string) (map[string]int64, []string, error) {
 	found, prefixes := map[string]int64{}, []string(nil)
 	take := func(contents []types.Object, common []types.CommonPrefix) {
 		for _, o := range contents {
@@ -82,7 +83,7 @@ func (c sdkClient) list(ctx context.Context, v2 bool, prefix, delimiter string) 
 		}
 	}
 	if v2 {
-		in := &s3.ListObjectsV2Input{Bucket: &c.bucket, MaxKeys: aws.Int32(2), Prefix: &prefix, Delimiter: &delimiter}
+		in := &s3.ListObjectsV2Input{Bucket: &c.Bucket, MaxKeys: aws.Int32(2), Prefix: &prefix, Delimiter: &delimiter}
 		for pages := s3.NewListObjectsV2Paginator(c.Client, in); pages.HasMorePages(); {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -92,7 +93,7 @@ func (c sdkClient) list(ctx context.Context, v2 bool, prefix, delimiter string) 
 		}
 		return found, prefixes, nil
 	}
-	in := &s3.ListObjectsInput{Bucket: &c.bucket, MaxKeys: aws.Int32(2), Prefix: &prefix, Delimiter: &delimiter}
+	in := &s3.ListObjectsInput{Bucket: &c.Bucket, MaxKeys: aws.Int32(2), Prefix: &prefix, Delimiter: &delimiter}
 	for {
 		page, err := c.ListObjects(ctx, in)
 		if err != nil {
@@ -108,13 +109,13 @@ func (c sdkClient) list(ctx context.Context, v2 bool, prefix, delimiter string) 
 	}
 }
 
-func (c sdkClient) remove(ctx context.Context, key string) error {
-	_, err := c.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.bucket, Key: &key})
+func (c SDKClient) Remove(ctx context.Context, key string) error {
+	_, err := c.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.Bucket, Key: &key})
 	return err
 }
 
-func (c sdkClient) removeAll(ctx context.Context, keys []string) error {
-	in := &s3.DeleteObjectsInput{Bucket: &c.bucket, Delete: &types.Delete{}}
+func (c SDKClient) RemoveAll(ctx context.Context, keys []string) error {
+	in := &s3.DeleteObjectsInput{Bucket: &c.Bucket, Delete: &types.Delete{}}
 	for _, k := range keys {
 		in.Delete.Objects = append(in.Delete.Objects, types.ObjectIdentifier{Key: &k})
 	}
@@ -125,7 +126,7 @@ func (c sdkClient) removeAll(ctx context.Context, keys []string) error {
 	return err
 }
 
-func (sdkClient) status(err error) int {
+func (SDKClient) Status(err error) int {
 	var e *smithyhttp.ResponseError
 	if errors.As(err, &e) {
 		return e.HTTPStatusCode()
@@ -133,9 +134,9 @@ func (sdkClient) status(err error) int {
 	return 0
 }
 
-// getVersion reads one version.
-func (c sdkClient) getVersion(ctx context.Context, key, version string) ([]byte, error) {
-	out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.bucket, Key: &key, VersionId: &version})
+// GetVersion reads one version.
+func (c SDKClient) GetVersion(ctx context.Context, key, version string) ([]byte, error) {
+	out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.Bucket, Key: &key, VersionId: &version})
 	if err != nil {
 		return nil, err
 	}
@@ -150,13 +151,13 @@ type minioClient struct {
 	bucket string
 }
 
-func (c minioClient) put(ctx context.Context, key string, body []byte, meta map[string]string) error {
+func (c minioClient) Put(ctx context.Context, key string, body []byte, meta map[string]string) error {
 	_, err := c.PutObject(ctx, c.bucket, key, bytes.NewReader(body), int64(len(body)),
 		minio.PutObjectOptions{UserMetadata: meta, ContentType: "text/x-test", DisableMultipart: true})
 	return err
 }
 
-func (c minioClient) get(ctx context.Context, key, byteRange string) ([]byte, error) {
+func (c minioClient) Get(ctx context.Context, key, byteRange string) ([]byte, error) {
 	var o minio.GetObjectOptions
 	if byteRange != "" {
 		o.Set("Range", byteRange)
@@ -173,7 +174,7 @@ func (c minioClient) get(ctx context.Context, key, byteRange string) ([]byte, er
 	return b, err
 }
 
-func (c minioClient) head(ctx context.Context, key string) (int64, map[string]string, string, error) {
+func (c minioClient) Head(ctx context.Context, key string) (int64, map[string]string, string, error) {
 	info, err := c.StatObject(ctx, c.bucket, key, minio.StatObjectOptions{})
 	if err != nil {
 		return 0, nil, "", err
@@ -185,7 +186,7 @@ func (c minioClient) head(ctx context.Context, key string) (int64, map[string]st
 	return info.Size, meta, info.ETag, nil
 }
 
-func (c minioClient) list(ctx context.Context, v2 bool, prefix, delimiter string) (map[string]int64, []string, error) {
+func (c minioClient) List(ctx context.Context, v2 bool, prefix, delimiter string) (map[string]int64, []string, error) {
 	found, prefixes := map[string]int64{}, []string(nil)
 	for o := range c.ListObjects(ctx, c.bucket, minio.ListObjectsOptions{UseV1: !v2, Prefix: prefix, Recursive: delimiter == "", MaxKeys: 2}) {
 		if o.Err != nil {
@@ -200,11 +201,11 @@ func (c minioClient) list(ctx context.Context, v2 bool, prefix, delimiter string
 	return found, prefixes, nil
 }
 
-func (c minioClient) remove(ctx context.Context, key string) error {
+func (c minioClient) Remove(ctx context.Context, key string) error {
 	return c.RemoveObject(ctx, c.bucket, key, minio.RemoveObjectOptions{})
 }
 
-func (c minioClient) removeAll(ctx context.Context, keys []string) error {
+func (c minioClient) RemoveAll(ctx context.Context, keys []string) error {
 	objects := make(chan minio.ObjectInfo, len(keys))
 	for _, k := range keys {
 		objects <- minio.ObjectInfo{Key: k}
@@ -216,9 +217,10 @@ func (c minioClient) removeAll(ctx context.Context, keys []string) error {
 	return nil
 }
 
-func (minioClient) status(err error) int { return minio.ToErrorResponse(err).StatusCode }
+func (minioClient) Status(err error) int { return minio.ToErrorResponse(err).StatusCode }
 
-func newMinioClient(t *testing.T, at lab.S3, bucket string) minioClient {
+// NewMinioClient is GoClient by minio-go.
+func NewMinioClient(t *testing.T, at lab.S3, bucket string) minioClient {
 	t.Helper()
 	u, err := url.Parse(at.URL)
 	if err != nil {

@@ -1,4 +1,4 @@
-package test
+package s3test
 
 import (
 	"bytes"
@@ -10,13 +10,14 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-var largeSize = 100_000_000
+// LargeSize is that of an object much larger than what the proxy holds of it.
+var LargeSize = 100_000_000
 
-// putStream uploads size bytes of a generator.
-func putStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) error {
+// PutStream uploads size bytes of a generator.
+func PutStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) error {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := call{method: http.MethodPut, path: path}.streamed(t, at, client, io.LimitReader(generator(seed), size), size)
+	resp, err := Call{Method: http.MethodPut, Path: path}.Streamed(t, at, client, io.LimitReader(Generator(seed), size), size)
 	if err != nil {
 		return err
 	}
@@ -28,11 +29,11 @@ func putStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) er
 	return err
 }
 
-// getStream reads an object and compares it with size bytes of a generator.
-func getStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) error {
+// GetStream reads an object and compares it with size bytes of a generator.
+func GetStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) error {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := call{method: http.MethodGet, path: path}.streamed(t, at, client, nil, 0)
+	resp, err := Call{Method: http.MethodGet, Path: path}.Streamed(t, at, client, nil, 0)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func getStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) er
 	if err != nil {
 		return err
 	}
-	io.Copy(want, io.LimitReader(generator(seed), size))
+	io.Copy(want, io.LimitReader(Generator(seed), size))
 	if resp.StatusCode != http.StatusOK || n != size || resp.ContentLength != size || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
 		t.Errorf("GET %s: %d with %d bytes (Content-Length %d), or others than were put", path, resp.StatusCode, n, resp.ContentLength)
 	}

@@ -1,4 +1,4 @@
-package test
+package s3test
 
 import (
 	"bytes"
@@ -20,8 +20,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// sdk is an aws-sdk-go-v2 client with the SDK's default settings.
-func sdk(t testing.TB, at lab.S3) *s3.Client {
+// SDK is an aws-sdk-go-v2 client with the SDK's default settings.
+func SDK(t testing.TB, at lab.S3) *s3.Client {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-east-1"),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")))
@@ -35,8 +35,8 @@ func sdk(t testing.TB, at lab.S3) *s3.Client {
 	})
 }
 
-// newBucket makes a bucket of the test's own.
-func newBucket(t testing.TB, at lab.S3) string {
+// NewBucket makes a bucket of the test's own.
+func NewBucket(t testing.TB, at lab.S3) string {
 	t.Helper()
 	last := t.Name()[strings.LastIndex(t.Name(), "/")+1:]
 	clean := strings.Map(func(r rune) rune {
@@ -48,23 +48,23 @@ func newBucket(t testing.TB, at lab.S3) string {
 		}
 		return '-'
 	}, last)
-	name := fmt.Sprintf("b%d-%.40s", lab.BucketNumber.Add(1), clean)
-	name = strings.TrimRight(name, "-")
-	if _, err := sdk(t, at).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+	name := lab.FreeName(fmt.Sprintf("b-%.40s", clean))
+	if _, err := SDK(t, at).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
 		t.Fatalf("making bucket %s: %v", name, err)
 	}
 	return name
 }
 
-func makeBucket(t *testing.T, at lab.S3, name string) {
+// MakeBucket makes a bucket of a name.
+func MakeBucket(t *testing.T, at lab.S3, name string) {
 	t.Helper()
-	if _, err := sdk(t, at).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+	if _, err := SDK(t, at).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
 		t.Fatalf("making bucket %s: %v", name, err)
 	}
 }
 
-// code is the S3 error code of an SDK's error, "" for none.
-func code(err error) string {
+// Code is the S3 error code of an SDK's error, "" for none.
+func Code(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return api.ErrorCode()
@@ -75,11 +75,11 @@ func code(err error) string {
 	return ""
 }
 
-// wantObject reads an object whole and by part, and compares HEAD and LIST with it.
-func wantObject(t *testing.T, client *s3.Client, bucket, key string, parts ...[]byte) {
+// WantObject reads an object whole and by part, and compares HEAD and LIST with it.
+func WantObject(t *testing.T, client *s3.Client, bucket, key string, parts ...[]byte) {
 	t.Helper()
 	want := slices.Concat(parts...)
-	out := mustRead(t, client, bucket, key, want)
+	out := MustRead(t, client, bucket, key, want)
 	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {
 		t.Fatalf("HeadObject: %v", err)
@@ -112,15 +112,15 @@ func wantObject(t *testing.T, client *s3.Client, bucket, key string, parts ...[]
 			b, err := io.ReadAll(o.Body)
 			o.Body.Close()
 			if err != nil || !bytes.Equal(b, part) {
-				t.Fatalf("range of part %d: %v, %v", number, err, sameBytes(b, part))
+				t.Fatalf("range of part %d: %v, %v", number, err, SameBytes(b, part))
 			}
 		}
 		at += len(part)
 	}
 }
 
-// tagged shows tags, which have no order.
-func tagged(tags []types.Tag) string {
+// Tagged shows tags, which have no order.
+func Tagged(tags []types.Tag) string {
 	var all []string
 	for _, tag := range tags {
 		all = append(all, fmt.Sprintf("%q=%q", aws.ToString(tag.Key), aws.ToString(tag.Value)))
@@ -129,10 +129,11 @@ func tagged(tags []types.Tag) string {
 	return strings.Join(all, " ")
 }
 
-const twoTags = "a=b&color=dark%20red"
+// TwoTags is a tagging header.
+const TwoTags = "a=b&color=dark%20red"
 
-// hostedSDK is aws-sdk-go-v2 as it is by default: the bucket is in the host.
-func hostedSDK(t testing.TB, at lab.S3, client *http.Client, endpoint string) *s3.Client {
+// HostedSDK is aws-sdk-go-v2 as it is by default: the bucket is in the host.
+func HostedSDK(t testing.TB, at lab.S3, client *http.Client, endpoint string) *s3.Client {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-east-1"), config.WithHTTPClient(client),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(at.AccessKey, at.SecretKey, "")))
@@ -145,7 +146,7 @@ func hostedSDK(t testing.TB, at lab.S3, client *http.Client, endpoint string) *s
 	})
 }
 
-// once is a client that repeats nothing by itself.
-func once(t testing.TB, at lab.S3) *s3.Client {
-	return s3.New(sdk(t, at).Options(), func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
+// Once is a client that repeats nothing by itself.
+func Once(t testing.TB, at lab.S3) *s3.Client {
+	return s3.New(SDK(t, at).Options(), func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
 }

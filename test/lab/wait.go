@@ -1,7 +1,0 @@
-package lab
-
-import (
-	"time"
-)
-
-const AnswerWithin = 30 * time.Second
