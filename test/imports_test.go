@@ -45,6 +45,7 @@ var mayImport = []arrows{
 	{"cmd/s3proxy", []string{"cmd/s3proxy/internal/config", "cmd/s3proxy/internal/ops", "envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/state", "proxy/upstream"},
 		[]string{"test/lab"}},
 	{"test", nil, []string{"envelope", "kms", "kms/awskms/fakekms", "kms/localfile", "test/lab", "test/s3test"}},
+	{"test/limits", nil, []string{"test/lab", "test/s3test"}},
 	{"test/bench", nil, []string{"test/lab"}},
 	{"test/lab", []string{"kms/awskms/fakekms"}, nil},
 	{"test/report", nil, nil},

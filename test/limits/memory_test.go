@@ -1,4 +1,4 @@
-package test
+package limits
 
 import (
 	"net/http"
