@@ -46,6 +46,7 @@ var mayImport = []arrows{
 		[]string{"test/lab"}},
 	{"test", nil, []string{"envelope", "kms", "kms/awskms/fakekms", "kms/localfile", "test/lab", "test/s3test"}},
 	{"test/limits", nil, []string{"test/lab", "test/s3test"}},
+	{"test/hostile", nil, []string{"envelope", "test/lab", "test/s3test"}},
 	{"test/bench", nil, []string{"test/lab"}},
 	{"test/lab", []string{"kms/awskms/fakekms"}, nil},
 	{"test/report", nil, nil},

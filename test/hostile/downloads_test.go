@@ -1,4 +1,4 @@
-package test
+package hostile
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ func downloads() map[string]func(t *testing.T, at lab.S3, bucket, key, file stri
 	}
 	return map[string]func(t *testing.T, at lab.S3, bucket, key, file string) error{
 		"boto3": func(t *testing.T, at lab.S3, bucket, key, file string) error {
-			_, err := lab.Run(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_download.py", at.URL, bucket, key, file)
+			_, err := lab.Run(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "../clients/boto3_download.py", at.URL, bucket, key, file)
 			return err
 		},
 		"aws-cli": func(t *testing.T, at lab.S3, bucket, key, file string) error {
