@@ -47,6 +47,7 @@ var mayImport = []arrows{
 	{"test", nil, []string{"envelope", "kms", "kms/awskms/fakekms", "kms/localfile", "test/lab", "test/s3test"}},
 	{"test/limits", nil, []string{"test/lab", "test/s3test"}},
 	{"test/hostile", nil, []string{"envelope", "test/lab", "test/s3test"}},
+	{"test/clients", nil, []string{"test/lab", "test/s3test"}},
 	{"test/bench", nil, []string{"test/lab"}},
 	{"test/lab", []string{"kms/awskms/fakekms"}, nil},
 	{"test/report", nil, nil},

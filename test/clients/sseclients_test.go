@@ -1,4 +1,4 @@
-package test
+package clients
 
 import (
 	"fmt"
@@ -30,7 +30,7 @@ func TestForeignClientsEncryptAtTheServer(t *testing.T) {
 			}
 		},
 		"boto3": func(t *testing.T, at lab.Target, bucket, dir string) {
-			lab.MustRun(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_sse.py", at.URL, bucket, dir)
+			lab.MustRun(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "boto3_sse.py", at.URL, bucket, dir)
 		},
 		"s3cmd": func(t *testing.T, at lab.Target, bucket, dir string) {
 			program := lab.Need(t, "s3cmd")

@@ -1,4 +1,4 @@
-package test
+package clients
 
 import (
 	"fmt"
@@ -88,6 +88,6 @@ func TestS3cmdChecksMD5sInModeMD5(t *testing.T) {
 func TestAClientThatComparesETagAndMD5IsContentInBothModes(t *testing.T) {
 	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		python := lab.NeedBoto3(t, lab.Newest)
-		lab.MustRun(t, at.Env(), python, "clients/compare_etag.py", at.URL, s3test.NewBucket(t, at.S3), mode)
+		lab.MustRun(t, at.Env(), python, "compare_etag.py", at.URL, s3test.NewBucket(t, at.S3), mode)
 	})
 }

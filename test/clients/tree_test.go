@@ -1,4 +1,4 @@
-package test
+package clients
 
 import (
 	"crypto/sha256"
@@ -229,7 +229,7 @@ func TestATreeGoesUpAndDownAndASecondSyncTransfersNothing(t *testing.T) {
 		t.Run("boto3", func(t *testing.T) {
 			t.Parallel()
 			bucket := s3test.NewBucket(t, at.S3)
-			lab.MustRun(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "clients/boto3_tree.py", at.URL, bucket, tree, t.TempDir())
+			lab.MustRun(t, at.Env(), lab.NeedBoto3(t, lab.Newest), "boto3_tree.py", at.URL, bucket, tree, t.TempDir())
 		})
 	})
 }

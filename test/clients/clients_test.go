@@ -1,4 +1,4 @@
-package test
+package clients
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ func TestBoto3Works(t *testing.T) {
 			lab.OnEach(t, func(t *testing.T, at lab.Target) {
 				python := lab.NeedBoto3(t, generation)
 				bucket := s3test.NewBucket(t, at.S3)
-				lab.MustRun(t, at.Env(), python, "clients/boto3_client.py", at.URL, bucket, fmt.Sprint(s3test.LargeSize))
+				lab.MustRun(t, at.Env(), python, "boto3_client.py", at.URL, bucket, fmt.Sprint(s3test.LargeSize))
 			})
 		})
 	}

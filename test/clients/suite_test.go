@@ -1,4 +1,4 @@
-package test
+package clients
 
 import (
 	"bufio"
@@ -41,7 +41,7 @@ func TestWhatPassesOfVersitygwsSuitePassesThroughTheProxy(t *testing.T) {
 		t.Skip("it compares the two by itself")
 	}
 	t.Parallel()
-	page, err := os.ReadFile("../docs/S3.md")
+	page, err := os.ReadFile("../../docs/S3.md")
 	if err != nil {
 		t.Fatal(err)
 	}
