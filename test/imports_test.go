@@ -48,6 +48,7 @@ var mayImport = []arrows{
 	{"test/limits", nil, []string{"test/lab", "test/s3test"}},
 	{"test/hostile", nil, []string{"envelope", "test/lab", "test/s3test"}},
 	{"test/clients", nil, []string{"test/lab", "test/s3test"}},
+	{"test/attacks", nil, []string{"test/lab", "test/s3test"}},
 	{"test/bench", nil, []string{"test/lab"}},
 	{"test/lab", []string{"kms/awskms/fakekms"}, nil},
 	{"test/report", nil, nil},
