@@ -1,4 +1,4 @@
-package test
+package objects
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ func TestFormsThatBoto3SignsAreUploaded(t *testing.T) {
 			t.Parallel()
 			lab.OnEach(t, func(t *testing.T, at lab.Target) {
 				python := lab.NeedBoto3(t, generation)
-				lab.MustRun(t, at.Env(), python, "clients/boto3_post.py", at.URL, s3test.NewBucket(t, at.S3))
+				lab.MustRun(t, at.Env(), python, "../clients/boto3_post.py", at.URL, s3test.NewBucket(t, at.S3))
 			})
 		})
 	}

@@ -1,4 +1,4 @@
-package test
+package objects
 
 import (
 	"net/http"
@@ -17,7 +17,7 @@ func TestTheProxyTakesNoMoreMetadataThanTheDocsSay(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no metadata of the proxy's")
 	}
-	text, err := os.ReadFile("../docs/S3.md")
+	text, err := os.ReadFile("../../docs/S3.md")
 	if err != nil {
 		t.Fatal(err)
 	}

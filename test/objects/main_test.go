@@ -1,0 +1,11 @@
+// Package objects proves what clients do with objects: writes, reads, copies, conditions,
+// checksums, lists, versions, forms, encryption at the server.
+package objects
+
+import (
+	"testing"
+
+	"github.com/s3proxy/s3proxy/test/lab"
+)
+
+func TestMain(m *testing.M) { lab.Main(m) }
