@@ -52,6 +52,7 @@ var mayImport = []arrows{
 	{"test/multipart", nil, []string{"test/lab", "test/s3test"}},
 	{"test/objects", nil, []string{"test/lab", "test/s3test"}},
 	{"test/running", nil, []string{"kms", "kms/localfile", "test/lab", "test/s3test"}},
+	{"test/keys", nil, []string{"envelope", "kms", "kms/awskms/fakekms", "kms/localfile", "test/lab", "test/s3test"}},
 	{"test/bench", nil, []string{"test/lab"}},
 	{"test/lab", []string{"kms/awskms/fakekms"}, nil},
 	{"test/report", nil, nil},
