@@ -53,6 +53,7 @@ var mayImport = []arrows{
 	{"test/objects", nil, []string{"test/lab", "test/s3test"}},
 	{"test/running", nil, []string{"kms", "kms/localfile", "test/lab", "test/s3test"}},
 	{"test/keys", nil, []string{"envelope", "kms", "kms/awskms/fakekms", "kms/localfile", "test/lab", "test/s3test"}},
+	{"test/commands", nil, []string{"envelope", "kms", "kms/awskms/fakekms", "kms/localfile", "test/lab", "test/s3test"}},
 	{"test/bench", nil, []string{"test/lab"}},
 	{"test/lab", []string{"kms/awskms/fakekms"}, nil},
 	{"test/report", nil, nil},

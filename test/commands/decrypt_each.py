@@ -11,7 +11,7 @@ for line in sys.stdin:
         for path, fd in ((out, 1), (err, 2)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), fd)
         sys.argv = ["decrypt.py"] + args
-        runpy.run_path("decrypt.py", run_name="__main__")
+        runpy.run_path("../decrypt.py", run_name="__main__")
         sys.stdout.flush()
         sys.exit(0)
     _, status = os.waitpid(child, 0)

@@ -1,4 +1,4 @@
-package test
+package commands
 
 import (
 	"encoding/base64"
@@ -94,7 +94,7 @@ func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 					}
 				}
 				names := []string{"--bucket", bucket, "--name", key}
-				ask := append([]string{"decrypt.py", "--ask", "--meta", filepath.Join(dir, "meta")}, names...)
+				ask := append([]string{"../decrypt.py", "--ask", "--meta", filepath.Join(dir, "meta")}, names...)
 				if record != nil {
 					ask = append(ask, "--record", filepath.Join(dir, "record"))
 				}

@@ -1,4 +1,4 @@
-package test
+package commands
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 )
 
 // compatFolder has a folder for each release whose objects every later one must read.
-const compatFolder = "compat"
+const compatFolder = "../compat"
 
 // kept is what a release left in a store: the objects as they are there, its own among
 // them, and what a client must get for those that are the client's.

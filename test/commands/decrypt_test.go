@@ -1,4 +1,4 @@
-package test
+package commands
 
 import (
 	"bufio"
@@ -31,7 +31,7 @@ func needPython(t *testing.T) string {
 	python := lab.NeedCryptography(t)
 	// Go keeps results of tests by what the test itself has opened: without
 	// this a change in the program would show an old result.
-	if _, err := os.ReadFile("decrypt.py"); err != nil {
+	if _, err := os.ReadFile("../decrypt.py"); err != nil {
 		t.Fatal(err)
 	}
 	return python
@@ -82,7 +82,7 @@ func (d *decryptProcess) run(python string, args []string) (status string, err e
 	d.Lock()
 	defer d.Unlock()
 	if d.lists == nil {
-		cmd := exec.Command(python, "clients/decrypt_each.py")
+		cmd := exec.Command(python, "decrypt_each.py")
 		cmd.Stderr = os.Stderr
 		lists, err := cmd.StdinPipe()
 		if err != nil {
@@ -114,7 +114,7 @@ type decryptVector struct {
 
 func loadDecryptVectors(t *testing.T) (out []decryptVector) {
 	t.Helper()
-	files, err := filepath.Glob("../envelope/testdata/vectors/*")
+	files, err := filepath.Glob("../../envelope/testdata/vectors/*")
 	if err != nil {
 		t.Fatal(err)
 	}
