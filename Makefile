@@ -49,7 +49,7 @@ test-long: build servers
 
 # All lies of a hostile store, and the requests of hostile clients; make test-all tells a share of the lies.
 test-hostile: build servers
-	$(PRODUCT) $(ALL) S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run Hostile -v ./test
+	$(PRODUCT) $(ALL) S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -v ./test/hostile
 
 # Random calls direct and through the proxy, compared; STEPS of them in each mode, and a seed to repeat: SEED=...
 STEPS ?= 10000
