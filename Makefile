@@ -54,11 +54,11 @@ test-hostile: build servers
 # Random calls direct and through the proxy, compared; STEPS of them in each mode, and a seed to repeat: SEED=...
 STEPS ?= 10000
 test-differential: build servers
-	$(PRODUCT) $(ALL) S3PROXY_TEST_STEPS=$(STEPS) $(GO) test -count=1 -timeout 12h -run TestRandomCalls -v ./test $(if $(SEED),-rapid.seed=$(SEED))
+	$(PRODUCT) $(ALL) S3PROXY_TEST_STEPS=$(STEPS) $(GO) test -count=1 -timeout 12h -run TestRandomCalls -v ./test/random $(if $(SEED),-rapid.seed=$(SEED))
 
 # Clients of three replicas meet at keys for minutes; make test-all has a few seconds of it.
 test-linearizable: build servers
-	$(PRODUCT) $(ALL) S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run TestOneKeyIsLinearizable -v ./test
+	$(PRODUCT) $(ALL) S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run TestOneKeyIsLinearizable -v ./test/random
 
 lint:
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi

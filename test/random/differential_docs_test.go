@@ -1,4 +1,4 @@
-package test
+package random
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 // docs/S3.md has the wanted differences in front of the table of operations: each of them,
 // and no other.
 func TestDocsHaveTheDifferencesThatTheComparisonAccepts(t *testing.T) {
-	page, err := os.ReadFile("../docs/S3.md")
+	page, err := os.ReadFile("../../docs/S3.md")
 	if err != nil {
 		t.Fatal(err)
 	}

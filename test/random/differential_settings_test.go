@@ -1,4 +1,4 @@
-package test
+package random
 
 func (q *sequence) setVersioning(status string) {
 	d := draft{method: "PUT", document: func(int) string {
