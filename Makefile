@@ -7,6 +7,8 @@ FUZZTIME ?= 30000x
 # In this order: what takes longest is begun first.
 PACKAGES ?= ./test/... ./...
 STATICCHECK ?= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# Functions that have to be read twice: https://www.sonarsource.com/resources/cognitive-complexity/
+GOCOGNIT ?= $(GO) run github.com/uudashr/gocognit/cmd/gocognit@v1.3.0
 
 # The module is built with the Go that is here, and by it alone.
 export GOTOOLCHAIN := local
@@ -64,6 +66,7 @@ lint:
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(STATICCHECK) ./...
+	$(GOCOGNIT) -over 20 -ignore '_test\.go$$|^test/|^kms/kmstest/' .
 
 # go test fuzzes one target at a time. Each package is built once for all of its own.
 fuzz:

@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"cmp"
+	"context"
 	"encoding/xml"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -50,21 +53,10 @@ type attributesPart struct {
 func getObjectAttributes(x *exchange) error {
 	ctx := x.r.Context()
 	names := attributeNames(x.r.Header.Values("X-Amz-Object-Attributes"))
-	req := x.request()
-	if names != nil {
-		req.Header["X-Amz-Object-Attributes"] = []string{strings.Join(names, ",")}
-	}
-	resp, err := x.Upstream.Do(ctx, req)
-	switch {
-	case err == nil:
-		resp.Body.Close()
-	case !errors.Is(err, s3err.NotImplemented):
+	if err := x.judgeAttributes(ctx, names); err != nil {
 		return err
 	}
-	wanted := map[string]bool{}
-	for _, name := range names {
-		wanted[name] = true
-	}
+	wanted := func(name string) bool { return slices.Contains(names, name) }
 	rd := &reading{exchange: x, checksums: true}
 	s, err := rd.stat()
 	if err != nil {
@@ -79,32 +71,25 @@ func getObjectAttributes(x *exchange) error {
 		defer dek.Destroy()
 	}
 	out := attributesResult{Xmlns: s3xml.Namespace}
-	if wanted["ObjectSize"] {
+	if wanted("ObjectSize") {
 		out.ObjectSize = &s.Size
 	}
-	if wanted["StorageClass"] {
-		if out.StorageClass = s.Header.Get("X-Amz-Storage-Class"); out.StorageClass == "" {
-			out.StorageClass = "STANDARD" // what HEAD leaves out
-		}
+	if wanted("StorageClass") {
+		out.StorageClass = cmp.Or(s.Header.Get("X-Amz-Storage-Class"), "STANDARD") // what HEAD leaves out
 	}
-	if s.Meta != nil && (wanted["Checksum"] || wanted["ObjectParts"]) {
+	if s.Meta != nil && (wanted("Checksum") || wanted("ObjectParts")) {
 		_, facts, parts, err := rd.describe(s, dek, known)
 		if err != nil {
 			return err
 		}
-		if wanted["Checksum"] && facts.Checksum.Algorithm != envelope.NoChecksum {
-			out.Checksum = &attributesChecksum{ChecksumType: checksum.TypeName(facts.Checksum.Type)}
-			checksum.SetElement(&out.Checksum.Checksums, envelope.Checksum{Algorithm: facts.Checksum.Algorithm, Value: facts.Checksum.Value}, 0)
+		if wanted("Checksum") {
+			out.Checksum = attributesChecksumOf(facts)
 		}
-		if wanted["ObjectParts"] && parts > 0 {
-			t, err := x.Trailer(ctx, s, dek)
-			if err != nil {
-				return err
-			}
-			out.ObjectParts = x.attributesParts(t.Parts)
+		if wanted("ObjectParts") && parts > 0 {
+			out.ObjectParts = x.attributesParts(rd.table)
 		}
 	}
-	if wanted["ETag"] {
+	if wanted("ETag") {
 		tag, err := x.ObjectETag(ctx, s)
 		if err != nil {
 			return err
@@ -113,6 +98,32 @@ func getObjectAttributes(x *exchange) error {
 	}
 	x.passHeaders(http.Header{"Last-Modified": s.Header.Values("Last-Modified"), "X-Amz-Version-Id": s.Header.Values("X-Amz-Version-Id"), "X-Amz-Request-Id": s.Header.Values("X-Amz-Request-Id")})
 	return x.answerXML(out)
+}
+
+// attributesChecksumOf is nil where the object has none.
+func attributesChecksumOf(f envelope.Facts) *attributesChecksum {
+	if f.Checksum.Algorithm == envelope.NoChecksum {
+		return nil
+	}
+	c := &attributesChecksum{ChecksumType: checksum.TypeName(f.Checksum.Type)}
+	checksum.SetElement(&c.Checksums, envelope.Checksum{Algorithm: f.Checksum.Algorithm, Value: f.Checksum.Value}, 0)
+	return c
+}
+
+// judgeAttributes asks the store the same, for its refusal.
+func (x *exchange) judgeAttributes(ctx context.Context, names []string) error {
+	req := x.request()
+	if names != nil {
+		req.Header["X-Amz-Object-Attributes"] = []string{strings.Join(names, ",")}
+	}
+	resp, err := x.Upstream.Do(ctx, req)
+	if errors.Is(err, s3err.NotImplemented) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
 
 // attributeNames are those that a request lists, without the blanks that S3 allows around

@@ -173,26 +173,31 @@ func (x *exchange) bucketsElsewhere(ctx context.Context, buckets map[string]*obj
 		}
 	}
 	for store, names := range byStore {
-		list, _, err := x.allBuckets(ctx, store, url.Values{})
-		if status, refused := upstream.Status(err); refused && status/100 == 4 || errors.Is(err, s3err.NotImplemented) {
-			list, err = &bucketsResult{}, nil
-			for _, name := range names {
-				there, err := bucketExists(ctx, store, name)
-				if err != nil {
-					return nil, err
-				}
-				if there {
-					list.Buckets = append(list.Buckets, listedBucket{Name: name, CreationDate: unknownDate})
-				}
-			}
-		}
+		there, err := x.bucketsOf(ctx, store, names)
 		if err != nil {
 			return nil, err
 		}
-		for _, b := range list.Buckets {
-			if slices.Contains(names, b.Name) {
-				found = append(found, b)
-			}
+		found = append(found, there...)
+	}
+	return found, nil
+}
+
+// bucketsOf gives those of the named buckets that a store has.
+func (x *exchange) bucketsOf(ctx context.Context, store *upstream.Client, names []string) (found []listedBucket, err error) {
+	list, _, err := x.allBuckets(ctx, store, url.Values{})
+	if err == nil {
+		return slices.DeleteFunc(list.Buckets, func(b listedBucket) bool { return !slices.Contains(names, b.Name) }), nil
+	}
+	if status, refused := upstream.Status(err); !(refused && status/100 == 4) && !errors.Is(err, s3err.NotImplemented) {
+		return nil, err
+	}
+	for _, name := range names {
+		there, err := bucketExists(ctx, store, name)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			found = append(found, listedBucket{Name: name, CreationDate: unknownDate})
 		}
 	}
 	return found, nil

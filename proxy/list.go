@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -45,49 +44,9 @@ func (x *exchange) list(v2 bool) error {
 		return errEncodingType(encoding)
 	}
 
-	q := x.passedQuery()
-	q.Del("encoding-type") // versitygw 1.8 says that it encodes and does not; we do it ourselves
-	page, header, err := x.listPage(q)
+	page, header, err := x.fullPage(v2, want)
 	if err != nil {
 		return err
-	}
-	shared := x.Place.Shared(q.Get("prefix"), q.Get("delimiter"))
-	listed := page.Entries()
-	inState, err := x.dropOwn(page, shared)
-	if err != nil {
-		return err
-	}
-	dropped := listed - page.Entries()
-	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.Entries() < want; round++ {
-		if inState && !strings.HasPrefix(x.Place.Past(), q.Get("prefix")) { // all below it are our own
-			page.IsTruncated, page.NextMarker, page.NextContinuationToken = false, nil, nil
-			break
-		}
-		if round == maxRounds {
-			return errors.New("the store's listing makes no progress behind the objects of s3proxy")
-		}
-		q.Set("max-keys", strconv.Itoa(want-page.Entries()))
-		q.Del("start-after")
-		switch {
-		case inState && v2:
-			q.Del("continuation-token")
-			q.Set("start-after", x.Place.Past())
-		case inState:
-			q.Set("marker", x.Place.Past())
-		case v2 && next.NextContinuationToken != nil:
-			q.Set("continuation-token", string(*next.NextContinuationToken))
-		case !v2:
-			q.Set("marker", next.LastV1())
-		default:
-			return fmt.Errorf("the store's listing is truncated and gives no cursor")
-		}
-		if next, _, err = x.listPage(q); err != nil {
-			return err
-		}
-		if inState, err = x.dropOwn(next, shared); err != nil {
-			return err
-		}
-		page.Append(next)
 	}
 	if v2 {
 		n := page.Entries()
@@ -103,6 +62,63 @@ func (x *exchange) list(v2 bool) error {
 	x.passRequestID(header)
 	x.w.Header().Set("X-Amz-Bucket-Region", x.cfg.Region)
 	return x.answerXML(page)
+}
+
+// fullPage asks for a page of the client's objects, and makes up for what was dropped of it.
+func (x *exchange) fullPage(v2 bool, want int) (*s3xml.ListObjects, http.Header, error) {
+	q := x.passedQuery()
+	q.Del("encoding-type") // versitygw 1.8 says that it encodes and does not; we do it ourselves
+	page, header, err := x.listPage(q)
+	if err != nil {
+		return nil, nil, err
+	}
+	shared := x.Place.Shared(q.Get("prefix"), q.Get("delimiter"))
+	listed := page.Entries()
+	inState, err := x.dropOwn(page, shared)
+	if err != nil {
+		return nil, nil, err
+	}
+	dropped := listed - page.Entries()
+	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.Entries() < want; round++ {
+		if inState && !strings.HasPrefix(x.Place.Past(), q.Get("prefix")) { // all below it are our own
+			page.IsTruncated, page.NextMarker, page.NextContinuationToken = false, nil, nil
+			break
+		}
+		if round == maxRounds {
+			return nil, nil, errors.New("the store's listing makes no progress behind the objects of s3proxy")
+		}
+		q.Set("max-keys", strconv.Itoa(want-page.Entries()))
+		if err := x.goOn(q, v2, next, inState); err != nil {
+			return nil, nil, err
+		}
+		if next, _, err = x.listPage(q); err != nil {
+			return nil, nil, err
+		}
+		if inState, err = x.dropOwn(next, shared); err != nil {
+			return nil, nil, err
+		}
+		page.Append(next)
+	}
+	return page, header, nil
+}
+
+// goOn has q ask for what is behind a page, and behind our own objects where it ends among them.
+func (x *exchange) goOn(q url.Values, v2 bool, page *s3xml.ListObjects, inState bool) error {
+	q.Del("start-after")
+	switch {
+	case inState && v2:
+		q.Del("continuation-token")
+		q.Set("start-after", x.Place.Past())
+	case inState:
+		q.Set("marker", x.Place.Past())
+	case v2 && page.NextContinuationToken != nil:
+		q.Set("continuation-token", string(*page.NextContinuationToken))
+	case !v2:
+		q.Set("marker", page.LastV1())
+	default:
+		return errors.New("the store's listing is truncated and gives no cursor")
+	}
+	return nil
 }
 
 func errEncodingType(given string) error {

@@ -46,46 +46,71 @@ func (x *exchange) showStates(entries []listedState) error {
 	group, ctx := errgroup.WithContext(x.r.Context())
 	group.SetLimit(maxSideBySide)
 	for _, e := range entries {
-		listed, stored := *e.etag, *e.size
-		*e.etag = object.ClientETag(listed)
-		n, sized := envelope.PlainSize(stored)
-		if sized && !x.AllowPlaintextReads {
-			*e.size = n
-		}
-		checksum := *e.checksum
-		if strings.Contains(listed, "-") { // of an object in parts it is that of the store's own upload
-			*e.checksum = s3xml.ListedChecksum{}
-		}
-		switch {
-		case !sized && (stored > 0 || x.ETag != object.ETagMD5): // only kind empty has no byte
-			if x.ETag == object.ETagMD5 && x.AllowPlaintextReads {
-				*e.etag = listed
-			}
-			continue
-		case !x.AllowPlaintextReads && x.ETag != object.ETagMD5:
+		store := x.showByListing(e)
+		if !x.mustAsk(store) {
 			continue
 		}
 		group.Go(func() error {
-			k, err := x.known(ctx, e, listed, stored)
-			if err != nil {
-				return err
+			k, err := x.known(ctx, e, store.etag, store.size)
+			if err == nil {
+				x.showKnown(e, store, k)
 			}
-			if sized && !k.plain {
-				*e.size = n
-			}
-			if k.plain && x.AllowPlaintextReads {
-				*e.checksum = checksum
-			}
-			switch {
-			case k.shown != "":
-				*e.etag = k.shown
-			case k.plain && x.ETag == object.ETagMD5 && x.AllowPlaintextReads:
-				*e.etag = listed
-			}
-			return nil
+			return err
 		})
 	}
 	return group.Wait()
+}
+
+// storeState is what the store's listing says of an entry.
+type storeState struct {
+	etag     string
+	size     int64
+	checksum s3xml.ListedChecksum
+	plain    int64 // the size of the plaintext, if it is an object of ours
+	sized    bool  // some object of ours has this size
+}
+
+// showByListing makes of an entry what needs no further request, and gives what it was.
+func (x *exchange) showByListing(e listedState) storeState {
+	s := storeState{etag: *e.etag, size: *e.size, checksum: *e.checksum}
+	s.plain, s.sized = envelope.PlainSize(s.size)
+	*e.etag = object.ClientETag(s.etag)
+	if s.sized && !x.AllowPlaintextReads {
+		*e.size = s.plain
+	}
+	if strings.Contains(s.etag, "-") { // of an object in parts it is that of the store's own upload
+		*e.checksum = s3xml.ListedChecksum{}
+	}
+	if x.isNoneOfOurs(s) && x.ETag == object.ETagMD5 && x.AllowPlaintextReads {
+		*e.etag = s.etag
+	}
+	return s
+}
+
+// isNoneOfOurs tells that an entry cannot be an object of ours: only kind empty has no byte.
+func (x *exchange) isNoneOfOurs(s storeState) bool {
+	return !s.sized && (s.size > 0 || x.ETag != object.ETagMD5)
+}
+
+// mustAsk tells whether the entry's object has to be asked for.
+func (x *exchange) mustAsk(s storeState) bool {
+	return !x.isNoneOfOurs(s) && (x.AllowPlaintextReads || x.ETag == object.ETagMD5)
+}
+
+// showKnown adds what is known of the entry's object.
+func (x *exchange) showKnown(e listedState, s storeState, k knownState) {
+	if s.sized && !k.plain {
+		*e.size = s.plain
+	}
+	if k.plain && x.AllowPlaintextReads {
+		*e.checksum = s.checksum
+	}
+	switch {
+	case k.shown != "":
+		*e.etag = k.shown
+	case k.plain && x.ETag == object.ETagMD5 && x.AllowPlaintextReads:
+		*e.etag = s.etag
+	}
 }
 
 // knownState is what is kept of one state of an object.

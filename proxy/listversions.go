@@ -56,17 +56,11 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 	q := x.passedQuery()
 	q.Del("encoding-type")
 	asked := s3xml.VersionMarker{Key: s3xml.Text(q.Get("key-marker")), Version: q.Get("version-id-marker")}
-	page, header, err := x.askVersions(q)
+	shared := x.Place.Shared(q.Get("prefix"), q.Get("delimiter"))
+	page, header, dropped, inState, err := x.clientVersions(q, asked, shared)
 	if err != nil {
 		return nil, nil, err
 	}
-	shared := x.Place.Shared(q.Get("prefix"), q.Get("delimiter"))
-	listed := page.Entries()
-	inState := x.Place.DropOwnVersions(page, asked)
-	if err := x.dropPrefixes(&page.CommonPrefixes, shared, x.firstVersion); err != nil {
-		return nil, nil, err
-	}
-	dropped := listed - page.Entries()
 	stands := page.Next() == asked
 	for round := 0; dropped > 0 && page.IsTruncated && page.Entries() < want; round++ {
 		if round == maxRounds {
@@ -80,25 +74,16 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 		if inState {
 			asked = s3xml.VersionMarker{Key: s3xml.Text(x.Place.Past())}
 		}
-		if asked.Key == "" {
-			return nil, nil, errors.New("the store's listing is truncated and gives no marker")
-		}
 		missing := want - page.Entries()
 		if stands { // the one that came was the marker's own
 			missing++
 		}
 		q.Set("max-keys", strconv.Itoa(min(missing, maxKeys)))
-		q.Set("key-marker", string(asked.Key))
-		q.Del("version-id-marker")
-		if asked.Version != "" {
-			q.Set("version-id-marker", asked.Version)
-		}
-		next, _, err := x.askVersions(q)
-		if err != nil {
+		if err := setVersionMarker(q, asked); err != nil {
 			return nil, nil, err
 		}
-		inState = x.Place.DropOwnVersions(next, asked)
-		if err := x.dropPrefixes(&next.CommonPrefixes, shared, x.firstVersion); err != nil {
+		var next *s3xml.ListVersions
+		if next, _, _, inState, err = x.clientVersions(q, asked, shared); err != nil {
 			return nil, nil, err
 		}
 		if stands && page.Entries()+next.Entries() > want { // the marker's own is gone meanwhile
@@ -109,6 +94,31 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 		stands = next.Next() == asked
 	}
 	return page, header, nil
+}
+
+// clientVersions asks the store for one page, and gives the client's versions of it. dropped is
+// how many entries were not; inState says that the page ended among the proxy's own objects.
+func (x *exchange) clientVersions(q url.Values, asked s3xml.VersionMarker, shared string) (page *s3xml.ListVersions, header http.Header, dropped int, inState bool, err error) {
+	if page, header, err = x.askVersions(q); err != nil {
+		return nil, nil, 0, false, err
+	}
+	listed := page.Entries()
+	inState = x.Place.DropOwnVersions(page, asked)
+	err = x.dropPrefixes(&page.CommonPrefixes, shared, x.firstVersion)
+	return page, header, listed - page.Entries(), inState, err
+}
+
+// setVersionMarker has q ask for what is behind a version.
+func setVersionMarker(q url.Values, at s3xml.VersionMarker) error {
+	if at.Key == "" {
+		return errors.New("the store's listing is truncated and gives no marker")
+	}
+	q.Set("key-marker", string(at.Key))
+	q.Del("version-id-marker")
+	if at.Version != "" {
+		q.Set("version-id-marker", at.Version)
+	}
+	return nil
 }
 
 // askVersions asks the store for one page, as the client.

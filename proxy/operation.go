@@ -120,8 +120,29 @@ var knownQuery = func() map[string]bool {
 // or that a store might read as another operation than we do, is refused: a
 // sub-resource that only the store understands would be a plaintext write.
 func nameOperation(method string, s scope, q url.Values, h http.Header) (*operation, error) {
-	var found *operation
-	methodKnown := false
+	found, methodKnown := findOperation(method, s, q, h)
+	switch {
+	case found == nil && !methodKnown:
+		return nil, notAllowed(method, "SERVICE")
+	case found == nil:
+		if known := unnamed(method, s, q); known != nil {
+			return nil, known
+		}
+		return nil, s3err.InvalidRequest.WithMessage("The query parameters of this request belong to no S3 operation, or to more than one.")
+	case method == http.MethodGet || method == http.MethodHead:
+		return found, nil
+	}
+	for name := range q {
+		if !knownQuery[name] && !ignoredQuery(name) {
+			return nil, s3err.InvalidArgument.WithMessage("Unknown query parameter.").With(s3err.Field{Name: "ArgumentName", Value: name})
+		}
+	}
+	return found, nil
+}
+
+// findOperation gives the row that explains most of the request, nil for none; methodKnown says
+// that some row is of this method and scope.
+func findOperation(method string, s scope, q url.Values, h http.Header) (found *operation, methodKnown bool) {
 	rows := operations()
 	for i := range rows {
 		op := &rows[i]
@@ -129,33 +150,14 @@ func nameOperation(method string, s scope, q url.Values, h http.Header) (*operat
 			continue
 		}
 		methodKnown = true
-		if !op.marked(q) || (op.header != "" && len(h.Values(op.header)) == 0) {
-			continue
-		}
-		if op.handle != nil && op.stranger(q) != "" {
-			continue
-		}
-		if found == nil || op.rank() > found.rank() {
+		switch {
+		case !op.marked(q), op.header != "" && len(h.Values(op.header)) == 0:
+		case op.handle != nil && op.stranger(q) != "":
+		case found == nil || op.rank() > found.rank():
 			found = op
 		}
 	}
-	if found == nil {
-		if !methodKnown {
-			return nil, notAllowed(method, "SERVICE")
-		}
-		if known := unnamed(method, s, q); known != nil {
-			return nil, known
-		}
-		return nil, s3err.InvalidRequest.WithMessage("The query parameters of this request belong to no S3 operation, or to more than one.")
-	}
-	if method != http.MethodGet && method != http.MethodHead {
-		for name := range q {
-			if !knownQuery[name] && !ignoredQuery(name) {
-				return nil, s3err.InvalidArgument.WithMessage("Unknown query parameter.").With(s3err.Field{Name: "ArgumentName", Value: name})
-			}
-		}
-	}
-	return found, nil
+	return found, methodKnown
 }
 
 func notAllowed(method, resource string) *s3err.Error {

@@ -37,49 +37,20 @@ func (x *exchange) forwardsPassthrough() bool {
 // forwardPassthrough sends a request of a bucket that is not encrypted on, re-signed, its
 // body verified while it streams, and streams the answer back.
 func forwardPassthrough(x *exchange) error {
-	h := x.passedHeaders()
-	for name, values := range x.r.Header {
-		if slices.ContainsFunc(passthroughHeaders, func(p string) bool {
-			prefix, any := strings.CutSuffix(p, "*")
-			return name == p || any && strings.HasPrefix(name, prefix)
-		}) {
-			h[name] = values
-		}
-	}
-	object.TrimChunkedEncoding(h)
 	req := x.request()
-	req.Header = h
-	var plain *checksum.Reader
-	var err error
-	switch x.r.Method {
-	case http.MethodPut:
-		if plain, err = x.passthroughBody(req); err != nil {
-			return err
-		}
-	case http.MethodPost:
-		if x.uploadID == (s3name.UploadID{}) {
-			break // an upload begins without a document
-		}
-		// Stores differ in what they take for a list; its checksum headers are the object's.
-		wanted, err := x.readWanted()
-		if err != nil {
-			return err
-		}
-		if req.Bytes, err = xml.Marshal(s3xml.CompleteUpload{Xmlns: s3xml.Namespace, Parts: wanted.Parts}); err != nil {
-			return err
-		}
-		h.Set("Content-Md5", upstream.ContentMD5(req.Bytes))
-		h.Set("Content-Type", "application/xml")
+	req.Header = x.passthroughHeaders()
+	plain, err := x.passthroughPayload(req)
+	if err != nil {
+		return err
 	}
 	resp, err := x.sendPassthrough(x.r.Context(), req, plain)
 	if resp != nil {
 		defer resp.Body.Close()
 	}
 	if plain != nil {
-		if err := x.uploadFailure(plain, err); err != nil {
-			return err
-		}
-	} else if err != nil {
+		err = x.uploadFailure(plain, err)
+	}
+	if err != nil {
 		return err
 	}
 	x.passHeaders(resp.Header)
@@ -100,6 +71,42 @@ func forwardPassthrough(x *exchange) error {
 		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, resp.ContentLength)
 	}
 	return err
+}
+
+// passthroughHeaders are the client's for the store.
+func (x *exchange) passthroughHeaders() http.Header {
+	h := x.passedHeaders()
+	for name, values := range x.r.Header {
+		if slices.ContainsFunc(passthroughHeaders, func(p string) bool {
+			prefix, any := strings.CutSuffix(p, "*")
+			return name == p || any && strings.HasPrefix(name, prefix)
+		}) {
+			h[name] = values
+		}
+	}
+	object.TrimChunkedEncoding(h)
+	return h
+}
+
+// passthroughPayload gives req the client's body; plain is nil where that is no object's.
+func (x *exchange) passthroughPayload(req *upstream.Request) (plain *checksum.Reader, err error) {
+	switch {
+	case x.r.Method == http.MethodPut:
+		return x.passthroughBody(req)
+	case x.r.Method != http.MethodPost, x.uploadID == (s3name.UploadID{}): // an upload begins without a document
+		return nil, nil
+	}
+	// Stores differ in what they take for a list; its checksum headers are the object's.
+	wanted, err := x.readWanted()
+	if err != nil {
+		return nil, err
+	}
+	if req.Bytes, err = xml.Marshal(s3xml.CompleteUpload{Xmlns: s3xml.Namespace, Parts: wanted.Parts}); err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Md5", upstream.ContentMD5(req.Bytes))
+	req.Header.Set("Content-Type", "application/xml")
+	return nil, nil
 }
 
 // sendPassthrough sends a request whose body is plaintext. Where the store cannot see that a body

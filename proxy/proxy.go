@@ -167,35 +167,30 @@ func (x *exchange) serve() error {
 	if err := x.adoptPresigned(); err != nil {
 		return err
 	}
-	x.op, err = nameOperation(x.r.Method, x.scope(), x.query, x.r.Header)
-	if err == nil && x.auth.Streaming() && !x.op.chunked {
-		return sigv4.ErrPayloadUse
-	}
-	if err == nil && x.op.signedInBody {
-		return x.op.handle(x)
+	op, unnamed := nameOperation(x.r.Method, x.scope(), x.query, x.r.Header)
+	if unnamed == nil {
+		x.op = op
+		if x.auth.Streaming() && !op.chunked {
+			return sigv4.ErrPayloadUse
+		}
+		if op.signedInBody {
+			return op.handle(x)
+		}
 	}
 	if source := x.r.Header.Get("X-Amz-Copy-Source"); source != "" && x.r.Method != http.MethodPut && x.r.Method != http.MethodOptions {
 		return errCopySource.Argument("x-amz-copy-source", source)
 	}
+	// Who may not use the bucket is not told what is wrong with the request.
 	if denied := x.authorize(); denied != nil {
 		return denied
 	}
-	if err != nil {
+	if unnamed != nil {
+		return unnamed
+	}
+	if err := x.check(); err != nil {
 		return err
 	}
-	if err := x.checkNames(); err != nil {
-		return err
-	}
-	if err := x.readPart(); err != nil {
-		return err
-	}
-	if err := x.refusedHeader(); err != nil {
-		return err
-	}
-	handle := x.op.handle
-	if handle != nil && x.forwardsPassthrough() {
-		handle = forwardPassthrough
-	}
+	handle := x.handler()
 	if handle == nil {
 		if x.unsigned() { // S3 says that first
 			return s3err.AccessDenied.WithMessage("Anonymous users cannot invoke this API. Please authenticate.")
@@ -210,6 +205,26 @@ func (x *exchange) serve() error {
 	}
 	x.continueEmpty()
 	return handle(x)
+}
+
+// check refuses what no operation takes.
+func (x *exchange) check() error {
+	if err := x.checkNames(); err != nil {
+		return err
+	}
+	if err := x.readPart(); err != nil {
+		return err
+	}
+	return x.refusedHeader()
+}
+
+// handler does what the operation's row says, or sends the request on; nil for what is
+// not implemented.
+func (x *exchange) handler() func(*exchange) error {
+	if x.op.handle != nil && x.forwardsPassthrough() {
+		return forwardPassthrough
+	}
+	return x.op.handle
 }
 
 // continueEmpty says 100 to a request that expects it before a body of no

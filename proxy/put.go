@@ -102,10 +102,7 @@ func (x *exchange) uploadFailure(plain *checksum.Reader, err error) error {
 // read and verified whole first: its checksums are in the metadata then, so that HEAD has them.
 func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) (*http.Response, error) {
 	var src io.Reader = plain
-	known := envelope.Facts{MD5: plain.Declared.MD5}
-	if plain.Declared.Value != nil {
-		known.Checksum = envelope.Checksum{Algorithm: plain.Declared.Algorithm, Type: envelope.FullObject, Value: plain.Declared.Value}
-	}
+	known := plain.Declared.Known()
 	weight := size + envelope.StoredSize(size) // plaintext and ciphertext
 	empty := object.KindOfPut(x.key.String(), size) == envelope.KindEmpty
 	held := size <= holdLimit && x.hold.TryAcquire(weight)
@@ -125,9 +122,9 @@ func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) 
 	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: h, Unsigned: x.unsigned()}
 	req.Checksum = mirrored(plain.Declared, held)
 	object.TrimChunkedEncoding(req.Header)
-	// A body that is not held is sent once: its conditions come first.
+	once := !held && !empty
 	asked, resolved := req.Header.Clone(), false
-	if !held && !empty {
+	if once { // its conditions come first
 		var err error
 		if resolved, err = x.resolveConditions(ctx, req.Header); err != nil {
 			return nil, err
@@ -144,7 +141,7 @@ func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) 
 	if empty {
 		return x.doConditional(ctx, req)
 	}
-	if !held { // it may have taken long
+	if once { // it may have taken long
 		src = sealing.UnderFloor(ctx, src)
 	}
 	sealed := sealing.Body(src, plain.Facts)

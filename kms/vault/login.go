@@ -61,29 +61,40 @@ func (s *Settings) withToken(read func() (string, error)) login {
 		if err != nil {
 			return nil, err
 		}
-		if found == nil || found.Data["ttl"] == nil { // else it would be one that never ends
-			return nil, errors.New("the answer of Vault does not say how long the token lives")
-		}
-		ttl, err := found.TokenTTL()
+		g, err := grantOf(found)
 		if err != nil {
 			return nil, err
 		}
-		if ttl == 0 && found.Data["expire_time"] != nil { // less than a second is left
-			ttl = time.Millisecond
-		}
-		renewable, err := found.TokenIsRenewable()
-		if err != nil {
-			return nil, err
-		}
-		whole := ttl
-		if made, ok := found.Data["creation_ttl"].(json.Number); ok {
-			if seconds, err := made.Int64(); err == nil {
-				whole = max(whole, time.Duration(seconds)*time.Second)
-			}
-		}
+		g.token = token
 		// A file's token is renewed by who writes the file, if that is a program.
-		return &grant{token: token, renewable: renewable && (s.TokenFile == "" || s.renewFile), left: ttl, whole: whole}, nil
+		g.renewable = g.renewable && (s.TokenFile == "" || s.renewFile)
+		return g, nil
 	}
+}
+
+// grantOf reads what Vault says of a token.
+func grantOf(found *api.Secret) (*grant, error) {
+	if found == nil || found.Data["ttl"] == nil { // else it would be one that never ends
+		return nil, errors.New("the answer of Vault does not say how long the token lives")
+	}
+	g := &grant{}
+	var err error
+	if g.left, err = found.TokenTTL(); err != nil {
+		return nil, err
+	}
+	if g.left == 0 && found.Data["expire_time"] != nil { // less than a second is left
+		g.left = time.Millisecond
+	}
+	if g.renewable, err = found.TokenIsRenewable(); err != nil {
+		return nil, err
+	}
+	g.whole = g.left
+	if made, ok := found.Data["creation_ttl"].(json.Number); ok {
+		if seconds, err := made.Int64(); err == nil {
+			g.whole = max(g.whole, time.Duration(seconds)*time.Second)
+		}
+	}
+	return g, nil
 }
 
 // another is a client like this one, which may carry another token. (Clone would read the

@@ -89,18 +89,21 @@ func (c *Connection) keep() {
 			failures = 0
 			continue
 		}
-		failures++
-		if failures == 1 || failures%20 == 0 {
-			advice := "it is tried again"
-			if !c.again {
-				advice = "nothing makes a new one: use AppRole, Kubernetes or a token file"
-			}
-			c.log.Warn("the token of Vault could not be renewed; "+advice, "ends", t.until, "error", err)
+		if failures++; failures == 1 || failures%20 == 0 {
+			c.warn(t, err)
 		}
 		if !c.again && time.Now().After(t.until) {
 			return // calls say what is wrong
 		}
 	}
+}
+
+func (c *Connection) warn(t *token, err error) {
+	advice := "it is tried again"
+	if !c.again {
+		advice = "nothing makes a new one: use AppRole, Kubernetes or a token file"
+	}
+	c.log.Warn("the token of Vault could not be renewed; "+advice, "ends", t.until, "error", err)
 }
 
 // refresh renews a token, or exchanges it.

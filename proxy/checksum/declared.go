@@ -25,6 +25,15 @@ type Declared struct {
 // Given tells whether the client declared a checksum.
 func (p *Declared) Given() bool { return p.Value != nil || p.trailer != "" }
 
+// Known are the facts that a client declares before the body, which keeps them or is refused.
+func (p *Declared) Known() envelope.Facts {
+	f := envelope.Facts{MD5: p.MD5}
+	if p.Value != nil {
+		f.Checksum = envelope.Checksum{Algorithm: p.Algorithm, Type: envelope.FullObject, Value: p.Value}
+	}
+	return f
+}
+
 // ReadDeclared reads Content-MD5, x-amz-checksum-*, x-amz-trailer and
 // x-amz-sdk-checksum-algorithm, with S3's rules and texts. Without any
 // checksum CRC64NVME is computed, as S3 does.
@@ -37,6 +46,25 @@ func ReadDeclared(h http.Header, trailers []string, presigned bool) (*Declared, 
 		}
 		p.MD5 = sum
 	}
+	if err := p.readHeaders(h); err != nil {
+		return nil, err
+	}
+	if err := p.readTrailers(trailers); err != nil {
+		return nil, err
+	}
+	if !presigned {
+		if err := p.checkNamed(h.Get("X-Amz-Sdk-Checksum-Algorithm")); err != nil {
+			return nil, err
+		}
+	}
+	if p.Algorithm == envelope.NoChecksum {
+		p.Algorithm = envelope.CRC64NVME
+	}
+	return p, nil
+}
+
+// readHeaders takes the one checksum among the headers.
+func (p *Declared) readHeaders(h http.Header) error {
 	for name, values := range h {
 		rest, ok := strings.CutPrefix(name, HeaderPrefix)
 		if !ok || rest == "Type" || rest == "Algorithm" || rest == "Mode" {
@@ -44,46 +72,55 @@ func ReadDeclared(h http.Header, trailers []string, presigned bool) (*Declared, 
 		}
 		a := Named(rest)
 		if a == envelope.NoChecksum {
-			return nil, s3err.InvalidRequest.WithMessage("The algorithm type you specified in x-amz-checksum- header is invalid.")
+			return s3err.InvalidRequest.WithMessage("The algorithm type you specified in x-amz-checksum- header is invalid.")
 		}
 		if p.Algorithm != envelope.NoChecksum || len(values) != 1 {
-			return nil, ErrMany
+			return ErrMany
 		}
 		p.Algorithm = a
 	}
-	if p.Algorithm != envelope.NoChecksum {
-		name := Header(p.Algorithm)
-		value, err := base64.StdEncoding.DecodeString(h.Get(name))
-		if err != nil || len(value) != p.Algorithm.Size() {
-			return nil, invalidHeader(name)
-		}
-		p.Value = value
+	if p.Algorithm == envelope.NoChecksum {
+		return nil
 	}
-	for _, name := range trailers {
+	name := Header(p.Algorithm)
+	value, err := base64.StdEncoding.DecodeString(h.Get(name))
+	if err != nil || len(value) != p.Algorithm.Size() {
+		return invalidHeader(name)
+	}
+	p.Value = value
+	return nil
+}
+
+// readTrailers takes the one checksum that comes behind the body.
+func (p *Declared) readTrailers(names []string) error {
+	for _, name := range names {
 		a := Named(strings.TrimPrefix(name, strings.ToLower(HeaderPrefix)))
 		if a == envelope.NoChecksum {
-			return nil, s3err.InvalidRequest.WithMessage("The value specified in the x-amz-trailer header is not supported")
+			return s3err.InvalidRequest.WithMessage("The value specified in the x-amz-trailer header is not supported")
 		}
 		if p.Algorithm != envelope.NoChecksum {
-			return nil, ErrMany
+			return ErrMany
 		}
 		p.Algorithm, p.trailer = a, name
 	}
-	if sdk := h.Get("X-Amz-Sdk-Checksum-Algorithm"); sdk != "" && !presigned {
-		switch a := Named(sdk); {
-		case a == envelope.NoChecksum:
-			return nil, ErrUnknownAlgorithm
-		case a == envelope.MD5 && p.MD5 != nil && p.Algorithm == envelope.NoChecksum: // AWS's JavaScript SDK names the digest so
-		case p.Algorithm == envelope.NoChecksum:
-			return nil, s3err.InvalidRequest.WithMessage("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
-		case a != p.Algorithm:
-			return nil, invalidHeader("x-amz-sdk-checksum-algorithm")
-		}
+	return nil
+}
+
+// checkNamed compares the algorithm that an SDK names with what came; "" names none.
+func (p *Declared) checkNamed(name string) error {
+	if name == "" {
+		return nil
 	}
-	if p.Algorithm == envelope.NoChecksum {
-		p.Algorithm = envelope.CRC64NVME
+	switch a := Named(name); {
+	case a == envelope.NoChecksum:
+		return ErrUnknownAlgorithm
+	case a == envelope.MD5 && p.MD5 != nil && p.Algorithm == envelope.NoChecksum: // AWS's JavaScript SDK names the digest so
+	case p.Algorithm == envelope.NoChecksum:
+		return s3err.InvalidRequest.WithMessage("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
+	case a != p.Algorithm:
+		return invalidHeader("x-amz-sdk-checksum-algorithm")
 	}
-	return p, nil
+	return nil
 }
 
 // ReadFinal reads the checksum of the whole object among the headers, in

@@ -192,47 +192,50 @@ type ListedPart struct {
 // store.
 func (u *Upload) ListParts(ctx context.Context, after, most int, h http.Header) (_ *PartsPage, err error) {
 	defer func() { u.all.forgetEnded(u.name(), err) }()
-	page, more, list, header, err := u.partsPage(ctx, after, most, h)
-	if err != nil {
-		return nil, during(stepListParts, err)
+	page := &PartsPage{}
+	for {
+		page.List, page.Header, err = u.storedParts(ctx, after, min(max(most-len(page.Parts), 1), u.all.Page), h, u.Unsigned)
+		if err != nil {
+			return nil, during(stepListParts, err)
+		}
+		parts, err := u.recorded(ctx, page.List, after)
+		if err != nil {
+			return nil, during(stepListParts, err)
+		}
+		page.More = page.List.IsTruncated
+		for _, number := range slices.Sorted(maps.Keys(parts)) {
+			if len(page.Parts) == most {
+				page.More = true
+				return page, nil
+			}
+			newest := parts[number][0]
+			page.Parts = append(page.Parts, ListedPart{newest.Part, newest.lastModified})
+		}
+		if !page.More || len(page.Parts) == most {
+			return page, nil
+		}
+		after = page.List.NextPartNumberMarker
 	}
-	out := &PartsPage{More: more, List: list, Header: header}
-	for _, p := range page {
-		out.Parts = append(out.Parts, ListedPart{p.Part, p.lastModified})
-	}
-	return out, nil
 }
 
-func (u *Upload) partsPage(ctx context.Context, after, most int, h http.Header) (page []partRecord, more bool, list *s3xml.ListParts, header http.Header, err error) {
-	for {
-		list, header, err = u.storedParts(ctx, after, min(max(most-len(page), 1), u.all.Page), h, u.Unsigned)
-		if err != nil {
-			return nil, false, nil, nil, err
-		}
-		var of []partRange
-		if n := len(list.Parts); n > 0 {
-			of = append(of, partRange{list.Parts[0].PartNumber, list.Parts[n-1].PartNumber})
-		}
-		if !list.IsTruncated && after < envelope.MaxParts {
-			of = append(of, partRange{envelope.MaxParts, envelope.MaxParts})
-		}
-		records, _, err := u.records(ctx, recordSpans(of))
-		if err != nil {
-			return nil, false, nil, nil, err
-		}
-		parts := matching(list.Parts, records)
-		if list.IsTruncated || after >= envelope.MaxParts {
-			delete(parts, envelope.MaxParts)
-		}
-		for _, number := range slices.Sorted(maps.Keys(parts)) {
-			if len(page) == most {
-				return page, true, list, header, nil
-			}
-			page = append(page, parts[number][0])
-		}
-		if !list.IsTruncated || len(page) == most {
-			return page, list.IsTruncated, list, header, nil
-		}
-		after = list.NextPartNumberMarker
+// recorded gives the parts of the store's page behind a number that have records. Part 10,000
+// is behind the last page.
+func (u *Upload) recorded(ctx context.Context, list *s3xml.ListParts, after int) (map[int][]partRecord, error) {
+	var of []partRange
+	if n := len(list.Parts); n > 0 {
+		of = append(of, partRange{list.Parts[0].PartNumber, list.Parts[n-1].PartNumber})
 	}
+	last := !list.IsTruncated && after < envelope.MaxParts
+	if last {
+		of = append(of, partRange{envelope.MaxParts, envelope.MaxParts})
+	}
+	records, _, err := u.records(ctx, recordSpans(of))
+	if err != nil {
+		return nil, err
+	}
+	parts := matching(list.Parts, records)
+	if !last {
+		delete(parts, envelope.MaxParts)
+	}
+	return parts, nil
 }

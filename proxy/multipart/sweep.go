@@ -2,6 +2,7 @@ package multipart
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -85,31 +86,41 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 			return found, fmt.Errorf("%w: a listing that is not in order", upstream.ErrStored)
 		}
 		name, _, inFolder := strings.Cut(rest, "/")
-		after = prefix + name + "/~" // behind all that is in the folder
-		if sum, err := hex.DecodeString(name); !inFolder || err != nil || len(sum) != 32 {
-			if !inFolder {
-				after = prefix + name
-			}
+		if !inFolder {
+			after = prefix + name
 			found.Foreign++
 			continue
 		}
-		err = s.folder(ctx, o, at, prefix+name+"/", &found)
-		switch {
-		case err == nil:
-		case errors.Is(err, state.ErrLocked):
-			found.Locked++
-		case errors.Is(err, s3err.NoSuchBucket):
-			return found, nil
-		case ctx.Err() != nil:
-			return found, ctx.Err()
-		default:
-			found.Failed++
-			if s.Log != nil {
-				s.Log.Warn("the state of an upload could not be swept", "bucket", bucket, "folder", prefix+name, "error", err)
-			}
+		folder := prefix + name + "/"
+		after = folder + "~" // behind all that is in it
+		if sum, err := hex.DecodeString(name); err != nil || len(sum) != sha256.Size {
+			found.Foreign++
+			continue
 		}
+		err = s.folder(ctx, o, at, folder, &found)
+		if errors.Is(err, s3err.NoSuchBucket) {
+			return found, nil
+		}
+		if ctx.Err() != nil {
+			return found, ctx.Err()
+		}
+		s.count(&found, folder, err)
 	}
 	return found, nil
+}
+
+// count adds the folder of an upload that could not be swept.
+func (s *Sweeper) count(found *Swept, folder string, err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, state.ErrLocked):
+		found.Locked++
+	default:
+		found.Failed++
+		if s.Log != nil {
+			s.Log.Warn("the state of an upload could not be swept", "bucket", found.Bucket, "folder", folder, "error", err)
+		}
+	}
 }
 
 // folder sweeps what is kept of one upload.

@@ -170,50 +170,63 @@ func (c *chunked) excess() error {
 // end reads what follows the last chunk's header: the trailers that were
 // promised, in any order and no others, their signature, an empty line.
 func (c *chunked) end() error {
+	lines := &trailerLines{in: c, left: maxTrailerSize}
 	var text bytes.Buffer
-	left, line, bare := maxTrailerSize, "", false
-	next := func() (err error) {
-		line, err = c.line(left)
-		left -= len(line) + 1
-		if err == nil {
-			line, bare = strings.TrimSuffix(line, "\r"), !strings.HasSuffix(line, "\r")
-		}
-		return err
-	}
 	for range c.promised {
-		if err := next(); err != nil {
+		if err := lines.next(); err != nil {
 			return err
 		}
-		name, value, err := c.trailer(line)
+		name, value, err := c.trailer(lines.line)
 		if err != nil {
 			return err
 		}
 		text.WriteString(name + ":" + value + "\n")
 	}
-	if bare {
-		if err := next(); err != nil {
+	if lines.bare {
+		if err := lines.empty(); err != nil {
 			return err
-		} else if line != "" || bare {
-			return c.unexpected(line)
 		}
 	}
 	if c.signedTrailer {
-		if err := next(); err != nil {
+		if err := lines.next(); err != nil {
 			return err
 		}
-		given, ok := strings.CutPrefix(line, trailerSignature+":")
-		if !ok || bare || !isSignature(given) {
-			return c.unexpected(line)
+		given, ok := strings.CutPrefix(lines.line, trailerSignature+":")
+		if !ok || lines.bare || !isSignature(given) {
+			return c.unexpected(lines.line)
 		}
 		if !equal(c.chain.trailer(text.Bytes()), given) {
 			return s3err.SignatureDoesNotMatch
 		}
 	}
-	if err := next(); err != nil {
+	return lines.empty()
+}
+
+// trailerLines reads what is behind the last chunk by lines, up to a limit in bytes.
+type trailerLines struct {
+	in   *chunked
+	left int
+	line string // the last one
+	bare bool   // it ended without a carriage return
+}
+
+func (l *trailerLines) next() (err error) {
+	l.line, err = l.in.line(l.left)
+	l.left -= len(l.line) + 1
+	if err == nil {
+		l.bare = !strings.HasSuffix(l.line, "\r")
+		l.line = strings.TrimSuffix(l.line, "\r")
+	}
+	return err
+}
+
+// empty reads a line that must be empty.
+func (l *trailerLines) empty() error {
+	if err := l.next(); err != nil {
 		return err
 	}
-	if line != "" || bare {
-		return c.unexpected(line)
+	if l.line != "" || l.bare {
+		return l.in.unexpected(l.line)
 	}
 	return nil
 }

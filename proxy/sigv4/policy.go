@@ -92,19 +92,29 @@ func parsePolicy(encoded string, now time.Time) (*Policy, error) {
 func (p *Policy) add(raw json.RawMessage) error {
 	var simple map[string]any
 	if json.Unmarshal(raw, &simple) == nil && simple != nil {
-		if len(simple) != 1 {
-			return invalidPolicy("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
-		}
-		for field, value := range simple {
-			s, ok := value.(string)
-			if !ok {
-				return invalidPolicy("Invalid Simple-Condition: value must be a string.")
-			}
-			field = strings.ToLower(field)
-			p.conditions = append(p.conditions, condition{field: field, value: s, text: `["eq", "$` + field + `", "` + s + `"]`})
-		}
-		return nil
+		return p.addSimple(simple)
 	}
+	return p.addTest(raw)
+}
+
+// addSimple takes {"field": "value"}.
+func (p *Policy) addSimple(simple map[string]any) error {
+	if len(simple) != 1 {
+		return invalidPolicy("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
+	}
+	for field, value := range simple {
+		s, ok := value.(string)
+		if !ok {
+			return invalidPolicy("Invalid Simple-Condition: value must be a string.")
+		}
+		field = strings.ToLower(field)
+		p.conditions = append(p.conditions, condition{field: field, value: s, text: `["eq", "$` + field + `", "` + s + `"]`})
+	}
+	return nil
+}
+
+// addTest takes a list of an operation and its two arguments.
+func (p *Policy) addTest(raw json.RawMessage) error {
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil || list == nil {
 		return invalidPolicy("Invalid condition test: must be a List or Object.")
