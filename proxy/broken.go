@@ -15,7 +15,8 @@ import (
 // closed. A store may refuse a PUT before it has read the body (versitygw 1.8
 // says 100 first, whatever will come) and close; its answer is then lost under
 // the reset of the connection. What it refuses so early can be asked for: the
-// bucket is not there, or a condition does not hold. Anything else stays err.
+// bucket is not there, it takes no object with these headers, or a condition does
+// not hold. Anything else stays err.
 func (x *exchange) whyBroken(err error) error {
 	if !errors.Is(err, s3err.ServiceUnavailable) || x.r.Context().Err() != nil {
 		return err
@@ -28,6 +29,9 @@ func (x *exchange) whyBroken(err error) error {
 	}
 	if upstream.IsNotFound(bucketErr) {
 		return s3err.NoSuchBucket.With(s3err.Field{Name: "BucketName", Value: x.bucket.String()})
+	}
+	if refused := x.mayBegin(ctx); refused != nil && bucketErr == nil {
+		return refused
 	}
 	match, noneMatch := x.r.Header.Get("If-Match"), x.r.Header.Get("If-None-Match")
 	if match == "" && noneMatch == "" {
@@ -44,4 +48,23 @@ func (x *exchange) whyBroken(err error) error {
 		return s3err.NoSuchKey.With(s3err.Field{Name: "Key", Value: x.key.String()})
 	}
 	return err
+}
+
+// mayBegin asks the store whether it takes an object with the headers of this one: it judges
+// them alike at the beginning of an upload, which writes nothing.
+func (x *exchange) mayBegin(ctx context.Context) error {
+	if x.part > 0 || x.unsigned() {
+		return nil
+	}
+	u := &upstream.Upload{Client: x.Upstream, Bucket: x.bucket, Key: x.key}
+	if _, err := u.Begin(ctx, x.passedHeaders()); err != nil {
+		if status, refused := upstream.Status(err); refused && status/100 == 4 {
+			return err
+		}
+		return nil
+	}
+	if err := u.Abandon(ctx, nil); err != nil {
+		x.log.Warn("an upload that asked whether the store takes an object is left there", "bucket", x.bucket, "key", x.key, "error", err)
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -110,7 +111,10 @@ func (rd *reading) resolve() error {
 			h.Del(name)
 		}
 	}
-	s, err := rd.statWith(h)
+	s, err := rd.statWith(http.MethodHead, h)
+	if upstream.IsNotFound(err) && rd.op.method == http.MethodGet && rd.version != (s3name.VersionID{}) {
+		s, err = rd.statWith(http.MethodGet, h) // versitygw 1.8 finds some versions by GET alone
+	}
 	if err != nil {
 		return rd.inWords(err)
 	}

@@ -97,7 +97,7 @@ func (rd *reading) stat() (*object.Stored, error) {
 	}
 	h := rd.passedHeaders()
 	rd.storeConditions(h)
-	s, err := rd.statWith(h)
+	s, err := rd.statWith(http.MethodHead, h)
 	switch {
 	case err != nil:
 		return nil, rd.refused(err)
@@ -107,8 +107,8 @@ func (rd *reading) stat() (*object.Stored, error) {
 	return s, nil
 }
 
-func (rd *reading) statWith(h http.Header) (*object.Stored, error) {
-	resp, err := rd.askWith(http.MethodHead, h)
+func (rd *reading) statWith(method string, h http.Header) (*object.Stored, error) {
+	resp, err := rd.askWith(method, h)
 	if err != nil {
 		return nil, err
 	}

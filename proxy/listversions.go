@@ -27,6 +27,7 @@ func listObjectVersions(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	page.NameEnd()
 	page.Xmlns, page.Name, page.MaxKeys = s3xml.Namespace, x.bucket.String(), want
 	if legal && want == 0 {
 		page.Clear()

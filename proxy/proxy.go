@@ -215,7 +215,10 @@ func (x *exchange) check() error {
 	if err := x.readPart(); err != nil {
 		return err
 	}
-	return x.refusedHeader()
+	if err := x.refusedHeader(); err != nil {
+		return err
+	}
+	return x.refusedLock()
 }
 
 // handler does what the operation's row says, or sends the request on; nil for what is

@@ -177,7 +177,7 @@ func (u *Upload) keptBody(ctx context.Context, p partRecord) (io.ReadCloser, err
 	stateBucket, folder := u.folder()
 	name := p.name
 	if p.Part.Number == envelope.MaxParts {
-		name = BodyPrefix + fmt.Sprintf("%x", p.Part.ID[:])
+		name = bodyOf(p.Part)
 	}
 	req, err := u.State().Request(http.MethodGet, stateBucket, folder+name)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -85,10 +86,14 @@ func (u *Upload) SendPart(ctx context.Context, number int, size int64, plain *ch
 	defer sealed.Close()
 	stored := envelope.StoredPartSize(size)
 	var kept *spooledBody
+	var before []partRecord
 	switch {
 	case number == envelope.MaxParts:
+		if before, err = u.lastPart(ctx); err != nil {
+			break
+		}
 		r.ETag = idETag(r.Part.ID) // the store's upload has none
-		err = u.putState(ctx, BodyPrefix+hex.EncodeToString(r.Part.ID[:]), &upstream.Request{Body: sealed, Length: stored})
+		err = u.putState(ctx, bodyOf(r.Part), &upstream.Request{Body: sealed, Length: stored})
 	case size < envelope.MinPartSize:
 		if kept, err = u.all.spool(sealed, stored); err != nil {
 			return r.Part, err
@@ -109,8 +114,32 @@ func (u *Upload) SendPart(ctx context.Context, number int, size int64, plain *ch
 	if err := u.putRecord(ctx, r, kept); err != nil {
 		return r.Part, during(stepPutRecord, err)
 	}
-	return r.Part, nil
+	return r.Part, u.replaced(ctx, before)
 }
+
+// lastPart gives the sendings of part 10,000 that are there.
+func (u *Upload) lastPart(ctx context.Context) ([]partRecord, error) {
+	records, _, err := u.records(ctx, recordSpans([]partRange{{envelope.MaxParts, envelope.MaxParts}}))
+	return records[envelope.MaxParts], err
+}
+
+// replaced removes sendings of part 10,000 that were there before another one began. Which of
+// them is the part no store's upload tells, and dates do not either: many stores list whole
+// seconds. Of sendings side by side each leaves the other's.
+func (u *Upload) replaced(ctx context.Context, sendings []partRecord) error {
+	stateBucket, folder := u.folder()
+	for _, r := range sendings {
+		for _, name := range []string{r.name, bodyOf(r.Part)} {
+			if err := u.State().Remove(ctx, stateBucket, folder+name); err != nil && !errors.Is(err, state.ErrLocked) {
+				return fmt.Errorf("remove an earlier sending of the part: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// bodyOf is the name of the object that has the body of a sending of part 10,000.
+func bodyOf(p envelope.Part) string { return BodyPrefix + hex.EncodeToString(p.ID[:]) }
 
 // putRecord stores what Complete must know of a part as the name of an object.
 // kept, if not nil, is its body.

@@ -77,7 +77,8 @@ type VersionMarker struct {
 	Version string
 }
 
-// Next is the place behind a page that is truncated.
+// Next is the place behind a page that is truncated. Where that ends with a folder,
+// versitygw 1.8 names it without its slash, and would list it once more.
 func (l *ListVersions) Next() (m VersionMarker) {
 	if l.NextKeyMarker != nil {
 		m.Key = *l.NextKeyMarker
@@ -85,7 +86,21 @@ func (l *ListVersions) Next() (m VersionMarker) {
 	if l.NextVersionIDMarker != nil {
 		m.Version = *l.NextVersionIDMarker
 	}
+	if m.Key != "" && m.Version == "" && l.Last() == string(m.Key)+"/" {
+		for _, v := range l.Versions {
+			if v.Key == m.Key+"/" {
+				return VersionMarker{v.Key, v.VersionID}
+			}
+		}
+	}
 	return m
+}
+
+// NameEnd has the document name the place behind the page as Next does.
+func (l *ListVersions) NameEnd() {
+	if next := l.Next(); l.NextKeyMarker != nil && *l.NextKeyMarker != next.Key {
+		l.NextKeyMarker, l.NextVersionIDMarker = &next.Key, &next.Version
+	}
 }
 
 func (l *ListVersions) Texts() []*Text {

@@ -166,3 +166,63 @@ func TestAListOfNoVersionsTellsNothing(t *testing.T) {
 		}
 	})
 }
+
+// versitygw 1.8 leaves the slash out of the marker behind a folder.
+func TestAFolderAtTheEndOfAPageOfVersionsIsListedOnce(t *testing.T) {
+	for _, name := range lab.RealStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := openVersioned(t, name).S3
+			bucket := s3test.NewBucket(t, at)
+			var want []string
+			for _, key := range []string{"a/", "b/c/", "d", "e/"} {
+				c := s3test.Call{Method: "PUT", Path: "/" + bucket + "/" + key}
+				if key == "d" {
+					c.Body = []byte(key)
+				}
+				if a := c.Do(t, at); a.Status != 200 {
+					t.Fatal(a)
+				}
+				want = append(want, "Version "+key+" null")
+			}
+			for each := 1; each <= 4; each++ {
+				if got := allVersionsOf(t, at, bucket, each, ""); !slices.Equal(got, want) {
+					t.Errorf("by pages of %d: %q", each, got)
+				}
+			}
+		})
+	}
+}
+
+// versitygw 1.8 answers a HEAD of it with 404.
+func TestTheVersionNullOfAnObjectOfBeforeVersioningIsReadOnConditions(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) *lab.Store{lab.OnVersitygw: lab.VersitygwForSuite, lab.OnMinIO: lab.SharedMinIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := start(t)
+			for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
+				at := store.S3()
+				if !lab.Direct {
+					at = lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", mode}}).S3()
+				}
+				path := "/" + s3test.NewBucket(t, at) + "/k"
+				put := s3test.Call{Method: "PUT", Path: path, Body: s3test.Content(1, 200_000)}.Do(t, at)
+				other := `"0123456789abcdef0123456789abcdef"`
+				for _, c := range []struct {
+					headers map[string]string
+					want    int
+				}{
+					{map[string]string{"if-match": put.Header.Get("Etag")}, 200},
+					{map[string]string{"if-match": put.Header.Get("Etag"), "range": "bytes=5-9"}, 206},
+					{map[string]string{"if-none-match": other}, 200},
+					{map[string]string{"if-match": other}, 412},
+					{map[string]string{"if-none-match": put.Header.Get("Etag")}, 304},
+				} {
+					if a := (s3test.Call{Method: "GET", Path: path, Query: "versionId=null", Headers: c.headers}).Do(t, at); a.Status != c.want || c.want == 200 && len(a.Body) != 200_000 {
+						t.Errorf("--etag %s, %v: %v", mode, c.headers, a)
+					}
+				}
+			}
+		})
+	}
+}
