@@ -14,6 +14,7 @@ type pending struct {
 	id    token
 	parts map[int]token // number: ETag
 	last  func(side int) string
+	made  string // the ETag of what was completed, at the store
 }
 
 var partNumbers = []int{1, 2, 3, 7, 100, 10000}
@@ -88,7 +89,11 @@ func (q *sequence) complete() {
 	if u.last != nil {
 		d := draft{method: "POST", key: u.key, document: u.last}
 		d.askOf("uploadId", u.id)
-		q.send("CompleteMultipartUpload again", true, d)
+		name := "CompleteMultipartUpload again"
+		if now := (s3test.Call{Method: "HEAD", Path: q.path(atStore, u.key)}).Do(q.outer, q.at[atStore]); quoted(now.Header.Get("Etag")) != quoted(u.made) {
+			name = "CompleteMultipartUpload of what is gone"
+		}
+		q.send(name, true, d)
 		return
 	}
 	var numbers []int
@@ -128,7 +133,7 @@ func (q *sequence) complete() {
 	answers := q.send("CompleteMultipartUpload", true, d)
 	if answers[atStore].Status == 200 && answers[atStore].Code == "" && elements(answers, "ETag")[atStore] != "" {
 		q.wrote(u.key, answers, elements(answers, "ETag"))
-		u.last = document
+		u.last, u.made = document, elements(answers, "ETag")[atStore]
 		q.end(u)
 	}
 }

@@ -74,6 +74,7 @@ func TestRandomCallsGetTheAnswersOfTheStore(t *testing.T) {
 		kinds []string
 	}{
 		{lab.OnMinIO, lab.SharedMinIO, 160, []string{plainBucket, versionedBucket, lockedBucket}},
+		{lab.OnVersitygw, lab.VersitygwForSuite, 40, []string{plainBucket, versionedBucket, lockedBucket}},
 	} {
 		t.Run(store.name, func(t *testing.T) {
 			t.Parallel()

@@ -57,9 +57,9 @@ func (q *sequence) wholeList() {
 
 // walkList gives the entries of all pages, with ids as the store has them, and behind them
 // the common prefixes: where these stand in a document S3 has no rule. Uploads are sorted,
-// for MinIO lists them by age.
+// for MinIO lists them by age, and versitygw's versions, for it has a page's delete markers first.
 func (q *sequence) walkList(side int, query url.Values) (all []string) {
-	if q.store == lab.OnVersitygw && (query.Has("uploads") || query.Has("versions") && side == atStore) {
+	if q.store == lab.OnVersitygw && (query.Has("uploads") || query.Has("versions")) {
 		query = maps.Clone(query) // it refuses its own upload marker, and lists a marker's version again
 		query.Del("max-uploads")
 		query.Del("max-keys")
@@ -91,7 +91,7 @@ func (q *sequence) walkList(side int, query url.Values) (all []string) {
 			}
 		}
 		if !page.IsTruncated {
-			if query.Has("uploads") {
+			if query.Has("uploads") || query.Has("versions") && q.store == lab.OnVersitygw {
 				slices.Sort(all)
 			}
 			return append(all, shared...)
