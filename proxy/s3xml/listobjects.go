@@ -97,6 +97,15 @@ func (l *ListObjects) LastV1() string {
 // Append adds the entries of a further page and takes over its cursor.
 func (l *ListObjects) Append(next *ListObjects) {
 	l.Contents = append(l.Contents, next.Contents...)
-	l.CommonPrefixes = append(l.CommonPrefixes, next.CommonPrefixes...)
+	l.CommonPrefixes = appendPrefixes(l.CommonPrefixes, next.CommonPrefixes)
 	l.IsTruncated, l.NextMarker, l.NextContinuationToken = next.IsTruncated, next.NextMarker, next.NextContinuationToken
+}
+
+// appendPrefixes adds those of a further page, which begins on MinIO with the one that the page
+// before ended with.
+func appendPrefixes(all, next Bounded[CommonPrefix]) Bounded[CommonPrefix] {
+	if n := len(all); n > 0 && len(next) > 0 && all[n-1] == next[0] {
+		next = next[1:]
+	}
+	return append(all, next...)
 }

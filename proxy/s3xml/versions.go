@@ -138,7 +138,7 @@ func (l *ListVersions) Last() string {
 // Append adds the entries of a further page and takes over its end.
 func (l *ListVersions) Append(next *ListVersions) {
 	l.Versions = append(l.Versions, next.Versions...)
-	l.CommonPrefixes = append(l.CommonPrefixes, next.CommonPrefixes...)
+	l.CommonPrefixes = appendPrefixes(l.CommonPrefixes, next.CommonPrefixes)
 	l.IsTruncated, l.NextKeyMarker, l.NextVersionIDMarker = next.IsTruncated, next.NextKeyMarker, next.NextVersionIDMarker
 }
 
