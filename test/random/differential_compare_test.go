@@ -17,6 +17,7 @@ import (
 type comparison struct {
 	name        string
 	changes     bool
+	gone        bool // as the draft's
 	side        int
 	call        s3test.Call // as the proxy got it
 	direct, got s3test.Answer

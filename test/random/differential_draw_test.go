@@ -132,6 +132,7 @@ func (q *sequence) writeConditions(d *draft, key string, rarity int) {
 		d.head("if-none-match", "*")
 	case "match":
 		d.headOf("if-match", q.etagOf(key))
+		d.gone = s3test.Call{Method: "HEAD", Path: q.path(atStore, key)}.Do(q.outer, q.at[atStore]).Status == 404
 	case "any":
 		d.head("if-match", "*")
 	}

@@ -154,6 +154,7 @@ type draft struct {
 	body        []byte
 	document    func(side int) string // instead of the body
 	stream      string                // the shape of a body in chunks
+	gone        bool                  // the store has no object, or a delete marker, where the condition is
 }
 
 type parameter struct {
@@ -206,7 +207,7 @@ func (q *sequence) send(name string, changes bool, d draft) (answers [sideCount]
 	c := calls[atStore]
 	q.t.Logf("%s: %s %s?%s %v %s: %v", name, c.Method, c.Path, c.Query, c.Headers, shortBody(c), answers[atStore])
 	for i := atStore + 1; i < sideCount; i++ {
-		q.compare(comparison{name: name, changes: changes, side: i, call: calls[i], direct: answers[atStore], got: answers[i]})
+		q.compare(comparison{name: name, changes: changes, gone: d.gone, side: i, call: calls[i], direct: answers[atStore], got: answers[i]})
 	}
 	return answers
 }

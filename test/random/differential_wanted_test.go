@@ -205,6 +205,9 @@ var wantedDifferences = []wantedDifference{
 	{"A folder's object has one part", "versitygw has any number of them", func(d deviation) bool {
 		return d.store == lab.OnVersitygw && d.of("GetObject", "HeadObject") && strings.HasSuffix(d.call.Path, "/") && strings.Contains(d.call.Query, "partNumber=") && strings.HasPrefix(d.had, "20") && strings.HasPrefix(d.has, "416")
 	}},
+	{"A write with `If-Match` where the object has been deleted fails, with `--etag md5`", "as in S3; versitygw compares the ETag that the object had", func(d deviation) bool {
+		return d.store == lab.OnVersitygw && d.side == throughMD5 && d.gone && d.turns("200 ", "412 PreconditionFailed")
+	}},
 	{"A copy of what has been deleted is NoSuchKey, or MethodNotAllowed if it names the delete marker", "versitygw says NoSuchVersion, or copies the delete marker", func(d deviation) bool {
 		return d.store == lab.OnVersitygw && d.of("CopyObject", "UploadPartCopy") && (d.turns("404 NoSuchVersion", "404 NoSuchKey") && !strings.Contains(d.call.Headers["x-amz-copy-source"], "?versionId=") ||
 			d.got.Header.Get("X-Amz-Delete-Marker") == "true" && (d.has == "404 NoSuchKey" || d.has == "405 MethodNotAllowed"))
