@@ -32,10 +32,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -45,19 +43,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 )
-
-// identity is the URI of every key, without a version.
-const identity = Scheme + ":"
-
-// Key is a key of AWS KMS.
-type Key struct {
-	client *awskms.Client
-	name   string // as it was configured: an alias, an id, or an ARN
-
-	mu   sync.Mutex
-	own  string    // the ARN that name was last seen to mean; "" until then
-	seen time.Time // when
-}
 
 // resolveEvery bounds how often a name is looked up because a blob is of another key.
 const resolveEvery = time.Second
@@ -131,22 +116,6 @@ func (k *Key) Named(ctx context.Context, version string) (string, error) {
 		return "", k.classify(ctx, "DescribeKey", err, version)
 	}
 	return identity + "#" + *m.Arn, nil
-}
-
-// describe asks AWS what a name means; the answer has the ARN of a key. The error is the
-// SDK's own.
-func (k *Key) describe(ctx context.Context, name string) (*types.KeyMetadata, error) {
-	out, err := k.client.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &name})
-	if err != nil {
-		return nil, err
-	}
-	if out.KeyMetadata == nil {
-		return nil, errors.New("an answer without a key")
-	}
-	if _, err := parseKeyARN(aws.ToString(out.KeyMetadata.Arn)); err != nil {
-		return nil, fmt.Errorf("an answer without the ARN of a key: %w", err)
-	}
-	return out.KeyMetadata, nil
 }
 
 func (k *Key) resolve(ctx context.Context) (string, error) {
@@ -278,22 +247,4 @@ func (k *Key) Check(ctx context.Context) error {
 		return fmt.Errorf("%w: %s gave back another key than it wrapped", kms.ErrInvalid, k.name)
 	}
 	return nil
-}
-
-// parseKeyARN reads the ARN of a key, in the one form that AWS writes.
-// https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN
-func parseKeyARN(text string) (arn.ARN, error) {
-	a, err := arn.Parse(text)
-	id, isKey := strings.CutPrefix(a.Resource, "key/")
-	switch {
-	case err != nil:
-		return a, err
-	case !isKey || id == "" || strings.ContainsFunc(id, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || 'A' <= r && r <= 'Z')
-	}):
-		return a, errors.New("not the ARN of a key")
-	case a.Service != "kms" || a.Region == "" || len(a.AccountID) != 12 || a.String() != text:
-		return a, errors.New("not an ARN of KMS")
-	}
-	return a, nil
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os/exec"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/smithy-go"
-
 	"github.com/s3proxy/s3proxy/kms"
 )
 
@@ -174,4 +176,47 @@ func stateText(state types.KeyState) string {
 		return "unavailable: its custom key store is not connected"
 	}
 	return fmt.Sprintf("in state %s", state)
+}
+
+// noCredentials keeps its cause from all but tell, also from the SDK: the provider has
+// tried again itself.
+type noCredentials struct{ cause error }
+
+func (*noCredentials) Error() string { return "no credentials" }
+
+// tell says why there are no credentials: denied where a provider refuses or has none,
+// unavailable where it could not be reached.
+func (e *noCredentials) tell() (text string, class error) {
+	const none = "no credentials: "
+	var process *processcreds.ProviderError
+	if errors.As(e.cause, &process) {
+		var exit *exec.ExitError
+		if errors.As(process, &exit) { // the network may be what it lacks
+			return none + "credential_process has failed: " + exit.ProcessState.String(), kms.ErrUnavailable
+		}
+		return none + "what credential_process printed is not what AWS documents of it", kms.ErrDenied
+	}
+	for _, known := range untyped {
+		if strings.Contains(e.cause.Error(), known.part) {
+			return none + known.text, kms.ErrDenied
+		}
+	}
+	// The error of endpointcreds has no exported type.
+	if strings.Contains(e.cause.Error(), "failed to load credentials") {
+		text, class = serverSaid(e.cause)
+		return none + "the container's credentials endpoint (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) " + text, class
+	}
+	// The innermost is the one that failed: a role may be assumed by way of others.
+	var at *smithy.OperationError
+	for inner := e.cause; errors.As(inner, &at); inner = at.Err {
+	}
+	switch {
+	case at == nil:
+		return none + "their provider has failed; aws sts get-caller-identity says more, in the same environment. " + lookedFor, kms.ErrUnavailable
+	case at.ServiceID == "ec2imds":
+		text, class = serverSaid(at.Err)
+		return none + "none are configured, and the instance metadata service " + text + ". " + lookedFor, class
+	}
+	text, class = serviceSaid(at.Err)
+	return fmt.Sprintf("%s%s %s: %s", none, at.ServiceID, at.OperationName, text), class
 }

@@ -19,9 +19,6 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// Scheme is the scheme of the driver's URIs.
-const Scheme = "awskms"
-
 // place is what a URI says.
 type place struct {
 	name                      string // a KeyId of AWS's API

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -168,9 +166,4 @@ func logIn(ctx context.Context, client *api.Client, method api.AuthMethod) (*gra
 	}
 	life := time.Duration(secret.Auth.LeaseDuration) * time.Second
 	return &grant{token: secret.Auth.ClientToken, renewable: secret.Auth.Renewable, left: life, whole: life}, nil
-}
-
-func sorted(names []string) []string {
-	slices.SortFunc(names, strings.Compare)
-	return names
 }

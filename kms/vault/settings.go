@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -94,3 +95,8 @@ func (s *Settings) check() error {
 }
 
 var errNotRenewable = errors.New("it cannot be renewed any more")
+
+func sorted(names []string) []string {
+	slices.SortFunc(names, strings.Compare)
+	return names
+}

@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// Scheme is the scheme of the driver's URIs.
-const Scheme = "vault"
-
 // parseURI reads vault://MOUNT/KEY.
 func parseURI(uri *url.URL) (mount, key string, err error) {
 	const want = "write vault://MOUNT/KEY, as vault://transit/photos; Vault's address is in VAULT_ADDR"

@@ -33,30 +33,17 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/hashicorp/vault/api"
 
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// Key is a key of a transit engine.
-type Key struct {
-	connection *Connection
-	mount, key string
-	// seen is set when the key was there: Vault makes a key of a name that it encrypts
-	// under, if the token may.
-	seen atomic.Bool
-}
-
 var (
 	_ kms.Key     = (*Key)(nil)
 	_ kms.Rotator = (*Key)(nil)
 	_ kms.Namer   = (*Key)(nil)
 )
-
-// URI implements [kms.Key].
-func (k *Key) URI() string { return Scheme + "://" + k.mount + "/" + k.key }
 
 // Wrap implements [kms.Key].
 func (k *Key) Wrap(ctx context.Context, plaintext []byte, c kms.Context) (kms.Wrapped, error) {

@@ -1,8 +1,3 @@
-// Package s3err has the errors of the S3 protocol: their codes, statuses and
-// texts as S3 writes them, their XML form, and the way back from a store's
-// answer to an Error.
-//
-// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 package s3err
 
 import (

@@ -1,6 +1,3 @@
-// Package s3xml reads the documents of S3, a client's and a store's alike, within bounds:
-// what a few bytes of XML cost of memory and of stack is for their sender to choose
-// otherwise.
 package s3xml
 
 import (

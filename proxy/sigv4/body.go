@@ -100,8 +100,7 @@ var (
 	errTrailerHeader = s3err.InvalidRequest.WithMessage("The value specified in the x-amz-trailer header is not supported")
 	errAnonymous     = s3err.InvalidRequest.WithMessage("Anonymous requests don't support this x-amz-content-sha256 value. Please use UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.")
 	// ErrPayloadUse refuses a payload in a shape that the request cannot have.
-	ErrPayloadUse  = s3err.InvalidRequest.WithMessage("The value of x-amz-content-sha256 header is invalid.")
-	errWrongLength = s3err.IncompleteBody.WithMessage("You did not provide the number of bytes specified by the Content-Length HTTP header")
+	ErrPayloadUse = s3err.InvalidRequest.WithMessage("The value of x-amz-content-sha256 header is invalid.")
 )
 
 func (a *Auth) streamingBody(r *http.Request, in io.Reader) (*Body, error) {

@@ -284,3 +284,5 @@ func isSignature(s string) bool {
 	}
 	return len(s) == 2*sha256.Size
 }
+
+var errWrongLength = s3err.IncompleteBody.WithMessage("You did not provide the number of bytes specified by the Content-Length HTTP header")

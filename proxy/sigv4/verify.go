@@ -1,51 +1,12 @@
-// Package sigv4 verifies AWS Signature Version 4 as S3 does, in all of its
-// shapes, decodes the bodies that it signs, and signs requests for a store. It
-// knows no bucket and no credentials store.
-//
-// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 package sigv4
 
 import (
-	"crypto/hmac"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
-
-const (
-	algorithm  = "AWS4-HMAC-SHA256"
-	timeFormat = "20060102T150405Z"
-
-	// maxSkew is how far a request's date may be from the server's, either way.
-	maxSkew = 15 * time.Minute
-)
-
-// Verifier checks the signatures of requests. It is safe for concurrent use.
-type Verifier struct {
-	// Region that a credential scope must name. Empty: any.
-	Region string
-	// Secret gives the secret key of an access key.
-	Secret func(accessKeyID string) (secret string, ok bool)
-	// Now is the server's clock; nil for time.Now.
-	Now func() time.Time
-}
-
-// Auth says who signed a request, and has what the verification of its body
-// needs.
-type Auth struct {
-	// AccessKeyID is empty for a request that is not signed at all.
-	AccessKeyID string
-	// Presigned: the signature was in the query.
-	Presigned bool
-	// Payload is x-amz-content-sha256 as the client gave it: a SHA-256 in hex,
-	// UNSIGNED-PAYLOAD or one of the STREAMING- values. Empty only for an
-	// unsigned request without it.
-	Payload string
-
-	chain chain
-}
 
 // Verify checks the signature of r, without its body: that is checked while it
 // is read from Auth.Body. A request without any authentication is no error and
@@ -175,6 +136,3 @@ func (a *Auth) check(r *http.Request, query string, signedHeaders []string) (*Au
 	}
 	return a, nil
 }
-
-// equal compares two signatures in hex in constant time.
-func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }

@@ -1,6 +1,3 @@
-// Package upstream is the client of the store behind the proxy: it builds a
-// request from named fields, signs it with the proxy's own credentials and
-// turns the store's refusals into s3err.Error.
 package upstream
 
 import (
@@ -8,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -20,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
-	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
 
@@ -127,33 +122,6 @@ func (c *Client) Region() string { return c.cfg.Region }
 
 // ChecksBodies tells whether the store can see that a streamed body lacks its end.
 func (c *Client) ChecksBodies() bool { return c.cfg.Payload != PayloadUnsigned }
-
-// Request is one request to the store. Nothing of a client's request gets into
-// it but what a handler has put there by name. What names a place is of a checked
-// type; Do refuses a request that hides an id in Query, or a copy's source in Header.
-type Request struct {
-	Method    string
-	Bucket    s3name.Bucket // zero: the service itself
-	Key       s3name.Key    // zero: the bucket itself
-	UploadID  s3name.UploadID
-	VersionID s3name.VersionID // zero: the current one, or none at all
-	Source    *s3name.Source   // of a copy; nil for none
-	Query     url.Values
-	Header    http.Header
-	// Bytes is a body in memory, nil for none; net/http sends it again when a
-	// connection turned out stale before anything was written.
-	Bytes []byte
-	// Body is a streamed one, pulled while it is sent, of exactly Length bytes.
-	Body   io.Reader
-	Length int64
-	// SHA256 is that of Body, where it is known: the body is signed by it. nil otherwise.
-	SHA256 []byte
-	// Checksum is the one that the store gets with the body; nil: one of the
-	// client's own.
-	Checksum *Checksum
-	// Unsigned sends the request without credentials: the store judges it as anonymous.
-	Unsigned bool
-}
 
 // Do sends a request and gives the store's answer when it is a success (2xx).
 // The caller closes its body. Any other answer is an *s3err.Error with the

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"hash/crc32"
 	"io"
 	"net/http"
@@ -18,11 +17,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
-
-// Payload says how the store can tell that it has a whole body. Not every
-// store holds a body to its Content-Length (versitygw 1.8 keeps what came when
-// the connection is cut), so that a bare body is not enough.
-type Payload string
 
 // What of a streamed body the store can check. A body that is in memory is
 // signed by its SHA-256; with PayloadChecked a larger one carries a CRC32C header instead.
@@ -93,12 +87,6 @@ const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 func setChecksum(h http.Header, sum *Checksum, body []byte) {
 	sum.Hash.Write(body)
 	h.Set(sum.Header, sum.value())
-}
-
-// Checksum is one of the body, as S3 has them.
-type Checksum struct {
-	Header string    // x-amz-checksum-...
-	Hash   hash.Hash // fresh; the body goes through it
 }
 
 func (c *Checksum) value() string { return base64.StdEncoding.EncodeToString(c.Hash.Sum(nil)) }

@@ -71,3 +71,10 @@ func settingNames() map[string]bool {
 	ServeFlags(all)
 	return namesOf(all)
 }
+
+// namesOf are the names of flags.
+func namesOf(flags *pflag.FlagSet) map[string]bool {
+	names := map[string]bool{}
+	flags.VisitAll(func(f *pflag.Flag) { names[f.Name] = true })
+	return names
+}

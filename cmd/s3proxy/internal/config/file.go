@@ -177,3 +177,5 @@ func (u *UpstreamCredentials) Read() (id, secret string, err error) {
 	}
 	return id, secret, nil
 }
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -94,12 +94,3 @@ func checkDurations(flags *pflag.FlagSet, k *koanf.Koanf) error {
 	}
 	return nil
 }
-
-// namesOf are the names of flags.
-func namesOf(flags *pflag.FlagSet) map[string]bool {
-	names := map[string]bool{}
-	flags.VisitAll(func(f *pflag.Flag) { names[f.Name] = true })
-	return names
-}
-
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
