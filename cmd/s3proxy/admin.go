@@ -14,16 +14,16 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
-// startAdmin serves /healthz (the process runs), /readyz (it can serve: the KMS
-// answers and it is not shutting down) and pprof. It gives nil when it is off.
-// The default port being taken by another only warns: many run more than one.
+// startAdmin serves /healthz (the process runs), /readyz (it can serve: the KMS answers and
+// it is not shutting down) and pprof. It gives nil when admin-listen is off. If another
+// process has the default port it only warns, since many run more than one proxy.
 func startAdmin(c *config.Config, ready func(context.Context) error, log *slog.Logger) (*http.Server, error) {
 	if c.AdminListen == "" {
 		return nil, nil
 	}
 	listener, err := net.Listen("tcp", c.AdminListen)
 	if errors.Is(err, syscall.EADDRINUSE) && !c.Given("admin-listen") {
-		log.Warn("the default admin address is taken: no /healthz, /readyz and pprof here", "address", c.AdminListen)
+		log.Warn("another process uses the default admin address: this one serves no /healthz, /readyz and pprof", "address", c.AdminListen)
 		return nil, nil
 	}
 	if err != nil {
@@ -48,7 +48,7 @@ func startAdmin(c *config.Config, ready func(context.Context) error, log *slog.L
 	server := newServer(mux, log)
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the admin listener ended", "error", err)
+			log.Error("the admin listener stopped", "error", err)
 		}
 	}()
 	return server, nil

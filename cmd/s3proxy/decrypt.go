@@ -22,16 +22,17 @@ func decryptCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "decrypt s3://bucket/key|FILE -o FILE",
 		Short: "Decrypt an object without a running proxy: the store and the key are enough",
-		Long: `Decrypts an object as the store has it, or the raw bytes that were copied from a
-store with any tool, with their metadata. The output file appears only after
-every byte of it was authenticated; what goes to standard output (-o -) is whole
-only if the exit code is 0. A damaged object is refused with the part and segment.
+		Long: `Decrypts an object in the store, or raw bytes that any tool has copied from a store,
+with their metadata. The output file appears only once every byte of it has been
+authenticated; what goes to standard output (-o -) is complete only if the exit code
+is 0. A damaged object is refused, and the error names the part and the segment (64
+KiB of plaintext).
 
 The metadata of raw bytes is what "aws s3api get-object" or "head-object" prints,
-or a JSON object of the names and values of the user metadata. Bucket and key
-are those that the object was written under. With --upstream, window records
-that "keys rotate" renewed are looked up there; without it, the key in the
-metadata must still open.`,
+or a JSON object of the names and values of the user metadata. Give the bucket and
+key that the object was written under. With --upstream, decrypt looks there for
+window records: copies of wrapped keys, which "keys rotate" renews. Without it, the
+configured key must still open what is in the metadata.`,
 		Example: `  s3proxy decrypt s3://photos/2026/cat.jpg -o cat.jpg --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json
   s3proxy decrypt s3://photos/cat.jpg --version-id 3HL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY -o -
   aws s3api get-object --bucket photos --key cat.jpg cat.raw >cat.json
@@ -48,7 +49,7 @@ metadata must still open.`,
 			}
 			if !strings.HasPrefix(args[0], "s3://") {
 				if version != "" {
-					return config.Usagef("--version-id is of an object in a store")
+					return config.Usagef("--version-id is only for an object in a store")
 				}
 				if err := o.raw(); err != nil {
 					return err
@@ -60,14 +61,14 @@ metadata must still open.`,
 				return err
 			}
 			if o.metadata != "" || o.bucket != "" || o.key != "" || o.floor != "" {
-				return config.Usagef("--metadata, --bucket, --key and --floor are of raw bytes in a file")
+				return config.Usagef("--metadata, --bucket, --key and --floor are only for raw bytes in a file")
 			}
 			return decryptStored(cmd.Context(), c, o, bucket, key, version, cmd.ErrOrStderr(), log)
 		},
 	}
 	config.StoreFlags(cmd.Flags())
 	o.add(cmd)
-	cmd.Flags().StringVar(&version, "version-id", "", "`version` of the object; none: the current one")
+	cmd.Flags().StringVar(&version, "version-id", "", "`version` of the object (default: the current one)")
 	return cmd
 }
 
@@ -121,7 +122,7 @@ func writePlain(object *object.Opened, o *offlineFlags, name string, errOut io.W
 	n, err := object.WriteTo(bar.NewProxyWriter(out.File))
 	bar.Finish()
 	if err == nil && n != object.Size {
-		err = fmt.Errorf("%d bytes of %d", n, object.Size)
+		err = fmt.Errorf("got %d of %d bytes", n, object.Size)
 	}
 	if err != nil {
 		return fmt.Errorf("%s does not decrypt: %w", name, err)
@@ -129,8 +130,8 @@ func writePlain(object *object.Opened, o *offlineFlags, name string, errOut io.W
 	return out.finish()
 }
 
-// readMetadata reads the user metadata from what aws s3api prints of an object, or
-// from a flat JSON object, and gives it as the headers that a store sends.
+// readMetadata reads user metadata from what aws s3api prints of an object, or from a flat
+// JSON object, and gives it as the headers that a store sends.
 func readMetadata(path string) (http.Header, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -142,7 +143,7 @@ func readMetadata(path string) (http.Header, error) {
 	}
 	if err := json.Unmarshal(raw, &printed); err != nil || printed.Metadata == nil {
 		if err := json.Unmarshal(raw, &printed.Metadata); err != nil {
-			return nil, fmt.Errorf("it holds no metadata as aws s3api prints it, and is no JSON object of names and values: %w", err)
+			return nil, fmt.Errorf("this is neither metadata as aws s3api prints it nor a JSON object of names and values: %w", err)
 		}
 	}
 	h := http.Header{}

@@ -9,8 +9,8 @@ import (
 	"github.com/s3proxy/s3proxy/kms/vault"
 )
 
-// drivers lists the KMSs that this program speaks to, one line each. All keys of a KMS
-// share its login.
+// drivers lists the KMSs that this program can use, one line each. All keys of a KMS share
+// its login.
 var drivers = sync.OnceValue(func() *kms.Registry {
 	r := kms.NewRegistry()
 	r.Register(awskms.Scheme, awskms.Opener)

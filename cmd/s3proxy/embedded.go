@@ -24,21 +24,21 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// embeddedUser owns all buckets of the embedded store. Its secret is made anew
-// at each start and is known to the two processes alone.
+// embeddedUser owns all buckets of the embedded store. Each start makes a new secret, which
+// only the two processes know.
 const embeddedUser = "s3proxy-embedded"
 
-// embeddedStore is a store in a process of its own, which ends with this one. It
-// listens on a Unix socket in a folder that only this user can enter, so that nobody
-// reaches it but through the proxy. It has neither keys nor the proxy's environment,
-// and where the kernel has Landlock it can reach no file but those of its store.
+// embeddedStore is a store in a process of its own, which ends with this one. It listens on
+// a Unix socket in a folder that only this user can enter, so that everybody has to go
+// through the proxy. It has neither keys nor the proxy's environment, and where the kernel
+// has Landlock it can reach only the files of its store.
 type embeddedStore struct {
 	client *upstream.Client
 	order  storeOrder
-	folder string // the socket's
+	folder string // of the socket
 	cmd    *exec.Cmd
-	stdin  io.Closer  // the child ends with it
-	done   chan error // why it ended, once; then closed
+	stdin  io.Closer  // closing it ends the child
+	done   chan error // gives why the child ended, then is closed
 }
 
 // startEmbedded runs a store whose objects are files below dataDir/store.
@@ -94,8 +94,8 @@ func startStore(cmd *exec.Cmd, dataDir string, log *slog.Logger) (*embeddedStore
 	return s, nil
 }
 
-// run starts the process and gives it its order on standard input, which stays open
-// as long as this process lives.
+// run starts the process and sends it its order on standard input, which stays open as long
+// as this process lives.
 func (s *embeddedStore) run(log *slog.Logger) error {
 	lines := &lineLog{log: log, level: slog.LevelWarn}
 	s.cmd.Stdout, s.cmd.Stderr = &lineLog{log: log, level: slog.LevelDebug}, lines
@@ -108,8 +108,8 @@ func (s *embeddedStore) run(log *slog.Logger) error {
 	s.stdin = stdin
 	started := make(chan error)
 	go func() {
-		// The kernel takes the end of the thread that started a child for the end of its
-		// parent, and Go ends threads as it likes: this one stays as long as the child.
+		// To the kernel a child's parent has ended when the thread that started the child
+		// ends, and Go ends threads as it likes: keep this one as long as the child.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := s.cmd.Start()
@@ -121,7 +121,7 @@ func (s *embeddedStore) run(log *slog.Logger) error {
 			err = errors.New("its process ended by itself")
 		}
 		if last := lines.end(); s.cmd.ProcessState.ExitCode() > 0 && last != "" {
-			err = errors.New(strings.TrimPrefix(last, "s3proxy: ")) // its own reason
+			err = errors.New(strings.TrimPrefix(last, "s3proxy: ")) // the reason that it gave itself
 		}
 		s.done <- err
 		close(s.done)
@@ -136,8 +136,8 @@ func (s *embeddedStore) run(log *slog.Logger) error {
 	return nil
 }
 
-// storeEnvironment is what the store's process has of this one's environment: how Go
-// runs, and nothing that is secret.
+// storeEnvironment is what the store's process gets of this one's environment: how Go runs,
+// and nothing secret.
 func storeEnvironment() []string {
 	env := []string{}
 	for _, name := range []string{"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"} {
@@ -163,7 +163,7 @@ func (s *embeddedStore) waitFor(socket string) error {
 	return errors.New("it does not answer")
 }
 
-// close stops the store; requests to it must have ended.
+// close stops the store. Requests to it must have ended.
 func (s *embeddedStore) close() {
 	s.stdin.Close()
 	select {

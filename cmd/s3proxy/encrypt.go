@@ -26,12 +26,12 @@ func encryptCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "encrypt FILE s3://bucket/key | encrypt FILE -o FILE",
 		Short: "Encrypt a file into the store, or into a file, without a running proxy",
-		Long: `Writes an object as the proxy would, of up to 5 GiB, or the raw bytes and the
-metadata of one into two files, from which any tool can upload it. The key of
-the object is wrapped by the KMS itself: no window record is made.
+		Long: `Writes an object of up to 5 GiB as the proxy would, or writes an object's raw bytes
+and metadata into two files, from which any tool can upload it. The KMS wraps the
+object's key itself, so that the object needs nothing else in the bucket.
 
-An object or file that is there is kept without --force; for an object this
-needs a store that honours If-None-Match. The metadata file is what
+Without --force, an existing object or file is kept; for an object this needs a
+store that honours If-None-Match. The metadata file is what
 "aws s3api put-object --metadata file://FILE" takes.`,
 		Example: `  s3proxy encrypt cat.jpg s3://photos/2026/cat.jpg --content-type image/jpeg --user-metadata colour=black
   tar c docs | s3proxy encrypt - s3://backup/docs.tar --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json
@@ -47,11 +47,11 @@ needs a store that honours If-None-Match. The metadata file is what
 			if err != nil {
 				return err
 			}
-			c.KeyWindow = 0 // one object is worth no window and its record
+			c.KeyWindow = 0 // a window and its record are not worth it for one object
 			log := newLogger(c, cmd.ErrOrStderr())
 			if len(args) == 1 {
 				if contentType != "" {
-					return config.Usagef("--content-type is of an object in a store")
+					return config.Usagef("--content-type is only for an object in a store")
 				}
 				if err := o.raw(); err != nil {
 					return err
@@ -63,7 +63,7 @@ needs a store that honours If-None-Match. The metadata file is what
 				return err
 			}
 			if o.metadata != "" || o.bucket != "" || o.key != "" || o.output != "" {
-				return config.Usagef("--output, --metadata, --bucket and --key are of raw bytes in a file")
+				return config.Usagef("--output, --metadata, --bucket and --key are only for raw bytes in a file")
 			}
 			return encryptStored(cmd.Context(), c, args[0], bucket, key, headersOf(contentType, user, o.force), cmd.ErrOrStderr(), log)
 		},
@@ -75,7 +75,7 @@ needs a store that honours If-None-Match. The metadata file is what
 	return cmd
 }
 
-// headersOf are those of the PUT. Without force it does not replace anything.
+// headersOf gives the headers of the PUT. Without force the PUT replaces nothing.
 func headersOf(contentType string, user map[string]string, force bool) http.Header {
 	h := http.Header{}
 	if contentType != "" {
@@ -136,7 +136,7 @@ func encryptStored(ctx context.Context, c *config.Config, path, bucket, key stri
 // encryptRaw writes what a store would hold into two files.
 func encryptRaw(ctx context.Context, c *config.Config, o *offlineFlags, path string, user map[string]string, errOut io.Writer, log *slog.Logger) error {
 	if o.metadata == "-" || o.metadata == o.output {
-		return config.Usagef("--metadata and --output are two files")
+		return config.Usagef("--metadata and --output must be two different files")
 	}
 	f, size, err := openInput(path)
 	if err != nil {

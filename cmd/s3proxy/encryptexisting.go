@@ -18,15 +18,15 @@ func encryptExistingCommand() *cobra.Command {
 		Long: `Reads each object below the prefixes that is not encrypted, and writes it again under
 its own name, encrypted, on the condition that nobody else has written it. Clients may
 read and write meanwhile through s3proxy, which needs allow-plaintext-reads for the
-bucket until this command says that it can be switched off. A client's write that races
-wins. A run that was ended in the middle is simply started again.
+bucket until this command says that you can switch it off. If a client writes at the same
+time, its write wins. If a run is interrupted, start it again.
 
 Content type, user metadata, tags, ACL, storage class, legal hold, retention and redirect
-stay, and so does a checksum of the whole object that the store has, after it was
-verified. The ETag stays with --etag md5 where it is the MD5 of the bytes; otherwise
-ETag and Last-Modified change. In a versioned bucket the old state remains as a version
-that is not encrypted, until a lifecycle rule or somebody removes it: the command counts
-these. No copy of the object is made under any other name.`,
+stay. So does the store's checksum of the whole object, if it has one; it is verified
+first. With --etag md5 the ETag stays where it is the MD5 of the bytes; otherwise ETag and
+Last-Modified change. In a versioned bucket the old state remains as a version that is not
+encrypted, until a lifecycle rule or somebody removes it: the command counts these. It
+makes no copy of an object under any other name.`,
 		Example: `  s3proxy encrypt-existing --dry-run s3://photos
   s3proxy encrypt-existing --rate 100 s3://photos --upstream https://s3.example.com --kms vault://transit/photos`,
 		Args: someArgs("what to encrypt, s3://bucket or s3://bucket/prefix"),
@@ -59,17 +59,17 @@ func printEncrypted(out io.Writer, e *ops.EncryptedExisting, dryRun bool) error 
 		return err
 	}
 	if e.OldVersions > 0 {
-		fmt.Fprintf(out, "  %d versions that are not current are not encrypted: the store's operator reads them until they are deleted\n", e.OldVersions)
+		fmt.Fprintf(out, "  %d versions that are not current are not encrypted: the store's operator can read them until they are deleted\n", e.OldVersions)
 	}
 	printReasons(out, "not looked at: ", e.Unreadable)
 	switch {
 	case dryRun:
 	case e.Done && e.OldVersions == 0 && len(e.Unreadable) == 0:
-		fmt.Fprintln(out, "  All objects are encrypted: allow-plaintext-reads can be switched off, if all who write do it through s3proxy.")
+		fmt.Fprintln(out, "  All objects are encrypted: you can switch off allow-plaintext-reads if all writers go through s3proxy.")
 	case e.Done:
-		fmt.Fprintln(out, "  All current objects are encrypted: allow-plaintext-reads can be switched off, if all who write do it through s3proxy, and nobody needs the old versions through it.")
+		fmt.Fprintln(out, "  All current objects are encrypted: you can switch off allow-plaintext-reads if all writers go through s3proxy and nobody needs the old versions through it.")
 	case e.Prefix != "":
-		fmt.Fprintln(out, "  Only below this prefix: a run over the whole bucket says when allow-plaintext-reads can be switched off.")
+		fmt.Fprintln(out, "  This was only what is below the prefix: a run over the whole bucket says when you can switch off allow-plaintext-reads.")
 	default:
 		fmt.Fprintln(out, "  allow-plaintext-reads must stay on.")
 	}

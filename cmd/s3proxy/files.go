@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// openInput opens a file to be read from its beginning; "-" is standard input,
-// which is kept in a file without a name when it is a pipe.
+// openInput opens a file to be read from its beginning, and gives its size in bytes. "-" is
+// standard input; if that is a pipe, its content is kept in a file without a name.
 func openInput(path string) (f *os.File, size int64, err error) {
 	if path == "-" {
 		f = os.Stdin
@@ -42,16 +42,15 @@ func openInput(path string) (f *os.File, size int64, err error) {
 	return kept, size, err
 }
 
-// output is a file that gets its name only when it is whole. "-" is standard
-// output, where nothing can be taken back.
+// output is a file that gets its name only when it is complete. "-" is standard output,
+// where nothing can be taken back.
 type output struct {
 	*os.File
 	path  string // "" for standard output
 	force bool
 }
 
-// createOutput begins a file of mode 0600. A file that is there is replaced only
-// with force.
+// createOutput begins a file of mode 0600. It replaces an existing file only with force.
 func createOutput(path string, force bool) (*output, error) {
 	if path == "-" {
 		return &output{File: os.Stdout}, nil
@@ -90,7 +89,7 @@ func (o *output) finish() error {
 	return nil
 }
 
-// discard removes what has no name yet; after finish it only tidies.
+// discard removes what has no name yet; after finish it removes only the temporary name.
 func (o *output) discard() {
 	if o.path != "" {
 		o.Close()
@@ -105,7 +104,7 @@ func ensureDir(path string) error {
 	}
 	info, err := os.Stat(path)
 	if err == nil && !info.IsDir() {
-		err = errors.New("it is no folder")
+		err = errors.New("it is not a folder")
 	}
 	if err != nil {
 		return fmt.Errorf("the folder %s: %w", path, err)

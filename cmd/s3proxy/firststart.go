@@ -15,9 +15,9 @@ import (
 	"github.com/s3proxy/s3proxy/kms/localfile"
 )
 
-// firstKeyset makes the keyset of the data folder where no --kms names another
-// key and none is there yet. Encrypted data in the embedded store without a keyset
-// means that the keyset was lost: a new one would hide that.
+// firstKeyset makes the keyset of the data folder if there is none and --kms names no other
+// key. If the embedded store has encrypted data but there is no keyset, the keyset was lost,
+// and a new one would hide that.
 func firstKeyset(ctx context.Context, c *config.Config, stores *stores) (made bool, err error) {
 	if c.KMS != "" || stores.embedded == nil {
 		return false, nil
@@ -31,7 +31,7 @@ func firstKeyset(ctx context.Context, c *config.Config, stores *stores) (made bo
 		return false, err
 	}
 	if found != "" {
-		return false, fmt.Errorf("the keyset %s is not there, but the store in %s holds what was encrypted under it (%s): restore the keyset from its backup. Without it this data is lost; to begin anew, move the data folder away", path, c.DataDir, found)
+		return false, fmt.Errorf("the keyset %s is missing, but the store in %s holds data that was encrypted under it (%s): restore the keyset from its backup. Without it this data is lost; to start over, move the data folder away", path, c.DataDir, found)
 	}
 	if err := localfile.Create(path, fromEnvironment); err != nil && !errors.Is(err, fs.ErrExist) {
 		return false, err
@@ -39,7 +39,7 @@ func firstKeyset(ctx context.Context, c *config.Config, stores *stores) (made bo
 	return true, nil
 }
 
-// announce prints what a person needs at a first start, and no secret.
+// announce prints what a person needs to know at a first start, and no secret.
 func announce(out io.Writer, c *config.Config, client config.ClientKey, address string, madeKeyset bool) {
 	store := "the store in " + c.DataDir
 	if c.UpstreamURL != nil {
@@ -68,7 +68,7 @@ func tryLine(k config.ClientKey, endpoint, region string) string {
 	if k.File == "" {
 		fmt.Fprintf(&b, `AWS_ACCESS_KEY_ID="$%s" AWS_SECRET_ACCESS_KEY="$%s" `, config.EnvAccessKey, config.EnvSecretKey)
 	} else {
-		// These would win over the file.
+		// These would override the file.
 		var unset []string
 		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"} {
 			if os.Getenv(name) != "" {

@@ -13,7 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/multipart"
 )
 
-// gcFlags are those of gc.
+// gcFlags are the flags of gc.
 type gcFlags struct {
 	bucketFlags
 	records             bool
@@ -26,19 +26,20 @@ func gcCommand() *cobra.Command {
 		Use:   "gc s3://bucket [s3://bucket ...]",
 		Short: "Remove what is left of multipart uploads that no longer exist",
 		Long: `Removes the state that s3proxy keeps for multipart uploads which the store no longer
-has. The store is asked for each of them; uploads that it has are never touched. An
-upload that is gone without having become the object is looked at twice, --grace
+has. It asks the store for each of them, and never touches uploads that the store
+has. If an upload is gone but has not become the object, gc looks twice, --grace
 apart: some stores hide an upload while it is being completed. serve does the same
 every hour in the buckets that it uses. State under a retention is left for a later
 run.
 
-With --records it removes window records instead: those that no object, version or
-upload in progress names, once they are older than --records-grace. It looks at all
-of the bucket's metadata for that, and removes nothing if it could not look at
-something. Objects that are put back later from a copy of the store need their
-records from that copy too.
+With --records it removes window records instead: copies of wrapped keys, one for
+each bucket and hour or so (the "window") in which a proxy wrote. It removes those
+that no object, version or upload in progress names, once they are older than
+--records-grace. To find them it looks at all of the bucket's metadata, and removes
+nothing if there is anything that it could not look at. If you later restore objects
+from a copy of the store, restore their records from that copy too.
 
-Exit code 1 when a bucket, an object or an upload could not be looked at.`,
+The exit code is 1 if gc could not look at a bucket, an object or an upload.`,
 		Example: `  s3proxy gc s3://photos --dry-run
   s3proxy gc --records s3://photos
   s3proxy gc s3://photos s3://backups --json --upstream https://s3.example.com`,
@@ -49,7 +50,7 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 				return err
 			}
 			if 0 < o.recordsGrace && o.recordsGrace < 2*c.KeyWindow {
-				return config.Usagef("records-grace %v is less than two windows of keys (key-window is %v)", o.recordsGrace, c.KeyWindow)
+				return config.Usagef("records-grace is %v, but must be at least twice key-window (%v)", o.recordsGrace, c.KeyWindow)
 			}
 			return o.run(cmd, c, buckets)
 		},
@@ -58,15 +59,15 @@ Exit code 1 when a bucket, an object or an upload could not be looked at.`,
 	f := cmd.Flags()
 	o.add(f, "bucket")
 	o.addDryRun(f, "remove")
-	f.BoolVar(&o.records, "records", false, "remove window records that nothing names, instead")
-	f.DurationVar(&o.recordsGrace, "records-grace", ops.DefaultRecordsGrace, "how old such a record must be: more than a window and the longest write; 0 only where nobody writes")
-	f.DurationVar(&o.grace, "grace", multipart.DefaultGrace, "how long an upload must have been gone; 0 only where no other program uses the bucket")
+	f.BoolVar(&o.records, "records", false, "remove window records that nothing names, instead of the state of uploads")
+	f.DurationVar(&o.recordsGrace, "records-grace", ops.DefaultRecordsGrace, "how old such a record must be: longer than a window and the longest write; 0 only if nobody writes")
+	f.DurationVar(&o.grace, "grace", multipart.DefaultGrace, "how long an upload must have been gone; 0 only if no other program uses the bucket")
 	return cmd
 }
 
 func (o *gcFlags) check(given *pflag.FlagSet) error {
 	if o.grace < 0 || o.recordsGrace < 0 {
-		return config.Usagef("a time of grace cannot be negative")
+		return config.Usagef("grace and records-grace cannot be negative")
 	}
 	for _, name := range []string{"records-grace", "concurrency", "rate"} {
 		if !o.records && given.Changed(name) {

@@ -15,9 +15,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// inProcess runs the proxy within this process and gives a client of it, so that
-// a command writes objects by the very code that serve does. Nobody else can reach
-// it: its connections are pipes, its key is made anew.
+// inProcess runs the proxy within this process and gives a client of it, so that a command
+// writes objects with the same code as serve. Nobody else can reach it: its connections are
+// pipes, and its key is new.
 func inProcess(c proxy.Config) (client *upstream.Client, stop func(), err error) {
 	const id, region = "inside", "us-east-1"
 	secret := rand.Text()

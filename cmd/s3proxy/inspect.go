@@ -17,7 +17,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// inspection is what the command prints; the JSON names are part of the interface.
+// inspection is what the command prints. The JSON names are part of its interface.
 type inspection struct {
 	Object       string          `json:"object"`
 	ETag         string          `json:"upstream-etag"`
@@ -45,10 +45,11 @@ func inspectCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "inspect s3://bucket/key",
-		Short: "Say what is stored of an object: format, key, sizes, parts; no secrets",
-		Long: `Asks the store itself what it has of an object; no proxy need run. Format, KEK
-and sizes need no key. Parts and checksums are shown when the configured key
-opens the object; otherwise the reason why it does not, and exit code 1.`,
+		Short: "Show what the store has of an object: format, key, sizes, parts; no secrets",
+		Long: `Asks the store itself what it has of an object, without a running proxy. It shows
+format, KEK (the key in the KMS) and sizes without a key. If the configured key opens
+the object, it also shows parts and checksums; otherwise it says why not, and the exit
+code is 1.`,
 		Example: `  s3proxy inspect s3://photos/2026/cat.jpg
   s3proxy inspect s3://photos/cat.jpg --json --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json`,
 		Args: oneArgument("s3://bucket/key"),

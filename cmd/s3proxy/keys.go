@@ -19,7 +19,7 @@ import (
 func keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, list and change the keys that wrap all others",
+		Short: "Make, list and change the keys that wrap (encrypt) all others",
 		Example: `  s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json
   s3proxy keys list`,
 		Args: noArguments,
@@ -36,9 +36,9 @@ func keysCreateCommand() *cobra.Command {
 		Short: "Make a new keyset file",
 		Long: `Makes a keyset with one AES-256-GCM key in a new file that only its owner can
 read. It never replaces a file. Back the file up: without it, every object
-that was encrypted under it is lost. With a passphrase in
-` + localfile.EnvPassphrase + ` or a file named by
-` + localfile.EnvPassphraseFile + ` the keyset is encrypted under it.`,
+that was encrypted under it is lost. If ` + localfile.EnvPassphrase + `
+holds a passphrase, or ` + localfile.EnvPassphraseFile + ` names a
+file with one, the keyset is encrypted under it.`,
 		Example: `  s3proxy keys create                                                # in the data folder
   s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json`,
 		Args: noArguments,
@@ -51,11 +51,11 @@ that was encrypted under it is lost. With a passphrase in
 				return err
 			}
 			if err := localfile.Create(path, fromEnvironment); errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("%s is there already, and is never replaced", path)
+				return fmt.Errorf("%s exists already, and is never replaced", path)
 			} else if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Made %s. Back it up: without it, what is encrypted under it is lost.\n", path)
+			fmt.Fprintf(cmd.OutOrStdout(), "Made %s. Back it up: without it, everything encrypted under it is lost.\n", path)
 			return nil
 		},
 	}
@@ -86,7 +86,7 @@ func keysListCommand() *cobra.Command {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 			fmt.Fprintln(w, "VERSION\tTYPE\tSTATUS\tPRIMARY\tMADE")
 			for _, k := range keys {
-				made := "not known"
+				made := "unknown"
 				if !k.Made.IsZero() {
 					made = k.Made.Format(time.RFC3339)
 				}
@@ -100,7 +100,7 @@ func keysListCommand() *cobra.Command {
 	return cmd
 }
 
-// keysetFile is the file that the command's settings name.
+// keysetFile gives the keyset file that the command's settings name.
 func keysetFile(cmd *cobra.Command) (string, error) {
 	c, err := config.Load(cmd.Flags())
 	if err != nil {
@@ -114,7 +114,7 @@ func keysetFile(cmd *cobra.Command) (string, error) {
 		return "", config.Usagef("kms: %w", err)
 	}
 	if u.Scheme != localfile.Scheme {
-		return "", config.Usagef("kms: keys of %s are made and listed by that KMS itself", c.KMS)
+		return "", config.Usagef("kms: this command is for keyset files; that KMS makes and lists the keys of %s itself", c.KMS)
 	}
 	path, err := localfile.Path(u)
 	if err != nil {

@@ -21,20 +21,20 @@ func keysPassphraseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "passphrase",
 		Short: "Encrypt a keyset file under a passphrase, or change or remove it",
-		Long: `A keyset file under a passphrase (Argon2id, AES-256-GCM) is of no use to who has
-stolen it alone. Every proxy and command then needs the passphrase in
-` + localfile.EnvPassphrase + `, or a file with it in
+		Long: `Encrypts a keyset file under a passphrase (Argon2id, AES-256-GCM), so that the file
+alone is of no use to a thief. Every proxy and command then needs the passphrase in
+` + localfile.EnvPassphrase + `, or the name of a file with it in
 ` + localfile.EnvPassphraseFile + `.
 
-The present passphrase comes from there. The new one comes from --new-file, from
-there too if the keyset is not encrypted yet, or is asked for on the terminal.
-Copies and backups made before stay as they are.`,
+The command takes the present passphrase from there. The new one comes from --new-file,
+or, if the keyset is not encrypted yet, from those variables too; otherwise the command
+asks for it on the terminal. Earlier copies and backups stay as they are.`,
 		Example: `  s3proxy keys passphrase --kms localfile:///etc/s3proxy/keyset.json --new-file /run/secrets/passphrase
   s3proxy keys passphrase --remove`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if remove && newFile != "" {
-				return config.Usagef("--remove and --new-file exclude each other")
+				return config.Usagef("use either --remove or --new-file, not both")
 			}
 			path, err := keysetFile(cmd)
 			if err != nil {
@@ -69,7 +69,7 @@ func changePassphrase(ctx context.Context, path, newFile string, remove bool, pr
 	var present []localfile.Option
 	if encrypted {
 		present = append(present, fromEnvironment)
-		// A wrong one is told before a new one is asked for.
+		// Refuse a wrong passphrase before asking for a new one.
 		if _, err := localfile.List(path, present...); err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func newPassphrase(file string, encrypted bool, prompt io.Writer) ([]byte, error
 	}
 	terminal := int(os.Stdin.Fd())
 	if !term.IsTerminal(terminal) {
-		return nil, config.Usagef("no terminal to ask for the new passphrase on: name a file with --new-file")
+		return nil, config.Usagef("there is no terminal to ask for the new passphrase: name a file with --new-file")
 	}
 	ask := func(text string) ([]byte, error) {
 		fmt.Fprint(prompt, text)

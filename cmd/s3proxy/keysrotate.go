@@ -12,7 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
-// rotateFlags are those of keys rotate.
+// rotateFlags are the flags of keys rotate.
 type rotateFlags struct {
 	bucketFlags
 	newVersion, objects bool
@@ -24,23 +24,25 @@ func keysRotateCommand() *cobra.Command {
 	var o rotateFlags
 	cmd := &cobra.Command{
 		Use:   "rotate s3://bucket[/prefix]...",
-		Short: "Wrap the window records of buckets anew under the current version of the key",
-		Long: `Wraps every window record of the buckets anew under the current version of the key
-that --kms names. No object is read or written: ETags, dates, versions and locks
-stay, and locked, archived and old versions rotate too. Clients may read and
-write meanwhile; a process that makes a window under the old version is caught by
-further passes. A run that was ended in the middle is simply started again.
+		Short: "Rewrap the window records of buckets under the current version of the key",
+		Long: `Rewraps every window record of the buckets under the current version of the key that
+--kms names. A window key wraps the keys of the objects that a proxy writes to a bucket
+in an hour (the "window"); its window record is a copy of it in the bucket, wrapped by
+the key in the KMS. No object is read or written: ETags, dates, versions and locks stay,
+and locked, archived and old versions are rotated too. Clients may read and write
+meanwhile; further passes catch a process that makes a window under the old version. If
+a run is interrupted, start it again.
 
-Keys that only --kms-read names open what is to be wrapped anew: that is how
-records move from one KMS to another.
+Keys that only --kms-read names open what is to be rewrapped: that is how records
+move from one KMS to another.
 
-With --objects the metadata of each object is renewed too, in place: the object is
-written again as it is, on the condition that nobody else has written it, so that
-it needs no window record. Bytes, ETag, parts, content type, user metadata, tags,
-ACL, storage class, legal hold, retention and redirect stay; Last-Modified does
-not, and in a versioned bucket each renewal is a new version. A client's write that
-races wins. Versions that are not current, and locked objects where the store lets
-nobody write them, cannot be renewed so; the records cover them.`,
+With --objects the command renews the metadata of each object too, in place: it writes
+the object again as it is, on the condition that nobody else has written it, so that it
+needs no window record. Bytes, ETag, parts, content type, user metadata, tags, ACL,
+storage class, legal hold, retention and redirect stay; Last-Modified does not, and in a
+versioned bucket each renewal is a new version. If a client writes at the same time, its
+write wins. Versions that are not current, and locked objects where the store lets
+nobody write them, cannot be renewed in this way; the records cover them.`,
 		Example: `  s3proxy keys rotate --new-version s3://photos s3://archive
   s3proxy keys rotate --kms localfile:///etc/s3proxy/new.json --kms-read localfile:///etc/s3proxy/old.json s3://photos
   s3proxy keys rotate --dry-run --json s3://photos
@@ -65,14 +67,14 @@ nobody write them, cannot be renewed so; the records cover them.`,
 	f.BoolVar(&o.objects, "objects", false, "renew the metadata of each object too, in place")
 	f.BoolVar(&o.newVersion, "new-version", false, "make a new version of the key first (local key file, Vault)")
 	f.StringVar(&o.from, "from", "", "only what is wrapped by this key: a `URI` of --kms or --kms-read, with or without #version, or a version alone")
-	f.DurationVar(&o.settle, "settle", 15*time.Second, "how long running proxies may go on with an older version before the last pass, which catches what they wrote; 0 where none runs")
+	f.DurationVar(&o.settle, "settle", 15*time.Second, "how long running proxies may go on with an older version before the last pass, which catches what they wrote; 0 if none is running")
 	return cmd
 }
 
 func (o *rotateFlags) check(targets []ops.Target) error {
 	for _, at := range targets {
 		if at.Prefix != "" && !o.objects {
-			return config.Usagef("%v: a record is of a whole bucket; a prefix goes with --objects", at)
+			return config.Usagef("%v: records belong to a whole bucket: a prefix needs --objects", at)
 		}
 	}
 	if err := o.bucketFlags.check(); err != nil {
@@ -82,16 +84,16 @@ func (o *rotateFlags) check(targets []ops.Target) error {
 	case o.settle < 0:
 		return config.Usagef("settle cannot be negative")
 	case o.onlyWriter && !o.objects:
-		return config.Usagef("%s goes with --objects", onlyWriterFlag)
+		return config.Usagef("%s needs --objects", onlyWriterFlag)
 	case o.rate.PerSecond > 0 && !o.objects:
-		return config.Usagef("rate goes with --objects: records are few")
+		return config.Usagef("rate needs --objects: records are few")
 	case o.newVersion && o.dryRun:
-		return config.Usagef("new-version changes the key: not in a dry-run")
+		return config.Usagef("new-version changes the key: it cannot be used with dry-run")
 	}
 	return nil
 }
 
-// plan makes the new version, if there is to be one, once nothing stands against the rotation.
+// plan makes the new version, if one is wanted, once nothing prevents the rotation.
 func (o *rotateFlags) plan(ctx context.Context, job ops.Job, targets []ops.Target, out io.Writer) ([]ops.Plan[*ops.Rotated], error) {
 	plans, err := ops.PlanRotations(ctx, ops.Rotate{Job: job, OnlyWriter: o.writer(), Objects: o.objects, From: o.from, Settle: o.settle}, targets)
 	if err != nil || !o.newVersion {
@@ -104,7 +106,7 @@ func (o *rotateFlags) plan(ctx context.Context, job ops.Job, targets []ops.Targe
 	return plans, newVersions(ctx, job, buckets, out, o.json)
 }
 
-// newVersions makes new versions of the buckets' keys, and prints their names.
+// newVersions makes new versions of the buckets' keys and prints their names.
 func newVersions(ctx context.Context, job ops.Job, buckets []string, out io.Writer, quiet bool) error {
 	return ops.NewVersions(ctx, job.Buckets, buckets, func(kek string) {
 		if !quiet {
@@ -114,9 +116,9 @@ func newVersions(ctx context.Context, job ops.Job, buckets []string, out io.Writ
 }
 
 func printRotated(out io.Writer, r *ops.Rotated, dryRun bool) error {
-	verb := "wrapped anew"
+	verb := "rewrapped"
 	if dryRun {
-		verb = "would be wrapped anew"
+		verb = "would be rewrapped"
 	}
 	_, err := fmt.Fprintf(out, "s3://%s: %d of %d records %s under %s, %d were already, %d left, %d failed\n", r.Bucket, r.Rewrapped, r.Records, verb, r.KEK, r.Current, r.Left, len(r.Failed))
 	if r.Floor != "" {
@@ -148,7 +150,7 @@ func printRenewed(out io.Writer, rotated *ops.Rotated, dryRun bool) error {
 		{r.Uploads, "uploads in progress have a key of another version"},
 	} {
 		if left.n > 0 {
-			fmt.Fprintf(out, "  %d %s: the window records cover them, unless they were written in window 0 (keys status --objects tells)\n", left.n, left.what)
+			fmt.Fprintf(out, "  %d %s: the window records cover them, unless they were written in window 0 (ask keys status --objects)\n", left.n, left.what)
 		}
 	}
 	return nil

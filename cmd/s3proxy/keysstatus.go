@@ -18,20 +18,22 @@ func keysStatusCommand() *cobra.Command {
 	var keks []string
 	cmd := &cobra.Command{
 		Use:   "status s3://bucket...",
-		Short: "Count what each version of the key is needed for, and say which may be destroyed",
-		Long: `Counts the window records of the buckets by the version of the key that wraps them.
+		Short: "Count what each version of the key is needed for, and say which are safe to destroy",
+		Long: `Counts the window records of the buckets by the version of the key that wraps them. A
+window record is a copy of a window key: the key that wraps the keys of an hour's
+objects.
 
-With --objects it also looks at every object, every version of it and every upload
-in progress, and says of each version of the key whether it may be destroyed as far
-as the bucket is concerned. It may if no record is wrapped by it, and each object
-that names it has a window record that another version wraps and that opens now.
-Without --objects the answer is never yes: objects of window 0 have no record, and
-records may be missing.
+With --objects it also looks at every object, every version of it and every upload in
+progress, and says of each version of the key whether it is safe to destroy as far as
+the bucket is concerned. It is if it wraps no record, and each object that names it has a
+window record that another version wraps and that opens now. Without --objects the
+answer is never yes: objects of window 0 (whose keys the KMS wraps itself) have no
+record, and records may be missing.
 
---kek asks for certain versions; the exit code is then 0 only if all of them may be
-destroyed, in all the buckets. A key that serves other buckets too is still needed
-for what is in them. Objects must not be put back from copies of the store that are
-older than a destroyed version, unless their records are put back too.`,
+--kek asks for certain versions; the exit code is then 0 only if all of them are safe to
+destroy, in all the buckets. A key that serves other buckets too is still needed for
+what is in them. Do not restore objects from copies of the store that are older than a
+destroyed version, unless you restore their records too.`,
 		Example: `  s3proxy keys status s3://photos
   s3proxy keys status --objects --kek 3 s3://photos s3://archive
   s3proxy keys status --objects --json s3://photos --kms vault://transit/photos`,
@@ -50,7 +52,7 @@ older than a destroyed version, unless their records are put back too.`,
 	f := cmd.Flags()
 	o.add(f, "bucket")
 	f.BoolVar(&objects, "objects", false, "look at all objects, versions and uploads too")
-	f.StringSliceVar(&keks, "kek", nil, "may this be destroyed? A `VERSION` of the bucket's key, or a URI with #version, as --kms takes it or as keys status shows it")
+	f.StringSliceVar(&keks, "kek", nil, "ask whether this is safe to destroy: a `VERSION` of the bucket's key, or a URI with #version, as --kms takes it or as keys status shows it")
 	return cmd
 }
 
@@ -58,9 +60,9 @@ func printStatus(out io.Writer, c *ops.KeyStatus) error {
 	fmt.Fprintf(out, "s3://%s: %d window records; new objects are encrypted under %s\n", c.Bucket, c.Records, c.Current)
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	if c.Objects {
-		fmt.Fprintln(w, "KEY\tRECORDS\tOBJECTS\tCOVERED\tMAY IT BE DESTROYED?")
+		fmt.Fprintln(w, "KEY\tRECORDS\tOBJECTS\tCOVERED\tSAFE TO DESTROY?")
 	} else {
-		fmt.Fprintln(w, "KEY\tRECORDS\tMAY IT BE DESTROYED?")
+		fmt.Fprintln(w, "KEY\tRECORDS\tSAFE TO DESTROY?")
 	}
 	for _, use := range c.Keys {
 		counts := fmt.Sprintf("%s\t%d", use.KEK, use.Records)
@@ -70,7 +72,7 @@ func printStatus(out io.Writer, c *ops.KeyStatus) error {
 		answer := "no: " + use.Why
 		switch {
 		case use.MayDestroy && use.Objects == 0:
-			answer = "yes: nothing here names it" // it may also be misspelt
+			answer = "yes: nothing here names it" // the name may also be misspelt
 		case use.MayDestroy:
 			answer = "yes"
 		case strings.HasPrefix(use.Why, "not known"):

@@ -18,13 +18,14 @@ func keysVerifyCommand() *cobra.Command {
 		Use:   "verify s3://bucket[/prefix]...",
 		Short: "Read and authenticate all objects, and say which are damaged and where",
 		Long: `Reads every object below the prefixes, or a sample of them, and authenticates every
-byte, without keeping any. It names each object that is damaged, with the reason: the
-first part and segment that does not authenticate, or what in its metadata is wrong.
-A whole bucket's window records are opened too. Clients may write meanwhile.
+byte, without keeping any. It names each damaged object, with the reason: the first part
+and segment (64 KiB of plaintext) that does not authenticate, or what is wrong in its
+metadata. For a whole bucket it also opens the window records (copies of wrapped keys).
+Clients may write meanwhile.
 
 Objects that are not encrypted cannot be authenticated; they count as damaged unless
-the bucket has allow-plaintext-reads. Exit code 1 if anything is damaged, or could
-not be read.`,
+the bucket has allow-plaintext-reads. The exit code is 1 if anything is damaged, or
+could not be read.`,
 		Example: `  s3proxy keys verify s3://photos
   s3proxy keys verify --sample 0.01 --versions s3://photos/2026/ s3://archive
   s3proxy keys verify --rate 50 --json s3://photos`,
@@ -32,7 +33,7 @@ not be read.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			targets, c, err := prepare(cmd, args, parseTarget, func([]ops.Target) error {
 				if sample <= 0 || sample > 1 {
-					return config.Usagef("sample is a part of all objects: more than 0, at most 1")
+					return config.Usagef("sample is a share of the objects: it must be more than 0 and at most 1")
 				}
 				return o.check()
 			})
@@ -48,8 +49,8 @@ not be read.`,
 	f := cmd.Flags()
 	config.PlaintextFlag(f)
 	o.add(f, "place")
-	f.Float64Var(&sample, "sample", 1, "read so large a part of the objects, chosen at random: 0.01 is one in a hundred")
-	f.BoolVar(&versions, "versions", false, "read versions that are not current too")
+	f.Float64Var(&sample, "sample", 1, "the share of the objects to read, chosen at random: 0.01 is one in a hundred")
+	f.BoolVar(&versions, "versions", false, "also read versions that are not current")
 	return cmd
 }
 

@@ -10,19 +10,20 @@ import (
 	"github.com/s3proxy/s3proxy/kms/localfile"
 )
 
-// fromEnvironment is how every command learns a keyset file's passphrase.
+// fromEnvironment makes a command take a keyset file's passphrase from the environment.
 var fromEnvironment = localfile.WithPassphrase(localfile.PassphraseFromEnvironment)
 
-// keyfileCommands change a keyset file. Every one replaces it as a whole; running
-// proxies see it within a second of use.
+// keyfileCommands are the commands that change a keyset file. Each replaces it as a whole;
+// running proxies see the change within a second of use.
 func keyfileCommands() []*cobra.Command {
 	return []*cobra.Command{
 		keysAddCommand(),
-		versionCommandOf("promote", "Let a version of a keyset wrap from now on", `Makes a version the primary: it wraps from now on, and the others still open what
-they wrapped. Where replicas have copies of the file, give all of them one with
-the new version first (s3proxy keys add).`, localfile.Promote),
-		versionCommandOf("disable", "Make a version of a keyset unusable, for now", `Nothing that the version wrapped opens by it any more; s3proxy keys enable undoes
-that. To see what would happen if it were destroyed. The primary is refused.`, localfile.Disable),
+		versionCommandOf("promote", "Make a version of a keyset the one that wraps", `Makes a version the primary: it wraps from now on, and the others still open what
+they wrapped. If replicas have copies of the file, first give all of them one with
+the new version (s3proxy keys add).`, localfile.Promote),
+		versionCommandOf("disable", "Make a version of a keyset unusable, for now", `Use it to see what would happen if the version were destroyed: what the version
+wrapped no longer opens by it. s3proxy keys enable undoes this. The primary is
+refused.`, localfile.Disable),
 		versionCommandOf("enable", "Undo keys disable", "Makes a disabled version usable again.", localfile.Enable),
 		keysDestroyCommand(),
 		keysPassphraseCommand(),
@@ -32,10 +33,10 @@ that. To see what would happen if it were destroyed. The primary is refused.`, l
 func keysAddCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add",
-		Short: "Add a version to a keyset that wraps nothing yet",
-		Long: `Adds a new key to a keyset file and leaves the primary as it is. For replicas that
-have copies of the file: add, copy the file to all of them, then s3proxy keys
-promote, and copy it again. Where they share one file, keys rotate does it all.`,
+		Short: "Add a version to a keyset without using it yet",
+		Long: `Adds a new key to a keyset file and leaves the primary as it is. If replicas have
+copies of the file, add a key, copy the file to all of them, then run s3proxy keys
+promote, and copy it again. If they share one file, keys rotate does it all.`,
 		Example: `  s3proxy keys add --kms localfile:///etc/s3proxy/keyset.json`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -80,12 +81,12 @@ func versionCommandOf(name, short, long string, do func(ctx context.Context, pat
 }
 
 func keysDestroyCommand() *cobra.Command {
-	cmd := versionCommandOf("destroy", "Take a version out of a keyset for good", `What only this version can open is lost: ask s3proxy keys status first, and disable
+	cmd := versionCommandOf("destroy", "Remove a version from a keyset for good", `What only this version can open is lost: ask s3proxy keys status first, and disable
 the version for a while. The primary is refused. Backups of the file still hold
-the version until they are destroyed too.`, localfile.Destroy)
+the version until you destroy them too.`, localfile.Destroy)
 	cmd.Example += " --yes"
 	var sure bool
-	cmd.Flags().BoolVar(&sure, "yes", false, "really")
+	cmd.Flags().BoolVar(&sure, "yes", false, "confirm: what only this version can open is lost")
 	do := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !sure {

@@ -7,11 +7,10 @@ import (
 	"sync"
 )
 
-// maxLogLine bounds a line of another process; what is longer comes in pieces.
+// maxLogLine bounds a line of another process, in bytes; a longer one is logged in pieces.
 const maxLogLine = 8 << 10
 
-// lineLog is an io.Writer that logs what the embedded store's process prints, a line at
-// a time.
+// lineLog is an io.Writer that logs what the embedded store's process prints, line by line.
 type lineLog struct {
 	log   *slog.Logger
 	level slog.Level
@@ -45,7 +44,7 @@ func (l *lineLog) line(line []byte) {
 	}
 }
 
-// end logs what has no line end and gives the last line.
+// end logs what is left without a line end, and gives the last line.
 func (l *lineLog) end() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

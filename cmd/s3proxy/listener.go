@@ -12,15 +12,15 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
-// What a client may cost that has not shown a key yet.
+// Bounds on what a client can cost before it has shown a key.
 const (
 	// maxHeader bounds the header section in bytes; S3's own limit is half of it, and
 	// has S3's own error.
 	maxHeader = 16 << 10
-	// headerTimeout is for a connection's first byte to the end of the headers, and for a
-	// TLS handshake before them.
+	// headerTimeout bounds the time from a connection's first byte to the end of the
+	// headers, and that of a TLS handshake before them.
 	headerTimeout = 30 * time.Second
-	// idleTimeout is how long a connection is kept between two requests.
+	// idleTimeout is how long a connection may idle between two requests.
 	idleTimeout = 2 * time.Minute
 )
 

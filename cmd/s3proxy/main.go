@@ -1,5 +1,3 @@
-// Command s3proxy is an encrypting proxy between any S3 client and any S3
-// store. See README.md for a start and docs/ for the rest.
 package main
 
 import (
@@ -16,15 +14,15 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
-// Exit codes: 0 all went well, 1 something failed, 2 the command line, the
-// environment or the configuration file is wrong.
+// Exit codes: 0 for success, 1 for a failure, 2 for a mistake in the command line, the
+// environment or the configuration file.
 const (
 	exitFailed = 1
 	exitUsage  = 2
 )
 
 func main() {
-	// The first signal asks for an orderly end, a second one ends at once.
+	// The first signal shuts down in an orderly way, the second at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()
@@ -59,9 +57,9 @@ a usable key.
 
 Every setting of a command is a flag, an environment variable (--key-window is
 S3PROXY_KEY_WINDOW) and a key in the file that --config names (key-window: 1h).
-Flags win over the environment, the environment over the file.
+Flags override the environment, and the environment overrides the file.
 
-Exit codes: 0 done, 1 failed, 2 wrong flags, environment or configuration.`,
+Exit codes: 0 success, 1 failure, 2 wrong flags, environment or configuration.`,
 		Example: `  s3proxy serve                                  # embedded store, keys made on first start
   s3proxy serve --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json
   s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json
@@ -83,7 +81,7 @@ Exit codes: 0 done, 1 failed, 2 wrong flags, environment or configuration.`,
 	return root
 }
 
-// noArguments refuses arguments as a usage error, which cobra.NoArgs is not.
+// noArguments refuses arguments with a usage error, unlike cobra.NoArgs.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return config.Usagef("%s takes no arguments, got %q", cmd.CommandPath(), args)

@@ -13,30 +13,32 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
-// bucketFlags are those of the commands that go through whole buckets.
+// bucketFlags are the flags of the commands that go through whole buckets.
 type bucketFlags struct {
 	rate                     ops.Rate
 	json, dryRun, onlyWriter bool
 }
 
-// add adds what all of them have; there is a line of JSON for each of what.
+// add adds the flags that all of them have. what names the things that have a line of JSON
+// each.
 func (b *bucketFlags) add(f *pflag.FlagSet, what string) {
-	f.IntVar(&b.rate.Concurrency, "concurrency", 8, "how many at once")
-	f.Float64Var(&b.rate.PerSecond, "rate", 0, "at most so many objects a second; 0: as fast as it goes")
-	f.BoolVar(&b.json, "json", false, "print JSON, one line a "+what)
+	f.IntVar(&b.rate.Concurrency, "concurrency", 8, "how many objects or records to work on at once")
+	f.Float64Var(&b.rate.PerSecond, "rate", 0, "at most so many objects a second; 0: as fast as possible")
+	f.BoolVar(&b.json, "json", false, "print JSON, one line for each "+what)
 }
 
-// addDryRun is for those that do something, with what they do not do then.
+// addDryRun is for the commands that change something; nothing is the verb for what a dry
+// run does not do.
 func (b *bucketFlags) addDryRun(f *pflag.FlagSet, nothing string) {
-	f.BoolVar(&b.dryRun, "dry-run", false, "look, and "+nothing+" nothing")
+	f.BoolVar(&b.dryRun, "dry-run", false, "only look, and "+nothing+" nothing")
 }
 
-// onlyWriterFlag is what takes a store that holds no PUT to its If-Match.
+// onlyWriterFlag makes a command accept a store that does not honour If-Match in a PUT.
 const onlyWriterFlag = "i-am-the-only-writer"
 
-// addOnlyWriter is for those that write objects again.
+// addOnlyWriter is for the commands that write objects again.
 func (b *bucketFlags) addOnlyWriter(f *pflag.FlagSet) {
-	f.BoolVar(&b.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on though the store holds no PUT to its If-Match")
+	f.BoolVar(&b.onlyWriter, onlyWriterFlag, false, "nobody else writes: go on even if the store does not honour If-Match in a PUT")
 }
 
 func (b *bucketFlags) writer() ops.OnlyWriter {
@@ -45,12 +47,12 @@ func (b *bucketFlags) writer() ops.OnlyWriter {
 
 func (b *bucketFlags) check() error {
 	if b.rate.Concurrency < 1 || b.rate.PerSecond < 0 {
-		return config.Usagef("concurrency is at least 1, and rate cannot be negative")
+		return config.Usagef("concurrency must be at least 1, and rate cannot be negative")
 	}
 	return nil
 }
 
-// prepare reads what a command is about, checks its flags and loads the configuration.
+// prepare parses a command's arguments, checks its flags and loads the configuration.
 func prepare[T any](cmd *cobra.Command, args []string, parse func(string) (T, error), check func([]T) error) ([]T, *config.Config, error) {
 	targets, err := parseEach(args, parse)
 	if err != nil {
@@ -63,8 +65,8 @@ func prepare[T any](cmd *cobra.Command, args []string, parse func(string) (T, er
 	return targets, c, err
 }
 
-// overBuckets opens what the plans need, makes them, runs them, and prints each report, as
-// text writes it or as JSON.
+// overBuckets opens what the plans need, makes the plans, runs them, and prints each report,
+// with text or as JSON.
 func overBuckets[R ops.Report](cmd *cobra.Command, c *config.Config, flags *bucketFlags, plan func(context.Context, ops.Job) ([]ops.Plan[R], error), text func(io.Writer, R) error) (err error) {
 	ctx, out, errOut := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	log := newLogger(c, errOut)
@@ -86,7 +88,7 @@ func overBuckets[R ops.Report](cmd *cobra.Command, c *config.Config, flags *buck
 	})
 }
 
-// forEach makes the plans where each target has one that needs nothing beforehand.
+// forEach makes one plan for each target, where plans need nothing beforehand.
 func forEach[T any, R ops.Report](targets []T, plan func(ops.Job, T) ops.Plan[R]) func(context.Context, ops.Job) ([]ops.Plan[R], error) {
 	return func(_ context.Context, job ops.Job) (plans []ops.Plan[R], err error) {
 		for _, at := range targets {

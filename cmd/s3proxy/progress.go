@@ -8,13 +8,13 @@ import (
 	"golang.org/x/term"
 )
 
-// walkProgress shows on a terminal how far a command is, and nothing elsewhere.
+// walkProgress shows on a terminal how far a command is. Elsewhere it shows nothing.
 type walkProgress struct {
 	out io.Writer
-	bar *pb.ProgressBar // of the walk that runs; nil: none, or nobody looks
+	bar *pb.ProgressBar // of the walk in progress; nil if there is none, or nobody looks
 }
 
-// Watched implements ops.Progress, as do the others.
+// Watched implements ops.Progress, as the other methods do.
 func (p *walkProgress) Watched() bool { return isTerminal(p.out) }
 
 func (p *walkProgress) Start(total int, unit string) {
@@ -40,7 +40,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// progress shows bytes and speed on a terminal, and nothing elsewhere.
+// progress shows bytes and speed on a terminal. Elsewhere it shows nothing.
 func progress(size int64, errOut io.Writer) *pb.ProgressBar {
 	bar := pb.Full.New(0).SetTotal(size).Set(pb.Bytes, true)
 	if isTerminal(errOut) {

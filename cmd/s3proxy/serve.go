@@ -25,15 +25,15 @@ func serveCommand() *cobra.Command {
 		Short: "Run the proxy",
 		Long: `Runs the proxy. With nothing configured it keeps an S3 store in the data folder,
 makes a keyset and the client's credentials there at the first start, and prints
-an aws command to try. With --upstream it stands before a real store, and --kms
+an aws command to try. With --upstream it stands in front of a real store, and --kms
 names the key: s3proxy keys create makes one in a file.
 
-Upstream credentials are found as the AWS SDKs do: environment, shared
-configuration, container, instance. ` + config.EnvAccessKey + ` and
-` + config.EnvSecretKey + ` are a key that clients use here; the configuration
-file, or the one that --credentials names, may hold more, each with its buckets;
-those change settings of buckets and ACLs only with manage: true.
-SIGHUP reads these again; a file that cannot be used leaves the old ones.`,
+The proxy finds its credentials at the store as the AWS SDKs do: environment, shared
+configuration, container, instance. Clients use the key in ` + config.EnvAccessKey + `
+and ` + config.EnvSecretKey + `. The configuration file, or the one that
+--credentials names, may hold more keys for clients, each with its buckets; these may
+change settings of buckets and ACLs only with manage: true. SIGHUP makes the proxy read
+them again; if it cannot use the file, the old ones stay valid.`,
 		Example: `  s3proxy serve
   s3proxy serve --upstream https://s3.eu-central-1.amazonaws.com --upstream-region eu-central-1 --kms awskms://alias/photos
   s3proxy serve --config /etc/s3proxy/config.yaml --log-level debug --log-format json`,
@@ -117,9 +117,9 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	go func() { ended <- server.Serve(listener) }()
 	select {
 	case err := <-ended:
-		return fmt.Errorf("the listener ended: %w", err)
+		return fmt.Errorf("the listener stopped: %w", err)
 	case err := <-stores.ended():
-		return fmt.Errorf("the embedded store ended: %w", err)
+		return fmt.Errorf("the embedded store stopped: %w", err)
 	case <-ctx.Done():
 	}
 	draining.Store(true)
@@ -131,13 +131,13 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := stores.closeKeyrings(closing); err != nil {
-		log.Warn("window records were not asserted again", "error", err)
+		log.Warn("window records could not be written again", "error", err)
 	}
 	return nil
 }
 
-// drain takes no new connections and waits for running requests; those that
-// are not done in time are cut.
+// drain accepts no new connections and waits for running requests. It cuts those that do not
+// finish in time.
 func drain(server *http.Server, timeout time.Duration, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -18,17 +18,17 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// sampled bounds how many window records and objects of a bucket the start
-// looks at: it must not delay listening.
+// sampled bounds how many window records and objects of a bucket the start looks at, since
+// it must not delay listening.
 const sampled = 16
 
 // sample is a window record or an object of the embedded store.
 type sample struct {
-	bucket, key string // of a record: of the bucket that it is for
+	bucket, key string // a record's bucket is the one that it is for
 	record      string // its id; "" for an object
 }
 
-// findEncrypted gives the name of something in the store that is encrypted, or "".
+// findEncrypted gives the name of something encrypted in the store, or "".
 func findEncrypted(ctx context.Context, s *stores) (string, error) {
 	found := ""
 	err := s.eachSample(ctx, func(at sample) (bool, error) {
@@ -44,14 +44,13 @@ func findEncrypted(ctx context.Context, s *stores) (string, error) {
 	return found, err
 }
 
-// checkEmbedded refuses to start when the store holds data that no configured
-// key opens: serving it would fail each read, and writing more of it under
-// another key would hide the loss.
+// checkEmbedded refuses to start if the store holds data that no configured key opens: every
+// read would fail, and writing more data under another key would hide the loss.
 func checkEmbedded(ctx context.Context, c *config.Config, s *stores) error {
 	opened := false
-	var damaged error // the first record that is refused though its key is there
+	var damaged error // the first record that is refused although its key is there
 	err := s.eachSample(ctx, func(at sample) (bool, error) {
-		open := s.openObject // one that is damaged says so when it is read
+		open := s.openObject // a damaged one says so when it is read
 		if at.record != "" {
 			open = s.openRecord
 		}
@@ -63,7 +62,7 @@ func checkEmbedded(ctx context.Context, c *config.Config, s *stores) error {
 			opened = true
 			return true, nil
 		}
-		refused := fmt.Errorf("the store in %s holds data that the configured keys cannot open (%s/%s): %w. Restore the keyset that it was encrypted under, or name its KMS by --kms-read", c.DataDir, at.bucket, at.key, reason)
+		refused := fmt.Errorf("the store in %s holds data that the configured keys cannot open (%s/%s): %w. Restore the keyset that it was encrypted under, or name its KMS with --kms-read", c.DataDir, at.bucket, at.key, reason)
 		if errors.Is(reason, kms.ErrNotFound) {
 			return false, refused
 		}
@@ -73,13 +72,13 @@ func checkEmbedded(ctx context.Context, c *config.Config, s *stores) error {
 		return true, nil
 	})
 	if err == nil && damaged != nil && !opened {
-		return damaged // nothing at all opens: that is no single damaged record
+		return damaged // nothing at all opens: this is more than one damaged record
 	}
 	return err
 }
 
-// openRecord gives the reason why a window record does not open; nil if it does. The error
-// says why that cannot be told.
+// openRecord gives the reason why a window record does not open, nil if it does. The error
+// says why this cannot be found out.
 func (s *stores) openRecord(ctx context.Context, at sample) (reason, err error) {
 	keyring, records, err := s.keyring(ctx, at.bucket)
 	if err != nil {
@@ -111,9 +110,9 @@ func (s *stores) openObject(ctx context.Context, at sample) (reason, err error) 
 	return reason, nil
 }
 
-// eachSample visits some window records of every bucket of the embedded store, or,
-// where there is none, some objects, until visit says false. Buckets that have a
-// store of their own are not here.
+// eachSample visits some window records of every bucket of the embedded store or, if there
+// are none, some objects, until visit gives false. It skips buckets with a store of their
+// own.
 func (s *stores) eachSample(ctx context.Context, visit func(sample) (more bool, err error)) error {
 	var buckets struct {
 		Names []string `xml:"Buckets>Bucket>Name"`
@@ -138,11 +137,11 @@ func (s *stores) eachSample(ctx context.Context, visit func(sample) (more bool, 
 	return nil
 }
 
-// samples gives those of one bucket among all.
+// samples gives the samples of one bucket. all are the buckets of the store.
 func (s *stores) samples(ctx context.Context, bucket string, all []string) (found []sample, err error) {
 	at, err := s3name.ParseBucket(bucket)
 	if err != nil {
-		return nil, nil // a folder that no client reaches
+		return nil, nil // a folder that no client can reach
 	}
 	stateBucket, records, err := (state.Records{Place: s.c.State}).Where(bucket)
 	if err != nil {

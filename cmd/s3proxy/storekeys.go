@@ -41,10 +41,11 @@ func (s *stores) key(ctx context.Context, uri string) (kms.Key, error) {
 	return key, err
 }
 
-// NamedKEK implements ops.Buckets: it gives the name that records and metadata have for what a person calls a key: a
-// version of the bucket's own, or a URI with or without #version, as --kms takes it or as
-// keys status shows it. Without a version it may be the name of all of a key's versions.
-// What no configured key is called comes back as it is; known is false then.
+// NamedKEK implements ops.Buckets. given is what a person calls a key: a version of the
+// bucket's own, or a URI with or without #version, as --kms takes it or as keys status shows
+// it. kek is the name that records and metadata have for it; without a version, it may be
+// that of all of a key's versions. If no configured key has the name, kek is given, and
+// known is false.
 func (s *stores) NamedKEK(ctx context.Context, bucket, given string) (kek string, known bool, err error) {
 	write, read, err := s.c.KeyURIs(bucket)
 	if err != nil {
@@ -74,8 +75,7 @@ func (s *stores) NamedKEK(ctx context.Context, bucket, given string) (kek string
 	return given, false, nil
 }
 
-// openKey opens the key that a URI names. A keyset that is named but not there is
-// never made on the way.
+// openKey opens the key that a URI names. It never makes a missing keyset.
 func openKey(ctx context.Context, uri string) (kms.Key, error) {
 	key, err := drivers().Open(ctx, uri)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +84,7 @@ func openKey(ctx context.Context, uri string) (kms.Key, error) {
 	return key, err
 }
 
-// Unwrapped window keys that are kept for reading: three busy replicas make
+// Bounds on the unwrapped window keys that are kept for reading. Three busy replicas make
 // about 26,000 windows a year in a bucket.
 const (
 	windowCacheSize = 4096

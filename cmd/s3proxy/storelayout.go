@@ -10,8 +10,8 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 )
 
-// secretsOutsideStore refuses a keyset, or another file with secrets, in the folders of
-// the embedded store: whatever gets past the checks of names reaches those.
+// secretsOutsideStore refuses a keyset, or another file with secrets, in the folders of the
+// embedded store: a name that gets past all checks could reach it there.
 func secretsOutsideStore(c *config.Config) error {
 	files, err := c.SecretFiles()
 	if err != nil {
@@ -24,18 +24,18 @@ func secretsOutsideStore(c *config.Config) error {
 			}
 			inside, err := isBelow(file, folder)
 			if err != nil {
-				return fmt.Errorf("where is %s: %w", file, err)
+				return fmt.Errorf("find out where %s is: %w", file, err)
 			}
 			if inside {
-				return config.Usagef("%s is in the embedded store's own folder %s: keys and secrets must be out of the store's reach: move it, and name its new place", file, folder)
+				return config.Usagef("%s is in the embedded store's own folder %s: move it elsewhere, since keys and secrets must be out of the store's reach, and change the setting that names it", file, folder)
 			}
 		}
 	}
 	return nil
 }
 
-// isBelow tells whether a file, or what it is a link to, is below a folder, whatever
-// both are called. A folder that is not there has nothing below it.
+// isBelow tells whether a file, or the target of a link, is below a folder, by whatever path
+// either is named. Nothing is below a folder that does not exist.
 func isBelow(file, folder string) (bool, error) {
 	info, err := os.Stat(folder)
 	if errors.Is(err, fs.ErrNotExist) {

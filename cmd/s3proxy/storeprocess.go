@@ -28,16 +28,16 @@ const embeddedRegion = "us-east-1"
 // storeEnd is how long the store's process may take to end.
 const storeEnd = 5 * time.Second
 
-// storeOrder is what the proxy tells the store's process, on its standard input.
+// storeOrder is what the proxy sends to the store's process on its standard input.
 type storeOrder struct {
 	Root     string // folder of the objects
-	Metadata string // as storeMetadata
-	Socket   string // to listen on
+	Metadata string // folder of their metadata, as storeMetadata gives it
+	Socket   string // path of the Unix socket to listen on
 	Secret   string // of embeddedUser
 }
 
 // storeRoot is the folder of the embedded store's objects, storeMetadata that of their
-// metadata where the file system has no extended attributes. Keys are below neither.
+// metadata if the file system has no extended attributes. Keys are in neither.
 func storeRoot(dataDir string) string { return filepath.Join(dataDir, "store") }
 
 func storeMetadata(dataDir string) string { return filepath.Join(dataDir, "metadata") }
@@ -54,23 +54,23 @@ func embeddedStoreCommand() *cobra.Command {
 	}
 }
 
-// serveStore is the life of the store's process: versitygw's posix backend, which can run
-// once in a process and changes its working directory. It ends when in does. confine is
-// called with the folders that it needs, before a request can come.
+// serveStore runs the store's process: versitygw's posix backend, which can run only once in
+// a process and changes its working directory. It ends when in does. It calls confine with
+// the folders that it needs before it takes a request.
 func serveStore(in io.Reader, confine func(folders storeFolders) error) error {
-	// A terminal or service manager signals all processes at once. This one is needed
-	// until the proxy has finished its requests.
+	// A terminal or service manager signals all processes at once, but the proxy needs this
+	// one until it has finished its requests.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	var order storeOrder
 	if err := json.NewDecoder(in).Decode(&order); err != nil || order.Secret == "" {
-		return config.Usagef("%s is started by s3proxy itself", embeddedStoreName)
+		return config.Usagef("do not run %s yourself: s3proxy starts it", embeddedStoreName)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, in)
 		stop()
 		time.Sleep(storeEnd)
-		os.Exit(exitFailed) // what hangs must not outlive the proxy
+		os.Exit(exitFailed) // a request that hangs must not outlive the proxy
 	}()
 	opts := posix.PosixOpts{CopyObjectThreshold: 5 << 30} // S3's limit; without it nothing can be copied
 	metadata, err := metadataStore(order, &opts)
@@ -89,14 +89,13 @@ func serveStore(in io.Reader, confine func(folders storeFolders) error) error {
 		Region: embeddedRegion, Ports: []string{order.Socket}, SocketPerm: "0600",
 		MaxConnections: 250_000, MaxRequests: 100_000, MultipartMaxParts: 10_000,
 		KeepAlive: true, Quiet: true,
-		// The one account; named here, since the default announces itself on standard output.
+		// The only account; the default service would print its name on standard output.
 		IAMService: auth.NewIAMServiceSingle(auth.Account{Access: embeddedUser, Secret: order.Secret, Role: auth.RoleAdmin}),
 	})
 }
 
-// metadataStore keeps S3 metadata in extended attributes, or, on a file system
-// that has none, in a folder beside the store. Once the folder is there it is
-// what the objects' metadata is in.
+// metadataStore keeps S3 metadata in extended attributes or, on a file system without them,
+// in a folder beside the store. If that folder exists, the metadata is there.
 func metadataStore(order storeOrder, opts *posix.PosixOpts) (meta.MetadataStorer, error) {
 	have, err := exists(order.Metadata)
 	if err != nil {

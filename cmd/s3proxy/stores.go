@@ -23,19 +23,19 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// stores makes what buckets need, each once: a client for each store, a key for
-// each URI, and a Keyring for each combination of keys, store and alias.
+// stores makes what buckets need, each thing once: a client for each store, a key for each
+// URI, and a Keyring for each combination of keys, store and alias.
 type stores struct {
 	c   *config.Config
 	log *slog.Logger
-	// attempts at what has no effect at the store.
+	// attempts is how often a request that changes nothing at the store is sent.
 	attempts int
 	// embedded is nil with an upstream.
 	embedded *embeddedStore
 	clients  map[config.Upstream]*upstream.Client
 	keys     map[string]kms.Key
 	keyrings map[keyringID]*kms.Keyring
-	// offlineFloor gives the floor of a bucket whose store is not asked; nil for none.
+	// offlineFloor gives the floor of a bucket without asking its store; nil if there is none.
 	offlineFloor kms.Floors
 }
 
@@ -46,11 +46,11 @@ type keyringID struct {
 	floors string        // that are pinned
 }
 
-// commandAttempts is for programs that run for hours, with nobody who tries again: some
-// answers of a busy store among millions must not end them.
+// commandAttempts is for programs that run for hours, with nobody to try again: a few errors
+// of a busy store among millions of answers must not end them.
 const commandAttempts = 6
 
-// newStores makes nothing yet.
+// newStores opens nothing yet.
 func newStores(c *config.Config, log *slog.Logger) *stores {
 	return &stores{
 		c: c, log: log, attempts: commandAttempts,
@@ -58,8 +58,8 @@ func newStores(c *config.Config, log *slog.Logger) *stores {
 	}
 }
 
-// openStores makes the client of the default store, or starts the embedded one.
-// The caller closes it.
+// openStores makes the client of the default store, or starts the embedded one. The caller
+// must close it.
 func openStores(ctx context.Context, c *config.Config, log *slog.Logger) (*stores, error) {
 	s := newStores(c, log)
 	if err := s.open(ctx); err != nil {
@@ -87,7 +87,7 @@ func (s *stores) close() {
 	}
 }
 
-// ended tells when the embedded store ends by itself; else nil.
+// ended gives a channel that tells why the embedded store has ended; nil without one.
 func (s *stores) ended() <-chan error {
 	if s.embedded == nil {
 		return nil
@@ -95,8 +95,8 @@ func (s *stores) ended() <-chan error {
 	return s.embedded.done
 }
 
-// bucket gives what a bucket is served with; the name "" is any that has no
-// settings of its own. It opens keys, and makes none.
+// bucket gives the settings that a bucket is served with. The name "" stands for any bucket
+// without settings of its own. It opens keys, and makes none.
 func (s *stores) bucket(ctx context.Context, name string) (object.Settings, error) {
 	keyring, records, err := s.keyring(ctx, name)
 	if err != nil {
@@ -115,8 +115,8 @@ func (s *stores) bucket(ctx context.Context, name string) (object.Settings, erro
 	return b, nil
 }
 
-// keysOnly is bucket for commands that need no store: records are looked up where
-// an upstream is configured, and the embedded store is not started.
+// keysOnly is bucket for commands that need no store: it looks up records if an upstream is
+// configured, and does not start the embedded store.
 func (s *stores) keysOnly(ctx context.Context, name string) (object.Settings, error) {
 	set := s.c.Buckets[name]
 	if s.c.UpstreamURL != nil || set.Upstream.URL != "" {
@@ -184,7 +184,7 @@ func (s *stores) WriteKey(ctx context.Context, name string) (key kms.Key, uri st
 // origin is the name that a bucket's keys are bound to.
 func (s *stores) origin(name string) string { return cmp.Or(s.c.Buckets[name].Alias, name) }
 
-// records says where a bucket's window records are. It needs no key.
+// records says where a bucket's window records are. It does not need a key.
 func (s *stores) records(ctx context.Context, name string, set config.Bucket) (state.Records, error) {
 	store, err := s.client(ctx, set.Upstream)
 	records := state.Records{Store: store, Place: s.c.State}
@@ -194,7 +194,7 @@ func (s *stores) records(ctx context.Context, name string, set config.Bucket) (s
 	return records, err
 }
 
-// client gives the client of a store; what set leaves out is the default store's.
+// client gives the client of a store. Settings that set leaves out are the default store's.
 func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Client, error) {
 	if set == (config.Upstream{}) && s.embedded != nil {
 		return s.embedded.client, nil
@@ -235,7 +235,7 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 	return client, nil
 }
 
-// check tells whether every key for writing works now.
+// check fails unless every key for writing works now.
 func (s *stores) check(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, ring := range s.keyrings {
@@ -244,7 +244,7 @@ func (s *stores) check(ctx context.Context) error {
 	return group.Wait()
 }
 
-// closeKeyrings puts window records a last time and drops all keys.
+// closeKeyrings writes window records a last time and drops all keys.
 func (s *stores) closeKeyrings(ctx context.Context) error {
 	var errs []error
 	for _, ring := range s.keyrings {

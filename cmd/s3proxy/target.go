@@ -9,7 +9,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 )
 
-// parseTarget reads s3://bucket or s3://bucket/prefix; the prefix is taken as it stands.
+// parseTarget reads s3://bucket or s3://bucket/prefix. It takes the prefix as it stands.
 func parseTarget(arg string) (ops.Target, error) {
 	rest, ok := strings.CutPrefix(arg, "s3://")
 	bucket, prefix, _ := strings.Cut(rest, "/")
@@ -19,7 +19,7 @@ func parseTarget(arg string) (ops.Target, error) {
 	return ops.Target{Bucket: bucket, Prefix: prefix}, nil
 }
 
-// parseBucketURL reads s3://bucket, with or without a slash behind it.
+// parseBucketURL reads s3://bucket, with or without a final slash.
 func parseBucketURL(arg string) (string, error) {
 	bucket, ok := strings.CutPrefix(arg, "s3://")
 	bucket = strings.TrimSuffix(bucket, "/")
@@ -42,7 +42,7 @@ func parseEach[T any](args []string, parse func(string) (T, error)) ([]T, error)
 	return all, nil
 }
 
-// someArgs refuses a command line without arguments, and says what they are.
+// someArgs refuses a command line without arguments, and says what they should be.
 func someArgs(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -52,7 +52,7 @@ func someArgs(what string) cobra.PositionalArgs {
 	}
 }
 
-// parseObjectURL reads s3://bucket/key; the key is taken as it stands.
+// parseObjectURL reads s3://bucket/key. It takes the key as it stands.
 func parseObjectURL(arg string) (bucket, key string, err error) {
 	rest, ok := strings.CutPrefix(arg, "s3://")
 	bucket, key, found := strings.Cut(rest, "/")
@@ -62,7 +62,7 @@ func parseObjectURL(arg string) (bucket, key string, err error) {
 	return bucket, key, nil
 }
 
-// oneArgument refuses any other number as a usage error.
+// oneArgument refuses any other number of arguments with a usage error.
 func oneArgument(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {

@@ -10,13 +10,13 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// version is the release; CHANGELOG.md says what is in it.
+// version is that of the release; CHANGELOG.md says what is in it.
 const version = "0.1.0"
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Print the version, the object format that it writes, and the Go version",
+		Short:   "Print the version, the object format that this version writes, and the Go version",
 		Example: "  s3proxy version",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

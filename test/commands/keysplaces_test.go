@@ -219,7 +219,7 @@ func TestKeyCommandsOnSeveralPlaces(t *testing.T) {
 		}
 
 		out := k.command(0, "encrypt-existing", "--config", config, "s3://"+k.bucket+"/b/")
-		if !strings.Contains(out, "1 of 2 objects encrypted") || !strings.Contains(out, "Only below this prefix") {
+		if !strings.Contains(out, "1 of 2 objects encrypted") || !strings.Contains(out, "only what is below the prefix") {
 			t.Errorf("encrypt-existing below a prefix: %s", out)
 		}
 		k.command(0, "keys", "rotate", "--new-version", "--settle", "0", "--config", config, "s3://"+k.bucket, "s3://"+other.bucket)
@@ -277,7 +277,7 @@ func TestKeyCommandsOnOddKeys(t *testing.T) {
 		first := k.primary()
 		if !k.versioned() { // versitygw lists U+FFFD there: nothing must be taken for deleted
 			for _, args := range [][]string{{"encrypt-existing"}, {"keys", "rotate", "--objects", "--settle", "0", "--new-version"}, {"gc", "--records"}, {"keys", "verify"}, {"keys", "status", "--objects"}} {
-				if out := k.command(1, append(args, s3url)...); strings.Count(out, "cannot list its name") < 2 || strings.Contains(out, "can be switched off") {
+				if out := k.command(1, append(args, s3url)...); strings.Count(out, "cannot list its name") < 2 || strings.Contains(out, "you can switch off") {
 					t.Errorf("%q with names that cannot be listed: %s", args, out)
 				}
 			}

@@ -72,7 +72,7 @@ func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 		out := rotate("--new-version")
 		for _, want := range []string{
 			": 1 of 3 objects renewed", "1 locked, 1 archived, 0 failed", "1 objects under retention or legal hold cannot be renewed in place",
-			"1 archived objects cannot be read until", "2 versions that are not current cannot be renewed in place", "1 uploads in progress have a key of another version", "keys status --objects tells",
+			"1 archived objects cannot be read until", "2 versions that are not current cannot be renewed in place", "1 uploads in progress have a key of another version", "ask keys status --objects",
 		} {
 			if !strings.Contains(out, want) {
 				t.Errorf("it does not say %q: %s", want, out)

@@ -70,7 +70,7 @@ func TestTheEmbeddedStoreEndsWithTheProxyAndTheProxyWithTheStore(t *testing.T) {
 		if err := syscall.Kill(storeProcess(t, p), syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		if code, ok := p.Wait(lab.AnswerWithin); !ok || code != 1 || !strings.Contains(p.Log(), "the embedded store ended") {
+		if code, ok := p.Wait(lab.AnswerWithin); !ok || code != 1 || !strings.Contains(p.Log(), "the embedded store stopped") {
 			t.Errorf("exit code %d (ended: %v)\n%s", code, ok, p.Log())
 		}
 	})

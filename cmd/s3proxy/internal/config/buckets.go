@@ -20,7 +20,7 @@ var (
 	addressings = []string{"path", "virtual", "auto"}
 )
 
-// hasUpstreams tells whether a bucket has settings of a store of its own.
+// hasUpstreams tells whether any bucket has a store of its own.
 func (c *Config) hasUpstreams() bool {
 	for _, set := range c.Buckets {
 		if set.Upstream != (Upstream{}) {
@@ -30,8 +30,8 @@ func (c *Config) hasUpstreams() bool {
 	return false
 }
 
-// validateBuckets checks the settings of buckets, with the aliases of the flag
-// among them, and refuses what would have no effect.
+// validateBuckets checks the settings of buckets, the aliases of the flag included, and
+// refuses what would have no effect.
 func (c *Config) validateBuckets() error {
 	for _, alias := range c.BucketAlias {
 		replica, origin, ok := strings.Cut(alias, "=")
@@ -43,7 +43,7 @@ func (c *Config) validateBuckets() error {
 		}
 		set := c.Buckets[replica]
 		if set.Alias != "" && set.Alias != origin {
-			return Usagef("bucket-alias: %s is a replica of %s and of %s", replica, set.Alias, origin)
+			return Usagef("bucket-alias: %s is configured as a replica of both %s and %s", replica, set.Alias, origin)
 		}
 		set.Alias = origin
 		if origin == "" {
@@ -68,7 +68,7 @@ func (c *Config) validateBucket(name string, set Bucket) error {
 			return Usagef("alias: %w", err)
 		}
 		if set.Alias == name {
-			return Usagef("alias: it is the bucket's own name")
+			return Usagef("alias: this is the bucket's own name")
 		}
 	}
 	for _, choice := range []struct {
@@ -80,19 +80,19 @@ func (c *Config) validateBucket(name string, set Bucket) error {
 		{"sse", set.SSE, sseModes},
 	} {
 		if choice.value != "" && !slices.Contains(choice.of, choice.value) {
-			return Usagef("%s: %q is none of %s", choice.name, choice.value, strings.Join(choice.of, ", "))
+			return Usagef("%s: %q is not one of %s", choice.name, choice.value, strings.Join(choice.of, ", "))
 		}
 	}
 	for _, id := range set.Floor {
 		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 || strings.ToLower(id) != id {
-			return Usagef("floor: %q is no id of a floor, as keys rekey prints it", id)
+			return Usagef("floor: %q is not the id of a floor, as keys rekey prints it", id)
 		}
 	}
 	if set.Passthrough() && (set.Floor != nil || set.ETag != "" || set.RangeCheck != "" || set.SSE != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
 		return Usagef("encrypt is false, so floor, etag, range-check, sse, kms, kms-read, alias and allow-plaintext-reads have no effect: remove them")
 	}
 	if set.KMS != "" && slices.Contains(set.KMSRead, set.KMS) {
-		return Usagef("kms-read names the key that kms names: %s", set.KMS)
+		return Usagef("kms-read names the same key as kms: %s", set.KMS)
 	}
 	return c.validateUpstream(set.Upstream)
 }
@@ -109,28 +109,31 @@ func (c *Config) validateUpstream(u Upstream) error {
 		return Usagef("upstream: the url is missing, and the embedded store has no other settings")
 	}
 	if u.Payload != "" && !slices.Contains(payloads, u.Payload) {
-		return Usagef("upstream: payload: %q is none of %s", u.Payload, strings.Join(payloads, ", "))
+		return Usagef("upstream: payload: %q is not one of %s", u.Payload, strings.Join(payloads, ", "))
 	}
 	if u.Addressing != "" && !slices.Contains(addressings, u.Addressing) {
-		return Usagef("upstream: addressing: %q is none of %s", u.Addressing, strings.Join(addressings, ", "))
+		return Usagef("upstream: addressing: %q is not one of %s", u.Addressing, strings.Join(addressings, ", "))
 	}
 	at := u.Credentials
 	id, secret := at.AccessKeyID != "" || at.AccessKeyIDEnv != "", at.SecretFile != "" || at.SecretAccessKeyEnv != ""
 	switch {
 	case at.Profile != "" && (id || secret):
-		return Usagef("upstream: credentials: a profile, or a key: not both")
+		return Usagef("upstream: credentials: name a profile or a key, not both")
 	case id != secret:
 		return Usagef("upstream: credentials: an access key and its secret go together: access-key-id or access-key-id-env, and secret-access-key-file or secret-access-key-env")
 	case at.AccessKeyID != "" && at.AccessKeyIDEnv != "", at.SecretFile != "" && at.SecretAccessKeyEnv != "":
-		return Usagef("upstream: credentials: a value and the name of a variable: not both")
+		return Usagef("upstream: credentials: give a value or the name of a variable, not both")
 	}
 	return nil
 }
 
-// KeyURIs are those of the keys of a bucket, "" for any without settings of its own:
-// its own keys, else those for all. Only the embedded store has a key by default: it is
-// lost together with the data. A store that outlives the data folder, and in a container
-// that is every one, needs a key that somebody has named.
+// KeyURIs gives the URIs of the key that wraps a bucket's new keys and of those that may
+// only open: the bucket's own, else those for all buckets. bucket is "" for any bucket
+// without settings of its own. The error is a [UsageError].
+//
+// Only the embedded store has a key by default: it is lost together with the data. Every
+// other store outlives the data folder, in a container at least, and needs a key that
+// somebody has named.
 func (c *Config) KeyURIs(bucket string) (write string, read []string, err error) {
 	set := c.Buckets[bucket]
 	write = cmp.Or(set.KMS, c.KMS)
@@ -145,7 +148,7 @@ func (c *Config) KeyURIs(bucket string) (write string, read []string, err error)
 	return write, slices.DeleteFunc(slices.Clone(read), func(uri string) bool { return uri == write }), nil
 }
 
-// CheckKeys refuses a bucket that has no key, before anything is opened or made.
+// CheckKeys refuses a bucket without a key before anything is opened or made.
 func (c *Config) CheckKeys() error {
 	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(c.Buckets))...) {
 		if _, _, err := c.KeyURIs(name); err != nil {
@@ -155,7 +158,7 @@ func (c *Config) CheckKeys() error {
 	return nil
 }
 
-// InBucket says of which bucket an error is, if of one.
+// InBucket adds the bucket's name to an error. It leaves the error as it is for the name "".
 func InBucket(name string, err error) error {
 	if err == nil || name == "" {
 		return err
@@ -163,5 +166,5 @@ func InBucket(name string, err error) error {
 	return fmt.Errorf("bucket %s: %w", name, err)
 }
 
-// Passthrough tells whether the bucket is forwarded as it is.
+// Passthrough tells whether the bucket's objects are forwarded as they are, unencrypted.
 func (s *Bucket) Passthrough() bool { return s.Encrypt != nil && !*s.Encrypt }

@@ -15,13 +15,13 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 )
 
-// ClientKey is the access key that clients sign with.
+// ClientKey is an access key that clients sign with.
 type ClientKey struct {
 	ID, Secret string
-	// File is the AWS shared credentials file that holds it; "" when it comes
-	// from the environment.
+	// File is the AWS shared credentials file that holds it; "" if it comes from the
+	// environment.
 	File string
-	Made bool // by this start
+	Made bool // whether this start made it
 }
 
 // loadClientKey takes the clients' key from the environment, or from the data
@@ -45,13 +45,13 @@ func loadClientKey(dataDir string) (ClientKey, error) {
 		return ClientKey{}, err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return ClientKey{}, fmt.Errorf("the clients' credentials %s may be read by others: chmod 600 %s", path, path)
+		return ClientKey{}, fmt.Errorf("others can read the clients' credentials %s: chmod 600 %s", path, path)
 	}
 	shared, err := awsconfig.LoadSharedConfigProfile(context.Background(), "default", func(o *awsconfig.LoadSharedConfigOptions) {
 		o.CredentialsFiles, o.ConfigFiles = []string{path}, []string{}
 	})
 	if err != nil || !shared.Credentials.HasKeys() {
-		return ClientKey{}, fmt.Errorf("the clients' credentials %s hold no access key in the profile default", path)
+		return ClientKey{}, fmt.Errorf("the clients' credentials %s have no access key in the profile default", path)
 	}
 	return ClientKey{ID: shared.Credentials.AccessKeyID, Secret: shared.Credentials.SecretAccessKey, File: path, Made: made}, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// Config is every setting of every command, by its one name, checked. Load makes it.
+// Config holds every setting of every command, checked. Load makes it.
 type Config struct {
 	Listen              string        `koanf:"listen"`
 	AdminListen         string        `koanf:"admin-listen"`
@@ -53,13 +53,14 @@ type Config struct {
 // hasCredentials tells whether a file names clients' credentials.
 func (c *Config) hasCredentials() bool { return c.Credentials != "" || c.inline }
 
-// Given tells whether a setting was named anywhere, so that it is no default.
+// Given tells whether a flag, the environment or the file set a setting, rather than its
+// default.
 func (c *Config) Given(name string) bool {
 	_, ok := c.set[name]
 	return ok
 }
 
-// KeysetPath is the key file that is made and used where no other key is named.
+// KeysetPath is the key file that s3proxy makes and uses where no other key is named.
 func (c *Config) KeysetPath() string { return filepath.Join(c.DataDir, "keyset.json") }
 
 // keysetURI is the default of --kms.
@@ -79,8 +80,8 @@ func userDataDir() (string, error) {
 	return filepath.Join(home, ".local", "share", "s3proxy"), nil
 }
 
-// SecretFiles are the files that hold secrets, "" among them: key files, and what has the
-// clients' credentials or a passphrase.
+// SecretFiles gives the paths of the files that hold secrets: key files, and those with
+// clients' credentials or a passphrase. Some may be "", where there is no such file.
 func (c *Config) SecretFiles() ([]string, error) {
 	files := []string{c.Path, c.Credentials, os.Getenv(localfile.EnvPassphraseFile)}
 	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(c.Buckets))...) {

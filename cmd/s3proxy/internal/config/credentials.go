@@ -22,9 +22,9 @@ type clientKeys struct {
 	list []clientKeySettings
 }
 
-// clientKeySettings is one credential. Without buckets it may use all of them;
-// their names are exact. Without manage it reads and writes objects, and makes and deletes
-// buckets, but changes none of their settings.
+// clientKeySettings is one credential. Without buckets it may use all of them; their names
+// are exact. Without manage it may read and write objects, and create and delete buckets,
+// but not change their settings.
 type clientKeySettings struct {
 	AccessKeyID     string    `yaml:"access-key-id"`
 	SecretAccessKey string    `yaml:"secret-access-key"`
@@ -39,7 +39,7 @@ func (k *clientKeys) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode {
 		return n.Decode(&k.file)
 	}
-	// A node decodes without the strictness that its document was read with.
+	// A node does not decode with the strictness of its document's decoder.
 	if n.Kind == yaml.SequenceNode {
 		for _, entry := range n.Content {
 			if err := knownNames(entry, "access-key-id", "secret-access-key", "secret-access-key-file", "buckets", "read-only", "manage"); err != nil {
@@ -52,7 +52,7 @@ func (k *clientKeys) UnmarshalYAML(n *yaml.Node) error {
 
 func knownNames(n *yaml.Node, known ...string) error {
 	if n.Kind != yaml.MappingNode {
-		return fmt.Errorf("line %d: a credential is needed here", n.Line)
+		return fmt.Errorf("line %d: here must be a credential", n.Line)
 	}
 names:
 	for i := 0; i < len(n.Content); i += 2 {
@@ -61,7 +61,7 @@ names:
 				continue names
 			}
 		}
-		return fmt.Errorf("line %d: field %s is no setting there", n.Content[i].Line, n.Content[i].Value)
+		return fmt.Errorf("line %d: %s is not a setting of a credential", n.Content[i].Line, n.Content[i].Value)
 	}
 	return nil
 }
@@ -75,14 +75,14 @@ func (k *clientKeys) holdsSecrets() bool {
 	return false
 }
 
-// Credentials answers who a client's access key is. It may be asked while it is
-// replaced: a request sees the old set or the new one.
+// Credentials finds the credential of an access key. It is safe for concurrent use: while a
+// SIGHUP replaces the set, a request sees the old one or the new one.
 type Credentials struct {
-	Own     ClientKey // of the environment or the data folder; id "" for none
+	Own     ClientKey // of the environment or the data folder; its ID is "" if there is none
 	current atomic.Pointer[map[string]proxy.Credential]
 }
 
-// Find is proxy.Config.Credential.
+// Find implements proxy.Config.Credential.
 func (s *Credentials) Find(id string) (proxy.Credential, bool) {
 	if s.Own.ID != "" && id == s.Own.ID {
 		return proxy.Credential{Secret: s.Own.Secret, Manage: true}, true
@@ -91,7 +91,8 @@ func (s *Credentials) Find(id string) (proxy.Credential, bool) {
 	return c, ok
 }
 
-// LoadCredentials reads all credentials of clients.
+// LoadCredentials reads all credentials of clients. Without any, it makes one in the data
+// folder. An error that the configuration causes is a [UsageError].
 func LoadCredentials(c *Config) (*Credentials, error) {
 	s := &Credentials{}
 	if id := os.Getenv(EnvAccessKey); id != "" || !c.hasCredentials() {
@@ -118,7 +119,7 @@ func (s *Credentials) reload(c *Config) error {
 				return Usagef("%s: credential %d: %w", path, i+1, err)
 			}
 			if _, twice := found[entry.AccessKeyID]; twice || entry.AccessKeyID == s.Own.ID {
-				return Usagef("%s: credential %d: the access key %s is there twice (%s is one too)", path, i+1, entry.AccessKeyID, EnvAccessKey)
+				return Usagef("%s: credential %d: the access key %s is used twice (%s counts too)", path, i+1, entry.AccessKeyID, EnvAccessKey)
 			}
 			found[entry.AccessKeyID] = credential
 		}
@@ -138,7 +139,7 @@ func readCredentials(c *Config) (list []clientKeySettings, path string, err erro
 			return nil, "", Usagef("the credentials file %s: %w", c.Credentials, err)
 		}
 		if keys.list == nil {
-			return nil, "", Usagef("the credentials file %s holds no list of credentials", c.Credentials)
+			return nil, "", Usagef("the credentials file %s does not hold a list of credentials", c.Credentials)
 		}
 		return keys.list, c.Credentials, nil
 	}
@@ -147,7 +148,7 @@ func readCredentials(c *Config) (list []clientKeySettings, path string, err erro
 		return nil, "", err
 	}
 	if f.Credentials == nil || f.Credentials.list == nil {
-		return nil, "", Usagef("the configuration file %s holds no list of credentials any more", c.Path)
+		return nil, "", Usagef("the configuration file %s no longer holds a list of credentials", c.Path)
 	}
 	return f.Credentials.list, c.Path, nil
 }
@@ -158,7 +159,7 @@ func (k *clientKeySettings) read() (proxy.Credential, error) {
 		return c, errors.New("access-key-id is missing")
 	}
 	if (k.SecretAccessKey == "") == (k.SecretFile == "") {
-		return c, errors.New("secret-access-key or secret-access-key-file is needed, and not both")
+		return c, errors.New("give either secret-access-key or secret-access-key-file")
 	}
 	if k.ReadOnly && k.Manage {
 		return c, errors.New("read-only and manage exclude each other")
@@ -170,7 +171,7 @@ func (k *clientKeySettings) read() (proxy.Credential, error) {
 		}
 	}
 	if k.Buckets != nil {
-		c.Buckets = append([]string{}, *k.Buckets...) // an empty list is no bucket, not all
+		c.Buckets = append([]string{}, *k.Buckets...) // an empty list means no bucket, not all
 		for _, name := range c.Buckets {
 			if err := state.CheckBucketName(name); err != nil {
 				return c, err
@@ -180,7 +181,8 @@ func (k *clientKeySettings) read() (proxy.Credential, error) {
 	return c, nil
 }
 
-// ReloadOnHangup reads the credentials again at each SIGHUP until stop is called.
+// ReloadOnHangup reads the credentials again at each SIGHUP until stop is called. If they
+// cannot be used, the old ones stay, and the log says why.
 func (s *Credentials) ReloadOnHangup(c *Config, log *slog.Logger) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
@@ -192,7 +194,7 @@ func (s *Credentials) ReloadOnHangup(c *Config, log *slog.Logger) (stop func()) 
 				return
 			case <-signals:
 				if err := s.reload(c); err != nil {
-					log.Error("the credentials were not reloaded: the old ones stay", "error", err)
+					log.Error("the credentials were not reloaded: the old ones stay valid", "error", err)
 				} else {
 					log.Info("the credentials were reloaded", "count", len(*s.current.Load()))
 				}

@@ -80,10 +80,10 @@ func TestTheClientsKeyOfTheEnvironmentIsTakenAndNoneIsMade(t *testing.T) {
 func TestCredentialsThatCannotBeUsedAreRefusedByWhatIsWrong(t *testing.T) {
 	for want, list := range map[string]string{
 		"access-key-id is missing": "- {secret-access-key: x}",
-		"and not both":             "- {access-key-id: a, secret-access-key: x, secret-access-key-file: /s}",
+		"give either":              "- {access-key-id: a, secret-access-key: x, secret-access-key-file: /s}",
 		"exclude each other":       "- {access-key-id: a, secret-access-key: x, read-only: true, manage: true}",
-		"there twice":              "- {access-key-id: a, secret-access-key: x}\n- {access-key-id: a, secret-access-key: y}",
-		"no absolute path":         "- {access-key-id: a, secret-access-key-file: secret}",
+		"used twice":               "- {access-key-id: a, secret-access-key: x}\n- {access-key-id: a, secret-access-key: y}",
+		"not an absolute path":     "- {access-key-id: a, secret-access-key-file: secret}",
 		"patterns":                 "- {access-key-id: a, secret-access-key: x, buckets: ['b-*']}",
 		"no list":                  "{}",
 	} {

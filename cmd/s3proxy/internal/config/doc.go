@@ -3,11 +3,11 @@
 // clients. It opens no store and no key.
 //
 // [Load] gives one [Config] for a command's flags. A setting has one name everywhere:
-// --key-window, S3PROXY_KEY_WINDOW, and key-window in the file. Flags win over the
-// environment, the environment over the file. What comes back was checked as a whole; every
-// mistake is a [UsageError] of one line that names the setting, and never shows a value
-// that may be a secret in the wrong place. A variable or a name in the file that no command
-// has is a mistake too: a misspelt setting must not be silently without effect.
+// --key-window, S3PROXY_KEY_WINDOW, and key-window in the file. Flags override the
+// environment, and the environment overrides the file. The Config has been checked as a
+// whole. Every mistake is a [UsageError] of one line that names the setting and never shows
+// a value, which may be a secret in the wrong place. A variable or a name in the file that
+// no command has is a mistake too: a misspelt setting must not silently have no effect.
 //
 // How the files hang together, from the top:
 //
@@ -19,6 +19,6 @@
 //     clientkeys.go: the one that the first start makes
 //   - usage.go: the error that ends a command with exit code 2
 //
-// Of the drivers it knows names alone: the scheme of a key file, which is the default key,
+// Of the KMS drivers it knows only names: the scheme of a key file, which is the default key,
 // and the environment variables that belong to drivers.
 package config

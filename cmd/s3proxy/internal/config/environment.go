@@ -13,15 +13,16 @@ import (
 // envPrefix begins the environment's spelling of every setting.
 const envPrefix = "S3PROXY_"
 
-// The client's keys come from the environment only: a secret has no place on a
-// command line, and the file is often world-readable.
+// EnvAccessKey and EnvSecretKey name the variables of a client's key. There are no flags or
+// names in the file for it: a secret has no place on a command line, and the file is often
+// world-readable.
 const (
 	EnvAccessKey = envPrefix + "ACCESS_KEY_ID"
 	EnvSecretKey = envPrefix + "SECRET_ACCESS_KEY"
 )
 
-// environment gives the settings of this command that the environment has, and
-// the configuration file that it names.
+// environment gives this command's settings in the environment, and the configuration file
+// that the environment names.
 func environment(flags *pflag.FlagSet) (map[string]any, string) {
 	values := map[string]any{}
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -42,8 +43,8 @@ func envName(setting string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
 }
 
-// checkEnvironment refuses variables with our prefix that mean nothing: a
-// misspelt setting must not be silently without effect.
+// checkEnvironment refuses unknown variables with our prefix: a misspelt setting must not
+// silently have no effect.
 func checkEnvironment() error {
 	allowed := map[string]bool{
 		EnvAccessKey: true, EnvSecretKey: true, envName("config"): true,
@@ -58,7 +59,7 @@ func checkEnvironment() error {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, envPrefix) && !allowed[name] {
-			return Usagef("the environment variable %s is no setting of s3proxy", name)
+			return Usagef("the environment variable %s is not a setting of s3proxy", name)
 		}
 	}
 	return nil

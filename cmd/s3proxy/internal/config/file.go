@@ -11,16 +11,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// configFile is what the file that --config names holds.
+// configFile is the content of the file that --config names.
 type configFile struct {
 	Buckets     map[string]Bucket `yaml:"buckets"`
 	Credentials *clientKeys       `yaml:"credentials"`
-	// Settings are those that are flags too.
+	// Settings are those that also are flags.
 	Settings map[string]any `yaml:",inline"`
 }
 
-// Bucket has the settings of one bucket; what is left out is as for all others.
-// deploy/config.example.yaml shows each of them.
+// Bucket has the settings of one bucket; a setting that is left out is the same as for all
+// others. deploy/config.example.yaml explains each of them.
 type Bucket struct {
 	Encrypt             *bool    `yaml:"encrypt"`
 	ETag                string   `yaml:"etag"`
@@ -34,7 +34,7 @@ type Bucket struct {
 	Upstream            Upstream `yaml:"upstream"`
 }
 
-// Upstream names a store; two that are equal share one client.
+// Upstream names a store. Equal ones share one client.
 type Upstream struct {
 	URL         string              `yaml:"url"`
 	Region      string              `yaml:"region"`
@@ -44,8 +44,8 @@ type Upstream struct {
 }
 
 // UpstreamCredentials are those of the proxy at a store: a profile of AWS's shared
-// files, or a key whose secret is in a file or in the environment. None of them:
-// as the AWS SDKs find them.
+// files, or a key whose secret is in a file or in the environment. If all are empty, they
+// are found as the AWS SDKs find them.
 type UpstreamCredentials struct {
 	Profile            string `yaml:"profile"`
 	AccessKeyID        string `yaml:"access-key-id"`
@@ -54,9 +54,9 @@ type UpstreamCredentials struct {
 	SecretFile         string `yaml:"secret-access-key-file"`
 }
 
-// readConfigFile reads the file strictly: every mistake is one line that names the
-// file and, where it is known, the setting. Values are never shown, since one may
-// be a secret in the wrong place.
+// readConfigFile reads the file strictly. Every mistake is one line that names the file and,
+// where it is known, the setting. It never shows a value, which may be a secret in the wrong
+// place.
 func readConfigFile(path string) (*configFile, error) {
 	f := &configFile{}
 	if err := readYAML(path, f); err != nil {
@@ -93,7 +93,7 @@ func readYAML(path string, doc any) error {
 		return yamlError(err)
 	}
 	if decoder.Decode(&yaml.Node{}) == nil {
-		return errors.New("it holds more than one document")
+		return errors.New("it contains more than one document")
 	}
 	return nil
 }
@@ -122,8 +122,8 @@ var (
 
 func yamlError(err error) error {
 	text := oneLine(errors.New(yamlPreface.ReplaceAllString(err.Error(), "")))
-	text = yamlType.ReplaceAllString(text, "is no setting there")
-	return errors.New(yamlValue.ReplaceAllString(text, "a value of another kind is needed"))
+	text = yamlType.ReplaceAllString(text, "is not a setting here")
+	return errors.New(yamlValue.ReplaceAllString(text, "the value is of the wrong kind"))
 }
 
 // onlyOwnerReads refuses a file with secrets that others may read.
@@ -133,16 +133,16 @@ func onlyOwnerReads(path string) error {
 		return err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("it holds secrets and may be read by others: chmod 600 %s", path)
+		return fmt.Errorf("it holds secrets and others can read it: chmod 600 %s", path)
 	}
 	return nil
 }
 
-// readSecretFile gives the one line of a file that only its owner reads. What a
-// relative path is relative to would be a matter of luck.
+// readSecretFile gives the one line of a file that only its owner can read. A relative path
+// is refused, since what it is relative to would be a matter of luck.
 func readSecretFile(path string) (string, error) {
 	if !filepath.IsAbs(path) {
-		return "", fmt.Errorf("%s is no absolute path", path)
+		return "", fmt.Errorf("%s is not an absolute path", path)
 	}
 	if err := onlyOwnerReads(path); err != nil {
 		return "", err
@@ -158,12 +158,13 @@ func readSecretFile(path string) (string, error) {
 	return secret, nil
 }
 
-// Read gives an access key and its secret.
+// Read gives the access key and its secret from the file and the environment. It is for
+// credentials that are not a profile.
 func (u *UpstreamCredentials) Read() (id, secret string, err error) {
 	id = u.AccessKeyID
 	if u.AccessKeyIDEnv != "" {
 		if id = os.Getenv(u.AccessKeyIDEnv); id == "" {
-			return "", "", fmt.Errorf("access-key-id-env: the environment has no %s", u.AccessKeyIDEnv)
+			return "", "", fmt.Errorf("access-key-id-env: %s is not set in the environment", u.AccessKeyIDEnv)
 		}
 	}
 	if u.SecretFile != "" {
@@ -173,7 +174,7 @@ func (u *UpstreamCredentials) Read() (id, secret string, err error) {
 		return id, secret, nil
 	}
 	if secret = os.Getenv(u.SecretAccessKeyEnv); secret == "" {
-		return "", "", fmt.Errorf("secret-access-key-env: the environment has no %s", u.SecretAccessKeyEnv)
+		return "", "", fmt.Errorf("secret-access-key-env: %s is not set in the environment", u.SecretAccessKeyEnv)
 	}
 	return id, secret, nil
 }

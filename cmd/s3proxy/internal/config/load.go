@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Load reads flags, environment and file, in this order of precedence, and checks what
-// they say. Every mistake is a UsageError of one line.
+// Load reads flags, environment and file, in this order of precedence, and checks them as a
+// whole. Every mistake is a [UsageError] of one line.
 func Load(flags *pflag.FlagSet) (*Config, error) {
 	k := koanf.New("\x00") // no nesting: no setting's name holds this
 	c := &Config{set: map[string]struct{}{}}
@@ -46,15 +46,15 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 	return c, c.validate()
 }
 
-// note remembers that settings were given somewhere.
+// note remembers which settings were given.
 func (c *Config) note(names ...string) {
 	for _, name := range names {
 		c.set[name] = struct{}{}
 	}
 }
 
-// loadFile reads the configuration file. It may have the settings of all commands, for one
-// file serves them all.
+// loadFile reads the configuration file. One file serves all commands, so that it may have
+// the settings of others.
 func (c *Config) loadFile(path string, flags *pflag.FlagSet, k *koanf.Koanf) error {
 	f, err := readConfigFile(path)
 	if err != nil {
@@ -69,10 +69,10 @@ func (c *Config) loadFile(path string, flags *pflag.FlagSet, k *koanf.Koanf) err
 	known := namesOf(flags)
 	for _, name := range slices.Sorted(maps.Keys(f.Settings)) {
 		if name == "config" || !known[name] && !settingNames()[name] {
-			return Usagef("the configuration file %s: unknown setting %q; known are %s", path, name, strings.Join(append(slices.Sorted(maps.Keys(known)), "buckets"), ", "))
+			return Usagef("the configuration file %s: unknown setting %q; the settings are %s", path, name, strings.Join(append(slices.Sorted(maps.Keys(known)), "buckets"), ", "))
 		}
 		if _, nested := f.Settings[name].(map[string]any); nested {
-			return Usagef("the configuration file %s: %s has no settings below it", path, name)
+			return Usagef("the configuration file %s: %s takes a value, not further settings", path, name)
 		}
 	}
 	if err := k.Load(confmap.Provider(f.Settings, ""), nil); err != nil {
@@ -82,14 +82,14 @@ func (c *Config) loadFile(path string, flags *pflag.FlagSet, k *koanf.Koanf) err
 	return nil
 }
 
-// checkDurations names the setting whose value is no duration, which Unmarshal would not.
+// checkDurations names the setting whose value is not a duration; Unmarshal would not.
 func checkDurations(flags *pflag.FlagSet, k *koanf.Koanf) error {
 	for _, name := range slices.Sorted(maps.Keys(namesOf(flags))) {
 		if f := flags.Lookup(name); f.Value.Type() != "duration" {
 			continue
 		}
 		if _, err := time.ParseDuration(k.String(name)); err != nil {
-			return Usagef("%s: %q is no duration such as 90s or 1h", name, k.String(name))
+			return Usagef("%s: %q is not a duration such as 90s or 1h", name, k.String(name))
 		}
 	}
 	return nil

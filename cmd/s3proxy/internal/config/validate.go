@@ -13,10 +13,10 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// domainName is a host's name without a port; no address, for nothing is below one.
+// domainName is a host's name without a port. Addresses do not match: they have no subdomains.
 var domainName = regexp.MustCompile(`^(?i)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$`)
 
-// validate checks what the settings say together, and fills in what follows from them.
+// validate checks the settings as a whole, and fills in what follows from them.
 func (c *Config) validate() error {
 	for _, check := range []func() error{
 		c.validateAddresses, c.validateChoices, c.validateNumbers, c.validateSources, c.validateBuckets, c.validateOwnKey, c.resolvePaths,
@@ -44,7 +44,7 @@ func (c *Config) validateAddresses() error {
 	return nil
 }
 
-// validateChoices checks the settings that are one of a few words, and the names of hosts.
+// validateChoices checks the settings with a fixed set of values, and the names of hosts.
 func (c *Config) validateChoices() error {
 	for name, choice := range map[string]struct {
 		value string
@@ -60,12 +60,12 @@ func (c *Config) validateChoices() error {
 		"log-format":          {c.LogFormat, []string{"text", "json"}},
 	} {
 		if choice.value != "" && !slices.Contains(choice.of, choice.value) {
-			return Usagef("%s: %q is none of %s", name, choice.value, strings.Join(choice.of, ", "))
+			return Usagef("%s: %q is not one of %s", name, choice.value, strings.Join(choice.of, ", "))
 		}
 	}
 	for _, domain := range c.Domains {
 		if !domainName.MatchString(domain) {
-			return Usagef("domain: %q is no name such as s3.example.com", domain)
+			return Usagef("domain: %q is not a name such as s3.example.com", domain)
 		}
 	}
 	return nil
@@ -73,13 +73,13 @@ func (c *Config) validateChoices() error {
 
 func (c *Config) validateNumbers() error {
 	if c.MaxConnections < 1 && c.Given("max-connections") {
-		return Usagef("max-connections: at least 1")
+		return Usagef("max-connections must be at least 1")
 	}
 	if c.KeyWindow < 0 || c.KeyWindowObjects < 0 || c.DrainTimeout < 0 {
 		return Usagef("key-window, key-window-objects and drain-timeout cannot be negative")
 	}
 	if c.KeyWindow > 24*time.Hour {
-		return Usagef("key-window: at most 24h, so that a rotated key is not used for longer")
+		return Usagef("key-window must be at most 24h, so that a rotated key is not used for longer")
 	}
 	if c.KeyWindow == 0 && c.Given("key-window") && c.KeyWindowObjects > 0 && c.Given("key-window-objects") {
 		return Usagef("key-window is 0 (no window keys) but key-window-objects is %d", c.KeyWindowObjects)
@@ -90,10 +90,10 @@ func (c *Config) validateNumbers() error {
 // validateSources checks where keys, credentials and the proxy's own objects are.
 func (c *Config) validateSources() error {
 	if slices.Contains(c.KMSRead, c.KMS) && c.KMS != "" {
-		return Usagef("kms-read names the key that kms names: %s", c.KMS)
+		return Usagef("kms-read names the same key as kms: %s", c.KMS)
 	}
 	if c.Credentials != "" && c.inline {
-		return Usagef("credentials: the configuration file %s holds a list of them, and the setting names the file %s: only one can be", c.Path, c.Credentials)
+		return Usagef("credentials: the configuration file %s holds a list, and the setting names the file %s: use only one of them", c.Path, c.Credentials)
 	}
 	var err error
 	if c.State, err = state.NewPlace(c.StateBucket, c.StatePrefix); err != nil {
@@ -102,10 +102,10 @@ func (c *Config) validateSources() error {
 	return nil
 }
 
-// validateOwnKey checks the clients' key that is in the environment.
+// validateOwnKey checks the client's key in the environment.
 func (c *Config) validateOwnKey() error {
 	if (os.Getenv(EnvAccessKey) == "") != (os.Getenv(EnvSecretKey) == "") {
-		return Usagef("%s and %s go together: only one is set", EnvAccessKey, EnvSecretKey)
+		return Usagef("set both %s and %s, or neither: only one is set", EnvAccessKey, EnvSecretKey)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (c *Config) resolvePaths() error {
 	if c.DataDir == "" {
 		dir, err := userDataDir()
 		if err != nil {
-			return Usagef("no data-dir is set and the user has no data folder: %w", err)
+			return Usagef("set data-dir: the user has no data folder: %w", err)
 		}
 		c.DataDir = dir
 	}
@@ -136,7 +136,7 @@ func (c *Config) resolvePaths() error {
 func (c *Config) checkUpstream(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
-		return nil, Usagef("upstream: it is no URL such as https://s3.example.com, or holds more than an address")
+		return nil, Usagef("upstream: this is not a URL such as https://s3.example.com, or it has more than an address")
 	}
 	if c.Listen != "" && sameAddress(u, c.Listen) {
 		return nil, Usagef("upstream and listen are the same address, %s: s3proxy would call itself", u.Host)
