@@ -128,42 +128,118 @@ func BenchmarkEntries(b *testing.B) {
 		through("opaque"), through("md5", "--etag", "md5"),
 	}
 	write := &target{"writer", writer.URL, lab.ClientAccessKey, lab.ClientSecretKey, client}
+	m := measured{b: b, asked: &asked, targets: targets}
 	write.ask(b, http.MethodPut, "/entries", nil)
+	fmt.Printf("\nseconds (requests to the store)\n%-36s", "")
+	for _, t := range targets {
+		fmt.Printf("%18s%18s", t.name, "again")
+	}
 	sideBySide(b, n, func(i int) error {
 		return write.do(http.MethodPut, fmt.Sprintf("/entries/o%06d", i), []byte(strconv.Itoa(i)))
 	})
-	// Of one key: MinIO lists the uploads of the key that the prefix is.
-	sideBySide(b, n, func(int) error { return write.do(http.MethodPost, "/entries/uploads?uploads=", nil) })
+	m.lists(fmt.Sprintf("ListObjectsV2 of %d", n), "/entries?list-type=2&prefix=o", n)
+	m.lists(fmt.Sprintf("ListObjectVersions of %d", n), "/entries?versions=&prefix=o", n)
+
 	parts := min(n, 10_000)
-	id := write.ask(b, http.MethodPost, "/entries/parts?uploads=", nil).UploadID
-	sideBySide(b, parts, func(i int) error {
-		return write.do(http.MethodPut, fmt.Sprintf("/entries/parts?partNumber=%d&uploadId=%s", i+1, url.QueryEscape(id)), []byte("x"))
-	})
-	fmt.Printf("\n%d objects, %d uploads, %d parts; seconds (requests to the store)\n%-30s", n, n, parts, "")
-	for _, t := range targets {
-		fmt.Printf("%20s%20s", t.name, "again")
+	ids := make([]string, len(targets)) // of an upload that is completed by each
+	for i, t := range targets {
+		key := fmt.Sprintf("/entries/parts%d", i)
+		ids[i] = key + "?uploadId=" + url.QueryEscape(t.ask(b, http.MethodPost, key+"?uploads=", nil).UploadID)
+		sideBySide(b, parts, func(number int) error {
+			return t.do(http.MethodPut, fmt.Sprintf("%s&partNumber=%d", ids[i], number+1), []byte("x"))
+		})
 	}
-	for _, c := range []struct{ name, path string }{
-		{"ListObjectsV2", "/entries?list-type=2&prefix=o"}, {"ListObjectVersions", "/entries?versions=&prefix=o"},
-		{"ListMultipartUploads", "/entries?uploads=&prefix=uploads"}, {"ListParts", "/entries/parts?uploadId=" + url.QueryEscape(id)},
-	} {
-		fmt.Printf("\n%-30s", c.name)
-		for _, t := range targets {
-			for range 2 {
-				asked.Store(0)
-				start := time.Now()
-				got := t.all(b, c.path)
-				fmt.Printf("%20s", fmt.Sprintf("%.2f (%d)", time.Since(start).Seconds(), asked.Load()))
-				if want := map[bool]int{true: parts, false: n}[c.name == "ListParts"]; got != want && (c.name == "ListParts" || t.name != "direct") {
-					b.Fatalf("%s %s: %d entries, want %d", t.name, c.name, got, want)
-				}
+	m.each(fmt.Sprintf("ListParts of %d", parts), 2, func(i int, t *target) {
+		if got := t.all(b, ids[i]); got != parts {
+			b.Fatalf("%s lists %d parts of %d", t.name, got, parts)
+		}
+	})
+	m.complete("Complete of the last of them", ids, parts-1)
+
+	full := fullParts(b)
+	part := make([]byte, 5<<20)
+	for i, t := range targets {
+		key := fmt.Sprintf("/entries/full%d", i)
+		ids[i] = key + "?uploadId=" + url.QueryEscape(t.ask(b, http.MethodPost, key+"?uploads=", nil).UploadID)
+		for number := range full {
+			if err := t.do(http.MethodPut, fmt.Sprintf("%s&partNumber=%d", ids[i], number+1), part); err != nil {
+				b.Fatal(err)
 			}
 		}
 	}
-	tail := write.ask(b, http.MethodGet, fmt.Sprintf("/entries/parts?uploadId=%s&part-number-marker=%d", url.QueryEscape(id), parts-1), nil)
-	last := fmt.Sprintf("<CompleteMultipartUpload><Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part></CompleteMultipartUpload>", parts, tail.Parts[0].ETag)
-	asked.Store(0)
-	start := time.Now()
-	targets[2].ask(b, http.MethodPost, "/entries/parts?uploadId="+url.QueryEscape(id), []byte(last))
-	fmt.Printf("\n%-30s%20s\n", "Complete of the last part", fmt.Sprintf("%.2f (%d)", time.Since(start).Seconds(), asked.Load()))
+	m.complete(fmt.Sprintf("Complete of %d parts of 5 MiB", full), ids, 0)
+
+	// Of one key: MinIO lists the uploads of the key that the prefix is.
+	sideBySide(b, n, func(int) error { return write.do(http.MethodPost, "/entries/uploads?uploads=", nil) })
+	m.lists(fmt.Sprintf("ListMultipartUploads of %d", n), "/entries?uploads=&prefix=uploads", n)
+	fmt.Println()
+}
+
+// measured prints a line for what all targets do.
+type measured struct {
+	b       *testing.B
+	asked   *atomic.Int64
+	targets []*target
+}
+
+func (m measured) each(name string, times int, do func(i int, t *target)) {
+	fmt.Printf("\n%-36s", name)
+	for i, t := range m.targets {
+		for range times {
+			m.asked.Store(0)
+			start := time.Now()
+			do(i, t)
+			fmt.Printf("%18s", fmt.Sprintf("%.2f (%d)", time.Since(start).Seconds(), m.asked.Load()))
+		}
+		fmt.Printf("%*s", 18*(2-times), "")
+	}
+}
+
+// lists goes twice through a list that has n entries.
+func (m measured) lists(name, path string, n int) {
+	m.each(name, 2, func(_ int, t *target) {
+		if got := t.all(m.b, path); got != n && t.name != "direct" {
+			m.b.Fatalf("%s %s: %d entries, want %d", t.name, path, got, n)
+		}
+	})
+}
+
+// fullPartsEnv is how many parts of 5 MiB are completed.
+const fullPartsEnv = "BENCH_FULL_PARTS"
+
+func fullParts(b *testing.B) int {
+	text := os.Getenv(fullPartsEnv)
+	if text == "" {
+		return 20
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		b.Fatalf("%s=%s is no number of parts", fullPartsEnv, text)
+	}
+	return n
+}
+
+// complete ends each target's upload with its parts behind a number.
+func (m measured) complete(name string, uploads []string, after int) {
+	documents := make([][]byte, len(uploads))
+	for i, t := range m.targets {
+		documents[i] = t.completion(m.b, uploads[i], after)
+	}
+	m.each(name, 1, func(i int, t *target) { t.ask(m.b, http.MethodPost, uploads[i], documents[i]) })
+}
+
+// completion is the document that ends an upload with its parts behind a number.
+func (t *target) completion(b *testing.B, upload string, after int) []byte {
+	b.Helper()
+	list := []byte("<CompleteMultipartUpload>")
+	for marker := strconv.Itoa(after); ; {
+		page := t.ask(b, http.MethodGet, upload+"&part-number-marker="+marker, nil)
+		for _, p := range page.Parts {
+			list = fmt.Appendf(list, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", p.PartNumber, p.ETag)
+		}
+		if !page.IsTruncated {
+			return append(list, "</CompleteMultipartUpload>"...)
+		}
+		marker = page.NextPartNumberMarker
+	}
 }
