@@ -35,6 +35,15 @@ func (a *answer) Write(b []byte) (int, error) {
 
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
+// response is the answer to one request.
+type response struct {
+	w  *answer
+	id string // the request id that the client is told
+}
+
+// begun tells whether the client has seen anything of the answer.
+func (x *response) begun() bool { return x.w.status != 0 }
+
 // objectHeaders are the store's answer headers about an object that a client
 // sees as they are. What tells of the ciphertext (length, checksums, parts
 // count, encryption) is not among them.
@@ -46,7 +55,7 @@ var objectHeaders = []string{
 }
 
 // passHeaders copies the headers that every answer about an object may carry.
-func (x *exchange) passHeaders(from http.Header) {
+func (x *response) passHeaders(from http.Header) {
 	to := x.w.Header()
 	for _, name := range objectHeaders {
 		if v := from.Values(name); len(v) > 0 {
@@ -65,7 +74,7 @@ func (x *exchange) passHeaders(from http.Header) {
 
 // passRequestID keeps the store's request id where it gives one: that is what
 // its operator can look up; and what it says by its CORS rules.
-func (x *exchange) passRequestID(from http.Header) {
+func (x *response) passRequestID(from http.Header) {
 	for name, v := range from { // the store judges what a browser's page may read
 		if strings.HasPrefix(name, "Access-Control-") || name == "Vary" {
 			x.w.Header()[name] = v
@@ -82,9 +91,9 @@ func (x *exchange) passRequestID(from http.Header) {
 }
 
 // answerXML sends a result document.
-func (x *exchange) answerXML(doc any) error { return x.answerDocument(http.StatusOK, doc) }
+func (x *response) answerXML(doc any) error { return x.answerDocument(http.StatusOK, doc) }
 
-func (x *exchange) answerDocument(status int, doc any) error {
+func (x *response) answerDocument(status int, doc any) error {
 	body, err := xml.Marshal(doc)
 	if err != nil {
 		return err

@@ -138,7 +138,7 @@ func attributeNames(lists []string) (names []string) {
 }
 
 // attributesParts is the page of parts that the request asks for.
-func (x *exchange) attributesParts(parts []envelope.Part) *attributesPartsList {
+func (x *clientRequest) attributesParts(parts []envelope.Part) *attributesPartsList {
 	list := &attributesPartsList{PartsCount: len(parts), MaxParts: s3xml.MaxEntries}
 	// The store has refused what is no number.
 	if n, err := strconv.Atoi(x.r.Header.Get("X-Amz-Max-Parts")); err == nil && n >= 0 {

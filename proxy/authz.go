@@ -46,7 +46,7 @@ func (x *exchange) authorize() error {
 
 // allow refuses what the client's access key is not for. An anonymous request is
 // for the store to judge.
-func (x *exchange) allow(bucket s3name.Bucket, write bool) error {
+func (x *clientRequest) allow(bucket s3name.Bucket, write bool) error {
 	if x.auth.AccessKeyID == "" {
 		return nil
 	}
@@ -61,7 +61,7 @@ func (x *exchange) allow(bucket s3name.Bucket, write bool) error {
 
 // mayManage refuses what only a managing access key may do. An anonymous request is for
 // the store to judge.
-func (x *exchange) mayManage() error {
+func (x *clientRequest) mayManage() error {
 	if x.auth.AccessKeyID == "" || x.credential.Manage {
 		return nil
 	}

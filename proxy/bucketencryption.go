@@ -231,7 +231,7 @@ func deleteBucketEncryption(x *exchange) error {
 	return x.answerNothing(http.StatusNoContent)
 }
 
-func (x *exchange) answerNothing(status int) error {
+func (x *response) answerNothing(status int) error {
 	x.passRequestID(nil)
 	if status == http.StatusOK {
 		x.w.Header().Set("Content-Length", "0")

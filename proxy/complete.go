@@ -24,7 +24,7 @@ func completeMultipartUpload(x *exchange) error {
 	begun := alive.stop()
 	if err != nil {
 		if begun {
-			return x.answerLate(x.asS3Error(err))
+			return x.answerLate(asS3Error(err))
 		}
 		return err
 	}

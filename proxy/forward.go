@@ -62,7 +62,7 @@ func (x *exchange) forwardDocument(body []byte) error {
 
 // promisesChecksum tells whether the client named a checksum of the body. S3 demands
 // one of some documents.
-func (x *exchange) promisesChecksum() bool {
+func (x *clientRequest) promisesChecksum() bool {
 	for name := range x.r.Header {
 		if checksum.Named(strings.TrimPrefix(name, checksum.HeaderPrefix)) != envelope.NoChecksum && strings.HasPrefix(name, checksum.HeaderPrefix) {
 			return true

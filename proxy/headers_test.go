@@ -24,7 +24,7 @@ var ignoredByS3 = map[string][]string{
 }
 
 func headersRefused(op *operation, name string) bool {
-	x := &exchange{op: op, r: &http.Request{Header: http.Header{name: {"true"}}}}
+	x := &exchange{clientRequest: clientRequest{op: op, r: &http.Request{Header: http.Header{name: {"true"}}}}}
 	x.credential.Manage = true
 	x.auth = &sigv4.Auth{AccessKeyID: "client"}
 	return x.refusedHeader() != nil

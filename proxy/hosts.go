@@ -33,7 +33,7 @@ func hostedBucket(host string, domains []string) string {
 
 // location is the URL of a key of the request's bucket, at the endpoint and in
 // the style that the client used. As S3 writes it, the key has no bare slash.
-func (x *exchange) location(key string) string {
+func (x *clientRequest) location(key string) string {
 	scheme := "http"
 	if x.r.TLS != nil || strings.EqualFold(x.r.Header.Get("X-Forwarded-Proto"), "https") {
 		scheme = "https"

@@ -55,7 +55,7 @@ func (k *keepAlive) stop() (begun bool) {
 }
 
 // answerXMLLate ends an answer that keepAlive has begun.
-func (x *exchange) answerXMLLate(doc any) error {
+func (x *response) answerXMLLate(doc any) error {
 	body, err := xml.Marshal(doc)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func listObjectsV2(x *exchange) error { return x.list(true) }
 
 // maxKeys is how many entries the client wants; one that is not legal is for the store to
 // refuse.
-func (x *exchange) maxKeys() (want int, legal bool) {
+func (x *clientRequest) maxKeys() (want int, legal bool) {
 	given := x.query.Get("max-keys")
 	n, err := strconv.ParseInt(given, 10, 32)
 	if err != nil || n < 0 {

@@ -14,7 +14,7 @@ const (
 
 // refusedLock gives S3's answer to Object Lock headers that cannot hold. versitygw 1.8 refuses
 // them before it has read the body, so that its own answer is lost.
-func (x *exchange) refusedLock() error {
+func (x *clientRequest) refusedLock() error {
 	if !x.op.passesHeader(lockMode) {
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 // store as it was understood: what one store refuses another takes for a number.
 
 // readPart reads the number of the part that a request is about, if it is about one.
-func (x *exchange) readPart() error {
+func (x *clientRequest) readPart() error {
 	text, given := x.query["partNumber"]
 	if !given || !x.op.takes("partNumber") {
 		return nil

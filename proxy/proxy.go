@@ -1,17 +1,9 @@
-// Package proxy speaks S3 with clients, encrypts what they write, decrypts
-// what they read, and speaks S3 with the store behind it.
-//
-// The way of one request: ServeHTTP verifies the signature, names the S3
-// operation by the table in operations.go and calls its handler, which asks
-// the Keyring for keys, the envelope for ciphertext or plaintext, and the
-// upstream client for the store. docs/FORMAT.md says what is stored.
 package proxy
 
 import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -19,8 +11,6 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -136,7 +126,7 @@ func (p *Proxy) of(bucket s3name.Bucket) *object.Objects {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	answer := &answer{ResponseWriter: w}
-	x := &exchange{Proxy: p, w: answer, r: r, id: newRequestID()}
+	x := &exchange{Proxy: p, clientRequest: clientRequest{r: r}, response: response{w: answer, id: newRequestID()}}
 	p.traceRequest(x)
 	x.hurry()
 	err := inS3sWords(x.serve())
@@ -155,7 +145,7 @@ func (x *exchange) serve() error {
 	if n := headerBytes(x.r); n > maxHeaderBytes {
 		return s3err.RequestHeaderSectionTooLarge.With(s3err.Field{Name: "MaxSizeAllowed", Value: "8192"})
 	}
-	if err := x.parse(); err != nil {
+	if err := x.parse(&x.cfg); err != nil {
 		return err
 	}
 	x.Objects = x.of(x.bucket)
@@ -239,42 +229,14 @@ func (x *exchange) continueEmpty() {
 	}
 }
 
-// begun tells whether the client has seen anything of an answer.
-func (x *exchange) begun() bool { return x.w.(*answer).status != 0 }
-
 // fail answers with an error. It is false when the answer had begun: the
 // connection must be cut then.
 func (x *exchange) fail(err error) bool {
 	if x.begun() {
 		return false
 	}
-	x.answerError(x.asS3Error(err))
+	x.answerError(asS3Error(err))
 	return true
-}
-
-// asS3Error gives every error of a handler its S3 form; what is not named here
-// is an internal error whose cause only the log sees.
-func (x *exchange) asS3Error(err error) *s3err.Error {
-	var s3 *s3err.Error
-	switch {
-	case errors.As(err, &s3):
-		return s3
-	case errors.Is(err, kms.ErrUnavailable):
-		e := s3err.SlowDown.WithMessage("The key management service does not answer; please try again.").Because(err)
-		e.Header = http.Header{"Retry-After": {"5"}}
-		return e
-	case errors.Is(err, envelope.ErrNotEncrypted):
-		return s3err.AccessDenied.WithMessage("The stored object is not encrypted by s3proxy. The setting --allow-plaintext-reads lets such objects be read.").Because(err)
-	case errors.Is(err, kms.ErrBelowFloor):
-		return s3err.InternalError.WithMessage("The stored object is from before the keys of its bucket were made anew (keys rekey), and is not read any more: whoever had the old keys could have made it.").Because(err)
-	case object.Damaged(err):
-		return s3err.InternalError.WithMessage("The stored object failed authentication: it was changed, cut or moved in the store, or its key does not fit. Not one byte of the failing segment was released.").Because(err)
-	}
-	var format *envelope.FormatError
-	if errors.As(err, &format) {
-		return s3err.InternalError.WithMessage("%s", format.Error()).Because(err)
-	}
-	return s3err.InternalError.Because(err)
 }
 
 func newRequestID() string {

@@ -182,7 +182,7 @@ func uploadError(err error) error {
 }
 
 // unsigned tells whether the store shall judge the request as anonymous.
-func (x *exchange) unsigned() bool { return x.auth.AccessKeyID == "" }
+func (x *clientRequest) unsigned() bool { return x.auth.AccessKeyID == "" }
 
 // mirrored is the checksum that the store gets of the ciphertext: of the algorithm that
 // the client named, so that the store's listings show that. A store need not know the

@@ -20,13 +20,9 @@ import (
 // (RequestHeaderSectionTooLarge).
 const maxHeaderBytes = 8 << 10
 
-// exchange is one request on its way through the proxy and the answer to it.
-type exchange struct {
-	*Proxy
-	*object.Objects // of the bucket that the path names
-	w               http.ResponseWriter
-	r               *http.Request
-	id              string // the request id that the client is told
+// clientRequest is one request as it was read and verified. It knows nothing of stores.
+type clientRequest struct {
+	r *http.Request
 
 	bucket     s3name.Bucket
 	key        s3name.Key
@@ -38,13 +34,10 @@ type exchange struct {
 	op         *operation
 	auth       *sigv4.Auth
 	credential Credential // of the client's access key
-
-	wanted        *encryption       // what the client asks for; nil: nothing
-	bucketDefault func() encryption // waits for what the bucket has then; nil: not asked
 }
 
 // scope tells what the path names.
-func (x *exchange) scope() scope {
+func (x *clientRequest) scope() scope {
 	switch {
 	case x.bucket == (s3name.Bucket{}):
 		return onService
@@ -56,9 +49,9 @@ func (x *exchange) scope() scope {
 
 // parse reads host, path and query. Nothing is cleaned: `//`, `.` and `..` are part
 // of a key.
-func (x *exchange) parse() error {
+func (x *clientRequest) parse(cfg *Config) error {
 	rest := strings.TrimPrefix(x.r.URL.Path, "/")
-	bucket, key := hostedBucket(x.r.Host, x.cfg.Domains), rest
+	bucket, key := hostedBucket(x.r.Host, cfg.Domains), rest
 	if x.hosted = bucket != ""; !x.hosted {
 		bucket, key, _ = strings.Cut(rest, "/")
 	}
@@ -67,7 +60,7 @@ func (x *exchange) parse() error {
 		if x.bucket, err = s3name.ParseBucket(bucket); err != nil {
 			return err
 		}
-		if _, configured := x.cfg.Buckets[bucket]; x.bucket.Ambiguous() && !configured {
+		if _, configured := cfg.Buckets[bucket]; x.bucket.Ambiguous() && !configured {
 			return s3err.InvalidBucketName.WithMessage("Some stores have an API of their own below the name %s. If it is a bucket here, name it under buckets: in the proxy's configuration.", bucket)
 		}
 	}
@@ -96,7 +89,7 @@ func (x *exchange) parse() error {
 // adoptPresigned takes what a presigned URL carries in its query: S3 reads
 // x-amz-* parameters there as headers. A checksum among them is dropped: SDKs
 // put that of an empty body there when they sign a PUT whose body they have not.
-func (x *exchange) adoptPresigned() error {
+func (x *clientRequest) adoptPresigned() error {
 	if !x.auth.Presigned {
 		return nil
 	}
@@ -141,7 +134,7 @@ var errCopySource = s3err.InvalidArgument.WithMessage("You can only specify a co
 
 // refusedHeader gives the error for a header that asks for what we do not do, or not for
 // this client.
-func (x *exchange) refusedHeader() error {
+func (x *clientRequest) refusedHeader() error {
 	for name, values := range x.r.Header {
 		switch {
 		case len(values) > 1 && strings.HasPrefix(name, "X-Amz-") && !mayRepeat(name):
@@ -211,7 +204,7 @@ func (x *exchange) passedHeaders() http.Header {
 
 // passedQuery is the same for the query; marks are among them, ids are not: they have
 // fields of their own in the request.
-func (x *exchange) passedQuery() url.Values {
+func (x *clientRequest) passedQuery() url.Values {
 	q := url.Values{}
 	for name, values := range x.query {
 		if x.op.takes(name) && !s3name.IsID(name) {

@@ -80,7 +80,7 @@ type timeoutWriter struct {
 	idleTimeout
 }
 
-func (x *exchange) timeoutWriter() io.Writer {
+func (x *response) timeoutWriter() io.Writer {
 	return &timeoutWriter{x.w, idleTimeout{set: http.NewResponseController(x.w).SetWriteDeadline}}
 }
 
@@ -90,7 +90,7 @@ func (w *timeoutWriter) Write(p []byte) (int, error) {
 }
 
 // clearDeadlines takes the write deadline off: the connection serves on.
-func (x *exchange) clearDeadlines() {
+func (x *response) clearDeadlines() {
 	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
 }
 

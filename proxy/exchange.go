@@ -1,0 +1,17 @@
+package proxy
+
+import (
+	"github.com/s3proxy/s3proxy/proxy/object"
+)
+
+// exchange is one request on its way through the proxy and the answer to it, with the objects
+// of the bucket that it names.
+type exchange struct {
+	*Proxy
+	*object.Objects
+	clientRequest
+	response
+
+	wanted        *encryption       // what the client asks for; nil: nothing
+	bucketDefault func() encryption // waits for what the bucket has then; nil: not asked
+}
