@@ -3,7 +3,7 @@
 
 GO ?= go
 # By count: with a duration go test fails now and then at its own deadline.
-FUZZTIME ?= 30000x
+FUZZTIME ?= 15000x
 # In this order: what takes longest is begun first.
 PACKAGES ?= ./test/... ./...
 STATICCHECK ?= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2

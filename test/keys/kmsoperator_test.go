@@ -29,6 +29,7 @@ type kmsTrouble struct {
 // what to do; the clients' answers say nothing of it.
 func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 	lab.TakesLong(t)
+	t.Parallel()
 	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}

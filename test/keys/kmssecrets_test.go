@@ -224,6 +224,7 @@ const plainMarker = "plaintext-that-no-log-may-have-51c0de"
 // token, no secret and no byte of an object.
 func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 	lab.TakesLong(t)
+	t.Parallel()
 	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
@@ -267,7 +268,9 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 				for i := range 5 {
 					s3test.RoundTrip(t, p.S3(), bucket, 1000+i)
 					s3test.MustPut(t, p.S3(), "/"+bucket+"/"+fmt.Sprint(i), []byte(strings.Repeat(s3test.Marker, 10)))
-					time.Sleep(time.Second) // Vault's token is renewed and exchanged meanwhile
+					if name == "vault" {
+						time.Sleep(time.Second) // its token is renewed and exchanged meanwhile
+					}
 				}
 				kek.Renew(t)
 				for _, args := range [][]string{{"encrypt-existing", "--allow-plaintext-reads"}, {"keys", "rotate", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"}, {"gc", "--records"}} {

@@ -3,9 +3,16 @@
 package keys
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-func TestMain(m *testing.M) { lab.Main(m) }
+// Most of what these tests do is wait: for a window, a lease, a proxy's next look at the store.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	lab.Main(m)
+}

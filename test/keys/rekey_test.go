@@ -121,6 +121,7 @@ func (th *thief) inWindowOf(t *testing.T, written s3test.Stored, key string, con
 // `keys rekey` nothing is read that the thief can make, whatever the store does with the floor.
 func TestAfterATheftRekeyRefusesAllThatTheThiefCanMake(t *testing.T) {
 	lab.TakesLong(t)
+	t.Parallel()
 	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}

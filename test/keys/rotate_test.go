@@ -21,6 +21,7 @@ import (
 // destroyed, and everything still reads: no object was touched.
 func TestKeysRotateBesideAWriterAndTheOldVersionMayGo(t *testing.T) {
 	lab.TakesLong(t)
+	t.Parallel()
 	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
 	}
