@@ -30,7 +30,7 @@ func open(t *testing.T, uri string) kms.Key {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := awskms.Opener(t.Context(), u)
+	key, err := awskms.OpenImpatient(t.Context(), u)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,9 @@ const (
 
 // Opener opens awskms URIs; it is for [kms.Registry.Register] under [Scheme]. It calls
 // nobody but, where a profile says so, who gives credentials.
-func Opener(ctx context.Context, uri *url.URL) (kms.Key, error) {
+func Opener(ctx context.Context, uri *url.URL) (kms.Key, error) { return open(ctx, uri, maxBackoff) }
+
+func open(ctx context.Context, uri *url.URL, backoff time.Duration) (kms.Key, error) {
 	p, err := parseURI(uri)
 	if err != nil {
 		return nil, err
@@ -86,7 +88,7 @@ func Opener(ctx context.Context, uri *url.URL) (kms.Key, error) {
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(callTimeout).WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 32 })),
 		config.WithRetryer(func() aws.Retryer {
 			return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
-				o.StandardOptions = append(o.StandardOptions, func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff })
+				o.StandardOptions = append(o.StandardOptions, func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = maxAttempts, backoff })
 			})
 		}),
 	}
