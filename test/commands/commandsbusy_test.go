@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -68,8 +69,15 @@ func TestARunThatIsEndedTellsWhatItHasDone(t *testing.T) {
 			if i == 1 {
 				k.command(0, "encrypt-existing", "s3://"+k.bucket)
 			}
-			p := lab.Start(t, args[0], lab.S3proxy(t), append(args, "s3://"+k.bucket, "--rate", "10", "--kms", k.kms, "--upstream", k.store.URL), k.store.S3().Env())
-			time.Sleep(time.Second)
+			through, enough := lab.Count(t, k.store), make(chan struct{})
+			// Eight at once: when it comes to the twelfth object, some are done.
+			through.First = afterObjects(12, "/"+k.bucket+"/o", func() { close(enough) })
+			p := lab.Start(t, args[0], lab.S3proxy(t), append(args, "s3://"+k.bucket, "--rate", "10", "--kms", k.kms, "--upstream", through.URL), k.store.S3().Env())
+			select {
+			case <-enough:
+			case <-time.After(lab.AnswerWithin):
+				t.Fatalf("%s: it comes to no twelfth object: %s", verb, p.Log())
+			}
 			p.Term()
 			if code, ended := p.Wait(lab.AnswerWithin); !ended || code == 0 {
 				t.Errorf("%s: exit code %d", verb, code)
@@ -85,4 +93,19 @@ func TestARunThatIsEndedTellsWhatItHasDone(t *testing.T) {
 			}
 		}
 	})
+}
+
+// afterObjects calls then at the first request for the n-th different object below a path.
+func afterObjects(n int, below string, then func()) func(*http.Request) {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	return func(r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.HasPrefix(r.URL.Path, below) && !seen[r.URL.Path] {
+			if seen[r.URL.Path] = true; len(seen) == n {
+				then()
+			}
+		}
+	}
 }
