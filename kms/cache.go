@@ -9,9 +9,9 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// cache keeps unwrapped window keys for reading: the least recently used goes when
-// it is full, and each goes after the TTL, used or not. (The expirable LRU of the
-// same module leaves a goroutine behind for every cache and has no clock to set.)
+// cache keeps unwrapped window keys for reading. When it is full it drops the least recently
+// used one, and it drops each after the TTL, used or not. (The expirable LRU of the same
+// module leaves a goroutine behind for every cache and has no clock to set.)
 type cache struct {
 	ttl time.Duration
 	now func() time.Time
@@ -20,16 +20,16 @@ type cache struct {
 	keys *simplelru.LRU[cacheName, *cached] // nil: nothing is kept
 }
 
-// cached is a key in the cache. The clock decides on a look-up whether it is too
-// old; the timer drops one that is never looked up again from memory.
+// cached is a key in the cache. At a look-up the clock decides whether it is too old; the
+// timer drops from memory one that is never looked up again.
 type cached struct {
 	aead  tink.AEAD
 	until time.Time
 	timer *time.Timer
 }
 
-// cacheName is a hash of all that selects a window key, never of its id alone: an
-// id is a name that the store may put on anything.
+// cacheName is a hash of everything that selects a window key, never of its id alone: the
+// store may put an id on anything.
 type cacheName [sha256.Size]byte
 
 func newCacheName(bucket, kek string, wrapped []byte) cacheName {

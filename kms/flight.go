@@ -12,9 +12,9 @@ import (
 // callTimeout bounds one exchange with the KMS and the record's store.
 const callTimeout = 30 * time.Second
 
-// bounded runs f with a deadline of callTimeout. When it is that deadline that ends
-// f, and not the caller's, the error is ErrUnavailable: to the caller, a context
-// error would say that the caller itself gave up.
+// bounded runs f with a deadline of callTimeout. If that deadline ends f, and not the
+// caller's, the error is ErrUnavailable: a context error would tell the caller that it gave
+// up itself.
 func bounded(ctx context.Context, f func(context.Context) error) error {
 	inner, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -25,15 +25,15 @@ func bounded(ctx context.Context, f func(context.Context) error) error {
 	return err
 }
 
-// flights runs one load per name at a time; who asks for it meanwhile shares its
-// result.
+// flights runs one load per name at a time. Callers that ask for the same name meanwhile
+// share its result.
 type flights[T any] struct {
 	group singleflight.Group
 }
 
-// do waits for the load of name, starting it if none runs, but no longer than ctx
-// lasts. The load does not end with the caller who started it, since others may
-// wait for it; it ends after callTimeout.
+// do waits for the load of name, and starts one if none is running, but waits no longer than
+// ctx lasts. The load does not end with the caller that started it, since others may be
+// waiting for it; it ends after callTimeout.
 func (f *flights[T]) do(ctx context.Context, name string, load func(context.Context) (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {

@@ -14,33 +14,33 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// A floor is what `keys rekey` puts under a bucket after the theft of a KEK: a secret that
-// makes the commitments of all keys from then on (envelope.DEK.Under). Who held the old KEK
-// knows every window key that there was, and could make objects that open under one; without
-// the secret they can commit to none. While the floor is open, what was committed to without it,
-// or with the floor before, is read too, so that it can be encrypted again; once it is closed
-// nothing else is.
+// A floor is what `keys rekey` puts under a bucket after the theft of a KEK: a secret that the
+// commitments of all keys are made with from then on (envelope.DEK.Under). Whoever held the
+// old KEK knows every window key that existed, and could make objects that open under one, but
+// without the secret cannot commit to any key. While the floor is open, keys that were
+// committed to without it, or with the previous floor, are accepted too, so that their objects
+// can be encrypted again. Once it is closed, they no longer are.
 //
-// It is kept beside the window records, sealed by the KEK, and everything that it says is in the
-// context of what is sealed: the store can take it away or put an older one back, and change
-// nothing in it.
+// The floor is kept beside the window records, sealed by the KEK. The context of what is sealed
+// contains everything that the floor says: the store can remove it or put an older one back,
+// but cannot change it.
 
-// Floors keeps the floors of buckets. Errors come back from the Keyring as they are.
+// Floors stores the floors of buckets. The Keyring returns its errors as they are.
 type Floors interface {
-	// GetFloor gives a bucket's floor and the store's ETag of it; ErrNoFloor if there is none.
+	// GetFloor gives a bucket's floor and the store's ETag for it, or ErrNoFloor.
 	GetFloor(ctx context.Context, bucket string) (floor []byte, etag string, err error)
-	// PutFloor stores a floor in the place of the one with this ETag; "" stands for none. It
-	// answers ErrRaced when that is not what is there.
+	// PutFloor replaces the floor that has this ETag; "" stands for no floor. If something
+	// else is stored, it answers ErrRaced.
 	PutFloor(ctx context.Context, bucket, etag string, floor []byte) error
 }
 
 var (
-	// ErrNoFloor is what [Floors] answers when a bucket has none.
+	// ErrNoFloor is what [Floors] must answer when a bucket has none.
 	ErrNoFloor = errors.New("no floor")
-	// ErrRaced is what [Floors] answers when another has changed the floor.
-	ErrRaced = errors.New("another has changed the floor")
+	// ErrRaced is what [Floors] must answer when somebody else has changed the floor.
+	ErrRaced = errors.New("somebody else has changed the floor")
 	// ErrBelowFloor says that a key was committed to before the bucket's floor was closed.
-	ErrBelowFloor = fmt.Errorf("%w: it is from before the bucket's keys were made anew (keys rekey)", envelope.ErrCommitment)
+	ErrBelowFloor = fmt.Errorf("%w: it is from before keys rekey replaced the bucket's keys", envelope.ErrCommitment)
 )
 
 // What a floor is bound to; see docs/FORMAT.md.
@@ -50,18 +50,19 @@ const (
 	floorIDInfo = "s3proxy floor id v1"
 	noPrevious  = "none"
 
-	// maxRefused bounds the KEKs that a floor refuses: its record stays below what is read of one.
+	// maxRefused bounds the KEKs that a floor refuses, so that its record stays below the size
+	// that is read.
 	maxRefused = 64
 )
 
-// floor is a floorRecord that was opened.
+// floor is an opened floorRecord.
 type floor struct {
 	raw      []byte   // the record
-	keks     []string // that it is wrapped by
+	keks     []string // that wrap it
 	id       string
 	closed   bool
 	secret   []byte
-	previous *floorSecret // of an open floor; nil: none was before
+	previous *floorSecret // of an open floor; nil if there was none before
 	refused  []string
 }
 
@@ -70,8 +71,8 @@ type floorSecret struct {
 	secret []byte
 }
 
-// secrets are those with which a key may be committed to, the current one first. nil stands
-// for no floor.
+// secrets gives the secrets that a key may be committed to with, the current one first. A nil
+// secret stands for no floor.
 func (f *floor) secrets() [][]byte {
 	switch {
 	case f == nil:
@@ -84,7 +85,7 @@ func (f *floor) secrets() [][]byte {
 	return [][]byte{f.secret, f.previous.secret}
 }
 
-// current is the secret for new keys.
+// current gives the secret for new keys.
 func (f *floor) current() []byte {
 	if f == nil {
 		return nil
@@ -92,7 +93,7 @@ func (f *floor) current() []byte {
 	return f.secret
 }
 
-// open tells whether there is a floor that is open.
+// open tells whether there is an open floor.
 func (f *floor) open() bool { return f != nil && !f.closed }
 
 func (f *floor) name() string {
@@ -102,7 +103,7 @@ func (f *floor) name() string {
 	return f.id
 }
 
-// floorID names a floor by its secret, and reveals nothing of it.
+// floorID derives a floor's name from its secret without revealing anything of it.
 func floorID(secret []byte) string {
 	out, err := hkdf.Key(sha256.New, secret, nil, floorIDInfo, 16)
 	if err != nil {
@@ -139,12 +140,12 @@ func (k *Keyring) openFloorSecret(ctx context.Context, s *sealedFloor, c Context
 	}
 	if floorID(secret) != s.ID {
 		clear(secret)
-		return nil, fmt.Errorf("%w: the bucket's floor is not the one that it is called", ErrInvalid)
+		return nil, fmt.Errorf("%w: the bucket's floor does not match its id", ErrInvalid)
 	}
 	return secret, nil
 }
 
-// sealFloor wraps what r says under the current version of the key for writing.
+// sealFloor wraps the floor that r describes under the current version of the key for writing.
 func (k *Keyring) sealFloor(ctx context.Context, bucket string, r *floorRecord, secret []byte, previous *floorSecret) ([]byte, error) {
 	seal := func(s *sealedFloor, secret []byte, c Context) error {
 		w, err := wrap(ctx, k.write, secret, c)
@@ -168,24 +169,25 @@ func (k *Keyring) sealFloor(ctx context.Context, bucket string, r *floorRecord, 
 	if err := seal(&r.Floor, secret, floorContext(bucket, r)); err != nil {
 		return nil, err
 	}
-	if slices.Contains(r.Refused, r.Floor.KEK) { // it would give the thief the secret
+	if slices.Contains(r.Refused, r.Floor.KEK) { // it would give the secret to the thief
 		return nil, fmt.Errorf("%w: the key for writing is %s", errRefusedKEK, r.Floor.KEK)
 	}
 	return encodeFloor(r)
 }
 
-// errRefusedKEK says that a floor cannot be sealed by the key for writing.
-var errRefusedKEK = fmt.Errorf("%w: the floor refuses its key", ErrDenied)
+// errRefusedKEK says that the key for writing must not seal a floor.
+var errRefusedKEK = fmt.Errorf("%w: the floor refuses the key that would wrap it", ErrDenied)
 
-// FloorState is what is known of a bucket's floor without its secret.
+// FloorState describes a bucket's floor without its secret.
 type FloorState struct {
 	ID      string // "" for none
 	Closed  bool
-	KEKs    []string // that it is wrapped by
-	Refused []string
+	KEKs    []string // that wrap it
+	Refused []string // KEKs that wrap no key under it
 }
 
-// ReadFloor gives the state of a bucket's floor, which was opened for it.
+// ReadFloor opens a bucket's floor and gives its state. The error is one of the classes in
+// errors.go, the context's, or that of Floors.
 func (k *Keyring) ReadFloor(ctx context.Context, bucket string) (FloorState, error) {
 	if k.floors == nil {
 		return FloorState{}, nil
@@ -197,12 +199,12 @@ func (k *Keyring) ReadFloor(ctx context.Context, bucket string) (FloorState, err
 	return FloorState{ID: f.id, Closed: f.closed, KEKs: f.keks, Refused: f.refused}, nil
 }
 
-// OpenFloor begins a new floor under a bucket, or goes on with the open one that resume names.
-// refused are the KEKs that a thief may have: no key under the floor is wrapped by one. It is an
-// error when the key for writing is one of them now.
+// OpenFloor opens a new floor under a bucket, or goes on with the open one that resume names.
+// refused are the KEKs that a thief may have: none of them may wrap a key under the floor. It is
+// an error if the key for writing is one of them now.
 //
-// An open floor that resume does not name is an error too: whoever holds an old KEK can plant
-// one of his own, and all that is encrypted under it would be his. discard replaces it.
+// An open floor that resume does not name is an error too: whoever holds an old KEK can plant a
+// floor of his own, and could read everything that is encrypted under it. discard replaces it.
 func (k *Keyring) OpenFloor(ctx context.Context, bucket string, refused []string, resume string, discard bool) (FloorState, error) {
 	for {
 		etag, before, err := k.storedFloor(ctx, bucket)
@@ -216,7 +218,7 @@ func (k *Keyring) OpenFloor(ctx context.Context, bucket string, refused []string
 		case resume != "":
 			return FloorState{}, fmt.Errorf("the bucket has no open floor %s", resume)
 		case before.open() && !discard:
-			return FloorState{}, fmt.Errorf("the bucket has the open floor %s: a run that was ended goes on with it (--resume); where nobody began one, somebody has planted it (--discard-floor)", before.id)
+			return FloorState{}, fmt.Errorf("the bucket has the open floor %s: if it is from a run that was interrupted, go on with --resume; if nobody began one, somebody has planted it: pass --discard-floor", before.id)
 		case before.open():
 			previous = before.previous
 		case before != nil:
@@ -228,11 +230,11 @@ func (k *Keyring) OpenFloor(ctx context.Context, bucket string, refused []string
 		slices.Sort(refused)
 		r := &floorRecord{State: floorOpen, Refused: slices.Compact(slices.Clone(refused))}
 		if len(r.Refused) > maxRefused {
-			return FloorState{}, fmt.Errorf("%d keys and versions have wrapped what is in the bucket, and a floor has room for %d", len(r.Refused), maxRefused)
+			return FloorState{}, fmt.Errorf("%d keys and versions have wrapped what is in the bucket, but a floor has room for %d", len(r.Refused), maxRefused)
 		}
 		body, err := k.sealFloor(ctx, bucket, r, secret, previous)
 		if errors.Is(err, errRefusedKEK) {
-			err = fmt.Errorf("%w, which existing keys are wrapped by: a new version (--new-version), or a new key (--kms), is needed first; if this key was made after the theft, and proxies write under it already, say so (--key-is-new)", err)
+			err = fmt.Errorf("%w, which wraps existing keys: first make a new version (--new-version) or name a new key (--kms); if this key was made after the theft, and proxies already write under it, pass --key-is-new", err)
 		}
 		if err != nil {
 			return FloorState{}, err
@@ -246,23 +248,24 @@ func (k *Keyring) OpenFloor(ctx context.Context, bucket string, refused []string
 	}
 }
 
-// ownFloor goes on with the floor that was just put, and no other: what was seen before it may
-// be a thief's, and what is stored now, too.
+// ownFloor goes on with the floor that was just put, and no other: the one seen before may be a
+// thief's, and so may the one that is stored now.
 func (k *Keyring) ownFloor(ctx context.Context, bucket string, own *floor) (FloorState, error) {
 	k.floors.adopt(bucket, own)
 	state, err := k.ReadFloor(ctx, bucket)
 	if err == nil && state.ID != own.id {
-		err = fmt.Errorf("%w: the floor %s was put, and %s is there", ErrInvalid, own.id, state.ID)
+		err = fmt.Errorf("%w: the floor %s was put, but %s is stored", ErrInvalid, own.id, state.ID)
 	}
 	return state, err
 }
 
-// CloseFloor ends the time in which what is from before a bucket's floor is read.
+// CloseFloor closes a bucket's floor: what is from before it can no longer be opened. id is that
+// of the floor; it is an error if the bucket has another one.
 func (k *Keyring) CloseFloor(ctx context.Context, bucket, id string) error {
 	return k.changeFloor(ctx, bucket, func(f *floor) (*floorRecord, *floorSecret, error) {
 		switch {
 		case f == nil || f.id != id:
-			return nil, nil, fmt.Errorf("the bucket's floor is %q, not %s any more", f.name(), id)
+			return nil, nil, fmt.Errorf("the bucket's floor is %q, and no longer %s", f.name(), id)
 		case f.closed:
 			return nil, nil, nil
 		}
@@ -270,12 +273,14 @@ func (k *Keyring) CloseFloor(ctx context.Context, bucket, id string) error {
 	})
 }
 
-// ErrFloorNotNamed says that a floor is left as it is, because nothing tells that it is the
-// bucket's own: wrapped under a new KEK, one that a thief has planted would outlive the old.
-var ErrFloorNotNamed = errors.New("the bucket's floor is not named in the settings (floor), or is open still: it was left under its key")
+// ErrFloorNotNamed says that a floor was left as it is, because nothing shows that it is the
+// bucket's own: rewrapped under a new KEK, a floor that a thief has planted would outlive the
+// old KEK.
+var ErrFloorNotNamed = errors.New("the settings (floor) do not name the bucket's floor, or it is still open: it was left under its key")
 
-// RewrapFloor wraps a bucket's floor, if it has one, under the current version of the key for
-// writing, unless it is of kek already. It must be closed, and among the FloorPins.
+// RewrapFloor rewraps a bucket's floor, if it has one, under the current version of the key for
+// writing, unless kek wraps it already. The floor must be closed and one of the FloorPins, or
+// the error is ErrFloorNotNamed.
 func (k *Keyring) RewrapFloor(ctx context.Context, bucket, kek string) (changed bool, err error) {
 	err = k.changeFloor(ctx, bucket, func(f *floor) (*floorRecord, *floorSecret, error) {
 		if f == nil {
@@ -294,7 +299,7 @@ func (k *Keyring) RewrapFloor(ctx context.Context, bucket, kek string) (changed 
 	return changed && err == nil, err
 }
 
-// changeFloor stores what change makes of a bucket's floor; a nil record changes nothing.
+// changeFloor stores what change makes of a bucket's floor. A nil record changes nothing.
 func (k *Keyring) changeFloor(ctx context.Context, bucket string, change func(*floor) (*floorRecord, *floorSecret, error)) error {
 	if k.floors == nil {
 		return nil
@@ -322,11 +327,12 @@ func (k *Keyring) changeFloor(ctx context.Context, bucket string, change func(*f
 	}
 }
 
-// storedFloor is the bucket's floor as it is stored now, and as it may be: what follows from
-// the one that was seen last, and is pinned where one is. nil where there is none.
+// storedFloor gives the bucket's floor as it is stored now, provided that it may be the
+// bucket's: that it follows from the one seen last, and is pinned if any is. f is nil if there
+// is none.
 func (k *Keyring) storedFloor(ctx context.Context, bucket string) (etag string, f *floor, err error) {
 	if k.floors == nil {
-		return "", nil, errors.New("this keyring keeps no floors")
+		return "", nil, errors.New("this keyring does not support floors")
 	}
 	for range maxFloorLooks {
 		f, err = k.floors.refresh(ctx, bucket)
@@ -344,8 +350,8 @@ func (k *Keyring) storedFloor(ctx context.Context, bucket string) (etag string, 
 			return etag, f, nil
 		}
 	}
-	return "", nil, fmt.Errorf("%w, each time that it was read, or is none that may be", ErrRaced)
+	return "", nil, fmt.Errorf("%w each time that it was read, or what is stored may not be the bucket's floor", ErrRaced)
 }
 
-// maxFloorLooks bounds how often a floor is read that changes meanwhile.
+// maxFloorLooks bounds how often a floor is read that changes in between.
 const maxFloorLooks = 5

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// floorRecord is the stored form: JSON of exactly these fields in this order.
+// floorRecord is a floor as it is stored: JSON of exactly these fields in this order.
 type floorRecord struct {
 	Format   int          `json:"format"`
 	State    string       `json:"state"`
-	Refused  []string     `json:"refused"` // KEKs that no window under this floor may be wrapped by
+	Refused  []string     `json:"refused"` // KEKs that may wrap no window under this floor
 	Floor    sealedFloor  `json:"floor"`
-	Previous *sealedFloor `json:"previous,omitempty"` // while it is open; absent: there was none
+	Previous *sealedFloor `json:"previous,omitempty"` // while it is open; absent if there was none
 }
 
 type sealedFloor struct {
@@ -24,7 +24,7 @@ type sealedFloor struct {
 	Wrapped []byte `json:"wrapped"`
 }
 
-// keks are those that the record is wrapped by.
+// keks gives the KEKs that wrap the record.
 func (r *floorRecord) keks() []string {
 	keks := []string{r.Floor.KEK}
 	if r.Previous != nil && r.Previous.KEK != r.Floor.KEK {
@@ -33,7 +33,7 @@ func (r *floorRecord) keks() []string {
 	return keks
 }
 
-// floorContext is what a floor's secret is bound to: all that its record says.
+// floorContext is what a floor's secret is bound to: everything that its record says.
 func floorContext(bucket string, r *floorRecord) Context {
 	previous := noPrevious
 	if r.Previous != nil {
@@ -43,7 +43,7 @@ func floorContext(bucket string, r *floorRecord) Context {
 	return Context{"bucket": bucket, "floor": r.Floor.ID, "state": r.State, "previous": previous, "refused": hex.EncodeToString(refused[:])}
 }
 
-// previousContext is that of the floor before, as it stands in the record of an open one.
+// previousContext is the context of the previous floor in the record of an open one.
 func previousContext(bucket, id, under string) Context {
 	return Context{"bucket": bucket, "floor": id, "state": "previous", "under": under}
 }
@@ -56,11 +56,11 @@ func encodeFloor(r *floorRecord) ([]byte, error) {
 	return body, nil
 }
 
-// parseFloor takes only what encodeFloor writes, byte for byte.
+// parseFloor accepts only what encodeFloor writes, byte for byte.
 func parseFloor(body []byte) (*floorRecord, error) {
 	var r floorRecord
 	if err := json.Unmarshal(body, &r); err != nil || r.Format != recordFormat {
-		return nil, fmt.Errorf("%w: the bucket's floor is none of format %d", ErrInvalid, recordFormat)
+		return nil, fmt.Errorf("%w: the bucket's floor is not in format %d", ErrInvalid, recordFormat)
 	}
 	again, err := encodeFloor(&r)
 	if err != nil {

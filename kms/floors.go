@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	// floorEvery is how long a bucket's floor is taken for what it was, while it is used. A
-	// rekey waits longer than that before it relies on what others do.
+	// floorEvery is how long the last look at a bucket's floor counts. A rekey waits longer
+	// before it relies on what other processes do.
 	floorEvery = 5 * time.Second
-	// floorAgain is the pause between two looks for the sake of a commitment that fits no floor.
+	// floorAgain is the shortest time between two looks for a commitment that fits no floor.
 	floorAgain = time.Second
-	// maxFloors bounds the buckets whose floor is remembered.
+	// maxFloors bounds how many buckets' floors are remembered.
 	maxFloors = 10_000
 )
 
-// floors knows the floor of each bucket that is used.
+// floors remembers the floor of each bucket in use.
 type floors struct {
 	ring  *Keyring
 	store Floors
-	pins  []string // ids that the floor may have; nil: any, and none
+	pins  []string // ids that the floor may have; nil: any, or no floor
 	now   func() time.Time
 	log   *slog.Logger
 	loads flights[*floor]
@@ -67,7 +67,7 @@ func (s *floors) look(bucket string) (knownFloor, bool) {
 	return *k, true
 }
 
-// again looks once more, because a commitment fits none of the floors that are known.
+// again looks once more, because a commitment fits none of the known floors.
 func (s *floors) again(ctx context.Context, bucket string) (*floor, error) {
 	if k, ok := s.look(bucket); ok && s.now().Sub(k.at) < floorAgain {
 		return k.floor, nil
@@ -75,8 +75,8 @@ func (s *floors) again(ctx context.Context, bucket string) (*floor, error) {
 	return s.refresh(ctx, bucket)
 }
 
-// refresh reads a bucket's floor. What was seen before counts on while the store or the KMS
-// does not answer; with nothing seen, nothing is read or written.
+// refresh reads a bucket's floor. While the store or the KMS does not answer, the floor that was
+// seen before still counts; if none was seen, nothing can be read or written.
 func (s *floors) refresh(ctx context.Context, bucket string) (*floor, error) {
 	return s.loads.do(ctx, bucket, func(ctx context.Context) (*floor, error) {
 		before, seen := s.look(bucket)
@@ -84,7 +84,7 @@ func (s *floors) refresh(ctx context.Context, bucket string) (*floor, error) {
 		switch {
 		case err == nil:
 		case seen && before.floor != nil || seen && !Permanent(err):
-			s.log.Warn("the bucket's floor cannot be read; the one that was seen last counts", "bucket", bucket, "floor", before.floor.name(), "error", err)
+			s.log.Warn("the bucket's floor cannot be read; the one that was seen last still counts", "bucket", bucket, "floor", before.floor.name(), "error", err)
 			f = before.floor
 		default:
 			return nil, err
@@ -102,7 +102,7 @@ func (s *floors) load(ctx context.Context, bucket string, before *floor) (*floor
 	body, _, err := s.store.GetFloor(ctx, bucket)
 	if errors.Is(err, ErrNoFloor) {
 		if before != nil {
-			return nil, fmt.Errorf("%w: the store does not have the floor %s any more", ErrNoFloor, before.id)
+			return nil, fmt.Errorf("%w: the store no longer has the floor %s", ErrNoFloor, before.id)
 		}
 		return nil, nil
 	}
@@ -119,41 +119,41 @@ func (s *floors) load(ctx context.Context, bucket string, before *floor) (*floor
 	if before == nil {
 		return f, nil
 	}
-	// Who has a KEK that the floor before refuses is whom it is against.
+	// Whoever has a KEK that the previous floor refuses is the one it protects against.
 	for _, kek := range f.keks {
 		if slices.Contains(before.refused, kek) {
-			return nil, fmt.Errorf("%w: the floor %s is wrapped by %s, which the floor %s refuses", ErrInvalid, f.id, kek, before.id)
+			return nil, fmt.Errorf("%w: %s wraps the floor %s, but the floor %s refuses it", ErrInvalid, kek, f.id, before.id)
 		}
 	}
 	switch {
 	case !before.closed:
 	case f.id == before.id && !f.closed:
-		return nil, fmt.Errorf("%w: the floor %s was closed, and is open in the store", ErrInvalid, f.id)
+		return nil, fmt.Errorf("%w: the floor %s was closed, but is open in the store", ErrInvalid, f.id)
 	case f.id != before.id && !f.closed && (f.previous == nil || f.previous.id != before.id):
 		return nil, fmt.Errorf("%w: the floor %s does not follow %s, which was closed", ErrInvalid, f.id, before.id)
 	}
 	return f, nil
 }
 
-// adopt remembers a floor, nil for none, as the bucket's.
+// adopt remembers a floor as the bucket's; nil stands for none.
 func (s *floors) adopt(bucket string, f *floor) {
 	if before, seen := s.look(bucket); seen && before.floor.name() != f.name() && s.ring.windows != nil {
-		s.ring.windows.end(bucket) // the thief may have the key of a window from before
+		s.ring.windows.end(bucket) // the thief may have the key of an earlier window
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known.Add(bucket, &knownFloor{f, s.now()})
 }
 
-// pinned refuses a floor that is none of the configured ones, nor follows one. A floor that is named there is
-// taken for closed, whatever the store has.
+// pinned refuses a floor that neither is one of the configured ones nor follows one. It takes a
+// configured floor for closed, whatever the store says.
 func (s *floors) pinned(f, before *floor) (*floor, error) {
 	if s.pins == nil {
 		return f, nil
 	}
 	switch {
 	case f == nil:
-		return nil, fmt.Errorf("%w: the settings name one (floor: %s), and the store has none for the bucket", ErrInvalid, s.pins[0])
+		return nil, fmt.Errorf("%w: the settings name a floor (%s), but the store has none for the bucket", ErrInvalid, s.pins[0])
 	case slices.Contains(s.pins, f.id):
 		closed := *f // f itself may be in use
 		closed.closed = true
@@ -163,17 +163,17 @@ func (s *floors) pinned(f, before *floor) (*floor, error) {
 	case before != nil && before.id == f.id: // it was seen to follow a pinned one
 		return f, nil
 	}
-	return nil, fmt.Errorf("%w: the settings name other floors than %s", ErrInvalid, f.id)
+	return nil, fmt.Errorf("%w: the settings do not name the floor %s, but others", ErrInvalid, f.id)
 }
 
-// forget is for a bucket that was deleted: its floor went with it.
+// forget is for a deleted bucket: its floor went with it.
 func (s *floors) forget(bucket string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known.Remove(bucket)
 }
 
-// check finds the floor that a key was committed to with, and binds the key to it.
+// check finds the floor with which a key was committed to, and binds the key to it.
 func (s *floors) check(ctx context.Context, bucket string, dek *envelope.DEK, commitment [32]byte) error {
 	f, err := s.of(ctx, bucket)
 	if err != nil {

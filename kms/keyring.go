@@ -14,17 +14,16 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// Records keeps window records: the second wrapped form of a window key, in the
-// bucket whose objects need it. All methods may be called at the same time. Their
-// errors come back from the Keyring as they are.
+// Records stores window records: the second wrapped form of a window key, in the bucket whose
+// objects need it. Its methods must be safe for concurrent use. The Keyring returns their
+// errors as they are.
 type Records interface {
-	// CheckBucket is asked before a window is made: an error says that nothing can be
-	// written to the bucket, so that neither the KMS is called nor a record put.
+	// CheckBucket is called before a window is made. An error says that nothing can be
+	// written to the bucket; then the KMS is not called and no record is put.
 	CheckBucket(ctx context.Context, bucket string) error
-	// PutRecord stores a record unless one is there under this id, which is a
-	// success too.
+	// PutRecord stores a record unless there is one with this id, which is a success too.
 	PutRecord(ctx context.Context, bucket, id string, record []byte) error
-	// GetRecord answers ErrNoRecord when there is none.
+	// GetRecord gives a record, or ErrNoRecord.
 	GetRecord(ctx context.Context, bucket, id string) ([]byte, error)
 }
 
@@ -32,11 +31,11 @@ type Records interface {
 type Config struct {
 	Write   Key     // wraps new keys, and unwraps
 	Read    []Key   // further keys that may unwrap
-	Records Records // needed unless the window is 0; nil: no record is looked up
+	Records Records // required unless the window is 0; nil: no record is looked up
 	Floors  Floors  // nil: no bucket has one
 
-	// FloorPins are the ids of the floors that the Keyring's buckets may have. If there are
-	// any, a bucket must have one of them, which counts as closed.
+	// FloorPins are the ids of the floors that the Keyring's buckets may have. If it is not
+	// nil, each bucket must have one of them, and that counts as closed.
 	FloorPins []string
 
 	// A window key serves at most Window and WindowObjects objects, whichever
@@ -45,14 +44,14 @@ type Config struct {
 	Window        time.Duration
 	WindowObjects int
 
-	// Poll is how often the KMS is asked for the current version of Write while
-	// window keys are in use, so that a rotation begins new ones; 0: 10 s.
+	// Poll is how often the KMS is asked for the current version of Write while window keys
+	// are in use, so that new windows begin after a rotation; 0: 10 s.
 	Poll time.Duration
 
-	// At most CacheSize unwrapped window keys are kept for reading, each for
-	// CacheTTL, and the current ones until their window ends: so long may a KMS's
-	// withdrawal of a key go unseen. If either is 0, none is kept for reading, and
-	// concurrent reads still share one call.
+	// At most CacheSize unwrapped window keys are kept for reading, each for CacheTTL; the
+	// current ones are kept until their window ends. For that long the Keyring may not notice
+	// that a KMS has withdrawn a key. If either is 0, none is kept for reading, but concurrent
+	// reads still share one call.
 	CacheSize int
 	CacheTTL  time.Duration
 
@@ -60,7 +59,7 @@ type Config struct {
 	Log *slog.Logger     // nil: nothing is logged
 }
 
-// Keyring makes and opens the keys of objects. It may be used concurrently.
+// Keyring makes and opens the keys of objects. It is safe for concurrent use.
 type Keyring struct {
 	write   Key
 	keys    []Key // write first
@@ -97,21 +96,20 @@ func NewKeyring(c Config) (*Keyring, error) {
 	if c.Floors != nil {
 		k.floors = newFloors(c, k)
 	} else if c.FloorPins != nil {
-		return nil, errors.New("keyring: a floor is named, and there is no place to look for it")
+		return nil, errors.New("keyring: FloorPins need Floors to look them up in")
 	}
 	if c.Window > 0 && c.WindowObjects > 0 {
 		if c.Records == nil {
-			return nil, errors.New("keyring: window keys need a place for their records")
+			return nil, errors.New("keyring: window keys need Records to keep their records in")
 		}
 		k.windows = newWindows(c, k.cache)
 	}
 	return k, nil
 }
 
-// NewKey makes the key of a new object and wraps it for n. The Metadata is whole
-// but for its sealed facts, which the caller adds. While a window lasts it costs no
-// call to the KMS. When a new window is needed, the error may be the KMS's (one of
-// the classes in errors.go) or the one that Records gave.
+// NewKey makes the key of a new object and wraps it for n. The Metadata is complete but for
+// the sealed facts, which the caller adds. While a window lasts it does not call the KMS. The
+// error may be the KMS's (one of the classes in errors.go), or that of Records or Floors.
 func (k *Keyring) NewKey(ctx context.Context, n Name) (*envelope.DEK, *envelope.Metadata, error) {
 	dek, err := envelope.NewDEK()
 	if err != nil {
@@ -142,8 +140,8 @@ func (k *Keyring) bindNew(ctx context.Context, bucket string, dek *envelope.DEK)
 	return nil
 }
 
-// IsCurrent tells whether a key that this Keyring opened, or made, is under the bucket's
-// floor: one that a rekey of the bucket need not replace.
+// IsCurrent tells whether a key that this Keyring made or opened is under the bucket's floor.
+// A rekey of the bucket need not replace such a key.
 func (k *Keyring) IsCurrent(ctx context.Context, bucket string, dek *envelope.DEK) (bool, error) {
 	if k.floors == nil {
 		return true, nil
@@ -153,7 +151,7 @@ func (k *Keyring) IsCurrent(ctx context.Context, bucket string, dek *envelope.DE
 }
 
 // refuseKEK refuses to wrap a key that is under the bucket's floor by a KEK that the floor
-// names as one that others may have.
+// refuses because others may have it.
 func (k *Keyring) refuseKEK(ctx context.Context, bucket string, dek *envelope.DEK, kek string) error {
 	if k.floors == nil || dek.IsUnder(nil) {
 		return nil
@@ -163,14 +161,15 @@ func (k *Keyring) refuseKEK(ctx context.Context, bucket string, dek *envelope.DE
 		return err
 	}
 	if f != nil && dek.IsUnder(f.secret) && slices.Contains(f.refused, kek) {
-		return fmt.Errorf("%w: the key for writing still wraps under %s, which is refused since the bucket's keys are made anew (keys rekey)", ErrUnavailable, kek)
+		return fmt.Errorf("%w: the key for writing still wraps under %s, which has been refused since keys rekey began to replace the bucket's keys", ErrUnavailable, kek)
 	}
 	return nil
 }
 
-// WrapKey wraps a key that is there already for another name: of a copy, or of the
-// state object of an upload. As in NewKey, the Metadata is without facts. The key keeps the
-// floor that it was committed to with: a copy of what is below the bucket's floor is so too.
+// WrapKey wraps an existing key for another name: that of a copy, or of the state object of an
+// upload. As in NewKey, the Metadata has no facts, and the errors are the same. The key keeps
+// the floor that it was committed to with: a copy of an object below the bucket's floor is
+// below it too.
 func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*envelope.Metadata, error) {
 	m := &envelope.Metadata{Kind: n.Kind, Commitment: dek.Commitment()}
 	if k.windows == nil {
@@ -191,7 +190,7 @@ func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*enve
 	if err != nil {
 		return nil, err
 	}
-	// The slices are shared by all objects of the window; nobody writes to them.
+	// All objects of the window share the slices; nobody may write to them.
 	m.KEK, m.Window = w.kek, w.wrapped
 	if err := k.refuseKEK(ctx, n.Bucket, dek, m.KEK); err != nil {
 		k.windows.end(n.Bucket)
@@ -203,10 +202,10 @@ func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*enve
 	return m, nil
 }
 
-// OpenKey unwraps the key of an object and checks its commitment. The error is
-// envelope.ErrKey when the metadata belongs to another object or was changed,
-// envelope.ErrCommitment, one of the classes in errors.go when the KMS refuses or
-// does not answer, or what Records gave.
+// OpenKey unwraps the key of an object and checks its commitment. The error is envelope.ErrKey
+// if the metadata belongs to another object or was changed, envelope.ErrCommitment
+// (ErrBelowFloor among them), one of the classes in errors.go if the KMS refuses or does not
+// answer, or that of Records or Floors.
 func (k *Keyring) OpenKey(ctx context.Context, n Name, m *envelope.Metadata) (*envelope.DEK, error) {
 	if n.Kind != m.Kind {
 		return nil, fmt.Errorf("%w: it is of kind %s, not %s", envelope.ErrKey, m.Kind, n.Kind)
@@ -249,14 +248,14 @@ func (k *Keyring) openDEK(ctx context.Context, n Name, m *envelope.Metadata) (*e
 	return envelope.DEKFromBytes(raw)
 }
 
-// openWindow gives the window key of m, from the cache, the KMS, or the record.
+// openWindow gives the window key of m: from the cache, the KMS, or the record.
 func (k *Keyring) openWindow(ctx context.Context, bucket string, m *envelope.Metadata) (tink.AEAD, error) {
 	name := newCacheName(bucket, m.KEK, m.Window)
 	if aead, ok := k.cache.get(name); ok {
 		return aead, nil
 	}
-	// Also when the cache has let it go: what this process still writes with, it may
-	// read with, while the KMS is away too.
+	// Even if the cache has dropped it: a key that this process still writes with may be
+	// used for reading, also while the KMS is unreachable.
 	if k.windows != nil && k.cache.enabled() {
 		if aead, ok := k.windows.holds(bucket, m); ok {
 			return aead, nil
@@ -281,8 +280,8 @@ func (k *Keyring) openWindow(ctx context.Context, bucket string, m *envelope.Met
 	})
 }
 
-// unwrapWindow asks the KMS with the form in the metadata and, when that is
-// refused for good (its version was retired, its key is gone), with the record.
+// unwrapWindow asks the KMS to open the form in the metadata and, if the KMS refuses that for
+// good (its version was retired, its key is gone), the record.
 func (k *Keyring) unwrapWindow(ctx context.Context, bucket string, m *envelope.Metadata) ([]byte, error) {
 	raw, refused := k.unwrap(ctx, Wrapped{KEK: m.KEK, Blob: m.Window}, bucketContext(bucket))
 	if refused == nil {
@@ -294,7 +293,7 @@ func (k *Keyring) unwrapWindow(ctx context.Context, bucket string, m *envelope.M
 	id := hex.EncodeToString(m.WindowID())
 	record, err := k.records.GetRecord(ctx, bucket, id)
 	if errors.Is(err, ErrNoRecord) {
-		return nil, fmt.Errorf("%w (and window record %s is not there)", refused, id)
+		return nil, fmt.Errorf("%w (and there is no window record %s)", refused, id)
 	}
 	if err != nil {
 		return nil, err
@@ -314,8 +313,8 @@ func (k *Keyring) unwrapRecord(ctx context.Context, bucket, id string, record []
 	return k.unwrap(ctx, w, contextOfRecord(bucket, id, w.Blob))
 }
 
-// OpenRecord proves that a window record opens with a configured key. id is the
-// record's name, in hexadecimal.
+// OpenRecord checks that a window record opens with a configured key. id is the record's name,
+// in hexadecimal. The error is one of the classes in errors.go, or the context's.
 func (k *Keyring) OpenRecord(ctx context.Context, bucket, id string, record []byte) error {
 	return bounded(ctx, func(ctx context.Context) error {
 		raw, err := k.unwrapRecord(ctx, bucket, id, record)
@@ -327,8 +326,8 @@ func (k *Keyring) OpenRecord(ctx context.Context, bucket, id string, record []by
 	})
 }
 
-// unwrap asks the keys that may have made w, one after the other. One that does
-// not answer outweighs all that refuse: only after it is asked is the answer known.
+// unwrap asks the keys that may have made w, one after the other. A key that does not answer
+// outweighs all that refuse: the answer is not known until it has been asked.
 func (k *Keyring) unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, error) {
 	var refusals []error
 	var unanswered error
@@ -336,7 +335,7 @@ func (k *Keyring) unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, err
 		raw, err := key.Unwrap(ctx, w, c)
 		if err == nil && len(raw) != envelope.KeySize {
 			clear(raw)
-			err = fmt.Errorf("%w: it holds %d bytes, not %d", ErrInvalid, len(raw), envelope.KeySize)
+			err = fmt.Errorf("%w: it contains %d bytes, not %d", ErrInvalid, len(raw), envelope.KeySize)
 		}
 		switch {
 		case err == nil:
@@ -358,8 +357,8 @@ func (k *Keyring) unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, err
 	return nil, errors.Join(refusals...)
 }
 
-// candidates are the configured keys of kek's scheme, first those of exactly its
-// URI. The others are asked too: one key may have several names (an AWS alias).
+// candidates gives the configured keys of kek's scheme, first those with exactly its URI. The
+// others are asked too: one key may have several names (an AWS alias).
 func (k *Keyring) candidates(kek string) []Key {
 	base, _, _ := strings.Cut(kek, "#")
 	var exact, others []Key
@@ -373,13 +372,14 @@ func (k *Keyring) candidates(kek string) []Key {
 	return append(exact, others...)
 }
 
-// Check tells whether the key for writing can wrap and unwrap now.
+// Check fails unless the key for writing can wrap and unwrap now. The error is one of the
+// classes in errors.go, or the context's.
 func (k *Keyring) Check(ctx context.Context) error {
 	return k.write.Check(ctx)
 }
 
-// ForgetBucket is called after a bucket was deleted: the window's record went with
-// it, so the next write to a bucket of that name makes a new window and record.
+// ForgetBucket must be called after a bucket was deleted: the window's record went with it, so
+// that the next write to a bucket of that name must make a new window and record.
 func (k *Keyring) ForgetBucket(bucket string) {
 	if k.floors != nil {
 		k.floors.forget(bucket)
@@ -389,10 +389,10 @@ func (k *Keyring) ForgetBucket(bucket string) {
 	}
 }
 
-// Close puts the records of the current windows once more, waits for what runs in
-// the background, and drops all keys; it gives up both kinds of waiting when ctx is
-// done. The error joins those of the records that could not be put. Keys are made
-// no more (ErrUnavailable); OpenKey still works, without a cache.
+// Close puts the records of the current windows once more, waits for background work, and
+// drops all keys. It stops waiting when ctx is done. The error joins those of the records that
+// could not be put. Afterwards the Keyring makes no keys (ErrUnavailable); OpenKey still works,
+// without a cache.
 func (k *Keyring) Close(ctx context.Context) error {
 	var err error
 	if k.windows != nil {

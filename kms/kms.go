@@ -1,9 +1,3 @@
-// Package kms wraps and unwraps keys with a key management service, and keeps
-// the keys that a proxy uses between two calls to it.
-//
-// Whoever writes a driver needs this file and errors.go: a driver implements
-// [Key], classifies its errors, and passes the suite in kms/kmstest. Deadlines,
-// caching, and the binding of keys to objects live once, in [Keyring].
 package kms
 
 import (
@@ -13,14 +7,14 @@ import (
 	"slices"
 )
 
-// Key is one key-encryption key (KEK) in a KMS. The key itself never leaves the
-// KMS. All methods may be called at the same time. Each returns an error of one
-// of the classes in errors.go, or the context's error once ctx is done. No
-// error's text contains plaintext or key material.
+// Key is one key-encryption key (KEK) in a KMS. The key itself never leaves the KMS. Its
+// methods must be safe for concurrent use. Each returns an error of one of the classes in
+// errors.go, or the context's error once ctx is done. No error's text may contain plaintext
+// or key material.
 type Key interface {
 	// URI is the key's identity without a version, such as "localfile:" or
-	// "vault://transit/photos": visible ASCII, without "#". What differs between
-	// replicas (an address, a file's path) is no part of it. It never changes.
+	// "vault://transit/photos": visible ASCII, without "#". It leaves out what may differ
+	// between replicas (an address, a file's path), and never changes.
 	URI() string
 
 	// Wrap encrypts plaintext, a key of at most 64 bytes, and binds it to c. The
@@ -58,30 +52,30 @@ type Rewrapper interface {
 	Rewrap(ctx context.Context, opener Key, w Wrapped, from, to Context) (Wrapped, error)
 }
 
-// Namer is a Key whose versions people may call otherwise than Wrapped.KEK does. What
-// asks whether a version may be destroyed must not take another spelling of its name for
-// a key that nothing needs.
+// Namer is a Key whose versions people may spell differently from Wrapped.KEK. Code that asks
+// whether a version is safe to destroy must not take another spelling of its name for a key
+// that nothing needs.
 type Namer interface {
-	// Named gives Wrapped.KEK's spelling of a version of this key, and for "" that of what
-	// the key was opened as: its URI, which stands for all versions, or one version where a
-	// KMS has no others. ErrInvalid, or ErrNotFound, for what no version is called.
+	// Named gives Wrapped.KEK's spelling of a version of this key. For "" it gives what the key
+	// was opened as: its URI, which stands for all versions, or one version if the KMS has no
+	// others. If no version has the name, the error is ErrInvalid or ErrNotFound.
 	Named(ctx context.Context, version string) (kek string, err error)
 }
 
-// Wrapped is a key that was wrapped by a KEK.
+// Wrapped is a key that a KEK has wrapped.
 type Wrapped struct {
 	// KEK is the versioned URI of the key that made the blob: the Key's URI, "#",
 	// and a version that is not empty. At most 200 bytes of visible ASCII.
 	// It only selects among configured keys; no driver calls an address from it.
 	KEK string
-	// Blob is the wrapped key, opaque to all but the driver.
+	// Blob is the wrapped key, opaque to all code but the driver.
 	Blob []byte
 }
 
-// Context is what a wrapped key is bound to, as named pairs: who unwraps must
-// give the same pairs. It is not secret; a KMS may write it into its log. Names
-// and values are not empty. A KMS with named pairs of its own (AWS) takes them as
-// they are, the others take Canonical as associated data.
+// Context is what a wrapped key is bound to, as named pairs: to unwrap it, one must give the
+// same pairs. It is not secret; a KMS may write it into its log. Names and values must not be
+// empty. A KMS with named pairs of its own (AWS) takes them as they are; the others take
+// Canonical as associated data.
 type Context map[string]string
 
 // contextLabel separates a context from all other associated data.
@@ -91,8 +85,8 @@ const contextLabel = "s3proxy context v1"
 //
 //	"s3proxy context v1" || count u32 || count * (length u32 || name || length u32 || value)
 //
-// sorted by name, integers big-endian. No two contexts have the same encoding,
-// since every text stands behind its own length.
+// sorted by name, integers big-endian. No two contexts have the same encoding, since the
+// length of each text precedes it.
 func (c Context) Canonical() []byte {
 	size := len(contextLabel) + 4
 	for name, value := range c {

@@ -7,19 +7,19 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// Name is what the key of an object is bound to: under any other name it does not
-// open, so the store cannot exchange two objects or relabel one.
+// Name is what the key of an object is bound to. The key does not open under any other name,
+// so that the store can neither exchange two objects nor relabel one.
 type Name struct {
 	Bucket, Key string
 	Kind        envelope.Kind
-	// UploadID is set for the state object of a multipart upload only; the
-	// object's own metadata is written before the store has given the id.
+	// UploadID is set only for the state object of a multipart upload. The object's own
+	// metadata is written before the store has given the id.
 	UploadID string
 }
 
-// windowContext is the associated data of a data key under a window key. The KEK's
-// name and the window's id are in it so that they cannot be exchanged in the
-// metadata: nothing else would notice when the record opens the window.
+// windowContext is the associated data of a data key under a window key. It contains the KEK's
+// name and the window's id so that nobody can exchange them in the metadata: nothing else
+// would notice this if the record opens the window.
 func (n Name) windowContext(m *envelope.Metadata) Context {
 	c := Context{
 		"bucket": n.Bucket,
@@ -35,8 +35,8 @@ func (n Name) windowContext(m *envelope.Metadata) Context {
 	return c
 }
 
-// kekContext is the context of a data key that the KEK wraps itself. A KMS logs
-// it, so it holds hashes of what clients have named.
+// kekContext is the context of a data key that the KEK wraps itself. A KMS logs it, so that it
+// contains only hashes of the names that clients chose.
 func (n Name) kekContext() Context {
 	c := Context{
 		"bucket":     n.Bucket,
@@ -55,15 +55,15 @@ func bucketContext(bucket string) Context {
 	return Context{"bucket": bucket}
 }
 
-// recordContext is the context of a window key in a record that was re-wrapped: with
-// the id, so that the store cannot exchange two records.
+// recordContext is the context of a window key in a rewrapped record. It contains the id, so
+// that the store cannot exchange two records.
 func recordContext(bucket, id string) Context {
 	return Context{"bucket": bucket, "id": id}
 }
 
-// contextOfRecord is what the blob in a record is bound to. A record begins with the
-// metadata's own form, which the hash in its name binds to it as tightly as a context
-// would; re-wrapped, it has the context of a record.
+// contextOfRecord is what the blob in a record is bound to. At first a record holds the
+// metadata's own form, to which the hash in its name binds it as tightly as a context would.
+// Once rewrapped, it has the context of a record.
 func contextOfRecord(bucket, id string, blob []byte) Context {
 	if hex.EncodeToString(envelope.WindowID(blob)) == id {
 		return bucketContext(bucket)

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// defaultPoll keeps "within seconds of a rotation" for little: six calls a minute
-// from a process that writes, none from one that does not.
+// defaultPoll sees a rotation within seconds at a low cost: six calls a minute from a process
+// that writes, none from one that does not.
 const defaultPoll = 10 * time.Second
 
-// poll asks the KMS for the key's current version while windows are used: one
-// question for all of them. Its fields are windows.mu's.
+// poll asks the KMS for the key's current version while windows are in use, one question for
+// all of them. windows.mu guards its fields.
 type poll struct {
 	every  time.Duration
-	timer  *time.Timer // of the next question; nil: none is due
-	last   time.Time   // when the KMS was last heard of the version, or asked
+	timer  *time.Timer // of the next question; nil if none is due
+	last   time.Time   // when the KMS last told the version, or was asked
 	used   bool        // a window has served since then
-	failed bool        // the last question did; it is logged once an outage
+	failed bool        // the last question did; logged once per outage
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -33,8 +33,8 @@ func (p *poll) end() {
 	}
 }
 
-// pollSoon is called for each use of a window. After a pause in use the question is
-// due at once: the key may have been rotated in it.
+// pollSoon is called for each use of a window. After a time without use the question is due at
+// once: the key may have been rotated meanwhile.
 func (s *windows) pollSoon() {
 	s.poll.used = true
 	if s.poll.timer == nil {
@@ -42,9 +42,9 @@ func (s *windows) pollSoon() {
 	}
 }
 
-// look asks for the current version, ends the windows of another, and has itself
-// called again; if no window served since the last time, it asks nothing and the
-// next use begins anew.
+// look asks for the current version, ends the windows of other versions, and schedules its next
+// call. If no window was used since the last time, it asks nothing, and the next use starts it
+// again.
 func (s *windows) look() {
 	s.mu.Lock()
 	if s.closed || !s.poll.used {
@@ -53,7 +53,7 @@ func (s *windows) look() {
 		return
 	}
 	s.poll.used, s.poll.last = false, time.Now()
-	// Only those: a window that is made meanwhile may know better than the answer.
+	// Only these: a window that is made meanwhile may know a newer version than the answer.
 	asked := s.current.Values()
 	s.background.Add(1)
 	s.mu.Unlock()
@@ -73,7 +73,7 @@ func (s *windows) look() {
 	s.poll.timer = time.AfterFunc(s.poll.every, s.look)
 	if err != nil {
 		if !s.poll.failed {
-			s.log.Warn("could not ask the KMS for the key's current version; until it answers, a rotation is seen when windows end", "error", err)
+			s.log.Warn("could not ask the KMS for the key's current version; until it answers, a rotation is noticed only when windows end", "error", err)
 		}
 		s.poll.failed = true
 		return

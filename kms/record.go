@@ -24,8 +24,8 @@ func encodeRecord(w Wrapped) ([]byte, error) {
 	return body, nil
 }
 
-// parseRecord takes only what encodeRecord writes, byte for byte: unknown, repeated
-// or differently spelled fields and any white space are refused.
+// parseRecord accepts only what encodeRecord writes, byte for byte. It refuses unknown,
+// repeated or differently spelled fields and any white space.
 func parseRecord(body []byte) (Wrapped, error) {
 	// The format number first: in another format the other fields may be anything.
 	var head struct {

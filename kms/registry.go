@@ -9,24 +9,23 @@ import (
 	"strings"
 )
 
-// Opener makes a Key from a KMS URI of its driver's scheme. A URI names the
-// resource only; secrets come from the environment or from files. An Opener
-// refuses what it does not know, an unknown query parameter too.
+// Opener makes a Key from a KMS URI of its driver's scheme. A URI names only the resource;
+// secrets come from the environment or from files. An Opener must refuse everything that it
+// does not know, including unknown query parameters.
 type Opener func(ctx context.Context, uri *url.URL) (Key, error)
 
-// Registry knows the drivers by the scheme of their URIs. It is a value that the
-// program fills at its start; it is not safe for a Register beside an Open.
+// Registry finds drivers by the scheme of their URIs. The program fills it at its start:
+// Register must not be called concurrently with other methods.
 type Registry struct {
 	openers map[string]Opener
 }
 
-// NewRegistry returns a Registry that knows no driver.
+// NewRegistry returns a Registry without drivers.
 func NewRegistry() *Registry {
 	return &Registry{openers: make(map[string]Opener)}
 }
 
-// Register adds a driver. A scheme that is registered already is a mistake in the
-// program, and panics.
+// Register adds a driver. It panics if the scheme is already registered.
 func (r *Registry) Register(scheme string, open Opener) {
 	if _, ok := r.openers[scheme]; ok {
 		panic("kms: driver " + scheme + " is registered twice")
@@ -34,8 +33,8 @@ func (r *Registry) Register(scheme string, open Opener) {
 	r.openers[scheme] = open
 }
 
-// Open makes the Key that uri names. The error for an unknown scheme lists the
-// known ones.
+// Open makes the Key that uri names. The error for an unknown scheme lists the known ones;
+// other errors are the Opener's.
 func (r *Registry) Open(ctx context.Context, uri string) (Key, error) {
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -43,11 +42,11 @@ func (r *Registry) Open(ctx context.Context, uri string) (Key, error) {
 	}
 	known := strings.Join(slices.Sorted(maps.Keys(r.openers)), "://, ") + "://"
 	if u.Scheme == "" {
-		return nil, fmt.Errorf("KMS URI %q has no scheme; known are: %s", uri, known)
+		return nil, fmt.Errorf("KMS URI %q has no scheme; the known schemes are %s", uri, known)
 	}
 	open, ok := r.openers[u.Scheme]
 	if !ok {
-		return nil, fmt.Errorf("KMS URI %q: unknown scheme %q; known are: %s", uri, u.Scheme, known)
+		return nil, fmt.Errorf("KMS URI %q: unknown scheme %q; the known schemes are %s", uri, u.Scheme, known)
 	}
 	key, err := open(ctx, u)
 	if err != nil {

@@ -10,16 +10,15 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// Rewrapping wraps window records anew under the version of the key for writing that
-// was current when it was made. Make one for each run of a rotation. It may be used
-// concurrently.
+// Rewrapping rewraps window records under the version of the key for writing that was current
+// when it was made. Make one for each run of a rotation. It is safe for concurrent use.
 type Rewrapping struct {
 	ring *Keyring
 	kek  string
 }
 
-// NewRewrapping asks the KMS for the current version of the key for writing. The
-// error is one of the classes in errors.go, or the context's.
+// NewRewrapping asks the KMS for the current version of the key for writing. The error is one
+// of the classes in errors.go, or the context's.
 func (k *Keyring) NewRewrapping(ctx context.Context) (*Rewrapping, error) {
 	r := &Rewrapping{ring: k}
 	err := bounded(ctx, func(ctx context.Context) (err error) {
@@ -32,17 +31,17 @@ func (k *Keyring) NewRewrapping(ctx context.Context) (*Rewrapping, error) {
 	return r, nil
 }
 
-// KEK is the versioned URI that records are wrapped to.
+// KEK is the versioned URI of the key that Record wraps under.
 func (r *Rewrapping) KEK() string { return r.kek }
 
-// Record wraps a window record for the same window, bucket and id under the current
-// version. id is the record's name, in hexadecimal. It answers the new record, which
-// was seen to open with the key for writing alone, and that record's KEK: the one of
-// r, or a newer one when the key was rotated meanwhile. A record that is of r's KEK
-// already is not changed, and not opened either: newRecord is nil then.
+// Record rewraps a window record for the same window, bucket and id under the current version.
+// id is the record's name, in hexadecimal. It gives the new record, after checking that it
+// opens with the key for writing alone, and that record's KEK: r's, or a newer one if the key
+// was rotated meanwhile. If r's KEK already wraps the record, Record neither changes nor opens
+// it, and newRecord is nil.
 //
-// The error is one of the classes in errors.go, or the context's; the record that is
-// there must then be left as it is.
+// The error is one of the classes in errors.go, or the context's; the caller must then leave
+// the stored record as it is.
 func (r *Rewrapping) Record(ctx context.Context, bucket, id string, record []byte) (newRecord []byte, kek string, changed bool, err error) {
 	old, err := parseRecord(record)
 	if err != nil {
@@ -60,12 +59,12 @@ func (r *Rewrapping) Record(ctx context.Context, bucket, id string, record []byt
 		newRecord, err = encodeRecord(fresh)
 	}
 	if err != nil {
-		return nil, "", false, fmt.Errorf("re-wrapping window record %s: %w", id, err)
+		return nil, "", false, fmt.Errorf("rewrapping window record %s: %w", id, err)
 	}
 	return newRecord, fresh.KEK, true, nil
 }
 
-// rewrap does it inside the KMS where that can, else by unwrapping and wrapping.
+// rewrap does it inside the KMS if the KMS can, else by unwrapping and wrapping.
 func (r *Rewrapping) rewrap(ctx context.Context, bucket, id string, old Wrapped) (Wrapped, error) {
 	fresh, raw, err := r.inside(ctx, bucket, id, old)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -76,9 +75,9 @@ func (r *Rewrapping) rewrap(ctx context.Context, bucket, id string, old Wrapped)
 		return Wrapped{}, err
 	}
 	if fresh.KEK == old.KEK {
-		return Wrapped{}, fmt.Errorf("%w: it still wraps under %s, though %s is current", ErrUnavailable, fresh.KEK, r.kek)
+		return Wrapped{}, fmt.Errorf("%w: it still wraps under %s, although %s is current", ErrUnavailable, fresh.KEK, r.kek)
 	}
-	// With the key for writing alone, as it must be when all others are gone.
+	// With the key for writing alone: it must still open when all others are gone.
 	again, err := r.ring.write.Unwrap(ctx, fresh, recordContext(bucket, id))
 	defer clear(again)
 	if err != nil {
@@ -90,9 +89,9 @@ func (r *Rewrapping) rewrap(ctx context.Context, bucket, id string, old Wrapped)
 	return fresh, nil
 }
 
-// inside asks the KMS of the key for writing to wrap anew; ErrUnsupported when it
-// cannot, or refuses: its policy may allow decryption and encryption alone. The key
-// itself is not seen: raw is nil.
+// inside asks the KMS of the key for writing to rewrap. The error is ErrUnsupported if it
+// cannot or refuses, since its policy may allow only decryption and encryption. The key itself
+// stays in the KMS: raw is nil.
 func (r *Rewrapping) inside(ctx context.Context, bucket, id string, old Wrapped) (fresh Wrapped, raw []byte, err error) {
 	key, can := r.ring.write.(Rewrapper)
 	if !can || schemeOf(old.KEK) != schemeOf(r.kek) {
@@ -109,8 +108,8 @@ func (r *Rewrapping) inside(ctx context.Context, bucket, id string, old Wrapped)
 	return Wrapped{}, nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 }
 
-// outside unwraps with any configured key and wraps with the one for writing. The
-// caller clears raw.
+// outside unwraps with any configured key and wraps with the one for writing. The caller must
+// clear raw.
 func (r *Rewrapping) outside(ctx context.Context, bucket, id string, old Wrapped) (fresh Wrapped, raw []byte, err error) {
 	raw, err = r.ring.unwrap(ctx, old, contextOfRecord(bucket, id, old.Blob))
 	if err != nil {
@@ -120,8 +119,8 @@ func (r *Rewrapping) outside(ctx context.Context, bucket, id string, old Wrapped
 	return fresh, raw, err
 }
 
-// RecordKEK is the versioned URI of the key that a window record is wrapped by, as
-// the record says. The error is ErrInvalid for what is no record.
+// RecordKEK gives the versioned URI of the key that wraps a window record, as the record says.
+// The error is ErrInvalid if it is not a record.
 func RecordKEK(record []byte) (string, error) {
 	w, err := parseRecord(record)
 	return w.KEK, err

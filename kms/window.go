@@ -18,21 +18,21 @@ import (
 )
 
 const (
-	// assertEvery is how often a window's record is put again while the window is
-	// used: a bucket deleted and made anew behind this process's back, or a sweep
-	// gone wrong, has lost it.
+	// assertEvery is how often a window's record is put again while the window is in use. A
+	// bucket that was deleted and created again behind this process's back, or a sweep gone
+	// wrong, may have lost it.
 	assertEvery = 5 * time.Minute
 
 	// maxWindows bounds the buckets that have a current window.
 	maxWindows = 1024
 
-	// maxKEK and maxBlob keep an object's metadata in its 700 bytes.
+	// maxKEK and maxBlob, in bytes, keep an object's metadata within its 700 bytes.
 	maxKEK  = 200
 	maxBlob = 300
 )
 
-// window is a key that this process wraps data keys with, for a time and a number
-// of objects.
+// window is a key that this process wraps data keys with, for a limited time and number of
+// objects.
 type window struct {
 	bucket  string
 	id      []byte // 16 bytes
@@ -41,16 +41,16 @@ type window struct {
 	record  []byte // what Records keeps
 	aead    tink.AEAD
 	made    time.Time
-	timer   *time.Timer // ends it in a bucket that is written to no more
+	timer   *time.Timer // ends it if the bucket is no longer written to
 
-	// These are windows.mu's.
+	// windows.mu guards these.
 	used     int
 	asserted time.Time // when the record was last put, or a put of it began
 	ended    bool
 }
 
-// windows holds the current window of each bucket, the least recently used of them
-// ending when there are too many.
+// windows holds the current window of each bucket. If there are too many, the least recently
+// used one ends.
 type windows struct {
 	write   Key
 	records Records
@@ -70,7 +70,7 @@ type windows struct {
 	background sync.WaitGroup // added to under mu, while not closed
 }
 
-// making is a window on its way.
+// making is a window that is being made.
 type making struct {
 	forgotten bool // the bucket was deleted meanwhile, perhaps with the record
 }
@@ -86,8 +86,8 @@ func newWindows(c Config, cache *cache) *windows {
 	}
 }
 
-// take gives the bucket's window for one object, making one when there is none. Of
-// many that need a new one at once, more than it may serve, the rest make the next.
+// take gives the bucket's window for one object, and makes one if there is none. If more callers
+// need a new one at once than it may serve, the rest make the next.
 func (s *windows) take(ctx context.Context, bucket string) (*window, error) {
 	if w := s.usable(bucket); w != nil && s.reserve(w) {
 		return w, nil
@@ -105,7 +105,7 @@ func (s *windows) take(ctx context.Context, bucket string) (*window, error) {
 	}
 }
 
-// usable gives the bucket's current window if it may serve one object more, else nil.
+// usable gives the bucket's current window if it may serve one more object, else nil.
 func (s *windows) usable(bucket string) *window {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,9 +132,9 @@ func (s *windows) reserve(w *window) bool {
 	return true
 }
 
-// serves tells whether w may serve one object more, and ends it if not. A window
-// that has served none is not too old for its first: else a KMS slower than the
-// window is long would be asked for ever.
+// serves tells whether w may serve one more object, and ends it if not. A window that has served
+// none is never too old for its first: else, if the KMS takes longer than the window lasts, it
+// would be asked for ever.
 func (s *windows) serves(w *window) bool {
 	if w.ended || s.closed {
 		return false
@@ -158,8 +158,8 @@ func (s *windows) remove(w *window) {
 	s.assert(w)
 }
 
-// assert puts w's record again, in the background. A failure is only logged: the
-// objects open without the record until their KEK's version is retired.
+// assert puts w's record again, in the background. It only logs a failure: the objects open
+// without the record until their KEK's version is retired.
 func (s *windows) assert(w *window) {
 	s.background.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
@@ -209,8 +209,8 @@ func (s *windows) load(ctx context.Context, bucket string) (*window, error) {
 	return w, nil
 }
 
-// errClosed is for requests that come while the program ends: another replica, or
-// the next process, serves them.
+// errClosed is for requests that arrive while the program ends: another replica, or the next
+// process, can serve them.
 var errClosed = fmt.Errorf("%w: the keyring is closed", ErrUnavailable)
 
 func (s *windows) begin(bucket string) (*making, error) {
@@ -225,15 +225,15 @@ func (s *windows) begin(bucket string) (*making, error) {
 	return m, nil
 }
 
-// make makes a window's key and its wrapped form, and puts the record before
-// any object can name it. A bucket that is not there costs no call of the KMS.
+// make makes a window's key and its wrapped form, and puts the record before any object can name
+// it. A bucket that does not exist costs no call of the KMS.
 func (s *windows) make(ctx context.Context, bucket string) (*window, error) {
 	if err := s.records.CheckBucket(ctx, bucket); err != nil {
 		return nil, err
 	}
 	w := &window{bucket: bucket, made: s.now()}
 	w.asserted = w.made
-	// A window key is what a DEK is: 32 bytes of Tink's for AES-256-GCM.
+	// A window key is made as a DEK is: 32 bytes from Tink, for AES-256-GCM.
 	key, err := envelope.NewDEK()
 	if err != nil {
 		return nil, fmt.Errorf("making a window key: %w", err)
@@ -254,7 +254,7 @@ func (w *window) fill(ctx context.Context, key Key, raw []byte) error {
 		return err
 	}
 	w.kek, w.wrapped, w.id = forObjects.KEK, forObjects.Blob, envelope.WindowID(forObjects.Blob)
-	// One wrap a window: the record begins with the same form, see contextOfRecord.
+	// A window needs only one wrap: the record first holds the same form, see contextOfRecord.
 	if w.record, err = encodeRecord(forObjects); err != nil {
 		return err
 	}
@@ -270,7 +270,7 @@ func (s *windows) expire(w *window) {
 	s.remove(w)
 }
 
-// end ends the bucket's window, also one that is being made: what comes needs a new one.
+// end ends the bucket's window, even one that is being made: the next object needs a new one.
 func (s *windows) end(bucket string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,7 +283,7 @@ func (s *windows) end(bucket string) {
 	}
 }
 
-// forget drops the bucket's window, asserting nothing: the bucket is gone.
+// forget drops the bucket's window without asserting its record: the bucket is gone.
 func (s *windows) forget(bucket string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -297,7 +297,7 @@ func (s *windows) forget(bucket string) {
 	}
 }
 
-// holds gives the window key of m when that is of the bucket's current window.
+// holds gives the window key of m if it is that of the bucket's current window.
 func (s *windows) holds(bucket string, m *envelope.Metadata) (tink.AEAD, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -347,8 +347,8 @@ func (s *windows) close(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// newWindowAEAD is a window key ready for use. Go cannot erase its key schedule; it
-// goes with the garbage.
+// newWindowAEAD makes a window key ready for use. Go cannot erase its key schedule; the garbage
+// collector frees it.
 func newWindowAEAD(raw []byte) (tink.AEAD, error) {
 	aead, err := subtle.NewAESGCM(raw)
 	if err != nil {
@@ -357,7 +357,7 @@ func newWindowAEAD(raw []byte) (tink.AEAD, error) {
 	return aead, nil
 }
 
-// wrap calls the KMS and checks that an object's metadata can hold its answer.
+// wrap calls the KMS and checks that its answer fits into an object's metadata.
 func wrap(ctx context.Context, key Key, raw []byte, c Context) (Wrapped, error) {
 	w, err := key.Wrap(ctx, raw, c)
 	if err != nil {

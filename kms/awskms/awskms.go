@@ -1,30 +1,3 @@
-// Package awskms wraps keys with a symmetric key of AWS KMS.
-//
-// # URIs
-//
-//	awskms://alias/photos                                           an alias
-//	awskms:///1234abcd-12ab-34cd-56ef-1234567890ab                  a key's id
-//	awskms:///arn:aws:kms:eu-west-1:111122223333:key/1234abcd-...   an ARN, of an alias too
-//
-// Credentials, region and endpoint are found as the AWS SDKs do. Where the store's own
-// credentials are in the same variables, ?profile=NAME names a profile of the shared
-// configuration for KMS alone; ?region= and ?endpoint= do the same for theirs. An ARN's
-// region counts more than all of these.
-//
-// # Keys
-//
-// The name of a KEK is "awskms:#" and the ARN of the key that made the blob, as AWS
-// answered it: an alias may move later. A context is AWS's encryption context, as it is,
-// and stands in CloudTrail. AWS tells no version of a key, and opens what any of its
-// versions made: its automatic rotation needs nothing.
-//
-// # Which keys may open
-//
-// A KEK's name is the store's word, and the store's operator may own keys too: what such a
-// key opens is forged. A Key that was configured by id or key ARN opens what that key, or
-// its replica in another region, has made, and nothing else. One that was configured by an
-// alias opens what the key has made that the alias names now. A key that it named before is
-// configured beside it, to open what that has made.
 package awskms
 
 import (
@@ -65,11 +38,11 @@ func (k *Key) Wrap(ctx context.Context, plaintext []byte, c kms.Context) (kms.Wr
 	return k.wrapped(out.KeyId, out.CiphertextBlob)
 }
 
-// wrapped is what AWS answered, and under which key.
+// wrapped makes a kms.Wrapped of AWS's answer.
 func (k *Key) wrapped(id *string, blob []byte) (kms.Wrapped, error) {
 	made := aws.ToString(id)
 	if _, err := parseKeyARN(made); err != nil || len(blob) == 0 {
-		return kms.Wrapped{}, fmt.Errorf("%w: %s: an answer without the ARN of a key or a blob", kms.ErrUnavailable, k.name)
+		return kms.Wrapped{}, fmt.Errorf("%w: %s: the answer lacks the ARN of a key or a blob", kms.ErrUnavailable, k.name)
 	}
 	k.means(made)
 	return kms.Wrapped{KEK: identity + "#" + made, Blob: blob}, nil
@@ -87,13 +60,13 @@ func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte,
 	}
 	if aws.ToString(out.KeyId) != id {
 		clear(out.Plaintext)
-		return nil, fmt.Errorf("%w: %s was asked to open it, and %s has", kms.ErrInvalid, id, aws.ToString(out.KeyId))
+		return nil, fmt.Errorf("%w: %s was asked to open it, but %s did", kms.ErrInvalid, id, aws.ToString(out.KeyId))
 	}
 	return out.Plaintext, nil
 }
 
-// Current implements [kms.Key]: it asks what the name means now, or, where that is not
-// allowed, has it encrypt nothing secret.
+// Current implements [kms.Key]. It asks which key the name means now or, if that is not allowed,
+// has it encrypt something that is not secret.
 func (k *Key) Current(ctx context.Context) (string, error) {
 	own, err := k.resolve(ctx)
 	if err != nil {
@@ -102,7 +75,7 @@ func (k *Key) Current(ctx context.Context) (string, error) {
 	return identity + "#" + own, nil
 }
 
-// Named implements [kms.Namer]. A version is a key, in whatever state: by its ARN, its id,
+// Named implements [kms.Namer]. A version is a key, in whatever state, given by its ARN, its id
 // or an alias.
 func (k *Key) Named(ctx context.Context, version string) (string, error) {
 	if version == "" {
@@ -128,11 +101,11 @@ func (k *Key) resolve(ctx context.Context) (string, error) {
 		return "", k.classify(ctx, "DescribeKey", err, k.name)
 	}
 	own := *m.Arn
-	// Both may be absent in an answer: only KeyId is required of AWS's.
+	// Both may be absent: in AWS's answer only KeyId is required.
 	if m.KeySpec != types.KeySpecSymmetricDefault && m.KeySpec != "" || m.KeyUsage != types.KeyUsageTypeEncryptDecrypt && m.KeyUsage != "" {
-		return "", fmt.Errorf("%w: %s is for %s, of spec %s: a key of spec SYMMETRIC_DEFAULT for ENCRYPT_DECRYPT is needed, which can bind a context", kms.ErrDenied, own, m.KeyUsage, m.KeySpec)
+		return "", fmt.Errorf("%w: %s is for %s, of spec %s: use a key of spec SYMMETRIC_DEFAULT for ENCRYPT_DECRYPT, which can bind a context", kms.ErrDenied, own, m.KeyUsage, m.KeySpec)
 	}
-	// An update of its regions stops nobody.
+	// A key stays usable while its regions are updated.
 	if m.KeyState != types.KeyStateEnabled && m.KeyState != types.KeyStateUpdating {
 		return "", fmt.Errorf("%w: %s is %s", stateClass(m.KeyState), own, stateText(m.KeyState))
 	}
@@ -140,14 +113,14 @@ func (k *Key) resolve(ctx context.Context) (string, error) {
 	return own, nil
 }
 
-// means remembers what the name was seen to mean.
+// means remembers which key the name was seen to mean.
 func (k *Key) means(own string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.own, k.seen = own, time.Now()
 }
 
-// ownARN is what the name was last seen to mean, and whether it may be looked up again.
+// ownARN gives the key that the name was last seen to mean, and whether it may be looked up again.
 func (k *Key) ownARN(ctx context.Context) (own string, again bool, err error) {
 	k.mu.Lock()
 	own, again = k.own, k.isAlias() && time.Since(k.seen) >= resolveEvery
@@ -159,15 +132,14 @@ func (k *Key) ownARN(ctx context.Context) (own string, again bool, err error) {
 	return own, false, err
 }
 
-// maker gives the key that AWS is asked to open a blob with: the one that the KEK's name
-// says, if it is this one.
+// maker gives the key that AWS must open a blob with: the one in the KEK's name, if it is this one.
 func (k *Key) maker(ctx context.Context, kek string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	named, ours := strings.CutPrefix(kek, identity+"#")
 	if _, err := parseKeyARN(named); !ours || err != nil {
-		return "", fmt.Errorf("%w: %q names no key of AWS KMS", kms.ErrInvalid, kek)
+		return "", fmt.Errorf("%w: %q does not name a key of AWS KMS", kms.ErrInvalid, kek)
 	}
 	own, again, err := k.ownARN(ctx)
 	if err != nil {
@@ -179,12 +151,13 @@ func (k *Key) maker(ctx context.Context, kek string) (string, error) {
 		}
 	}
 	if !sameKey(own, named) {
-		return "", fmt.Errorf("%w: it is of %s, and %s may not open that: name that key too (--kms-read)", kms.ErrInvalid, named, k.name)
+		return "", fmt.Errorf("%w: %s wrapped it, which %s must not open: name that key too (--kms-read)", kms.ErrInvalid, named, k.name)
 	}
 	return own, nil
 }
 
-// sameKey tells whether two ARNs are of one key: keys of one id in several regions are one.
+// sameKey tells whether two ARNs name one key. The replicas of a multi-region key in several
+// regions are one key.
 // https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
 func sameKey(a, b string) bool {
 	if a == b {
@@ -196,7 +169,7 @@ func sameKey(a, b string) bool {
 		one.Resource == other.Resource && strings.HasPrefix(one.Resource, "key/mrk-")
 }
 
-// isAlias tells whether the configured name may come to mean another key.
+// isAlias tells whether the configured name is an alias, which may come to mean another key.
 func (k *Key) isAlias() bool {
 	if a, err := arn.Parse(k.name); err == nil {
 		return strings.HasPrefix(a.Resource, "alias/")
@@ -208,7 +181,7 @@ func (k *Key) isAlias() bool {
 func (k *Key) Rewrap(ctx context.Context, opener kms.Key, w kms.Wrapped, from, to kms.Context) (kms.Wrapped, error) {
 	made, ok := opener.(*Key)
 	if !ok {
-		return kms.Wrapped{}, fmt.Errorf("%w: %s is no key of AWS KMS", kms.ErrInvalid, opener.URI())
+		return kms.Wrapped{}, fmt.Errorf("%w: %s is not a key of AWS KMS", kms.ErrInvalid, opener.URI())
 	}
 	source, err := made.maker(ctx, w.KEK)
 	if err != nil {
@@ -222,12 +195,12 @@ func (k *Key) Rewrap(ctx context.Context, opener kms.Key, w kms.Wrapped, from, t
 		return kms.Wrapped{}, k.classify(ctx, "ReEncrypt", err, source, k.name)
 	}
 	if aws.ToString(out.SourceKeyId) != source {
-		return kms.Wrapped{}, fmt.Errorf("%w: %s was asked to open it, and %s has", kms.ErrInvalid, source, aws.ToString(out.SourceKeyId))
+		return kms.Wrapped{}, fmt.Errorf("%w: %s was asked to open it, but %s did", kms.ErrInvalid, source, aws.ToString(out.SourceKeyId))
 	}
 	return k.wrapped(out.KeyId, out.CiphertextBlob)
 }
 
-// Check implements [kms.Key]: it wraps and unwraps a key of no use.
+// Check implements [kms.Key]: it wraps and unwraps a key that serves nothing else.
 func (k *Key) Check(ctx context.Context) error {
 	if _, err := k.resolve(ctx); err != nil {
 		return err
@@ -244,7 +217,7 @@ func (k *Key) Check(ctx context.Context) error {
 		return err
 	}
 	if subtle.ConstantTimeCompare(probe, got) != 1 {
-		return fmt.Errorf("%w: %s gave back another key than it wrapped", kms.ErrInvalid, k.name)
+		return fmt.Errorf("%w: %s returned another key than it wrapped", kms.ErrInvalid, k.name)
 	}
 	return nil
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // Credentials come from programs, files and servers of all kinds, and the SDK's errors quote
-// them: the one of credential_process has all that the program printed. So of an error in
-// getting credentials nothing is told but what is known to hold none.
+// them: that of credential_process has everything that the program printed. So an error about
+// credentials may contain only text that is known to contain none.
 
 // credentials are those of another provider; its errors are told from KMS's own.
 type credentials struct{ aws.CredentialsProvider }
@@ -28,9 +28,9 @@ func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return got, nil
 }
 
-const lookedFor = "Looked for were AWS_ACCESS_KEY_ID, the profile in the shared configuration, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_*, and the instance's role"
+const lookedFor = "s3proxy looked for AWS_ACCESS_KEY_ID, the profile in the shared configuration, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_*, and the instance's role"
 
-// untyped are failures that can be told from others by a part of their texts alone.
+// untyped are failures that can be told from others only by a part of their text.
 var untyped = []struct{ part, text string }{
 	{"failed to retrieve jwt", "the token of the web identity (AWS_WEB_IDENTITY_TOKEN_FILE) cannot be read"},
 	{"resolve auth token", "the container's authorization token (AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE) cannot be used"},
@@ -42,18 +42,18 @@ var untyped = []struct{ part, text string }{
 	{"EC2 IMDS role credentials, api error", "the instance metadata service has none for the instance's role"},
 }
 
-// serverSaid tells of a server that is not AWS's: its status alone.
+// serverSaid describes the answer of a server that is not AWS's: only its status.
 func serverSaid(err error) (text string, class error) {
 	var answered interface{ HTTPStatusCode() int }
 	if !errors.As(err, &answered) || answered.HTTPStatusCode() == 0 {
-		return "gives no answer that can be read", kms.ErrUnavailable
+		return "gives no readable answer", kms.ErrUnavailable
 	}
 	status := answered.HTTPStatusCode()
 	return fmt.Sprintf("answers %d", status), refusal(status, "")
 }
 
-// serviceSaid tells what a service of AWS has answered, such as STS or SSO, or why it was
-// not reached.
+// serviceSaid describes what a service of AWS, such as STS or SSO, answered, or why it was not
+// reached.
 func serviceSaid(err error) (text string, class error) {
 	if said := answerOf(err); said.status != 0 && said.code != "" {
 		return fmt.Sprintf("%s: %s (request %s)", said.code, said.text, said.request), refusal(said.status, said.code)
@@ -62,11 +62,11 @@ func serviceSaid(err error) (text string, class error) {
 	if errors.As(err, &sent) {
 		return sent.Err.Error(), kms.ErrUnavailable
 	}
-	return "no answer that can be read", kms.ErrUnavailable
+	return "there is no readable answer", kms.ErrUnavailable
 }
 
-// refusal is the class of an answer of who gives credentials: all that blames the request
-// is a refusal, but for two codes that ask to try again.
+// refusal gives the class of an answer about credentials: every status that blames the request is
+// a refusal, except for the codes that ask to try again.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors
 func refusal(status int, code string) error {
 	_, throttled := retry.DefaultThrottleErrorCodes[code]

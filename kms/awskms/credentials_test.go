@@ -108,10 +108,10 @@ func TestWhatCredentialProcessPrintsIsNotTold(t *testing.T) {
 		class   error
 		text    string
 	}{
-		"invalid JSON":        {"credential_process = echo SecretAccessKey=" + private, kms.ErrDenied, "what credential_process printed"},
-		"another version":     {`credential_process = echo '{"Version": 2, "SecretAccessKey": "` + private + `"}'`, kms.ErrDenied, "what credential_process printed"},
+		"invalid JSON":        {"credential_process = echo SecretAccessKey=" + private, kms.ErrDenied, "the output of credential_process"},
+		"another version":     {`credential_process = echo '{"Version": 2, "SecretAccessKey": "` + private + `"}'`, kms.ErrDenied, "the output of credential_process"},
 		"it fails":            {"credential_process = sh -c 'echo " + private + "; exit 3'", kms.ErrUnavailable, "credential_process has failed: exit status 3"},
-		"by way of a profile": {"role_arn = arn:aws:iam::111122223333:role/proxy\nsource_profile = base\n[profile base]\ncredential_process = echo " + private, kms.ErrDenied, "what credential_process printed"},
+		"by way of a profile": {"role_arn = arn:aws:iam::111122223333:role/proxy\nsource_profile = base\n[profile base]\ncredential_process = echo " + private, kms.ErrDenied, "the output of credential_process"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			arn, home := withoutCredentials(t)
@@ -191,7 +191,7 @@ func TestNobodyGivesCredentials(t *testing.T) {
 	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", answers(t, 404, "", private))
 	refuses(t, "awskms:///"+arn, kms.ErrDenied, "none are configured", "answers 404", "AWS_ACCESS_KEY_ID")
 	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", nobody(t))
-	refuses(t, "awskms:///"+arn, kms.ErrUnavailable, "none are configured", "gives no answer", "AWS_ACCESS_KEY_ID")
+	refuses(t, "awskms:///"+arn, kms.ErrUnavailable, "none are configured", "gives no readable answer", "AWS_ACCESS_KEY_ID")
 }
 
 func TestAnSSOSessionEnds(t *testing.T) {

@@ -16,9 +16,9 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// The codes that Encrypt, Decrypt, ReEncrypt and DescribeKey answer with, and those of all
-// of AWS's services, some of which are spelt in two ways. What is in neither list is denied
-// where the status says so, and else unavailable.
+// The codes with which Encrypt, Decrypt, ReEncrypt and DescribeKey answer, and those of all of
+// AWS's services, some of which are spelt in two ways. A code that is missing here is denied if
+// the status says so, and else unavailable.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html#API_ReEncrypt_Errors
 // https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
 // https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
@@ -41,10 +41,10 @@ var classes = map[string]error{
 	"RequestExpired":                      kms.ErrDenied,
 	"InvalidGrantTokenException":          kms.ErrDenied,
 	"InvalidKeyUsageException":            kms.ErrDenied,
-	// The key cannot do this, by its origin or key store.
+	// The key cannot do this because of its origin or key store.
 	// https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html#key-state-table
 	"UnsupportedOperationException": kms.ErrDenied,
-	// What answers is another service than KMS.
+	// The server is not KMS.
 	"UnknownOperationException": kms.ErrDenied,
 
 	"InvalidCiphertextException": kms.ErrInvalid,
@@ -54,7 +54,7 @@ var classes = map[string]error{
 	"InvalidArnException":        kms.ErrInvalid,
 }
 
-// classify puts an error of a call into one of the classes of package kms, with AWS's code,
+// classify puts the error of a call into one of the classes of package kms, with AWS's code,
 // message and request id. keys are those that the call was about.
 func (k *Key) classify(ctx context.Context, operation string, err error, keys ...string) error {
 	if ctx.Err() != nil {
@@ -68,7 +68,7 @@ func (k *Key) classify(ctx context.Context, operation string, err error, keys ..
 	}
 	said := answerOf(err)
 	if said.code == "" {
-		// No answer. Its text may be of a deadline that is not the caller's.
+		// No answer. The error may be a deadline that is not the caller's.
 		return fmt.Errorf("%w: %s: %s", kms.ErrUnavailable, about, err.Error())
 	}
 	class, known := classes[said.code]
@@ -88,7 +88,7 @@ func (k *Key) classify(ctx context.Context, operation string, err error, keys ..
 	return fmt.Errorf("%w: %s: %s: %s (request %s)", class, about, said.code, said.text, said.request)
 }
 
-// answer is an error that a service of AWS answered with; no code where none answered.
+// answer is an error that a service of AWS answered with; its code is "" if none answered.
 type answer struct {
 	code, text, request string
 	status              int
@@ -119,19 +119,19 @@ var meanings = map[string]string{
 	"AccessDeniedException":      "neither a key policy nor IAM allows it",
 	"InvalidCiphertextException": "the blob or its context was changed",
 	"IncorrectKeyException":      "another key made the blob",
-	"UnknownOperationException":  "what answers is not KMS: is the endpoint right?",
+	"UnknownOperationException":  "the server is not KMS: is the endpoint right?",
 }
 
-// invalidState is the code that says that a key cannot be used now, for good or not: of a
-// key in a custom or external key store it is the general failure, a timeout too.
+// invalidState is the code for a key that cannot be used now, for good or not. For a key in a
+// custom or external key store it stands for any failure, including a timeout.
 // https://docs.aws.amazon.com/kms/latest/developerguide/xks-troubleshooting.html
 const invalidState = "KMSInvalidStateException"
 
-// askState asks in which state the key is, of which AWS has said that it is a wrong one: the
-// one that AWS's message names, else key. why is to be told after that message.
+// askState asks for the state of the key that AWS says is in a wrong one: the key in AWS's
+// message, else key. why is to follow that message.
 func (k *Key) askState(ctx context.Context, key, message string) (why string, class error) {
 	if strings.Contains(message, "specified ciphertext or additional authenticated data is corrupted") {
-		return "", kms.ErrInvalid // so says an external key store of a blob or a context
+		return "", kms.ErrInvalid // an external key store says this of a blob or a context
 	}
 	if named, _, _ := strings.Cut(message, " "); strings.HasPrefix(named, "arn:") {
 		key = named
@@ -139,7 +139,7 @@ func (k *Key) askState(ctx context.Context, key, message string) (why string, cl
 	m, err := k.describe(ctx, key)
 	switch {
 	case err == nil && m.KeyState == types.KeyStateEnabled:
-		return ": the key is enabled, its key store has failed", kms.ErrUnavailable
+		return ": the key is enabled, but its key store failed", kms.ErrUnavailable
 	case err == nil:
 		return ": the key is " + stateText(m.KeyState), stateClass(m.KeyState)
 	case strings.Contains(message, "pending"): // it may be that DescribeKey is not allowed
@@ -153,14 +153,14 @@ func isAccessDenied(err error) bool {
 	return !errors.As(err, &none) && answerOf(err).code == "AccessDeniedException"
 }
 
-// stateClass is the class of a use of a key in a state that does not allow it.
+// stateClass gives the class of using a key in a state that does not allow it.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
 func stateClass(state types.KeyState) error {
 	switch state {
 	case types.KeyStateDisabled, types.KeyStatePendingDeletion, types.KeyStatePendingReplicaDeletion, types.KeyStatePendingImport:
 		return kms.ErrNotFound
 	}
-	return kms.ErrUnavailable // it passes
+	return kms.ErrUnavailable // a temporary state
 }
 
 // stateText says what to do about a key that cannot be used.
@@ -169,7 +169,7 @@ func stateText(state types.KeyState) string {
 	case types.KeyStateDisabled:
 		return "disabled: enable it again, or name another"
 	case types.KeyStatePendingDeletion, types.KeyStatePendingReplicaDeletion:
-		return "pending deletion: cancel that now, or all that only it opens is lost"
+		return "pending deletion: cancel that now, or everything that only it can open is lost"
 	case types.KeyStatePendingImport:
 		return "waiting for its key material to be imported"
 	case types.KeyStateUnavailable:
@@ -194,7 +194,7 @@ func (e *noCredentials) tell() (text string, class error) {
 		if errors.As(process, &exit) { // the network may be what it lacks
 			return none + "credential_process has failed: " + exit.ProcessState.String(), kms.ErrUnavailable
 		}
-		return none + "what credential_process printed is not what AWS documents of it", kms.ErrDenied
+		return none + "the output of credential_process is not what AWS documents", kms.ErrDenied
 	}
 	for _, known := range untyped {
 		if strings.Contains(e.cause.Error(), known.part) {
@@ -206,13 +206,13 @@ func (e *noCredentials) tell() (text string, class error) {
 		text, class = serverSaid(e.cause)
 		return none + "the container's credentials endpoint (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) " + text, class
 	}
-	// The innermost is the one that failed: a role may be assumed by way of others.
+	// The innermost operation is the one that failed: a role may be assumed through others.
 	var at *smithy.OperationError
 	for inner := e.cause; errors.As(inner, &at); inner = at.Err {
 	}
 	switch {
 	case at == nil:
-		return none + "their provider has failed; aws sts get-caller-identity says more, in the same environment. " + lookedFor, kms.ErrUnavailable
+		return none + "their provider failed; run aws sts get-caller-identity in the same environment to learn more. " + lookedFor, kms.ErrUnavailable
 	case at.ServiceID == "ec2imds":
 		text, class = serverSaid(at.Err)
 		return none + "none are configured, and the instance metadata service " + text + ". " + lookedFor, class

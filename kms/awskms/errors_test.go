@@ -173,7 +173,7 @@ func TestAKeyStoreThatFailsIsUnavailableAndRefusesABlobForGood(t *testing.T) {
 	fail("AWS KMS rejected the request because the external key store proxy did not respond in time. Retry the request.")
 	asked := s.Calls("DescribeKey")
 	for operation, err := range all() {
-		want(t, err, kms.ErrUnavailable, operation, "did not respond in time", "the key is enabled, its key store has failed")
+		want(t, err, kms.ErrUnavailable, operation, "did not respond in time", "the key is enabled, but its key store failed")
 	}
 	if asked = s.Calls("DescribeKey") - asked; asked != 3 {
 		t.Errorf("the state was asked for %d times, want once for each", asked)

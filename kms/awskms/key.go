@@ -15,17 +15,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
-// Key is a key of AWS KMS.
+// Key is a key of AWS KMS. It is safe for concurrent use.
 type Key struct {
 	client *awskms.Client
-	name   string // as it was configured: an alias, an id, or an ARN
+	name   string // as configured: an alias, an id, or an ARN
 
 	mu   sync.Mutex
 	own  string    // the ARN that name was last seen to mean; "" until then
 	seen time.Time // when
 }
 
-// describe asks AWS what a name means; the answer has the ARN of a key. The error is the
+// describe asks AWS which key a name means; the answer has the ARN of a key. The error is the
 // SDK's own.
 func (k *Key) describe(ctx context.Context, name string) (*types.KeyMetadata, error) {
 	out, err := k.client.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &name})
@@ -33,10 +33,10 @@ func (k *Key) describe(ctx context.Context, name string) (*types.KeyMetadata, er
 		return nil, err
 	}
 	if out.KeyMetadata == nil {
-		return nil, errors.New("an answer without a key")
+		return nil, errors.New("the answer has no key")
 	}
 	if _, err := parseKeyARN(aws.ToString(out.KeyMetadata.Arn)); err != nil {
-		return nil, fmt.Errorf("an answer without the ARN of a key: %w", err)
+		return nil, fmt.Errorf("the answer lacks the ARN of a key: %w", err)
 	}
 	return out.KeyMetadata, nil
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// place is what a URI says.
+// place is the content of a URI.
 type place struct {
 	name                      string // a KeyId of AWS's API
 	profile, region, endpoint string // empty: as the AWS SDKs find them
@@ -33,7 +33,7 @@ func parseURI(uri *url.URL) (place, error) {
 	case uri.Scheme != Scheme:
 		return p, fmt.Errorf("scheme %q: %s", uri.Scheme, want)
 	case uri.User != nil, uri.Fragment != "", uri.Opaque != "":
-		return p, fmt.Errorf("more than a key: %s", want)
+		return p, fmt.Errorf("it has more than a key: %s", want)
 	case uri.Host == "alias" && len(uri.Path) > 1:
 		p.name = "alias" + uri.Path
 	case uri.Host == "" && len(uri.Path) > 1:
@@ -42,7 +42,7 @@ func parseURI(uri *url.URL) (place, error) {
 		return p, errors.New(want)
 	}
 	if strings.ContainsFunc(p.name, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return p, fmt.Errorf("a key's name holds what AWS does not allow: %s", want)
+		return p, fmt.Errorf("the key's name has characters that AWS does not allow: %s", want)
 	}
 	q, err := url.ParseQuery(uri.RawQuery)
 	if err != nil {
@@ -51,13 +51,13 @@ func parseURI(uri *url.URL) (place, error) {
 	for name, values := range q {
 		to, known := map[string]*string{"profile": &p.profile, "region": &p.region, "endpoint": &p.endpoint}[name]
 		if !known || len(values) != 1 || values[0] == "" {
-			return p, fmt.Errorf("the parameter %s: one each of profile, region and endpoint is known", name)
+			return p, fmt.Errorf("the parameter %s: only profile, region and endpoint are known, each of them once", name)
 		}
 		*to = values[0]
 	}
 	if a, err := arn.Parse(p.name); err == nil {
 		if a.Service != "kms" || a.Region == "" {
-			return p, fmt.Errorf("%s is no ARN of KMS", p.name)
+			return p, fmt.Errorf("%s is not an ARN of KMS", p.name)
 		}
 		if p.region != "" && p.region != a.Region {
 			return p, fmt.Errorf("the ARN is of region %s, not %s", a.Region, p.region)
@@ -67,16 +67,16 @@ func parseURI(uri *url.URL) (place, error) {
 	return p, nil
 }
 
-// Attempts of one call, with jitter and, after throttling, at an adapted rate; all within
-// the caller's deadline.
+// Attempts of one call, all within the caller's deadline, with jitter and, after throttling, at
+// an adapted rate.
 const (
 	maxAttempts = 4
 	maxBackoff  = 500 * time.Millisecond
 	callTimeout = 10 * time.Second // of one attempt
 )
 
-// Opener opens awskms URIs; it is for [kms.Registry.Register] under [Scheme]. It calls
-// nobody but, where a profile says so, who gives credentials.
+// Opener opens awskms URIs. It is for [kms.Registry.Register] under [Scheme]. It makes no calls,
+// except for credentials if a profile says so.
 func Opener(ctx context.Context, uri *url.URL) (kms.Key, error) { return open(ctx, uri, maxBackoff) }
 
 func open(ctx context.Context, uri *url.URL, backoff time.Duration) (kms.Key, error) {
@@ -101,7 +101,7 @@ func open(ctx context.Context, uri *url.URL, backoff time.Duration) (kms.Key, er
 	c, err := config.LoadDefaultConfig(ctx, options...)
 	var unread *url.Error
 	if errors.As(err, &unread) { // a URL may be as secret as what it gives
-		return nil, errors.New("the AWS configuration: AWS_CONTAINER_CREDENTIALS_FULL_URI is no URL")
+		return nil, errors.New("the AWS configuration: AWS_CONTAINER_CREDENTIALS_FULL_URI is not a URL")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the AWS configuration: %w", err)

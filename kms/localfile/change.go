@@ -13,10 +13,10 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
 
-// Create makes a keyset with one new AES-256-GCM key, which is its primary, in a new
-// file at path with mode 0600, encrypted if there is a passphrase. The file appears
-// whole or not at all, also when the machine stops, and never replaces another: the
-// error is fs.ErrExist then. The directory must exist.
+// Create makes a keyset with one new AES-256-GCM key, its primary, in a new file at path with
+// mode 0600, encrypted if there is a passphrase. The file appears whole or not at all, even if
+// the machine stops. It never replaces another: the error is then fs.ErrExist. The directory
+// must exist.
 func Create(path string, given ...Option) error {
 	o := gather(given)
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
@@ -43,8 +43,8 @@ func Create(path string, given ...Option) error {
 	return nil
 }
 
-// Rotate adds a new key to the keyset at path and makes it the primary. What the
-// others wrapped still opens. It answers the new key's version.
+// Rotate adds a new key to the keyset at path, makes it the primary, and returns its version.
+// What the others wrapped still opens.
 func Rotate(ctx context.Context, path string, given ...Option) (string, error) {
 	var id uint32
 	err := edit(ctx, path, given, func(m *keyset.Manager) (e event, err error) {
@@ -59,8 +59,8 @@ func Rotate(ctx context.Context, path string, given ...Option) (string, error) {
 	return version(id), nil
 }
 
-// Add adds a new key that wraps nothing yet, and answers its version. Where replicas
-// have copies of the file, all get one with the new key before it is promoted.
+// Add adds a new key that wraps nothing yet, and returns its version. If replicas have copies of
+// the file, all of them must get one with the new key before it is promoted.
 func Add(ctx context.Context, path string, given ...Option) (string, error) {
 	var id uint32
 	err := edit(ctx, path, given, func(m *keyset.Manager) (e event, err error) {
@@ -73,7 +73,7 @@ func Add(ctx context.Context, path string, given ...Option) (string, error) {
 	return version(id), nil
 }
 
-// Promote makes a version, which is enabled, the primary.
+// Promote makes an enabled version the primary.
 func Promote(ctx context.Context, path, version string, given ...Option) error {
 	return editVersion(ctx, path, version, given, "promoted", (*keyset.Manager).SetPrimary)
 }
@@ -88,15 +88,14 @@ func Enable(ctx context.Context, path, version string, given ...Option) error {
 	return editVersion(ctx, path, version, given, "enabled", (*keyset.Manager).Enable)
 }
 
-// Destroy takes a version out of the file for good: what is still wrapped by it, and
-// by nothing else, is lost. It refuses the primary. Backups of the file still have
-// it.
+// Destroy removes a version from the file for good: what only this version can open is lost. It
+// refuses the primary. Backups of the file still have the version.
 func Destroy(ctx context.Context, path, version string, given ...Option) error {
 	return editVersion(ctx, path, version, given, "destroyed", (*keyset.Manager).Delete)
 }
 
-// SetPassphrase encrypts the keyset under a new passphrase; nil: under none. The
-// options say how the file is to be read now.
+// SetPassphrase encrypts the keyset under a new passphrase; nil stands for none. The options say
+// how to read the file as it is now.
 func SetPassphrase(ctx context.Context, path string, passphrase []byte, given ...Option) error {
 	return change(ctx, path, gather(given), func(handle *keyset.Handle, _ []byte) ([]byte, event, error) {
 		content, err := fileContent(handle, passphrase)
@@ -104,9 +103,9 @@ func SetPassphrase(ctx context.Context, path string, passphrase []byte, given ..
 	})
 }
 
-// Rotate makes a new version in the file. The error is kms.ErrDenied when the file
-// or its folder may not be written, kms.ErrUnavailable when it is broken or cannot be
-// written otherwise, or the context's.
+// Rotate makes a new version in the file. The error is kms.ErrDenied if the file or its folder
+// may not be written, kms.ErrUnavailable if the file is broken or cannot be written for another
+// reason, or the context's.
 func (k *Key) Rotate(ctx context.Context) (string, error) {
 	version, err := Rotate(ctx, k.path, k.given)
 	switch {
@@ -122,14 +121,14 @@ func (k *Key) Rotate(ctx context.Context) (string, error) {
 	}
 }
 
-// given is the Option that gives another the options of k.
+// given is an Option that sets the options of k.
 func (k *Key) given(o *options) { *o = k.options }
 
 func editVersion(ctx context.Context, path, v string, given []Option, what string, do func(*keyset.Manager, uint32) error) error {
 	return edit(ctx, path, given, func(m *keyset.Manager) (event, error) {
 		id, err := parseKEKName(identity + "#" + v)
 		if err != nil {
-			return event{}, fmt.Errorf("%q is no version of a local key: s3proxy keys list shows them", v)
+			return event{}, fmt.Errorf("%q is not a version of a local key: s3proxy keys list shows them", v)
 		}
 		if err := do(m, id); err != nil {
 			return event{}, fmt.Errorf("version %s: %w", v, err)
@@ -149,7 +148,7 @@ func edit(ctx context.Context, path string, given []Option, do func(*keyset.Mana
 		if handle, err = m.Handle(); err != nil {
 			return nil, e, err
 		}
-		// What would not open is never written.
+		// Never write a keyset that would not open.
 		if _, err := inspect(handle); err != nil {
 			return nil, e, err
 		}
@@ -158,15 +157,14 @@ func edit(ctx context.Context, path string, given []Option, do func(*keyset.Mana
 	})
 }
 
-// change puts what makeContent gives in the place of the file at path, while no
-// other changes it.
+// change replaces the file at path with what makeContent gives, under the lock.
 func change(ctx context.Context, path string, o options, makeContent func(h *keyset.Handle, passphrase []byte) ([]byte, event, error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// A link stays one, and all who name the file in other ways share its lock.
+	// A link stays a link, and everybody who reaches the file by another path shares its lock.
 	path = realPath(path)
-	if _, err := os.Stat(path); err != nil { // no history beside nothing
+	if _, err := os.Stat(path); err != nil { // without a file, make no history
 		return fmt.Errorf("keyset file: %w", err)
 	}
 	history, err := lock(ctx, path)
@@ -195,7 +193,7 @@ func change(ctx context.Context, path string, o options, makeContent func(h *key
 	return nil
 }
 
-// fileContent is what a file with this keyset holds; a nil passphrase: in clear.
+// fileContent is the content of a file with this keyset; in clear if passphrase is nil.
 func fileContent(handle *keyset.Handle, passphrase []byte) ([]byte, error) {
 	plaintext, err := encode(handle)
 	if err != nil || passphrase == nil {
@@ -205,8 +203,8 @@ func fileContent(handle *keyset.Handle, passphrase []byte) ([]byte, error) {
 	return seal(plaintext, passphrase)
 }
 
-// realPath follows links; a path that leads nowhere is given back, for the error of
-// who opens it.
+// realPath follows links. It returns a path that leads nowhere as it is, so that opening it gives
+// the error.
 func realPath(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real

@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 )
 
-// maxFile bounds what is read: about 4,000 keys.
+// maxFile bounds what is read, in bytes: about 4,000 keys.
 const maxFile = 1 << 20
 
-// readPrivate reads a regular file that nobody but its owner may use. A link to one
-// will do: that is how Kubernetes mounts a secret. info is of the file that was read.
+// readPrivate reads a regular file that only its owner may use. A link to one will do: that is
+// how Kubernetes mounts a secret. info describes the file that was read.
 func readPrivate(path string) (content []byte, info fs.FileInfo, err error) {
-	// Before it is opened, since opening a pipe waits for its writer.
+	// Check before opening it, since opening a pipe waits for its writer.
 	if info, err = os.Stat(path); err != nil {
 		return nil, nil, fmt.Errorf("keyset file: %w", err)
 	}
@@ -27,7 +27,7 @@ func readPrivate(path string) (content []byte, info fs.FileInfo, err error) {
 		return nil, nil, fmt.Errorf("keyset file: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	// And again, of the file that is read.
+	// And again, for the file that is read.
 	if info, err = f.Stat(); err != nil {
 		return nil, nil, fmt.Errorf("keyset file: %w", err)
 	}
@@ -50,15 +50,15 @@ func checkPrivate(path string, info fs.FileInfo) error {
 		return fmt.Errorf("keyset file %s is not a regular file", path)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("keyset file %s has mode %04o, so others than its owner may use the keys: chmod 600 %s "+
+		return fmt.Errorf("keyset file %s has mode %04o, so that others than its owner can use the keys: chmod 600 %s "+
 			"(a Kubernetes secret: defaultMode 0400)", path, mode, path)
 	}
 	return nil
 }
 
-// writeNew makes a file of mode 0600 that appears whole or not at all, also when the
-// machine stops. link(2) gives a whole file its name and, unlike rename(2), fails
-// when the name is taken.
+// writeNew makes a file of mode 0600 that appears whole or not at all, even if the machine
+// stops. link(2) gives a complete file its name and, unlike rename(2), fails if the name is
+// taken.
 func writeNew(path string, content []byte) error {
 	return writeBeside(path, content, func(temporary string) error {
 		if err := os.Link(temporary, path); err != nil {
@@ -68,9 +68,9 @@ func writeNew(path string, content []byte) error {
 	}, nil)
 }
 
-// replace puts content in the place of the file at path, with mode 0600 and the
-// owner of old, the file that was read: a rotation by root must not take the file from
-// the proxy, nor give the keys to who has put another in its place meanwhile.
+// replace puts content in the place of the file at path, with mode 0600 and the owner of old,
+// the file that was read: a rotation by root must neither take the file from the proxy, nor
+// give the keys to somebody who has put another file in its place meanwhile.
 func replace(path string, content []byte, old fs.FileInfo) error {
 	return writeBeside(path, content, func(temporary string) error {
 		return os.Rename(temporary, path)
@@ -79,10 +79,9 @@ func replace(path string, content []byte, old fs.FileInfo) error {
 	})
 }
 
-// writeBeside writes content under a temporary name in path's folder, gives it the
-// name path with name, and makes that last. prepare may be nil. The file is a new one
-// (O_EXCL) and changed by its descriptor alone, and neither link(2) nor rename(2) follows a
-// link under the new name.
+// writeBeside writes content under a temporary name in path's folder, calls name to give it the
+// name path, and syncs the folder. prepare may be nil. The file is new (O_EXCL) and changed only
+// through its descriptor, and neither link(2) nor rename(2) follows a link under the new name.
 func writeBeside(path string, content []byte, name func(temporary string) error, prepare func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".keyset-*.tmp") // mode 0600
@@ -100,7 +99,7 @@ func writeBeside(path string, content []byte, name func(temporary string) error,
 		err = prepare(f)
 	}
 	if err == nil {
-		err = f.Chmod(0o600) // whatever the umask is; after a change of the owner
+		err = f.Chmod(0o600) // whatever the umask; after a change of the owner
 	}
 	if err == nil {
 		err = f.Sync()
@@ -115,7 +114,7 @@ func writeBeside(path string, content []byte, name func(temporary string) error,
 	return syncDir(dir)
 }
 
-// syncDir makes a new name in dir last.
+// syncDir makes a new name in dir durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

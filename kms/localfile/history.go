@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// The history of a keyset stands beside it, in path + ".history": one line of JSON
-// for each change. It holds no secret, and nothing but [KeyInfo.Made] is lost with
-// it. It is also what is locked during a change: the keyset itself is another file
-// after each one.
+// The history of a keyset is beside it, in path + ".history": one line of JSON for each change.
+// It holds no secret, and without it only [KeyInfo.Made] is lost. It is also what a change
+// locks: the keyset itself is a different file after each change.
 
 // event is a line of the history.
 type event struct {
@@ -26,7 +25,7 @@ const changeMade = "made"
 
 func historyPath(path string) string { return path + ".history" }
 
-// lock waits until no other changes the keyset at path. Closing the file ends it.
+// lock waits until nobody else changes the keyset at path. Closing the file releases the lock.
 func lock(ctx context.Context, path string) (*os.File, error) {
 	f, err := openHistory(path)
 	if err != nil {
@@ -43,14 +42,14 @@ func lock(ctx context.Context, path string) (*os.File, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("waiting for another's change of keyset file %s: %w", path, ctx.Err()), f.Close())
+			return nil, errors.Join(fmt.Errorf("waiting for another change of keyset file %s: %w", path, ctx.Err()), f.Close())
 		case <-time.After(pause):
 		}
 	}
 }
 
-// note adds an event to the history that was locked. A failure is not told: the
-// change itself is done.
+// note adds an event to the locked history. It reports no failure, since the change itself is
+// done.
 func note(history *os.File, e event) {
 	e.Time = time.Now().UTC().Truncate(time.Second)
 	line, err := json.Marshal(e)
@@ -59,7 +58,7 @@ func note(history *os.File, e event) {
 	}
 }
 
-// madeTimes tells by version when keys were made, as far as the history knows.
+// madeTimes gives, by version, when keys were made, as far as the history knows.
 func madeTimes(path string) map[string]time.Time {
 	made := make(map[string]time.Time)
 	f, err := openRegular(historyPath(realPath(path)), os.O_RDONLY)

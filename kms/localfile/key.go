@@ -11,9 +11,9 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// Key is a keyset in a file, which is read again when it has changed. A file that is
-// broken now leaves the keys of its last good reading in use, for Wrap and Unwrap;
-// Current and Check report it.
+// Key is a keyset in a file, which is read again when it has changed. While the file is broken,
+// Wrap and Unwrap go on with the keys that were last read from it; Current and Check report it.
+// It is safe for concurrent use.
 type Key struct {
 	path    string
 	options options
@@ -31,15 +31,14 @@ type options struct {
 	log        *slog.Logger
 }
 
-// WithPassphrase says that the file is encrypted, and how to learn the passphrase:
-// read is asked each time the file is read or written, and its answer is cleared
-// after use. A read that answers nil is as none.
+// WithPassphrase says that the file is encrypted. read gives the passphrase: it is called each
+// time the file is read or written, and its result is cleared after use. If it gives nil, there
+// is no passphrase.
 func WithPassphrase(read func() ([]byte, error)) Option {
 	return func(o *options) { o.passphrase = read }
 }
 
-// WithLog sets where changes of the file and its failures are told; slog.Default
-// without.
+// WithLog sets the log for changes of the file and its failures. The default is slog.Default.
 func WithLog(log *slog.Logger) Option {
 	return func(o *options) { o.log = log }
 }
@@ -74,7 +73,7 @@ func parseKEKName(kek string) (uint32, error) {
 	}
 	id, err := strconv.ParseUint(text, 10, 32)
 	if err != nil || version(uint32(id)) != text {
-		return 0, fmt.Errorf("%w: %q names no key id", kms.ErrInvalid, kek)
+		return 0, fmt.Errorf("%w: %q does not contain a key id", kms.ErrInvalid, kek)
 	}
 	return uint32(id), nil
 }

@@ -17,14 +17,14 @@ import (
 // KeyInfo describes one key of a keyset, without its material.
 type KeyInfo struct {
 	Version string    // Tink's key id in decimal
-	Primary bool      // it wraps new keys
+	Primary bool      // whether it wraps new keys
 	Status  string    // "enabled", "disabled" or "destroyed"
 	Type    string    // "AES256-GCM"
-	Made    time.Time `json:",omitzero"` // as the history tells; zero: not known
+	Made    time.Time `json:",omitzero"` // according to the history; zero if unknown
 }
 
-// List describes the keys of the keyset at path, in the keyset's order. It refuses
-// what Open refuses.
+// List describes the keys of the keyset at path, in the keyset's order. It refuses the same
+// files as Open.
 func List(path string, given ...Option) ([]KeyInfo, error) {
 	set, err := load(path, gather(given))
 	if err != nil {
@@ -37,7 +37,7 @@ func List(path string, given ...Option) ([]KeyInfo, error) {
 	return set.infos, nil
 }
 
-// loaded is a keyset that has been read and checked.
+// loaded is a keyset that was read and checked.
 type loaded struct {
 	infos   []KeyInfo
 	primary uint32
@@ -56,8 +56,8 @@ func load(path string, o options) (*loaded, error) {
 	return set, nil
 }
 
-// read reads the keyset at path, whatever keys are in it. The FileInfo is of the file
-// that was read.
+// read reads the keyset at path, whatever keys are in it. The FileInfo describes the file that
+// was read.
 func read(path string, o options) (*keyset.Handle, fs.FileInfo, error) {
 	content, info, err := readPrivate(path)
 	if err != nil {
@@ -71,7 +71,7 @@ func read(path string, o options) (*keyset.Handle, fs.FileInfo, error) {
 	defer clear(passphrase)
 	switch {
 	case isSealed(content) && passphrase == nil:
-		return nil, nil, fmt.Errorf("keyset file %s is encrypted under a passphrase, and none is set: set %s or %s", path, EnvPassphrase, EnvPassphraseFile)
+		return nil, nil, fmt.Errorf("keyset file %s is encrypted under a passphrase, but none is set: set %s or %s", path, EnvPassphrase, EnvPassphraseFile)
 	case isSealed(content):
 		plaintext, err := unseal(content, passphrase)
 		if err != nil {
@@ -85,16 +85,15 @@ func read(path string, o options) (*keyset.Handle, fs.FileInfo, error) {
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(content)))
 	if err != nil {
-		// Not err: it may quote what a parser stumbled over, which may be key material.
-		return nil, nil, fmt.Errorf("keyset file %s (%d bytes) is not a whole and valid Tink keyset in JSON: restore it from a backup", path, len(content))
+		// Not err: it may quote the text that the parser failed at, which may be key material.
+		return nil, nil, fmt.Errorf("keyset file %s (%d bytes) is not a complete and valid Tink keyset in JSON: restore it from a backup", path, len(content))
 	}
 	return handle, info, nil
 }
 
-// encode gives the keyset in clear; the caller clears it.
+// encode gives the keyset in clear. The caller must clear it.
 func encode(handle *keyset.Handle) ([]byte, error) {
-	// Room enough for some 80 keys, so that the buffer does not grow and leave
-	// copies behind.
+	// With room for some 80 keys, the buffer does not grow and leave copies behind.
 	buffer := bytes.NewBuffer(make([]byte, 0, 1<<14))
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(buffer)); err != nil {
 		clear(buffer.Bytes())
@@ -137,7 +136,7 @@ func inspect(handle *keyset.Handle) (*loaded, error) {
 	return set, nil
 }
 
-// suits tells whether a key is what the format of wrapped keys needs.
+// suits tells whether a key is of the kind that the format of wrapped keys needs.
 func suits(key *aesgcm.Key) bool {
 	p, ok := key.Parameters().(*aesgcm.Parameters)
 	return ok && p.KeySizeInBytes() == 32 && p.IVSizeInBytes() == 12 && p.TagSizeInBytes() == 16 &&

@@ -1,25 +1,3 @@
-// Package localfile is a KMS in a file: a Tink keyset in JSON, in clear or encrypted
-// under a passphrase, in a file that only its owner may read.
-//
-// # URIs
-//
-// localfile:///etc/s3proxy/keyset.json names the file by its absolute path. There
-// are no parameters. The path is no part of the key's identity, since replicas may
-// keep the same keyset in different places: a KEK's name is "localfile:#" and
-// Tink's key id in decimal.
-//
-// # Keys
-//
-// A keyset holds one or several AES-256-GCM keys with Tink's prefix, exactly one of
-// them primary. The primary wraps; every enabled key unwraps. A wrapped key is
-// Tink's: 0x01 || key id (4 bytes, big-endian) || IV (12) || ciphertext || tag (16),
-// so 65 bytes for a key of 32, with the canonical context as associated data.
-//
-// # Changes
-//
-// A change replaces the file as a whole, under a lock; a [Key] that is in use sees
-// it within a second (see reload.go). What was changed when stands in the history
-// beside the file, which holds no secret.
 package localfile
 
 import (
@@ -44,8 +22,8 @@ var (
 	_ kms.Namer   = (*Key)(nil)
 )
 
-// Opener opens localfile URIs, with the environment's passphrase if there is one; it
-// is for [kms.Registry.Register] under [Scheme].
+// Opener opens localfile URIs, with the environment's passphrase if there is one. It is for
+// [kms.Registry.Register] under [Scheme].
 func Opener(_ context.Context, uri *url.URL) (kms.Key, error) {
 	path, err := Path(uri)
 	if err != nil {
@@ -54,27 +32,26 @@ func Opener(_ context.Context, uri *url.URL) (kms.Key, error) {
 	return Open(path, WithPassphrase(PassphraseFromEnvironment))
 }
 
-// Path is the file that a localfile URI names.
+// Path gives the path of the file that a localfile URI names.
 func Path(uri *url.URL) (string, error) {
 	const want = "write localfile:///absolute/path/keyset.json"
 	switch {
 	case uri.Scheme != Scheme:
 		return "", fmt.Errorf("%s is not a localfile URI: %s", uri, want)
 	case uri.Host != "" || uri.User != nil || uri.Opaque != "" || !filepath.IsAbs(uri.Path):
-		return "", fmt.Errorf("%s names no absolute path (with three slashes): %s", uri, want)
+		return "", fmt.Errorf("%s does not name an absolute path (with three slashes): %s", uri, want)
 	case uri.RawQuery != "" || uri.ForceQuery:
 		return "", fmt.Errorf("unknown parameter in %s: localfile has none: %s", uri, want)
 	case uri.Fragment != "":
-		return "", fmt.Errorf("%s has a fragment: the keyset's primary key is used, no other can be named: %s", uri, want)
+		return "", fmt.Errorf("%s has a fragment: it cannot name a key, since the keyset's primary key is used: %s", uri, want)
 	case strings.HasSuffix(uri.Path, "/"):
 		return "", fmt.Errorf("%s names a directory: %s", uri, want)
 	}
 	return filepath.Clean(uri.Path), nil
 }
 
-// Open reads the keyset at path, following symbolic links. It refuses a file that
-// others than its owner may read or write, and answers an error that is
-// fs.ErrNotExist when there is none.
+// Open reads the keyset at path, following symbolic links. It refuses a file that others than
+// its owner may read or write. If there is no file, the error is fs.ErrNotExist.
 func Open(path string, given ...Option) (*Key, error) {
 	k := &Key{path: path, options: gather(given)}
 	info, err := os.Stat(path)
@@ -107,8 +84,8 @@ func (k *Key) Wrap(ctx context.Context, plaintext []byte, c kms.Context) (kms.Wr
 	return kms.Wrapped{KEK: kekName(set.primary), Blob: blob}, nil
 }
 
-// Unwrap decrypts with the key that both w.KEK and the blob's prefix name. Its
-// errors are kms.ErrInvalid, kms.ErrNotFound, and the context's.
+// Unwrap decrypts with the key that both w.KEK and the blob's prefix name. The error is
+// kms.ErrInvalid, kms.ErrNotFound, or the context's.
 func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -119,14 +96,14 @@ func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte,
 	}
 	prefix := binary.BigEndian.AppendUint32([]byte{1}, id)
 	if !bytes.HasPrefix(w.Blob, prefix) {
-		return nil, fmt.Errorf("%w: it is not one of %s", kms.ErrInvalid, w.KEK)
+		return nil, fmt.Errorf("%w: it was not wrapped by %s", kms.ErrInvalid, w.KEK)
 	}
 	aead, ok := k.now().set.aeads[id]
 	if !ok { // another replica may have made it a moment ago
 		aead, ok = k.refresh(true).set.aeads[id]
 	}
 	if !ok {
-		// Also while the file is broken: a record under a key that is known may do.
+		// Even while the file is broken: a record under a known key may open it.
 		return nil, fmt.Errorf("%w: %s is not in the keyset or is disabled", kms.ErrNotFound, w.KEK)
 	}
 	plaintext, err := aead.Decrypt(w.Blob, c.Canonical())
@@ -137,8 +114,8 @@ func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte,
 	return plaintext, nil
 }
 
-// Current names the primary key. The error is kms.ErrUnavailable while the file is
-// broken, or the context's.
+// Current names the primary key. The error is kms.ErrUnavailable while the file is broken, or
+// the context's.
 func (k *Key) Current(ctx context.Context) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -150,7 +127,7 @@ func (k *Key) Current(ctx context.Context) (string, error) {
 	return kekName(now.set.primary), nil
 }
 
-// Check looks whether the file is good, and wraps and unwraps random bytes.
+// Check fails if the file is broken, and wraps and unwraps random bytes.
 func (k *Key) Check(ctx context.Context) error {
 	if _, err := k.Current(ctx); err != nil {
 		return err
@@ -167,7 +144,7 @@ func (k *Key) Check(ctx context.Context) error {
 		return err
 	}
 	if !bytes.Equal(got, probe) {
-		return errors.New("local key: what was unwrapped is not what was wrapped")
+		return errors.New("local key: unwrapping gave other bytes than were wrapped")
 	}
 	return nil
 }

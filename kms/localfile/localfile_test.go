@@ -330,13 +330,13 @@ func TestAURINamesAnAbsolutePathAndNothingElse(t *testing.T) {
 		t.Errorf("URI %q", key.URI())
 	}
 	for uri, want := range map[string]string{
-		"localfile:keyset.json":                   "no absolute path",
-		"localfile://keyset.json":                 "no absolute path",
-		"localfile://etc/keyset.json":             "no absolute path",
-		"localfile://./keyset.json":               "no absolute path",
-		"localfile://":                            "no absolute path",
-		"localfile:":                              "no absolute path",
-		"localfile://user@" + path:                "no absolute path",
+		"localfile:keyset.json":                   "not name an absolute path",
+		"localfile://keyset.json":                 "not name an absolute path",
+		"localfile://etc/keyset.json":             "not name an absolute path",
+		"localfile://./keyset.json":               "not name an absolute path",
+		"localfile://":                            "not name an absolute path",
+		"localfile:":                              "not name an absolute path",
+		"localfile://user@" + path:                "not name an absolute path",
 		"localfile:///":                           "a directory",
 		"localfile://" + filepath.Dir(path) + "/": "a directory",
 		"localfile://" + path + "?mode=0644":      "unknown parameter",

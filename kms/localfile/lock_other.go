@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// Elsewhere a keyset file is read but not changed; see lock_unix.go.
+// On other systems a keyset file can be read but not changed; see lock_unix.go.
 func tryLock(*os.File) (bool, error) { return false, errors.ErrUnsupported }
 
 func keepOwner(*os.File, fs.FileInfo) error { return errors.ErrUnsupported }

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryLock takes the lock of an open file, which lasts until the file is closed; the
-// kernel frees it when the process ends, however it ends.
+// tryLock takes the lock of an open file, which lasts until the file is closed. The kernel
+// releases it when the process ends, however it ends.
 func tryLock(f *os.File) (taken bool, err error) {
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
@@ -22,9 +22,9 @@ func tryLock(f *os.File) (taken bool, err error) {
 	return err == nil, err
 }
 
-// openHistory opens the history of the keyset at path, or makes it. Who may write to the
-// folder may put a link there, or a second name of another's file, while root changes the
-// keyset: so nothing is followed, and only a file that was made here is given away.
+// openHistory opens the history of the keyset at path, or makes it. While root changes the
+// keyset, somebody who may write to the folder may put a link there, or a second name of another
+// user's file: so it follows nothing, and changes the owner only of a file that it has made.
 func openHistory(path string) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_APPEND
 	f, err := os.OpenFile(historyPath(path), flags|os.O_CREATE|os.O_EXCL, 0o600)
@@ -34,7 +34,7 @@ func openHistory(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A history that root has made would keep the keyset's owner from changing it.
+	// If the history belonged to root, the keyset's owner could not change the keyset.
 	keyset, err := os.Lstat(path)
 	if err == nil {
 		err = keepOwner(f, keyset)
@@ -45,8 +45,8 @@ func openHistory(path string) (*os.File, error) {
 	return f, nil
 }
 
-// openRegular opens a regular file that has this name alone. It waits for nobody, as the
-// opening of a pipe would.
+// openRegular opens a regular file that has only this name. It never waits, as opening a pipe
+// would.
 func openRegular(name string, flags int) (*os.File, error) {
 	f, err := os.OpenFile(name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -57,12 +57,12 @@ func openRegular(name string, flags int) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	if is, ok := info.Sys().(*syscall.Stat_t); !ok || !info.Mode().IsRegular() || is.Nlink != 1 {
-		return nil, errors.Join(fmt.Errorf("%s is not a regular file, or has a second name: remove it; nothing but dates is lost with it", name), f.Close())
+		return nil, errors.Join(fmt.Errorf("%s is not a regular file, or has a second name: remove it; only dates are lost with it", name), f.Close())
 	}
 	return f, nil
 }
 
-// keepOwner gives f the owner of the keyset that was read.
+// keepOwner makes the owner of the keyset that was read the owner of f.
 func keepOwner(f *os.File, old fs.FileInfo) error {
 	fresh, err := f.Stat()
 	if err != nil {

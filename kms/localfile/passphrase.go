@@ -14,17 +14,17 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// The environment's passphrase: itself, or the name of a file that holds it.
+// The variables for the passphrase: itself, or the name of a file that holds it.
 const (
 	EnvPassphrase     = "S3PROXY_KEYFILE_PASSPHRASE"
 	EnvPassphraseFile = "S3PROXY_KEYFILE_PASSPHRASE_FILE"
 )
 
-// maxPassphrase bounds what is read of a passphrase file, in bytes.
+// maxPassphrase bounds the size of a passphrase file, in bytes.
 const maxPassphrase = 4096
 
-// PassphraseFromEnvironment gives the passphrase that the environment holds or
-// names, and nil if it does neither. A line end at a file's end is not part of it.
+// PassphraseFromEnvironment gives the passphrase in [EnvPassphrase] or in the file that
+// [EnvPassphraseFile] names, or nil if neither is set. It is an error to set both.
 func PassphraseFromEnvironment() ([]byte, error) {
 	text, set := os.LookupEnv(EnvPassphrase)
 	path, named := os.LookupEnv(EnvPassphraseFile)
@@ -41,7 +41,8 @@ func PassphraseFromEnvironment() ([]byte, error) {
 	return nil, nil
 }
 
-// ReadPassphrase reads a passphrase from a file.
+// ReadPassphrase reads a passphrase of 1 to 4096 bytes from a file. A line end at the end of the
+// file is not part of it.
 func ReadPassphrase(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -71,7 +72,7 @@ func (o options) readPassphrase() ([]byte, error) {
 	}
 	passphrase, err := o.passphrase()
 	if err != nil {
-		// Not wrapped: a passphrase that is not there is not a keyset that is not there.
+		// Not wrapped: a missing passphrase must not look like a missing keyset.
 		return nil, fmt.Errorf("the keyset's passphrase: %v", err)
 	}
 	return passphrase, nil
@@ -87,8 +88,8 @@ func Encrypted(path string) (bool, error) {
 	return isSealed(content), nil
 }
 
-// header is how an encrypted keyset file begins, and the associated data of what it
-// holds: one line of JSON without white space, the fields in this order.
+// header is how an encrypted keyset file begins, and the associated data of what it seals: one
+// line of JSON without white space, with the fields in this order.
 type header struct {
 	Format  int    `json:"s3proxyKeyset"` // 1
 	KDF     string `json:"kdf"`           // "argon2id"
@@ -98,8 +99,8 @@ type header struct {
 	Salt    []byte `json:"salt"` // 16 bytes
 }
 
-// sealed is an encrypted keyset file. The keyset is Tink's JSON, sealed by
-// AES-256-GCM under the key that Argon2id makes of the passphrase.
+// sealed is an encrypted keyset file: Tink's JSON, sealed by AES-256-GCM under the key that
+// Argon2id derives from the passphrase.
 type sealed struct {
 	header
 	Sealed []byte `json:"sealed"` // IV (12) || ciphertext || tag (16)
@@ -111,25 +112,25 @@ const (
 	saltSize     = 16
 )
 
-// sealedStart is how every encrypted file begins, of whatever format.
+// sealedStart is how every encrypted file begins, whatever its format.
 var sealedStart = []byte(`{"s3proxyKeyset":`)
 
 func isSealed(content []byte) bool { return bytes.HasPrefix(content, sealedStart) }
 
-// newHeader has the parameters of RFC 9106, section 4, second recommended option.
+// newHeader uses the parameters of RFC 9106, section 4, second recommended option.
 func newHeader() header {
 	salt := make([]byte, saltSize)
 	_, _ = rand.Read(salt) // never fails
 	return header{Format: sealedFormat, KDF: sealedKDF, Time: 3, Memory: 64 << 10, Threads: 4, Salt: salt}
 }
 
-// check bounds what a file may demand of who reads it: at most the 2 GiB of RFC
-// 9106's first option, and twice its work.
+// check bounds the work that a file may demand of its reader: at most the 2 GiB of RFC 9106's
+// first option, and twice its work.
 func (h header) check() error {
 	const most = 2 << 20 // KiB
 	switch {
 	case h.KDF != sealedKDF:
-		return fmt.Errorf("is encrypted by the unknown means %.20q: this s3proxy knows %s", h.KDF, sealedKDF)
+		return fmt.Errorf("is encrypted with the unknown function %.20q: this s3proxy knows %s", h.KDF, sealedKDF)
 	case h.Time < 1 || h.Threads < 1 || h.Threads > 16 || h.Memory < 8*uint32(h.Threads) || h.Memory > most || uint64(h.Time)*uint64(h.Memory) > 2*most:
 		return fmt.Errorf("demands %d passes over %d KiB by %d threads of Argon2id, which is out of bounds: it was changed", h.Time, h.Memory, h.Threads)
 	case len(h.Salt) != saltSize:
@@ -138,7 +139,7 @@ func (h header) check() error {
 	return nil
 }
 
-// aead makes the cipher of the file; it takes about 0.1 s and h.Memory.
+// aead makes the cipher of the file. It takes about 0.1 s and h.Memory.
 func (h header) aead(passphrase []byte) (cipher.AEAD, error) {
 	key := argon2.IDKey(passphrase, h.Salt, h.Time, h.Memory, h.Threads, 32)
 	defer clear(key)
@@ -163,11 +164,11 @@ func seal(plaintext, passphrase []byte) ([]byte, error) {
 	return json.Marshal(sealed{h, aead.Seal(nil, nil, plaintext, associated)})
 }
 
-// unseal opens what seal made. Its errors go on where "the file X" ends.
+// unseal opens what seal made. Its errors continue a sentence that begins with the file's name.
 func unseal(content, passphrase []byte) ([]byte, error) {
 	var s sealed
 	if err := json.Unmarshal(content, &s); err != nil {
-		return nil, errors.New("is not a whole encrypted keyset: restore it from a backup")
+		return nil, errors.New("is not a complete encrypted keyset: restore it from a backup")
 	}
 	if s.Format != sealedFormat {
 		return nil, fmt.Errorf("has the unknown format %d: this s3proxy reads format %d; a newer one may have written it", s.Format, sealedFormat)
@@ -179,7 +180,7 @@ func unseal(content, passphrase []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// One encoding only: unknown, repeated and differently spelled fields are refused.
+	// There is only one encoding: refuse unknown, repeated and differently spelled fields.
 	if again, err := json.Marshal(s); err != nil || !bytes.Equal(again, content) {
 		return nil, errors.New("is not in the one encoding of an encrypted keyset: restore it from a backup")
 	}

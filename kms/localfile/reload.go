@@ -7,23 +7,23 @@ import (
 )
 
 const (
-	// lookEvery is how often the file is looked at while its keys are used.
+	// lookEvery is how often to look at the file while its keys are in use.
 	lookEvery = time.Second
-	// retryEvery is how often a broken file that did not change is read again: the
-	// passphrase may have come meanwhile. A reading may cost an Argon2 each time.
+	// retryEvery is how often to read a broken file again that has not changed: the passphrase
+	// may be there now. Each reading may cost an Argon2.
 	retryEvery = 5 * time.Second
 )
 
-// state is what is known of the file.
+// state is what is known about the file.
 type state struct {
 	set    *loaded     // of its last good reading
-	seen   fs.FileInfo // what was last read; nil: there was nothing to read
+	seen   fs.FileInfo // the file that was last read; nil if there was none
 	read   time.Time   // when
-	broken error       // why it is not good now; nil: it is
+	broken error       // why it cannot be used now; nil if it can
 }
 
-// now gives the keys, of a file that is looked at at most once in lookEvery. Who
-// comes while another looks gets what was known before.
+// now gives the keys. It looks at the file at most once in lookEvery; callers that come while
+// another looks get what was known before.
 func (k *Key) now() *state {
 	if time.Now().UnixNano()-k.looked.Load() < int64(lookEvery) {
 		return k.state.Load()
@@ -31,8 +31,8 @@ func (k *Key) now() *state {
 	return k.refresh(false)
 }
 
-// refresh looks at the file, and reads it when it is another than the one that was
-// read. It waits for a look of another's only if that is demanded.
+// refresh looks at the file, and reads it if it is not the one that was read last. If another
+// caller is looking, it waits for that only if wait is set.
 func (k *Key) refresh(wait bool) *state {
 	if wait {
 		k.look.Lock()
@@ -50,14 +50,14 @@ func (k *Key) refresh(wait bool) *state {
 	if err != nil {
 		info = nil
 	}
-	// When os.Stat failed, load says so in its own words.
+	// If os.Stat failed, load says so in its own words.
 	set, err := load(k.path, k.options)
 	after := &state{set: set, seen: info, read: now, broken: err}
 	switch {
 	case err != nil:
 		after.set = before.set
 		if before.broken == nil {
-			k.options.logger().Error("the keyset file is broken; the keys that were read from it before stay in use", "error", err)
+			k.options.logger().Error("the keyset file is broken; the keys that were read from it earlier stay in use", "error", err)
 		}
 	case before.broken != nil || set.primary != before.set.primary || len(set.aeads) != len(before.set.aeads):
 		k.options.logger().Info("the keyset file was read again", "path", k.path, "primary", kekName(set.primary), "enabled", len(set.aeads))
@@ -66,8 +66,8 @@ func (k *Key) refresh(wait bool) *state {
 	return after
 }
 
-// same tells whether a file is the one that was read: a rename changes what
-// os.SameFile compares, a chmod the mode, a write in place the time or the size.
+// same tells whether a file is the one that was read. A rename changes what os.SameFile
+// compares, a chmod the mode, a write in place the time or the size.
 func same(a, b fs.FileInfo) bool {
 	return b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
 }

@@ -16,48 +16,49 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// Connection is a client of one Vault, logged in and kept so. All keys of a process share
-// it. It logs in with the first call, so that a proxy starts while Vault is away.
+// Connection is a client of one Vault that logs in and stays logged in. All keys of a process
+// share it. It logs in at the first call, so that a proxy can start while Vault is unreachable.
+// It is safe for concurrent use.
 type Connection struct {
 	client *api.Client
 	login  login
-	again  bool // the login can be repeated
+	again  bool // whether the login can be repeated
 	file   string
 	log    *slog.Logger
 
-	// turn is held by who logs in or renews.
+	// turn is held by the goroutine that logs in or renews.
 	turn chan struct{}
 
 	mu    sync.Mutex
 	token *token // nil: not logged in
 
-	failed failure // of who has the turn
+	failed failure // guarded by turn
 
 	end    context.CancelFunc
 	ended  context.Context
 	keeper sync.WaitGroup
 }
 
-// failure is a login that failed. Who waited for it is told the same.
+// failure is a failed login. Callers that waited for it get the same error.
 type failure struct {
 	err error
 	at  time.Time
 }
 
-// Retries of a call that Vault did not answer, or answered with 412, 429, 472, 473 or 5xx; with
-// jitter, longer as Retry-After says, and within the caller's deadline. In all they wait
-// for at most about 2.5 s.
+// Retries of a call that Vault did not answer, or answered with 412, 429, 472, 473 or 5xx. The
+// waits have jitter, are longer if Retry-After says so, and stay within the caller's deadline;
+// together they are at most about 2.5 s.
 const (
 	maxRetries   = 3
 	minRetryWait = 50 * time.Millisecond
 	maxRetryWait = 400 * time.Millisecond
 )
 
-// callTimeout bounds what no caller waits for, and a call without a deadline.
+// callTimeout bounds calls that no caller waits for or that have no deadline.
 const callTimeout = 20 * time.Second
 
-// NewConnection makes a Connection to the Vault that the environment's VAULT_* variables
-// name. It calls nobody.
+// NewConnection makes a Connection to the Vault that the environment's VAULT_* variables name.
+// It does not call Vault. log gets what goes wrong with the token.
 func NewConnection(s Settings, log *slog.Logger) (*Connection, error) {
 	if err := s.check(); err != nil {
 		return nil, err
@@ -85,19 +86,19 @@ func NewConnection(s Settings, log *slog.Logger) (*Connection, error) {
 	return c, nil
 }
 
-// What Vault's health answers for a standby.
+// What Vault's health check answers for a standby.
 // https://developer.hashicorp.com/vault/api-docs/system/health
 const (
 	statusRecoverySecondary  = 472
 	statusPerformanceStandby = 473
 )
 
-// once marks the context of a call that has an effect each time: the client library has no
-// other way to say it of one call.
+// once marks the context of a call that must not be repeated, since it has an effect each time.
+// The client library has no other way to say this of one call.
 type once struct{}
 
-// passes says whether to ask again. A balancer that goes by Vault's health may give out a
-// standby's status, which the client library takes for final.
+// passes says whether to ask again. A load balancer that follows Vault's health checks may return
+// a standby's status, which the client library takes for final.
 func passes(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if ctx.Value(once{}) != nil {
 		return false, err
@@ -118,8 +119,8 @@ func (c *Connection) Open(_ context.Context, uri *url.URL) (kms.Key, error) {
 	return &Key{connection: c, mount: mount, key: key}, nil
 }
 
-// Opener gives an opener whose keys share one Connection, as the environment says. It is
-// made with the first key.
+// Opener returns an opener whose keys share one Connection with the settings in the environment.
+// The Connection is made with the first key.
 func Opener() kms.Opener {
 	connect := sync.OnceValues(func() (*Connection, error) {
 		s, err := SettingsFromEnvironment()
@@ -137,7 +138,7 @@ func Opener() kms.Opener {
 	}
 }
 
-// Close ends the renewal of the token. It does not revoke it.
+// Close stops the renewal of the token. It does not revoke the token.
 func (c *Connection) Close() {
 	c.mu.Lock() // valid starts none afterwards
 	c.end()
@@ -145,8 +146,8 @@ func (c *Connection) Close() {
 	c.keeper.Wait()
 }
 
-// do runs a call with a token that is valid. When Vault refuses the token, which another
-// may have revoked, it logs in anew, if it can, and calls once more.
+// do runs a call with a valid token. If Vault refuses the token, which somebody may have revoked,
+// do logs in again, if it can, and repeats the call once.
 func (c *Connection) do(ctx context.Context, call func(context.Context, *api.Client) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -172,8 +173,8 @@ func (c *Connection) do(ctx context.Context, call func(context.Context, *api.Cli
 
 var errNoAnswer = errors.New("no answer")
 
-// bounded says of a call that took callTimeout that Vault did not answer: only the
-// caller's own end is an error of the context.
+// bounded turns the end of callTimeout into kms.ErrUnavailable: only the end of the caller's own
+// context may be an error of the context.
 func (c *Connection) bounded(ctx context.Context, err error) error {
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(context.Cause(ctx), errNoAnswer) {
 		return fmt.Errorf("%w: no answer within %v", kms.ErrUnavailable, callTimeout)
@@ -181,7 +182,7 @@ func (c *Connection) bounded(ctx context.Context, err error) error {
 	return err
 }
 
-// valid gives the token in use, and logs in where there is none.
+// valid gives the token in use, and logs in if there is none.
 func (c *Connection) valid(ctx context.Context) (*token, error) {
 	if t := c.current(); t != nil {
 		return t, nil
@@ -209,8 +210,7 @@ func (c *Connection) valid(ctx context.Context) (*token, error) {
 	return t, nil
 }
 
-// replace gives another token for one that Vault refused, or the same one when Vault
-// still knows it.
+// replace gives a new token for one that Vault refused, or the same one if Vault still knows it.
 func (c *Connection) replace(ctx context.Context, refused *token) (*token, error) {
 	if err := c.take(ctx); err != nil {
 		return nil, err
@@ -226,7 +226,7 @@ func (c *Connection) replace(ctx context.Context, refused *token) (*token, error
 	switch _, err := refused.client.Auth().Token().LookupSelfWithContext(ctx); {
 	case err == nil:
 		return refused, nil
-	case !isDenied(err): // whether it is good is not known
+	case !isDenied(err): // it is not known whether the token is good
 		refused.checked = time.Time{}
 		return nil, err
 	}
@@ -237,19 +237,19 @@ func (c *Connection) replace(ctx context.Context, refused *token) (*token, error
 	return t, err
 }
 
-// minCheck is how long a token that was looked at, or made, is taken for good when Vault
-// denies something: else each denied call would be a login.
+// minCheck is how long a token counts as good after it was made or looked up, even if Vault denies
+// something: else each denied call would cause a login.
 const minCheck = time.Second
 
-// minLogin is how long nobody tries again after Vault has refused a login: after five in
-// a row Vault locks the role out for a quarter of an hour.
+// minLogin is the shortest time between a refused login and the next: after five refusals in a
+// row Vault locks the role out for a quarter of an hour.
 // https://developer.hashicorp.com/vault/docs/concepts/user-lockout
 const minLogin = 15 * time.Second
 
-// logIn is called by who has the turn.
+// logIn must be called with the turn held.
 func (c *Connection) logIn(ctx context.Context) (*token, error) {
 	pause := minLogin
-	if c.file != "" { // its token may be another a moment later, and nothing is locked out
+	if c.file != "" { // it may have another token a moment later, and Vault locks nothing out
 		pause = minCheck
 	}
 	if errors.Is(c.failed.err, kms.ErrDenied) && time.Since(c.failed.at) < pause {

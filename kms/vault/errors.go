@@ -12,16 +12,16 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// What Vault says in a 400, from sdk/helper/keysutil and builtin/logical/transit. The
-// first three mean that the version or the key is gone; all other words are about the blob.
+// What Vault says in a 400, from sdk/helper/keysutil and builtin/logical/transit. These three
+// mean that the version or the key is gone; all other texts are about the blob.
 const (
 	textTooOld = "disallowed by policy (too old)"
-	textTooNew = "version is too new" // of a Vault that was put back from an older copy
+	textTooNew = "version is too new" // from a Vault that was restored from an older copy
 	textNoKey  = "encryption key not found"
 )
 
-// classify puts an error of doing something with the key into one of the classes of
-// package kms. It tells Vault's reasons, in which nothing of the request is repeated.
+// classify puts an error of doing something with the key into one of the classes of package kms.
+// Its text has Vault's reasons, which repeat nothing of the request.
 func (k *Key) classify(ctx context.Context, doing string, err error) error {
 	class, reason := classOf(ctx, err)
 	if class == nil {
@@ -30,8 +30,8 @@ func (k *Key) classify(ctx context.Context, doing string, err error) error {
 	return fmt.Errorf("%w: %s: %s: %w", class, k.URI(), doing, reason)
 }
 
-// classOf gives the class of an error of Vault's client and what to tell of it. The class
-// is nil when the error is the context's, or has a class already.
+// classOf gives the class of an error of Vault's client, and the reason to report. The class is
+// nil if the error is the context's, or already has a class.
 func classOf(ctx context.Context, err error) (class, reason error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -43,8 +43,8 @@ func classOf(ctx context.Context, err error) (class, reason error) {
 	}
 	var refused *api.ResponseError
 	if !errors.As(err, &refused) {
-		// No answer, or one that is not Vault's. Its text may be of the caller's own
-		// deadline inside of the library; it is not passed on as that.
+		// No answer, or one that is not Vault's. The error may be the library's own deadline;
+		// to the caller it must not look like the caller's.
 		return kms.ErrUnavailable, errors.New(err.Error())
 	}
 	said := strings.Join(strings.Fields(strings.Join(refused.Errors, "; ")), " ")
@@ -54,7 +54,7 @@ func classOf(ctx context.Context, err error) (class, reason error) {
 	if said == "" {
 		said = http.StatusText(refused.StatusCode)
 	}
-	reason = fmt.Errorf("answer %d of Vault: %s", refused.StatusCode, said)
+	reason = fmt.Errorf("answer %d from Vault: %s", refused.StatusCode, said)
 	switch status := refused.StatusCode; {
 	case status == http.StatusBadRequest && (strings.Contains(said, textTooOld) || strings.Contains(said, textTooNew) || strings.Contains(said, textNoKey)):
 		return kms.ErrNotFound, reason
@@ -63,11 +63,11 @@ func classOf(ctx context.Context, err error) (class, reason error) {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return kms.ErrDenied, reason
 	case status == http.StatusNotFound:
-		return kms.ErrNotFound, fmt.Errorf("answer 404 of Vault: there is no such key, or no transit engine at this mount (%s)", said)
+		return kms.ErrNotFound, fmt.Errorf("answer 404 from Vault: there is no such key, or no transit engine at this mount (%s)", said)
 	case status == http.StatusMethodNotAllowed:
-		return kms.ErrNotFound, fmt.Errorf("answer 405 of Vault: it is no transit engine (%s)", said)
+		return kms.ErrNotFound, fmt.Errorf("answer 405 from Vault: this is not a transit engine (%s)", said)
 	}
-	// 412 and 429 pass, 472 and 473 are standbys, 501 is not initialized, 503 sealed.
+	// 412 and 429 are temporary, 472 and 473 standbys, 501 not initialized, 503 sealed.
 	return kms.ErrUnavailable, reason
 }
 

@@ -8,8 +8,8 @@ import (
 type Key struct {
 	connection *Connection
 	mount, key string
-	// seen is set when the key was there: Vault makes a key of a name that it encrypts
-	// under, if the token may.
+	// seen is set once the key is known to exist: if the token allows it, Vault makes a key
+	// when asked to encrypt under a new name.
 	seen atomic.Bool
 }
 

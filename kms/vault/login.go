@@ -16,20 +16,20 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// login gives a token, and what Vault says of its life.
+// login gives a token, and what Vault says about its life.
 type login func(ctx context.Context, client *api.Client) (*grant, error)
 
 // grant is a token as Vault tells of it.
 type grant struct {
 	token     string
 	renewable bool
-	left      time.Duration // zero: for ever
-	// whole is what it was made for: to renew it by what is left would shorten it.
+	left      time.Duration // zero stands for ever
+	// whole is the life that it was made with: to renew it by what is left would shorten it.
 	whole time.Duration
 }
 
-// method is how the settings log in. again tells whether that can be repeated for a new
-// token.
+// method gives the login that the settings name. again tells whether it can be repeated to get a
+// new token.
 func (s *Settings) method() (log login, again bool) {
 	switch {
 	case s.Token != "":
@@ -42,7 +42,7 @@ func (s *Settings) method() (log login, again bool) {
 	return s.kubernetes, true
 }
 
-// withToken looks at a token that is there already.
+// withToken looks up an existing token.
 func (s *Settings) withToken(read func() (string, error)) login {
 	return func(ctx context.Context, client *api.Client) (*grant, error) {
 		token, err := read()
@@ -64,16 +64,16 @@ func (s *Settings) withToken(read func() (string, error)) login {
 			return nil, err
 		}
 		g.token = token
-		// A file's token is renewed by who writes the file, if that is a program.
+		// If a program writes the file, that program renews the token.
 		g.renewable = g.renewable && (s.TokenFile == "" || s.renewFile)
 		return g, nil
 	}
 }
 
-// grantOf reads what Vault says of a token.
+// grantOf reads what Vault says about a token.
 func grantOf(found *api.Secret) (*grant, error) {
-	if found == nil || found.Data["ttl"] == nil { // else it would be one that never ends
-		return nil, errors.New("the answer of Vault does not say how long the token lives")
+	if found == nil || found.Data["ttl"] == nil { // else it would seem never to end
+		return nil, errors.New("the answer from Vault does not say how long the token lives")
 	}
 	g := &grant{}
 	var err error
@@ -95,15 +95,15 @@ func grantOf(found *api.Secret) (*grant, error) {
 	return g, nil
 }
 
-// another is a client like this one, which may carry another token. (Clone would read the
-// environment again, and lose VAULT_DISABLE_REDIRECTS: a redirect would carry the token
-// to another host.)
+// another makes a client like this one that may carry another token. (Clone would read the
+// environment again and lose VAULT_DISABLE_REDIRECTS, so that a redirect would carry the token to
+// another host.)
 func another(client *api.Client) *api.Client { return client.WithNamespace(client.Namespace()) }
 
 func (s *Settings) readTokenFile() (string, error) { return readFile("the token's file", s.TokenFile) }
 
-// readFile reads what another program writes, at any time, which a moment ago may not have
-// been there or been empty.
+// readFile reads a file that another program writes at any time. It may be missing or empty for a
+// moment.
 func readFile(what, file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -162,7 +162,7 @@ func logIn(ctx context.Context, client *api.Client, method api.AuthMethod) (*gra
 		return nil, err
 	}
 	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
-		return nil, errors.New("the answer of Vault to the login has no token")
+		return nil, errors.New("the answer from Vault to the login has no token")
 	}
 	life := time.Duration(secret.Auth.LeaseDuration) * time.Second
 	return &grant{token: secret.Auth.ClientToken, renewable: secret.Auth.Renewable, left: life, whole: life}, nil

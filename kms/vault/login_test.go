@@ -212,7 +212,7 @@ func TestWhatTheOperatorSees(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(1900 * time.Millisecond)
-	if text := log.String(); !strings.Contains(text, "nothing makes a new one") {
+	if text := log.String(); !strings.Contains(text, "nobody makes a new one") {
 		t.Errorf("of a token about to end is logged: %s", text)
 	}
 	time.Sleep(1200 * time.Millisecond)

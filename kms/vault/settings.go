@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The variables that say who the proxy is, beside Vault's own VAULT_TOKEN.
+// The variables with which the proxy can log in, beside Vault's own VAULT_TOKEN.
 const (
 	EnvTokenFile      = "S3PROXY_VAULT_TOKEN_FILE"
 	EnvRoleID         = "S3PROXY_VAULT_ROLE_ID"
@@ -20,34 +20,34 @@ const (
 	EnvAuthMount      = "S3PROXY_VAULT_AUTH_MOUNT"
 )
 
-// Variables are all of them, for a program that refuses unknown ones.
+// Variables lists all of them, for a program that refuses unknown ones.
 var Variables = []string{EnvTokenFile, EnvRoleID, EnvSecretID, EnvSecretIDFile, EnvKubernetesRole, EnvKubernetesFile, EnvAuthMount}
 
 // serviceAccountToken is where Kubernetes puts a pod's own token.
 // https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
 const serviceAccountToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
-// Settings say how the proxy proves who it is: by exactly one of Token, TokenFile, RoleID
-// and KubernetesRole.
+// Settings say how the proxy logs in: by exactly one of Token, TokenFile, RoleID and
+// KubernetesRole.
 type Settings struct {
-	// Token is renewed while that goes; when it ends, nobody makes a new one.
+	// Token is renewed as long as Vault allows. When it ends, nobody makes a new one.
 	Token string
-	// TokenFile has a token that another program renews and exchanges, such as the sink
-	// of Vault Agent. It is read again when it has changed.
+	// TokenFile names a file with a token that another program renews and exchanges, such as
+	// the sink of Vault Agent. It is read again when it has changed.
 	TokenFile string
 	renewFile bool // nobody else renews it
-	// RoleID, with SecretID or a file with it, logs in by AppRole. The file is read at
+	// RoleID, with SecretID or a file that holds it, logs in by AppRole. The file is read at
 	// each login.
 	RoleID, SecretID, SecretIDFile string
 	// KubernetesRole logs in with a service account's token in a file, which is read at
 	// each login.
 	KubernetesRole, KubernetesTokenFile string
-	// AuthMount is where the auth method is; empty: approle or kubernetes.
+	// AuthMount is the mount of the auth method; "" stands for approle or kubernetes.
 	AuthMount string
 }
 
-// SettingsFromEnvironment reads VAULT_TOKEN and [Variables]. With none of them, the token
-// that "vault login" leaves in ~/.vault-token is used.
+// SettingsFromEnvironment reads VAULT_TOKEN and [Variables]. If none is set, it uses the token
+// that "vault login" leaves in ~/.vault-token.
 func SettingsFromEnvironment() (Settings, error) {
 	s := Settings{
 		Token: os.Getenv("VAULT_TOKEN"), TokenFile: os.Getenv(EnvTokenFile),
@@ -68,7 +68,7 @@ func SettingsFromEnvironment() (Settings, error) {
 	return s, s.check()
 }
 
-var errNoMethod = fmt.Errorf("nothing says who s3proxy is to Vault: set VAULT_TOKEN, %s, %s or %s", EnvTokenFile, EnvRoleID, EnvKubernetesRole)
+var errNoMethod = fmt.Errorf("nothing says how s3proxy logs in to Vault: set VAULT_TOKEN, %s, %s or %s", EnvTokenFile, EnvRoleID, EnvKubernetesRole)
 
 func (s *Settings) check() error {
 	var methods []string
@@ -81,20 +81,20 @@ func (s *Settings) check() error {
 	case len(methods) == 0:
 		return errNoMethod
 	case len(methods) > 1:
-		return fmt.Errorf("only one of %s may say who s3proxy is to Vault", strings.Join(sorted(methods), ", "))
+		return fmt.Errorf("set only one of %s to log in to Vault", strings.Join(sorted(methods), ", "))
 	case s.RoleID == "" && (s.SecretID != "" || s.SecretIDFile != ""):
-		return errors.New(EnvSecretID + " is set and " + EnvRoleID + " is not")
+		return errors.New(EnvSecretID + " is set but " + EnvRoleID + " is not")
 	case s.RoleID != "" && (s.SecretID == "") == (s.SecretIDFile == ""):
 		return fmt.Errorf("%s needs one of %s and %s", EnvRoleID, EnvSecretID, EnvSecretIDFile)
 	case s.KubernetesRole == "" && s.KubernetesTokenFile != "":
-		return errors.New(EnvKubernetesFile + " is set and " + EnvKubernetesRole + " is not")
+		return errors.New(EnvKubernetesFile + " is set but " + EnvKubernetesRole + " is not")
 	case s.AuthMount != "" && s.RoleID == "" && s.KubernetesRole == "":
-		return errors.New(EnvAuthMount + " is of AppRole and Kubernetes")
+		return errors.New(EnvAuthMount + " is only for AppRole and Kubernetes")
 	}
 	return nil
 }
 
-var errNotRenewable = errors.New("it cannot be renewed any more")
+var errNotRenewable = errors.New("it can no longer be renewed")
 
 func sorted(names []string) []string {
 	slices.SortFunc(names, strings.Compare)

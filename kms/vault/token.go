@@ -9,21 +9,21 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// token is one that Vault has given, and a client that carries it.
+// token is a token from Vault, and a client that carries it.
 type token struct {
 	client    *api.Client
 	text      string
 	renewable bool
-	// Of who has the turn: when it was last asked whether Vault takes it, and if it does
-	// not, why there is no other one.
+	// Guarded by Connection.turn: when Vault was last asked whether it accepts the token, and
+	// if it does not, why there is no other one.
 	checked time.Time
 	over    error
 
-	// Of Connection.keep alone, once it runs.
-	until time.Time // zero: for ever
+	// Only Connection.keep uses these, once it runs.
+	until time.Time // zero stands for ever
 	life  time.Duration
-	whole time.Duration // what it is renewed by
-	// Of a file's token: when it is next looked at, and whether it was last found to end.
+	whole time.Duration // the life to ask for in a renewal
+	// For a token from a file: when to look at it next, and why it was last found to end.
 	look time.Time
 	ends error
 }
@@ -46,18 +46,18 @@ func (t *token) lives(d time.Duration) {
 
 func (t *token) forEver() bool { return t.until.IsZero() }
 
-// rest is how long to wait before the token is seen to: until about two thirds of its life
-// have passed, not the same in all replicas.
+// rest is how long to wait before renewing the token: until about two thirds of its life have
+// passed, with a random part so that replicas differ.
 func (t *token) rest() time.Duration {
 	left := time.Until(t.until)
 	return left - t.life/3 - rand.N(t.life/10+1)
 }
 
-// fileEvery is how often a token's file is looked at.
+// fileEvery is how often to look at a token's file.
 const fileEvery = 2 * time.Second
 
-// keep sees to the token until the Connection is closed: it is renewed, or exchanged by a
-// new login, well before it ends. What fails is tried again, sooner the less time is left.
+// keep renews the token, or exchanges it by a new login, well before it ends, until the
+// Connection is closed. It repeats what fails, and sooner the less time is left.
 func (c *Connection) keep() {
 	failures := 0
 	for {
@@ -84,7 +84,7 @@ func (c *Connection) keep() {
 		}
 		if err == nil {
 			if failures > 0 {
-				c.log.Info("the token of Vault is in order again")
+				c.log.Info("the Vault token could be renewed again")
 			}
 			failures = 0
 			continue
@@ -99,11 +99,11 @@ func (c *Connection) keep() {
 }
 
 func (c *Connection) warn(t *token, err error) {
-	advice := "it is tried again"
+	advice := "trying again"
 	if !c.again {
-		advice = "nothing makes a new one: use AppRole, Kubernetes or a token file"
+		advice = "nobody makes a new one: use AppRole, Kubernetes or a token file"
 	}
-	c.log.Warn("the token of Vault could not be renewed; "+advice, "ends", t.until, "error", err)
+	c.log.Warn("the Vault token could not be renewed; "+advice, "ends", t.until, "error", err)
 }
 
 // refresh renews a token, or exchanges it.
@@ -112,7 +112,7 @@ func (c *Connection) refresh(ctx context.Context, t *token) error {
 		return err
 	}
 	defer c.give()
-	if c.current() != t { // another call has seen to it
+	if c.current() != t { // another call has done it
 		return nil
 	}
 	if c.file != "" {
@@ -123,7 +123,7 @@ func (c *Connection) refresh(ctx context.Context, t *token) error {
 		switch {
 		case err != nil && !c.again:
 			return err
-		// Near its longest life Vault gives less than was asked for.
+		// Near the end of its longest life Vault gives less than was asked for.
 		case err == nil && (life >= t.life*9/10 || !c.again && life > time.Until(t.until)+time.Second):
 			t.lives(life)
 			return nil
@@ -136,8 +136,8 @@ func (c *Connection) refresh(ctx context.Context, t *token) error {
 	return err
 }
 
-// reread takes another token when the file has one, and looks whether the one that it has
-// goes on living: an agent renews it without a change of the file.
+// reread takes a new token if the file has one. Otherwise it looks whether the token lives on: an
+// agent renews it without changing the file.
 func (c *Connection) reread(ctx context.Context, t *token) error {
 	text, err := (&Settings{TokenFile: c.file}).readTokenFile()
 	if err != nil {
@@ -168,16 +168,16 @@ func (c *Connection) reread(ctx context.Context, t *token) error {
 	return err
 }
 
-var errFileEnds = errors.New("nobody has renewed the token in the file, or written another")
+var errFileEnds = errors.New("nobody has renewed the token in the file or written another")
 
-// renew asks for the whole life once more, and gives what there is.
+// renew asks for the whole life once more, and gives the life that Vault grants.
 func (t *token) renew(ctx context.Context) (time.Duration, error) {
 	renewed, err := t.client.Auth().Token().RenewSelfWithContext(ctx, int(t.whole.Seconds()))
 	if err != nil {
 		return 0, err
 	}
 	if renewed == nil || renewed.Auth == nil {
-		return 0, errors.New("the answer of Vault to the renewal says nothing")
+		return 0, errors.New("the answer from Vault to the renewal says nothing")
 	}
 	return time.Duration(renewed.Auth.LeaseDuration) * time.Second, nil
 }

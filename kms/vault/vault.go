@@ -1,25 +1,3 @@
-// Package vault wraps keys with the transit engine of HashiCorp Vault, or of OpenBao,
-// which has the same API.
-//
-// # URIs
-//
-// vault://transit/photos names the key photos of the transit engine at transit/; the last
-// element is the key, all before it the mount: vault://team/a/transit/photos. Where Vault
-// is and how to trust it comes from Vault's own variables (VAULT_ADDR, VAULT_CACERT,
-// VAULT_NAMESPACE, ...), who the proxy is from [Settings]. A KEK's name is the URI, "#",
-// and the version in decimal.
-//
-// # Keys
-//
-// The key's type must be one that takes associated data (aes256-gcm96, aes128-gcm96,
-// chacha20-poly1305) and must not be derived. The canonical context is the associated
-// data. A blob is what stands behind "vault:v3:" in Vault's ciphertext, decoded: 60 bytes
-// for a key of 32. The version is in the KEK's name alone: Vault opens the blob under no
-// other one.
-//
-// Vault's rewrap takes no associated data, so a [Key] is no [kms.Rewrapper]: what is
-// wrapped anew is decrypted and encrypted.
-// https://developer.hashicorp.com/vault/api-docs/secret/transit
 package vault
 
 import (
@@ -91,13 +69,13 @@ func (k *Key) Unwrap(ctx context.Context, w kms.Wrapped, c kms.Context) ([]byte,
 	plaintext, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(plaintext) == 0 {
 		clear(plaintext)
-		return nil, fmt.Errorf("%w: %s: Vault's answer to decrypt holds no plaintext", kms.ErrUnavailable, k.URI())
+		return nil, fmt.Errorf("%w: %s: Vault's answer to decrypt has no plaintext", kms.ErrUnavailable, k.URI())
 	}
 	return plaintext, nil
 }
 
-// Current implements [kms.Key]. It reads the key's settings, or, where the token may not,
-// encrypts nothing secret.
+// Current implements [kms.Key]. It reads the key's settings or, if the token may not, encrypts
+// something that is not secret.
 func (k *Key) Current(ctx context.Context) (string, error) {
 	version, err := k.latest(ctx)
 	if err != nil {
@@ -106,18 +84,18 @@ func (k *Key) Current(ctx context.Context) (string, error) {
 	return k.named(version), nil
 }
 
-// latest is the version that encrypts now.
+// latest gives the version that encrypts now.
 func (k *Key) latest(ctx context.Context) (uint64, error) {
 	var answer *api.Secret
 	err := k.connection.do(ctx, func(ctx context.Context, client *api.Client) (err error) {
 		answer, err = client.Logical().ReadWithContext(ctx, k.path("keys"))
-		if err == nil && answer == nil { // that is how the library says 404
+		if err == nil && answer == nil { // this is how the library reports a 404
 			return &api.ResponseError{HTTPMethod: http.MethodGet, StatusCode: http.StatusNotFound}
 		}
 		return err
 	})
 	if isDenied(err) {
-		// Without the right to read the key. Vault makes none for who may only update.
+		// The token may not read the key. Vault makes no key for a token that may only update.
 		w, err := k.encrypt(ctx, make([]byte, 32), kms.Context{"purpose": "version"})
 		if err != nil {
 			return 0, err
@@ -143,17 +121,17 @@ func latestVersion(answer *api.Secret) (uint64, error) {
 	number, _ := answer.Data["latest_version"].(json.Number)
 	version, err := strconv.ParseUint(number.String(), 10, 64)
 	if err != nil || version == 0 {
-		return 0, errors.New("no latest version in Vault's answer")
+		return 0, errors.New("the answer from Vault has no latest version")
 	}
 	return version, nil
 }
 
-// usable refuses a key that cannot bind a context, or would need another parameter.
+// usable refuses a key that cannot bind a context, or needs another parameter.
 func (k *Key) usable(settings map[string]any) error {
 	kind, _ := settings["type"].(string)
 	switch kind {
 	case "":
-		return fmt.Errorf("%w: %s: Vault's answer names no type of key", kms.ErrUnavailable, k.URI())
+		return fmt.Errorf("%w: %s: Vault's answer does not name the type of the key", kms.ErrUnavailable, k.URI())
 	case "aes256-gcm96", "aes128-gcm96", "chacha20-poly1305":
 	default:
 		return fmt.Errorf("%w: %s is of type %q, which takes no associated data: make a key of type aes256-gcm96", kms.ErrDenied, k.URI(), kind)
@@ -189,7 +167,7 @@ func (k *Key) Rotate(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", k.classify(ctx, "rotate the key", err)
 	}
-	if answer != nil { // older Vaults answer with nothing
+	if answer != nil { // older Vaults give an empty answer
 		if version, err := latestVersion(answer); err == nil {
 			return k.named(version), nil
 		}
@@ -197,7 +175,7 @@ func (k *Key) Rotate(ctx context.Context) (string, error) {
 	return k.Current(ctx)
 }
 
-// Check implements [kms.Key]: it wraps and unwraps a key of no use.
+// Check implements [kms.Key]: it wraps and unwraps a key that serves nothing else.
 func (k *Key) Check(ctx context.Context) error {
 	if _, err := k.latest(ctx); err != nil {
 		return err
@@ -214,7 +192,7 @@ func (k *Key) Check(ctx context.Context) error {
 		return err
 	}
 	if subtle.ConstantTimeCompare(probe, got) != 1 {
-		return fmt.Errorf("%w: %s gave back another key than it wrapped", kms.ErrInvalid, k.URI())
+		return fmt.Errorf("%w: %s returned another key than it wrapped", kms.ErrInvalid, k.URI())
 	}
 	return nil
 }
@@ -230,7 +208,7 @@ func (k *Key) write(ctx context.Context, operation string, body map[string]any) 
 		return nil, k.classify(ctx, operation, err)
 	}
 	if answer == nil {
-		return nil, fmt.Errorf("%w: %s: Vault answered %s with nothing", kms.ErrUnavailable, k.URI(), operation)
+		return nil, fmt.Errorf("%w: %s: Vault's answer to %s is empty", kms.ErrUnavailable, k.URI(), operation)
 	}
 	return answer.Data, nil
 }
@@ -239,12 +217,12 @@ func (k *Key) path(operation string) string { return k.mount + "/" + operation +
 
 func (k *Key) named(version uint64) string { return k.URI() + "#" + strconv.FormatUint(version, 10) }
 
-// versionOf reads the version that a KEK's name ends with, as named writes it.
+// versionOf reads the version at the end of a KEK's name, as named writes it.
 func (k *Key) versionOf(kek string) (uint64, error) {
 	text, ours := strings.CutPrefix(kek, k.URI()+"#")
 	version, err := strconv.ParseUint(text, 10, 31)
 	if !ours || err != nil || version == 0 || k.named(version) != kek {
-		return 0, fmt.Errorf("%w: %q names no version of %s", kms.ErrInvalid, kek, k.URI())
+		return 0, fmt.Errorf("%w: %q does not name a version of %s", kms.ErrInvalid, kek, k.URI())
 	}
 	return version, nil
 }
@@ -257,11 +235,11 @@ func parseCiphertext(text string) (version uint64, blob []byte, err error) {
 	number, encoded, found := strings.Cut(rest, ":")
 	version, err = strconv.ParseUint(number, 10, 31)
 	if !ok || !found || err != nil || version == 0 {
-		return 0, nil, fmt.Errorf("no %s, a version and a colon in front of the ciphertext", ciphertextPrefix)
+		return 0, nil, fmt.Errorf("the ciphertext does not begin with %s, a version and a colon", ciphertextPrefix)
 	}
 	blob, err = base64.StdEncoding.DecodeString(encoded)
 	if err != nil || formatCiphertext(version, blob) != text {
-		return 0, nil, errors.New("a ciphertext that is not base64")
+		return 0, nil, errors.New("the ciphertext is not base64")
 	}
 	return version, blob, nil
 }

@@ -162,7 +162,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		k.wantAnswer(k.kms+"#"+second, false, "it is the current one", "--objects")
 		k.wantAnswer("vault://transit/photos#1", false, "no configured key has this name", "--objects")
 		k.wantAnswer("localfile:///elsewhere#"+first, false, "no configured key has this name", "--objects")
-		if out := k.command(1, "keys", "status", "--objects", "--kek", "x1", "s3://"+k.bucket); !strings.Contains(out, "names no key id") {
+		if out := k.command(1, "keys", "status", "--objects", "--kek", "x1", "s3://"+k.bucket); !strings.Contains(out, "does not contain a key id") {
 			k.t.Errorf("a version that is none: %s", out)
 		}
 		if out := k.command(2, "keys", "status", "--objects", "--kek", k.kms, "s3://"+k.bucket); !strings.Contains(out, "many versions") {

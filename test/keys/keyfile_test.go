@@ -70,7 +70,7 @@ func TestAProxyDoesNotStartWithAKeysetFileThatIsNotGood(t *testing.T) {
 		says    []string
 	}{
 		"mode 0644":                 {"", whole, 0o644, "", []string{"mode 0644", "chmod 600"}},
-		"cut in half":               {"", whole[:len(whole)/2], 0o600, "", []string{"not a whole and valid", "backup"}},
+		"cut in half":               {"", whole[:len(whole)/2], 0o600, "", []string{"not a complete and valid", "backup"}},
 		"a wrong passphrase":        {encrypted, nil, 0, "S3PROXY_KEYFILE_PASSPHRASE=another", []string{"passphrase", "is wrong"}},
 		"no passphrase":             {encrypted, nil, 0, "", []string{"is encrypted", "set S3PROXY_KEYFILE_PASSPHRASE"}},
 		"a passphrase without need": {bare, nil, 0, env[0], []string{"not encrypted", "s3proxy keys passphrase"}},

@@ -44,7 +44,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 			token := v.Token(t, []string{key}, 20*time.Second, 0, false)
 			return kmsTrouble{
 				uri: "vault://transit/" + key, env: []string{"VAULT_ADDR=" + v.URL, "VAULT_TOKEN=" + token},
-				begin: func() { time.Sleep(21 * time.Second) }, status: 500, warns: "nothing makes a new one",
+				begin: func() { time.Sleep(21 * time.Second) }, status: 500, warns: "nobody makes a new one",
 				says: []string{"the token has expired, was revoked"}, private: []string{token},
 			}
 		},
