@@ -317,7 +317,7 @@ func TestEncryptExistingLeavesWhatItCannotProve(t *testing.T) {
 		t.Errorf("the rotten object was changed: %v", err)
 	}
 	want(1, 0, 1)
-	if out, code := lab.Command(t, k.store, args...); code != 1 || !strings.Contains(out, "have no allow-plaintext-reads") {
+	if out, code := lab.Command(t, k.store, args...); code != 1 || !strings.Contains(out, "allow-plaintext-reads is not set") {
 		t.Errorf("without allow-plaintext-reads: %s", out)
 	}
 	settings := filepath.Join(t.TempDir(), "s3proxy.yaml")

@@ -165,7 +165,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		if out := k.command(1, "keys", "status", "--objects", "--kek", "x1", "s3://"+k.bucket); !strings.Contains(out, "does not contain a key id") {
 			k.t.Errorf("a version that is none: %s", out)
 		}
-		if out := k.command(2, "keys", "status", "--objects", "--kek", k.kms, "s3://"+k.bucket); !strings.Contains(out, "many versions") {
+		if out := k.command(2, "keys", "status", "--objects", "--kek", k.kms, "s3://"+k.bucket); !strings.Contains(out, "several versions") {
 			k.t.Errorf("a key without a version: %s", out)
 		}
 		out := k.command(0, "keys", "status", "--objects", "--json", "s3://"+k.bucket)

@@ -9,28 +9,28 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// Buckets gives what a command needs of the buckets that it is called with: their stores and
-// their keys, as the configuration has them.
+// Buckets opens the stores and keys of the buckets that a command is called with, as the
+// configuration names them.
 type Buckets interface {
-	// Open gives a bucket with its keys. It makes none.
+	// Open gives a bucket with its keys. It makes no key.
 	Open(ctx context.Context, bucket string) (*Bucket, error)
-	// Records gives where a bucket's window records are, and the name that they are bound to.
-	// It needs no key.
+	// Records says where a bucket's window records are, and which name they are bound to. It
+	// does not need a key.
 	Records(ctx context.Context, bucket string) (records state.Records, origin string, err error)
 	// WriteKey gives the key that wraps the bucket's new ones, and the URI that names it in
 	// the configuration.
 	WriteKey(ctx context.Context, bucket string) (key kms.Key, uri string, err error)
-	// NamedKEK gives the name that records and metadata have for what a person calls a key or
-	// a version of one. What no configured key of the bucket is called comes back as it is;
-	// known is false then.
+	// NamedKEK gives the name that records and metadata have for a key, or a version of one,
+	// that a person names. If no configured key of the bucket has the name, kek is name, and
+	// known is false.
 	NamedKEK(ctx context.Context, bucket, name string) (kek string, known bool, err error)
 }
 
 // Bucket is a bucket with its keys.
 type Bucket struct {
 	Name string
-	// Origin is the name that its keys are bound to: its own, or that of the bucket which it
-	// is a replica of.
+	// Origin is the name that its keys are bound to: its own, or that of the bucket of which
+	// it is a replica.
 	Origin string
 	// Served is how the proxy serves it.
 	Served  object.Settings
@@ -46,10 +46,10 @@ func (b *Bucket) renewer(onlyWriter bool) *inplace.Renewer {
 	return r
 }
 
-// walkerOf visits what the store of the records has.
+// walkerOf visits what is in the store of the records.
 func walkerOf(r state.Records) walker { return walker{Store: r.Store, Place: r.Place} }
 
-// reach fails with the store's reason for a bucket that it does not list to us.
+// reach fails with the store's reason if the store does not let us list the bucket.
 func reach(ctx context.Context, buckets Buckets, bucket string) error {
 	records, _, err := buckets.Records(ctx, bucket)
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// EncryptExisting encrypts, in place, what is below a target and not encrypted.
+// EncryptExisting encrypts, in place, the objects below a target that are not encrypted.
 type EncryptExisting struct {
 	Job
 	Target
 	OnlyWriter
 }
 
-// EncryptedExisting is what came of it; the JSON names are part of the interface.
+// EncryptedExisting is its report. The JSON names are part of the interface.
 type EncryptedExisting struct {
 	Bucket string `json:"bucket"`
 	Prefix string `json:"prefix"`
@@ -25,7 +25,7 @@ type EncryptedExisting struct {
 	// OldVersions that are not encrypted.
 	OldVersions int               `json:"old-versions-not-encrypted"`
 	Unreadable  map[string]string `json:"unseen"` // old versions that could not be looked at
-	// Done says that nothing is left that a client could read as current.
+	// Done says that no current object is left unencrypted.
 	Done bool `json:"allow-plaintext-reads-can-be-switched-off"`
 }
 
@@ -50,7 +50,7 @@ func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
 		return nil, fmt.Errorf("%w: change that first, and restart serve", errPassthrough)
 	}
 	if !b.Served.AllowPlaintextReads && !e.DryRun {
-		e.Log.Warn("these settings have no allow-plaintext-reads for the bucket: a proxy that has none either gives its clients nothing that is not encrypted yet", "bucket", e.Bucket)
+		e.Log.Warn("allow-plaintext-reads is not set for the bucket: a proxy with these settings does not let its clients read what is not encrypted yet", "bucket", e.Bucket)
 	}
 	r := newRewrite(b, e.Prefix, e.Job, e.OnlyWriter)
 	r.due = func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) { return m == nil, nil }

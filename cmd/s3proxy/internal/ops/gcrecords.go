@@ -15,12 +15,12 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// DefaultRecordsGrace is how old a window record is before it may be removed: it is made before
-// its window's first object, which may take long to be written.
+// DefaultRecordsGrace is how old a window record must be before it may be removed: it is made
+// before its window's first object, which may take long to write.
 const DefaultRecordsGrace = 49 * time.Hour
 
-// SweepRecords removes the window records of a bucket that nothing in it names. If it could
-// not look at everything, it removes none. It needs no key.
+// SweepRecords removes the window records of a bucket that nothing in it names. If there is
+// anything that it could not look at, it removes none. It does not need a key.
 type SweepRecords struct {
 	Job
 	Bucket string
@@ -29,7 +29,7 @@ type SweepRecords struct {
 
 func (s *SweepRecords) String() string { return "s3://" + s.Bucket }
 
-// SweptRecords is what came of it; the JSON names are part of the interface.
+// SweptRecords is its report. The JSON names are part of the interface.
 type SweptRecords struct {
 	Bucket     string            `json:"bucket"`
 	Records    int               `json:"records"`
@@ -52,8 +52,8 @@ func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
 		return nil, err
 	}
 	found := &SweptRecords{Bucket: s.Bucket, Failed: map[string]string{}}
-	// First: what names one of these records is there already, or is named by a key that
-	// a process took from the window meanwhile, and then the record is young.
+	// List the records first: whatever names one of them already exists, or gets its key from
+	// a window that is in use meanwhile, and then the record is young.
 	before := time.Now().Add(-s.Grace)
 	unnamed := map[string]time.Time{}
 	err = records.List(ctx, origin, func(l state.ListedRecord) error {
@@ -81,7 +81,7 @@ func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
 		walker: walkerOf(records), bucket: s.Bucket, rate: s.Rate, progress: s.Progress,
 		upload: func(u multipart.InProgress) error {
 			name(u.Meta)
-			// Its object names a window that was in use then.
+			// Its object will name a window that was in use then.
 			if since := u.Since.Add(-s.Grace); since.Before(before) {
 				before = since
 			}

@@ -8,8 +8,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/multipart"
 )
 
-// SweepUploads removes the state that the proxy keeps of a bucket's multipart uploads which the
-// store no longer has. It needs no key.
+// SweepUploads removes the state of a bucket's multipart uploads which the store no longer has.
+// It does not need a key.
 type SweepUploads struct {
 	Job
 	Bucket string
@@ -18,7 +18,7 @@ type SweepUploads struct {
 
 func (s *SweepUploads) String() string { return "s3://" + s.Bucket }
 
-// SweptUploads is what came of it; the JSON names are part of the interface.
+// SweptUploads is its report. The JSON names are part of the interface.
 type SweptUploads struct {
 	multipart.Swept
 	whole bool // the sweep came to its end

@@ -14,22 +14,22 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// inventory goes through the metadata of all that a bucket has: uploads in progress, objects,
-// and versions that are not current.
+// inventory goes through the metadata of everything in a bucket: uploads in progress, objects, and
+// versions that are not current.
 type inventory struct {
 	walker   walker
 	bucket   string
 	rate     Rate
 	progress Progress
-	// upload is called before all others: an upload that ends meanwhile is then an object
-	// that the walk has before it.
+	// upload is called first: an upload that ends meanwhile is then an object that the walk
+	// has yet to visit.
 	upload func(multipart.InProgress) error
-	// object is called for several at once. The metadata is nil for what is not encrypted.
+	// object is called concurrently. The metadata is nil for an object that is not encrypted.
 	object func(ctx context.Context, name string, m *envelope.Metadata) error
 }
 
-// take tells what could not be read by name, with the reason. An error of one of the
-// functions ends it.
+// take runs the inventory. unreadable has what could not be read, by name, with the reason. An
+// error of one of the functions ends it.
 func (i *inventory) take(ctx context.Context) (unreadable map[string]string, err error) {
 	if err := i.walker.Uploads(ctx, i.bucket, i.upload); err != nil {
 		return nil, err
@@ -60,9 +60,9 @@ func (i *inventory) take(ctx context.Context) (unreadable map[string]string, err
 	})
 }
 
-// deletedSince tells by the error that it gave whether a listed object is there no more. It
-// gives any other error back. Stores that write U+FFFD for what XML has no place for
-// (versitygw 1.8) list a name under which there is nothing: that one is not gone.
+// deletedSince tells by an object's error whether the listed object no longer exists. It returns
+// any other error. Stores that write U+FFFD for what XML cannot express (versitygw 1.8) list a
+// name under which there is nothing: such an object is not gone.
 func deletedSince(l listed, err error) (bool, error) {
 	if !errors.Is(err, s3err.NoSuchKey) && !errors.Is(err, s3err.NoSuchVersion) {
 		return false, err

@@ -7,8 +7,8 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// NewVersions makes a new version of each key for writing of the buckets, once, and calls made
-// with its name.
+// NewVersions makes one new version of each of the buckets' keys for writing, and calls made with
+// its name.
 func NewVersions(ctx context.Context, buckets Buckets, names []string, made func(kek string)) error {
 	done := map[string]bool{}
 	for _, bucket := range names {
@@ -22,11 +22,11 @@ func NewVersions(ctx context.Context, buckets Buckets, names []string, made func
 		done[uri] = true
 		rotator, can := key.(kms.Rotator)
 		if !can {
-			return fmt.Errorf("%s: this KMS makes no new version by command: name a new key, or move the alias", uri)
+			return fmt.Errorf("%s: s3proxy cannot make a new version in this KMS: name a new key, or move the alias", uri)
 		}
 		kek, err := rotator.Rotate(ctx)
 		if err != nil {
-			return fmt.Errorf("%s: a new version: %w", uri, err)
+			return fmt.Errorf("%s: make a new version: %w", uri, err)
 		}
 		made(kek)
 	}

@@ -13,27 +13,28 @@ type Job struct {
 	Rate     Rate
 	Progress Progress
 	Log      *slog.Logger
-	// DryRun looks and changes nothing, where a plan changes anything.
+	// DryRun makes a plan look and change nothing.
 	DryRun bool
 }
 
-// Plan is the work of a command on one bucket, or on what is below a prefix in it. Its text
+// Plan is the work of a command on one bucket, or on what is below a prefix in it. Its String
 // names that, as s3://bucket/prefix.
 type Plan[R Report] interface {
 	fmt.Stringer
-	// Run does it. With an error the report, if there is one, tells what was done until then.
+	// Run does the work. With an error the report, if there is one, says what was done until
+	// then.
 	Run(ctx context.Context) (R, error)
 }
 
-// Report is what came of a plan. It is a pointer; nil: there is nothing to tell.
+// Report is the result of a plan. It is a pointer; nil if there is nothing to report.
 type Report interface {
 	comparable
-	// Failures are what went wrong although the plan was run to its end.
+	// Failures gives what went wrong although the plan was run to its end.
 	Failures() []error
 }
 
-// Run runs one plan after the other, whatever becomes of those before, and prints each report
-// as soon as it is there. The error joins all that failed, each behind the plan's name.
+// Run runs one plan after the other, even if earlier ones fail, and prints each report as soon as
+// there is one. The error joins all failures, each after the plan's name.
 func Run[R Report](ctx context.Context, plans []Plan[R], print func(R) error) error {
 	var failed []error
 	for _, plan := range plans {
@@ -55,7 +56,7 @@ func Run[R Report](ctx context.Context, plans []Plan[R], print func(R) error) er
 	return errors.Join(failed...)
 }
 
-// Mistake is an error in what was asked, not in doing it.
+// Mistake is an error in what was asked, as opposed to a failure in doing it.
 type Mistake struct{ Err error }
 
 func (m Mistake) Error() string { return m.Err.Error() }
@@ -63,5 +64,5 @@ func (m Mistake) Unwrap() error { return m.Err }
 
 func mistake(format string, args ...any) error { return Mistake{fmt.Errorf(format, args...)} }
 
-// errPassthrough is what a bucket without encryption is left with.
+// errPassthrough refuses a bucket without encryption.
 var errPassthrough = errors.New("the bucket is configured without encryption")

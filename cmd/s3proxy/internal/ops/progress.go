@@ -1,11 +1,11 @@
 package ops
 
-// Progress shows how far a command is, one walk after the other.
+// Progress shows how far a command is, for one walk after the other.
 type Progress interface {
-	// Watched tells whether anybody looks: else nothing is counted only to be shown.
+	// Watched tells whether anybody looks; if not, nothing is counted for show.
 	Watched() bool
-	// Start begins a walk over total units, Add is one of them done (by any goroutine), and
-	// Finish ends the walk.
+	// Start begins a walk over total units, Add counts one of them as done (from any
+	// goroutine), and Finish ends the walk.
 	Start(total int, unit string)
 	Add()
 	Finish()

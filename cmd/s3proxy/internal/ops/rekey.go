@@ -13,29 +13,29 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// Rekey says how the objects of buckets are encrypted anew after the theft of a key.
+// Rekey says how to encrypt the objects of buckets again after the theft of a key.
 type Rekey struct {
 	Job
 	OnlyWriter
-	NewVersion  bool          // there will be one, made between the plans and their run
-	KeyIsNew    bool          // the key for writing was made after the theft, though objects name it
+	NewVersion  bool          // the caller makes a new version between the plans and their run
+	KeyIsNew    bool          // the key for writing was made after the theft, even if objects name it
 	Resume      string        // the open floor to go on with; "" begins one
 	Discard     bool          // replace an open floor of somebody else's
-	LeaveBehind bool          // close the floor though something is left below it
-	Stolen      []string      // to be refused too, as a person calls them
+	LeaveBehind bool          // close the floor even if something is left below it
+	Stolen      []string      // KEKs to refuse too, as a person names them
 	Settle      time.Duration // how long others may take to see the new floor
-	// Opened is called when a bucket's floor is open: from then on a run can be resumed.
+	// Opened is called once a bucket's floor is open: from then on a run can be resumed.
 	Opened func(bucket, floor string)
 }
 
-// Rekeyed is what came of it; the JSON names are part of the interface.
+// Rekeyed is its report. The JSON names are part of the interface.
 type Rekeyed struct {
 	Bucket string `json:"bucket"`
 	KEK    string `json:"kek"`
 	Floor  string `json:"floor"`
 	Closed bool   `json:"closed"`
 	*Rewritten
-	// What cannot be encrypted again in place, and is below the floor.
+	// What is below the floor and cannot be encrypted again in place:
 	OldVersions int               `json:"old-versions"`
 	Uploads     int               `json:"uploads"`
 	Records     int               `json:"records-removed"`  // of windows from before
@@ -48,7 +48,7 @@ type Rekeyed struct {
 // Failures implements Report.
 func (r *Rekeyed) Failures() []error {
 	if n := r.left(); r.whole && n > 0 && !r.Closed {
-		return []error{fmt.Errorf("%d are left under old keys", n)}
+		return []error{fmt.Errorf("%d objects, versions or uploads are left under old keys", n)}
 	}
 	return nil
 }
@@ -64,8 +64,8 @@ type rekeying struct {
 
 func (r *rekeying) String() string { return "s3://" + r.bucket.Name }
 
-// PlanRekeys looks at the buckets, and at the KEKs that a thief may have, before there is a new
-// version for nothing.
+// PlanRekeys looks at the buckets, and at the KEKs that a thief may have, before anybody makes a
+// new version in vain.
 func PlanRekeys(ctx context.Context, o Rekey, buckets []string) ([]Plan[*Rekeyed], error) {
 	var plans []Plan[*Rekeyed]
 	for _, bucket := range buckets {
@@ -99,7 +99,7 @@ func newRekeying(ctx context.Context, o Rekey, bucket string) (*rekeying, error)
 	r.rewrite.change = func(ctx context.Context, key string, n *inplace.Renewal) error {
 		return r.rewrite.renewer.Rekey(ctx, bucket, key, n)
 	}
-	if o.Resume == "" && !o.DryRun { // else nothing begins: the floor says what it refuses
+	if o.Resume == "" && !o.DryRun { // else the floor exists, and says what it refuses
 		if r.refused, err = r.stolenKEKs(ctx); err != nil {
 			return nil, err
 		}
@@ -133,7 +133,7 @@ func (r *rekeying) run(ctx context.Context) (err error) {
 	}
 	r.found.Floor, r.found.KEK = floor.ID, strings.Join(floor.KEKs, " ")
 	r.Opened(r.found.Bucket, floor.ID)
-	if err := wait(ctx, r.Settle); err != nil { // all proxies write under it now
+	if err := wait(ctx, r.Settle); err != nil { // then all proxies write under the floor
 		return err
 	}
 	if r.rewrite.uploading, err = uploading(ctx, r.rewrite.walker, r.found.Bucket, ""); err != nil {
@@ -142,8 +142,8 @@ func (r *rekeying) run(ctx context.Context) (err error) {
 	if r.found.Rewritten, err = r.rewrite.run(ctx); err != nil {
 		return err
 	}
-	// An upload from before may become an object as long as it is there: first see that there
-	// is none, then look again at what was written meanwhile.
+	// An earlier upload may become an object as long as it exists: first make sure that there is
+	// none, then look again at what was written meanwhile.
 	if err := r.countUploads(ctx); err != nil {
 		return err
 	}
@@ -163,8 +163,8 @@ func (r *rekeying) run(ctx context.Context) (err error) {
 	return r.removeRecords(ctx, floor.Refused)
 }
 
-// removeRecords removes the window records that old KEKs wrap: nothing under a closed floor is
-// of such a window, and no rotation could wrap them anew once those KEKs are gone.
+// removeRecords removes the window records that old KEKs wrap: nothing under a closed floor belongs
+// to such a window, and no rotation could rewrap them once those KEKs are gone.
 func (r *rekeying) removeRecords(ctx context.Context, refused []string) error {
 	return eachRecordKEK(ctx, r.bucket.Records, r.bucket.Origin, func(id, kek string) error {
 		if !slices.Contains(refused, kek) {
@@ -172,7 +172,7 @@ func (r *rekeying) removeRecords(ctx context.Context, refused []string) error {
 		}
 		err := r.bucket.Records.Remove(ctx, r.bucket.Origin, id)
 		switch {
-		case errors.Is(err, state.ErrLocked): // for a minute; gc --records finds it
+		case errors.Is(err, state.ErrLocked): // only for a minute; gc --records will find it
 			return nil
 		case err == nil:
 			r.found.Records++

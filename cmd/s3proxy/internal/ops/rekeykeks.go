@@ -15,10 +15,10 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// stolenKEKs are those that a thief may have: of all window records, objects, versions and
-// uploads, and with a new version to come the one that is written under now. Objects of window 0
-// have no record, and after a rotation nothing may name the stolen one: that is for the operator
-// to say (--stolen).
+// stolenKEKs gives the KEKs that a thief may have: those of all window records, objects, versions
+// and uploads and, if a new version is to come, the current one. Objects of window 0 have no
+// record, and after a rotation nothing may name the stolen KEK: then the operator must name it
+// (--stolen).
 func (r *rekeying) stolenKEKs(ctx context.Context) ([]string, error) {
 	keks, err := recordKEKs(ctx, r.bucket.Records, r.bucket.Origin)
 	if err != nil {
@@ -42,8 +42,8 @@ func (r *rekeying) stolenKEKs(ctx context.Context) ([]string, error) {
 	return keks, nil
 }
 
-// namedStolen gives the KEKs that the operator names. Each must be called as a version of a configured
-// key is: another name would refuse nothing. That it is there is not asked, it may be destroyed.
+// namedStolen gives the KEKs that the operator names. Each must have the name of a version of a
+// configured key: another name would refuse nothing. The version need not exist any more.
 func namedStolen(ctx context.Context, buckets Buckets, bucket string, given []string) (keks []string, err error) {
 	for _, name := range given {
 		kek, known, err := buckets.NamedKEK(ctx, bucket, name)
@@ -77,10 +77,10 @@ func (r *rekeying) objectKEKs(ctx context.Context) ([]string, error) {
 	}
 	unreadable, err := all.take(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look which keys the objects name: %w", err)
+		return nil, fmt.Errorf("find out which keys the objects name: %w", err)
 	}
 	for name, reason := range unreadable {
-		return nil, fmt.Errorf("look which keys the objects name: %s: %s", name, reason)
+		return nil, fmt.Errorf("find out which keys the objects name: %s: %s", name, reason)
 	}
 	return slices.Sorted(maps.Keys(keks)), nil
 }
@@ -92,7 +92,7 @@ func recordKEKs(ctx context.Context, records state.Records, bucket string) ([]st
 	return slices.Sorted(maps.Keys(keks)), err
 }
 
-// eachRecordKEK visits a bucket's window records. What is no record names no KEK.
+// eachRecordKEK visits a bucket's window records. It skips what is not a record.
 func eachRecordKEK(ctx context.Context, records state.Records, bucket string, visit func(id, kek string) error) error {
 	return records.List(ctx, bucket, func(l state.ListedRecord) error {
 		record, _, err := records.Read(ctx, bucket, l.ID)

@@ -11,17 +11,17 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// left counts what is below the floor still.
+// left counts what is still below the floor.
 func (r *Rekeyed) left() int {
 	return len(r.Failed) + r.Locked + r.Archived + r.OldVersions + r.Uploads + len(r.Unreadable)
 }
 
-// below tells whether what carries this metadata is to be encrypted again.
+// below tells whether the object or upload with this metadata must be encrypted again.
 func (r *rekeying) below(ctx context.Context, key, upload string, m *envelope.Metadata) (bool, error) {
 	if m == nil {
 		return false, nil
 	}
-	if r.found.Floor == "" { // a dry run: everything is
+	if r.found.Floor == "" { // in a dry run everything is
 		return true, nil
 	}
 	dek, err := r.bucket.Keyring.OpenKey(ctx, kms.Name{Bucket: r.bucket.Origin, Key: key, Kind: m.Kind, UploadID: upload}, m)

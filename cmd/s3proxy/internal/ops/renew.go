@@ -10,11 +10,11 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/multipart"
 )
 
-// Renewed is what came of the objects of a rotation.
+// Renewed is the part of a rotation's report about objects.
 type Renewed struct {
 	*Rewritten
 	Prefix string `json:"prefix"`
-	// What cannot be renewed in place, and is not of the current KEK or not looked at.
+	// What cannot be renewed in place, and is not under the current KEK or was not looked at:
 	OldVersions int `json:"old-versions"`
 	Uploads     int `json:"uploads"`
 
@@ -51,7 +51,7 @@ func (r *rotation) renewObjects(ctx context.Context, b *Bucket, to *kms.Rewrappi
 	return found, found.countLeft(ctx, to.KEK())
 }
 
-// uploading are the keys below a prefix that uploads in progress will write to.
+// uploading gives the keys below a prefix that uploads in progress will write to.
 func uploading(ctx context.Context, w walker, bucket, prefix string) (map[string]bool, error) {
 	keys := map[string]bool{}
 	return keys, w.Uploads(ctx, bucket, func(u multipart.InProgress) error {
@@ -62,7 +62,7 @@ func uploading(ctx context.Context, w walker, bucket, prefix string) (map[string
 	})
 }
 
-// again is the further pass, after all processes have seen the new version.
+// again is a further pass, after all processes have seen the new version.
 func (r *Renewed) again(ctx context.Context, to *kms.Rewrapping) error {
 	if err := r.rewrite.again(ctx, r.Rewritten); err != nil {
 		return err

@@ -16,40 +16,39 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// rewrite writes objects of one bucket again, in place, beside clients who read and
-// write. What it has done it finds done when it runs again.
+// rewrite writes objects of one bucket again, in place, while clients read and write. When it runs
+// again, it finds done what it has done.
 type rewrite struct {
 	bucket, prefix string
 	walker         walker
 	renewer        *inplace.Renewer
-	// due tells by an object's metadata, nil for plaintext, whether it is to be written
-	// again.
+	// due tells from an object's metadata, nil for plaintext, whether to write the object again.
 	due func(ctx context.Context, key string, m *envelope.Metadata) (bool, error)
-	// change says what is written. An object that is not due any more is left.
+	// change says what to write. An object that is no longer due is left as it is.
 	change   func(ctx context.Context, key string, n *inplace.Renewal) error
 	rate     Rate
 	progress Progress
 	dryRun   bool
 	log      *slog.Logger
-	// unconditional is how a person says that nobody else writes, for an error.
+	// unconditional is the flag that says that nobody else writes, for error messages.
 	unconditional string
 
 	began time.Time
-	// uploading are keys that an upload was in progress for when the run began. The object
-	// that it becomes has the date of the upload's begin on AWS, and seems older than the run.
+	// uploading has the keys for which an upload was in progress when the run began. On AWS its
+	// object gets the date on which the upload began, and seems older than the run.
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 	uploading map[string]bool
 }
 
-// OnlyWriter says whether nobody else writes: a store is taken then that holds no PUT to its
-// If-Match.
+// OnlyWriter says whether nobody else writes: then a store that does not honour If-Match in a PUT
+// is accepted.
 type OnlyWriter struct {
 	Claimed bool
-	// HowToClaim is how a person says so, for an error.
+	// HowToClaim is the flag that says so, for error messages.
 	HowToClaim string
 }
 
-// newRewrite makes one for what is below a prefix; due and change are the caller's to add.
+// newRewrite makes a rewrite for what is below a prefix. The caller must set due and change.
 func newRewrite(b *Bucket, prefix string, job Job, only OnlyWriter) *rewrite {
 	return &rewrite{
 		bucket: b.Name, prefix: prefix, rate: job.Rate, progress: job.Progress, dryRun: job.DryRun, log: job.Log,
@@ -57,10 +56,10 @@ func newRewrite(b *Bucket, prefix string, job Job, only OnlyWriter) *rewrite {
 	}
 }
 
-// clockSkew is how far the store's clock may be from ours.
+// clockSkew is how much the store's clock may differ from ours.
 const clockSkew = 15 * time.Minute
 
-// Rewritten counts what became of the objects; the JSON names are part of the interface.
+// Rewritten counts what became of the objects. The JSON names are part of the interface.
 type Rewritten struct {
 	Objects   int               `json:"objects"`
 	Rewritten int               `json:"rewritten"` // or would be, in a dry run
@@ -72,14 +71,14 @@ type Rewritten struct {
 	mu        sync.Mutex
 }
 
-// errNotDue ends a renewal that has become needless: another has written the object.
+// errNotDue ends a renewal that is no longer needed, since somebody else has written the object.
 var errNotDue = errors.New("there is nothing to do")
 
-// maxFailed bounds what is kept of failures, in memory and in the summary. So many have one
-// cause, and it is not in the objects.
+// maxFailed bounds how many failures are kept, in memory and in the report. So many have a common
+// cause, which is not in the objects.
 const maxFailed = 10_000
 
-var errTooMany = fmt.Errorf("more than %d failures: mend their cause and run it again", maxFailed)
+var errTooMany = fmt.Errorf("more than %d failures: fix their cause and run it again", maxFailed)
 
 // run goes through all objects.
 func (r *rewrite) run(ctx context.Context) (*Rewritten, error) {
@@ -87,9 +86,8 @@ func (r *rewrite) run(ctx context.Context) (*Rewritten, error) {
 	return r.pass(ctx, nil)
 }
 
-// again is a further pass, over what was written since run began, perhaps by a process
-// that does it in the old way still, and over what failed. It adds to found, with an
-// error too.
+// again is a further pass over what was written since run began, perhaps by a process that still
+// did so in the old way, and over what failed. It adds to found, even with an error.
 func (r *rewrite) again(ctx context.Context, found *Rewritten) error {
 	since := r.began.Add(-clockSkew)
 	more, err := r.pass(ctx, func(l listed) bool {
@@ -123,9 +121,9 @@ func (r *rewrite) pass(ctx context.Context, take func(listed) bool) (*Rewritten,
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, kms.ErrUnavailable): // so it would be for all others
-			return fmt.Errorf("%s: %w (run it again when the KMS is back: what is done stays done)", l.Key, err)
+			return fmt.Errorf("%s: %w (run it again when the KMS answers: what is done stays done)", l.Key, err)
 		case errors.Is(err, inplace.ErrNoConditions):
-			return fmt.Errorf("%w: a client's write could be lost; %s if there is none", err, r.unconditional)
+			return fmt.Errorf("%w: a client's write could be lost; pass %s if there is none", err, r.unconditional)
 		}
 		found.mu.Lock()
 		defer found.mu.Unlock()

@@ -12,16 +12,16 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// Rotate says what a rotation is to do to all its targets.
+// Rotate says what a rotation does to all its targets.
 type Rotate struct {
 	Job
 	OnlyWriter
 	Objects bool          // renew the metadata of each object too, in place
-	From    string        // only what this key or version wraps, as a person calls it; "": all
+	From    string        // only what this key or version wraps, as a person names it; "": all
 	Settle  time.Duration // how long others may go on with an older version
 }
 
-// rotation wraps the window records of a bucket anew under the current version of its key.
+// rotation rewraps the window records of a bucket under the current version of its key.
 type rotation struct {
 	Rotate
 	at    Target
@@ -31,8 +31,8 @@ type rotation struct {
 
 func (r *rotation) String() string { return "s3://" + r.at.Bucket }
 
-// PlanRotations looks for what makes a rotation needless to begin, before there is a new
-// version for nothing.
+// PlanRotations looks for reasons not to begin a rotation, before anybody makes a new version in
+// vain.
 func PlanRotations(ctx context.Context, o Rotate, targets []Target) ([]Plan[*Rotated], error) {
 	began := sync.OnceValue(time.Now)
 	var plans []Plan[*Rotated]
@@ -49,14 +49,14 @@ func PlanRotations(ctx context.Context, o Rotate, targets []Target) ([]Plan[*Rot
 	return plans, nil
 }
 
-// Rotated is what came of a rotation; the JSON names are part of the interface.
+// Rotated is the report of a rotation. The JSON names are part of the interface.
 type Rotated struct {
 	Bucket    string            `json:"bucket"`
 	KEK       string            `json:"kek"`
 	Records   int               `json:"records"`
 	Rewrapped int               `json:"rewrapped"`       // or would be, in a dry run
-	Current   int               `json:"current"`         // of that KEK already
-	Left      int               `json:"left"`            // of other KEKs than those to be rotated away from
+	Current   int               `json:"current"`         // under that KEK already
+	Left      int               `json:"left"`            // under KEKs that From does not name
 	Failed    map[string]string `json:"failed"`          // reason by record id
 	Floor     string            `json:"floor,omitempty"` // what became of the bucket's floor; "" where it has none
 	Objects   *Renewed          `json:"objects,omitempty"`
@@ -65,7 +65,7 @@ type Rotated struct {
 // Failures implements Report.
 func (r *Rotated) Failures() (failed []error) {
 	if n := len(r.Failed); n > 0 {
-		failed = append(failed, fmt.Errorf("%d records could not be wrapped anew", n))
+		failed = append(failed, fmt.Errorf("%d records could not be rewrapped", n))
 	}
 	if r.Objects != nil && len(r.Objects.Failed) > 0 {
 		failed = append(failed, fmt.Errorf("%d objects could not be renewed", len(r.Objects.Failed)))
@@ -73,7 +73,8 @@ func (r *Rotated) Failures() (failed []error) {
 	return failed
 }
 
-// fromKEK is what a person means by a key of a bucket: the name of a KEK, or of all of a key.
+// fromKEK gives what a person means by a key of a bucket: the name of a KEK, or of all versions of
+// a key.
 func fromKEK(ctx context.Context, buckets Buckets, bucket, given string) (string, error) {
 	if given == "" {
 		return "", nil
@@ -83,7 +84,7 @@ func fromKEK(ctx context.Context, buckets Buckets, bucket, given string) (string
 	case err != nil:
 		return "", fmt.Errorf("from %s: %w", given, err)
 	case !known:
-		return "", mistake("from: no configured key of the bucket is called %s: keys that are not --kms go to --kms-read", given)
+		return "", mistake("from: the bucket has no configured key named %s: name keys other than --kms in --kms-read", given)
 	}
 	return kek, nil
 }
@@ -115,7 +116,7 @@ func (r *rotation) Run(ctx context.Context) (*Rotated, error) {
 	if r.DryRun {
 		return found, nil
 	}
-	// Also when this run found nothing to do: one before it may have been ended here.
+	// Even if this run found nothing to do: an earlier one may have been interrupted here.
 	if err := wait(ctx, r.Settle-time.Since(began)); err != nil {
 		return found, err
 	}
@@ -132,7 +133,7 @@ func (r *rotation) Run(ctx context.Context) (*Rotated, error) {
 	return again, err
 }
 
-// floor wraps the bucket's floor anew, if it has one, and tells what became of it.
+// floor rewraps the bucket's floor, if it has one, and says what became of it.
 func (r *rotation) floor(ctx context.Context, b *Bucket, rewrapping *kms.Rewrapping) (string, error) {
 	state, err := b.Keyring.ReadFloor(ctx, b.Origin)
 	if err != nil || state.ID == "" {
@@ -154,7 +155,7 @@ func (r *rotation) floor(ctx context.Context, b *Bucket, rewrapping *kms.Rewrapp
 	return "current", nil
 }
 
-// isFrom tells whether a KEK is one that is to be rotated away from.
+// isFrom tells whether to rotate away from a KEK.
 func (r *rotation) isFrom(kek string) bool {
 	base, _, _ := strings.Cut(kek, "#")
 	return r.from == "" || kek == r.from || base == r.from

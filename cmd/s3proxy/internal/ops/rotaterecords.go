@@ -61,10 +61,10 @@ const (
 	recordGone
 )
 
-// maxRaces bounds how often a record is looked at again that another rotation changes.
+// maxRaces bounds how often to look again at a record that another rotation changes.
 const maxRaces = 5
 
-// record wraps one record anew. Another rotation may do the same.
+// record rewraps one record. Another rotation may do the same at the same time.
 func (r *rotation) record(ctx context.Context, b *Bucket, to *kms.Rewrapping, id string) (outcome recordOutcome, err error) {
 	for range maxRaces {
 		if outcome, err = r.tryRecord(ctx, b, to, id); !errors.Is(err, state.ErrRaced) {

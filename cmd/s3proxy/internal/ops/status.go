@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Status counts what each KEK is needed for in a bucket, and says which may be destroyed.
+// Status counts what each KEK is needed for in a bucket, and says which are safe to destroy.
 type Status struct {
 	Job
 	Bucket  string
-	Objects bool     // look at all objects, versions and uploads too: else no KEK may be
-	KEKs    []string // may these be destroyed? As a person calls them; nil: all that anything names
+	Objects bool     // look at all objects, versions and uploads too: else no KEK is safe
+	KEKs    []string // ask for these, as a person names them; nil: all that anything names
 }
 
 func (s *Status) String() string { return "s3://" + s.Bucket }
 
-// KeyStatus is what came of it; the JSON names are part of the interface.
+// KeyStatus is its report. The JSON names are part of the interface.
 type KeyStatus struct {
 	Bucket     string            `json:"bucket"`
 	Current    string            `json:"current"`
@@ -28,13 +28,13 @@ type KeyStatus struct {
 	Keys       []*KEKUse         `json:"keys"`   // by KEK
 	Unreadable map[string]string `json:"unseen"` // what could not be looked at, and why
 
-	asked bool // for certain KEKs: the report is a failure unless all of them may go
+	asked bool // for certain KEKs: a failure unless all of them are safe to destroy
 }
 
 // Failures implements Report.
 func (s *KeyStatus) Failures() (failed []error) {
 	if n := len(s.Unreadable); n > 0 {
-		failed = append(failed, fmt.Errorf("%d could not be looked at", n))
+		failed = append(failed, fmt.Errorf("%d records, objects or uploads could not be looked at", n))
 	}
 	for _, use := range s.Keys {
 		if s.asked && !use.MayDestroy {
@@ -88,7 +88,7 @@ func (s *Status) Run(ctx context.Context) (*KeyStatus, error) {
 	return &c.KeyStatus, nil
 }
 
-// choose lists the KEKs that were asked for; all, if none was.
+// choose lists the KEKs that were asked for, or all if none was.
 func (c *statusCount) choose(ctx context.Context, s *Status) error {
 	for _, given := range s.KEKs {
 		kek, known, err := s.Buckets.NamedKEK(ctx, s.Bucket, given)
@@ -96,7 +96,7 @@ func (c *statusCount) choose(ctx context.Context, s *Status) error {
 			return fmt.Errorf("kek %s: %w", given, err)
 		}
 		if !strings.Contains(kek, "#") {
-			return mistake("kek: %s is a key with many versions: add # and one of them, as keys status shows it", given)
+			return mistake("kek: %s is a key with several versions: add # and one of them, as keys status shows it", given)
 		}
 		use := c.use(kek)
 		use.unknown = !known

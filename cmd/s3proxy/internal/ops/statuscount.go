@@ -23,8 +23,8 @@ type statusCount struct {
 	mu     sync.Mutex
 	uses   map[string]*KEKUse
 	read   map[string]readRecord // by id
-	// zeroUpload says that an upload of window 0 is in progress. Its object's key was
-	// wrapped a moment before that of its state, perhaps by the version before.
+	// zeroUpload says that an upload of window 0 is in progress. Its object's key was wrapped a
+	// moment before that of its state, perhaps by the previous version.
 	zeroUpload bool
 }
 
@@ -33,7 +33,7 @@ type readRecord struct {
 	opens func() error // asks the KMS, once
 }
 
-// use gives the counts of a KEK; the caller holds mu where others run.
+// use gives the counts of a KEK. The caller must hold mu if others run.
 func (c *statusCount) use(kek string) *KEKUse {
 	if c.uses[kek] == nil {
 		c.uses[kek] = &KEKUse{KEK: kek}
@@ -66,8 +66,8 @@ func (c *statusCount) countRecords(ctx context.Context, rate Rate) error {
 	return group.Wait()
 }
 
-// record reads a record and counts it, once: also one that a proxy put after they were
-// listed, perhaps under a version that it should no longer use.
+// record reads a record and counts it, once, even if a proxy put it after the listing, perhaps under
+// a version that it should no longer use.
 func (c *statusCount) record(ctx context.Context, id string) (readRecord, error) {
 	c.mu.Lock()
 	known, ok := c.read[id]
@@ -83,7 +83,7 @@ func (c *statusCount) record(ctx context.Context, id string) (readRecord, error)
 	if err != nil {
 		return readRecord{}, err
 	}
-	ctx = context.WithoutCancel(ctx) // it serves whoever asks next, and is bounded
+	ctx = context.WithoutCancel(ctx) // it also serves the next caller, and is bounded
 	read := readRecord{kek, sync.OnceValue(func() error { return c.bucket.Keyring.OpenRecord(ctx, c.bucket.Origin, id, body) })}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,7 +96,7 @@ func (c *statusCount) record(ctx context.Context, id string) (readRecord, error)
 	return read, nil
 }
 
-// object counts what names m's KEK.
+// object counts an object with the metadata m.
 func (c *statusCount) object(ctx context.Context, name string, m *envelope.Metadata) error {
 	if m == nil {
 		c.mu.Lock()
@@ -129,7 +129,7 @@ func (c *statusCount) object(ctx context.Context, name string, m *envelope.Metad
 	return nil
 }
 
-// cover says what an object has to be opened by without the KEK in its metadata.
+// cover says what can open an object without the KEK in its metadata.
 type cover int
 
 const (
@@ -176,7 +176,7 @@ func (c *statusCount) countObjects(ctx context.Context, job Job) error {
 		return err
 	}
 	maps.Copy(c.Unreadable, unreadable)
-	// Once more: a process that had not seen the new version yet may have made windows
-	// meanwhile, for objects that the walk had passed by. A record is put before them.
+	// Once more: a process that had not seen the new version may have made windows meanwhile, for
+	// objects that the walk had already passed. Their records are put before them.
 	return c.countRecords(ctx, job.Rate)
 }

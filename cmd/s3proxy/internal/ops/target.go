@@ -1,6 +1,6 @@
 package ops
 
-// Target is what a command goes through: a bucket, or what is below a prefix in it.
+// Target is a bucket, or what is below a prefix in it.
 type Target struct{ Bucket, Prefix string }
 
 func (t Target) String() string { return "s3://" + t.Bucket + "/" + t.Prefix }

@@ -16,20 +16,20 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// Verify reads what is below a target and authenticates every byte, without keeping any. A
-// whole bucket's window records are opened too.
+// Verify reads what is below a target and authenticates every byte, without keeping any. For a
+// whole bucket it also opens the window records.
 type Verify struct {
 	Job
 	Target
-	Versions bool    // that are not current too
-	Sample   float64 // so large a part of the objects, chosen at random; 1: all
+	Versions bool    // also read versions that are not current
+	Sample   float64 // the share of the objects to read, chosen at random; 1: all
 }
 
-// Verified is what came of it; the JSON names are part of the interface.
+// Verified is its report. The JSON names are part of the interface.
 type Verified struct {
 	Bucket  string            `json:"bucket"`
 	Prefix  string            `json:"prefix"`
-	Objects int               `json:"objects"` // that were read
+	Objects int               `json:"objects"` // read
 	Bytes   int64             `json:"bytes"`   // of plaintext
 	Plain   int               `json:"not-encrypted"`
 	Records int               `json:"records"`
@@ -41,7 +41,7 @@ type Verified struct {
 // Failures implements Report.
 func (v *Verified) Failures() []error {
 	if n := len(v.Bad); n > 0 {
-		return []error{fmt.Errorf("%d are damaged or could not be read", n)}
+		return []error{fmt.Errorf("%d objects or records are damaged or could not be read", n)}
 	}
 	return nil
 }
@@ -76,8 +76,8 @@ func (v *Verify) Run(ctx context.Context) (*Verified, error) {
 	return found, objects.each(ctx, func(ctx context.Context, l listed) error { return found.object(ctx, b.Served, l) })
 }
 
-// maxReads bounds how often an object that does not authenticate is read: some stores
-// mix two states of an object that is overwritten meanwhile.
+// maxReads bounds how often to read an object that does not authenticate: some stores mix two
+// states of an object that is being overwritten.
 const maxReads = 3
 
 func (v *Verified) object(ctx context.Context, b object.Settings, l listed) error {
@@ -118,7 +118,7 @@ func (v *Verified) object(ctx context.Context, b object.Settings, l listed) erro
 	return nil
 }
 
-// readThrough authenticates an object and drops its bytes.
+// readThrough authenticates an object and discards its bytes.
 func readThrough(ctx context.Context, b object.Settings, bucket string, l listed) (int64, error) {
 	object, err := object.OpenStored(ctx, b, bucket, l.Key, l.Version)
 	if err != nil {
@@ -126,7 +126,7 @@ func readThrough(ctx context.Context, b object.Settings, bucket string, l listed
 	}
 	n, err := object.WriteTo(io.Discard)
 	if err == nil && n != object.Size {
-		err = fmt.Errorf("%d bytes of %d", n, object.Size)
+		err = fmt.Errorf("got %d of %d bytes", n, object.Size)
 	}
 	return n, errors.Join(err, object.Close())
 }

@@ -11,7 +11,7 @@ import (
 // Rate says how fast a command goes through many objects or records.
 type Rate struct {
 	Concurrency int     // at least 1
-	PerSecond   float64 // objects; 0: as fast as it goes
+	PerSecond   float64 // objects; 0: as fast as possible
 }
 
 // walk goes through the objects of a bucket, several at once.
@@ -22,11 +22,11 @@ type walk struct {
 	list func(ctx context.Context, visit func(listed) error) error
 }
 
-// each calls do for all objects. An error of do ends the walk: what is wrong with one
-// object alone is for do to note.
+// each calls do for all objects. An error of do ends the walk: do must note what is wrong with one
+// object alone.
 func (w *walk) each(ctx context.Context, do func(context.Context, listed) error) error {
 	total := 0
-	if w.progress.Watched() { // nobody else needs it
+	if w.progress.Watched() { // else nobody needs the total
 		if err := w.list(ctx, func(listed) error { total++; return nil }); err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (w *walk) each(ctx context.Context, do func(context.Context, listed) error)
 	return listing
 }
 
-// wait is a pause that ends with ctx.
+// wait pauses for d, or until ctx ends.
 func wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

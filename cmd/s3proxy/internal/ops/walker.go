@@ -17,26 +17,26 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// listed is what a listing of the store tells of a client's object, or of a version.
+// listed is what the store's listing says about a client's object or version.
 type listed struct {
 	Key string
 	// Version is empty where the listing names none, and for the current state.
 	Version string
-	// Old is set for a version that is not the current one.
+	// Old says that the version is not the current one.
 	Old      bool
 	Bytes    int64 // stored
 	Modified time.Time
 }
 
-// walker visits what a store has of a bucket's clients, in the order of the keys. The
-// proxy's own objects are passed over. It needs no key.
+// walker visits the clients' objects in a bucket of the store, in the order of the keys. It skips
+// the proxy's own objects, and does not need a key.
 type walker struct {
 	Store *upstream.Client
 	Place state.Place
 }
 
-// Reach tells whether the store lists the bucket to us. Where the proxy's own objects are
-// in another bucket, it is what finds a wrong name.
+// Reach fails unless the store lets us list the bucket. If the proxy's own objects are in another
+// bucket, only this finds a wrong name.
 func (w walker) Reach(ctx context.Context, bucket string) error {
 	o, at, err := w.at(bucket)
 	if err != nil {
@@ -75,20 +75,20 @@ func (w walker) Objects(ctx context.Context, bucket, prefix string, visit func(l
 			return nil
 		}
 		if page.NextContinuationToken == nil || string(*page.NextContinuationToken) == q.Get("continuation-token") {
-			return fmt.Errorf("%w: a listing that makes no progress", upstream.ErrStored)
+			return fmt.Errorf("%w: the listing makes no progress", upstream.ErrStored)
 		}
 		q.Set("continuation-token", string(*page.NextContinuationToken))
 	}
 }
 
-// Versions visits every version of the objects below prefix, delete markers not among
-// them. In a bucket that has never kept any, these are the current objects.
+// Versions visits every version of the objects below prefix, but no delete markers. In a bucket
+// that has never kept versions, these are the current objects.
 func (w walker) Versions(ctx context.Context, bucket, prefix string, visit func(listed) error) error {
 	versioned, err := w.versioned(ctx, bucket)
 	if err != nil {
 		return err
 	}
-	if !versioned { // versitygw lists a version "null" then that it refuses to give
+	if !versioned { // versitygw then lists a version "null" that it refuses to return
 		return w.Objects(ctx, bucket, prefix, visit)
 	}
 	return w.versions(ctx, bucket, prefix, visit)
@@ -135,7 +135,7 @@ func (w walker) versions(ctx context.Context, bucket, prefix string, visit func(
 		}
 		next := page.Next()
 		if next == asked || next.Key == "" {
-			return fmt.Errorf("%w: a listing of versions that makes no progress", upstream.ErrStored)
+			return fmt.Errorf("%w: the listing of versions makes no progress", upstream.ErrStored)
 		}
 		asked = next
 		q.Set("key-marker", string(next.Key))
