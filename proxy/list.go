@@ -87,7 +87,8 @@ func (x *exchange) fullPage(v2 bool, want int) (*s3xml.ListObjects, http.Header,
 		if round == maxRounds {
 			return nil, nil, errors.New("the store's listing makes no progress behind the objects of s3proxy")
 		}
-		q.Set("max-keys", strconv.Itoa(want-page.Entries()))
+		missing := want - page.Entries()
+		q.Set("max-keys", strconv.Itoa(missing))
 		if err := x.goOn(q, v2, next, inState); err != nil {
 			return nil, nil, err
 		}
@@ -97,9 +98,19 @@ func (x *exchange) fullPage(v2 bool, want int) (*s3xml.ListObjects, http.Header,
 		if inState, err = x.dropOwn(next, shared); err != nil {
 			return nil, nil, err
 		}
+		if missedBehind(page.Last(), missing, next.Entries(), next.IsTruncated) {
+			break
+		}
 		page.Append(next)
 	}
 	return page, header, nil
+}
+
+// missedBehind tells whether an end of a list is not to be believed. MinIO, asked for one entry
+// behind a folder that is an object, too, finds none, whatever follows: the page stays short,
+// and says that it is not the last.
+func missedBehind(last string, asked, got int, truncated bool) bool {
+	return asked == 1 && got == 0 && !truncated && strings.HasSuffix(last, "/")
 }
 
 // goOn has q ask for what is behind a page, and behind our own objects where it ends among them.

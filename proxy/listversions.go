@@ -71,10 +71,7 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 			page.IsTruncated, page.NextKeyMarker, page.NextVersionIDMarker = false, nil, nil
 			break
 		}
-		asked = page.Next()
-		if inState {
-			asked = s3xml.VersionMarker{Key: s3xml.Text(x.Place.Past())}
-		}
+		asked = x.placeBehind(page, inState)
 		missing := want - page.Entries()
 		if stands { // the one that came was the marker's own
 			missing++
@@ -90,6 +87,9 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 		if stands && !tooMany && page.Entries()+next.Entries() > want { // the marker's own is gone meanwhile
 			stands, inState, tooMany = false, false, true // once: versitygw 1.8 does not count common prefixes
 			continue
+		}
+		if missedBehind(page.Last(), missing, next.Entries(), next.IsTruncated) {
+			break
 		}
 		page.Append(next)
 		stands = next.Next() == asked
@@ -107,6 +107,14 @@ func (x *exchange) clientVersions(q url.Values, asked s3xml.VersionMarker, share
 	inState = x.Place.DropOwnVersions(page, asked)
 	err = x.dropPrefixes(&page.CommonPrefixes, shared, x.firstVersion)
 	return page, header, listed - page.Entries(), inState, err
+}
+
+// placeBehind is where the list goes on, behind our own objects if the page ends among them.
+func (x *exchange) placeBehind(page *s3xml.ListVersions, inState bool) s3xml.VersionMarker {
+	if inState {
+		return s3xml.VersionMarker{Key: s3xml.Text(x.Place.Past())}
+	}
+	return page.Next()
 }
 
 // setVersionMarker has q ask for what is behind a version.
