@@ -23,7 +23,7 @@ type balanced struct {
 	next    atomic.Int64
 }
 
-// S3 is where clients reach both.
+// S3 is the address at which clients reach both.
 func (b *balanced) S3() S3 {
 	at := b.proxies[0].S3()
 	at.URL = b.front.URL
@@ -49,12 +49,12 @@ func (b *balanced) Exchange(env []string, args ...string) {
 	}
 }
 
-// Balance starts two proxies before a store, and a load balancer before them.
+// Balance starts two proxies in front of a store, and a load balancer in front of them.
 func Balance(t *testing.T, store *Store, env []string, args ...string) *balanced {
 	return BalanceBefore(t, [2]*Store{store, store}, env, args...)
 }
 
-// BalanceBefore has a store for each.
+// BalanceBefore is Balance with a store for each proxy.
 func BalanceBefore(t *testing.T, stores [2]*Store, env []string, args ...string) *balanced {
 	b := &balanced{t: t, store: stores[0]}
 	for _, store := range stores {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Counted is a store behind a reverse proxy that writes down what it is asked.
+// Counted is a store behind a reverse proxy that records the requests.
 type Counted struct {
 	*httptest.Server
 	First func(*http.Request) // called before the store is asked; nil: nothing
@@ -20,7 +20,7 @@ type Counted struct {
 	asked []string
 }
 
-// During gives what the store was asked in the meantime.
+// During gives the requests that the store gets while a function runs.
 func (c *Counted) During(do func()) []string {
 	c.mu.Lock()
 	c.asked = nil
@@ -31,7 +31,7 @@ func (c *Counted) During(do func()) []string {
 	return c.asked
 }
 
-// Count stands before a store and writes down what it is asked.
+// Count stands in front of a store and records the requests.
 func Count(t *testing.T, store *Store) *Counted {
 	t.Helper()
 	c := &Counted{}

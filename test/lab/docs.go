@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// docBlocks are the code blocks of a language in a page of docs/.
+// docBlocks gives the code blocks of a language in a page of docs/.
 func docBlocks(t testing.TB, page, language string) (blocks []string) {
 	t.Helper()
 	text, err := os.ReadFile(Path(t, "docs", page))
@@ -24,8 +24,8 @@ func docBlocks(t testing.TB, page, language string) (blocks []string) {
 	return blocks
 }
 
-// VaultPolicy is the policy that docs/KEYS.md has for serve, or with rotate for the
-// commands, of a key.
+// VaultPolicy gives the policy in docs/KEYS.md for a key: that for serve or, with rotate, that
+// for the commands.
 func VaultPolicy(t testing.TB, key string, rotate bool) string {
 	t.Helper()
 	blocks := docBlocks(t, "KEYS.md", "hcl")
@@ -39,8 +39,8 @@ func VaultPolicy(t testing.TB, key string, rotate bool) string {
 	return strings.ReplaceAll(policy, "/photos", "/"+key)
 }
 
-// WantAllowed checks that the IAM policy of docs/KEYS.md allows what AWS KMS was asked
-// for, and nothing that it never was.
+// WantAllowed checks that the IAM policy in docs/KEYS.md allows exactly the calls of AWS KMS
+// that were made.
 func WantAllowed(t *testing.T, calls map[string]int) {
 	t.Helper()
 	var policy struct {

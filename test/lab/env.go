@@ -14,8 +14,8 @@ var dropped = []string{
 	"SSL_CERT_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTPLIB2_CA_CERTS",
 }
 
-// Env is the environment for a child process: the machine's without what would
-// disturb, and the given "NAME=value" settings.
+// Env gives the environment for a child process: the machine's without what would disturb, and
+// the given "NAME=value" settings.
 func Env(set ...string) []string {
 	var env []string
 	for _, e := range os.Environ() {

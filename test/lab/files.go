@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PrivateFile makes a file that only its owner reads.
+// PrivateFile makes a file that only its owner can read.
 func PrivateFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
@@ -21,7 +21,7 @@ func PrivateFile(t *testing.T, text string) string {
 	return path
 }
 
-// NewKeyset makes a keyset with the command that users have.
+// NewKeyset makes a keyset with the command that users run.
 func NewKeyset(t *testing.T) (uri, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "keyset.json")
@@ -32,7 +32,7 @@ func NewKeyset(t *testing.T) (uri, path string) {
 	return uri, path
 }
 
-// KeysetIn is the file of the data folder that holds the Tink keyset.
+// KeysetIn gives the file in the data folder that holds the Tink keyset.
 func KeysetIn(t *testing.T, dir string) string {
 	t.Helper()
 	found := FindIn(t, dir, []byte("primaryKeyId"))
@@ -42,8 +42,8 @@ func KeysetIn(t *testing.T, dir string) string {
 	return found[0]
 }
 
-// FindIn lists the files below a folder whose content, name or extended
-// attributes hold one of the needles.
+// FindIn lists the files below a folder whose content, name or extended attributes contain one
+// of the needles.
 func FindIn(t *testing.T, dir string, needles ...[]byte) (found []string) {
 	t.Helper()
 	has := func(b []byte) bool {
@@ -76,7 +76,7 @@ func FindIn(t *testing.T, dir string, needles ...[]byte) (found []string) {
 	return found
 }
 
-// attributes are the values of a file's extended attributes, behind each other.
+// attributes gives the values of a file's extended attributes, one after the other.
 func attributes(path string) (all []byte) {
 	names := make([]byte, 16<<10)
 	n, err := unix.Listxattr(path, names)

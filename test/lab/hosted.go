@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// HostDomain is known to no resolver: clients in these tests are told where it is.
+// HostDomain is a domain that no resolver knows: the tests tell clients where it is.
 const HostDomain = "s3.test"
 
 // Hosted gives an HTTP client for which every host is at address, and the URL of
@@ -22,7 +22,7 @@ func Hosted(address string) (*http.Client, string) {
 	}}, "http://" + HostDomain + ":" + port
 }
 
-// HostedProxy is a proxy whose buckets are hosts below hostDomain.
+// HostedProxy starts a proxy whose buckets are hosts below HostDomain.
 func HostedProxy(t testing.TB) *ProxyProcess {
 	t.Helper()
 	if Direct {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// Reply is a store's answer, whole, for a lie to change.
+// Reply is a complete answer of a store, for a lie to change.
 type Reply struct {
 	Request *http.Request
 	Status  int
@@ -22,10 +22,10 @@ type Reply struct {
 	Cut     bool // the connection ends instead of an answer
 }
 
-// Lie changes an answer, or leaves it alone where it does not apply.
+// Lie changes an answer, or leaves it alone if it does not apply.
 type Lie func(*Reply)
 
-// HostileStore stands before a real store and tells one lie at a time.
+// HostileStore stands in front of a real store and tells one lie at a time.
 type HostileStore struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -38,7 +38,7 @@ type HostileStore struct {
 // fails its test and not the machine.
 const endlessUntil = 64 << 20
 
-// Hostile gives an honest HostileStore before a store.
+// Hostile makes a HostileStore in front of a store; it is honest at first.
 func Hostile(t testing.TB, store *Store) *HostileStore {
 	t.Helper()
 	h := &HostileStore{}
@@ -63,7 +63,7 @@ func Hostile(t testing.TB, store *Store) *HostileStore {
 	return h
 }
 
-// Tell sets the lie; nil is the truth. It gives how many answers the one before has changed.
+// Tell sets the lie; nil stands for the truth. It gives how many answers the previous lie changed.
 func (h *HostileStore) Tell(lie Lie) (told int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -71,8 +71,8 @@ func (h *HostileStore) Tell(lie Lie) (told int) {
 	return told
 }
 
-// Preempt gives answers to requests of which the store never hears, nor reads the body; nil
-// from answer, or for it, lets them pass. It gives how many were answered so before.
+// Preempt answers requests that then never reach the store, without reading the body; a nil
+// answer, or a nil function, lets them pass. It gives how many requests the previous one answered.
 func (h *HostileStore) Preempt(answer func(*http.Request) *Reply) (told int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
 )
 
-// KEK is a key that a test rotates: what proxies and commands are told of
-// it, and how its old versions, or all of them, are ended.
+// KEK is a key that a test rotates: what proxies and commands must know about it, and how to end
+// its old versions, or all of them.
 type KEK struct {
 	URI    string
 	Read   []string // flags that name what it was before it is renewed
@@ -22,7 +22,7 @@ type KEK struct {
 	End    func(t *testing.T)
 }
 
-// LocalKEK is a new keyset in a file.
+// LocalKEK makes a keyset in a file.
 func LocalKEK(t *testing.T) KEK {
 	path := filepath.Join(t.TempDir(), "keyset.json")
 	k := KEK{URI: "localfile://" + path}
@@ -45,7 +45,7 @@ func LocalKEK(t *testing.T) KEK {
 	return k
 }
 
-// VaultKEK is a new key of a Vault, which proxies and commands use by AppRole.
+// VaultKEK makes a key in a Vault, to which proxies and commands log in by AppRole.
 func VaultKEK(t *testing.T) KEK {
 	v := SharedVault(t)
 	name := FreeName("kek")
@@ -66,7 +66,7 @@ func VaultKEK(t *testing.T) KEK {
 	}
 }
 
-// AWSKEK is an alias of the fake of AWS KMS. Its new version is another key.
+// AWSKEK makes an alias in the fake of AWS KMS. A new version of it is another key.
 func AWSKEK(t *testing.T) KEK {
 	uri, env, fake := FakeKMS(t)
 	return MovingAlias(uri, env, fake)
@@ -95,7 +95,7 @@ func MovingAlias(uri string, env []string, fake *fakekms.Server) KEK {
 	return k
 }
 
-// EmulatedKEK is an alias of an emulator of AWS KMS that others wrote.
+// EmulatedKEK makes an alias in an emulator of AWS KMS that others wrote.
 func EmulatedKEK(t *testing.T) KEK {
 	server := NewLocalKMS(t)
 	server.Alias(t, "alias/photos", server.CreateKey(t))

@@ -1,6 +1,6 @@
-// Package lab runs what the black-box tests need: the real s3proxy binary and
-// real S3 stores, each as a process of its own on a free loopback port with a
-// folder of its own, and stops what it started.
+// Package lab starts what the black-box tests need, and stops it: the real s3proxy binary, real
+// S3 stores, Vault and local-kms. Each is a process of its own on a free loopback port, with a
+// folder of its own.
 //
 // The stores are built from test/servers, once, into the user's cache folder. Those of
 // others are nested modules there, which pin their versions, so that their dependencies
@@ -25,7 +25,7 @@ var shared struct {
 // Main runs a package's tests and stops the shared processes. TestMain calls it and
 // nothing else.
 func Main(m *testing.M) {
-	// The Go clients in this process get what foreign ones get from Env.
+	// The Go clients in this process get the same settings as foreign ones get from Env.
 	for _, e := range os.Environ() {
 		if name, _, _ := strings.Cut(e, "="); strings.HasPrefix(name, "AWS_") {
 			os.Unsetenv(name)
@@ -46,7 +46,7 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// place says where a process lives: as long as one test, or as long as the package.
+// place says how long a process lives: as long as one test, or as long as the package.
 type place struct {
 	t      testing.TB
 	shared bool
@@ -91,7 +91,7 @@ func ShowOnFailure(t testing.TB, p *Process) {
 	})
 }
 
-// Path is that of a file or folder of this repository.
+// Path gives the path of a file or folder in this repository.
 func Path(t testing.TB, elements ...string) string {
 	t.Helper()
 	top, err := root()
@@ -101,7 +101,7 @@ func Path(t testing.TB, elements ...string) string {
 	return filepath.Join(append([]string{top}, elements...)...)
 }
 
-// root is the folder of the product's go.mod.
+// root gives the folder of the product's go.mod.
 func root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

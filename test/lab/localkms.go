@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
-// LocalKMS is a running local-kms, an emulator of AWS KMS that others wrote. It does not
-// look at signatures.
+// LocalKMS is a running local-kms, an emulator of AWS KMS that others wrote. It does not check
+// signatures.
 type LocalKMS struct {
 	*Process
 	URL string
@@ -37,7 +37,7 @@ func NewLocalKMS(t testing.TB) *LocalKMS {
 	return k
 }
 
-// Environment are the variables that have AWS's SDKs find it.
+// Environment gives the variables with which AWS's SDKs find it.
 func (k *LocalKMS) Environment() map[string]string {
 	return map[string]string{"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_REGION": LocalKMSRegion, "AWS_ENDPOINT_URL_KMS": k.URL}
 }
@@ -57,7 +57,7 @@ func (k *LocalKMS) CreateKey(t testing.TB) string {
 	return *made.KeyMetadata.Arn
 }
 
-// Alias makes a name for a key, or moves it there.
+// Alias makes an alias for a key, or moves an existing one to it.
 func (k *LocalKMS) Alias(t testing.TB, name, arn string) {
 	t.Helper()
 	_, err := k.Admin().UpdateAlias(t.Context(), &kms.UpdateAliasInput{AliasName: &name, TargetKeyId: &arn})

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// FreeName is a bucket's name that no other test has.
+// FreeName gives a bucket name that no other test uses.
 func FreeName(prefix string) string {
 	return fmt.Sprintf("%s-%d", prefix, bucketNumber.Add(1))
 }

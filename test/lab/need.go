@@ -21,8 +21,8 @@ func Need(t testing.TB, name string) string {
 	return path
 }
 
-// Generations of a client: today's, which send and check CRC trailers by
-// default, and one from before that.
+// Generations of a client: today's, which send and check CRC trailers by default, and an older
+// one, which does not.
 const (
 	Newest = "newest"
 	Older  = "older"

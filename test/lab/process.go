@@ -27,7 +27,7 @@ type Process struct {
 	err  error // of Wait; valid when done is closed
 }
 
-// AnswerWithin is how long any answer may take on a machine that has other tests.
+// AnswerWithin is how long any answer may take on a machine that runs other tests, too.
 const AnswerWithin = 30 * time.Second
 
 // Start runs a program with the given environment, its output kept for Log, and
@@ -63,9 +63,9 @@ func start(at place, name, bin string, args, env []string) *Process {
 	return p
 }
 
-// starter gives the thread that starts all children. Linux sends the signal that
-// dieWithParent asks for when the *thread* ends that started the child, and Go
-// ends threads as it likes: this one stays as long as the process.
+// starter gives the thread that starts all children. Linux sends the signal that dieWithParent
+// asks for when the *thread* ends that started the child, and Go ends threads as it likes. This
+// thread stays as long as the process.
 var starter = sync.OnceValue(func() chan<- func() {
 	work := make(chan func())
 	go func() {
@@ -77,7 +77,7 @@ var starter = sync.OnceValue(func() chan<- func() {
 	return work
 })
 
-// PID of the process.
+// PID gives the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Term asks the process to end (SIGTERM) and does not wait.
@@ -100,7 +100,7 @@ func (p *Process) Wait(limit time.Duration) (code int, ok bool) {
 	}
 }
 
-// Log is all that the process has printed so far, on both streams.
+// Log gives everything that the process has printed so far, on both streams.
 func (p *Process) Log() string {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
@@ -119,7 +119,7 @@ func (p *Process) logSize() int64 {
 
 func (p *Process) tail() string { return p.tailFrom(0) }
 
-// tailFrom is the end of the log, at most 8 KiB, of what was written after an offset.
+// tailFrom gives the end, at most 8 KiB, of what was written to the log after an offset.
 func (p *Process) tailFrom(offset int64) string {
 	const most = 8 << 10
 	f, err := os.Open(p.log)
@@ -137,7 +137,7 @@ func (p *Process) tailFrom(offset int64) string {
 	return fmt.Sprintf("--- log of %s ---\n%s", p.Name, bytes.TrimSpace(b))
 }
 
-// Children are the processes that the process has started; Linux alone tells.
+// Children gives the processes that the process has started, on Linux only.
 func (p *Process) Children() (pids []int, err error) {
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.PID()))
 	if err != nil || len(tasks) == 0 {
@@ -162,8 +162,8 @@ func (p *Process) Children() (pids []int, err error) {
 	return pids, nil
 }
 
-// PeakMemory is the largest resident size, in bytes (VmHWM), that the process has had, or
-// one of its children: s3proxy's embedded store is one.
+// PeakMemory gives the largest resident size, in bytes (VmHWM), that the process or one of its
+// children has had: s3proxy's embedded store is a child.
 func (p *Process) PeakMemory() (int64, error) {
 	children, err := p.Children()
 	if err != nil {
@@ -194,15 +194,15 @@ func peakMemory(pid int) (int64, error) {
 	return 0, errors.New("no VmHWM in the process's status")
 }
 
-// AwaitListening waits until the process accepts connections at an address; the
-// test fails when it ends before.
+// AwaitListening waits until the process accepts connections at an address. The test fails if the
+// process ends first.
 func (p *Process) AwaitListening(t testing.TB, address string) {
 	t.Helper()
 	p.until(t, 20*time.Second, func() bool { return Listens(address) })
 }
 
-// until asks ready every few milliseconds; the test fails when the process ends
-// before, or when it takes longer than the limit.
+// until asks ready every few milliseconds. The test fails if the process ends first, or if it
+// takes longer than the limit.
 func (p *Process) until(t testing.TB, limit time.Duration, ready func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
@@ -223,8 +223,8 @@ var ports struct {
 	given map[string]bool
 }
 
-// FreeAddress is a loopback address with a port that nothing listens on, not
-// given twice in one process.
+// FreeAddress gives a loopback address with a port that nothing listens on. It gives none twice
+// in one process.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	ports.Lock()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Keys of the proxy's client; tests sign with them.
+// The key of the proxy's client, with which tests sign.
 const (
 	ClientAccessKey = "client-access-key"
 	ClientSecretKey = "client+secret/5hQz8Lr2Vt6Yc0Jm4Ks"
@@ -46,7 +46,7 @@ func SharedProxy(t testing.TB, o ProxyOptions) *ProxyProcess {
 	return awaitProxy(t, launch(place{t: t, shared: true}, o))
 }
 
-// Launch starts the built s3proxy and waits for nothing; for starts that fail.
+// Launch starts the built s3proxy and does not wait, for starts that fail.
 func Launch(t testing.TB, o ProxyOptions) *ProxyProcess {
 	t.Helper()
 	return launch(place{t: t}, o)
@@ -87,8 +87,8 @@ func launch(at place, o ProxyOptions) *ProxyProcess {
 	return p
 }
 
-// ownKeyset names a keyset in the data folder, made if it is not there yet, to a proxy
-// that has no other key: with an upstream, s3proxy wants one named.
+// ownKeyset gives a proxy without another key a keyset in the data folder, and makes it if it is
+// missing: with an upstream, s3proxy needs a named key.
 func ownKeyset(at place, bin, dataDir string, args, env []string) []string {
 	at.t.Helper()
 	if slices.Contains(args, "--kms") {
@@ -113,7 +113,7 @@ func awaitProxy(t testing.TB, p *ProxyProcess) *ProxyProcess {
 	return p
 }
 
-// S3 is where and how a test speaks S3: to a proxy, or to a store as it is.
+// S3 says where and how a test speaks S3: to a proxy, or to a store as it is.
 type S3 struct {
 	URL       string
 	AccessKey string

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// MustRun is Run of a program that must not fail.
+// MustRun is Run for a program that must not fail.
 func MustRun(t testing.TB, env []string, program string, args ...string) string {
 	t.Helper()
 	out, err := Run(t, env, program, args...)
@@ -27,7 +27,7 @@ func Run(t testing.TB, env []string, program string, args ...string) (string, er
 	return out, err
 }
 
-// RunBoth gives what it printed on stdout, and behind that on stderr.
+// RunBoth is Run, but gives what was printed on stdout, followed by stderr.
 func RunBoth(t testing.TB, env []string, program string, args ...string) (string, error) {
 	t.Helper()
 	out, errs, err := runApart(t, env, program, args...)
@@ -49,7 +49,7 @@ func runApart(t testing.TB, env []string, program string, args ...string) (stdou
 	return out.String(), errs.String(), err
 }
 
-// Command runs the binary with the settings of a proxy before store.
+// Command runs the binary with the settings of a proxy in front of store.
 func Command(t *testing.T, store *Store, args ...string) (out string, code int) {
 	t.Helper()
 	cmd := exec.Command(S3proxy(t), args...)
@@ -84,7 +84,7 @@ func RunS3proxy(t *testing.T, args ...string) (string, error) {
 	return string(out), err
 }
 
-// JSONLine is the line of a command's output that is not of its log.
+// JSONLine gives the line of a command's output that does not belong to its log.
 func JSONLine(out string) string {
 	for line := range strings.Lines(out) {
 		if strings.HasPrefix(line, "{") {
@@ -94,5 +94,5 @@ func JSONLine(out string) string {
 	return out
 }
 
-// Generations are those of foreign clients that a test runs with.
+// Generations gives those generations of foreign clients that a test runs with.
 var Generations = []string{Newest, Older}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// All tells whether programs of others may be used: servers that take minutes to build,
-// and clients that may not be installed. `make test-all` sets it.
+// All tells whether tests may use other people's programs: servers that take minutes to build, and
+// clients that may not be installed. `make test-all` sets it.
 func All() bool { return os.Getenv("S3PROXY_TEST_ALL") == "1" }
 
 // Skip skips a test for a reason, which `make test` counts. With S3PROXY_TEST_REQUIRE=1
@@ -19,7 +19,7 @@ func Skip(t testing.TB, reason string) {
 	t.Skip(reason)
 }
 
-// needAll skips a test that uses another's program unless all are wanted.
+// needAll skips a test that uses other people's programs, unless All is set.
 func needAll(t testing.TB, program string) {
 	t.Helper()
 	if !All() {
@@ -27,8 +27,8 @@ func needAll(t testing.TB, program string) {
 	}
 }
 
-// TakesLong skips a test that is long by nature, or looks at very many cases, unless all
-// are wanted: `make test` is for somebody who waits.
+// TakesLong skips a test that takes long by nature, or looks at very many cases, unless All is
+// set: with `make test` somebody is waiting.
 func TakesLong(t testing.TB) {
 	t.Helper()
 	if !All() {
@@ -36,9 +36,9 @@ func TakesLong(t testing.TB) {
 	}
 }
 
-// Direct runs the tests against the stores as they are, without a proxy. It is
-// how a test is checked for being fair (what fails there too is not the
-// proxy's) and able to fail (the attacks and searches must find something).
+// Direct runs the tests against the stores as they are, without a proxy. It shows that a test is
+// fair (what fails there too is not the proxy's fault) and able to fail (attacks and searches
+// must find something).
 var Direct = os.Getenv("S3PROXY_TEST_DIRECT") == "1"
 
 // Long makes the tests look at more places and larger objects (make test-long).

@@ -36,14 +36,14 @@ func Versitygw(t testing.TB) *Store { t.Helper(); return versitygw(place{t: t}) 
 // MinIO starts a MinIO for one test.
 func MinIO(t testing.TB) *Store { t.Helper(); return minio(place{t: t}) }
 
-// VersitygwBelow starts a versitygw whose buckets are hosts below a domain too. Its
-// URL names the domain, which no resolver knows.
+// VersitygwBelow starts a versitygw whose buckets are also hosts below a domain. Its URL names the
+// domain, which no resolver knows.
 func VersitygwBelow(t testing.TB, domain string) *Store {
 	t.Helper()
 	return below(versitygwIn(place{t: t}, place{t: t}.folder("versitygw"), []string{"--virtual-domain", domain}, nil), domain)
 }
 
-// MinIOBelow is the same with a MinIO.
+// MinIOBelow does the same with a MinIO.
 func MinIOBelow(t testing.TB, domain string) *Store {
 	t.Helper()
 	return below(minioWith(place{t: t}, "MINIO_DOMAIN="+domain), domain)
@@ -71,16 +71,16 @@ func VersitygwForSuite(t testing.TB) *Store {
 	return versitygwIn(at, at.folder("versitygw"), nil, []string{"--versioning-dir", versions})
 }
 
-// VersitygwBinary is the path of versitygw's real command.
+// VersitygwBinary gives the path of versitygw's real command.
 func VersitygwBinary(t testing.TB) string { t.Helper(); return serverBinary(t, "versitygw") }
 
-// SharedVersitygw is one versitygw for all tests of the package.
+// SharedVersitygw gives the one versitygw that all tests of the package share.
 func SharedVersitygw(t testing.TB) *Store { t.Helper(); return share(t, &sharedVersitygw, versitygw) }
 
-// SharedMinIO is one MinIO for all tests of the package.
+// SharedMinIO gives the one MinIO that all tests of the package share.
 func SharedMinIO(t testing.TB) *Store { t.Helper(); return share(t, &sharedMinIO, minio) }
 
-// SharedStores are those that this run may use: versitygw, and with All MinIO.
+// SharedStores gives the stores that this run may use: versitygw and, with All, MinIO.
 func SharedStores(t testing.TB) []*Store {
 	t.Helper()
 	stores := []*Store{SharedVersitygw(t)}
@@ -147,7 +147,7 @@ func minioWith(at place, settings ...string) *Store {
 	return await(at, &Store{Process: start(at, "minio", bin, args, env), URL: "http://" + address, Dir: dir}, "/") // 503 until it is ready
 }
 
-// Forward sends a request that a test has taken in the store's place on to it.
+// Forward sends a request that a test received in the store's place on to the store.
 func (s *Store) Forward(via http.RoundTripper, r *http.Request) (*http.Response, error) {
 	out := r.Clone(r.Context())
 	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", strings.TrimPrefix(s.URL, "http://"), ""
@@ -157,7 +157,7 @@ func (s *Store) Forward(via http.RoundTripper, r *http.Request) (*http.Response,
 	return via.RoundTrip(out)
 }
 
-// await waits until the store answers at a path as it should.
+// await waits until the store answers as it should at a path.
 func await(at place, s *Store, path string) *Store {
 	at.t.Helper()
 	s.AccessKey, s.SecretKey = storeAccessKey, storeSecretKey

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Target is an S3 endpoint under test: a proxy before one of the stores.
+// Target is an S3 endpoint under test: a proxy in front of one of the stores.
 type Target struct {
 	S3
 	Name  string

@@ -1,5 +1,5 @@
-// Command servers builds the stores that the tests run, and prints where they
-// are. make does it before the tests, so that no test's time limit pays for it.
+// Command servers builds the servers that the tests run, and prints their paths. make runs it
+// before the tests, so that building does not count against a test's time limit.
 package main
 
 import (

@@ -1,6 +1,6 @@
-// Command gateway is versitygw over its posix backend, made of the library that the product
-// has anyway, so that `make test` compiles nothing more. It takes those of versitygw's own
-// flags that test/lab gives; `make test-all` runs the real command.
+// Command gateway is versitygw with its posix backend, built from the library that the product
+// uses anyway, so that `make test` compiles nothing else. It has those of versitygw's own flags
+// that test/lab passes; `make test-all` runs the real command.
 package main
 
 import (
@@ -41,7 +41,7 @@ func run(args []string) error {
 	ofPosix.StringVar(&options.VersioningDir, "versioning-dir", "", "folder of older versions")
 	ofPosix.StringVar(&options.SideCarDir, "sidecar", "", "folder of metadata, instead of extended attributes")
 	if flags.Arg(0) != "posix" {
-		return fmt.Errorf("backend %q: only posix is known", flags.Arg(0))
+		return fmt.Errorf("unknown backend %q: only posix is known", flags.Arg(0))
 	}
 	if err := ofPosix.Parse(flags.Args()[1:]); err != nil {
 		return err
