@@ -67,12 +67,17 @@ func (q *sequence) page(name string, d draft, next, parameterName string) {
 	for range 10 {
 		answers := q.send(name, false, d)
 		cursor := elements(answers, next)
-		if answers[atStore].Status != 200 || slices.Contains(cursor[:], "") || q.apart {
+		if answers[atStore].Status != 200 || slices.Contains(cursor[:], "") || q.apart || uneven(answers) {
 			return
 		}
 		d.query = without(d.query, parameterName)
 		d.askOf(parameterName, cursor)
 	}
+}
+
+// uneven tells whether the sides' pages do not end at the same place.
+func uneven(answers [sideCount]s3test.Answer) bool {
+	return entriesOf(answers[throughMD5]) != entriesOf(answers[atStore]) || entriesOf(answers[throughOpaque]) != entriesOf(answers[atStore])
 }
 
 func without(query []parameter, names ...string) (rest []parameter) {
@@ -129,7 +134,7 @@ func (q *sequence) pageByMarkers(name string, d draft, keyName, nextKey, idName,
 	for range 10 {
 		answers := q.send(name, false, d)
 		key, id := elements(answers, nextKey), elements(answers, nextID)
-		if answers[atStore].Status != 200 || elements(answers, "IsTruncated")[atStore] != "true" || key[atStore] == "" || q.apart {
+		if answers[atStore].Status != 200 || elements(answers, "IsTruncated")[atStore] != "true" || key[atStore] == "" || q.apart || uneven(answers) {
 			return
 		}
 		for i := range key {

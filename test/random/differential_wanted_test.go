@@ -123,6 +123,10 @@ var wantedDifferences = []wantedDifference{
 		return d.isOne("XML ListBucketResult/NextMarker", "XML ListBucketResult/NextContinuationToken", "XML ListBucketResult/IsTruncated", "XML ListVersionsResult/IsTruncated", "XML ListVersionsResult/NextKeyMarker", "XML ListVersionsResult/NextVersionIdMarker", "XML ListPartsResult/IsTruncated") &&
 			(d.had == "left out" || d.had == "false")
 	}},
+	{"A page may be one entry short behind a folder, and says that more follows", "MinIO finds no single entry there, whatever follows; so none is asked for", func(d deviation) bool {
+		return d.store == lab.OnMinIO && d.of("ListObjects", "ListObjectsV2", "ListObjectVersions") && strings.HasPrefix(d.what, "XML ") && strings.Contains(d.call.Query, "delimiter=") &&
+			strings.Contains(string(d.got.Body), "<IsTruncated>true") && entriesOf(d.got)+1 == entriesOf(d.direct)
+	}},
 	{"Where a page of ListObjects ends is told by the store", "MinIO names a folder behind the page's last key now and then", func(d deviation) bool {
 		return d.name == "ListObjects" && d.what == "XML ListBucketResult/NextMarker" && d.had != "left out" && d.has != "left out"
 	}},
@@ -270,6 +274,14 @@ func (d deviation) size() int {
 		return len(d.call.Stream.Body)
 	}
 	return len(d.call.Body)
+}
+
+// entriesOf counts what is on a page of a list.
+func entriesOf(page s3test.Answer) (n int) {
+	for _, element := range []string{"<Contents>", "<Version>", "<DeleteMarker>", "<CommonPrefixes>"} {
+		n += strings.Count(string(page.Body), element)
+	}
+	return n
 }
 
 func (d deviation) turns(had, has string) bool {
