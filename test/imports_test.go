@@ -37,7 +37,7 @@ var mayImport = []arrows{
 	{"proxy/sigv4", []string{"proxy/s3err"}, nil},
 	{"proxy/upstream", []string{"proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4"}, nil},
 	{"proxy/state", []string{"kms", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/upstream"}, nil},
-	{"proxy/object", []string{"envelope", "kms", "proxy/checksum", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/state", "proxy/upstream"}, nil},
+	{"proxy/object", []string{"envelope", "kms", "proxy/checksum", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/state", "proxy/upstream"}, []string{"kms/localfile"}},
 	{"proxy/inplace", []string{"envelope", "kms", "proxy/checksum", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/state", "proxy/upstream"}, nil},
 	{"proxy/multipart", []string{"envelope", "kms", "proxy/checksum", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/state", "proxy/upstream"}, nil},
 	{"proxy", []string{"envelope", "kms", "proxy/checksum", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/state", "proxy/upstream"},
