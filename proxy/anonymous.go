@@ -14,20 +14,20 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// judgedFor is how long a store's yes to unsigned writes into a bucket is remembered.
-const judgedFor = time.Minute
+// writableFor is how long a store's yes to unsigned writes into a bucket is remembered.
+const writableFor = time.Minute
 
-// judged remembers when a store last said yes to an unsigned write, by bucket.
-type judged struct {
+// writable remembers when a store last said yes to an unsigned write, by bucket.
+type writable struct {
 	lru *lru.Cache[s3name.Bucket, time.Time]
 }
 
-func newJudged() *judged {
+func newWritable() *writable {
 	c, err := lru.New[s3name.Bucket, time.Time](1024)
 	if err != nil {
 		panic(err) // only a size below one is refused
 	}
-	return &judged{c}
+	return &writable{c}
 }
 
 // mayWrite asks the store whether an unsigned client may write here at all, before a key is
@@ -39,7 +39,7 @@ func (x *exchange) mayWrite(ctx context.Context) error {
 	if !x.unsigned() {
 		return nil
 	}
-	if at, ok := x.judged.lru.Get(x.bucket); ok && time.Since(at) < judgedFor {
+	if at, ok := x.writable.lru.Get(x.bucket); ok && time.Since(at) < writableFor {
 		return nil
 	}
 	resp, err := x.Upstream.Do(ctx, &upstream.Request{
@@ -52,7 +52,7 @@ func (x *exchange) mayWrite(ctx context.Context) error {
 	case err != nil && !refused, status == http.StatusUnauthorized, status == http.StatusForbidden, status >= http.StatusInternalServerError, errors.Is(err, s3err.NoSuchBucket):
 		return err
 	}
-	x.judged.lru.Add(x.bucket, time.Now())
+	x.writable.lru.Add(x.bucket, time.Now())
 	return nil
 }
 

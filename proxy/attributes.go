@@ -53,7 +53,7 @@ type attributesPart struct {
 func getObjectAttributes(x *exchange) error {
 	ctx := x.r.Context()
 	names := attributeNames(x.r.Header.Values("X-Amz-Object-Attributes"))
-	if err := x.judgeAttributes(ctx, names); err != nil {
+	if err := x.refusedAttributes(ctx, names); err != nil {
 		return err
 	}
 	wanted := func(name string) bool { return slices.Contains(names, name) }
@@ -110,8 +110,8 @@ func attributesChecksumOf(f envelope.Facts) *attributesChecksum {
 	return c
 }
 
-// judgeAttributes asks the store the same, for its refusal.
-func (x *exchange) judgeAttributes(ctx context.Context, names []string) error {
+// refusedAttributes asks the store the same, for its refusal.
+func (x *exchange) refusedAttributes(ctx context.Context, names []string) error {
 	req := x.request()
 	if names != nil {
 		req.Header["X-Amz-Object-Attributes"] = []string{strings.Join(names, ",")}

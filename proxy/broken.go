@@ -11,13 +11,13 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// whyBroken looks for the refusal behind an upload whose connection the store
+// explainReset looks for the refusal behind an upload whose connection the store
 // closed. A store may refuse a PUT before it has read the body (versitygw 1.8
 // says 100 first, whatever will come) and close; its answer is then lost under
 // the reset of the connection. What it refuses so early can be asked for: the
 // bucket is not there, it takes no object with these headers, or a condition does
 // not hold. Anything else stays err.
-func (x *exchange) whyBroken(err error) error {
+func (x *exchange) explainReset(err error) error {
 	if !errors.Is(err, s3err.ServiceUnavailable) || x.r.Context().Err() != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (rd *reading) resolve() error {
 		s, err = rd.statWith(http.MethodGet, h) // versitygw 1.8 finds some versions by GET alone
 	}
 	if err != nil {
-		return rd.inWords(err)
+		return rd.withErrorBody(err)
 	}
 	tag, err := rd.ObjectETag(rd.r.Context(), s)
 	if err != nil {

@@ -416,7 +416,7 @@ func (c *copying) putAnew(h http.Header, plain *checksum.Reader) error {
 	}
 	resp, err := c.putSealed(h, plain, c.src.Size)
 	if err != nil {
-		return c.whyBroken(err)
+		return c.explainReset(err)
 	}
 	defer resp.Body.Close()
 	c.passHeaders(resp.Header)

@@ -122,12 +122,12 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 		s.Meta, s.Size = nil, s.Bytes
 	}
 	found := &copySource{inplace.Source{Objects: &src, Stored: s, Unsigned: x.unsigned(), Named: named.Version}}
-	return found, found.judge(ctx, x.r.Header)
+	return found, found.checkConditions(ctx, x.r.Header)
 }
 
-// judge compares the x-amz-copy-source-if-* conditions: as with GET, If-Match counts
+// checkConditions compares the x-amz-copy-source-if-* conditions: as with GET, If-Match counts
 // more than If-Unmodified-Since, and If-None-Match more than If-Modified-Since.
-func (src *copySource) judge(ctx context.Context, h http.Header) error {
+func (src *copySource) checkConditions(ctx context.Context, h http.Header) error {
 	const prefix = "X-Amz-Copy-Source-If-"
 	match, noneMatch := condition(h, prefix+"Match"), condition(h, prefix+"None-Match")
 	modified, unmodified := h.Get(prefix+"Modified-Since"), h.Get(prefix+"Unmodified-Since")

@@ -123,9 +123,9 @@ func (x *exchange) readDocument(limit int64) ([]byte, error) {
 	return x.readDocumentOf(limit, x.r.Header)
 }
 
-// readDocumentOf takes what is promised of the body from other headers: those of a
+// readDocumentOf takes what is declared of the body from other headers: those of a
 // Complete have checksums that are the object's.
-func (x *exchange) readDocumentOf(limit int64, promises http.Header) ([]byte, error) {
+func (x *exchange) readDocumentOf(limit int64, from http.Header) ([]byte, error) {
 	body, err := x.auth.Body(x.r)
 	if err != nil {
 		return nil, err
@@ -133,11 +133,11 @@ func (x *exchange) readDocumentOf(limit int64, promises http.Header) ([]byte, er
 	if body.Length > limit {
 		return nil, s3err.MaxMessageLengthExceeded
 	}
-	promised, err := checksum.ReadDeclared(promises, body.PromisedTrailers(), x.auth.Presigned)
+	declared, err := checksum.ReadDeclared(from, body.DeclaredTrailers(), x.auth.Presigned)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := io.ReadAll(io.LimitReader(checksum.NewReader(x.hurriedReader(body), body, promised), limit+1))
+	doc, err := io.ReadAll(io.LimitReader(checksum.NewReader(x.deadlineReader(body), body, declared), limit+1))
 	if err != nil {
 		return nil, uploadError(err)
 	}

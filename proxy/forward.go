@@ -31,7 +31,7 @@ func forward(x *exchange) error {
 func (x *exchange) forwardDocument(body []byte) error {
 	req := x.request()
 	h := req.Header
-	if len(body) > 0 || x.r.Header.Get("Content-Md5") != "" || x.promisesChecksum() {
+	if len(body) > 0 || x.r.Header.Get("Content-Md5") != "" || x.declaresChecksum() {
 		sum := md5.Sum(body)
 		h.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 	}
@@ -60,9 +60,9 @@ func (x *exchange) forwardDocument(body []byte) error {
 	return err
 }
 
-// promisesChecksum tells whether the client named a checksum of the body. S3 demands
+// declaresChecksum tells whether the client named a checksum of the body. S3 demands
 // one of some documents.
-func (x *clientRequest) promisesChecksum() bool {
+func (x *clientRequest) declaresChecksum() bool {
 	for name := range x.r.Header {
 		if checksum.Named(strings.TrimPrefix(name, checksum.HeaderPrefix)) != envelope.NoChecksum && strings.HasPrefix(name, checksum.HeaderPrefix) {
 			return true

@@ -116,9 +116,9 @@ func (rd *reading) statWith(method string, h http.Header) (*object.Stored, error
 	return rd.ReadStored(rd.bucket, rd.key, rd.unsigned(), resp)
 }
 
-// inWords gives the store's answer to the GET for that to its HEAD, which has no
+// withErrorBody gives the store's answer to the GET for that to its HEAD, which has no
 // error document.
-func (rd *reading) inWords(err error) error {
+func (rd *reading) withErrorBody(err error) error {
 	if rd.op.method == http.MethodHead {
 		return err
 	}

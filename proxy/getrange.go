@@ -252,7 +252,7 @@ func (rd *reading) answerByEnd(e objectEnd) error {
 	if errors.Is(e.err, s3err.InvalidRange) { // of an object that has no byte
 		var err error
 		if e.stored, err = rd.stat(); err != nil {
-			return rd.inWords(err)
+			return rd.withErrorBody(err)
 		}
 	} else if e.err != nil {
 		return e.err

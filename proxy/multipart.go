@@ -58,7 +58,7 @@ func uploadPart(x *exchange) error {
 	if err := multipart.CheckPartSize(x.part, body.Length); err != nil {
 		return err
 	}
-	declared, err := checksum.ReadDeclared(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
+	declared, err := checksum.ReadDeclared(x.r.Header, body.DeclaredTrailers(), x.auth.Presigned)
 	if err != nil {
 		return err
 	}

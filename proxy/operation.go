@@ -152,7 +152,7 @@ func findOperation(method string, s scope, q url.Values, h http.Header) (found *
 		methodKnown = true
 		switch {
 		case !op.marked(q), op.header != "" && len(h.Values(op.header)) == 0:
-		case op.handle != nil && op.stranger(q) != "":
+		case op.handle != nil && op.conflictingParam(q) != "":
 		case found == nil || op.rank() > found.rank():
 			found = op
 		}
@@ -195,8 +195,8 @@ func (op *operation) rank() int {
 	return r
 }
 
-// stranger gives a query parameter that belongs to another operation, or "".
-func (op *operation) stranger(q url.Values) string {
+// conflictingParam gives a query parameter that belongs to another operation, or "".
+func (op *operation) conflictingParam(q url.Values) string {
 	for name := range q {
 		if knownQuery[name] && !ignoredQuery(name) && !op.takes(name) {
 			return name

@@ -148,16 +148,16 @@ func (x *exchange) passthroughBody(req *upstream.Request) (*checksum.Reader, err
 	if body.Length < 0 {
 		return nil, s3err.MissingContentLength
 	}
-	promised, err := checksum.ReadDeclared(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
+	declared, err := checksum.ReadDeclared(x.r.Header, body.DeclaredTrailers(), x.auth.Presigned)
 	if err != nil {
 		return nil, err
 	}
-	plain := checksum.NewReader(x.timeoutReader(body), body, promised)
+	plain := checksum.NewReader(x.timeoutReader(body), body, declared)
 	req.Body, req.Length = plain, body.Length
-	if promised.Given() {
-		name := checksum.Header(promised.Algorithm)
+	if declared.Given() {
+		name := checksum.Header(declared.Algorithm)
 		req.Header.Del(name)
-		req.Checksum = &upstream.Checksum{Header: name, Hash: checksum.New(promised.Algorithm)}
+		req.Checksum = &upstream.Checksum{Header: name, Hash: checksum.New(declared.Algorithm)}
 	}
 	if body.Length == 0 {
 		// Nothing is streamed, and nothing vouches for it but the signature.
@@ -165,8 +165,8 @@ func (x *exchange) passthroughBody(req *upstream.Request) (*checksum.Reader, err
 			return nil, uploadError(err)
 		}
 		req.Body, req.Checksum = nil, nil
-		if promised.Given() {
-			req.Header.Set(checksum.Header(promised.Algorithm), base64.StdEncoding.EncodeToString(plain.Facts().Checksum.Value))
+		if declared.Given() {
+			req.Header.Set(checksum.Header(declared.Algorithm), base64.StdEncoding.EncodeToString(plain.Facts().Checksum.Value))
 		}
 	}
 	req.Header.Del("Content-Length")

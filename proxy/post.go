@@ -30,7 +30,7 @@ func postObject(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	upload, err := x.openForm(x.hurriedReader(body))
+	upload, err := x.openForm(x.deadlineReader(body))
 	if err != nil {
 		x.drain()
 		return err
@@ -58,11 +58,11 @@ func (x *exchange) openForm(body *timeoutReader) (*formUpload, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := x.judgeForm(f)
+	policy, err := x.authorizeForm(f)
 	if err != nil {
 		return nil, err
 	}
-	body.hurried = false
+	body.atDeadline = false
 	put, err := x.putOf(f.fields)
 	if err != nil {
 		return nil, err
@@ -85,9 +85,9 @@ func (x *exchange) openForm(body *timeoutReader) (*formUpload, error) {
 	return &formUpload{form: f, put: put, plain: checksum.NewReader(src, nil, declared), size: size, release: release}, nil
 }
 
-// judgeForm names the object and says whether the form may make it. The policy,
+// authorizeForm names the object and says whether the form may make it. The policy,
 // nil for an unsigned form, has still to judge the size.
-func (x *exchange) judgeForm(f *form) (*sigv4.Policy, error) {
+func (x *exchange) authorizeForm(f *form) (*sigv4.Policy, error) {
 	key := f.fields["key"]
 	if key == "" {
 		return nil, sigv4.MissingFormField("key")

@@ -64,7 +64,7 @@ type Proxy struct {
 	verifier *sigv4.Verifier
 	hold     *semaphore.Weighted
 	states   *stateCache
-	judged   *judged // unsigned writes
+	writable *writable // unsigned writes
 	defaults *bucketDefaults
 	uploads  *multipart.Uploads
 	// passthroughUploads are those that stores were seen to have.
@@ -75,7 +75,7 @@ type Proxy struct {
 	// send 5 GiB or wait for hours.
 	largePut, largePart int64
 
-	sweepEvery, sweepGrace, hurryLimit time.Duration
+	sweepEvery, sweepGrace, documentTime time.Duration
 }
 
 // New makes a Proxy; it contacts nobody.
@@ -87,12 +87,12 @@ func New(cfg Config) *Proxy {
 			c, ok := cfg.Credential(id)
 			return c.Secret, ok
 		}},
-		hold:   semaphore.NewWeighted(holdBudget),
-		states: newStateCache(stateCacheEntries),
-		judged: newJudged(), defaults: newBucketDefaults(), passthroughUploads: newPassthroughUploads(),
+		hold:     semaphore.NewWeighted(holdBudget),
+		states:   newStateCache(stateCacheEntries),
+		writable: newWritable(), defaults: newBucketDefaults(), passthroughUploads: newPassthroughUploads(),
 
 		largePut: maxPutSize, largePart: largePart,
-		sweepEvery: sweepEvery, sweepGrace: multipart.DefaultGrace, hurryLimit: hurryLimit,
+		sweepEvery: sweepEvery, sweepGrace: multipart.DefaultGrace, documentTime: documentTime,
 	}
 	p.uploads = multipart.NewUploads(cfg.Log, p.hold)
 	cache := object.NewCache()
@@ -128,7 +128,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &answer{ResponseWriter: w}
 	x := &exchange{Proxy: p, clientRequest: clientRequest{r: r}, response: response{w: answer, id: newRequestID()}}
 	p.traceRequest(x)
-	x.hurry()
+	x.startDeadline()
 	err := inS3sWords(x.serve())
 	cut := false
 	if err != nil {

@@ -33,12 +33,12 @@ func putObject(x *exchange) error {
 	if body.Length < 0 {
 		return s3err.MissingContentLength
 	}
-	promised, err := checksum.ReadDeclared(x.r.Header, body.PromisedTrailers(), x.auth.Presigned)
+	declared, err := checksum.ReadDeclared(x.r.Header, body.DeclaredTrailers(), x.auth.Presigned)
 	if err != nil {
 		return err
 	}
-	promised.WantsMD5 = x.ETag == object.ETagMD5
-	plain := checksum.NewReader(x.timeoutReader(body), body, promised)
+	declared.WantsMD5 = x.ETag == object.ETagMD5
+	plain := checksum.NewReader(x.timeoutReader(body), body, declared)
 	if err := x.putEncrypted(x.passedHeaders(), plain, body.Length); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (x *exchange) uploadFailure(plain *checksum.Reader, err error) error {
 		return uploadError(refusal)
 	}
 	if err != nil {
-		err = x.whyBroken(err)
+		err = x.explainReset(err)
 		if !plain.Ended() {
 			// The transport may still wait for the client's next bytes; the answer
 			// must not wait with it.

@@ -11,10 +11,10 @@ import (
 // memory and connections for nothing.
 const idleLimit = 2 * time.Minute
 
-// hurryLimit is how long a client has, from the end of its headers on, for what is small
+// documentTime is how long a client has, from the end of its headers on, for what is small
 // and held in memory until it is whole: a document, or a form up to its file. A trickle
 // does not prolong it. It is also all that is waited for a body that nobody reads.
-const hurryLimit = 30 * time.Second
+const documentTime = 30 * time.Second
 
 // renewEvery saves setting the connection's deadline at each read and write.
 const renewEvery = 5 * time.Second
@@ -38,31 +38,31 @@ func (p *idleTimeout) renew() {
 	}
 }
 
-// hurry sets the deadline that holds until a reader of the body renews it.
-func (x *exchange) hurry() {
+// startDeadline sets the deadline that holds until a reader of the body renews it.
+func (x *exchange) startDeadline() {
 	if x.r.ContentLength != 0 {
-		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.hurryLimit))
+		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.documentTime))
 	}
 }
 
 type timeoutReader struct {
 	io.Reader
 	idleTimeout
-	hurried bool // nothing is renewed yet
+	atDeadline bool // nothing is renewed yet
 }
 
 // timeoutReader is for a body that streams, which has the time that it needs.
 func (x *exchange) timeoutReader(r io.Reader) io.Reader { return x.reader(r, false) }
 
-// hurriedReader is for a body, or its beginning, that has to be here by the deadline.
-func (x *exchange) hurriedReader(r io.Reader) *timeoutReader { return x.reader(r, true) }
+// deadlineReader is for a body, or its beginning, that has to be here by the deadline.
+func (x *exchange) deadlineReader(r io.Reader) *timeoutReader { return x.reader(r, true) }
 
-func (x *exchange) reader(r io.Reader, hurried bool) *timeoutReader {
-	return &timeoutReader{r, idleTimeout{set: http.NewResponseController(x.w).SetReadDeadline}, hurried}
+func (x *exchange) reader(r io.Reader, atDeadline bool) *timeoutReader {
+	return &timeoutReader{r, idleTimeout{set: http.NewResponseController(x.w).SetReadDeadline}, atDeadline}
 }
 
 func (r *timeoutReader) Read(p []byte) (int, error) {
-	if !r.hurried {
+	if !r.atDeadline {
 		r.renew()
 	}
 	n, err := r.Reader.Read(p)

@@ -21,7 +21,7 @@ import (
 func hastyProxy(t *testing.T, f *fakeStore) *httptest.Server {
 	t.Helper()
 	s := proxyBefore(t, f, "us-east-1")
-	s.Config.Handler.(*Proxy).hurryLimit = 300 * time.Millisecond
+	s.Config.Handler.(*Proxy).documentTime = 300 * time.Millisecond
 	return s
 }
 

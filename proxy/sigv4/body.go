@@ -55,7 +55,7 @@ func checkPayload(value string) error {
 func (a *Auth) Streaming() bool { return strings.HasPrefix(a.Payload, "STREAMING-") }
 
 // Body is the decoded body of a request. io.EOF is given only when everything
-// that the client promised has been verified: the hash or each signature, the
+// that the client declared has been verified: the hash or each signature, the
 // final chunk, the trailers, both lengths. Any other error is an *s3err.Error,
 // and what was read before it must not be used. The memory is constant: the data
 // of a signed chunk flows before its signature is known, but for its last piece.
@@ -67,7 +67,7 @@ type Body struct {
 	Length int64
 
 	src      io.Reader
-	promised []string
+	declared []string
 	trailers map[string]string
 	err      error
 }
@@ -118,18 +118,18 @@ func (a *Auth) streamingBody(r *http.Request, in io.Reader) (*Body, error) {
 	if err != nil {
 		return nil, err
 	}
-	promised, err := promisedTrailers(r)
+	declared, err := declaredTrailers(r)
 	if err != nil {
 		return nil, err
 	}
-	if !withTrailer && len(promised) > 0 {
+	if !withTrailer && len(declared) > 0 {
 		return nil, errTrailerHeader
 	}
-	if withTrailer && signed && len(promised) == 0 {
+	if withTrailer && signed && len(declared) == 0 {
 		return nil, s3err.MalformedTrailerError
 	}
-	b := &Body{Length: length, promised: promised, trailers: map[string]string{}}
-	c := &chunked{in: bufio.NewReaderSize(in, lineBuffer), want: length, promised: promised, trailers: b.trailers}
+	b := &Body{Length: length, declared: declared, trailers: map[string]string{}}
+	c := &chunked{in: bufio.NewReaderSize(in, lineBuffer), want: length, declared: declared, trailers: b.trailers}
 	if signed {
 		chain := a.chain
 		c.chain, c.sum, c.signedTrailer = &chain, sha256.New(), withTrailer
@@ -150,8 +150,8 @@ func decodedLength(r *http.Request) (int64, error) {
 	return int64(n), nil
 }
 
-// promisedTrailers reads x-amz-trailer: names, repeated or separated by commas.
-func promisedTrailers(r *http.Request) ([]string, error) {
+// declaredTrailers reads x-amz-trailer: names, repeated or separated by commas.
+func declaredTrailers(r *http.Request) ([]string, error) {
 	var names []string
 	for _, value := range r.Header.Values("X-Amz-Trailer") {
 		for name := range strings.SplitSeq(value, ",") {
@@ -165,8 +165,8 @@ func promisedTrailers(r *http.Request) ([]string, error) {
 	return names, nil
 }
 
-// PromisedTrailers are the names in x-amz-trailer, in lower case.
-func (b *Body) PromisedTrailers() []string { return b.promised }
+// DeclaredTrailers are the names in x-amz-trailer, in lower case.
+func (b *Body) DeclaredTrailers() []string { return b.declared }
 
 // Trailers gives the trailers by their names in lower case. They are complete
 // and verified after io.EOF, not before.

@@ -24,8 +24,8 @@ func TestStreamingShapesAreOnlyForWhoSignedThem(t *testing.T) {
 		"presigned, signed chunks":  {Auth{AccessKeyID: "a", Presigned: true, Payload: streamingSigned}, "", s3err.InvalidRequest},
 		"version 4a":                {Auth{AccessKeyID: "a", Payload: streamingV4a}, "", s3err.NotImplemented},
 		"version 4a, trailer":       {Auth{AccessKeyID: "a", Payload: streamingV4aTrailer}, "", s3err.NotImplemented},
-		"no trailer but promised":   {Auth{AccessKeyID: "a", Payload: streamingSigned}, "x-amz-checksum-crc32", s3err.InvalidRequest},
-		"not streamed but promised": {Auth{AccessKeyID: "a", Payload: UnsignedPayload}, "x-amz-checksum-crc32", s3err.InvalidRequest},
+		"no trailer but declared":   {Auth{AccessKeyID: "a", Payload: streamingSigned}, "x-amz-checksum-crc32", s3err.InvalidRequest},
+		"not streamed but declared": {Auth{AccessKeyID: "a", Payload: UnsignedPayload}, "x-amz-checksum-crc32", s3err.InvalidRequest},
 	} {
 		r := httptest.NewRequest("PUT", "http://s3.test/b/k", strings.NewReader("x"))
 		r.Header.Set("X-Amz-Decoded-Content-Length", "1")

@@ -54,7 +54,7 @@ type chunked struct {
 	number     int   // of the current chunk, from 1
 	size, left int64 // of the current chunk
 
-	promised []string
+	declared []string
 	trailers map[string]string
 }
 
@@ -154,7 +154,7 @@ func (c *chunked) verifyChunk() error {
 	return nil
 }
 
-// excess says what is wrong when a chunk goes on behind the promised length:
+// excess says what is wrong when a chunk goes on behind the declared length:
 // the chunk is cut short, or there is too much data.
 func (c *chunked) excess() error {
 	next, err := c.in.Peek(2)
@@ -168,11 +168,11 @@ func (c *chunked) excess() error {
 }
 
 // end reads what follows the last chunk's header: the trailers that were
-// promised, in any order and no others, their signature, an empty line.
+// declared, in any order and no others, their signature, an empty line.
 func (c *chunked) end() error {
 	lines := &trailerLines{in: c, left: maxTrailerSize}
 	var text bytes.Buffer
-	for range c.promised {
+	for range c.declared {
 		if err := lines.next(); err != nil {
 			return err
 		}
@@ -240,16 +240,16 @@ func (c *chunked) trailer(line string) (name, value string, err error) {
 	}
 	name, value, ok := strings.Cut(line, ":")
 	name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
-	if _, twice := c.trailers[name]; !ok || twice || !slices.Contains(c.promised, name) {
+	if _, twice := c.trailers[name]; !ok || twice || !slices.Contains(c.declared, name) {
 		return "", "", s3err.MalformedTrailerError
 	}
 	c.trailers[name] = value
 	return name, value, nil
 }
 
-// unexpected tells a trailer that nobody promised from a broken end.
+// unexpected tells a trailer that nobody declared from a broken end.
 func (c *chunked) unexpected(line string) error {
-	if strings.HasPrefix(line, "x-amz-checksum-") || len(c.promised) == 0 && strings.Contains(line, ":") {
+	if strings.HasPrefix(line, "x-amz-checksum-") || len(c.declared) == 0 && strings.Contains(line, ":") {
 		return s3err.MalformedTrailerError
 	}
 	return s3err.IncompleteBody

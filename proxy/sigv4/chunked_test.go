@@ -106,10 +106,10 @@ func TestSignedStreamsThatAreForgedOrBrokenAreRefused(t *testing.T) {
 		"unsigned chunks":          {5, func(c *chain) string { return "5\r\nhello\r\n0\r\n\r\n" }, s3err.IncompleteBody, terminated},
 		"not chunked at all":       {5, func(c *chain) string { return "hello" }, s3err.IncompleteBody, terminated},
 		"nothing":                  {5, func(c *chain) string { return "" }, s3err.IncompleteBody, terminated},
-		"less than promised":       {6, func(c *chain) string { return signedChunk(c, "hello") + signedChunk(c, "") + "\r\n" }, s3err.IncompleteBody, wrongLength},
-		"more than promised":       {4, func(c *chain) string { return signedChunk(c, "hello") + signedChunk(c, "") + "\r\n" }, s3err.IncompleteBody, wrongLength},
+		"less than declared":       {6, func(c *chain) string { return signedChunk(c, "hello") + signedChunk(c, "") + "\r\n" }, s3err.IncompleteBody, wrongLength},
+		"more than declared":       {4, func(c *chain) string { return signedChunk(c, "hello") + signedChunk(c, "") + "\r\n" }, s3err.IncompleteBody, wrongLength},
 		"something behind the end": {5, func(c *chain) string { return signedChunk(c, "hello") + signedChunk(c, "") + "\r\nX" }, s3err.IncompleteBody, wrongLength},
-		"a trailer nobody promised": {5, func(c *chain) string {
+		"a trailer nobody declared": {5, func(c *chain) string {
 			return signedChunk(c, "hello") + signedChunk(c, "") + "x-amz-checksum-crc32:NhCmhg==\r\n\r\n"
 		}, s3err.MalformedTrailerError, ""},
 		"a small chunk in between": {15, func(c *chain) string {
@@ -166,7 +166,7 @@ func TestSignedTrailersThatAreForgedOrBrokenAreRefused(t *testing.T) {
 	const line = "x-amz-checksum-crc32:NhCmhg=="
 	hello := func(c *chain) string { return signedChunk(c, "hello") + signedChunk(c, "") }
 	for name, c := range map[string]struct {
-		promised string
+		declared string
 		end      func(c *chain) string
 		want     *s3err.Error
 		text     string
@@ -194,7 +194,7 @@ func TestSignedTrailersThatAreForgedOrBrokenAreRefused(t *testing.T) {
 		"one more": {"x-amz-note", func(c *chain) string {
 			return "x-amz-note:a\r\n" + line + "\r\n" + signedTrailer(c, "x-amz-note:a\n"+line+"\n") + "\r\n"
 		}, s3err.MalformedTrailerError, ""},
-		"none promised":            {"", func(c *chain) string { return line + "\r\n" + signedTrailer(c, line+"\n") + "\r\n" }, s3err.MalformedTrailerError, ""},
+		"none declared":            {"", func(c *chain) string { return line + "\r\n" + signedTrailer(c, line+"\n") + "\r\n" }, s3err.MalformedTrailerError, ""},
 		"none at all":              {"", func(c *chain) string { return signedTrailer(c, "") + "\r\n" }, s3err.MalformedTrailerError, ""},
 		"no end":                   {"x-amz-checksum-crc32", func(c *chain) string { return line + "\r\n" + signedTrailer(c, line+"\n") }, s3err.IncompleteBody, terminated},
 		"something behind the end": {"x-amz-checksum-crc32", func(c *chain) string { return line + "\r\n" + signedTrailer(c, line+"\n") + "\r\n\r\n" }, s3err.IncompleteBody, wrongLength},
@@ -210,7 +210,7 @@ func TestSignedTrailersThatAreForgedOrBrokenAreRefused(t *testing.T) {
 		}, s3err.IncompleteBody, terminated},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := upload{payload: streamingSignedTrailer, decoded: "5", trailer: c.promised}
+			u := upload{payload: streamingSignedTrailer, decoded: "5", trailer: c.declared}
 			data, err := u.read(t, func(ch *chain) string { return hello(ch) + c.end(ch) })
 			if c.want != nil {
 				wantRefused(t, err, c.want, c.text)
@@ -224,7 +224,7 @@ func TestSignedTrailersThatAreForgedOrBrokenAreRefused(t *testing.T) {
 func TestUnsignedTrailersThatAreBrokenAreRefused(t *testing.T) {
 	const crc = "x-amz-checksum-crc64nvme"
 	for _, c := range []struct {
-		promised, decoded, body string
+		declared, decoded, body string
 		want                    *s3err.Error
 		text                    string
 	}{
@@ -258,10 +258,10 @@ func TestUnsignedTrailersThatAreBrokenAreRefused(t *testing.T) {
 		{crc, "128", "a\r\ndummy data\r\n0\r\n" + crc + ":dPVWc2vU1+Q=\r\n\r\n", s3err.IncompleteBody, wrongLength},
 		{crc, "7", "a\r\ndummy data\r\n0\r\nx-amz-checksum-sha256:eXuw\r\n\r\n", s3err.IncompleteBody, wrongLength},
 	} {
-		u := upload{payload: streamingUnsignedTrailer, decoded: c.decoded, trailer: c.promised}
+		u := upload{payload: streamingUnsignedTrailer, decoded: c.decoded, trailer: c.declared}
 		_, err := u.read(t, func(*chain) string { return c.body })
 		if c.want == nil && err != nil || c.want != nil && (!errors.Is(err, c.want) || c.text != "" && !strings.HasSuffix(err.Error(), c.text)) {
-			t.Errorf("%q (%s bytes, %q promised): %v", c.body, c.decoded, c.promised, err)
+			t.Errorf("%q (%s bytes, %q declared): %v", c.body, c.decoded, c.declared, err)
 		}
 	}
 }

@@ -17,12 +17,12 @@ func FuzzChunkedBody(f *testing.F) {
 	f.Add("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", "x-amz-checksum-crc32", int64(5))
 	f.Add("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\n\r\n\r\n", "x-amz-checksum-crc32", int64(5))
 	f.Add("5;chunk-signature="+emptySum+"\r\nhello\r\n0\r\n\r\n", "", int64(5))
-	f.Fuzz(func(t *testing.T, text, promised string, length int64) {
+	f.Fuzz(func(t *testing.T, text, declared string, length int64) {
 		for _, payload := range []string{streamingUnsignedTrailer, streamingSigned, streamingSignedTrailer} {
 			r := httptest.NewRequest("PUT", "http://s3.test/b/k", strings.NewReader(text))
 			r.Header["X-Amz-Decoded-Content-Length"] = []string{strconv.FormatInt(length, 10)}
-			if promised != "" && payload != streamingSigned {
-				r.Header["X-Amz-Trailer"] = []string{promised}
+			if declared != "" && payload != streamingSigned {
+				r.Header["X-Amz-Trailer"] = []string{declared}
 			}
 			a := &Auth{AccessKeyID: "a", Payload: payload, chain: chain{key: []byte("key")}}
 			body, err := a.Body(r)
@@ -40,8 +40,8 @@ func FuzzChunkedBody(f *testing.F) {
 			if payload != streamingUnsignedTrailer {
 				t.Fatalf("a forged stream is taken: %q", text)
 			}
-			if int64(len(data)) != length || len(body.Trailers()) != len(body.PromisedTrailers()) {
-				t.Fatalf("%d bytes of %d, trailers %v of %v", len(data), length, body.Trailers(), body.PromisedTrailers())
+			if int64(len(data)) != length || len(body.Trailers()) != len(body.DeclaredTrailers()) {
+				t.Fatalf("%d bytes of %d, trailers %v of %v", len(data), length, body.Trailers(), body.DeclaredTrailers())
 			}
 			if !strings.Contains(text, string(data[:min(len(data), 1)])) {
 				t.Fatal("data that was not sent")

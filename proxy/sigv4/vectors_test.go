@@ -146,7 +146,7 @@ func TestTheStreamingExamplesOfAWSVerify(t *testing.T) {
 	}
 	data, body, err = read(t, exampleStreamingTrailer(exampleSignedTrailer))
 	if err != nil || !bytes.Equal(data, want) || body.Trailers()["x-amz-checksum-crc32c"] != "sOO8/Q==" ||
-		!slices.Equal(body.PromisedTrailers(), []string{"x-amz-checksum-crc32c"}) {
+		!slices.Equal(body.DeclaredTrailers(), []string{"x-amz-checksum-crc32c"}) {
 		t.Errorf("signed trailer: %d bytes, %v: %v", len(data), body.Trailers(), err)
 	}
 }
