@@ -2,7 +2,6 @@ package multipart
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -58,7 +57,7 @@ func (u *Upload) keyName() kms.Name {
 
 // FolderOf is where the state of an upload is; docs/FORMAT.md.
 func FolderOf(at state.Place, n Name) (stateBucket s3name.Bucket, prefix string) {
-	sum := sha256.Sum256(kms.Context{"bucket": n.Bucket.String(), "key": n.Key.String(), "upload": n.ID.String()}.Canonical())
+	sum := n.sum()
 	stateBucket, prefix = at.Of(n.Bucket)
 	return stateBucket, prefix + uploadFolder + hex.EncodeToString(sum[:]) + "/"
 }

@@ -2,6 +2,7 @@ package multipart
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,7 +30,7 @@ type Uploads struct {
 	Page int
 
 	states     *lru.Cache[Name, savedUpload]
-	checksums  *otter.Cache[Name, Checksum] // 50,000 take about 20 MB
+	checksums  *otter.Cache[nameSum, Checksum] // for listings: 200,000 take about 35 MB
 	completing locks
 
 	sweptMu sync.Mutex
@@ -47,7 +48,7 @@ func NewUploads(log *slog.Logger, budget *semaphore.Weighted) *Uploads {
 	}
 	return &Uploads{
 		log: log, budget: budget, Page: s3xml.MaxEntries,
-		states: states, checksums: otter.Must(&otter.Options[Name, Checksum]{MaximumSize: 50_000}),
+		states: states, checksums: otter.Must(&otter.Options[nameSum, Checksum]{MaximumSize: 200_000}),
 		swept: map[s3name.Bucket]bool{},
 	}
 }
@@ -57,6 +58,13 @@ type Name struct {
 	Bucket s3name.Bucket
 	Key    s3name.Key
 	ID     s3name.UploadID
+}
+
+// nameSum is a hash of a Name, and a fraction of its size.
+type nameSum [sha256.Size]byte
+
+func (n Name) sum() nameSum {
+	return sha256.Sum256(kms.Context{"bucket": n.Bucket.String(), "key": n.Key.String(), "upload": n.ID.String()}.Canonical())
 }
 
 // Target is the object that an upload is for, and who asks.
@@ -146,7 +154,7 @@ type Checksum struct {
 
 // ChecksumOf tells it of one upload, from the cache where it was asked before.
 func (a *Uploads) ChecksumOf(ctx context.Context, t Target, id s3name.UploadID) (Checksum, error) {
-	if c, ok := a.checksums.GetIfPresent(t.name(id)); ok {
+	if c, ok := a.checksums.GetIfPresent(t.name(id).sum()); ok {
 		return c, nil
 	}
 	u, err := a.find(ctx, t, id)
@@ -155,6 +163,6 @@ func (a *Uploads) ChecksumOf(ctx context.Context, t Target, id s3name.UploadID) 
 	}
 	defer u.Close()
 	c := u.Checksum()
-	a.checksums.Set(t.name(id), c)
+	a.checksums.Set(t.name(id).sum(), c)
 	return c, nil
 }
