@@ -31,10 +31,10 @@ func newWritable() *writable {
 }
 
 // mayWrite asks the store whether an unsigned client may write here at all, before a key is
-// made for it: a new window would cost a call of the KMS and a record, put with the proxy's
-// own credentials. The question is a part of an upload that is not: it needs the right
-// that a write needs, and writes nothing. Whatever is no refusal is a yes, for the store
-// judges the write itself, too.
+// made for it: a new window would cost a call to the KMS, and a record that is put with the
+// proxy's own credentials. It asks with a part of an upload that does not exist, which needs
+// the same right as a write and writes nothing. Any answer but a refusal counts as yes, because
+// the store judges the write itself, too.
 func (x *exchange) mayWrite(ctx context.Context) error {
 	if !x.unsigned() {
 		return nil
@@ -56,8 +56,8 @@ func (x *exchange) mayWrite(ctx context.Context) error {
 	return nil
 }
 
-// mayCreate is mayWrite for the begin of an upload, in the words that the store has for that:
-// S3 lets no anonymous client begin one, whatever it may write.
+// mayCreate is mayWrite for the start of an upload, and fails with what the store says to that:
+// S3 lets no anonymous client start one, whatever it may write.
 func (x *exchange) mayCreate(ctx context.Context) error {
 	refused := x.mayWrite(ctx)
 	if refused == nil {

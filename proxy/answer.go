@@ -45,8 +45,8 @@ type response struct {
 func (x *response) begun() bool { return x.w.status != 0 }
 
 // objectHeaders are the store's answer headers about an object that a client
-// sees as they are. What tells of the ciphertext (length, checksums, parts
-// count, encryption) is not among them.
+// sees unchanged. Those about the ciphertext (length, checksums, number of parts,
+// encryption) are left out.
 var objectHeaders = []string{
 	"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires", "Last-Modified",
 	"X-Amz-Delete-Marker", "X-Amz-Expiration", "X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode",
@@ -67,13 +67,13 @@ func (x *response) passHeaders(from http.Header) {
 			to[object.MetaName(name)] = v
 		}
 	}
-	// Ours to the store, which versitygw 1.8 keeps with the object.
+	// versitygw 1.8 keeps the transport coding that we sent it with the object.
 	object.TrimChunkedEncoding(to)
 	x.passRequestID(from)
 }
 
-// passRequestID keeps the store's request id where it gives one: that is what
-// its operator can look up; and what it says by its CORS rules.
+// passRequestID keeps the store's request id, which its operator can look up, and the
+// headers of its CORS rules.
 func (x *response) passRequestID(from http.Header) {
 	for name, v := range from { // the store judges what a browser's page may read
 		if strings.HasPrefix(name, "Access-Control-") || name == "Vary" {
@@ -107,13 +107,13 @@ func (x *response) answerDocument(status int, doc any) error {
 	return err
 }
 
-// answerError sends an error document. Of a store's refusal the headers that
-// mean something for the client are kept.
+// answerError sends an error document. From a store's refusal it keeps the headers that
+// mean something to the client.
 func (x *exchange) answerError(e *s3err.Error) {
 	x.passHeaders(e.Header)
 	h := x.w.Header()
 	for _, name := range []string{"Content-Type", "Content-Encoding", "Content-Disposition", "Content-Language"} {
-		h.Del(name) // they are about the object, or the store's error page
+		h.Del(name) // they describe the object, or the store's error page
 	}
 	for _, name := range []string{"Retry-After", "Allow"} {
 		if v := e.Header.Get(name); v != "" {

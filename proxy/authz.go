@@ -13,10 +13,10 @@ type Credential struct {
 	Secret string
 	// Buckets that it may use; nil: all.
 	Buckets []string
-	// ReadOnly: GET and HEAD alone.
+	// ReadOnly allows only GET and HEAD.
 	ReadOnly bool
-	// Manage: it may change settings of buckets and grant others access; without it, only
-	// what is in the buckets.
+	// Manage allows changing the settings of buckets and granting access to others. Without
+	// it the key may only read and write what is in the buckets.
 	Manage bool
 }
 
@@ -25,7 +25,7 @@ func (c *Credential) mayUse(bucket string) bool {
 	return c.Buckets == nil || slices.Contains(c.Buckets, bucket)
 }
 
-// authorize refuses what the client, by x.auth, may not do.
+// authorize refuses what the client may not do, according to x.auth.
 func (x *exchange) authorize() error {
 	if x.op != nil && x.op.public {
 		return nil
@@ -44,8 +44,8 @@ func (x *exchange) authorize() error {
 	return x.mayManage()
 }
 
-// allow refuses what the client's access key is not for. An anonymous request is
-// for the store to judge.
+// allow refuses a bucket, or a write, that the client's access key does not cover. The store
+// judges anonymous requests.
 func (x *clientRequest) allow(bucket s3name.Bucket, write bool) error {
 	if x.auth.AccessKeyID == "" {
 		return nil
@@ -59,8 +59,8 @@ func (x *clientRequest) allow(bucket s3name.Bucket, write bool) error {
 	return nil
 }
 
-// mayManage refuses what only a managing access key may do. An anonymous request is for
-// the store to judge.
+// mayManage refuses what only a managing access key may do. The store judges anonymous
+// requests.
 func (x *clientRequest) mayManage() error {
 	if x.auth.AccessKeyID == "" || x.credential.Manage {
 		return nil
@@ -68,9 +68,9 @@ func (x *clientRequest) mayManage() error {
 	return s3err.AccessDenied.WithMessage("This access key may not change settings of buckets, grant access to others or bypass a retention: its entry in the credentials needs `manage: true`.")
 }
 
-// managingHeader tells whether a header of a write asks for what needs a managing access
-// key: access for others than the bucket's owner, or to what is locked. Many clients
-// always send one of the two ACLs that grant nobody else anything.
+// managingHeader tells whether a header of a write needs a managing access key: because it
+// gives access to others than the bucket's owner, or to locked objects. The two ACLs that grant
+// nothing to anybody else do not: many clients always send one of them.
 func managingHeader(name string, values []string) bool {
 	switch {
 	case name == "X-Amz-Acl":

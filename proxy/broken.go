@@ -11,12 +11,11 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// explainReset looks for the refusal behind an upload whose connection the store
-// closed. A store may refuse a PUT before it has read the body (versitygw 1.8
-// says 100 first, whatever will come) and close; its answer is then lost under
-// the reset of the connection. What it refuses so early can be asked for: the
-// bucket is not there, it takes no object with these headers, or a condition does
-// not hold. Anything else stays err.
+// explainReset looks for the refusal behind an upload whose connection the store closed. A
+// store may refuse a PUT and close before it has read the body (versitygw 1.8 sends 100 first
+// whatever follows); the reset of the connection then hides its answer. What a store refuses so
+// early can be asked for again: a bucket that does not exist, headers that it does not accept,
+// a condition that does not hold. Any other error stays as it is.
 func (x *exchange) explainReset(err error) error {
 	if !errors.Is(err, s3err.ServiceUnavailable) || x.r.Context().Err() != nil {
 		return err
@@ -50,8 +49,8 @@ func (x *exchange) explainReset(err error) error {
 	return err
 }
 
-// mayBegin asks the store whether it takes an object with the headers of this one: it judges
-// them alike at the beginning of an upload, which writes nothing.
+// mayBegin asks the store whether it accepts an object with these headers, by starting an
+// upload with them, which writes nothing.
 func (x *exchange) mayBegin(ctx context.Context) error {
 	if x.part > 0 || x.unsigned() {
 		return nil

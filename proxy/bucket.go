@@ -91,8 +91,8 @@ type locationResult struct {
 	Region  string   `xml:",chardata"`
 }
 
-// getBucketLocation asks the store whether the bucket is there and may be
-// asked about; the region is the proxy's, for that is what clients must sign for.
+// getBucketLocation asks the store whether the bucket exists and whether the client may ask.
+// The region in the answer is the proxy's, because clients sign for that one.
 func getBucketLocation(x *exchange) error {
 	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
@@ -107,5 +107,5 @@ func getBucketLocation(x *exchange) error {
 	return x.answerXML(locationResult{Xmlns: s3xml.Namespace, Region: region})
 }
 
-// noRegion is how S3 writes us-east-1 in a location constraint: not at all.
+// noRegion is how S3 writes us-east-1 in a location constraint: as the empty string.
 const noRegion = "us-east-1"

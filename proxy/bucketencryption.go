@@ -24,8 +24,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// encryptionName is the object with a bucket's default encryption, among the proxy's own
-// objects. It holds S3's document, and nothing secret: what it says is a label.
+// encryptionName is the name of the own object that holds a bucket's default encryption, as S3's
+// document. Nothing in it is secret, and it changes only what answers say.
 const encryptionName = "encryption"
 
 // maxEncryption bounds the document; real ones have about 500 bytes.
@@ -56,10 +56,10 @@ var encryptionShape = s3xml.Shape{"Rule": {Shape: s3xml.Shape{
 	"BucketKeyEnabled":                   {},
 }}}
 
-// noEncryptionSet is what S3 has of a bucket that was told nothing.
+// noEncryptionSet is S3's default, for buckets without a setting.
 var noEncryptionSet = encryptionRule{Algorithm: sseS3}
 
-// parseEncryption reads a document as S3 does: what is not in its reference is refused.
+// parseEncryption reads a document as S3 does, and refuses what S3's reference does not list.
 func parseEncryption(body []byte) (r encryptionRule, err error) {
 	var root s3xml.Element
 	if err := s3xml.Unmarshal(body, &root); err != nil {
@@ -106,7 +106,8 @@ func parseEncryption(body []byte) (r encryptionRule, err error) {
 	return r, nil
 }
 
-// label is what objects are told to have that ask for nothing. Of SSE-S3 S3 tells no bucket key.
+// label is what answers say about objects that asked for no encryption. S3 does not mention a
+// bucket key with SSE-S3.
 func (r encryptionRule) label() encryption {
 	return encryption{algorithm: r.Algorithm, keyID: r.KeyID, bucketKey: r.BucketKey && r.Algorithm != sseS3}
 }
@@ -118,8 +119,8 @@ func encryptionRequest(at state.Store, method string, bucket s3name.Bucket) (*up
 	return &upstream.Request{Method: method, Bucket: stateBucket, Key: key}, err
 }
 
-// encryptionOf gives the setting of a bucket. One that the store has changed into what
-// nobody can set counts as none.
+// encryptionOf gives the setting of a bucket. A setting that no client could have made, because
+// the store changed it, is ignored.
 func encryptionOf(ctx context.Context, at state.Store, bucket s3name.Bucket) (encryptionRule, error) {
 	body, err := encryptionBody(ctx, at, bucket)
 	if err != nil {
@@ -240,10 +241,10 @@ func (x *response) answerNothing(status int) error {
 	return nil
 }
 
-// askForBucket has the store say whether the bucket is there, and whose it is: what follows
-// is done with the proxy's own credentials, and for no anonymous client. Not by HEAD, which
-// has no words. Credentials that may not ask are no reason to refuse, unless the client
-// wants to know whose it is.
+// askForBucket asks the store whether the bucket exists and who owns it, because what follows is
+// done with the proxy's own credentials; anonymous clients are refused. It does not use HEAD,
+// whose refusals have no text. If the proxy's credentials may not ask, the request goes on,
+// unless the client named the owner that it expects.
 func (x *exchange) askForBucket() error {
 	if x.unsigned() {
 		return s3err.AccessDenied
@@ -258,14 +259,14 @@ func (x *exchange) askForBucket() error {
 	return resp.Body.Close()
 }
 
-// How long a bucket's setting is remembered, and how long an answer waits for it at most:
-// it is a label, and no reason to fail.
+// How long a bucket's setting is cached, and how long an answer waits for it at most. Without it
+// the answer goes out all the same: it is only a label.
 const (
 	defaultsAge  = time.Minute
 	defaultsWait = 2 * time.Second
 )
 
-// bucketDefaults remembers what buckets tell of objects that asked for no encryption.
+// bucketDefaults caches the default encryption of buckets.
 type bucketDefaults struct {
 	known   *expirable.LRU[s3name.Bucket, encryption]
 	flight  singleflight.Group
@@ -282,7 +283,7 @@ func (d *bucketDefaults) set(bucket s3name.Bucket, e encryption) {
 	d.known.Add(bucket, e)
 }
 
-// begin looks a setting up, side by side with what the request does; who wants it waits.
+// begin looks a setting up while the request goes on; the function it returns waits for it.
 func (d *bucketDefaults) begin(o *object.Objects, bucket s3name.Bucket) (wait func() encryption) {
 	if e, ok := d.known.Get(bucket); ok {
 		return func() encryption { return e }

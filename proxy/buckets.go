@@ -41,14 +41,14 @@ type listedBucket struct {
 // maxBuckets is how many buckets a page has at most and by default.
 const maxBuckets = 10_000
 
-// maxAllBuckets, and so many bytes of what is told of them, bound what one answer may
-// need of memory where a store's pages are put together.
+// maxAllBuckets and maxAllBucketsBytes bound the memory that one answer may need where a store's
+// pages are put together.
 const (
 	maxAllBuckets      = 100_000
 	maxAllBucketsBytes = 32 << 20
 )
 
-// bucketList is at most as long as a page; see s3xml.Bounded.
+// bucketList is at most one page long; see s3xml.Bounded.
 type bucketList []listedBucket
 
 // UnmarshalXML implements xml.Unmarshaler, once for each bucket.
@@ -56,7 +56,7 @@ func (l *bucketList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error 
 	return s3xml.AppendEntry((*[]listedBucket)(l), maxBuckets, d, start)
 }
 
-// bytes are what the list has of text.
+// bytes is the length of all texts in the list.
 func (l bucketList) bytes() (n int) {
 	for _, b := range l {
 		n += len(b.Name) + len(b.CreationDate) + len(b.BucketRegion) + len(b.BucketArn)
@@ -64,8 +64,8 @@ func (l bucketList) bytes() (n int) {
 	return n
 }
 
-// unknownDate stands for the creation of a bucket that its store tells only by
-// HEAD: clients (aws-cli) fail without a date.
+// unknownDate is shown for a bucket that is known only by HEAD, which has no creation date:
+// aws-cli fails without one.
 const unknownDate = "1970-01-01T00:00:00.000Z"
 
 // listBuckets shows the buckets that the access key may use: those of the default
@@ -73,8 +73,8 @@ const unknownDate = "1970-01-01T00:00:00.000Z"
 // Of two buckets with one name only the one that requests reach is shown. A store
 // that does not answer fails the call: a list without its buckets would be wrong.
 //
-// Where nothing is to be left out or added, the store's own pages pass. Else all
-// its pages are read and the result is paged here, by name.
+// The store's own pages are passed on if nothing has to be left out or added. Otherwise all of
+// them are read, and the result is cut into pages here, by name.
 func listBuckets(x *exchange) error {
 	limit, given := maxBuckets, x.query.Get("max-buckets")
 	if given != "" {
@@ -150,7 +150,7 @@ func (x *exchange) answerBuckets(page *bucketsResult, header http.Header) error 
 	return x.answerXML(page)
 }
 
-// elsewhere gives the buckets that another store than the default one has.
+// elsewhere gives the configured buckets that are not in the default store.
 func (x *exchange) elsewhere() map[string]*object.Objects {
 	found := map[string]*object.Objects{}
 	for name, o := range x.buckets {
@@ -161,9 +161,8 @@ func (x *exchange) elsewhere() map[string]*object.Objects {
 	return found
 }
 
-// bucketsElsewhere gives those of the buckets that the access key may use and
-// that exist, by one listing of each store, or, where the proxy may not list, by
-// HEAD of each.
+// bucketsElsewhere gives those of the buckets that exist and that the access key may use. It
+// lists each store once, or asks for each bucket by HEAD where the proxy may not list.
 func (x *exchange) bucketsElsewhere(ctx context.Context, buckets map[string]*object.Objects) (found []listedBucket, err error) {
 	byStore := map[*upstream.Client][]string{}
 	for _, name := range slices.Sorted(maps.Keys(buckets)) {
@@ -203,8 +202,8 @@ func (x *exchange) bucketsOf(ctx context.Context, store *upstream.Client, names 
 	return found, nil
 }
 
-// bucketExists asks with the proxy's own credentials; one that these may not use
-// is as good as none.
+// bucketExists asks with the proxy's own credentials. A bucket that these may not use counts
+// as missing.
 func bucketExists(ctx context.Context, store *upstream.Client, name string) (bool, error) {
 	bucket, err := state.ParseBucket(name)
 	if err != nil {

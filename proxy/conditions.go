@@ -12,10 +12,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// In ETag mode `md5` the store cannot compare what a client names, and in no mode do all
-// stores compare a list of ETags. The object is asked for, its ETag compared here, and the
-// store is given the ETag of its own that belongs to it: a condition stays as atomic as the
-// store makes it.
+// In ETag mode `md5` the store cannot compare the ETag that a client names, and not all stores
+// compare a list of ETags. So the proxy asks for the object, compares its ETag here, and gives
+// the store its own ETag of that object: the condition stays as atomic as the store makes it.
 
 // condition is the value of a conditional header; "" when it is not there.
 func condition(h http.Header, name string) string { return strings.Join(h.Values(name), ",") }
@@ -25,10 +24,10 @@ func notMatched(name string) error {
 }
 
 // resolveConditions turns If-Match and If-None-Match of a write to the exchange's
-// object, as the client gave them in h, into the store's. A condition on what is not
-// there is the store's to judge, and so is what S3 itself refuses: If-None-Match with an
-// ETag on AWS. resolved says that a PreconditionFailed of the store comes from a change
-// since, and not from the client's condition.
+// object, as the client gave them in h, into the store's. The store judges a condition on an
+// object that does not exist, and what S3 itself refuses: on AWS, If-None-Match with an ETag.
+// resolved says that the store's PreconditionFailed would come from a change since, and not
+// from the client's condition.
 func (x *exchange) resolveConditions(ctx context.Context, h http.Header) (resolved bool, err error) {
 	match, noneMatch := condition(h, "If-Match"), condition(h, "If-None-Match")
 	if !x.ETag.ComparedHere(match, noneMatch) {
@@ -49,7 +48,7 @@ func (x *exchange) resolveConditions(ctx context.Context, h http.Header) (resolv
 			h["If-Match"] = []string{tag.Upstream}
 		case noneMatch == "":
 			return false, notMatched("If-Match")
-		default: // both: S3 refuses that as it is; it matches no ETag of the store's
+		default: // both headers: S3 refuses that; what is sent matches no ETag of the store
 			h["If-Match"] = []string{object.UpstreamETags(match)}
 		}
 	}
@@ -62,8 +61,8 @@ func (x *exchange) resolveConditions(ctx context.Context, h http.Header) (resolv
 	return object.NamesETag(match), nil
 }
 
-// doConditional sends a write whose body, if it has one, is in memory. header gives
-// its headers with the client's conditions.
+// doConditional sends a write without a body, or with one in memory. The request's headers have
+// the client's conditions.
 func (x *exchange) doConditional(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	asked := req.Header
 	for range object.MaxTries {
@@ -80,9 +79,9 @@ func (x *exchange) doConditional(ctx context.Context, req *upstream.Request) (*h
 	return nil, s3err.ConditionalRequestConflict
 }
 
-// lookAgain is for a write that cannot be sent again: sent is how it ended, asked has
-// the client's conditions. If they hold still, the object was replaced by an equal
-// one meanwhile, and the client may repeat the request.
+// lookAgain judges the end of a write that cannot be sent again: sent is its error, asked has the
+// client's conditions. If they still hold, an equal object replaced the one that was compared,
+// and the client may repeat the request.
 func (x *exchange) lookAgain(ctx context.Context, asked http.Header, sent error) error {
 	if !errors.Is(sent, s3err.PreconditionFailed) {
 		return sent
@@ -98,8 +97,8 @@ var readConditionNames = []string{"If-Match", "If-None-Match", "If-Modified-Sinc
 
 // resolve looks at the ETags that a GET or HEAD names, in the order of RFC 9110,
 // section 13.2.2: If-Match, or else If-Unmodified-Since; If-None-Match, or else
-// If-Modified-Since. The dates are compared by the store. What is asked for then is
-// the very object that was looked at.
+// If-Modified-Since. The store compares the dates. After that only the object that was looked at
+// is asked for.
 func (rd *reading) resolve() error {
 	match, noneMatch := condition(rd.r.Header, "If-Match"), condition(rd.r.Header, "If-None-Match")
 	if !rd.ETag.ComparedHere(match, noneMatch) {
@@ -172,7 +171,7 @@ func (rd *reading) refused(err error) error {
 	if rd.ETag == object.ETagMD5 {
 		tag, err = rd.TagAt(rd.r.Context(), rd.bucket, rd.key, rd.version, rd.unsigned())
 		if err != nil || upstream != "" && tag.Upstream != upstream {
-			return e // without its ETag, of which nothing is known any more
+			return e // without an ETag: which one it has now is not known
 		}
 	}
 	if tag.Shown != "" {

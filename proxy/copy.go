@@ -44,10 +44,9 @@ type copying struct {
 }
 
 // copyObject copies within the store where it can: the ciphertext does not move, the
-// data key is wrapped for the new name, and all metadata are sent again. Onto itself
-// never by the store's CopyObject (inplace.go). What the store cannot copy (between
-// stores, into or out of a bucket that is not encrypted, with another checksum)
-// streams through the proxy.
+// data key is wrapped for the new name, and all metadata are sent again. A copy onto itself does
+// not use the store's CopyObject (copyinplace.go). What the store cannot copy streams through the
+// proxy: between stores, into or out of a bucket that is not encrypted, with another checksum.
 func copyObject(x *exchange) error {
 	c := &copying{exchange: x}
 	if err := c.readDirectives(); err != nil {
@@ -78,10 +77,10 @@ func copyObject(x *exchange) error {
 	return s3err.ServiceUnavailable.WithMessage("The source was replaced each time while it was copied; please try again.").Because(raced)
 }
 
-// place looks where the copy goes. One onto the very object that is read is judged by the
-// client's conditions here: its write has one of its own. A version that is named is
-// restored, by a write like any other, unless it is the version "null" where that is the
-// current one.
+// place finds out where the copy goes. For a copy onto the object that is read, the client's
+// conditions are checked here, because the write has a condition of its own. Copying a named
+// version onto its key restores it, by a write like any other, unless that is the version "null"
+// and current.
 func (c *copying) place(ctx context.Context) error {
 	src := c.src
 	c.sameName = src.Upstream == c.Upstream && src.Bucket == c.bucket && src.Key == c.key
@@ -118,7 +117,7 @@ func (c *copying) place(ctx context.Context) error {
 	return nil
 }
 
-// once tries the copy of the state that was found; it has answered when there is no error.
+// once tries to copy the object as it was found. Without an error it has answered the client.
 func (c *copying) once(ctx context.Context) error {
 	inStore := c.src.Upstream == c.Upstream
 	switch {
@@ -132,8 +131,8 @@ func (c *copying) once(ctx context.Context) error {
 	return c.rewrap(ctx)
 }
 
-// raced tells whether the source was replaced between looking at it and copying it. The
-// store's word for it is that of a condition which the client may have, too.
+// raced tells whether the source was replaced between the look at it and the copy. The store
+// reports that by PreconditionFailed, which may also be about a condition of the client.
 func (c *copying) raced(ctx context.Context, err error) bool {
 	if errors.Is(err, object.ErrChanged) || object.Damaged(err) {
 		return true
@@ -194,8 +193,8 @@ func (c *copying) changes() bool {
 	return false
 }
 
-// headers are those of the new object as the client wants them: its own, and by the
-// directives the source's. Tags are copied by the store where it copies.
+// headers are those of the new object: the client's, and the source's as far as the directives
+// ask for them. If the store copies, it copies the tags.
 func (c *copying) headers() http.Header {
 	h := c.passedHeaders()
 	if !c.replace {
@@ -223,7 +222,7 @@ func (c *copying) headers() http.Header {
 	return h
 }
 
-// byStore sends a copy within buckets that are not encrypted on as it is.
+// byStore forwards a copy between buckets that are not encrypted.
 func (c *copying) byStore(ctx context.Context) error {
 	h := c.passedHeaders()
 	for name, v := range c.r.Header {
@@ -258,7 +257,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 		return err
 	}
 	defer dek.Destroy()
-	// What is below the floor of the bucket that it goes to is sealed under a new key.
+	// An object below the floor of the target bucket is sealed under a new key.
 	if current, err := c.Keyring.IsCurrent(ctx, c.KeyBucket(c.bucket), dek); err != nil {
 		return err
 	} else if !current {
@@ -304,7 +303,7 @@ func (c *copying) rewrap(ctx context.Context) error {
 	return c.answerCopy(result, header)
 }
 
-// prove keeps what the copy will have of the source, which was proven (copySource.prove).
+// prove authenticates the end of the source, and keeps what the copy takes over from it.
 func (c *copying) prove(ctx context.Context, dek *envelope.DEK, facts envelope.Facts) (*envelope.Trailer, error) {
 	t, err := c.src.Prove(ctx, dek)
 	if err != nil {
@@ -318,7 +317,7 @@ func (c *copying) prove(ctx context.Context, dek *envelope.DEK, facts envelope.F
 	return t, nil
 }
 
-// wrapFor puts the metadata into h under which dek opens at the exchange's name.
+// wrapFor adds the metadata to h by which dek can be opened at the name of the copy.
 func (c *copying) wrapFor(ctx context.Context, h http.Header, dek *envelope.DEK, kind envelope.Kind, facts envelope.Facts) error {
 	meta, err := c.Keyring.WrapKey(ctx, kms.Name{Bucket: c.KeyBucket(c.bucket), Key: c.key.String(), Kind: kind}, dek)
 	if err != nil {
@@ -334,8 +333,8 @@ func (c *copying) wrapFor(ctx context.Context, h http.Header, dek *envelope.DEK,
 	return nil
 }
 
-// answerCopy tells of a copy within the store, with the ETag that HEAD will show: one that is
-// of the plaintext is the source's.
+// answerCopy answers a copy within the store, with the ETag that HEAD will show: the source's if
+// that is one of the plaintext.
 func (c *copying) answerCopy(result *s3xml.CopyObjectResult, header http.Header) error {
 	tag := object.OpaqueETag(result.ETag)
 	if c.tag.Plain {
@@ -398,8 +397,8 @@ func (c *copying) stream(ctx context.Context) error {
 	return c.answerXML(out)
 }
 
-// written is the date of a copy that was made a moment ago. Whether the store tells it does
-// not matter to the copy: another client may have deleted that meanwhile.
+// written is the date of a copy that was just made. If the store does not tell it, the copy has
+// succeeded all the same: another client may have deleted it since.
 func (c *copying) written(ctx context.Context) string {
 	head, err := c.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: c.bucket, Key: c.key})
 	if err != nil {
@@ -409,7 +408,7 @@ func (c *copying) written(ctx context.Context) string {
 	return head.Header.Get("Last-Modified")
 }
 
-// putAnew writes sealed. It is putPlain without what that does to a client who sends.
+// putAnew seals and writes the plaintext. Unlike putEncrypted it has no body of a client to see to.
 func (c *copying) putAnew(h http.Header, plain *checksum.Reader) error {
 	if c.src.Size > maxPutSize {
 		return errSourceTooLarge(maxPutSize)
@@ -424,7 +423,7 @@ func (c *copying) putAnew(h http.Header, plain *checksum.Reader) error {
 	return nil
 }
 
-// errSourceTooLarge is S3's answer to a source that one request cannot copy.
+// errSourceTooLarge is S3's answer to a source that is too large for one request.
 func errSourceTooLarge(most int64) error {
 	return s3err.InvalidRequest.WithMessage("The specified copy source is larger than the maximum allowable size for a copy source: %d", most)
 }
@@ -448,8 +447,8 @@ func (c *copying) putPassthrough(ctx context.Context, h http.Header, plain *chec
 	return nil
 }
 
-// copyTags adds the source's tags to h, where the store's CopyObject does not copy them and
-// the client has none of its own.
+// copyTags adds the source's tags to h, for writes that do not use the store's CopyObject, unless
+// the client replaces them.
 func (c *copying) copyTags(ctx context.Context, h http.Header) error {
 	if c.replaceTags {
 		return nil

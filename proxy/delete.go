@@ -19,7 +19,7 @@ import (
 func deleteObject(x *exchange) error {
 	h := x.passedHeaders()
 	const ifSize = "X-Amz-If-Match-Size"
-	if n, err := strconv.ParseInt(h.Get(ifSize), 10, 64); err == nil && n >= 0 && n <= envelope.MaxObjectSize { // others are for the store to refuse
+	if n, err := strconv.ParseInt(h.Get(ifSize), 10, 64); err == nil && n >= 0 && n <= envelope.MaxObjectSize { // the store refuses the others
 		h.Set(ifSize, strconv.FormatInt(storedSizeOf(x.key.String(), n), 10))
 	}
 	req := x.request()
@@ -34,8 +34,8 @@ func deleteObject(x *exchange) error {
 	return nil
 }
 
-// storedSizeOf is what the store has of an object of n bytes at a key: a zero-byte one
-// under a key that ends in "/" is stored without a byte.
+// storedSizeOf is the size in the store of an object of n plaintext bytes. An empty object under
+// a key that ends in "/" is stored without a byte.
 func storedSizeOf(key string, n int64) int64 {
 	if object.KindOfPut(key, n) == envelope.KindEmpty {
 		return 0
@@ -43,8 +43,8 @@ func storedSizeOf(key string, n int64) int64 {
 	return envelope.StoredSize(n)
 }
 
-// refusedDocument is the answer to a document that is none. Whether an anonymous
-// client may send one at all is for the store to say first: it is asked without it.
+// refusedDocument is the answer to a malformed document. Whether an anonymous client may send one
+// at all is the store's decision, which is asked first, without the document.
 func (x *exchange) refusedDocument(ours *s3err.Error) error {
 	if !x.unsigned() {
 		return ours
@@ -52,8 +52,8 @@ func (x *exchange) refusedDocument(ours *s3err.Error) error {
 	return x.refusedByStore(x.passedQuery(), ours)
 }
 
-// readDeletions checks the names of a client's list. What is refused, because it names
-// what is not the client's or no object at all, is answered entry by entry.
+// readDeletions checks the names in a client's list. Entries that are refused are answered one by
+// one: those of the proxy's own objects, and those that cannot name an object.
 func readDeletions(at state.Place, in s3xml.DeleteObjects) (list upstream.Deletions, refused []s3xml.DeleteError, err error) {
 	list.Quiet = in.Quiet
 	for _, o := range in.Objects {
@@ -74,7 +74,7 @@ func readDeletions(at state.Place, in s3xml.DeleteObjects) (list upstream.Deleti
 	return list, refused, nil
 }
 
-// refusedName is the entry of the answer for a name that is none, or not the client's.
+// refusedName is the answer's entry for a name that was refused.
 func refusedName(o s3xml.ObjectToDelete, err error) s3xml.DeleteError {
 	e := s3xml.DeleteError{Key: o.Key, VersionID: o.VersionID, Code: s3err.AccessDenied.Code, Message: "The key leads out of its bucket, or into what belongs to the store or to s3proxy."}
 	if errors.Is(err, s3name.ErrVersionID) {
@@ -123,8 +123,8 @@ func (x *exchange) readDocument(limit int64) ([]byte, error) {
 	return x.readDocumentOf(limit, x.r.Header)
 }
 
-// readDocumentOf takes what is declared of the body from other headers: those of a
-// Complete have checksums that are the object's.
+// readDocumentOf reads what is declared about the body from the given headers: in those of a
+// Complete, the checksums are the object's.
 func (x *exchange) readDocumentOf(limit int64, from http.Header) ([]byte, error) {
 	body, err := x.auth.Body(x.r)
 	if err != nil {

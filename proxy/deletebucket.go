@@ -15,12 +15,11 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// deleteBucket deletes a bucket. One that is not empty for the store may hold nothing
-// but our own objects: then these go first. The store is asked before, so that nothing
-// is removed for a client that may not delete the bucket. When the store refuses again
-// (a client's object came meanwhile) the records are put back: objects may need them.
-// What a separate state bucket has of the bucket goes after the bucket itself; there
-// it is in no way.
+// deleteBucket deletes a bucket. If the store says that it is not empty, it may hold only our own
+// objects; these are then deleted first. The store is asked before, so that nothing is removed
+// for a client that may not delete the bucket. If the store refuses again, because a client wrote
+// an object meanwhile, the records are put back: objects may need them. What a separate state
+// bucket holds for the bucket is deleted after the bucket itself.
 func deleteBucket(x *exchange) error {
 	ctx := x.r.Context()
 	req := &upstream.Request{Method: http.MethodDelete, Bucket: x.bucket, Header: x.passedHeaders(), Unsigned: x.unsigned()}
@@ -59,9 +58,8 @@ func deleteBucket(x *exchange) error {
 	return nil
 }
 
-// onlyState tells whether the bucket holds our own objects and no others, old
-// versions and delete markers among them. The state bucket itself never does: what
-// is in it belongs to other buckets.
+// onlyState tells whether the bucket holds only our own objects, with their old versions and
+// delete markers. It is false for the state bucket, whose objects belong to other buckets.
 func (x *exchange) onlyState(ctx context.Context) (bool, error) {
 	if x.Place.Bucket == x.bucket {
 		return false, nil
@@ -85,13 +83,11 @@ type stateObject struct {
 	body []byte
 }
 
-// errOwnLocked is S3's answer where only our own objects are left, and stay for the minute of
-// their retention.
+// errOwnLocked is the answer where only our own objects are left, under a retention of a minute.
 var errOwnLocked = s3err.BucketNotEmpty.WithMessage("The bucket you tried to delete still holds objects of s3proxy's own, whose retention ends within a minute; please try again then.")
 
-// removeOwn deletes our own objects that begin with prefix, by version where
-// the store has versions. It gives those that it deleted, also with an error, and
-// then perhaps others.
+// removeOwn deletes our own objects whose keys begin with prefix, version by version where the
+// store has versions. It returns those that it deleted. With an error it may return others, too.
 func (x *exchange) removeOwn(ctx context.Context, bucket s3name.Bucket, prefix string) (removed []stateObject, err error) {
 	for range state.MaxPages {
 		page, err := x.Upstream.ListAny(ctx, x.asked(bucket), prefix, "", s3xml.MaxEntries)
@@ -146,8 +142,8 @@ func (x *exchange) keptOf(ctx context.Context, prefix, key string) (body []byte,
 	return body, err
 }
 
-// asked begins a request about our own objects: the proxy's own business, also where
-// the store has let an anonymous client delete the bucket.
+// asked begins a request about our own objects. It is signed by the proxy even where the store
+// lets an anonymous client delete the bucket.
 func (x *exchange) asked(bucket s3name.Bucket) upstream.Request {
 	return upstream.Request{Bucket: bucket, Header: x.passedHeaders()}
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// deleteConditional sends a DeleteObjects whose entries may name ETags that clients
-// see. An entry that the store refuses, though its ETag was right a moment before, is
-// looked at again; what has become of the others is not asked twice.
+// deleteConditional sends a DeleteObjects whose entries may name ETags as clients see them. An
+// entry that the store refuses although its ETag was right a moment before is looked at again.
+// The other entries are sent once.
 func (x *exchange) deleteConditional(asked upstream.Deletions, result *s3xml.DeleteResult) error {
 	for try := range object.MaxTries {
 		sent := upstream.Deletions{Quiet: asked.Quiet}
@@ -46,9 +46,9 @@ func (x *exchange) deleteConditional(asked upstream.Deletions, result *s3xml.Del
 	return nil
 }
 
-// resolveDeletes puts the entries into sent with the store's ETags and sizes, and those
-// whose ETag is another one into result. resolved are the entries as the client gave them
-// whose ETag was compared here.
+// resolveDeletes adds the entries to sent, with the store's ETags and sizes, and those whose ETag
+// does not match to result. resolved are the entries whose ETag was compared here, as the client
+// gave them.
 func (x *exchange) resolveDeletes(asked []upstream.Deletion, sent *upstream.Deletions, result *s3xml.DeleteResult) (resolved map[[2]string]upstream.Deletion, err error) {
 	upstreamTags := make([]string, len(asked))
 	compared, refused := make([]bool, len(asked)), make([]bool, len(asked))

@@ -11,7 +11,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// sseHeaders are those of SSE-S3 and SSE-KMS; all of SSE-C begin with sseHeader too.
+// sseHeaders are those of SSE-S3 and SSE-KMS. The headers of SSE-C begin with SSEHeader, too.
 var sseHeaders = []string{object.SSEHeader, object.SSEKeyHeader, object.SSEContextHeader, object.SSEBucketHeader}
 
 // What S3 calls its algorithms.
@@ -27,8 +27,8 @@ var sseAlgorithms = []string{sseS3, sseKMS, sseDSSE}
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html
 const maxKeyID = 2048
 
-// encryption is what S3 calls server-side encryption: of one object, or what a bucket has
-// for those that ask for none. To the proxy it is a label; all objects are encrypted alike.
+// encryption is what S3 calls server-side encryption: an object's, or a bucket's default. To the
+// proxy it is a label, because all objects are encrypted alike.
 type encryption struct {
 	algorithm string
 	keyID     string // of SSE-KMS, as it was named; "" for the account's own
@@ -42,8 +42,8 @@ func (e encryption) usesKMS() bool { return strings.HasPrefix(e.algorithm, sseKM
 // ownsEncryption tells whether server-side encryption is the proxy's own layer here.
 func (x *exchange) ownsEncryption() bool { return !x.Passthrough && x.SSE != object.SSEStore }
 
-// adoptEncryption reads what the client asks for, and begins to look up what the bucket has
-// for a client that does not, where the answer tells of it.
+// adoptEncryption reads the encryption that the client asks for. If it asks for none, and the
+// answer shows one, the bucket's default is looked up meanwhile.
 func (x *exchange) adoptEncryption() error {
 	if !x.ownsEncryption() {
 		return nil
@@ -61,7 +61,7 @@ func (x *exchange) adoptEncryption() error {
 }
 
 // readEncryption reads the headers of a request with S3's rules and texts; nil if it asks
-// for nothing. Whether there is such a key nobody looks: none is used.
+// for nothing. The key that it names need not exist, because it is not used.
 func readEncryption(h http.Header) (*encryption, error) {
 	e := &encryption{algorithm: h.Get(object.SSEHeader), keyID: h.Get(object.SSEKeyHeader), context: h.Get(object.SSEContextHeader), bucketKey: strings.EqualFold(h.Get(object.SSEBucketHeader), "true")}
 	if len(h.Values(object.SSEHeader)) > 0 && !slices.Contains(sseAlgorithms, e.algorithm) {
@@ -92,9 +92,9 @@ func isContext(text string) bool {
 	return err == nil && json.Unmarshal(raw, &pairs) == nil
 }
 
-// tellEncryption gives an answer S3's headers for how the object is encrypted; store has
-// those of the store's answer. Where the ETag is no MD5 the answer says SSE-KMS, as S3's
-// does then: SDKs compare it with one otherwise.
+// tellEncryption adds S3's headers about the object's encryption to an answer; store has those of
+// the store's answer. If the ETag is not an MD5, the answer says SSE-KMS, as S3's does then:
+// otherwise SDKs compare the ETag with an MD5 of their own.
 func (x *exchange) tellEncryption(h http.Header, isMD5 bool, store http.Header) {
 	if !x.ownsEncryption() {
 		tellStores(h, isMD5, store)
@@ -133,8 +133,8 @@ func (x *exchange) setETag(h http.Header, tag object.ETag, store http.Header) {
 	}
 }
 
-// tellStores tells of the store's encryption, of objects that have no other or have it as a
-// second layer.
+// tellStores passes on what the store says about its own encryption, where that is the only layer
+// or a second one.
 func tellStores(h http.Header, isMD5 bool, store http.Header) {
 	if !isMD5 && !strings.HasPrefix(store.Get(object.SSEHeader), sseKMS) {
 		h.Set(object.SSEHeader, sseKMS)

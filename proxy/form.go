@@ -74,8 +74,7 @@ func readForm(r *http.Request, body io.Reader) (*form, error) {
 	return f, nil
 }
 
-// formBuffer is what is read of the client at once: not more, since nobody knows yet who
-// has sent the form.
+// formBuffer is how much is read at once from a client that is not yet known.
 const formBuffer = 8 << 10
 
 func (f *form) add(part *multipart.Part) error {
@@ -129,8 +128,8 @@ func (f *form) hold() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// bind says that the file must have f.size bytes: io.EOF is then not given for
-// one of any other size.
+// bind requires the file to have f.size bytes: for any other size the read ends with an error
+// instead of io.EOF.
 func (f *form) bind() { f.bound, f.left = true, f.size }
 
 var errNotLast = s3err.InvalidRequest.WithMessage("The file must be the last field of the form, and nothing may follow it, when it has more than 1 MiB.")
@@ -154,7 +153,7 @@ func (f *form) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// end reads what is behind the file: S3 ignores it, but a form that was cut is none.
+// end reads what follows the file. S3 ignores it, but a form that was cut off is refused.
 func (f *form) end() error {
 	for {
 		part, err := f.parts.NextRawPart()
@@ -172,8 +171,8 @@ func (f *form) end() error {
 	}
 }
 
-// formError names what ended the reading of a form: an error of the body, or of
-// the form that is in it.
+// formError is the answer to an error that ended the reading of a form: of the body, or of the
+// form in it.
 func formError(err error) error {
 	var ofBody *s3err.Error
 	if err == nil || errors.As(err, &ofBody) {
@@ -182,9 +181,9 @@ func formError(err error) error {
 	return s3err.MalformedPOSTRequest.Because(err)
 }
 
-// lineReader gives at most one line at a time while it is byLine. A reader above
-// that takes more only when it needs it, as bufio's do, is then never past the
-// end of a line, and given is where it is in the body.
+// lineReader returns at most one line per Read while byLine is set. A reader above it that reads
+// on only when it has to, as bufio's do, then never passes the end of a line, and given is its
+// position in the body.
 type lineReader struct {
 	in     *bufio.Reader
 	byLine bool

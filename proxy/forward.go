@@ -14,12 +14,12 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// maxForwarded bounds a document that is sent on: S3's largest, a lifecycle
-// configuration of 1000 rules, has less.
+// maxForwarded bounds a document that is forwarded. S3's largest, a lifecycle configuration of
+// 1000 rules, is smaller.
 const maxForwarded = 4 << 20
 
-// forward sends a request on as its row allows, with the client's document, and the
-// store's answer back as it is.
+// forward sends a request to the store as far as its row allows, with the client's document, and
+// passes the store's answer back unchanged.
 func forward(x *exchange) error {
 	body, err := x.readDocument(maxForwarded)
 	if err != nil {
@@ -60,8 +60,8 @@ func (x *exchange) forwardDocument(body []byte) error {
 	return err
 }
 
-// declaresChecksum tells whether the client named a checksum of the body. S3 demands
-// one of some documents.
+// declaresChecksum tells whether the client declared a checksum of the body, which S3 requires
+// for some documents.
 func (x *clientRequest) declaresChecksum() bool {
 	for name := range x.r.Header {
 		if checksum.Named(strings.TrimPrefix(name, checksum.HeaderPrefix)) != envelope.NoChecksum && strings.HasPrefix(name, checksum.HeaderPrefix) {
@@ -71,8 +71,8 @@ func (x *clientRequest) declaresChecksum() bool {
 	return x.r.Header.Get("X-Amz-Trailer") != ""
 }
 
-// restoreObject is sent on, but not its SELECT form: the store has only ciphertext
-// to select from, and would write the outcome beside.
+// restoreObject is forwarded, except for its SELECT form: the store could only select from
+// ciphertext.
 func restoreObject(x *exchange) error {
 	body, err := x.readDocument(maxForwarded)
 	if err != nil {
@@ -96,8 +96,8 @@ func restoreObject(x *exchange) error {
 
 var preflightHeaders = []string{"Access-Control-Request-Headers", "Access-Control-Request-Method"}
 
-// preflight lets the store judge by the bucket's CORS configuration, as it does for
-// the request that follows. Browsers send it without a signature.
+// preflight asks the store, which has the bucket's CORS configuration and judges the request
+// that follows, too. Browsers send it without a signature.
 func preflight(x *exchange) error {
 	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodOptions, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: true})
 	if err != nil {

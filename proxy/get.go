@@ -37,9 +37,9 @@ func headObject(x *exchange) error { return x.read((*reading).head) }
 // between two of its requests.
 const maxReadTries = 5
 
-// read runs a GET or HEAD; one that fails on an object's key or metadata is tried
-// once more from the start, and one whose object was replaced between two requests
-// a few times, as long as the client has seen nothing of it.
+// read runs a GET or HEAD. As long as the client has seen nothing of the answer, it begins again:
+// once if the object's key or metadata were at fault, a few times if the object was replaced
+// between two requests.
 func (x *exchange) read(do func(*reading) error) error {
 	rd := &reading{exchange: x, checksums: strings.EqualFold(x.r.Header.Get("X-Amz-Checksum-Mode"), "ENABLED")}
 	rd.rng, rd.ranged = parseRange(x.r.Header.Get("Range"))
@@ -116,8 +116,7 @@ func (rd *reading) statWith(method string, h http.Header) (*object.Stored, error
 	return rd.ReadStored(rd.bucket, rd.key, rd.unsigned(), resp)
 }
 
-// withErrorBody gives the store's answer to the GET for that to its HEAD, which has no
-// error document.
+// withErrorBody repeats a refused HEAD as a GET, whose refusal has an error document.
 func (rd *reading) withErrorBody(err error) error {
 	if rd.op.method == http.MethodHead {
 		return err
@@ -162,7 +161,7 @@ func (rd *reading) head() error {
 	return nil
 }
 
-// get answers a GET. The whole of an object of one PUT costs one request to the store.
+// get answers a GET. A whole object of one PUT costs one request to the store.
 func (rd *reading) get() error {
 	if rd.ranged || rd.part > 0 {
 		return rd.getRanged()
@@ -187,7 +186,7 @@ func (rd *reading) get() error {
 	return rd.sendWhole(s, resp.Body)
 }
 
-// sendWhole answers a GET of a whole object from the store's whole answer.
+// sendWhole answers a GET of a whole object, of which body has all stored bytes.
 func (rd *reading) sendWhole(s *object.Stored, body io.Reader) error {
 	dek, facts, err := rd.Unlock(rd.r.Context(), s)
 	if err != nil {
@@ -217,8 +216,8 @@ func (rd *reading) sendWhole(s *object.Stored, body io.Reader) error {
 	return rd.send(s, 0, s.Size, s.OpenWhole(dek, want, body))
 }
 
-// sendHeld reads a small object whole, so that what its trailer knows can
-// stand in the headers without a second request.
+// sendHeld reads a small object to its end first, so that the answer's headers can have what
+// only its trailer says, without a second request.
 func (rd *reading) sendHeld(s *object.Stored, plain *envelope.OpenReader) error {
 	defer plain.Close()
 	buf := bytes.NewBuffer(make([]byte, 0, s.Size))

@@ -12,10 +12,10 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// A range, or a part, is answered only of an object whose end was seen to be authentic: the
-// bytes of an upload that was refused never come out, whatever a store kept of it. The end is
-// read beside the first range. After that the object's state is known, and each further range
-// of it is one request, which names the ETag of that state.
+// A range or a part is sent only if the object's end was seen to be authentic: so the bytes of a
+// refused upload never come out, whatever a store kept of it. The end is read beside the first
+// range. After that the object's state is known, and each further range is one request, which
+// names the ETag of that state.
 
 // getRanged answers a GET of a range or of a part.
 func (rd *reading) getRanged() error {
@@ -28,8 +28,8 @@ func (rd *reading) getRanged() error {
 	return rd.getByEnd()
 }
 
-// getWarm answers from an object whose state is known. done is false when it is not, or is
-// not that of the object any more.
+// getWarm answers from an object whose state is known. done is false if it is not known, or if
+// the object has changed since.
 func (rd *reading) getWarm() (done bool, err error) {
 	st, ok := rd.LastSeen(rd.bucket, rd.key, rd.version)
 	if !ok || rd.ifRange != "" || rd.pinned != nil && (rd.pinned.Meta == nil || !st.Is(rd.pinned)) {
@@ -38,7 +38,7 @@ func (rd *reading) getWarm() (done bool, err error) {
 	known := &object.Stored{Meta: &envelope.Metadata{Kind: st.Trailer.Kind}, Size: st.Trailer.Size}
 	layout := object.LayoutOf(st.Trailer)
 	offset, length, err := rd.plaintextRange(known, layout)
-	if err != nil || length == 0 { // the store judges first what it is asked
+	if err != nil || length == 0 { // the store judges the request first
 		return false, nil
 	}
 	span := layout.Span(offset, length)
@@ -59,7 +59,7 @@ func (rd *reading) getWarm() (done bool, err error) {
 	defer resp.Body.Close()
 	s, err := rd.ReadStored(rd.bucket, rd.key, rd.unsigned(), resp)
 	if err != nil || !st.Is(s) || !isSpan(resp, span, s.Bytes) {
-		return false, nil // it is looked at anew, and refused there if it is to be
+		return false, nil // the request starts over, which refuses what has to be refused
 	}
 	dek, facts, err := rd.Unlock(rd.r.Context(), s)
 	if err != nil {
@@ -69,8 +69,8 @@ func (rd *reading) getWarm() (done bool, err error) {
 	return true, rd.sendSpan(s, dek, st.Trailer, facts, resp.Body)
 }
 
-// hasConditions tells whether a request has conditions of the client's, which the store
-// shall judge alone.
+// hasConditions tells whether a request has conditions of the client, which only the store may
+// judge.
 func hasConditions(h http.Header) bool {
 	for _, name := range readConditionNames {
 		if h.Get(name) != "" {
@@ -147,8 +147,8 @@ func (rd *reading) getGuessed() error {
 	return rd.sendSpan(s, dek, t, facts, resp.Body)
 }
 
-// sendUnchecked answers a range of an object of one PUT without its end: where the bucket's
-// settings trade that away.
+// sendUnchecked answers a range of an object of one PUT without its end, if the bucket's settings
+// allow that.
 func (rd *reading) sendUnchecked(s *object.Stored, dek *envelope.DEK, facts envelope.Facts, body io.Reader) error {
 	offset, length, err := rd.rng.of(s.Size)
 	if err != nil {
@@ -161,8 +161,8 @@ func (rd *reading) sendUnchecked(s *object.Stored, dek *envelope.DEK, facts enve
 	return rd.send(s, offset, length, s.OpenSpan(dek, nil, span, body))
 }
 
-// sendSpan answers with what the client asked for of an object whose trailer is t. body
-// begins where that does.
+// sendSpan sends the range or part that the client asked for, of an object whose trailer is t.
+// body begins with its first segment.
 func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Trailer, facts envelope.Facts, body io.Reader) error {
 	layout := object.LayoutOf(t)
 	offset, length, err := rd.plaintextRange(s, layout)
@@ -187,7 +187,7 @@ type objectEnd struct {
 }
 
 // readEnd asks for the end of the object, with the client's conditions or without them.
-// Where the object has no byte, HEAD tells what it is.
+// An object without bytes has no end; HEAD describes it.
 func (rd *reading) readEnd(ctx context.Context, conditions bool) objectEnd {
 	h := rd.passedHeaders()
 	if conditions {
@@ -209,7 +209,7 @@ func (rd *reading) readEnd(ctx context.Context, conditions bool) objectEnd {
 	}
 	want := min(s.Bytes, envelope.TrailerGuess)
 	if s.Meta == nil || want == 0 || resp.ContentLength != want {
-		return objectEnd{stored: s} // of a store that gives no suffix, the end is asked for by its place
+		return objectEnd{stored: s} // the store ignores suffix ranges: the end is asked for by its offset
 	}
 	suffix := make([]byte, want)
 	if _, err := io.ReadFull(resp.Body, suffix); err != nil {
@@ -218,7 +218,7 @@ func (rd *reading) readEnd(ctx context.Context, conditions bool) objectEnd {
 	return objectEnd{stored: s, suffix: suffix}
 }
 
-// openEnd opens the trailer of s in an end that was read, which must be of the same state.
+// openEnd opens the trailer of s in the end that was read, which must be of the same state.
 func (rd *reading) openEnd(s *object.Stored, dek *envelope.DEK, e objectEnd) (*envelope.Trailer, error) {
 	if e.stored.Meta == nil || !s.SameAs(e.stored) || s.UpstreamETag != e.stored.UpstreamETag || s.Bytes != e.stored.Bytes {
 		return nil, object.ErrReplaced
@@ -240,14 +240,15 @@ func (rd *reading) openEnd(s *object.Stored, dek *envelope.DEK, e objectEnd) (*e
 }
 
 // getByEnd asks for the object's end first: for suffix ranges, parts, ranges of multipart
-// objects and past the end, and all that one guess cannot answer.
+// objects, ranges past the end, and wherever a guess was wrong.
 func (rd *reading) getByEnd() error {
 	e := rd.readEnd(rd.r.Context(), true)
 	e.err = rd.refused(e.err)
 	return rd.answerByEnd(e)
 }
 
-// answerByEnd answers with what the client asked for of the object whose end was read.
+// answerByEnd sends the range or part that the client asked for, of the object whose end was
+// read.
 func (rd *reading) answerByEnd(e objectEnd) error {
 	if errors.Is(e.err, s3err.InvalidRange) { // of an object that has no byte
 		var err error

@@ -7,9 +7,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// meaningful are the words, between the dashes of a header's name, by which S3 names what
-// would be broken without a word where the header is ignored: a condition or a guard, an
-// encryption that is asked for, a write of less than the whole object, another source.
+// meaningful are the words in header names of S3 that change what a request means, so that
+// ignoring them would break something silently: a condition, an encryption, a write of a part of
+// the object, another source.
 var meaningful = []string{
 	"if", "condition", "conditional", "precondition", "unless", "expected",
 	"encryption", "sse", "kms",
@@ -17,9 +17,9 @@ var meaningful = []string{
 	"rename", "source",
 }
 
-// meansMore tells whether an x-amz-* header that its operation does not have must be
-// refused. All others S3 ignores, and clients send them: AWS's C++ SDK sends
-// x-amz-api-version with each write, s3fs a metadata directive with the beginning of an upload.
+// meansMore tells whether an x-amz-* header that does not belong to its operation must be refused.
+// S3 ignores the others, and clients send them: AWS's C++ SDK sends x-amz-api-version with each
+// write, s3fs a metadata directive when it starts an upload.
 func meansMore(name string) bool {
 	if strings.HasPrefix(name, "X-Amz-Meta-") {
 		return false

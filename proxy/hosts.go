@@ -23,7 +23,7 @@ func hostedBucket(host string, domains []string) string {
 		if host == domain {
 			return ""
 		}
-		// Of domains below each other the longest names the bucket.
+		// If domains are nested, the longest decides.
 		if b, ok := strings.CutSuffix(host, "."+domain); ok && (bucket == "" || len(b) < len(bucket)) {
 			bucket = b
 		}

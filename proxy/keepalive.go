@@ -9,8 +9,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// keepAliveEvery is how long a client hears nothing of a long Complete; then, as
-// with S3, status 200 and white space, and the outcome at the end.
+// keepAliveEvery is how long a client hears nothing during a long Complete. After that it gets, as
+// from S3, status 200 and white space, and the outcome at the end.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 const keepAliveEvery = 10 * time.Second
 
@@ -64,7 +64,7 @@ func (x *response) answerXMLLate(doc any) error {
 	return err
 }
 
-// answerLate ends it with an error: clients look for one in a 200 of Complete.
+// answerLate ends it with an error: clients of Complete look for one in a 200.
 func (x *exchange) answerLate(e *s3err.Error) error {
 	x.log.Warn("a request failed after its answer was begun", "id", x.id, "error", e)
 	_, err := x.w.Write(e.Element(x.r.URL.Path, x.w.Header().Get("X-Amz-Request-Id"), ""))

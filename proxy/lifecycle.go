@@ -14,10 +14,9 @@ import (
 // maxLifecycle bounds a lifecycle configuration: S3's largest has 1000 rules.
 const maxLifecycle = 1 << 20
 
-// putLifecycle sends a lifecycle configuration on that cannot take the proxy's own
-// objects away: without its record a window's objects end with the key that was rotated
-// away. The document that goes on is written anew from what was understood, so that
-// the store reads no other one.
+// putLifecycle forwards a lifecycle configuration if it cannot remove the proxy's own objects:
+// without its record, a window's objects become unreadable when the key is rotated away. The
+// document is rebuilt from what was understood, so that the store cannot read another one.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
 func putLifecycle(x *exchange) error {
@@ -47,11 +46,11 @@ func (x *exchange) holdsState() bool {
 	return of == x.bucket && (!x.Passthrough || x.Place.Bucket == x.bucket)
 }
 
-// largestState is more than any of the proxy's own objects has: the largest are kept
-// parts of less than 5 MiB, sealed.
+// largestState is more than the size of any own object: the largest are sealed parts of less
+// than 5 MiB.
 const largestState = 6 << 20
 
-// lifecycleRule is what of a rule decides whether it takes state objects.
+// lifecycleRule holds what decides whether a rule applies to state objects.
 type lifecycleRule struct {
 	id, prefix  string
 	enabled     bool
@@ -60,8 +59,8 @@ type lifecycleRule struct {
 	takesObject bool  // expires or moves current versions
 }
 
-// takes tells whether the rule is for own objects at that place. Versions that are not
-// current, delete markers and uploads of theirs are nothing that anybody reads.
+// takes tells whether the rule applies to the current versions of own objects at that place. The
+// rest of theirs (old versions, delete markers, uploads) is not needed.
 func (r *lifecycleRule) takes(at state.Place) bool {
 	return r.enabled && r.takesObject && !r.tagged && r.largerThan < largestState &&
 		(strings.HasPrefix(at.Root(), r.prefix) || at.Owns(r.prefix))
@@ -90,8 +89,8 @@ var lifecycleShape = func() s3xml.Shape {
 	})}
 }()
 
-// parseLifecycle understands all of a configuration, or refuses it: what is unknown here
-// might be an action. It gives the document as it understood it.
+// parseLifecycle refuses a configuration with anything that is unknown here, because it might be
+// an action. It returns the document as it was understood.
 func parseLifecycle(body []byte) (doc []byte, rules []lifecycleRule, err error) {
 	var root s3xml.Element
 	if err := s3xml.Unmarshal(body, &root); err != nil {

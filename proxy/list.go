@@ -15,16 +15,14 @@ import (
 // maxKeys is how many entries a page has at most and by default.
 const maxKeys = 1000
 
-// maxRounds bounds the requests that make up for what was dropped from a page:
-// one jumps behind our own objects, one fills the page, the rest is for stores
-// whose pages are shorter than asked for.
+// maxRounds bounds the requests that replace what was dropped from a page: one skips our own
+// objects, one fills the page, the rest are for stores whose pages are shorter than asked for.
 const maxRounds = 10
 
 func listObjects(x *exchange) error   { return x.list(false) }
 func listObjectsV2(x *exchange) error { return x.list(true) }
 
-// maxKeys is how many entries the client wants; one that is not legal is for the store to
-// refuse.
+// maxKeys is how many entries the client wants. The store refuses a number that is not legal.
 func (x *clientRequest) maxKeys() (want int, legal bool) {
 	given := x.query.Get("max-keys")
 	n, err := strconv.ParseInt(given, 10, 32)
@@ -35,8 +33,8 @@ func (x *clientRequest) maxKeys() (want int, legal bool) {
 }
 
 // list answers a listing with plaintext sizes and without our own objects.
-// Pages are as full as the store's: what was dropped from one is made up for by
-// a further request, with the store's own cursor.
+// Pages are as full as the store's: a further request, with the store's own cursor, replaces what
+// was dropped from one.
 func (x *exchange) list(v2 bool) error {
 	want, _ := x.maxKeys()
 	encoding := x.query.Get("encoding-type")
@@ -64,7 +62,7 @@ func (x *exchange) list(v2 bool) error {
 	return x.answerXML(page)
 }
 
-// fullPage asks for a page of the client's objects, and makes up for what was dropped of it.
+// fullPage asks for a page of the client's objects, and replaces what was dropped from it.
 func (x *exchange) fullPage(v2 bool, want int) (*s3xml.ListObjects, http.Header, error) {
 	q := x.passedQuery()
 	q.Del("encoding-type") // versitygw 1.8 says that it encodes and does not; we do it ourselves
@@ -80,7 +78,7 @@ func (x *exchange) fullPage(v2 bool, want int) (*s3xml.ListObjects, http.Header,
 	}
 	dropped := listed - page.Entries()
 	for next, round := page, 0; dropped > 0 && next.IsTruncated && page.Entries() < want; round++ {
-		if inState && !strings.HasPrefix(x.Place.Past(), q.Get("prefix")) { // all below it are our own
+		if inState && !strings.HasPrefix(x.Place.Past(), q.Get("prefix")) { // only our own objects have this prefix
 			page.IsTruncated, page.NextMarker, page.NextContinuationToken = false, nil, nil
 			break
 		}
@@ -106,14 +104,14 @@ func (x *exchange) fullPage(v2 bool, want int) (*s3xml.ListObjects, http.Header,
 	return page, header, nil
 }
 
-// missedBehind tells whether an end of a list is not to be believed. MinIO, asked for one entry
-// behind a folder that is an object, too, finds none, whatever follows: the page stays short,
+// missedBehind tells whether a store may have ended a list too early. MinIO, asked for one entry
+// behind a folder that is also an object, finds none whatever follows: then the page stays short
 // and says that it is not the last.
 func missedBehind(last string, asked, got int, truncated bool) bool {
 	return asked == 1 && got == 0 && !truncated && strings.HasSuffix(last, "/")
 }
 
-// goOn has q ask for what is behind a page, and behind our own objects where it ends among them.
+// goOn makes q ask for what follows a page, or our own objects if the page ends among them.
 func (x *exchange) goOn(q url.Values, v2 bool, page *s3xml.ListObjects, inState bool) error {
 	q.Del("start-after")
 	switch {
@@ -141,8 +139,8 @@ func (x *exchange) listPage(q url.Values) (*s3xml.ListObjects, http.Header, erro
 	return upstream.List[s3xml.ListObjects](x.r.Context(), x.Upstream, upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: q, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 }
 
-// dropOwn takes our own objects out of a page, and the common prefixes that only they
-// have. inState says that the page ended among them.
+// dropOwn removes our own objects from a page, and the common prefixes that only they have.
+// inState says that the page ended among them.
 func (x *exchange) dropOwn(page *s3xml.ListObjects, shared string) (inState bool, err error) {
 	inState = x.Place.DropOwn(page)
 	return inState, x.dropPrefixes(&page.CommonPrefixes, shared, x.firstObject)

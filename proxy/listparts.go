@@ -10,8 +10,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
-// listParts shows the parts that clients know of: plaintext sizes, the ETags that
-// they were given.
+// listParts shows the parts as clients know them: with plaintext sizes and the ETags that they
+// were given.
 func listParts(x *exchange) error {
 	ctx := x.r.Context()
 	marker, most, err := x.partPaging()
@@ -48,8 +48,8 @@ func listParts(x *exchange) error {
 	return x.answerXML(out)
 }
 
-// partPaging reads part-number-marker and max-parts; what S3 refuses is left for
-// the store to refuse in its own words.
+// partPaging reads part-number-marker and max-parts. The store refuses, with its own text, what
+// S3 refuses.
 func (x *exchange) partPaging() (marker, most int, err error) {
 	most = s3xml.MaxEntries
 	for name, value := range map[string]*int{"part-number-marker": &marker, "max-parts": &most} {
@@ -66,8 +66,8 @@ func (x *exchange) partPaging() (marker, most int, err error) {
 	return marker, min(most, s3xml.MaxEntries), nil
 }
 
-// refusedByStore asks the store for its words on a request that it will refuse; ours
-// are for one that does not.
+// refusedByStore sends a request that has to be refused, for the store's error. If the store
+// accepts it, the error is ours.
 func (x *exchange) refusedByStore(q url.Values, ours *s3err.Error) error {
 	req := x.request()
 	req.Query = q

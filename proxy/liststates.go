@@ -19,9 +19,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// listedState is an entry of a listing. etag and size are the store's, and become
-// those that GET and HEAD show; checksum is the store's, of the algorithm that the client
-// named, and is taken away from what is in parts unless it is plaintext.
+// listedState is an entry of a listing. etag and size come from the store and are replaced by
+// those that GET and HEAD show. checksum is the store's, of the algorithm that the client named;
+// it is removed from objects in parts, unless they are plaintext.
 type listedState struct {
 	key, version string // version only where the listing names it; the store's words
 	etag         *string
@@ -29,11 +29,10 @@ type listedState struct {
 	checksum     *s3xml.ListedChecksum
 }
 
-// showStates turns the entries of a page into what clients see. Sizes are
-// arithmetic; a size that no object of ours has is shown as it is. An object must be
-// asked for where its MD5 is shown, and where plaintext objects may be read, since a
-// size cannot tell: one HEAD serves both, many run side by side, and what they tell
-// is kept.
+// showStates turns the entries of a page into what clients see. Sizes are computed; a size that
+// no encrypted object can have is shown unchanged. An object has to be asked for where its MD5 is
+// shown, and where plaintext objects may be read, because the size does not tell these apart. One
+// HEAD serves both; many run at once, and the answers are cached.
 func (x *exchange) showStates(entries []listedState) error {
 	if x.Passthrough {
 		return nil
@@ -61,16 +60,16 @@ func (x *exchange) showStates(entries []listedState) error {
 	return group.Wait()
 }
 
-// storeState is what the store's listing says of an entry.
+// storeState is what the store's listing says about an entry.
 type storeState struct {
 	etag     string
 	size     int64
 	checksum s3xml.ListedChecksum
 	plain    int64 // the size of the plaintext, if it is an object of ours
-	sized    bool  // some object of ours has this size
+	sized    bool  // an encrypted object can have this size
 }
 
-// showByListing makes of an entry what needs no further request, and gives what it was.
+// showByListing changes what needs no further request, and returns the entry as it was.
 func (x *exchange) showByListing(e listedState) storeState {
 	s := storeState{etag: *e.etag, size: *e.size, checksum: *e.checksum}
 	s.plain, s.sized = envelope.PlainSize(s.size)
@@ -78,7 +77,7 @@ func (x *exchange) showByListing(e listedState) storeState {
 	if s.sized && !x.AllowPlaintextReads {
 		*e.size = s.plain
 	}
-	if strings.Contains(s.etag, "-") { // of an object in parts it is that of the store's own upload
+	if strings.Contains(s.etag, "-") { // for an object in parts it is that of the store's own upload
 		*e.checksum = s3xml.ListedChecksum{}
 	}
 	if x.isNoneOfOurs(s) && x.ETag == object.ETagMD5 && x.AllowPlaintextReads {
@@ -87,7 +86,8 @@ func (x *exchange) showByListing(e listedState) storeState {
 	return s
 }
 
-// isNoneOfOurs tells that an entry cannot be an object of ours: only kind empty has no byte.
+// isNoneOfOurs tells that an entry cannot be an encrypted object. One of no bytes may be of kind
+// empty.
 func (x *exchange) isNoneOfOurs(s storeState) bool {
 	return !s.sized && (s.size > 0 || x.ETag != object.ETagMD5)
 }
@@ -97,7 +97,7 @@ func (x *exchange) mustAsk(s storeState) bool {
 	return !x.isNoneOfOurs(s) && (x.AllowPlaintextReads || x.ETag == object.ETagMD5)
 }
 
-// showKnown adds what is known of the entry's object.
+// showKnown adds what is known about the entry's object.
 func (x *exchange) showKnown(e listedState, s storeState, k knownState) {
 	if s.sized && !k.plain {
 		*e.size = s.plain
@@ -119,11 +119,10 @@ type knownState struct {
 	shown string // its ETag; "" for the opaque one
 }
 
-// stateCache keeps what is known of objects' states, for listings. A state is named
-// by bucket, key, version and the store's ETag, so that an entry is never stale. It lets no
-// scan through it push out all that is there (W-TinyLFU): of a bucket of more objects than
-// it holds, each LIST after the first finds about as many as fit. Least recently used ones
-// going first, it would find none.
+// stateCache caches what is known about objects' states, for listings. A state is named by bucket,
+// key, version and the store's ETag, so an entry is never stale. A scan does not push out
+// everything (W-TinyLFU): in a bucket of more objects than fit, each LIST after the first finds
+// about as many as fit, where an LRU would find none.
 type stateCache struct {
 	states *otter.Cache[[sha256.Size]byte, knownState]
 }
@@ -135,9 +134,8 @@ func newStateCache(entries int) *stateCache {
 	return &stateCache{otter.Must(&otter.Options[[sha256.Size]byte, knownState]{MaximumSize: entries})}
 }
 
-// known asks the store for what a listing does not tell of an object. One that was
-// replaced or deleted meanwhile, or that cannot be read, is what its size says, with
-// the opaque ETag.
+// known asks the store for what a listing does not tell about an object. One that was replaced or
+// deleted meanwhile, or that cannot be read, is shown by its size, with the opaque ETag.
 func (x *exchange) known(ctx context.Context, e listedState, etag string, size int64) (knownState, error) {
 	id := sha256.Sum256(kms.Context{"bucket": x.bucket.String(), "key": e.key, "version": e.version, "etag": etag}.Canonical())
 	if k, ok := x.states.states.GetIfPresent(id); ok {
@@ -188,10 +186,10 @@ func (x *exchange) listedName(e listedState) (key s3name.Key, version s3name.Ver
 	return key, version, err
 }
 
-// askState asks for the headers of a listed object. versitygw 1.8 does not find a version by
-// HEAD when the current object has no version id; by GET it does. In a bucket without versions,
-// and of a folder, it lists a version "null" and does not give it: the current state may be
-// that one, and known sees whether it is.
+// askState asks for the headers of a listed object. versitygw 1.8 finds some versions by GET alone,
+// if the current object has no version id. In a bucket without versions, and for a folder, it
+// lists a version "null" that it then does not find: the current state may be that one, and known
+// checks whether it is.
 func (x *exchange) askState(ctx context.Context, key s3name.Key, version s3name.VersionID) (*http.Response, error) {
 	req := &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Key: key, VersionID: version, Unsigned: x.unsigned()}
 	resp, err := x.Upstream.Do(ctx, req)

@@ -18,9 +18,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// listMultipartUploads shows the store's uploads, but none at the name of one of the
-// proxy's own objects, which are never sent so. The encoding is done here: versitygw 1.8
-// says that it encodes and does not.
+// listMultipartUploads shows the store's uploads, except for those at the names of the proxy's own
+// objects. Keys are encoded here, because versitygw 1.8 says that it encodes them and does not.
 func listMultipartUploads(x *exchange) error {
 	encoding, given := x.query["encoding-type"]
 	if given && encoding[0] != "url" {
@@ -45,10 +44,10 @@ func listMultipartUploads(x *exchange) error {
 	return x.answerXML(out)
 }
 
-// uploadsPage asks the store for a page of uploads, always of so many: MinIO keeps to pages
-// and markers where the prefix is a key, but by age, and a page that is cut here is by id.
+// uploadsPage asks the store for a page of uploads, always with a size. Where the prefix is a key,
+// MinIO cuts pages by age; those that are cut here go by id.
 func uploadsPage(ctx context.Context, c *upstream.Client, req upstream.Request) (*s3xml.ListUploads, http.Header, error) {
-	most := req.Query.Get("max-uploads") // one that is not legal is for the store to refuse
+	most := req.Query.Get("max-uploads") // the store refuses one that is not legal
 	if n, err := strconv.Atoi(most); most == "" || err == nil && n > s3xml.MaxEntries {
 		req.Query.Set("max-uploads", strconv.Itoa(s3xml.MaxEntries))
 	}
@@ -60,9 +59,9 @@ func uploadsPage(ctx context.Context, c *upstream.Client, req upstream.Request) 
 	return page, header, nil
 }
 
-// uploadChecksums adds which checksum each upload will have: only its state knows. Of one
-// whose state is not there (it is not ours, or ends just now) or cannot be opened, nobody
-// does; it must be listed all the same, or it could not be found to be aborted.
+// uploadChecksums adds which checksum each upload will have, which only its state knows. If the
+// state is missing (the upload is not ours, or is just ending) or cannot be opened, the checksum
+// is left out: the upload must be listed all the same, or nobody could find and abort it.
 func (x *exchange) uploadChecksums(uploads []s3xml.ListedUpload) error {
 	group, ctx := errgroup.WithContext(x.r.Context())
 	group.SetLimit(maxSideBySide)

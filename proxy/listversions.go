@@ -12,8 +12,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// listObjectVersions answers with plaintext sizes and without our own objects; as
-// in list, what was dropped from a page is made up for.
+// listObjectVersions answers with plaintext sizes and without our own objects; as in list, further
+// requests replace what was dropped from a page.
 func listObjectVersions(x *exchange) error {
 	want, legal := x.maxKeys()
 	if legal && x.query.Get("version-id-marker") != "" && x.query.Get("key-marker") == "" {
@@ -50,9 +50,9 @@ func listObjectVersions(x *exchange) error {
 	return x.answerXML(page)
 }
 
-// versionsPage asks for as many of the client's versions as it wants, in as many requests
-// as that takes. None asks for more than is missing, so that nothing must be taken away
-// from a page's end: only the store knows the place behind what would be left.
+// versionsPage asks for as many versions as the client wants, in as many requests as that takes.
+// None of them asks for more than is missing, so that nothing has to be cut off the end of a
+// page: only the store knows where the list goes on.
 func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, error) {
 	q := x.passedQuery()
 	q.Del("encoding-type")
@@ -73,7 +73,7 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 		}
 		asked = x.placeBehind(page, inState)
 		missing := want - page.Entries()
-		if stands { // the one that came was the marker's own
+		if stands { // the page had only the marker's own version
 			missing++
 		}
 		q.Set("max-keys", strconv.Itoa(min(missing, maxKeys)))
@@ -97,8 +97,8 @@ func (x *exchange) versionsPage(want int) (*s3xml.ListVersions, http.Header, err
 	return page, header, nil
 }
 
-// clientVersions asks the store for one page, and gives the client's versions of it. dropped is
-// how many entries were not; inState says that the page ended among the proxy's own objects.
+// clientVersions asks the store for one page, and returns the client's versions of it. dropped is
+// the number of other entries; inState says that the page ended among the proxy's own objects.
 func (x *exchange) clientVersions(q url.Values, asked s3xml.VersionMarker, shared string) (page *s3xml.ListVersions, header http.Header, dropped int, inState bool, err error) {
 	if page, header, err = x.askVersions(q); err != nil {
 		return nil, nil, 0, false, err
@@ -117,7 +117,7 @@ func (x *exchange) placeBehind(page *s3xml.ListVersions, inState bool) s3xml.Ver
 	return page.Next()
 }
 
-// setVersionMarker has q ask for what is behind a version.
+// setVersionMarker makes q ask for what follows a version.
 func setVersionMarker(q url.Values, at s3xml.VersionMarker) error {
 	if at.Key == "" {
 		return errors.New("the store's listing is truncated and gives no marker")

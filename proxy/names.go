@@ -8,10 +8,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 )
 
-// checkNames is the one filter for what a client names by path and query: a key that is
-// one of the proxy's own objects, ids of uploads and versions, and the places at which
-// listings begin. Documents, copy sources and forms come through clientKey and the same
-// parsers.
+// checkNames checks what a client names by path and query: keys of the proxy's own objects, ids of
+// uploads and versions, and the places at which listings begin. Documents, copy sources and forms
+// go through Place.ClientKey and the same parsers.
 func (x *exchange) checkNames() (err error) {
 	if x.key != (s3name.Key{}) {
 		if err := x.Place.RefuseOwn(x.key); err != nil {
@@ -24,7 +23,7 @@ func (x *exchange) checkNames() (err error) {
 	return s3name.CheckQuery(x.query)
 }
 
-// inS3sWords gives S3's answer for a client's name that is none, and other errors as they
+// inS3sWords turns the errors of name parsers into S3's answers, and leaves other errors as they
 // are.
 func inS3sWords(err error) error {
 	switch s3 := (*s3err.Error)(nil); {

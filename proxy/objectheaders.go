@@ -13,8 +13,8 @@ import (
 // setFacts keeps what sendHeader tells of the object's checksum and parts.
 func (rd *reading) setFacts(f envelope.Facts, parts int) { rd.facts, rd.parts = f, parts }
 
-// partChecksum is that of the part which was asked for, in an object whose checksum is made
-// of its parts'. Of others S3 tells none.
+// partChecksum is the checksum of the part that was asked for, if the object's checksum is made of
+// its parts'. For other objects S3 shows none.
 func (rd *reading) partChecksum() envelope.Checksum {
 	if rd.facts.Checksum.Type != envelope.Composite {
 		return envelope.Checksum{}
@@ -27,14 +27,14 @@ func (rd *reading) partChecksum() envelope.Checksum {
 	return envelope.Checksum{}
 }
 
-// setTag keeps the ETag as far as it is known.
+// setTag keeps the object's ETag, and tells whether it is known.
 func (rd *reading) setTag(s *object.Stored, facts envelope.Facts, t *envelope.Trailer) (known bool) {
 	rd.tag, known = rd.TagOf(s, facts, t)
 	return known
 }
 
-// setChecksumHeaders puts the checksum, when it was asked for, and the parts' count into
-// the answer. A range gets no checksum: it is of the whole object, or of a part.
+// setChecksumHeaders adds the checksum, if it was asked for, and the number of parts to the
+// answer. A range gets no checksum, because there is only one of the whole object or of a part.
 func (rd *reading) setChecksumHeaders(h http.Header) {
 	switch {
 	case !rd.checksums || rd.ranged:
@@ -48,7 +48,7 @@ func (rd *reading) setChecksumHeaders(h http.Header) {
 	}
 }
 
-// sendHeader begins a good answer.
+// sendHeader begins a successful answer.
 func (rd *reading) sendHeader(s *object.Stored, offset, length int64) {
 	rd.passHeaders(s.Header)
 	h := rd.w.Header()

@@ -12,8 +12,8 @@ const (
 	lockHold  = "X-Amz-Object-Lock-Legal-Hold"
 )
 
-// refusedLock gives S3's answer to Object Lock headers that cannot hold. versitygw 1.8 refuses
-// them before it has read the body, so that its own answer is lost.
+// refusedLock gives S3's answer to invalid Object Lock headers. versitygw 1.8 refuses them before it
+// has read the body, so that its own answer would be lost.
 func (x *clientRequest) refusedLock() error {
 	if !x.op.passesHeader(lockMode) {
 		return nil

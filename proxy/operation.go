@@ -24,32 +24,31 @@ type effect string
 const (
 	encrypts effect = "encrypts/decrypts" // object bytes pass through the envelope
 	rewrites effect = "rewrites"          // sizes, ETags, names or checksums are translated
-	forwards effect = "forwards"          // re-signed and sent on as it is
+	forwards effect = "forwards"          // re-signed and sent on unchanged
 	refuses  effect = "refuses"           // NotImplemented
 )
 
-// operation is one row of the table: one S3 operation, how a request is
-// recognised as it, and everything of the request that may reach the store.
-// The upstream request is built from these lists, never copied from the client,
-// so that proxy and store cannot read one request in two ways.
+// operation is one row of the table: an S3 operation, how to recognise a request for it, and
+// everything of the request that may reach the store. The upstream request is built from these
+// lists and never copied from the client, so that proxy and store cannot read one request in two
+// ways.
 type operation struct {
 	name   string
 	method string
 	scope  scope
-	// marks are the query parameters that make a request this operation; "k=v"
-	// wants that value.
+	// marks are the query parameters that select this operation; "k=v" requires that value.
 	marks []string
 	// header, when set, must be present (CopyObject's x-amz-copy-source); a row
 	// without it and with a sibling that has it does not match such a request.
 	header string
-	// query and headers are the further ones that pass; a header that ends in
-	// "*" is a prefix.
+	// query and headers are the other parameters and headers that may pass; a header that
+	// ends in "*" is a prefix.
 	query   []string
 	headers []string
 	// own are headers that the proxy itself acts on.
 	own    []string
 	effect effect
-	// chunked: the body may be aws-chunked, as in S3 only those of objects and parts.
+	// chunked: the body may be aws-chunked; in S3 only those of objects and parts may.
 	chunked bool
 	// signedInBody: the handler finds the signature in the body, and verifies it.
 	signedInBody bool
@@ -63,8 +62,8 @@ type operation struct {
 	note            string                // for docs/S3.md
 }
 
-// ignoredQuery may stand in any request and says nothing to us: the name of
-// the operation that SDKs send along.
+// ignoredQuery tells whether a parameter may be in any request without effect: SDKs send the name
+// of the operation along.
 func ignoredQuery(name string) bool { return name == "x-id" }
 
 func markName(mark string) string {
@@ -116,9 +115,9 @@ var knownQuery = func() map[string]bool {
 	return known
 }()
 
-// nameOperation finds the one row that a request is. A query that fits no row,
-// or that a store might read as another operation than we do, is refused: a
-// sub-resource that only the store understands would be a plaintext write.
+// nameOperation finds the row of a request. A query that fits no row, or that a store might read
+// as another operation than we do, is refused: a subresource that only the store understands
+// could be a write of plaintext.
 func nameOperation(method string, s scope, q url.Values, h http.Header) (*operation, error) {
 	found, methodKnown := findOperation(method, s, q, h)
 	switch {
@@ -140,8 +139,8 @@ func nameOperation(method string, s scope, q url.Values, h http.Header) (*operat
 	return found, nil
 }
 
-// findOperation gives the row that explains most of the request, nil for none; methodKnown says
-// that some row is of this method and scope.
+// findOperation returns the row that explains most of the request, or nil. methodKnown says that
+// there is a row of this method and scope.
 func findOperation(method string, s scope, q url.Values, h http.Header) (found *operation, methodKnown bool) {
 	rows := operations()
 	for i := range rows {
@@ -164,7 +163,7 @@ func notAllowed(method, resource string) *s3err.Error {
 	return s3err.MethodNotAllowed.With(s3err.Field{Name: "Method", Value: method}, s3err.Field{Name: "ResourceType", Value: resource})
 }
 
-// unnamed has S3's own words for some requests that are no operation; nil for others.
+// unnamed is S3's own error for some requests that are not an operation; nil for others.
 func unnamed(method string, s scope, q url.Values) *s3err.Error {
 	if s != onObject {
 		return nil

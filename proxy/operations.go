@@ -34,8 +34,8 @@ func join(lists ...[]string) (all []string) {
 	return all
 }
 
-// operations is THE table: every operation of the S3 API reference, and what
-// the proxy does with it. A request that is no row of it never reaches the store.
+// operations is the table of every operation in the S3 API reference, with what the proxy does
+// about it. A request that matches no row never reaches the store.
 var operations = sync.OnceValue(func() []operation {
 	rows := []operation{
 		// The service
@@ -66,7 +66,7 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"}, headers: join(upstream.OwnerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectVersions},
 
 		{name: "RestoreObject", method: "POST", scope: onObject, marks: []string{"restore"}, query: []string{"versionId"}, headers: upstream.OwnerHeaders, effect: forwards, handle: restoreObject, note: "not its SELECT form"},
-		// A browser's question before a request; it has no signature.
+		// A browser's preflight request, which has no signature.
 		{name: "PreflightBucket", method: "OPTIONS", scope: onBucket, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
 		{name: "PreflightObject", method: "OPTIONS", scope: onObject, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
 

@@ -6,10 +6,10 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
-// The number of a part is read here once, out of a query or a document, and goes to the
-// store as it was understood: what one store refuses another takes for a number.
+// A part number is read here, and goes to the store as it was understood: what one store refuses,
+// another may take for a number.
 
-// readPart reads the number of the part that a request is about, if it is about one.
+// readPart reads partNumber, if the request has one.
 func (x *clientRequest) readPart() error {
 	text, given := x.query["partNumber"]
 	if !given || !x.op.takes("partNumber") {

@@ -19,23 +19,23 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// passthroughHeaders are the request headers that only mean something where the object is
-// what the client sent: of a bucket that is not encrypted they reach the store.
+// passthroughHeaders are the request headers that make sense only if the store has the object as
+// the client sent it: they reach the store for buckets that are not encrypted.
 var passthroughHeaders = []string{
 	"Content-Md5", "Range", "If-Range", "X-Amz-Mp-Object-Size",
 	"X-Amz-Checksum-*", "X-Amz-Metadata-Directive", "X-Amz-Tagging-Directive", "X-Amz-Write-Offset-Bytes",
 	"X-Amz-If-Match-Size", "X-Amz-If-Match-Last-Modified-Time",
 }
 
-// forwardsPassthrough tells whether a request of a bucket that is not encrypted is sent on
-// as it is: those on objects. Listings, lists of what to delete and the bucket's own
-// calls have handlers that keep clients off the proxy's objects and know its region.
+// forwardsPassthrough tells whether a request is forwarded because its bucket is not encrypted:
+// those on objects are. Listings, DeleteObjects and calls about the bucket have handlers that
+// protect the proxy's own objects and know its region.
 func (x *exchange) forwardsPassthrough() bool {
 	return x.Passthrough && x.op.scope == onObject && x.op.effect != forwards && x.op.header == ""
 }
 
-// forwardPassthrough sends a request of a bucket that is not encrypted on, re-signed, its
-// body verified while it streams, and streams the answer back.
+// forwardPassthrough forwards a request of a bucket that is not encrypted: re-signed, with its body
+// verified while it streams. It streams the answer back.
 func forwardPassthrough(x *exchange) error {
 	req := x.request()
 	req.Header = x.passthroughHeaders()
@@ -88,7 +88,7 @@ func (x *exchange) passthroughHeaders() http.Header {
 	return h
 }
 
-// passthroughPayload gives req the client's body; plain is nil where that is no object's.
+// passthroughPayload gives req the client's body. plain is nil if that is not an object's.
 func (x *exchange) passthroughPayload(req *upstream.Request) (plain *checksum.Reader, err error) {
 	switch {
 	case x.r.Method == http.MethodPut:
@@ -109,9 +109,9 @@ func (x *exchange) passthroughPayload(req *upstream.Request) (plain *checksum.Re
 	return nil, nil
 }
 
-// sendPassthrough sends a request whose body is plaintext. Where the store cannot see that a body
-// lacks its end, a small one is verified first, and a large one goes up in parts, unless it
-// is one itself: that is no object yet.
+// sendPassthrough sends a request whose body is plaintext. If the store cannot see that the end of
+// a body is missing, a small one is verified first, and a large one goes up in parts, unless it
+// is a part itself, which is not an object yet.
 func (x *exchange) sendPassthrough(ctx context.Context, req *upstream.Request, plain *checksum.Reader) (*http.Response, error) {
 	if req.Body == nil || x.Upstream.ChecksBodies() {
 		return x.Upstream.Do(ctx, req)
@@ -139,7 +139,7 @@ func (x *exchange) sendPassthrough(ctx context.Context, req *upstream.Request, p
 	return x.putStreamed(ctx, req)
 }
 
-// passthroughBody makes the client's body that of req, with the client's own checksum.
+// passthroughBody makes the client's body the body of req, with the client's own checksum.
 func (x *exchange) passthroughBody(req *upstream.Request) (*checksum.Reader, error) {
 	body, err := x.auth.Body(x.r)
 	if err != nil {
@@ -160,7 +160,7 @@ func (x *exchange) passthroughBody(req *upstream.Request) (*checksum.Reader, err
 		req.Checksum = &upstream.Checksum{Header: name, Hash: checksum.New(declared.Algorithm)}
 	}
 	if body.Length == 0 {
-		// Nothing is streamed, and nothing vouches for it but the signature.
+		// Nothing is streamed; only the signature vouches for an empty body.
 		if _, err := io.Copy(io.Discard, plain); err != nil {
 			return nil, uploadError(err)
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// copyPassthroughPart is UploadPartCopy into a bucket that is not encrypted: by the store where
-// it has the source as plaintext, too; else opened here and sent as a part.
+// copyPassthroughPart is UploadPartCopy into a bucket that is not encrypted. The store copies if it
+// has the source as plaintext, too; otherwise the source is opened here and sent as a part.
 func (x *exchange) copyPassthroughPart(ctx context.Context) error {
 	src, err := x.openSource(ctx)
 	if err != nil {

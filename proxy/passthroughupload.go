@@ -14,8 +14,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// passthroughUploads remembers the uploads that a store has shown for buckets that are not
-// encrypted, of which no state is kept.
+// passthroughUploads remembers the uploads that a store has listed in buckets that are not
+// encrypted, which have no upload state.
 type passthroughUploads struct {
 	lru *lru.Cache[multipart.Name, struct{}]
 }
@@ -28,11 +28,11 @@ func newPassthroughUploads() *passthroughUploads {
 	return &passthroughUploads{c}
 }
 
-// knownUpload answers NoSuchUpload for the id that a client gives in a bucket that is not
-// encrypted, unless the store lists it for that key. The id itself goes to the store only
-// then: what a store may find in one that it has not made is beyond any filter of ours
-// (MinIO decodes it and takes it for a path into other buckets). Each proxy asks once for
-// an upload, as itself: an anonymous client need not be allowed to list.
+// knownUpload answers NoSuchUpload to the id that a client gives in a bucket that is not encrypted,
+// unless the store lists it for that key. Only then does the id go to the store: no filter of
+// ours can foresee what a store reads into an id that it has not made (MinIO decodes it and takes
+// it for a path, even into other buckets). Each proxy asks once for an upload, with its own
+// credentials, because an anonymous client may not be allowed to list.
 func (x *exchange) knownUpload(ctx context.Context) error {
 	if !x.Passthrough || x.uploadID == (s3name.UploadID{}) {
 		return nil

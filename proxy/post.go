@@ -15,8 +15,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
 
-// postObject is a browser's upload: a form whose fields stand for the headers of
-// a PUT, and whose policy is signed in the place of the request.
+// postObject is a browser's upload: a form whose fields take the place of a PUT's headers, and whose
+// policy is signed instead of the request.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 func postObject(x *exchange) error {
@@ -51,8 +51,8 @@ type formUpload struct {
 	release func()
 }
 
-// openForm reads a form up to its file and checks all that can be checked there. Only a
-// form that may be stored has more time for its file.
+// openForm reads a form up to its file and checks everything that can be checked before it. Only
+// then does the client get more time, for the file.
 func (x *exchange) openForm(body *timeoutReader) (*formUpload, error) {
 	f, err := readForm(x.r, body)
 	if err != nil {
@@ -85,8 +85,8 @@ func (x *exchange) openForm(body *timeoutReader) (*formUpload, error) {
 	return &formUpload{form: f, put: put, plain: checksum.NewReader(src, nil, declared), size: size, release: release}, nil
 }
 
-// authorizeForm names the object and says whether the form may make it. The policy,
-// nil for an unsigned form, has still to judge the size.
+// authorizeForm finds the object's key and refuses a form that may not make it. The policy, nil for
+// an unsigned form, has yet to judge the size.
 func (x *exchange) authorizeForm(f *form) (*sigv4.Policy, error) {
 	key := f.fields["key"]
 	if key == "" {
@@ -107,16 +107,16 @@ func (x *exchange) authorizeForm(f *form) (*sigv4.Policy, error) {
 	if policy == nil {
 		return nil, nil
 	}
-	// A policy grants the beginning of a key: it must not lead elsewhere on a store that folds.
+	// A policy grants keys by prefix: a key must not lead elsewhere on a store that folds paths.
 	if x.key.Folds() {
 		return nil, errLeavesBucket
 	}
 	return policy, policy.Allow(f.fields, x.bucket.String(), key)
 }
 
-// sizedFile gives the file and its size, which has to be known before the first
-// byte goes to the store. That of a small file is found by reading it; a larger
-// one is held to what it has if the form ends with it.
+// sizedFile returns the file and its size, which has to be known before the first byte goes to the
+// store. A small file is read to find its size; a larger one must have the size that it has if
+// nothing follows it in the form.
 func (x *exchange) sizedFile(f *form) (src io.Reader, size int64, release func(), err error) {
 	if f.size > holdLimit || !x.hold.TryAcquire(f.size) {
 		f.bind()
@@ -131,8 +131,8 @@ func (x *exchange) sizedFile(f *form) (src io.Reader, size int64, release func()
 	return bytes.NewReader(file), int64(len(file)), release, nil
 }
 
-// putOf is the PUT that a form stands for: its headers are the fields that are headers there.
-// Those that came with the form are about the form.
+// putOf is the PUT that a form stands for. Its headers come from the form's fields; those of the
+// request describe the form.
 func (x *exchange) putOf(fields map[string]string) (*exchange, error) {
 	h, err := formHeaders(fields)
 	if err != nil {
@@ -202,8 +202,8 @@ func shownETag(h http.Header) string {
 	return ""
 }
 
-// successRedirect is where the browser goes after the upload, or "". What is no
-// web address is not followed, as in S3.
+// successRedirect is where the browser goes after the upload, or "". As in S3, anything but an
+// http or https URL is ignored.
 func successRedirect(fields map[string]string, bucket, key, etag string) string {
 	to, ok := fields["success_action_redirect"]
 	if !ok {
@@ -220,7 +220,7 @@ func successRedirect(fields map[string]string, bucket, key, etag string) string 
 	return u.String()
 }
 
-// tagHeader gives x-amz-tagging for the document that a form has of it.
+// tagHeader turns the tagging document of a form into the value of x-amz-tagging.
 func tagHeader(document string) (string, error) {
 	var tagging struct {
 		XMLName xml.Name `xml:"Tagging"`

@@ -23,8 +23,8 @@ const maxPutSize = 5 << 30
 // putObject: verify -> decode -> check -> seal -> send. The last segment is
 // held back by the envelope until the body's io.EOF, which says that the
 // client's signature, length, MD5 and checksum hold. A bad upload therefore
-// ends in the store without its last chunk and checksum, and never becomes an
-// object; its Content-Length alone would not see to that (upstream.Payload).
+// reaches the store without its last chunk and checksum, and never becomes an
+// object; its Content-Length alone would not ensure that (upstream.Payload).
 func putObject(x *exchange) error {
 	body, err := x.auth.Body(x.r)
 	if err != nil {
@@ -76,8 +76,8 @@ func errPutTooLarge(size int64) error {
 	return s3err.EntityTooLarge.With(s3err.Field{Name: "ProposedSize", Value: fmt.Sprint(size)}, s3err.Field{Name: "MaxSizeAllowed", Value: fmt.Sprint(int64(maxPutSize))})
 }
 
-// uploadFailure gives the answer to an upload that failed: sending gave err, and
-// plain knows what was wrong with the client's body. nil when all was well.
+// uploadFailure is the answer to an upload that failed: err comes from sending it, and plain knows
+// what was wrong with the client's body. It is nil if nothing failed.
 func (x *exchange) uploadFailure(plain *checksum.Reader, err error) error {
 	if refusal := plain.Refusal(); refusal != nil {
 		// Nobody reads the body any more. A client that is answered while it
@@ -171,8 +171,8 @@ func readVerified(plain *checksum.Reader, size int64) ([]byte, error) {
 	return buf, object.ReadEnd(plain)
 }
 
-// uploadError turns what ended a client's body into S3's answer: a client that
-// went away needs none, and gets none.
+// uploadError is S3's answer to the error that ended a client's body. A client that went away does
+// not get one.
 func uploadError(err error) error {
 	var s3 *s3err.Error
 	if errors.As(err, &s3) {
@@ -181,12 +181,12 @@ func uploadError(err error) error {
 	return s3err.IncompleteBody.Because(err)
 }
 
-// unsigned tells whether the store shall judge the request as anonymous.
+// unsigned tells whether the request is anonymous, so that the store judges it.
 func (x *clientRequest) unsigned() bool { return x.auth.AccessKeyID == "" }
 
-// mirrored is the checksum that the store gets of the ciphertext: of the algorithm that
-// the client named, so that the store's listings show that. A store need not know the
-// newer ones behind a stream.
+// mirrored is the checksum of the ciphertext that the store gets, of the algorithm that the client
+// named, so that the store's listings show that algorithm. Stores may not know the newer ones as
+// trailers.
 func mirrored(p *checksum.Declared, held bool) *upstream.Checksum {
 	switch {
 	case !p.Given():

@@ -14,8 +14,8 @@ import (
 // last -1: to the end.
 type byteRange struct{ first, last int64 }
 
-// parseRange reads a Range header. As S3 does, what is not exactly one valid
-// byte range is as if it were not there (RFC 9110, section 14.2).
+// parseRange reads a Range header. As in S3, anything but exactly one valid byte range is ignored
+// (RFC 9110, section 14.2).
 func parseRange(header string) (byteRange, bool) {
 	spec, ok := strings.CutPrefix(header, "bytes=")
 	if !ok {
@@ -91,9 +91,9 @@ func guessRange(r byteRange) string {
 	return fmt.Sprintf("bytes=%d-%d", from, (r.last/envelope.SegmentSize+1)*stride-1)
 }
 
-// dropRange gives the whole object where a range has no meaning: to a client
-// whose If-Range is not of what is there now, for it holds the beginning of
-// another object (RFC 9110, section 13.1.5), and for a suffix of an empty one.
+// dropRange ignores the range where it has no meaning: if If-Range does not match the object, so
+// that the client holds the beginning of another one (RFC 9110, section 13.1.5), and for a suffix
+// of an empty object.
 func (rd *reading) dropRange(s *object.Stored) error {
 	stale := false
 	if rd.ranged && rd.ifRange != "" && rd.ifRange != s.Header.Get("Last-Modified") {

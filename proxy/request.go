@@ -47,8 +47,8 @@ func (x *clientRequest) scope() scope {
 	return onObject
 }
 
-// parse reads host, path and query. Nothing is cleaned: `//`, `.` and `..` are part
-// of a key.
+// parse reads host, path and query. It does not clean the path: `//`, `.` and `..` are part of a
+// key.
 func (x *clientRequest) parse(cfg *Config) error {
 	rest := strings.TrimPrefix(x.r.URL.Path, "/")
 	bucket, key := hostedBucket(x.r.Host, cfg.Domains), rest
@@ -86,9 +86,9 @@ func (x *clientRequest) parse(cfg *Config) error {
 	return nil
 }
 
-// adoptPresigned takes what a presigned URL carries in its query: S3 reads
-// x-amz-* parameters there as headers. A checksum among them is dropped: SDKs
-// put that of an empty body there when they sign a PUT whose body they have not.
+// adoptPresigned turns the x-amz-* parameters of a presigned URL into headers, as S3 does. A
+// checksum among them is dropped: SDKs that sign a PUT without its body put the checksum of an
+// empty one there.
 func (x *clientRequest) adoptPresigned() error {
 	if !x.auth.Presigned {
 		return nil
@@ -132,8 +132,8 @@ func headerBytes(r *http.Request) int {
 // errCopySource is S3's answer to a copy source where nothing is copied.
 var errCopySource = s3err.InvalidArgument.WithMessage("You can only specify a copy source header for copy requests.")
 
-// refusedHeader gives the error for a header that asks for what we do not do, or not for
-// this client.
+// refusedHeader is the error for a header that asks for something that the proxy does not do, or
+// that this client may not do.
 func (x *clientRequest) refusedHeader() error {
 	for name, values := range x.r.Header {
 		switch {
@@ -161,9 +161,9 @@ func (x *clientRequest) refusedHeader() error {
 	return nil
 }
 
-// mayRepeat tells whether an x-amz-* header may stand more than once: as a list, as what
-// S3 joins, or because others refuse that in S3's words. Of all others proxy and store
-// might read different ones.
+// mayRepeat tells whether an x-amz-* header may be given more than once: it is a list, S3 joins its
+// values, or later code refuses it with S3's error. Of any other header, proxy and store might
+// read different values.
 func mayRepeat(name string) bool {
 	switch name {
 	case "X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match", "X-Amz-Object-Attributes", "X-Amz-Optional-Object-Attributes", "X-Amz-Trailer":
@@ -202,8 +202,8 @@ func (x *exchange) passedHeaders() http.Header {
 	return h
 }
 
-// passedQuery is the same for the query; marks are among them, ids are not: they have
-// fields of their own in the request.
+// passedQuery is the same for the query. It includes marks but not ids, which have fields of their
+// own in the request.
 func (x *clientRequest) passedQuery() url.Values {
 	q := url.Values{}
 	for name, values := range x.query {
@@ -217,8 +217,7 @@ func (x *clientRequest) passedQuery() url.Values {
 	return q
 }
 
-// request is the client's own to the store, as far as its row lets it through: without a
-// body.
+// request is the client's request to the store, as far as its row lets it through, without a body.
 func (x *exchange) request() *upstream.Request {
 	return &upstream.Request{
 		Method: x.r.Method, Bucket: x.bucket, Key: x.key, UploadID: x.uploadID, VersionID: x.version,

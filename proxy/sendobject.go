@@ -39,7 +39,7 @@ func (l *lateHeader) Write(b []byte) (int, error) {
 	return l.w.Write(b)
 }
 
-// copyPlain sends a plaintext object's bytes; too few of them cut the connection.
+// copyPlain sends the bytes of a plaintext object, and fails if there are too few.
 func (rd *reading) copyPlain(body io.Reader, length int64) error {
 	n, err := io.Copy(rd.timeoutWriter(), body)
 	if err == nil && n != length {

@@ -7,9 +7,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
-// dropPrefixes takes the common prefixes out that only our own objects have. For the one
-// that others may share the store is asked what sorts before our own, and behind them;
-// first gives the first key behind another one.
+// dropPrefixes removes the common prefixes that only our own objects have. For one that clients'
+// objects may share, the store is asked for a key before and behind our own; first returns the
+// first key behind another.
 func (x *exchange) dropPrefixes(list *s3xml.Bounded[s3xml.CommonPrefix], shared string, first func(prefix, after string) (string, error)) error {
 	hidden := func(prefix string) (bool, error) {
 		if prefix != shared {

@@ -12,10 +12,10 @@ import (
 // when it passes what one PUT may have.
 const largePart = 1 << 30
 
-// putStreamed stores a body that streams as an object. It goes up in parts where it
-// passes what one PUT may have, and where the store cannot see that a body lacks its end
-// (versitygw keeps what came of a bare one, in the place of the object that was there).
-// The object is of kind single all the same: nobody but the store sees the parts.
+// putStreamed stores a streamed body as an object. It goes up in parts if it is too large for one
+// PUT, or if the store cannot see that the end of a body is missing (versitygw would replace the
+// object with what it got). The object is of kind single all the same: only the store sees the
+// parts.
 func (x *exchange) putStreamed(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	if req.Length <= x.largePut && x.Upstream.ChecksBodies() {
 		return x.Upstream.Do(ctx, req)

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// idleLimit is how long a client may send or take nothing in the middle of a
-// body: longer than any pause of a working one, and an end to those that hold
-// memory and connections for nothing.
+// idleLimit is how long a client may neither send nor take anything in the middle of a body. It is
+// longer than any pause of a working client, and ends those that hold memory and connections for
+// nothing.
 const idleLimit = 2 * time.Minute
 
-// documentTime is how long a client has, from the end of its headers on, for what is small
-// and held in memory until it is whole: a document, or a form up to its file. A trickle
-// does not prolong it. It is also all that is waited for a body that nobody reads.
+// documentTime is how long a client has, from the end of its headers, for what is held in memory
+// until it is complete: a document, or a form up to its file. A trickle does not extend it. It
+// also limits the wait for a body that is not read.
 const documentTime = 30 * time.Second
 
-// renewEvery saves setting the connection's deadline at each read and write.
+// renewEvery is how often the connection's deadline is moved at most.
 const renewEvery = 5 * time.Second
 
 // drainLimit bounds what is still read of a refused upload, in bytes and time.
@@ -34,7 +34,7 @@ type idleTimeout struct {
 func (p *idleTimeout) renew() {
 	if now := time.Now(); now.Sub(p.last) > renewEvery {
 		p.last = now
-		_ = p.set(now.Add(idleLimit)) // not every ResponseWriter can: then there is none
+		_ = p.set(now.Add(idleLimit)) // a ResponseWriter that cannot do this has no deadline
 	}
 }
 
@@ -51,10 +51,10 @@ type timeoutReader struct {
 	atDeadline bool // nothing is renewed yet
 }
 
-// timeoutReader is for a body that streams, which has the time that it needs.
+// timeoutReader is for a streamed body, which may take as long as bytes keep coming.
 func (x *exchange) timeoutReader(r io.Reader) io.Reader { return x.reader(r, false) }
 
-// deadlineReader is for a body, or its beginning, that has to be here by the deadline.
+// deadlineReader is for a body, or its beginning, that has to arrive by the deadline.
 func (x *exchange) deadlineReader(r io.Reader) *timeoutReader { return x.reader(r, true) }
 
 func (x *exchange) reader(r io.Reader, atDeadline bool) *timeoutReader {
@@ -89,7 +89,7 @@ func (w *timeoutWriter) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// clearDeadlines takes the write deadline off: the connection serves on.
+// clearDeadlines removes the write deadline, because the connection serves further requests.
 func (x *response) clearDeadlines() {
 	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// What a log shows of headers and queries is a list of what is known to hold no secret and
-// nothing of users: of all others the name alone. A secret may stand under any name, also
-// one that is misspelt.
+// A log shows the values of headers and parameters only if they are listed here as known to hold
+// no secrets and no data of users. Of all others it shows the names: a secret may be under any
+// name, even a misspelt one.
 
 // masked stands for a value that is not shown.
 const masked = "***"
 
 // shownNames are the headers whose values a trace shows, of clients and of the store.
-// Checksums are not among them: that of a short plaintext gives it away.
+// Checksums are left out: the checksum of a short plaintext reveals it.
 var shownNames = set(
 	"Accept", "Accept-Encoding", "Accept-Ranges", "Age", "Allow", "Cache-Control", "Connection", "Content-Encoding", "Content-Language",
 	"Content-Length", "Content-Range", "Content-Type", "Date", "Etag", "Expect", "Expires", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
@@ -36,7 +36,7 @@ var shownNames = set(
 	"X-Amz-Storage-Class", "X-Amz-Tagging-Count", "X-Amz-Tagging-Directive", "X-Amz-Trailer", "X-Amz-Version-Id",
 )
 
-// shownParameters are the same of a query.
+// shownParameters are the query parameters whose values a trace shows.
 var shownParameters = set(
 	"X-Amz-Algorithm", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "bucket-region", "delimiter", "encoding-type", "fetch-owner", "key-marker",
 	"list-type", "marker", "max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker", "partNumber", "prefix", "start-after",

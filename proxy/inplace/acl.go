@@ -14,7 +14,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// grantHeaders are how a write names what an ACL grants.
+// grantHeaders are the headers by which a write sets the grants of an ACL.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
 var grantHeaders = map[string]string{
 	"FULL_CONTROL": "X-Amz-Grant-Full-Control",
@@ -23,8 +23,8 @@ var grantHeaders = map[string]string{
 	"WRITE_ACP":    "X-Amz-Grant-Write-Acp",
 }
 
-// noACLs tells whether a store's refusal to give an ACL means that it has none: versitygw
-// says NotImplemented. MinIO gives one of the owner alone.
+// noACLs tells whether a store's refusal to return an ACL means that it does not have any:
+// versitygw answers NotImplemented. MinIO returns one that lists only the owner.
 func noACLs(err error) bool {
 	switch status, refused := upstream.Status(err); {
 	case !refused:
@@ -36,8 +36,8 @@ func noACLs(err error) bool {
 }
 
 // grants adds to h what the object's ACL grants beside its owner's own full control,
-// which every write grants by itself. A store that has no ACLs has none to keep; an ACL
-// that the proxy may not see would be lost.
+// which every write grants by itself. It fails if the proxy may not read the ACL, which would
+// otherwise be lost.
 func (src *Source) grants(ctx context.Context, h http.Header) error {
 	type grantee struct {
 		ID  string `xml:"ID"`

@@ -38,8 +38,8 @@ func metadataOf(h http.Header) http.Header {
 	return all
 }
 
-// preservedHeaders are those that the object is written with again, without our metadata. A
-// retention that is over is still told of, and refused when it is sent.
+// preservedHeaders are the headers that the object is written with again, without our metadata. A
+// retention that is over is left out: stores still report it, and refuse it when it is sent.
 func preservedHeaders(s *object.Stored) http.Header {
 	h := http.Header{}
 	for _, name := range keptOnRenewal {

@@ -19,9 +19,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// storeParts are the sizes of the parts that the store has an object in, which its ETag is
-// made of; nil where nothing tells them. Those of a client's upload follow from its trailer,
-// the others (a large PUT, an earlier copy) the store is asked for.
+// storeParts are the sizes of the parts that the store keeps an object in, and makes its ETag of;
+// nil if they are not known. For a client's upload they follow from its trailer. For other objects
+// (a large PUT, an earlier copy) the store is asked.
 func (src *Source) storeParts(ctx context.Context, dek *envelope.DEK) ([]int64, error) {
 	_, text, _ := strings.Cut(strings.Trim(src.UpstreamETag, `"`), "-")
 	count, err := strconv.Atoi(text)
@@ -40,8 +40,8 @@ func (src *Source) storeParts(ctx context.Context, dek *envelope.DEK) ([]int64, 
 	return src.askParts(ctx, count)
 }
 
-// uploadedParts are what a client sent, with the trailer behind: alone or with the last
-// part. nil when the count in the ETag says that they are others.
+// uploadedParts are the parts that a client sent, with the trailer as a further part or behind the
+// last one. It is nil if the number in the ETag does not fit.
 func uploadedParts(t *envelope.Trailer, stored int64, count int) (sizes []int64) {
 	for _, p := range t.Parts {
 		sizes = append(sizes, envelope.StoredPartSize(p.Size))
@@ -58,7 +58,7 @@ func uploadedParts(t *envelope.Trailer, stored int64, count int) (sizes []int64)
 	return sizes
 }
 
-// askParts asks the store for the size of each part; nil where it does not tell.
+// askParts asks the store for the size of each part; nil if it does not say.
 func (src *Source) askParts(ctx context.Context, count int) (sizes []int64, err error) {
 	sum := int64(0)
 	for number := range count {
@@ -82,9 +82,10 @@ func (src *Source) askParts(ctx context.Context, count int) (sizes []int64, err 
 	return sizes, nil
 }
 
-// CopyParts makes an object of to, in the same store, of pieces of the source, which do not
-// leave the store; each is of the very source that was looked at. h are the headers of the
-// new object, with its conditions; those are for the end. dek and tail are as in Write.
+// CopyParts makes an object in the same store from pieces of the source, which do not leave the
+// store. Each piece is copied on the condition that the source is the one that was looked at. h has
+// the headers of the new object and its conditions, which are checked at the end. dek and tail are
+// as in Write.
 func (src *Source) CopyParts(ctx context.Context, to *upstream.Client, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
 	if sizes == nil {
 		for left := src.Bytes; left > 0; left -= min(left, src.Limits.CopyPart) {
@@ -132,9 +133,9 @@ func (src *Source) CopyParts(ctx context.Context, to *upstream.Client, bucket s3
 	return &s3xml.CopyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: made.ETag}, header, nil
 }
 
-// withoutTail gives what of an object's parts can be copied when a new tail of so many
-// bytes takes the place of its end, and how many bytes the part behind them has: the tail,
-// with what is left of the last part where that is too small for a part of its own.
+// withoutTail tells which of an object's parts can be copied if a new tail of so many bytes replaces
+// its end, and the size of the part that follows them: the tail, with the rest of the last part if
+// that is too small for a part of its own.
 func withoutTail(sizes []int64, tail int64) (copied []int64, rest int64) {
 	rest = tail
 	copied = slices.Clone(sizes)
@@ -152,9 +153,9 @@ func withoutTail(sizes []int64, tail int64) (copied []int64, rest int64) {
 	return copied, rest
 }
 
-// whyPartRefused is for a range of the source that the store would not copy. It may find
-// that an object has no such bytes (any more) before it compares the ETag, and says so with
-// a size of ciphertext, which is nothing for a client.
+// whyPartRefused explains why the store did not copy a range of the source. A store may notice that
+// the object does not have these bytes any more before it compares the ETag. Its error then has a
+// size of ciphertext, which clients must not see.
 func (src *Source) whyPartRefused(ctx context.Context, err error) error {
 	if !errors.Is(err, s3err.InvalidArgument) && !errors.Is(err, s3err.InvalidRange) {
 		return err

@@ -15,16 +15,16 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// ErrNoConditions says that the store does not hold a write to its If-Match, so that what
-// others write meanwhile could be lost.
+// ErrNoConditions says that the store ignores If-Match on writes, so that what others write
+// meanwhile could be lost.
 var ErrNoConditions = errors.New("the store does not hold a write to its If-Match")
 
-// noETag is that of no object.
+// noETag is an ETag that no object has.
 const noETag = `"00000000000000000000000000000000"`
 
-// DemandConditions refuses where the store does not hold a PUT, and the end of an upload in
-// parts, to its If-Match. It is asked for both once, with an object of our own that must not
-// come to be. Its name is of this one probe: others may probe at the same time.
+// DemandConditions fails with ErrNoConditions if the store ignores If-Match on a PUT or on
+// CompleteMultipartUpload. It probes both once, with an own object that must not be created. Each
+// probe has a name of its own, because others may probe at the same time.
 func DemandConditions(ctx context.Context, o *object.Objects, bucket s3name.Bucket) error {
 	if o.Upstream.Learned.HonoursIfMatch.Load() {
 		return nil
@@ -83,8 +83,8 @@ func probeComplete(ctx context.Context, o *object.Objects, stateBucket s3name.Bu
 	return heldTo(err)
 }
 
-// heldTo tells by what came of a write on the condition of an ETag that nothing has whether
-// the store looked at the condition. Where there is no object it may say that.
+// heldTo tells from the answer to a write with an impossible If-Match whether the store checked it.
+// The store may answer that there is no such object.
 func heldTo(err error) (held bool, _ error) {
 	status, refused := upstream.Status(err)
 	switch {

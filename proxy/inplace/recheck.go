@@ -15,16 +15,16 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// A renewal is held to the ETag that it has read, and an ETag is of bytes, not of a state:
-// all objects of no bytes have the same, and a copy inside the store keeps its source's.
-// S3 has no other condition. So the object is looked at once more, as late as its write can
-// still be taken back: before the last byte of a body is sent, or before the parts are put
-// together. A body without its end never becomes an object, where the store checks that.
+// A renewal is written on the condition of the ETag that it has read. But an ETag identifies bytes,
+// not a state: all empty objects have the same one, and a copy inside the store keeps its source's.
+// S3 has no other condition. So the object is rechecked as late as the write can still be taken
+// back: before the last byte of a body is sent, or before the parts are put together. Where the
+// store checks bodies, one without its end never becomes an object.
 
 var errHolds = errors.New("the store lets nobody read the object while it is written")
 
-// putRechecked sends a PUT in the object's place, if the last look finds it as it was read. A
-// body that the store cannot check is read first, and signed by its hash.
+// putRechecked replaces the object by a PUT, if the recheck finds it as it was read. A body that the
+// store cannot check is read first, and signed by its hash.
 func (src *Source) putRechecked(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	checks := src.Upstream.ChecksBodies()
 	if src.Recheck == nil && checks {
@@ -57,8 +57,8 @@ func (src *Source) putRechecked(ctx context.Context, req *upstream.Request) (*ht
 	return src.Upstream.Do(ctx, req)
 }
 
-// putStream sends a body while it is read. One that stands still is given up, and read
-// before it is sent the next time.
+// putStream sends a body while it is read. If that stalls, it gives up; the next try reads the body
+// before it sends it.
 func (src *Source) putStream(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	sending, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
@@ -80,7 +80,7 @@ func (src *Source) putStream(ctx context.Context, req *upstream.Request) (*http.
 	return resp, nil
 }
 
-// recheckedBody gives the last byte of a body after the last look.
+// recheckedBody releases the last byte of a body after the recheck.
 type recheckedBody struct {
 	body    io.Reader
 	left    int64
@@ -111,8 +111,8 @@ func (l *recheckedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readWhole reads a body of stored bytes to its end: into memory up to so many bytes, else into
-// a file that has no name any more.
+// readWhole reads a body of stored bytes to its end: into memory up to so many bytes, otherwise
+// into a temporary file that is already unlinked.
 func readWhole(body io.Reader, length, inMemory int64) (io.ReadCloser, error) {
 	body = io.LimitReader(body, length+1)
 	var n int64

@@ -17,24 +17,23 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Errors of Renewer.Renew that its caller decides on, beside ErrNoConditions.
+// Errors of Renewer.Renew that callers handle, besides ErrNoConditions.
 var (
-	// ErrArchived says that the store gives the bytes only after they were restored.
+	// ErrArchived says that the store returns the bytes only after they were restored.
 	ErrArchived = errors.New("the object is archived: it has to be restored first")
 )
 
 // Renewal is one state of an object that is to be written again under its own name.
 type Renewal struct {
-	// Meta is what it carries of ours, nil for plaintext. What is there after the change
-	// is written.
+	// Meta is our metadata, nil for plaintext. What the change leaves here is written.
 	Meta *envelope.Metadata
 	// DEK is its key, open until the change returns; nil for plaintext.
 	DEK *envelope.DEK
-	// Stored are its bytes in the store.
+	// Stored is its size in the store, in bytes.
 	Stored int64
-	// Header are the headers that it is written with: all that it has.
+	// Header has all headers that it is written with.
 	Header http.Header
-	// Body, if not nil, makes new stored bytes, Length of them, out of the old ones.
+	// Body, if not nil, makes new stored bytes, Length of them, from the old ones.
 	Body   func(old io.Reader) io.Reader
 	Length int64
 
@@ -46,7 +45,7 @@ type Renewal struct {
 // Renewer writes objects again under their own names, beside clients who write them.
 type Renewer struct {
 	objects *object.Objects
-	// OnlyWriter says that nobody else writes: a store without conditions is taken.
+	// OnlyWriter says that nobody else writes, so that a store without conditions will do.
 	OnlyWriter bool
 }
 
@@ -55,19 +54,18 @@ func NewRenewer(b object.Settings, at state.Place) *Renewer {
 	return &Renewer{objects: object.New(b, at, object.NewCache())}
 }
 
-// Renew reads the current state of an object, lets change say what is to be written, and
-// writes that if the object is still in this state; otherwise it begins anew, change
-// included. Another's write wins. Content headers, user metadata, tags, storage class, legal
-// hold, retention that is not over, redirect, the store's own encryption and ACL stay.
-// Without a new Body the bytes, and with them the ETag, stay: by the same PUT, or the same
-// parts.
+// Renew reads the current state of an object, calls change, which decides what is written, and
+// writes that if the object is still in the same state; otherwise it starts over, with a new call
+// of change. Writes of others win. It keeps content headers, user metadata, tags, storage class,
+// legal hold, a retention that is not over, redirect, the store's own encryption, and ACL. Without a
+// new Body it keeps the bytes, and the ETag with them, by the same PUT or the same parts.
 //
-// A write that leaves the ETag as it was (of an object of no bytes, or of a copy that is made
-// again inside the store) is seen by a last look alone. It is lost if it comes in the moment
-// between that and the store's own commit.
+// Another's write that leaves the ETag as it was (of an empty object, or of a copy that is repeated
+// inside the store) is noticed only by the recheck. It is lost if it falls between that and the
+// store's own commit.
 //
-// Errors: ErrRaced, ErrLocked, ErrArchived, ErrNoConditions, s3err.NoSuchKey, those of reading an object
-// that is damaged, and any of change, which end it.
+// Errors: ErrRaced, ErrLocked, ErrArchived, ErrNoConditions, s3err.NoSuchKey, those of reading a
+// damaged object, and those of change, which end the renewal.
 func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(context.Context, *Renewal) error) error {
 	at, k, _, err := object.ParseRef(bucket, key, "")
 	if err != nil {
@@ -175,9 +173,9 @@ func (src *Source) write(ctx context.Context, n *Renewal) error {
 	return resp.Body.Close()
 }
 
-// find asks for an object twice: versitygw 1.8 reads what a HEAD tells piece by piece, and
-// in the middle of an overwrite one answer has pieces of two states. Two equal answers,
-// one after the other, are of one.
+// find asks for an object twice: versitygw 1.8 reads the parts of a HEAD's answer one by one, and in
+// the middle of an overwrite one answer mixes two states. Two equal answers in a row are of one
+// state.
 func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*Source, error) {
 	var before http.Header
 	for range object.MaxTries {

@@ -16,21 +16,21 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Source is an object whose bytes are written again, under its own name or another. It has
-// the settings of its own bucket.
+// Source is an object whose bytes are written again, under its own name or another. Its settings
+// are those of its own bucket.
 type Source struct {
 	*object.Objects
 	*object.Stored
 	Unsigned bool
-	Named    s3name.VersionID // the version that is named; zero for the current one
-	// Recheck, in a renewal, fails with object.ErrChanged where the object is not in the state any
-	// more that was read. It is asked as late as a write can be taken back.
+	Named    s3name.VersionID // the version that was asked for; zero for the current one
+	// Recheck, in a renewal, fails with object.ErrChanged if the object is no longer in the state
+	// that was read. It is called as late as a write can be taken back.
 	Recheck func(context.Context) error
 }
 
-// Copy sends a request by which the store copies from the source, pinned to the version that
-// was looked at and to its ETag. versitygw 1.8 refuses a version as a copy's source where
-// versioning is suspended: one that nobody named is left out then.
+// Copy sends a request that makes the store copy from the source, pinned to the version and ETag that
+// were found. versitygw 1.8 refuses a version as a copy's source where versioning is suspended; a
+// version that the client did not name is then left out.
 func (src *Source) Copy(ctx context.Context, to *upstream.Client, req *upstream.Request, result any) (http.Header, error) {
 	req.Source = &s3name.Source{Bucket: src.Bucket, Key: src.Key, Version: src.Version}
 	header, err := to.Result(ctx, req, result)
@@ -41,10 +41,10 @@ func (src *Source) Copy(ctx context.Context, to *upstream.Client, req *upstream.
 	return header, err
 }
 
-// Prove makes sure that the ETag and the metadata that were found are of one state, before
-// the bytes of that ETag are kept under this key: the end of the body that has the ETag opens
-// under it. versitygw 1.8 reads them one after the other, and in the middle of an overwrite
-// one answer has those of two states. It gives that end; nil where the object has no bytes.
+// Prove makes sure that the ETag and the metadata that were found belong together, before bytes with
+// that ETag are kept under this key: the end of the body with the ETag must open under it. versitygw
+// 1.8 reads the two one after the other, and in the middle of an overwrite one answer mixes two
+// states. Prove returns the end; nil for an object without bytes.
 func (src *Source) Prove(ctx context.Context, dek *envelope.DEK) (*envelope.Trailer, error) {
 	if src.Meta.Kind == envelope.KindEmpty {
 		return nil, nil
@@ -52,7 +52,7 @@ func (src *Source) Prove(ctx context.Context, dek *envelope.DEK) (*envelope.Trai
 	return src.Trailer(ctx, src.Stored, dek)
 }
 
-// Tags are the source's, in the form of x-amz-tagging; a store without tags has none.
+// Tags are the source's tags in the form of x-amz-tagging; empty if the store does not support tags.
 func (src *Source) Tags(ctx context.Context) (string, error) {
 	var set struct {
 		Tags s3xml.Bounded[struct {

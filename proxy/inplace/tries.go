@@ -1,9 +1,9 @@
 package inplace
 
-// MaxTries bounds how often a copy begins anew because its source was replaced
+// MaxTries bounds how often a copy starts over because its source was replaced
 // between two requests.
 const MaxTries = 8
 
-// MaxDamagedTries is the same for a source that does not authenticate: it may be two states
-// of an object, and it may be damaged.
+// MaxDamagedTries is the same for a source that does not authenticate: it may be a mix of two
+// states, or damaged.
 const MaxDamagedTries = 3

@@ -17,21 +17,19 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// An object is never copied onto itself by the store's CopyObject: with a writer
-// beside it MinIO and versitygw then mix the new body with the old metadata, and lose
-// acknowledged writes. Its bytes are read and written again, on the condition that it
-// is still the one that was read.
+// An object is never copied onto itself by the store's CopyObject: beside another writer, MinIO and
+// versitygw then mix the new body with the old metadata, and lose acknowledged writes. Instead its
+// bytes are read and written again, on the condition that it has not changed.
 //
-// A client's update gets a trailer that is sealed anew, and with it a new ETag of the
-// store, as S3 gives one to a copy under SSE-KMS: by the same ETag another conditional
-// write in place (a renewal of keys, a second update) could not see that this one was
-// there, and would undo it.
+// A client's update gets a newly sealed trailer, and so a new ETag of the store, as in S3 a copy under
+// SSE-KMS does. With the same ETag, another conditional write in place (a renewal, a second update)
+// would not notice this one, and would undo it.
 
-// Write writes an object's stored bytes under its own name with the headers h, their
-// conditions among them: by one PUT, which keeps an ETag that is of the bytes, or in the
-// parts that the store has them in. tail, if there is one, takes the place of as many
-// bytes at the end: the ETag is another one then, and a large object is copied inside the
-// store, which need not let it be read while it is written (MinIO). dek is nil for plaintext.
+// Write writes an object's stored bytes under its own name with the headers and conditions in h: by
+// one PUT, which keeps an ETag that is made of the bytes, or in the parts that the store keeps them
+// in. tail, if given, replaces as many bytes at the end, which changes the ETag; a large object is
+// then copied inside the store, because MinIO does not let an object be read while it is written.
+// dek is nil for plaintext.
 func (src *Source) Write(ctx context.Context, dek *envelope.DEK, h http.Header, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
 	if strings.Contains(src.UpstreamETag, "-") || src.Bytes > src.Limits.CopyObject || tail != nil && src.Bytes > src.Limits.Buffer {
 		sizes, err := src.storeParts(ctx, dek)
@@ -48,7 +46,7 @@ func (src *Source) Write(ctx context.Context, dek *envelope.DEK, h http.Header, 
 	return src.writeOver(ctx, h, body, src.Bytes)
 }
 
-// withTail reads stored bytes, length of them, with tail in the place of the last.
+// withTail reads length stored bytes, of which tail replaces the last.
 func (src *Source) withTail(ctx context.Context, dek *envelope.DEK, offset, length int64, tail []byte) (io.ReadCloser, error) {
 	body, err := src.Reread(ctx, src.Stored, dek, offset, length-int64(len(tail)))
 	if err != nil {
@@ -60,7 +58,7 @@ func (src *Source) withTail(ctx context.Context, dek *envelope.DEK, offset, leng
 	}{io.MultiReader(body, bytes.NewReader(tail)), body}, nil
 }
 
-// writeOver puts a body of length stored bytes in the object's place, by one PUT.
+// writeOver replaces the object by a body of length stored bytes, with one PUT.
 func (src *Source) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*s3xml.CopyObjectResult, http.Header, error) {
 	req := &upstream.Request{Method: http.MethodPut, Bucket: src.Bucket, Key: src.Key, Header: h, Unsigned: src.Unsigned}
 	if length > 0 {

@@ -21,8 +21,8 @@ type InProgress struct {
 	Key   string
 	ID    string    // of the upload
 	Since time.Time // when it was begun, by the store's clock
-	// Meta is the state's own. The object will carry what was made a moment before: the
-	// same key, in the same window or in one that ended then.
+	// Meta is that of the state. The object will carry metadata that were made a moment
+	// earlier: with the same DEK, in the same window or in one that ended then.
 	Meta *envelope.Metadata
 }
 

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// locks serialises what must not run twice at once in this process, by name.
+// locks serialises work on an upload within this process.
 type locks struct {
 	mu   sync.Mutex
 	held map[Name]*lock

@@ -17,20 +17,20 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// outcome is what became of an upload, by its state and by the object at its key: the store's
-// answer to a Complete proves neither that it was made nor that it was not.
+// outcome is what became of an upload, judged by its state and by the object at its key. The store's
+// answer to a Complete proves neither success nor failure.
 type outcome uint8
 
 const (
-	pending       outcome = iota // its state is there, and the object is not its: it may still come
-	made                         // the object is its, of the parts that are asked for
-	madeOtherwise                // the object is its, of other parts
-	ended                        // its state is gone, and the object is not its: aborted, or completed and overwritten
+	pending       outcome = iota // its state exists, and the object is another: its own may still come
+	made                         // the object is the upload's, with the parts that the client lists
+	madeOtherwise                // the object is the upload's, with other parts
+	ended                        // its state is gone, and the object is another: aborted, or overwritten since
 )
 
-// confirm makes sure that the object at the key became this upload's, of this list, after the
-// store said 200. proven says that the store has put it together, so that another object there
-// is one that was written since.
+// confirm makes sure, after the store answered 200, that the object at the key is this upload's, with
+// this list. proven says that the store has put it together, so that any other object there was
+// written since.
 func (c *completion) confirm(ctx context.Context, done *Completed, proven bool) (*Completed, error) {
 	became, err := c.look(ctx, done)
 	switch {
@@ -73,10 +73,9 @@ func (c *completion) confirm(ctx context.Context, done *Completed, proven bool) 
 // outcomeWaits are the pauses before looking again whether the object is there.
 var outcomeWaits = []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond, time.Second, 2 * time.Second}
 
-// await looks for the object of an upload that the store no longer has. While
-// another request's Complete puts the parts together, versitygw 1.8 hides the
-// upload, and shows it again when that fails: as long as nobody took the state
-// away, the object may still come.
+// await looks for the object of an upload that the store no longer has. While another request's
+// Complete puts the parts together, versitygw 1.8 hides the upload, and shows it again if that
+// fails: as long as the state exists, the object may still come.
 func (c *completion) await(ctx context.Context, gone error) (*Completed, error) {
 	for _, wait := range outcomeWaits {
 		if err := upstream.Wait(ctx, wait); err != nil {
@@ -89,15 +88,15 @@ func (c *completion) await(ctx context.Context, gone error) (*Completed, error) 
 		switch became, err := c.stateOnly(ctx); {
 		case err != nil:
 			return nil, err
-		case became == ended: // whoever took it away may have done so because the object is there
+		case became == ended: // perhaps because the object is there
 			return c.earlier(ctx, gone)
 		}
 	}
 	return nil, gone
 }
 
-// unlessEnded gives err, or what says that the upload was ended meanwhile: its
-// records go with it.
+// unlessEnded returns err, or NoSuchUpload if the upload was ended meanwhile, and its records with
+// it.
 func (c *completion) unlessEnded(ctx context.Context, err error) error {
 	if _, gone := c.load(ctx); errors.Is(gone, ErrNoState) {
 		return s3err.NoSuchUpload.Because(gone)
@@ -108,9 +107,9 @@ func (c *completion) unlessEnded(ctx context.Context, err error) error {
 	return err
 }
 
-// look tells what became of the upload: its object's metadata commits to the upload's key. An
-// outcome but made and pending has S3's error, NoSuchUpload; pending has one where the look
-// itself failed. Of an object that is made, done gets the trailer and ETag.
+// look tells what became of the upload, whose object commits to its DEK. With madeOtherwise and ended
+// it returns NoSuchUpload, with pending an error if the look itself failed. With made, done gets the
+// object's trailer and ETag.
 func (c *completion) look(ctx context.Context, done *Completed) (outcome, error) {
 	version, err := upstream.AnsweredVersion(done.Header)
 	if err != nil {
@@ -128,7 +127,7 @@ func (c *completion) look(ctx context.Context, done *Completed) (outcome, error)
 		return became, err
 	}
 	if etag := strings.Trim(done.ETag, `"`); multipartETag.MatchString(etag) && etag == strings.Trim(s.UpstreamETag, `"`) {
-		return made, nil // of these very parts, for each trailer is another
+		return made, nil // with these parts, because no two trailers are the same
 	}
 	t, err := c.Objects.Trailer(ctx, s, c.dek)
 	if errors.Is(err, object.ErrChanged) {
@@ -158,26 +157,24 @@ func (c *completion) stateOnly(ctx context.Context) (outcome, error) {
 	return pending, nil
 }
 
-// isNoObjectOfOurs tells whether a look at a key failed because nothing of ours stands there.
+// isNoObjectOfOurs tells whether a look at a key failed because it has no object of ours.
 func isNoObjectOfOurs(err error) bool {
 	return upstream.IsNotFound(err) || errors.Is(err, envelope.ErrNotEncrypted)
 }
 
-// multipartETag is one that is made of the parts' ETags.
+// multipartETag matches an ETag that is made from those of parts.
 var multipartETag = regexp.MustCompile(`^[0-9a-f]{32}-[0-9]+$`)
 
 func sameParts(a, b []envelope.Part) bool {
 	return slices.EqualFunc(a, b, func(a, b envelope.Part) bool { return a.Number == b.Number && a.ID == b.ID && a.Size == b.Size })
 }
 
-// maxEarlierTries bounds how often the object of an earlier Complete is looked at again, because
-// it is being overwritten.
+// maxEarlierTries bounds how often earlier looks at an object that is being overwritten.
 const maxEarlierTries = 5
 
-// earlier looks whether a Complete of this upload has succeeded before: only
-// the object itself can prove it, by the hash of the upload's id in its trailer. An
-// aborted upload is gone, which is the caller's error, whatever stands at the key. An object
-// that is being overwritten is looked at again.
+// earlier finds out whether a Complete of this upload has succeeded before. Only the object itself
+// can prove that, by the hash of the upload's id in its trailer; otherwise the error is gone. An
+// object that is being overwritten is looked at again.
 func (c *completion) earlier(ctx context.Context, gone error) (*Completed, error) {
 	for try := 1; ; try++ {
 		done, err := c.earlierNow(ctx, gone)
@@ -213,8 +210,8 @@ func (c *completion) earlierNow(ctx context.Context, gone error) (*Completed, er
 	return &Completed{Header: s.Header, ETag: s.UpstreamETag, Trailer: t}, nil
 }
 
-// lists tells whether the client's list is that of a finished object. In which mode the
-// upload's ETags were went with its state.
+// lists tells whether the client's list is that of a finished object. The ETag mode of the upload is
+// gone with its state, so both forms count.
 func (c *completion) lists(parts []envelope.Part) bool {
 	return slices.EqualFunc(c.wanted.Parts, parts, func(wanted s3xml.CompletedPart, p envelope.Part) bool {
 		return int(*wanted.PartNumber) == p.Number &&

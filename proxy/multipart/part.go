@@ -13,8 +13,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// maxTrailer is more than any trailer has; a part that is sent again with the
-// trailer behind it must leave room for it.
+// maxTrailer is larger than any trailer. A part that is sent again with the trailer behind it must
+// leave room for that.
 const maxTrailer = 2 << 20
 
 // maxPartSize is the largest part that S3 takes: 5 GiB.
@@ -39,8 +39,9 @@ func CheckPartSize(number int, size int64) error {
 	return nil
 }
 
-// Demand sets which checksums are computed of a part that a client sends: the client's, and
-// the one that the object's is made of. CRC64NVME is S3's where the client named none.
+// Demand sets which checksums are computed for a part that a client sends: the one that the client
+// declares, and the one that the object's is made of, by default CRC64NVME. It refuses a part whose
+// declared checksum does not fit the upload.
 func (u *Upload) Demand(p *checksum.Declared) error {
 	p.WantsMD5 = u.options.MD5
 	wanted := u.options.Checksum
@@ -63,7 +64,7 @@ func errOtherChecksum(expected envelope.Algorithm, actual string) error {
 	return s3err.InvalidRequest.WithMessage("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", expected, actual)
 }
 
-// Declared says which checksums are computed of a part that is copied.
+// Declared says which checksums are computed for a part that is copied.
 func (u *Upload) Declared() *checksum.Declared {
 	p := &checksum.Declared{Algorithm: u.options.Checksum, WantsMD5: u.options.MD5}
 	if p.Algorithm == envelope.NoChecksum {
@@ -72,13 +73,13 @@ func (u *Upload) Declared() *checksum.Declared {
 	return p
 }
 
-// SendPart seals a part of exactly size bytes and stores it with its record: only when
-// the whole body was verified, whatever the store has answered by then.
+// SendPart seals a part of exactly size bytes, sends it and stores its record. It stores the record
+// only after the whole body was verified, whatever the store has answered by then.
 //
-// Three kinds of part. One of 5 MiB and more streams into the store's upload. A
-// smaller one, which S3 allows only as the last, is kept as its record's body too:
-// Complete sends it again with the trailer behind it. Number 10,000 is not sent to
-// the upload, for that number is the trailer's.
+// There are three kinds of parts. One of 5 MiB or more streams into the store's upload. A smaller
+// one, which S3 allows only as the last, is also kept as the body of its record: Complete sends it
+// again with the trailer behind it. Part 10,000 is not sent to the store's upload, because the
+// trailer needs that number.
 func (u *Upload) SendPart(ctx context.Context, number int, size int64, plain *checksum.Reader) (_ envelope.Part, err error) {
 	defer func() { u.all.forgetEnded(u.name(), err) }()
 	r := envelope.Record{Part: envelope.Part{Number: number, Size: size, ID: envelope.NewPartID()}}
@@ -117,15 +118,15 @@ func (u *Upload) SendPart(ctx context.Context, number int, size int64, plain *ch
 	return r.Part, u.replaced(ctx, before)
 }
 
-// lastPart gives the sendings of part 10,000 that are there.
+// lastPart returns the records of part 10,000.
 func (u *Upload) lastPart(ctx context.Context) ([]partRecord, error) {
 	records, _, err := u.records(ctx, recordSpans([]partRange{{envelope.MaxParts, envelope.MaxParts}}))
 	return records[envelope.MaxParts], err
 }
 
-// replaced removes sendings of part 10,000 that were there before another one began. Which of
-// them is the part no store's upload tells, and dates do not either: many stores list whole
-// seconds. Of sendings side by side each leaves the other's.
+// replaced removes the sendings of part 10,000 that existed when another one began. Which of them is
+// the part cannot be told later: the store's upload does not have it, and many stores list dates in
+// whole seconds. Sendings that run at the same time do not remove each other.
 func (u *Upload) replaced(ctx context.Context, sendings []partRecord) error {
 	stateBucket, folder := u.folder()
 	for _, r := range sendings {

@@ -17,23 +17,22 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// What is known of the parts of an upload: the store's list of them, and the names of the
-// records. Both are read only as far as they are asked about, so that a page of ListParts, or
-// a short list to Complete, does not cost all parts of the upload.
+// The parts of an upload are known from the store's list and from the names of the records. Both are
+// read only as far as needed, so that a page of ListParts, or a Complete with a short list, does not
+// cost a look at all parts.
 
-// partRange are the parts of some numbers, both included.
+// partRange is a range of part numbers, both ends included.
 type partRange struct{ first, last int }
 
-// partRecord is what is kept of a part that was sent, and when.
+// partRecord is the record of a sending of a part.
 type partRecord struct {
 	envelope.Record
 	name         string // of its state object
 	lastModified time.Time
 }
 
-// records reads the records of parts by their names in these spans, and maybe others, and
-// whether a sweep has marked the upload as gone (goneSpan). Names that are no record, or do
-// not authenticate, are not ours.
+// records reads the part records in these spans, and perhaps others, and whether a sweep has marked
+// the upload as gone (goneSpan). Names that do not authenticate are ignored.
 func (u *Upload) records(ctx context.Context, spans []nameSpan) (found map[int][]partRecord, marked bool, err error) {
 	found = map[int][]partRecord{}
 	err = u.eachState(ctx, spans, func(name string, modified time.Time) {
@@ -51,9 +50,9 @@ func (u *Upload) records(ctx context.Context, spans []nameSpan) (found map[int][
 	return found, marked, err
 }
 
-// sentParts are the sendings of parts that both the store and a record of ours know, by
-// number, the newest first: more than one where a store gives them the same ETag. Number
-// 10,000 is known by its records alone. The store alone is never believed.
+// sentParts are the sendings of parts that both the store's list and a record of ours have, by number,
+// the newest first: there may be several if the store gives them the same ETag. Part 10,000 is known
+// only by its records. The store's list alone is never believed.
 type sentParts struct {
 	parts  map[int][]partRecord
 	used   map[int]bool // numbers that the store's upload has,
@@ -75,7 +74,7 @@ func (s *sentParts) free(number int) int {
 	return number
 }
 
-// sentParts reads what is known of the parts in these ranges, which are in order.
+// sentParts reads what is known about the parts in these ranges, which must be in order.
 func (u *Upload) sentParts(ctx context.Context, of []partRange) (*sentParts, error) {
 	sent := &sentParts{used: map[int]bool{}}
 	var stored []s3xml.ListedPart
@@ -105,9 +104,9 @@ func (u *Upload) sentParts(ctx context.Context, of []partRange) (*sentParts, err
 	return sent, nil
 }
 
-// storedParts asks the store for a page of its parts behind a number. The page says by its
-// marker how far it tells of all. Behind a number that no part has MinIO finds none: an empty
-// page is looked for from the first part on.
+// storedParts asks the store for a page of its parts behind a number. The page's marker says up to
+// which number the page is complete. Behind a number that no part has, MinIO finds none: after an
+// empty page the parts are listed from the first one on.
 func (u *Upload) storedParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*s3xml.ListParts, http.Header, error) {
 	page, header, err := u.askParts(ctx, after, most, h, unsigned)
 	if err != nil {
@@ -125,7 +124,7 @@ func (u *Upload) storedParts(ctx context.Context, after, most int, h http.Header
 	return page, header, nil
 }
 
-// partsBehind gives the parts of a page whose numbers are larger.
+// partsBehind returns the parts of a page whose numbers are larger than number.
 func partsBehind(l *s3xml.ListParts, number int) []s3xml.ListedPart {
 	at, _ := slices.BinarySearchFunc(l.Parts, number+1, func(p s3xml.ListedPart, n int) int { return cmp.Compare(p.PartNumber, n) })
 	return l.Parts[at:]
@@ -154,7 +153,7 @@ func (u *Upload) askParts(ctx context.Context, after, most int, h http.Header, u
 	return page, header, nil
 }
 
-// matching gives the records of the parts that the store has, and of part 10,000.
+// matching returns the records of the parts that the store has, and of part 10,000.
 func matching(stored []s3xml.ListedPart, records map[int][]partRecord) map[int][]partRecord {
 	parts := map[int][]partRecord{}
 	for _, all := range records {
@@ -174,7 +173,7 @@ func matching(stored []s3xml.ListedPart, records map[int][]partRecord) map[int][
 	return parts
 }
 
-// PartsPage are parts of an upload in the order of their numbers, of each the newest sending.
+// PartsPage is a page of an upload's parts, by number, each in its newest sending.
 type PartsPage struct {
 	Parts  []ListedPart
 	More   bool             // there may be parts behind them
@@ -182,14 +181,13 @@ type PartsPage struct {
 	Header http.Header      // of its answer
 }
 
-// ListedPart is one of them, and when the store had it.
+// ListedPart is one of them, with the time of its sending.
 type ListedPart struct {
 	envelope.Part
 	LastModified time.Time
 }
 
-// ListParts gives at most so many parts behind a number; h are the client's headers for the
-// store.
+// ListParts lists at most so many parts behind a number. h has the client's headers for the store.
 func (u *Upload) ListParts(ctx context.Context, after, most int, h http.Header) (_ *PartsPage, err error) {
 	defer func() { u.all.forgetEnded(u.name(), err) }()
 	page := &PartsPage{}
@@ -218,8 +216,8 @@ func (u *Upload) ListParts(ctx context.Context, after, most int, h http.Header) 
 	}
 }
 
-// recorded gives the parts of the store's page behind a number that have records. Part 10,000
-// is behind the last page.
+// recorded returns the parts on the store's page behind a number that have records. On the last page
+// it adds part 10,000.
 func (u *Upload) recorded(ctx context.Context, list *s3xml.ListParts, after int) (map[int][]partRecord, error) {
 	var of []partRange
 	if n := len(list.Parts); n > 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// spooledBody is a small part's ciphertext that is sent twice: in memory while the
-// budget for held bodies has room, else in a file that has no name any more.
+// spooledBody is the ciphertext of a small part, which is sent twice: in memory if the budget has
+// room for it, otherwise in a temporary file that is already unlinked.
 type spooledBody struct {
 	mem     []byte
 	file    *os.File

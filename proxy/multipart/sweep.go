@@ -21,23 +21,23 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// goneMark is an object in the folder of an upload that the store was seen without;
-// its date says since when.
+// goneMark is an object in the folder of an upload that a sweep did not find in the store. Its date
+// says since when.
 const goneMark = "gone"
 
 // DefaultGrace is how long an upload must have been gone before its state is
 // removed. versitygw 1.8 hides an upload while it is completed, which may fail.
 const DefaultGrace = time.Hour
 
-// Sweeper removes the state of multipart uploads that no longer exist: what is left
-// where a proxy ended in the middle, or where an upload was ended without one. It
-// needs no key, and never touches an upload that the store has.
+// Sweeper removes the state of multipart uploads that no longer exist: a proxy died in the middle, or
+// the upload was ended without going through a proxy. It does not need a key, and never touches an
+// upload that the store has.
 type Sweeper struct {
 	Store *upstream.Client
 	Place state.Place
 	// Grace is DefaultGrace, or less where nothing else uses the bucket.
 	Grace time.Duration
-	// DryRun looks and changes nothing.
+	// DryRun changes nothing.
 	DryRun bool
 	// Log gets a line for each upload that could not be swept. Optional.
 	Log *slog.Logger
@@ -57,7 +57,7 @@ type Swept struct {
 // maxFolders bounds the work of one sweep of a bucket.
 const maxFolders = 100_000
 
-// Bucket sweeps the state of one bucket's uploads. A bucket that is not there has none.
+// Bucket sweeps the state of one bucket's uploads. A missing bucket has none.
 func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 	found := Swept{Bucket: bucket}
 	at, err := state.ParseBucket(bucket)
@@ -128,7 +128,7 @@ func (s *Sweeper) folder(ctx context.Context, o *object.Objects, bucket s3name.B
 	stateBucket, _ := s.Place.Of(bucket)
 	state, err := s.readState(ctx, o, stateBucket, folder+stateKey)
 	if errors.Is(err, ErrNoState) {
-		// The rest of a removal, or a part whose upload was aborted while it was sent.
+		// What a removal left, or a part that was sent while its upload was aborted.
 		return s.ended(ctx, o, stateBucket, folder, found)
 	}
 	if errors.Is(err, upstream.ErrStored) {
@@ -149,8 +149,8 @@ func (s *Sweeper) folder(ctx context.Context, o *object.Objects, bucket s3name.B
 		found.Foreign++
 		return nil
 	}
-	// Of this very upload, and not by listing uploads: one that begins in between
-	// would not be in the list.
+	// Asks for this upload instead of listing uploads: one that begins in between would not
+	// be in the list.
 	err = (&upstream.Upload{Client: o.Upstream, Bucket: bucket, Key: key, ID: id}).IsThere(ctx)
 	if err == nil {
 		found.Live++
@@ -172,7 +172,7 @@ type keptState struct {
 	since time.Time // when it was written; zero if the store's date is none
 }
 
-// readState gives ErrNoState, or errStored for one that s3proxy did not write.
+// readState fails with ErrNoState, or with upstream.ErrStored for a state that s3proxy did not write.
 func (s *Sweeper) readState(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, key string) (*keptState, error) {
 	req, err := o.State().Request(http.MethodGet, stateBucket, key)
 	if err != nil {
@@ -220,8 +220,8 @@ func (s *Sweeper) became(ctx context.Context, bucket s3name.Bucket, key s3name.K
 	return err == nil && meta.Commitment == commitment
 }
 
-// ended removes the state of an upload that has been gone for the grace time, and
-// begins to count it.
+// ended removes the state of an upload that has been gone for the grace time. On the first call it
+// leaves a mark, from which that time counts.
 func (s *Sweeper) ended(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string, found *Swept) error {
 	if s.Grace <= 0 {
 		return s.remove(ctx, o, stateBucket, folder, found)
@@ -248,8 +248,7 @@ func (s *Sweeper) ended(ctx context.Context, o *object.Objects, stateBucket s3na
 	return resp.Body.Close()
 }
 
-// marked tells how long ago the upload was first seen to be gone, by the store's own
-// clock; negative when it was not.
+// marked tells how long ago the mark was left, by the store's clock; negative if there is none.
 func (s *Sweeper) marked(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string) (time.Duration, error) {
 	req, err := o.State().Request(http.MethodHead, stateBucket, folder+goneMark)
 	if err != nil {
@@ -274,7 +273,7 @@ func (s *Sweeper) marked(ctx context.Context, o *object.Objects, stateBucket s3n
 	return max(now.Sub(then), 0), nil
 }
 
-// unmark forgets that an upload was seen gone: it is back.
+// unmark removes the mark: the upload is back.
 func (s *Sweeper) unmark(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string) error {
 	since, err := s.marked(ctx, o, stateBucket, folder)
 	if err != nil || since < 0 || s.DryRun {

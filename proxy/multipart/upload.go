@@ -153,21 +153,20 @@ func loadUpload(ctx context.Context, o *object.Objects, n Name) (savedUpload, er
 	return savedUpload{meta: meta, options: state.Options}, nil
 }
 
-// load reads the upload's state anew.
+// load reads the upload's state again.
 func (u *Upload) load(ctx context.Context) (savedUpload, error) {
 	return loadUpload(ctx, u.Objects, u.name())
 }
 
-// hasState tells whether anything is kept of the upload.
+// hasState tells whether anything of the upload's state exists.
 func (u *Upload) hasState(ctx context.Context) (bool, error) {
 	stateBucket, folder := u.folder()
 	page, err := u.Upstream.ListAny(ctx, upstream.Request{Bucket: stateBucket}, folder, "", 1)
 	return err == nil && len(page.Entries()) > 0, err
 }
 
-// removeKey takes the upload's key away: from then on no replica takes it for one
-// that is going on. One that the store keeps for the minute of its retention (lockState)
-// gets a delete marker, and is swept later.
+// removeKey removes the upload's key: from then on no replica takes parts for it. A key that the store
+// locks for a minute by a default retention gets a delete marker, and is swept later.
 func (u *Upload) removeKey(ctx context.Context) error {
 	stateBucket, folder := u.folder()
 	err := u.State().Remove(ctx, stateBucket, folder+stateKey)

@@ -21,8 +21,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Uploads is what a process knows of multipart uploads: caches, and the locks of those that
-// are being completed. It is safe for concurrent use. All that has to last is in the store.
+// Uploads has what a process knows about multipart uploads: caches, and the locks of those that are
+// being completed. It is safe for concurrent use. Everything that has to last is in the store.
 type Uploads struct {
 	log    *slog.Logger
 	budget *semaphore.Weighted
@@ -37,8 +37,8 @@ type Uploads struct {
 	swept   map[s3name.Bucket]bool // buckets that SweepSeen looks at
 }
 
-// NewUploads makes one for a process. budget, in bytes, bounds the small parts that are in
-// memory; without room in it they go through a temporary file.
+// NewUploads returns the Uploads of a process. budget, in bytes, bounds the small parts that are in
+// memory; beyond it they go through temporary files.
 func NewUploads(log *slog.Logger, budget *semaphore.Weighted) *Uploads {
 	// An entry is never stale: an upload's state does not change, and whether the upload is
 	// still there is for the store to say.
@@ -77,7 +77,7 @@ type Target struct {
 
 func (t Target) name(id s3name.UploadID) Name { return Name{t.Bucket, t.Key, id} }
 
-// upload is one of which the id alone is known.
+// upload is an upload of which only the id is known.
 func (a *Uploads) upload(t Target, id s3name.UploadID) *Upload {
 	return &Upload{
 		Target: t, all: a, hash: envelope.UploadHash(id.String()),
@@ -85,14 +85,14 @@ func (a *Uploads) upload(t Target, id s3name.UploadID) *Upload {
 	}
 }
 
-// Open finds an upload by its state and opens its key; the caller closes it. One that has no
-// state is NoSuchUpload (ErrNoState).
+// Open finds an upload by its state and opens its key; the caller closes it. An upload without state
+// is NoSuchUpload, which wraps ErrNoState.
 func (a *Uploads) Open(ctx context.Context, t Target, id s3name.UploadID) (*Upload, error) {
 	u, err := a.find(ctx, t, id)
 	return u, t.missing(ctx, err)
 }
 
-// find is Open, with ErrNoState as it is.
+// find is Open, but fails with ErrNoState alone.
 func (a *Uploads) find(ctx context.Context, t Target, id s3name.UploadID) (*Upload, error) {
 	name := t.name(id)
 	saved, cached := a.states.Get(name)
@@ -119,17 +119,17 @@ func (a *Uploads) find(ctx context.Context, t Target, id s3name.UploadID) (*Uplo
 	return u, nil
 }
 
-// forgetEnded drops what is cached of an upload that, by err, the store no longer has.
+// forgetEnded drops an upload from the cache if err says that the store no longer has it.
 func (a *Uploads) forgetEnded(name Name, err error) {
 	if errors.Is(err, s3err.NoSuchUpload) {
 		a.states.Remove(name)
 	}
 }
 
-// missing is the answer about an upload without a state of ours: it is not there. Was it
-// begun past the proxy, then its parts would be plaintext; and an id that we have not seen
-// the store make does not go to the store. Whether an anonymous client may ask at all is
-// for the store to say first, which is asked for an upload that it cannot have.
+// missing is the answer about an upload without a state of ours: NoSuchUpload. If it was begun past
+// the proxy, its parts would be plaintext; and an id that we have not seen the store make must not
+// go to the store. Whether an anonymous client may ask at all is the store's decision: it is asked
+// first, with an upload that it cannot have.
 func (t Target) missing(ctx context.Context, err error) error {
 	if !errors.Is(err, ErrNoState) {
 		return err
@@ -152,7 +152,7 @@ type Checksum struct {
 	Type      envelope.ChecksumType
 }
 
-// ChecksumOf tells it of one upload, from the cache where it was asked before.
+// ChecksumOf returns the Checksum of one upload, which is cached.
 func (a *Uploads) ChecksumOf(ctx context.Context, t Target, id s3name.UploadID) (Checksum, error) {
 	if c, ok := a.checksums.GetIfPresent(t.name(id).sum()); ok {
 		return c, nil
