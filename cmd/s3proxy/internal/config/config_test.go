@@ -56,6 +56,29 @@ func TestFlagsBeatTheEnvironmentWhichBeatsTheFile(t *testing.T) {
 	}
 }
 
+// A Service of this name in the namespace makes the kubelet set them in every pod.
+func TestTheVariablesOfAKubernetesServiceAreNoSettings(t *testing.T) {
+	clean(t)
+	for name, value := range map[string]string{
+		"S3PROXY_SERVICE_HOST": "10.0.0.1", "S3PROXY_SERVICE_PORT": "80", "S3PROXY_SERVICE_PORT_HTTP": "80", "S3PROXY_PORT": "tcp://10.0.0.1:80",
+		"S3PROXY_PORT_80_TCP": "tcp://10.0.0.1:80", "S3PROXY_PORT_80_TCP_ADDR": "10.0.0.1", "S3PROXY_ADMIN_SERVICE_HOST": "10.0.0.1", "S3PROXY_ADMIN_PORT": "tcp://10.0.0.1:81",
+	} {
+		t.Setenv(name, value)
+	}
+	if _, err := load(t, ""); err != nil {
+		t.Error(err)
+	}
+	for name := range settingNames() {
+		if isServiceLink(envName(name)) {
+			t.Errorf("the setting %s looks like a variable of a Service: a misspelt one would be ignored", name)
+		}
+	}
+	t.Setenv("S3PROXY_PORTS", "1")
+	if _, err := load(t, ""); err == nil || !strings.Contains(err.Error(), "S3PROXY_PORTS") {
+		t.Errorf("S3PROXY_PORTS: %v", err)
+	}
+}
+
 func TestAMistakeStopsTheStartWithOneLineThatNamesIt(t *testing.T) {
 	for _, c := range []struct {
 		name, file string

@@ -58,11 +58,18 @@ func checkEnvironment() error {
 	}
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, envPrefix) && !allowed[name] {
+		if strings.HasPrefix(name, envPrefix) && !allowed[name] && !isServiceLink(name) {
 			return Usagef("the environment variable %s is not a setting of s3proxy", name)
 		}
 	}
 	return nil
+}
+
+// isServiceLink tells whether a variable is one that the kubelet sets for a Service whose name
+// begins with s3proxy: S3PROXY_SERVICE_HOST, S3PROXY_PORT, S3PROXY_PORT_8080_TCP_ADDR and so on.
+// https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+func isServiceLink(name string) bool {
+	return strings.Contains(name, "_SERVICE_") || strings.HasSuffix(name, "_PORT") || strings.Contains(name, "_PORT_")
 }
 
 // settingNames are the settings of all commands: one environment and one file
