@@ -11,8 +11,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// Declared is what a client said about the plaintext that it sends, and what is
-// computed of it.
+// Declared is what a client declares about the plaintext that it sends, and what is computed from
+// it.
 type Declared struct {
 	MD5       []byte             // from Content-MD5; nil if not given
 	WantsMD5  bool               // computed even so: the ETag is made of it
@@ -25,7 +25,7 @@ type Declared struct {
 // Given tells whether the client declared a checksum.
 func (p *Declared) Given() bool { return p.Value != nil || p.trailer != "" }
 
-// Known are the facts that a client declares before the body, which keeps them or is refused.
+// Known are the facts that a client declares before the body. A body that does not match is refused.
 func (p *Declared) Known() envelope.Facts {
 	f := envelope.Facts{MD5: p.MD5}
 	if p.Value != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// Reader is a client's plaintext. Its io.EOF says that all that was declared of it
-// holds: length and signature, which the body itself checks, MD5 and checksum.
+// Reader is a client's plaintext. Its io.EOF says that everything that was declared about it holds:
+// length and signature, which the body itself checks, MD5 and checksum.
 type Reader struct {
 	src      io.Reader // the body, or a reader of it
 	body     trailered // nil where nothing comes behind the body

@@ -45,10 +45,9 @@ func (o *Objects) MD5Tag(upstream string, sum []byte) ETag {
 	return ETag{Shown: o.ETag.Show(upstream, sum), Upstream: upstream, Plain: true}
 }
 
-// ObjectETag gives the ETag of a stored object, the same that PUT has answered. In
-// mode md5 it opens the object's key and, where the metadata does not have the MD5,
-// reads the trailer. An object whose MD5 nobody knows (it was written in mode
-// opaque) has the opaque one.
+// ObjectETag returns the ETag of a stored object, the same that its PUT was answered with.
+// In mode md5 it opens the object's key and, if the metadata do not have the MD5, reads the
+// trailer. An object without an MD5, written in mode opaque, has the opaque ETag.
 func (o *Objects) ObjectETag(ctx context.Context, s *Stored) (ETag, error) {
 	if tag, known := o.TagOf(s, envelope.Facts{}, nil); known {
 		return tag, nil
@@ -70,13 +69,13 @@ func (o *Objects) ObjectETag(ctx context.Context, s *Stored) (ETag, error) {
 }
 
 // TagAt asks the store for an object, or for one version of it, and gives its ETag.
-// One that cannot be read has its opaque ETag: what stands in the way of reading it
-// is no reason to refuse that it is replaced or deleted.
+// An object that cannot be read has its opaque ETag, so that it can still be replaced
+// or deleted.
 //
 // In mode md5 the store is asked twice. versitygw 1.8 reads metadata and ETag of an
 // object one after the other: in the middle of an overwrite one answer has those of
-// two states, and a condition would hold for the wrong one. Two equal answers, one
-// after the other, are of one state.
+// two states, and a condition would hold for the wrong one. Two equal answers in a
+// row are of one state.
 func (o *Objects) TagAt(ctx context.Context, bucket s3name.Bucket, key s3name.Key, version s3name.VersionID, unsigned bool) (ETag, error) {
 	head := func() (*http.Response, error) {
 		resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, VersionID: version, Unsigned: unsigned})
@@ -135,6 +134,6 @@ func (o *Objects) TagIn(ctx context.Context, bucket s3name.Bucket, key s3name.Ke
 	return o.ObjectETag(ctx, s)
 }
 
-// MaxTries bounds how often that is done anew when the object was replaced
-// between the two requests.
+// MaxTries bounds how often both requests are repeated because the object was
+// replaced between them.
 const MaxTries = 5

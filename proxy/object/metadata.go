@@ -41,9 +41,9 @@ func TrimChunkedEncoding(h http.Header) {
 	}
 }
 
-// EncodeMetadata gives the metadata of an object of size plaintext bytes, of which an
-// upload knows nothing yet, with the facts that are known before its body. Where a long checksum beside a long KEK leaves no room for
-// them, the trailer alone has them (docs/FORMAT.md).
+// EncodeMetadata returns the metadata of an object of size plaintext bytes (0 for an upload, whose
+// size is not known yet), with the facts that are known before its body. If a long checksum and a
+// long name of the KEK leave no room for the facts, only the trailer has them (docs/FORMAT.md).
 func EncodeMetadata(dek *envelope.DEK, meta *envelope.Metadata, size int64, known envelope.Facts) (map[string]string, error) {
 	var fields map[string]string
 	var err error
@@ -85,8 +85,8 @@ func (s *Stored) Locked() bool {
 	return s.Retained() || strings.EqualFold(s.Header.Get("X-Amz-Object-Lock-Legal-Hold"), "ON")
 }
 
-// Retained tells whether an object has a retention that was not over, by the store's
-// clock, when the store told of it.
+// Retained tells whether an object had a retention that was not over, by the store's clock, when
+// the store answered.
 func (s *Stored) Retained() bool {
 	if s.Header.Get("X-Amz-Object-Lock-Mode") == "" {
 		return false

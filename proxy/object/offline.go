@@ -18,9 +18,8 @@ type Opened struct {
 	close func() error
 }
 
-// WriteTo writes the plaintext, each segment after it was authenticated. Only
-// after it has answered no error is what was written the whole object; an error
-// names the part and segment that is damaged.
+// WriteTo writes the plaintext, each segment after it was authenticated. What was written is
+// the whole object only if it returns no error; an error names the damaged part and segment.
 func (o *Opened) WriteTo(w io.Writer) (int64, error) { return o.plain.WriteTo(w) }
 
 // Close drops the key and what is left of the transfer.
@@ -60,9 +59,9 @@ func OpenStored(ctx context.Context, b Settings, bucket, key, versionID string) 
 	return opened, nil
 }
 
-// OpenRaw takes an object's stored bytes, of which there are so many, and its user
-// metadata (names without x-amz-meta-) as they were copied from a store. Bucket and
-// key are those that it was written under. Of b only the keys and Origin count.
+// OpenRaw opens an object from its stored bytes, of the given number, and its user metadata (names
+// without x-amz-meta-), as they were copied from a store. bucket and key are those under which it
+// was written. Of b only Keyring and Origin are used.
 func OpenRaw(ctx context.Context, b Settings, bucket, key string, metadata http.Header, raw io.ReaderAt, stored int64) (*Opened, error) {
 	b.AllowPlaintextReads = false
 	o := New(b, state.Place{}, NewCache())

@@ -9,9 +9,9 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// What is written in the place of an object is read of the store before: a byte that is wrong
-// on that way would take the place of the right one. So stored bytes are opened on their way,
-// and their end is held back until all of them have authenticated.
+// To replace an object, its stored bytes are read first: a byte that comes wrong from the store
+// would then replace the right one. So stored bytes are authenticated on their way, and the last one
+// is held back until all of them were.
 
 // Reread reads the stored bytes of the source from offset on, n of them, which go to its end or
 // to where its trailer begins. dek is nil for plaintext, of which nothing can be proven.

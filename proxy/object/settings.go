@@ -18,7 +18,7 @@ type Settings struct {
 	Upstream *upstream.Client
 	// Keyring makes and opens the keys of its objects.
 	Keyring Keyring
-	// Passthrough forwards the bucket as it is: nothing in it is encrypted.
+	// Passthrough forwards the bucket unchanged: nothing in it is encrypted.
 	Passthrough bool
 	// ETag says which ETags clients see.
 	ETag ETagMode
@@ -27,18 +27,18 @@ type Settings struct {
 	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
 	// are. A store that may inject plaintext can then forge any content.
 	AllowPlaintextReads bool
-	// SkipRangeCheck answers a range of an object of one PUT without having seen the object's
-	// end: one request to the store less for the first range of each. Bytes of an upload that
-	// was refused may then come out, where the store kept its segments.
+	// SkipRangeCheck answers a range of an object of one PUT without checking the object's end,
+	// which saves a request to the store for the first range of each. Bytes of a refused upload
+	// may then come out, if the store kept its segments.
 	SkipRangeCheck bool
-	// Origin is the name that keys are bound to: of the bucket that this one is a
-	// replica of. Empty: its own.
+	// Origin is the bucket name that keys are bound to, if this bucket is a replica of
+	// another. Empty: its own.
 	Origin string
-	// Limits are of what is written again; zero: the defaults.
+	// Limits bound what is written again; zero values: the defaults.
 	Limits Limits
 }
 
-// Limits say how what is in the store is written again, in bytes. No flag sets them: tests do.
+// Limits say how stored objects are written again, in bytes. Only tests set them.
 type Limits struct {
 	// CopyObject is the largest object that one CopyObject of the store takes. Larger ones
 	// are copied in parts.
@@ -46,7 +46,8 @@ type Limits struct {
 	// CopyPart is how much one UploadPartCopy moves where the object's own parts are not
 	// known.
 	CopyPart int64
-	// Buffer is up to how much is read before a write in place begins. What is larger streams.
+	// Buffer is the largest object that is read whole before a write in place begins. Larger ones
+	// stream.
 	Buffer int64
 	// Stall is how long a streamed body may stand still.
 	Stall time.Duration
@@ -85,8 +86,8 @@ type Keyring interface {
 // encrypted bucket.
 type SSEMode string
 
-// SSEOwn takes it as satisfied by the proxy's own layer: what a client asks for is
-// checked and answered as S3 does, and the store hears nothing of it. The default.
+// SSEOwn treats it as satisfied by the proxy's own layer: what a client asks for is checked and
+// answered as in S3, and the store does not hear of it. It is the default.
 const SSEOwn SSEMode = "own"
 
 // SSEStore sends it on: the store encrypts once more, below.

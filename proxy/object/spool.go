@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// UnnamedFile is a temporary file without a name: it goes when it is closed, however this
+// UnnamedFile is a temporary file without a name: it vanishes when it is closed, however this
 // process ends.
 func UnnamedFile(pattern string) (*os.File, error) {
 	f, err := os.CreateTemp("", pattern)

@@ -3,11 +3,11 @@ package object
 // The headers of SSE-S3 and SSE-KMS.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
 const (
-	SSEHeader        = "X-Amz-Server-Side-Encryption" // all of SSE-C begin with it, too
+	SSEHeader        = "X-Amz-Server-Side-Encryption" // the headers of SSE-C begin with it, too
 	SSEKeyHeader     = SSEHeader + "-Aws-Kms-Key-Id"
 	SSEContextHeader = SSEHeader + "-Context"
 	SSEBucketHeader  = SSEHeader + "-Bucket-Key-Enabled"
 )
 
-// ShownSSEHeaders are those of answers about an object; its context S3 tells who writes alone.
+// ShownSSEHeaders are those in answers about an object. S3 shows the context only to writers.
 func ShownSSEHeaders() []string { return []string{SSEHeader, SSEKeyHeader, SSEBucketHeader} }

@@ -8,7 +8,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// NoVersion is the id of the version that a bucket without versions has of an object.
+// NoVersion is the id of an object's version in a bucket without versions.
 const NoVersion = "null"
 
 // Stat asks for an object, or for one version of it, with the proxy's own credentials.

@@ -54,8 +54,8 @@ type Stored struct {
 	unsigned     bool               // asked for as anonymous; further requests are too
 }
 
-// ReadStored understands the store's answer about an object. Its size is the store's word
-// until unlock has compared it.
+// ReadStored reads the store's answer about an object. The size in it is not to be trusted until
+// Unlock has compared it.
 func (o *Objects) ReadStored(bucket s3name.Bucket, key s3name.Key, unsigned bool, resp *http.Response) (*Stored, error) {
 	s := &Stored{Bucket: bucket, Key: key, unsigned: unsigned, Header: resp.Header, UpstreamETag: resp.Header.Get("Etag")}
 	var err error
@@ -106,10 +106,10 @@ func (o *Objects) ReadStored(bucket s3name.Bucket, key s3name.Key, unsigned bool
 	return s, nil
 }
 
-// Unlock unwraps the object's data key and opens the facts in its metadata: what every
-// reader does before it believes a size. The caller destroys the key. It refuses an object
-// whose stored size is not that of the sealed one, and one whose key is another than was seen
-// with its ETag before. Of a multipart object the trailer has the size.
+// Unlock unwraps the object's data key and opens the facts in its metadata, which every reader does
+// before it trusts a size. The caller destroys the key. It refuses an object whose stored size is
+// not the sealed one, and an object whose key is not the one that was seen with its ETag before. The
+// size of a multipart object is in its trailer.
 func (o *Objects) Unlock(ctx context.Context, s *Stored) (*envelope.DEK, envelope.Facts, error) {
 	dek, err := o.Keyring.OpenKey(ctx, kms.Name{Bucket: o.KeyBucket(s.Bucket), Key: s.Key.String(), Kind: s.Meta.Kind}, s.Meta)
 	if err != nil {

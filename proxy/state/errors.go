@@ -4,8 +4,7 @@ import (
 	"errors"
 )
 
-// ErrRaced says that others wrote the object each time it was tried, or a record
-// that was to be replaced.
+// ErrRaced says that others wrote the object, or replaced the record, at each try.
 var ErrRaced = errors.New("it was replaced by another writer meanwhile")
 
 // ErrLocked says that the store refuses to write or to delete an object under a

@@ -30,7 +30,7 @@ func (r Records) floorRequest(method, bucket string) (*upstream.Request, error) 
 	return &upstream.Request{Method: method, Bucket: stateBucket, Key: key}, err
 }
 
-// GetFloor implements kms.Floors. Of a bucket that is not there nothing is kept.
+// GetFloor implements kms.Floors. A missing bucket has no floor.
 func (r Records) GetFloor(ctx context.Context, bucket string) (floor []byte, etag string, err error) {
 	req, err := r.floorRequest(http.MethodGet, bucket)
 	if err != nil {

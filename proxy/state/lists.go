@@ -7,16 +7,16 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
-// DropOwn takes our own objects out of a page. inState says that the page ended among them.
+// DropOwn removes our own objects from a page. inState says that the page ended among them.
 func (s Place) DropOwn(page *s3xml.ListObjects) (inState bool) {
 	inState = strings.HasPrefix(page.Last(), s.Root())
 	page.Contents = slices.DeleteFunc(page.Contents, func(o s3xml.ListedObject) bool { return s.Owns(string(o.Key)) })
 	return inState
 }
 
-// DropOwnVersions takes our own objects out of a page, and the version of the marker that
-// it was asked with: versitygw 1.8 lists it again when it is its key's newest. inState says
-// that the page ended among our own objects.
+// DropOwnVersions removes our own objects from a page, and the version that its marker names:
+// versitygw 1.8 lists it again if it is its key's newest. inState says that the page ended among our
+// own objects.
 func (s Place) DropOwnVersions(page *s3xml.ListVersions, asked s3xml.VersionMarker) (inState bool) {
 	inState = strings.HasPrefix(page.Last(), s.Root())
 	page.Versions = slices.DeleteFunc(page.Versions, func(v s3xml.ListedVersion) bool {

@@ -20,9 +20,8 @@ type Place struct {
 	Prefix string
 }
 
-// NewPlace checks where the proxy's own objects shall be. A prefix that does
-// not end in "/" gets one. Prefixes that a store might fold into others (`//`,
-// `.`, `..`, a leading `/`) are refused.
+// NewPlace checks bucket and prefix. A prefix that does not end in "/" gets one. It refuses prefixes
+// that a store might fold into others: with `//`, `.`, `..` or a leading `/`.
 func NewPlace(bucket, prefix string) (Place, error) {
 	place := Place{}
 	if bucket != "" {
@@ -50,7 +49,7 @@ func NewPlace(bucket, prefix string) (Place, error) {
 // a key: a bucket's name, an upload's hash and a part record need about 400.
 const maxStatePrefix = 256
 
-// CheckBucketName refuses what can be no bucket's name, such as a pattern.
+// CheckBucketName refuses what cannot be a bucket's name, such as a pattern.
 func CheckBucketName(name string) error {
 	_, err := ParseBucket(name)
 	return err
@@ -85,7 +84,7 @@ func (s Place) Of(bucket s3name.Bucket) (stateBucket s3name.Bucket, prefix strin
 // spelling that some store folds into theirs (versitygw: `a//b` is `a/b`).
 func (s Place) Owns(key string) bool { return s3name.Below(key, s.Root()) }
 
-// ClientKey is a key that a client names otherwise than by the path.
+// ClientKey parses a key that a client names elsewhere than in the path.
 func (s Place) ClientKey(text string) (s3name.Key, error) {
 	key, err := s3name.ParseKey(text)
 	if err != nil {
@@ -101,8 +100,7 @@ func (s Place) RefuseOwn(key s3name.Key) error {
 	return nil
 }
 
-// OwnKey is the key of one of the proxy's own objects. What stands behind the root may
-// come from a store's listing.
+// OwnKey parses the key of one of the proxy's own objects, which may come from a store's listing.
 func (s Place) OwnKey(text string) (s3name.Key, error) {
 	key, err := s3name.ParseKey(text)
 	if err == nil && (!strings.HasPrefix(text, s.Root()) || key.Folds()) {

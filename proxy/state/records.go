@@ -63,8 +63,8 @@ func (r Records) request(method, bucket, id string) (*upstream.Request, error) {
 	return &upstream.Request{Method: method, Bucket: stateBucket, Key: key}, err
 }
 
-// CheckBucket gives the store's NoSuchBucket where the bucket of the objects is not there.
-// Credentials that may not ask are no reason to refuse.
+// CheckBucket fails with the store's NoSuchBucket if the bucket of the objects does not exist. It
+// succeeds if the proxy's credentials may not ask.
 func (r Records) CheckBucket(ctx context.Context, bucket string) error {
 	of, err := r.of(bucket)
 	if err != nil {
@@ -124,7 +124,7 @@ func (r Records) GetRecord(ctx context.Context, bucket, id string) ([]byte, erro
 // ListedRecord is what a listing tells of a window record.
 type ListedRecord struct {
 	ID string
-	// Foreign says that it is no name that s3proxy gives a record.
+	// Foreign says that s3proxy does not give records such a name.
 	Foreign  bool
 	Modified time.Time // when it was made, or last wrapped anew; zero if the store's date is none
 }
@@ -191,8 +191,7 @@ func (r Records) Read(ctx context.Context, bucket, id string) (record []byte, et
 	return record, resp.Header.Get("Etag"), nil
 }
 
-// Replace puts a record in the place of the one that Read gave with etag; ErrRaced when
-// that is not there any more.
+// Replace replaces the record that Read returned with etag; ErrRaced if it has changed since.
 func (r Records) Replace(ctx context.Context, bucket, id, etag string, record []byte) error {
 	resp, err := r.put(ctx, bucket, id, record, "If-Match", etag)
 	if errors.Is(err, s3err.PreconditionFailed) || upstream.IsNotFound(err) {
@@ -204,8 +203,8 @@ func (r Records) Replace(ctx context.Context, bucket, id, etag string, record []
 	return resp.Body.Close()
 }
 
-// Remove deletes a record, all its versions. ErrLocked if the store keeps it until its
-// retention ends.
+// Remove deletes a record with all its versions. ErrLocked if the store keeps it until its retention
+// ends.
 func (r Records) Remove(ctx context.Context, bucket, id string) error {
 	stateBucket, prefix, err := r.Where(bucket)
 	if err != nil {

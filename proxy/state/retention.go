@@ -10,9 +10,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// A bucket with a default retention would lock the proxy's own objects for as long
-// as its clients'. An explicit retention takes the default's place: the shortest that
-// is surely in the future when the store looks at it.
+// A bucket with a default retention would lock the proxy's own objects for as long as its clients'.
+// So they get an explicit retention: the shortest that is surely in the future when the store looks
+// at it.
 const ownRetention = time.Minute
 
 // LockHeaders adds to the headers of an own object's PUT what a bucket with a default

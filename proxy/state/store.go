@@ -99,8 +99,8 @@ func (s Store) removeEntries(ctx context.Context, stateBucket s3name.Bucket, pre
 // MaxPages bounds the work of one DeleteBucket: a million state objects.
 const MaxPages = 1000
 
-// Delete deletes own objects, with the retention that they may have: that is only
-// there because the bucket has a default (lockState). ErrLocked if the store keeps them.
+// Delete deletes own objects, bypassing a retention, which they have only because of the bucket's
+// default (LockHeaders). ErrLocked if the store keeps them.
 func (s Store) Delete(ctx context.Context, stateBucket s3name.Bucket, list upstream.Deletions) error {
 	for _, h := range []http.Header{nil, {upstream.BypassRetention: {"true"}}} {
 		var result s3xml.DeleteResult
