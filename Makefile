@@ -42,7 +42,7 @@ test: build
 COMMAND := github.com/s3proxy/s3proxy/cmd/s3proxy
 test-all: build servers
 	$(PRODUCT) $(ALL) $(GO) test -count=1 -vet=off $(COMMAND)
-	$(PRODUCT) $(ALL) $(GO) run ./test/report -slowest 20 -- -count=1 -p 4 -vet=off -cover -timeout 40m \
+	$(PRODUCT) $(ALL) $(GO) run ./test/report -slowest 20 -- -count=1 -p 2 -vet=off -cover -timeout 40m \
 		$$($(GO) list -f '{{if ne .ImportPath "$(COMMAND)"}}{{.ImportPath}}{{end}}' $(PACKAGES))
 
 test-long: build servers

@@ -218,29 +218,30 @@ func (p *Process) until(t testing.TB, limit time.Duration, ready func() bool) {
 	}
 }
 
-var ports struct {
+// claims hold, by a UDP socket of the same number, the ports that this process has given away:
+// packages are tested side by side, and another process must not give one to its own server,
+// which would then be taken for ours.
+var claims struct {
 	sync.Mutex
-	given map[string]bool
+	held []net.PacketConn
 }
 
-// FreeAddress gives a loopback address with a port that nothing listens on. It gives none twice
-// in one process.
+// FreeAddress gives a loopback address with a port that nothing listens on. No test of any
+// process gets it again.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	if ports.given == nil {
-		ports.given = map[string]bool{}
-	}
+	claims.Lock()
+	defer claims.Unlock()
 	for {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		address := l.Addr().String()
+		claim, taken := net.ListenPacket("udp", address)
 		l.Close()
-		if !ports.given[address] {
-			ports.given[address] = true
+		if taken == nil {
+			claims.held = append(claims.held, claim)
 			return address
 		}
 	}
