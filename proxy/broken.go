@@ -17,7 +17,7 @@ import (
 // early can be asked for again: a bucket that does not exist, headers that it does not accept,
 // a condition that does not hold. Any other error stays as it is.
 func (x *exchange) explainReset(err error) error {
-	if !errors.Is(err, s3err.ServiceUnavailable) || x.r.Context().Err() != nil {
+	if !errors.Is(err, upstream.ErrNoAnswer) || x.r.Context().Err() != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), 10*time.Second)
@@ -29,8 +29,10 @@ func (x *exchange) explainReset(err error) error {
 	if upstream.IsNotFound(bucketErr) {
 		return s3err.NoSuchBucket.With(s3err.Field{Name: "BucketName", Value: x.bucket.String()})
 	}
-	if refused := x.mayBegin(ctx); refused != nil && bucketErr == nil {
-		return refused
+	if bucketErr == nil {
+		if refused := x.mayBegin(ctx); refused != nil {
+			return refused
+		}
 	}
 	match, noneMatch := x.r.Header.Get("If-Match"), x.r.Header.Get("If-None-Match")
 	if match == "" && noneMatch == "" {

@@ -140,7 +140,7 @@ func (u *Upload) replaced(ctx context.Context, sendings []partRecord) error {
 }
 
 // bodyOf is the name of the object that has the body of a sending of part 10,000.
-func bodyOf(p envelope.Part) string { return BodyPrefix + hex.EncodeToString(p.ID[:]) }
+func bodyOf(p envelope.Part) string { return bodyPrefix + hex.EncodeToString(p.ID[:]) }
 
 // putRecord stores what Complete must know of a part as the name of an object.
 // kept, if not nil, is its body.

@@ -36,7 +36,7 @@ type partRecord struct {
 func (u *Upload) records(ctx context.Context, spans []nameSpan) (found map[int][]partRecord, marked bool, err error) {
 	found = map[int][]partRecord{}
 	err = u.eachState(ctx, spans, func(name string, modified time.Time) {
-		if name == stateKey || strings.HasPrefix(name, BodyPrefix) {
+		if name == stateKey || strings.HasPrefix(name, bodyPrefix) {
 			return
 		}
 		if name == goneMark {

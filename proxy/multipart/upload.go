@@ -24,9 +24,9 @@ const (
 	// stateKey is the object in an upload's folder that has its key; beside it are
 	// the records of its parts.
 	stateKey = "key"
-	// BodyPrefix begins the name of the object that has the body of a part that is
+	// bodyPrefix begins the name of the object that has the body of a part that is
 	// not in the upload itself (number 10,000).
-	BodyPrefix = "body-"
+	bodyPrefix = "body-"
 )
 
 // Upload is a multipart upload that this proxy, or another one, has begun.

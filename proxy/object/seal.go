@@ -64,7 +64,7 @@ func (s *Sealing) Body(src io.Reader, facts func() envelope.Facts) io.ReadCloser
 // UnderFloor is src, which ends well only while the key is under the bucket's floor: for a
 // body that may take long.
 func (s *Sealing) UnderFloor(ctx context.Context, src io.Reader) io.Reader {
-	return s.objects.ReadUnderFloor(ctx, src, s.bucket, s.dek)
+	return &floorReader{src, func() error { return s.objects.UnderFloor(ctx, s.bucket, s.dek) }}
 }
 
 // Close destroys the key of an object whose body was not read to its end.
@@ -153,11 +153,6 @@ func (o *Objects) UnderFloor(ctx context.Context, bucket s3name.Bucket, dek *env
 		err = errFloorMoved
 	}
 	return err
-}
-
-// ReadUnderFloor gives the end of a body only while the body's key is under the bucket's floor.
-func (o *Objects) ReadUnderFloor(ctx context.Context, body io.Reader, bucket s3name.Bucket, dek *envelope.DEK) io.Reader {
-	return &floorReader{body, func() error { return o.UnderFloor(ctx, bucket, dek) }}
 }
 
 type floorReader struct {

@@ -126,7 +126,7 @@ func (c *Client) ChecksBodies() bool { return c.cfg.Payload != PayloadUnsigned }
 // Do sends a request and gives the store's answer when it is a success (2xx).
 // The caller closes its body. Any other answer is an *s3err.Error with the
 // store's own code, status and message, and its headers. No answer at all is
-// s3err.ServiceUnavailable with the cause inside, or the context's error.
+// s3err.ServiceUnavailable with ErrNoAnswer or another cause inside, or the context's error.
 func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		resp, err := c.once(ctx, in)
@@ -141,6 +141,9 @@ func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
 		}
 	}
 }
+
+// ErrNoAnswer says that the store did not answer: it is not there, or closed the connection.
+var ErrNoAnswer = errors.New("no answer")
 
 // pauses are random, of at most 1 s before the second attempt, then 2, then 4 s.
 var pauses = retry.NewExponentialJitterBackoff(4 * time.Second)
@@ -178,7 +181,7 @@ func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, s3err.ServiceUnavailable.Because(fmt.Errorf("%s at the store: %w", in.Method, withoutURL(err)))
+		return nil, s3err.ServiceUnavailable.Because(fmt.Errorf("%s at the store: %w: %w", in.Method, ErrNoAnswer, withoutURL(err)))
 	}
 	if resp.StatusCode/100 == 2 {
 		return resp, nil
