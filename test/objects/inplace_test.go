@@ -85,12 +85,12 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 		t.Fatal(err)
 	}
 	written.Store(1)
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	var updates, lost, mixed int
+	var updates atomic.Int64
+	goOn := s3test.GoOn(limit, 3)
+	var lost, mixed int
 	var group sync.WaitGroup
 	group.Go(func() { // the updater keeps the metadata's number and changes another field
-		for ctx.Err() == nil {
+		for goOn(updates.Load()) {
 			head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
 			if err != nil {
 				continue
@@ -103,11 +103,11 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 				MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"n": head.Metadata["n"], "touched": time.Now().String()}}
 			change(in)
 			if _, err = client.CopyObject(t.Context(), in); err == nil {
-				updates++
+				updates.Add(1)
 			}
 		}
 	})
-	for n := int64(2); ctx.Err() == nil; n++ {
+	for n := int64(2); goOn(updates.Load()); n++ {
 		if err := put(t.Context(), n); err != nil {
 			t.Errorf("write %d: %v", n, err)
 			break
@@ -127,11 +127,11 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 		}
 	}
 	group.Wait()
-	t.Logf("%d writes, %d updates in place, %d lost, %d mixed", written.Load(), updates, lost, mixed)
+	t.Logf("%d writes, %d updates in place, %d lost, %d mixed", written.Load(), updates.Load(), lost, mixed)
 	if lost > 0 || mixed > 0 {
 		t.Errorf("%d acknowledged writes were lost, %d bodies stood under other metadata", lost, mixed)
 	}
-	if updates == 0 {
+	if updates.Load() == 0 {
 		t.Error("no update in place succeeded: nothing was tested")
 	}
 	n, err := readBy(s3test.SDK(t, after()), nil)
@@ -231,19 +231,18 @@ func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
 		if err := put(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
+		var copies atomic.Int64
+		goOn := s3test.GoOn(2*time.Second, 3)
 		var group sync.WaitGroup
 		group.Go(func() {
-			for n := 1; ctx.Err() == nil; n++ {
+			for n := 1; goOn(copies.Load()); n++ {
 				if err := put(t.Context(), n); err != nil {
 					t.Errorf("write %d: %v", n, err)
 				}
 				time.Sleep(5 * time.Millisecond)
 			}
 		})
-		copies := 0
-		for ctx.Err() == nil {
+		for goOn(copies.Load()) {
 			_, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: &to, CopySource: sourceOf(bucket, source)})
 			if s3test.Code(err) == "PreconditionFailed" {
 				t.Error(err)
@@ -252,7 +251,7 @@ func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			copies++
+			copies.Add(1)
 			out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &to})
 			if err != nil {
 				t.Fatal(err)
@@ -266,10 +265,10 @@ func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
 			}
 		}
 		group.Wait()
-		if copies == 0 {
+		if copies.Load() == 0 {
 			t.Error("no copy succeeded: nothing was tested")
 		}
-		t.Logf("%d copies", copies)
+		t.Logf("%d copies", copies.Load())
 	})
 }
 

@@ -122,15 +122,11 @@ func TestARegisterMadeOfUploadsIsLinearizable(t *testing.T) {
 			bucket := s3test.NewBucket(t, replicas[0])
 			var acknowledged, open atomic.Int64
 			var group sync.WaitGroup
-			begun := time.Now()
-			goesOn := func() bool {
-				took := time.Since(begun)
-				return took < 3*time.Second || acknowledged.Load() < enoughIncrements && took < time.Minute
-			}
+			goOn := s3test.GoOn(3*time.Second, enoughIncrements)
 			for i := range 10 {
 				r := register{s3test.Once(t, replicas[i%3]), bucket, "register"}
 				group.Go(func() {
-					for goesOn() {
+					for goOn(acknowledged.Load()) {
 						start := time.Now()
 						value, err := r.read(t)
 						if err != nil {
