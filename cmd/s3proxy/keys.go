@@ -22,7 +22,7 @@ func keysCommand() *cobra.Command {
 		Short: "Make, list and change the keys that wrap (encrypt) all others",
 		Example: `  s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json
   s3proxy keys list`,
-		Args: noArguments,
+		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(keysCreateCommand(), keysListCommand(), keysRotateCommand(), keysRekeyCommand(), keysStatusCommand(), keysVerifyCommand())

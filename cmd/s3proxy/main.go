@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
@@ -68,17 +70,41 @@ Exit codes: 0 success, 1 failure, 2 wrong flags, environment or configuration.`,
   s3proxy gc s3://bucket --upstream https://s3.example.com`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return config.Usagef("unknown command %q: see s3proxy --help", args[0])
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return config.UsageError{Err: err} })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), gcCommand(), versionCommand(), embeddedStoreCommand())
 	return root
+}
+
+// knownCommand refuses an argument where a command should be.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	hint := config.DidYouMean("", args[0], names)
+	if hint == "" {
+		hint = ": see " + cmd.CommandPath() + " --help"
+	}
+	return config.Usagef("unknown command %q%s", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "s3proxy "), hint)
+}
+
+// flagError makes a mistake in the flags a usage error, and names the flag that may be meant.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return config.UsageError{Err: err}
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return config.Usagef("%w%s", err, config.DidYouMean("--", unknown.GetSpecifiedName(), names))
 }
 
 // noArguments refuses arguments with a usage error, unlike cobra.NoArgs.

@@ -1,6 +1,12 @@
 package main
 
-import "testing"
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+)
 
 func TestEveryCommandHasAnExampleAndRefusesStrayArguments(t *testing.T) {
 	for _, args := range [][]string{{"serve"}, {"keys"}, {"keys", "create"}, {"keys", "list"}, {"inspect"}, {"encrypt"}, {"decrypt"}, {"version"}} {
@@ -25,6 +31,29 @@ func TestAnObjectsURLKeepsItsKeyAsItStands(t *testing.T) {
 	for _, bad := range []string{"b/k", "s3://", "s3://b", "s3://b/", "s3:///k", "http://b/k"} {
 		if _, _, err := parseObjectURL(bad); err == nil {
 			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestAnUnknownCommandOrFlagIsAnsweredWithTheNearest(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"sevre"}, `unknown command "sevre": did you mean serve?`},
+		{[]string{"encrypt_existing", "s3://b"}, "did you mean encrypt-existing?"},
+		{[]string{"keys", "rotat", "s3://b"}, `unknown command "keys rotat": did you mean rotate?`},
+		{[]string{"embedded-stor"}, "s3proxy --help"}, // nobody's to start
+		{[]string{"serve", "--upstraem", "http://h"}, "did you mean --upstream?"},
+		{[]string{"keys", "rotate", "--dryrun"}, "did you mean --dry-run?"},
+		{[]string{"serve", "--xyzzy"}, "unknown flag: --xyzzy"},
+	} {
+		root := rootCommand()
+		root.SetArgs(c.args)
+		err := root.Execute()
+		var usage config.UsageError
+		if !errors.As(err, &usage) || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%v: %v, want a usage error with an end of %q", c.args, err, c.want)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func TestTheVariablesOfAKubernetesServiceAreNoSettings(t *testing.T) {
 	if _, err := load(t, ""); err != nil {
 		t.Error(err)
 	}
-	for name := range settingNames() {
+	for _, name := range settingNames() {
 		if isServiceLink(envName(name)) {
 			t.Errorf("the setting %s looks like a variable of a Service: a misspelt one would be ignored", name)
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync/atomic"
 	"syscall"
 
@@ -42,7 +43,7 @@ func (k *clientKeys) UnmarshalYAML(n *yaml.Node) error {
 	// A node does not decode with the strictness of its document's decoder.
 	if n.Kind == yaml.SequenceNode {
 		for _, entry := range n.Content {
-			if err := knownNames(entry, "access-key-id", "secret-access-key", "secret-access-key-file", "buckets", "read-only", "manage"); err != nil {
+			if err := knownNames(entry); err != nil {
 				return err
 			}
 		}
@@ -50,18 +51,15 @@ func (k *clientKeys) UnmarshalYAML(n *yaml.Node) error {
 	return n.Decode(&k.list)
 }
 
-func knownNames(n *yaml.Node, known ...string) error {
+func knownNames(n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {
 		return fmt.Errorf("line %d: here must be a credential", n.Line)
 	}
-names:
+	known := yamlNames(clientKeySettings{})
 	for i := 0; i < len(n.Content); i += 2 {
-		for _, name := range known {
-			if n.Content[i].Value == name {
-				continue names
-			}
+		if name := n.Content[i].Value; !slices.Contains(known, name) {
+			return fmt.Errorf("line %d: %s is not a setting of a credential%s", n.Content[i].Line, name, DidYouMean("", name, known))
 		}
-		return fmt.Errorf("line %d: %s is not a setting of a credential", n.Content[i].Line, n.Content[i].Value)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -46,20 +47,18 @@ func envName(setting string) string {
 // checkEnvironment refuses unknown variables with our prefix: a misspelt setting must not
 // silently have no effect.
 func checkEnvironment() error {
-	allowed := map[string]bool{
-		EnvAccessKey: true, EnvSecretKey: true, envName("config"): true,
-		localfile.EnvPassphrase: true, localfile.EnvPassphraseFile: true,
+	allowed := append([]string{EnvAccessKey, EnvSecretKey, localfile.EnvPassphrase, localfile.EnvPassphraseFile}, vault.Variables...)
+	for _, name := range settingNames() {
+		allowed = append(allowed, envName(name))
 	}
-	for _, name := range vault.Variables {
-		allowed[name] = true
-	}
-	for name := range settingNames() {
-		allowed[envName(name)] = true
+	for i, name := range allowed {
+		allowed[i] = strings.TrimPrefix(name, envPrefix)
 	}
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, envPrefix) && !allowed[name] && !isServiceLink(name) {
-			return Usagef("the environment variable %s is not a setting of s3proxy", name)
+		setting, ours := strings.CutPrefix(name, envPrefix)
+		if ours && !slices.Contains(allowed, setting) && !isServiceLink(name) {
+			return Usagef("the environment variable %s is not a setting of s3proxy%s", name, DidYouMean(envPrefix, setting, allowed))
 		}
 	}
 	return nil
@@ -74,15 +73,14 @@ func isServiceLink(name string) bool {
 
 // settingNames are the settings of all commands: one environment and one file
 // serve them all.
-func settingNames() map[string]bool {
+func settingNames() []string {
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
 	ServeFlags(all)
 	return namesOf(all)
 }
 
 // namesOf are the names of flags.
-func namesOf(flags *pflag.FlagSet) map[string]bool {
-	names := map[string]bool{}
-	flags.VisitAll(func(f *pflag.Flag) { names[f.Name] = true })
+func namesOf(flags *pflag.FlagSet) (names []string) {
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	return names
 }

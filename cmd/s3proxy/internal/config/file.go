@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -116,14 +117,29 @@ func refuseEmptyValues(n *yaml.Node) error {
 
 var (
 	yamlPreface = regexp.MustCompile(`^yaml: (unmarshal errors:)?\s*`)
-	yamlType    = regexp.MustCompile("not found in type [^ ,]*")
+	yamlUnknown = regexp.MustCompile(`field (\S+) not found in type config\.(\w+)`)
 	yamlValue   = regexp.MustCompile(`cannot unmarshal .* into \S+`)
 )
 
 func yamlError(err error) error {
 	text := oneLine(errors.New(yamlPreface.ReplaceAllString(err.Error(), "")))
-	text = yamlType.ReplaceAllString(text, "is not a setting here")
+	text = yamlUnknown.ReplaceAllStringFunc(text, func(found string) string {
+		m := yamlUnknown.FindStringSubmatch(found)
+		return m[1] + " is not a setting here" + DidYouMean("", m[1], settingsOf[m[2]])
+	})
 	return errors.New(yamlValue.ReplaceAllString(text, "the value is of the wrong kind"))
+}
+
+// settingsOf are the names that may be given, by the type that they are read into.
+var settingsOf = map[string][]string{
+	"Bucket": yamlNames(Bucket{}), "Upstream": yamlNames(Upstream{}), "UpstreamCredentials": yamlNames(UpstreamCredentials{}),
+}
+
+func yamlNames(of any) (names []string) {
+	for field := range reflect.TypeOf(of).Fields() {
+		names = append(names, field.Tag.Get("yaml"))
+	}
+	return names
 }
 
 // onlyOwnerReads refuses a file with secrets that others may read.

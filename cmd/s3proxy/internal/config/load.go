@@ -3,7 +3,6 @@ package config
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/knadh/koanf/providers/confmap"
@@ -66,10 +65,10 @@ func (c *Config) loadFile(path string, flags *pflag.FlagSet, k *koanf.Koanf) err
 			f.Settings["credentials"] = f.Credentials.file
 		}
 	}
-	known := namesOf(flags)
+	known := append(settingNames(), namesOf(flags)...)
 	for _, name := range slices.Sorted(maps.Keys(f.Settings)) {
-		if name == "config" || !known[name] && !settingNames()[name] {
-			return Usagef("the configuration file %s: unknown setting %q; the settings are %s", path, name, strings.Join(append(slices.Sorted(maps.Keys(known)), "buckets"), ", "))
+		if name == "config" || !slices.Contains(known, name) {
+			return Usagef("the configuration file %s: unknown setting %q%s", path, name, DidYouMean("", name, append(known, "buckets")))
 		}
 		if _, nested := f.Settings[name].(map[string]any); nested {
 			return Usagef("the configuration file %s: %s takes a value, not further settings", path, name)
@@ -84,7 +83,7 @@ func (c *Config) loadFile(path string, flags *pflag.FlagSet, k *koanf.Koanf) err
 
 // checkDurations names the setting whose value is not a duration; Unmarshal would not.
 func checkDurations(flags *pflag.FlagSet, k *koanf.Koanf) error {
-	for _, name := range slices.Sorted(maps.Keys(namesOf(flags))) {
+	for _, name := range namesOf(flags) {
 		if f := flags.Lookup(name); f.Value.Type() != "duration" {
 			continue
 		}
