@@ -1,5 +1,5 @@
 // Package localfile is a KMS in a file: a Tink keyset in JSON, in clear or encrypted
-// under a passphrase, in a file that only its owner may read.
+// under a passphrase, in a file that others cannot read.
 //
 // # URIs
 //

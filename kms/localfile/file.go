@@ -3,57 +3,23 @@ package localfile
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/s3proxy/s3proxy/internal/secretfile"
 )
 
 // maxFile bounds what is read, in bytes: about 4,000 keys.
 const maxFile = 1 << 20
 
-// readPrivate reads a regular file that only its owner may use. A link to one will do: that is
-// how Kubernetes mounts a secret. info describes the file that was read.
+// readPrivate reads a file that only those may use who may have its keys. info describes the
+// file that was read.
 func readPrivate(path string) (content []byte, info fs.FileInfo, err error) {
-	// Check before opening it, since opening a pipe waits for its writer.
-	if info, err = os.Stat(path); err != nil {
+	if content, info, err = secretfile.Read(path, maxFile); err != nil {
 		return nil, nil, fmt.Errorf("keyset file: %w", err)
-	}
-	if err := checkPrivate(path, info); err != nil {
-		return nil, nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("keyset file: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	// And again, for the file that is read.
-	if info, err = f.Stat(); err != nil {
-		return nil, nil, fmt.Errorf("keyset file: %w", err)
-	}
-	if err := checkPrivate(path, info); err != nil {
-		return nil, nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, nil, fmt.Errorf("keyset file %s is %d bytes long; at most %d", path, info.Size(), maxFile)
-	}
-	content = make([]byte, info.Size())
-	if _, err := io.ReadFull(f, content); err != nil {
-		clear(content)
-		return nil, nil, fmt.Errorf("reading keyset file %s: %w", path, err)
 	}
 	return content, info, nil
-}
-
-func checkPrivate(path string, info fs.FileInfo) error {
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("keyset file %s is not a regular file", path)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("keyset file %s has mode %04o, so that others than its owner can use the keys: chmod 600 %s "+
-			"(a Kubernetes secret: defaultMode 0400)", path, mode, path)
-	}
-	return nil
 }
 
 // writeNew makes a file of mode 0600 that appears whole or not at all, even if the machine

@@ -75,7 +75,7 @@ var productBuild = sync.OnceValues(func() (string, error) {
 // readSources looks at each file that the product is built from: Go caches a test's result until
 // a file changes that the test itself has looked at, and does not know about the build.
 func readSources(top string) error {
-	for _, folder := range []string{"go.mod", "cmd", "envelope", "kms", "proxy"} {
+	for _, folder := range []string{"go.mod", "cmd", "envelope", "internal", "kms", "proxy"} {
 		err := filepath.WalkDir(filepath.Join(top, folder), func(path string, _ fs.DirEntry, err error) error {
 			if err == nil {
 				_, err = os.Stat(path)

@@ -39,6 +39,12 @@ func Start(t testing.TB, name, bin string, args, env []string) *Process {
 
 func start(at place, name, bin string, args, env []string) *Process {
 	at.t.Helper()
+	return startAs(at, name, bin, args, env, nil)
+}
+
+// startAs starts a program as another user, in the folder /, if as is not nil.
+func startAs(at place, name, bin string, args, env []string, as *syscall.Credential) *Process {
+	at.t.Helper()
 	p := &Process{Name: name, log: filepath.Join(at.folder("log"), name+".log"), done: make(chan struct{})}
 	log, err := os.Create(p.log)
 	if err != nil {
@@ -50,6 +56,9 @@ func start(at place, name, bin string, args, env []string) *Process {
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = dieWithParent()
+	if as != nil {
+		p.cmd.Dir, p.cmd.SysProcAttr.Credential = "/", as
+	}
 	started := make(chan error)
 	starter() <- func() { started <- p.cmd.Start() }
 	if err := <-started; err != nil {

@@ -130,7 +130,7 @@ func TestASettingThatCannotWorkStopsTheStart(t *testing.T) {
 	t.Parallel()
 	uri, _ := lab.NewKeyset(t)
 	open := lab.PrivateFile(t, "credentials:\n  - {access-key-id: a, secret-access-key: "+lab.ClientSecretKey+"}\n")
-	if err := os.Chmod(open, 0o640); err != nil {
+	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

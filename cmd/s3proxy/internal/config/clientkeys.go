@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/s3proxy/s3proxy/internal/secretfile"
 )
 
 // ClientKey is an access key that clients sign with.
@@ -44,8 +46,8 @@ func loadClientKey(dataDir string) (ClientKey, error) {
 	if err != nil {
 		return ClientKey{}, err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return ClientKey{}, fmt.Errorf("others can read the clients' credentials %s: chmod 600 %s", path, path)
+	if err := secretfile.Check(path, info); err != nil {
+		return ClientKey{}, fmt.Errorf("the clients' credentials: %w", err)
 	}
 	shared, err := awsconfig.LoadSharedConfigProfile(context.Background(), "default", func(o *awsconfig.LoadSharedConfigOptions) {
 		o.CredentialsFiles, o.ConfigFiles = []string{path}, []string{}

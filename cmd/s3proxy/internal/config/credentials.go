@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/s3proxy/s3proxy/internal/secretfile"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
@@ -130,10 +131,11 @@ func (s *Credentials) reload(c *Config) error {
 func readCredentials(c *Config) (list []clientKeySettings, path string, err error) {
 	if c.Credentials != "" {
 		keys := &clientKeys{}
-		if err := onlyOwnerReads(c.Credentials); err != nil {
-			return nil, "", Usagef("the credentials file %s: %w", c.Credentials, err)
+		raw, _, err := secretfile.Read(c.Credentials, maxSecrets)
+		if err == nil {
+			err = readYAML(raw, keys)
 		}
-		if err := readYAML(c.Credentials, keys); err != nil {
+		if err != nil {
 			return nil, "", Usagef("the credentials file %s: %w", c.Credentials, err)
 		}
 		if keys.list == nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/s3proxy/s3proxy/internal/secretfile"
 )
 
 // configFile is the content of the file that --config names.
@@ -60,24 +62,22 @@ type UpstreamCredentials struct {
 // place.
 func readConfigFile(path string) (*configFile, error) {
 	f := &configFile{}
-	if err := readYAML(path, f); err != nil {
-		return nil, Usagef("the configuration file %s: %w", path, err)
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		err = readYAML(raw, f)
 	}
-	if f.Credentials != nil && f.Credentials.holdsSecrets() {
-		if err := onlyOwnerReads(path); err != nil {
-			return nil, Usagef("the configuration file %s: %w", path, err)
-		}
+	if err == nil && f.Credentials != nil && f.Credentials.holdsSecrets() {
+		_, _, err = secretfile.Read(path, maxSecrets)
+	}
+	if err != nil {
+		return nil, Usagef("the configuration file %s: %w", path, err)
 	}
 	return f, nil
 }
 
 // readYAML reads one document into doc and refuses unknown names, names without a
 // value (an empty list of buckets must not become "all buckets") and a second document.
-func readYAML(path string, doc any) error {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
+func readYAML(raw []byte, doc any) error {
 	var tree yaml.Node
 	if err := yaml.Unmarshal(raw, &tree); err != nil {
 		return yamlError(err)
@@ -142,28 +142,16 @@ func yamlNames(of any) (names []string) {
 	return names
 }
 
-// onlyOwnerReads refuses a file with secrets that others may read.
-func onlyOwnerReads(path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("it holds secrets and others can read it: chmod 600 %s", path)
-	}
-	return nil
-}
+// maxSecrets bounds a file with secrets, in bytes.
+const maxSecrets = 16 << 20
 
-// readSecretFile gives the one line of a file that only its owner can read. A relative path
+// readSecretFile gives the one line of a file that others cannot read. A relative path
 // is refused, since what it is relative to would be a matter of luck.
 func readSecretFile(path string) (string, error) {
 	if !filepath.IsAbs(path) {
 		return "", fmt.Errorf("%s is not an absolute path", path)
 	}
-	if err := onlyOwnerReads(path); err != nil {
-		return "", err
-	}
-	raw, err := os.ReadFile(path)
+	raw, _, err := secretfile.Read(path, maxSecrets)
 	if err != nil {
 		return "", err
 	}
