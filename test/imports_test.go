@@ -48,6 +48,7 @@ var mayImport = []arrows{
 	{"cmd/s3proxy", []string{"cmd/s3proxy/internal/config", "cmd/s3proxy/internal/ops", "envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/state", "proxy/upstream"},
 		[]string{"test/lab"}},
 	{"test", nil, nil},
+	{"test/deploy", nil, []string{"test/lab", "test/s3test"}},
 	{"test/limits", nil, []string{"test/lab", "test/s3test"}},
 	{"test/hostile", nil, []string{"envelope", "test/lab", "test/s3test"}},
 	{"test/clients", nil, []string{"test/lab", "test/s3test"}},

@@ -1,3 +1,5 @@
+//go:build !noembedded
+
 package main
 
 import (
@@ -20,6 +22,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -41,13 +44,23 @@ type embeddedStore struct {
 	done   chan error // gives why the child ended, then is closed
 }
 
-// startEmbedded runs a store whose objects are files below dataDir/store.
-func startEmbedded(dataDir string, log *slog.Logger) (*embeddedStore, error) {
+// noteOnBuild ends the help of serve.
+const noteOnBuild = ""
+
+// hasEmbeddedStore tells, by nil, that this build has the store: one with the tag noembedded
+// has not (noembedded.go).
+func hasEmbeddedStore() error { return nil }
+
+// startEmbedded runs a store whose objects are files below the data folder.
+func startEmbedded(c *config.Config, log *slog.Logger) (*embeddedStore, error) {
+	if err := secretsOutsideStore(c); err != nil {
+		return nil, err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start the embedded store: %w", err)
 	}
-	return startStore(exec.Command(self, embeddedStoreName), dataDir, log)
+	return startStore(exec.Command(self, embeddedStoreName), c.DataDir, log)
 }
 
 // startStore starts the program that cmd names as the store's process.

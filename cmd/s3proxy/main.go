@@ -74,7 +74,8 @@ Exit codes: 0 success, 1 failure, 2 wrong flags, environment or configuration.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), gcCommand(), versionCommand(), embeddedStoreCommand())
+	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), gcCommand(), versionCommand())
+	addEmbeddedStore(root)
 	return root
 }
 

@@ -33,7 +33,7 @@ configuration, container, instance. Clients use the key in ` + config.EnvAccessK
 and ` + config.EnvSecretKey + `. The configuration file, or the one that
 --credentials names, may hold more keys for clients, each with its buckets; these may
 change settings of buckets and ACLs only with manage: true. SIGHUP makes the proxy read
-them again; if it cannot use the file, the old ones stay valid.`,
+them again; if it cannot use the file, the old ones stay valid.` + noteOnBuild,
 		Example: `  s3proxy serve
   s3proxy serve --upstream https://s3.eu-central-1.amazonaws.com --upstream-region eu-central-1 --kms awskms://alias/photos
   s3proxy serve --config /etc/s3proxy/config.yaml --log-level debug --log-format json`,
@@ -53,6 +53,11 @@ them again; if it cannot use the file, the old ones stay valid.`,
 // serve runs the proxy until ctx ends, then lets running requests finish.
 func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	log := newLogger(c, errOut)
+	if c.UpstreamURL == nil {
+		if err := hasEmbeddedStore(); err != nil {
+			return err
+		}
+	}
 	if err := c.CheckKeys(); err != nil {
 		return err
 	}

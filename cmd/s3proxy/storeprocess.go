@@ -1,3 +1,5 @@
+//go:build !noembedded
+
 package main
 
 import (
@@ -42,8 +44,9 @@ func storeRoot(dataDir string) string { return filepath.Join(dataDir, "store") }
 
 func storeMetadata(dataDir string) string { return filepath.Join(dataDir, "metadata") }
 
-func embeddedStoreCommand() *cobra.Command {
-	return &cobra.Command{
+// addEmbeddedStore adds the command.
+func addEmbeddedStore(root *cobra.Command) {
+	root.AddCommand(&cobra.Command{
 		Use:    embeddedStoreName,
 		Short:  "Run the embedded store; s3proxy starts it by itself",
 		Hidden: true,
@@ -51,7 +54,7 @@ func embeddedStoreCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serveStore(cmd.InOrStdin(), confine)
 		},
-	}
+	})
 }
 
 // serveStore runs the store's process: versitygw's posix backend, which can run only once in

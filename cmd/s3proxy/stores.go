@@ -70,10 +70,7 @@ func openStores(ctx context.Context, c *config.Config, log *slog.Logger) (*store
 
 func (s *stores) open(ctx context.Context) (err error) {
 	if s.c.UpstreamURL == nil {
-		if err := secretsOutsideStore(s.c); err != nil {
-			return err
-		}
-		s.embedded, err = startEmbedded(s.c.DataDir, s.log)
+		s.embedded, err = startEmbedded(s.c, s.log)
 		return err
 	}
 	_, err = s.client(ctx, config.Upstream{})
