@@ -107,7 +107,7 @@ func keysetFile(cmd *cobra.Command) (string, error) {
 		return "", err
 	}
 	if c.KMS == "" {
-		return c.KeysetPath(), nil
+		return c.KeysetPath(), c.NeedDataDir()
 	}
 	u, err := url.Parse(c.KMS)
 	if err != nil {

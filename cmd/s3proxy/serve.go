@@ -61,9 +61,6 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	if err := c.CheckKeys(); err != nil {
 		return err
 	}
-	if err := ensureDir(c.DataDir); err != nil {
-		return err
-	}
 	clients, err := config.LoadCredentials(c)
 	if err != nil {
 		return err

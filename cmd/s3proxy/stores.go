@@ -70,6 +70,9 @@ func openStores(ctx context.Context, c *config.Config, log *slog.Logger) (*store
 
 func (s *stores) open(ctx context.Context) (err error) {
 	if s.c.UpstreamURL == nil {
+		if err := s.c.NeedDataDir(); err != nil {
+			return err
+		}
 		s.embedded, err = startEmbedded(s.c, s.log)
 		return err
 	}

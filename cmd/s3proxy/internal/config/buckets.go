@@ -140,7 +140,12 @@ func (c *Config) KeyURIs(bucket string) (write string, read []string, err error)
 	if write == "" && (c.Upstream != "" || set.Upstream.URL != "") && !set.Passthrough() {
 		return "", nil, Usagef("an upstream is set but kms is not: name the key by --kms vault://MOUNT/KEY, awskms://alias/NAME or localfile:///path/keyset.json (s3proxy keys create --kms localfile:///path/keyset.json makes one)")
 	}
-	write = cmp.Or(write, c.keysetURI())
+	if write == "" {
+		if err := c.NeedDataDir(); err != nil {
+			return "", nil, err
+		}
+		write = c.keysetURI()
+	}
 	read = c.KMSRead
 	if set.KMSRead != nil {
 		read = set.KMSRead

@@ -28,11 +28,14 @@ type ClientKey struct {
 
 // loadClientKey takes the clients' key from the environment, or from the data
 // folder, where the first start makes one.
-func loadClientKey(dataDir string) (ClientKey, error) {
+func loadClientKey(c *Config) (ClientKey, error) {
 	if id := os.Getenv(EnvAccessKey); id != "" {
 		return ClientKey{ID: id, Secret: os.Getenv(EnvSecretKey)}, nil
 	}
-	path := filepath.Join(dataDir, "credentials")
+	if err := c.NeedDataDir(); err != nil {
+		return ClientKey{}, err
+	}
+	path := filepath.Join(c.DataDir, "credentials")
 	made := false
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,6 +68,9 @@ func writeClientKey(path string) error {
 	rand.Read(random)
 	id := "S3P" + strings.TrimRight(base32.StdEncoding.EncodeToString(random[:10]), "=")
 	secret := base64.RawStdEncoding.EncodeToString(random[10:])
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".credentials-*.tmp") // mode 0600
 	if err != nil {
 		return err

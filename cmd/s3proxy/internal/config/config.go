@@ -48,6 +48,8 @@ type Config struct {
 
 	inline bool                // the file holds the clients' credentials itself
 	set    map[string]struct{} // names that were given somewhere
+
+	noDataDir error // why DataDir is ""
 }
 
 // hasCredentials tells whether a file names clients' credentials.
@@ -58,6 +60,15 @@ func (c *Config) hasCredentials() bool { return c.Credentials != "" || c.inline 
 func (c *Config) Given(name string) bool {
 	_, ok := c.set[name]
 	return ok
+}
+
+// NeedDataDir gives a [UsageError] if there is no data folder. Whoever uses it asks: where
+// everything has a place of its own, none is needed.
+func (c *Config) NeedDataDir() error {
+	if c.DataDir == "" {
+		return Usagef("set data-dir: the user has no data folder: %w", c.noDataDir)
+	}
+	return nil
 }
 
 // KeysetPath is the key file that s3proxy makes and uses where no other key is named.

@@ -95,7 +95,7 @@ func (s *Credentials) Find(id string) (proxy.Credential, bool) {
 func LoadCredentials(c *Config) (*Credentials, error) {
 	s := &Credentials{}
 	if id := os.Getenv(EnvAccessKey); id != "" || !c.hasCredentials() {
-		own, err := loadClientKey(c.DataDir)
+		own, err := loadClientKey(c)
 		if err != nil {
 			return nil, err
 		}

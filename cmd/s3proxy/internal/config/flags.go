@@ -15,7 +15,7 @@ const (
 // Every command that touches a store has them.
 func StoreFlags(f *pflag.FlagSet) {
 	f.String("config", "", "YAML `file` that holds these settings, by the same names")
-	f.String("data-dir", "", "`folder` that holds the embedded store, the keyset and the client's credentials (default: s3proxy in the user's data folder)")
+	f.String("data-dir", "", "`folder` that holds the embedded store, the keyset and the client's credentials; made when it is needed (default: s3proxy in the user's data folder)")
 	f.String("upstream", "", "`URL` of the store; without one, s3proxy uses its embedded store, in the data folder")
 	f.String("upstream-region", "us-east-1", "`region` to sign requests to the store for; credentials are found as the AWS SDKs find them")
 	f.String("upstream-payload", "checked", "how to stream bodies to the store: checked (unsigned chunks with a CRC32C), signed (signed chunks), unsigned (for stores that accept neither)")

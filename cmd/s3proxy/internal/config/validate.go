@@ -113,11 +113,7 @@ func (c *Config) validateOwnKey() error {
 // resolvePaths makes paths absolute: messages show them, and other processes get them.
 func (c *Config) resolvePaths() error {
 	if c.DataDir == "" {
-		dir, err := userDataDir()
-		if err != nil {
-			return Usagef("set data-dir: the user has no data folder: %w", err)
-		}
-		c.DataDir = dir
+		c.DataDir, c.noDataDir = userDataDir()
 	}
 	for _, path := range []*string{&c.DataDir, &c.Path, &c.Credentials} {
 		if *path == "" {
