@@ -66,6 +66,17 @@ func (p place) folder(name string) string {
 	return dir
 }
 
+// SharedFolder makes a folder that every user can enter, and that lives as long as the package's
+// tests.
+func SharedFolder(t testing.TB) string {
+	t.Helper()
+	dir := place{t: t, shared: true}.folder("shared")
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func (p place) keep(proc *Process) {
 	if p.shared {
 		shared.Lock()
