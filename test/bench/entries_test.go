@@ -128,50 +128,16 @@ func BenchmarkEntries(b *testing.B) {
 		through("opaque"), through("md5", "--etag", "md5"),
 	}
 	write := &target{"writer", writer.URL, lab.ClientAccessKey, lab.ClientSecretKey, client}
-	m := measured{b: b, asked: &asked, targets: targets}
+	m := measured{asked: &asked, write: write, targets: targets}
 	write.ask(b, http.MethodPut, "/entries", nil)
 	fmt.Printf("\nseconds (requests to the store)\n%-36s", "")
 	for _, t := range targets {
 		fmt.Printf("%18s%18s", t.name, "again")
 	}
-	sideBySide(b, n, func(i int) error {
-		return write.do(http.MethodPut, fmt.Sprintf("/entries/o%06d", i), []byte(strconv.Itoa(i)))
-	})
-	m.lists(fmt.Sprintf("ListObjectsV2 of %d", n), "/entries?list-type=2&prefix=o", n)
-	m.lists(fmt.Sprintf("ListObjectVersions of %d", n), "/entries?versions=&prefix=o", n)
-
-	parts := min(n, 10_000)
-	ids := make([]string, len(targets)) // of an upload that is completed by each
-	for i, t := range targets {
-		key := fmt.Sprintf("/entries/parts%d", i)
-		ids[i] = key + "?uploadId=" + url.QueryEscape(t.ask(b, http.MethodPost, key+"?uploads=", nil).UploadID)
-		sideBySide(b, parts, func(number int) error {
-			return t.do(http.MethodPut, fmt.Sprintf("%s&partNumber=%d", ids[i], number+1), []byte("x"))
-		})
-	}
-	m.each(fmt.Sprintf("ListParts of %d", parts), 2, func(i int, t *target) {
-		if got := t.all(b, ids[i]); got != parts {
-			b.Fatalf("%s lists %d parts of %d", t.name, got, parts)
-		}
-	})
-	m.complete("Complete of the last of them", ids, parts-1)
-
-	full := fullParts(b)
-	part := make([]byte, 5<<20)
-	for i, t := range targets {
-		key := fmt.Sprintf("/entries/full%d", i)
-		ids[i] = key + "?uploadId=" + url.QueryEscape(t.ask(b, http.MethodPost, key+"?uploads=", nil).UploadID)
-		for number := range full {
-			if err := t.do(http.MethodPut, fmt.Sprintf("%s&partNumber=%d", ids[i], number+1), part); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	m.complete(fmt.Sprintf("Complete of %d parts of 5 MiB", full), ids, 0)
-
-	// Of one key: MinIO lists the uploads of the key that the prefix is.
-	sideBySide(b, n, func(int) error { return write.do(http.MethodPost, "/entries/uploads?uploads=", nil) })
-	m.lists(fmt.Sprintf("ListMultipartUploads of %d", n), "/entries?uploads=&prefix=uploads", n)
+	b.Run("objects", func(b *testing.B) { m.of(b).objects(n) })
+	b.Run("parts", func(b *testing.B) { m.of(b).parts(min(n, 10_000)) })
+	b.Run("full", func(b *testing.B) { m.of(b).fullParts(fullParts(b)) })
+	b.Run("uploads", func(b *testing.B) { m.of(b).multipartUploads(n) })
 	fmt.Println()
 }
 
@@ -179,7 +145,66 @@ func BenchmarkEntries(b *testing.B) {
 type measured struct {
 	b       *testing.B
 	asked   *atomic.Int64
+	write   *target
 	targets []*target
+}
+
+// of is m in a benchmark of its own.
+func (m measured) of(b *testing.B) measured {
+	m.b = b
+	return m
+}
+
+func (m measured) objects(n int) {
+	sideBySide(m.b, n, func(i int) error {
+		return m.write.do(http.MethodPut, fmt.Sprintf("/entries/o%06d", i), []byte(strconv.Itoa(i)))
+	})
+	m.lists(fmt.Sprintf("ListObjectsV2 of %d", n), "/entries?list-type=2&prefix=o", n)
+	m.lists(fmt.Sprintf("ListObjectVersions of %d", n), "/entries?versions=&prefix=o", n)
+}
+
+// parts asks for pages of 1,000, as S3 gives them: MinIO's own are of 10,000.
+func (m measured) parts(n int) {
+	ids := m.uploads("parts", func(t *target, id string) {
+		sideBySide(m.b, n, func(number int) error {
+			return t.do(http.MethodPut, fmt.Sprintf("%s&partNumber=%d", id, number+1), []byte("x"))
+		})
+	})
+	m.each(fmt.Sprintf("ListParts of %d", n), 2, func(i int, t *target) {
+		if got := t.all(m.b, ids[i]+"&max-parts=1000"); got != n {
+			m.b.Fatalf("%s lists %d parts of %d", t.name, got, n)
+		}
+	})
+	m.complete("Complete of the last of them", ids, n-1)
+}
+
+func (m measured) fullParts(n int) {
+	part := make([]byte, 5<<20)
+	ids := m.uploads("full", func(t *target, id string) {
+		for number := range n {
+			if err := t.do(http.MethodPut, fmt.Sprintf("%s&partNumber=%d", id, number+1), part); err != nil {
+				m.b.Fatal(err)
+			}
+		}
+	})
+	m.complete(fmt.Sprintf("Complete of %d parts of 5 MiB", n), ids, 0)
+}
+
+// uploads begins an upload by each target, and sends its parts.
+func (m measured) uploads(key string, send func(t *target, id string)) (ids []string) {
+	for _, t := range m.targets {
+		path := "/entries/" + key + "-" + t.name
+		id := path + "?uploadId=" + url.QueryEscape(t.ask(m.b, http.MethodPost, path+"?uploads=", nil).UploadID)
+		send(t, id)
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// multipartUploads are of one key: MinIO lists the uploads of the key that the prefix is.
+func (m measured) multipartUploads(n int) {
+	sideBySide(m.b, n, func(int) error { return m.write.do(http.MethodPost, "/entries/uploads?uploads=", nil) })
+	m.lists(fmt.Sprintf("ListMultipartUploads of %d", n), "/entries?uploads=&prefix=uploads", n)
 }
 
 func (m measured) each(name string, times int, do func(i int, t *target)) {
