@@ -28,6 +28,7 @@ func (k *countedKey) Wrap(ctx context.Context, plaintext []byte, c kms.Context) 
 }
 
 func TestAWriteThatTheStoreWillNotHaveCostsNoKeyAndNoRecord(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			keyset := filepath.Join(t.TempDir(), "keyset.json")

@@ -8,6 +8,7 @@ import (
 
 // Only a connection that ends without an answer is a reason to ask what the store has refused.
 func TestAStoreThatAnswersThatItIsBusyIsNotAskedMore(t *testing.T) {
+	t.Parallel()
 	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPut || r.URL.Path != "/bucket/k" {
 			return false

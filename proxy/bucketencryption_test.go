@@ -32,6 +32,7 @@ func bucketOf(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func TestABucketsEncryptionIsWhereOurOwnObjectsAre(t *testing.T) {
+	t.Parallel()
 	for want, place := range map[string]state.Place{
 		"/bucket/.s3proxy/encryption":            {},
 		"/bucket/team/.s3proxy/encryption":       {Prefix: "team/"},
@@ -56,6 +57,7 @@ func TestABucketsEncryptionIsWhereOurOwnObjectsAre(t *testing.T) {
 }
 
 func TestADeletionOfABucketThatIsRefusedLeavesItsEncryption(t *testing.T) {
+	t.Parallel()
 	f := &fakeStore{}
 	const own = "/bucket/.s3proxy/encryption"
 	deletions := 0
@@ -91,6 +93,7 @@ func TestADeletionOfABucketThatIsRefusedLeavesItsEncryption(t *testing.T) {
 }
 
 func TestASettingThatCannotBeReadFailsNoRequestForAnObject(t *testing.T) {
+	t.Parallel()
 	broken := true
 	f := &fakeStore{}
 	f.hook = func(w http.ResponseWriter, r *http.Request) bool {
@@ -135,6 +138,7 @@ func TestASettingThatCannotBeReadFailsNoRequestForAnObject(t *testing.T) {
 }
 
 func TestAnonymousClientsHaveNoBucketsEncryption(t *testing.T) {
+	t.Parallel()
 	f := &fakeStore{objects: map[string]fakeObject{}, hook: bucketOf}
 	store := httptest.NewServer(f)
 	t.Cleanup(store.Close)

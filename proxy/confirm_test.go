@@ -41,6 +41,7 @@ func smallUpload(t *testing.T, s *httptest.Server) (id string, list []byte) {
 // Another replica takes the state away, and a client overwrites the object, before this one
 // has looked at what it made.
 func TestACompleteThatMadeTheObjectSucceedsWhateverComesBehindIt(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -71,6 +72,7 @@ func TestACompleteThatMadeTheObjectSucceedsWhateverComesBehindIt(t *testing.T) {
 }
 
 func TestACompleteThatIsRepeatedWhileItsObjectIsOverwrittenIsNoSuchUploadAtOnce(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,6 +95,7 @@ func TestACompleteThatIsRepeatedWhileItsObjectIsOverwrittenIsNoSuchUploadAtOnce(
 }
 
 func TestCompletesAtOnceAndRepeatedThroughAnotherReplicaAreOneObject(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

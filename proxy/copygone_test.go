@@ -10,6 +10,7 @@ import (
 
 // Another client deletes the copy before the proxy has asked for its date.
 func TestACopyThatWasMadeSucceedsThoughItIsDeletedAtOnce(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

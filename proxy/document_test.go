@@ -14,6 +14,7 @@ var update = flag.Bool("update", false, "write docs/S3.md")
 
 // The page is made from the table: what the code does and what is told cannot differ.
 func TestDocsS3mdIsWhatTheTableSays(t *testing.T) {
+	t.Parallel()
 	const path = "../docs/S3.md"
 	page, err := os.ReadFile(path)
 	if err != nil {

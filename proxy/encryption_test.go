@@ -50,6 +50,7 @@ func proxyWithSSE(t *testing.T, f *fakeStore, mode object.SSEMode) *httptest.Ser
 var kmsHeaders = []string{object.SSEHeader, sseKMS, object.SSEKeyHeader, "key-1", object.SSEBucketHeader, "true", object.SSEContextHeader, base64.StdEncoding.EncodeToString([]byte(`{"a":"b"}`))}
 
 func TestTheStoreHearsNothingOfServerSideEncryptionThatIsOurs(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []object.SSEMode{"", object.SSEOwn, object.SSEStore} {
 		record := &sseSeen{}
 		s := proxyWithSSE(t, &fakeStore{hook: record.hook}, mode)
@@ -94,6 +95,7 @@ func TestTheStoreHearsNothingOfServerSideEncryptionThatIsOurs(t *testing.T) {
 }
 
 func TestServerSideEncryptionIsCheckedAsS3Does(t *testing.T) {
+	t.Parallel()
 	s := proxyWithSSE(t, &fakeStore{}, object.SSEOwn)
 	noMap := base64.StdEncoding.EncodeToString([]byte(`{"a":1}`))
 	for name, headers := range map[string][]string{
@@ -118,6 +120,7 @@ func TestServerSideEncryptionIsCheckedAsS3Does(t *testing.T) {
 }
 
 func TestTheAnswerToAPutTellsTheEncryptionThatWasAskedFor(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		etag  object.ETagMode
 		asked []string
@@ -149,6 +152,7 @@ func TestTheAnswerToAPutTellsTheEncryptionThatWasAskedFor(t *testing.T) {
 }
 
 func TestABucketsEncryptionIsParsedAsS3Does(t *testing.T) {
+	t.Parallel()
 	doc := func(rule string) string {
 		return `<ServerSideEncryptionConfiguration xmlns="` + s3xml.Namespace + `">` + rule + `</ServerSideEncryptionConfiguration>`
 	}

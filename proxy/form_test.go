@@ -40,6 +40,7 @@ func openForm(kind string, body []byte, in io.Reader) (*form, error) {
 }
 
 func TestTheSizeOfAFileIsKnownBeforeItIsRead(t *testing.T) {
+	t.Parallel()
 	fields := [][2]string{{"key", "folder/${filename}"}, {"X-Amz-Meta-Text", "two\r\nlines\n\r\n--and a dash"}, {"x-amz-meta-text", "more"}}
 	for _, file := range []string{"", "x", "\n", "\r\n", "\r\n--", strings.Repeat("line\r\n", 50_000), strings.Repeat("\n", 9000)} {
 		kind, body := encodeForm(t, fields, []byte(file))
@@ -65,6 +66,7 @@ func TestTheSizeOfAFileIsKnownBeforeItIsRead(t *testing.T) {
 }
 
 func TestAFormThatIsCutNeverEndsWell(t *testing.T) {
+	t.Parallel()
 	kind, body := encodeForm(t, [][2]string{{"key", "k"}}, bytes.Repeat([]byte("0123456789\r\n"), 100))
 	for n := range body {
 		for _, bound := range []bool{true, false} {
@@ -84,6 +86,7 @@ func TestAFormThatIsCutNeverEndsWell(t *testing.T) {
 }
 
 func TestWhatFollowsALargeFileIsRefusedAndASmallOneIsRead(t *testing.T) {
+	t.Parallel()
 	kind, body := encodeForm(t, [][2]string{{"key", "k"}}, []byte("content"))
 	boundary := body[:bytes.Index(body, []byte("\r\n"))]
 	submit := append(append([]byte{}, boundary...), "\r\nContent-Disposition: form-data; name=\"submit\"\r\n\r\nUpload\r\n"...)
@@ -109,6 +112,7 @@ func TestWhatFollowsALargeFileIsRefusedAndASmallOneIsRead(t *testing.T) {
 }
 
 func TestFieldsBeforeTheFileAreBounded(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", maxFormFields)
 	for name, fields := range map[string][][2]string{
 		"a value": {{"key", long}}, "a name": {{long, "v"}}, "lines": {{"key", strings.Repeat("x\n", maxFormFields)}},
@@ -121,6 +125,7 @@ func TestFieldsBeforeTheFileAreBounded(t *testing.T) {
 }
 
 func TestAFieldThatIsGivenTwiceIsRefused(t *testing.T) {
+	t.Parallel()
 	kind, body := encodeForm(t, [][2]string{{"key", "a"}, {"Key", "b"}}, nil)
 	if _, err := openForm(kind, body, bytes.NewReader(body)); !errors.Is(err, s3err.InvalidArgument) {
 		t.Error(err)

@@ -41,6 +41,7 @@ var partial = map[string][2]string{ // query, Range
 // TestARangeShowsNothingOfAnUploadThatWasRefused: a store may keep any of the segments that
 // were sent before the proxy cut the upload, and announce them as an object.
 func TestARangeShowsNothingOfAnUploadThatWasRefused(t *testing.T) {
+	t.Parallel()
 	const size = 200_000
 	for name, cut := range map[string]func(o *fakeObject){
 		"the segments alone":           func(o *fakeObject) { o.body = o.body[:envelope.StoredPartSize(2*envelope.SegmentSize)] },
@@ -87,6 +88,7 @@ func tryAsk(t *testing.T, s *httptest.Server, method, path string, headers ...st
 // TestTheSizeIsTheSealedOne: a store that cuts an object of one PUT to another legal size, or
 // says so in its HEAD, is refused before a client takes a part for the whole.
 func TestTheSizeIsTheSealedOne(t *testing.T) {
+	t.Parallel()
 	for _, lie := range []int64{envelope.StoredSize(24_000), envelope.StoredSize(40_001), envelope.StoredSize(0)} {
 		f := &fakeStore{}
 		s := proxyBefore(t, f, "us-east-1")
@@ -117,6 +119,7 @@ func TestTheSizeIsTheSealedOne(t *testing.T) {
 // TestTwoVersionsUnderOneETagAreNotSpliced: what a replica has shown of one state under an
 // ETag it does not go on with from another.
 func TestTwoVersionsUnderOneETagAreNotSpliced(t *testing.T) {
+	t.Parallel()
 	first, second := bytes.Repeat([]byte("1111"), 50_000), bytes.Repeat([]byte("2222"), 50_000)
 	for _, before := range []string{"HEAD", "a range", "the whole"} {
 		f := &fakeStore{}
@@ -152,6 +155,7 @@ func TestTwoVersionsUnderOneETagAreNotSpliced(t *testing.T) {
 
 // TestWarmRangesCostOneRequest counts what the store is asked.
 func TestWarmRangesCostOneRequest(t *testing.T) {
+	t.Parallel()
 	f := newPartStore(func(number, _ int) string { return fmt.Sprintf("%032x", number) })
 	s := proxyBefore(t, f.fakeStore, "us-east-1")
 	body := bytes.Repeat([]byte("0123456789"), 100_000)

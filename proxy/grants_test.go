@@ -65,6 +65,7 @@ func refusalOf(code string) string {
 }
 
 func TestARenewedObjectKeepsItsACL(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -33,6 +33,7 @@ func send(t *testing.T, r *http.Request) (int, string) {
 }
 
 func TestAHeaderOfOneValueThatIsGivenTwiceIsRefused(t *testing.T) {
+	t.Parallel()
 	f := &fakeStore{}
 	s := proxyBefore(t, f, "us-east-1")
 	ask(t, s, "PUT", "/bucket/k", []byte("content"))
@@ -60,6 +61,7 @@ func TestAHeaderOfOneValueThatIsGivenTwiceIsRefused(t *testing.T) {
 }
 
 func TestAPresignedParameterThatIsNoHeaderIsRefused(t *testing.T) {
+	t.Parallel()
 	s := proxyBefore(t, &fakeStore{}, "us-east-1")
 	presigned := func(s *httptest.Server, name, value string) (int, string) {
 		r := must(http.NewRequestWithContext(t.Context(), "PUT", s.URL+"/bucket/k", strings.NewReader("content")))

@@ -31,6 +31,7 @@ func headersRefused(op *operation, name string) bool {
 }
 
 func TestAHeaderThatS3IgnoresIsIgnoredAndNotSentOn(t *testing.T) {
+	t.Parallel()
 	for name, ops := range ignoredByS3 {
 		for _, op := range ops {
 			row := rowNamed(t, op)
@@ -59,6 +60,7 @@ func TestAHeaderThatS3IgnoresIsIgnoredAndNotSentOn(t *testing.T) {
 var requestHeaders string
 
 func TestNoHeaderThatAnOperationHasIsIgnored(t *testing.T) {
+	t.Parallel()
 	actedOn := func(op *operation, name string) bool {
 		return op.passesHeader(name) || commonHeader(name) || slices.Contains(op.own, name)
 	}
@@ -97,6 +99,7 @@ func rowNamed(t *testing.T, name string) *operation {
 }
 
 func TestARefusedHeaderIsNamed(t *testing.T) {
+	t.Parallel()
 	s := proxyBefore(t, &fakeStore{}, "us-east-1")
 	resp, body := ask(t, s, "PUT", "/bucket/k", []byte("x"), "x-amz-write-offset-bytes", "1")
 	if resp.StatusCode != 501 || !strings.Contains(body, "not implemented: x-amz-write-offset-bytes</Message>") || !strings.Contains(body, "<Header>x-amz-write-offset-bytes</Header>") {

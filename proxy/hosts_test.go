@@ -3,6 +3,7 @@ package proxy
 import "testing"
 
 func TestTheHostNamesTheBucketBelowADomain(t *testing.T) {
+	t.Parallel()
 	domains := []string{"s3.example.com", "Example.com", "example.org"}
 	for host, want := range map[string]string{
 		"b.s3.example.com":         "b",

@@ -14,6 +14,7 @@ import (
 
 // versitygw keeps what came of a bare body that is cut, in the place of the object.
 func TestAnUpdateWhoseSourceIsCutLeavesTheObject(t *testing.T) {
+	t.Parallel()
 	var cut atomic.Bool
 	store := lab.Versitygw(t)
 	front := inFront(t, store, func(w http.ResponseWriter, r *http.Request) bool {

@@ -39,6 +39,7 @@ func (b *besideRenewal) see(_ http.ResponseWriter, r *http.Request) bool {
 // By its ETag nobody can tell an empty object from itself with other metadata, or a copy
 // from one that was made again.
 func TestAWriteThatKeepsTheETagWinsOverARenewal(t *testing.T) {
+	t.Parallel()
 	whole := func(r *http.Request) bool { // of what is not in parts: its bytes are read
 		return r.Method == http.MethodGet && strings.HasPrefix(r.Header.Get("Range"), "bytes=0-")
 	}
@@ -117,6 +118,7 @@ func TestAWriteThatKeepsTheETagWinsOverARenewal(t *testing.T) {
 
 // The same of plaintext: a client that goes past the proxy writes the same bytes again.
 func TestAWriteOfTheSameBytesWinsOverTheirEncryption(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			beside := &besideRenewal{}
@@ -167,6 +169,7 @@ func TestAWriteOfTheSameBytesWinsOverTheirEncryption(t *testing.T) {
 // MinIO lets nobody read an object while it is written on a condition, and nobody write it
 // while it is read, so that what passes the buffers between cannot stream.
 func TestALargeObjectIsWrittenAgainWhereTheStoreLocksIt(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			p, s := onServer(t, start)

@@ -25,6 +25,7 @@ func ruleOf(rest string) string {
 }
 
 func TestALifecycleRuleThatWouldTakeTheProxysObjectsIsFound(t *testing.T) {
+	t.Parallel()
 	const days = "<Expiration><Days>1</Days></Expiration>"
 	own, below := state.Place{}, state.Place{Prefix: "team/"}
 	for name, c := range map[string]struct {
@@ -81,6 +82,7 @@ func TestALifecycleRuleThatWouldTakeTheProxysObjectsIsFound(t *testing.T) {
 }
 
 func TestOnlyBucketsThatHoldTheProxysObjectsAreSpared(t *testing.T) {
+	t.Parallel()
 	everything := []byte(ruleOf("<Filter/><Expiration><Days>1</Days></Expiration>"))
 	shared := state.Place{Bucket: bucketNamed("state")}
 	for name, c := range map[string]struct {
@@ -107,6 +109,7 @@ func TestOnlyBucketsThatHoldTheProxysObjectsAreSpared(t *testing.T) {
 }
 
 func TestALifecycleConfigurationThatIsNotUnderstoodIsRefused(t *testing.T) {
+	t.Parallel()
 	const days = "<Expiration><Days>1</Days></Expiration>"
 	for name, doc := range map[string]string{
 		"no XML":                         "{}",
@@ -138,6 +141,7 @@ func TestALifecycleConfigurationThatIsNotUnderstoodIsRefused(t *testing.T) {
 }
 
 func TestTheStoreGetsTheLifecycleConfigurationThatWasUnderstood(t *testing.T) {
+	t.Parallel()
 	var got string
 	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
 		if !r.URL.Query().Has("lifecycle") {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestAListingKeepsEveryCharacterOfAKey(t *testing.T) {
+	t.Parallel()
 	key := "a <b>&\"'+ %2F/ü\x01\n日本"
 	page := &s3xml.ListObjects{Contents: []s3xml.ListedObject{{Key: s3xml.Text(key)}}}
 	out, err := xml.Marshal(page)
@@ -29,6 +30,7 @@ func TestAListingKeepsEveryCharacterOfAKey(t *testing.T) {
 }
 
 func TestStateObjectsAreDroppedFromAPageAndItsCursorIsKnown(t *testing.T) {
+	t.Parallel()
 	page := &s3xml.ListObjects{
 		Contents:       []s3xml.ListedObject{{Key: "!"}, {Key: ".s3proxy/keys/a"}, {Key: ".s3proxy/keys/b"}},
 		CommonPrefixes: []s3xml.CommonPrefix{{Prefix: "!a/"}},
@@ -47,6 +49,7 @@ func TestStateObjectsAreDroppedFromAPageAndItsCursorIsKnown(t *testing.T) {
 }
 
 func TestADelimiterThatCutsTheProxysOwnKeysMakesASharedPrefix(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ state, prefix, delimiter, want string }{
 		{"", "", ".", "."}, {"", "", "y", ".s3proxy"}, {"", ".s3", "o", ".s3pro"}, {"", ".", "3p", ".s3p"},
 		{"", "", "/", ""}, {"", "", "y/", ""}, {"", "", "/k", ""}, {"", "", "", ""}, {"", "x", ".", ""}, {"", ".s3proxy/", ".", ""},
@@ -59,6 +62,7 @@ func TestADelimiterThatCutsTheProxysOwnKeysMakesASharedPrefix(t *testing.T) {
 }
 
 func TestVersionsAndDeleteMarkersStayInTheOrderOfTheStoresDocument(t *testing.T) {
+	t.Parallel()
 	const doc = `<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><IsTruncated>true</IsTruncated>` +
 		`<Version><Key>a</Key><VersionId>4</VersionId><IsLatest>true</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>"e"</ETag><Size>7</Size><Owner><ID>o</ID></Owner></Version>` +
 		`<DeleteMarker><Key>a</Key><VersionId>3</VersionId><IsLatest>false</IsLatest><LastModified>2026-01-01T00:00:00Z</LastModified><Owner><ID>o</ID></Owner></DeleteMarker>` +

@@ -40,6 +40,7 @@ func (f *fakeStore) listAll(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func TestAListOfMoreObjectsThanTheCacheHoldsIsCheaperTheSecondTime(t *testing.T) {
+	t.Parallel()
 	const objects, held = 3000, 1500
 	f := &fakeStore{}
 	f.hook = f.listAll

@@ -39,6 +39,7 @@ func requestOf(op *operation) (path string) {
 }
 
 func TestSettingsOfBucketsAreChangedByManagingKeysAloneAndReadByAll(t *testing.T) {
+	t.Parallel()
 	store := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool { return true }}
 	writer, manager := managedBefore(t, store, false), managedBefore(t, store, true)
 	managed := 0
@@ -76,6 +77,7 @@ func TestSettingsOfBucketsAreChangedByManagingKeysAloneAndReadByAll(t *testing.T
 }
 
 func TestAWriteThatGrantsOthersAccessNeedsAManagingKey(t *testing.T) {
+	t.Parallel()
 	writer, manager := managedBefore(t, &fakeStore{}, false), managedBefore(t, &fakeStore{}, true)
 	for _, c := range []struct {
 		name, value string

@@ -72,6 +72,7 @@ var (
 // TestNoPlaceThatAClientNamesLeadsOutOfItsBucket tries each hostile name in each place
 // where a client can give one, in a bucket that is encrypted and in one that is not.
 func TestNoPlaceThatAClientNamesLeadsOutOfItsBucket(t *testing.T) {
+	t.Parallel()
 	store := &listener{}
 	for _, kind := range []string{"bucket", "plain"} {
 		t.Run(kind, func(t *testing.T) {
@@ -181,6 +182,7 @@ func postForm(t *testing.T, s *httptest.Server, path, contentType string, form [
 // TestAnUploadThatTheStoreWasNotSeenToMakeIsNone: its id does not even reach the store. Of
 // an encrypted bucket the state tells, of one that is not the store's list.
 func TestAnUploadThatTheStoreWasNotSeenToMakeIsNone(t *testing.T) {
+	t.Parallel()
 	store := &listener{}
 	at := httptest.NewServer(store)
 	t.Cleanup(at.Close)
@@ -211,6 +213,7 @@ func TestAnUploadThatTheStoreWasNotSeenToMakeIsNone(t *testing.T) {
 // TestNamesOfStoresOwnAPIsAreAskedForByNobody: they are on the port of S3, and take its
 // signatures, of which the proxy's own is one.
 func TestNamesOfStoresOwnAPIsAreAskedForByNobody(t *testing.T) {
+	t.Parallel()
 	store := &listener{}
 	at := httptest.NewServer(store)
 	t.Cleanup(at.Close)
@@ -234,6 +237,7 @@ func TestNamesOfStoresOwnAPIsAreAskedForByNobody(t *testing.T) {
 
 // TestTheKeyOfAFormDoesNotFold: a policy that grants the beginning of a key grants no other.
 func TestTheKeyOfAFormDoesNotFold(t *testing.T) {
+	t.Parallel()
 	store := &listener{}
 	at := httptest.NewServer(store)
 	t.Cleanup(at.Close)
@@ -249,6 +253,7 @@ func TestTheKeyOfAFormDoesNotFold(t *testing.T) {
 // TestNamesAreParsedInOnePlace keeps the filter one: only these functions may turn text
 // into a key, so that no handler forgets whose it is.
 func TestNamesAreParsedInOnePlace(t *testing.T) {
+	t.Parallel()
 	allowed := map[string]string{
 		"state.ClientKey": "", "state.OwnKey": "",
 		"object.ParseRef": "", "proxy.parse": "the path; checkNames follows", "proxy.parseCopySource": "openSource follows",

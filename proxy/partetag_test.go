@@ -31,6 +31,7 @@ func listOf(etag string) []byte {
 }
 
 func TestAStoreThatGivesTwoSendingsOneETagCannotExchangeThem(t *testing.T) {
+	t.Parallel()
 	f := newPartStore(func(number, _ int) string { return fmt.Sprintf("%032x", number) })
 	f.keep = func(number, sent int) bool { return sent == 0 || number != 1 }
 	s := proxyBefore(t, f.fakeStore, "us-east-1")
@@ -63,6 +64,7 @@ func TestAStoreThatGivesTwoSendingsOneETagCannotExchangeThem(t *testing.T) {
 }
 
 func TestCompleteTakesNoETagOfTheStores(t *testing.T) {
+	t.Parallel()
 	f := newPartStore(func(number, _ int) string { return fmt.Sprintf("%032x", number) })
 	s := proxyBefore(t, f.fakeStore, "us-east-1")
 	id := beginUpload(t, s)
@@ -91,6 +93,7 @@ func TestCompleteTakesNoETagOfTheStores(t *testing.T) {
 }
 
 func TestAPartThatWasRefusedLeavesNoRecord(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{envelope.MinPartSize + 1000, 1000} {
 		for _, number := range []int{1, envelope.MaxParts} {
 			f := newPartStore(func(int, int) string { return "e" })

@@ -149,6 +149,7 @@ func completeDocument(number int, etag string) []byte {
 // TestWhatManyPartsCost measures beside the store itself, of S3PROXY_TEST_PARTS parts
 // ("1000 2000 4000").
 func TestWhatManyPartsCost(t *testing.T) {
+	t.Parallel()
 	sizes := strings.Fields(os.Getenv("S3PROXY_TEST_PARTS"))
 	if len(sizes) == 0 {
 		return // it measures, and proves nothing

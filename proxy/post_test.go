@@ -34,6 +34,7 @@ func signForm(bucket, key string, more ...string) [][2]string {
 }
 
 func TestAFormHasTheGrantOfItsAccessKeyAlone(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		grant Credential
 		text  string

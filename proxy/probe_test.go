@@ -109,6 +109,7 @@ func retainAll(t *testing.T, raw *upstream.Client, bucket string) {
 }
 
 func TestAStoreThatHoldsNoWriteToItsIfMatchIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		for what, method := range map[string]string{"a PUT": http.MethodPut, "the end of an upload": http.MethodPost} {
 			t.Run(name+", "+what, func(t *testing.T) {
@@ -154,6 +155,7 @@ func TestAStoreThatHoldsNoWriteToItsIfMatchIsRefused(t *testing.T) {
 }
 
 func TestAStoreIsProbedOnceAndNothingIsLeft(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		for where, place := range map[string]state.Place{"": {}, ", with a state bucket": {Bucket: bucketNamed("state"), Prefix: "of/us/"}} {
 			for _, bucket := range []string{"bucket", "locked"} {

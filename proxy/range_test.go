@@ -8,6 +8,7 @@ import (
 )
 
 func TestARangeIsReadAsRFC9110SaysAndAnythingElseIsAsIfNotThere(t *testing.T) {
+	t.Parallel()
 	for header, want := range map[string]*byteRange{
 		"bytes=0-0": {0, 0}, "bytes=0-499": {0, 499}, "bytes=500-": {500, -1}, "bytes=-5": {-1, 5},
 		"bytes= 1-2": nil, "bytes=1-2 ": nil, "": nil, "bytes=": nil, "bytes=-": nil, "bytes=5-4": nil, "bytes=+1-2": nil,
@@ -21,6 +22,7 @@ func TestARangeIsReadAsRFC9110SaysAndAnythingElseIsAsIfNotThere(t *testing.T) {
 }
 
 func TestARangeIsCutAtTheObjectsEndAndRefusedBehindIt(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		r              byteRange
 		size           int64

@@ -52,6 +52,7 @@ func mustAsk(t *testing.T, s *httptest.Server, method, path string, body []byte,
 }
 
 func TestACopyThatPassesTheStoresLimitGoesByParts(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			p, s := onServer(t, start)
@@ -111,6 +112,7 @@ func tellTheSame(a, b http.Header) bool {
 }
 
 func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -167,6 +169,7 @@ func TestARenewedObjectKeepsAllThatItHas(t *testing.T) {
 }
 
 func TestAnothersWriteWinsOverARenewal(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -239,6 +242,7 @@ func TestAnothersWriteWinsOverARenewal(t *testing.T) {
 }
 
 func TestARenewalCanEncryptWhatWasPlaintext(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -277,6 +281,7 @@ func TestARenewalCanEncryptWhatWasPlaintext(t *testing.T) {
 }
 
 func TestARenewedObjectKeepsItsLock(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -313,6 +318,7 @@ func TestARenewedObjectKeepsItsLock(t *testing.T) {
 
 // Stores go on telling of a retention that is over, and take none that is.
 func TestARetentionThatIsOverStopsNoRenewal(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -346,6 +352,7 @@ func TestARetentionThatIsOverStopsNoRenewal(t *testing.T) {
 }
 
 func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
+	t.Parallel()
 	var archived atomic.Bool
 	p := before(t, inFront(t, lab.MinIO(t), func(w http.ResponseWriter, r *http.Request) bool {
 		reads := r.Method == http.MethodGet && r.Header.Get("Range") != "" || r.Header.Get("X-Amz-Copy-Source") != ""
@@ -386,6 +393,7 @@ func TestARenewalOfAnArchivedObjectSaysSo(t *testing.T) {
 }
 
 func TestPlaintextOfAnySizeIsEncryptedInPlace(t *testing.T) {
+	t.Parallel()
 	for name, start := range stores {
 		t.Run(name, func(t *testing.T) {
 			p, s := onServer(t, start)

@@ -13,6 +13,7 @@ import (
 )
 
 func TestStateObjectsAreKnownUnderEverySpelling(t *testing.T) {
+	t.Parallel()
 	for _, key := range []string{
 		".s3proxy/keys/x", ".s3proxy/", ".s3proxy", "/.s3proxy/keys/x", "//.s3proxy/x", "./.s3proxy/x", "a/../.s3proxy/x",
 		".s3proxy//keys/x", ".//.s3proxy/./x", "../.s3proxy/x", ".S3Proxy/x", ".ſ3proxy/x", `.s3proxy\keys\x`, "a/b/../../.s3proxy/x",
@@ -46,6 +47,7 @@ func name(t *testing.T, method string, s scope, query string, header ...string) 
 }
 
 func TestARequestIsExactlyOneOperationOrRefused(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		method string
 		scope  scope
@@ -90,6 +92,7 @@ func TestARequestIsExactlyOneOperationOrRefused(t *testing.T) {
 }
 
 func TestEveryOperationOfTheSDKHasARow(t *testing.T) {
+	t.Parallel()
 	rows := map[string]bool{}
 	for _, op := range operations() {
 		rows[op.name] = true
@@ -103,6 +106,7 @@ func TestEveryOperationOfTheSDKHasARow(t *testing.T) {
 }
 
 func TestNoOperationThatIsRefusedHasAHandlerAndEveryNameIsOnce(t *testing.T) {
+	t.Parallel()
 	seen := map[string]bool{}
 	for _, op := range operations() {
 		if (op.handle == nil) != (op.effect == refuses) {

@@ -15,6 +15,7 @@ import (
 
 // The answers are right again after that: the object must be, too.
 func TestAnUpdateThatReadsAWrongByteLeavesTheObject(t *testing.T) {
+	t.Parallel()
 	store := lab.Versitygw(t)
 	var wrong atomic.Bool
 	var told atomic.Int64

@@ -9,6 +9,7 @@ import (
 )
 
 func TestAStatePlaceEndsInASlashAndFoldsIntoNoOther(t *testing.T) {
+	t.Parallel()
 	for prefix, want := range map[string]string{"": "", "team": "team/", "team/": "team/", "a/b c/": "a/b c/", ".hidden": ".hidden/"} {
 		if got, err := state.NewPlace("bucket", prefix); err != nil || got.Prefix != want || got.Bucket.String() != "bucket" {
 			t.Errorf("%q: %+v, %v", prefix, got, err)
@@ -29,6 +30,7 @@ func TestAStatePlaceEndsInASlashAndFoldsIntoNoOther(t *testing.T) {
 // A reload may come between the check of a signature and that of the grants: a key
 // that nothing is known of any more must not count as one without limits.
 func TestAKeyThatIsTakenAwayDuringItsRequestMayDoNothing(t *testing.T) {
+	t.Parallel()
 	f := &fakeStore{}
 	s := proxyBefore(t, f, "us-east-1")
 	p := s.Config.Handler.(*Proxy)

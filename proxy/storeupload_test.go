@@ -68,6 +68,7 @@ func beforeKey(t *testing.T, store *lab.Store, payload upstream.Payload, kek kms
 }
 
 func TestAPutThatPassesTheStoresLimitGoesUpInParts(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(testing.TB) *lab.Store{"versitygw": lab.Versitygw, "minio": lab.MinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

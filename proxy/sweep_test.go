@@ -17,6 +17,7 @@ import (
 // A proxy that runs removes the state of an upload that was aborted behind its back,
 // and leaves that of a live one.
 func TestARunningProxySweepsWhatUploadsLeft(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(testing.TB) *lab.Store{"versitygw": lab.Versitygw, "minio": lab.MinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

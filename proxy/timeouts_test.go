@@ -72,6 +72,7 @@ func trickle(t *testing.T, s *httptest.Server, method, path string, header http.
 }
 
 func TestATrickleEndsAtADeadlineBeforeItIsKnownToBeWorthMore(t *testing.T) {
+	t.Parallel()
 	s := hastyProxy(t, &fakeStore{})
 	form := http.Header{"Content-Type": {"multipart/form-data; boundary=b"}}
 	for name, c := range map[string]struct {
@@ -95,6 +96,7 @@ func TestATrickleEndsAtADeadlineBeforeItIsKnownToBeWorthMore(t *testing.T) {
 }
 
 func TestAFormThatMayBeStoredHasTimeForItsFile(t *testing.T) {
+	t.Parallel()
 	f := &fakeStore{}
 	s := hastyProxy(t, f)
 	kind, body := encodeForm(t, signForm("bucket", "k"), []byte("the content"))
@@ -124,6 +126,7 @@ func TestAFormThatMayBeStoredHasTimeForItsFile(t *testing.T) {
 
 // net/http takes a deadline that passes behind the body for a client that has gone.
 func TestAStoreMayTakeLongerForADocumentThanTheClientMay(t *testing.T) {
+	t.Parallel()
 	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
 		if !r.URL.Query().Has("tagging") {
 			return false

@@ -8,6 +8,7 @@ import (
 )
 
 func TestALogShowsWhatIsKnownToBeHarmlessAndTheNamesOfTheRest(t *testing.T) {
+	t.Parallel()
 	h := http.Header{"Content-Type": {"text/plain"}, "x-amz-meta-s3proxy-dek": {"secret"}, "X-Amz-Meta-Color": {"secret"}, "Authorization": {"secret"}, "Authorisation": {"secret", "secret"}, "X-Amz-Checksum-Crc32": {"secret"}}
 	for name, values := range shownHeaders(h) {
 		if want := map[bool]string{true: "text/plain", false: masked}[name == "Content-Type"]; len(values) != 1 || values[0] != want {

@@ -24,6 +24,7 @@ func uploadsDocument(w io.Writer, uploads int, initiator string) {
 }
 
 func TestUploadsThatAStoreSendsAtOnceAreReadPageByPage(t *testing.T) {
+	t.Parallel()
 	const uploads = 2_000
 	f := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
 		if !r.URL.Query().Has("uploads") {
@@ -69,6 +70,7 @@ func TestUploadsThatAStoreSendsAtOnceAreReadPageByPage(t *testing.T) {
 }
 
 func TestALongDocumentOfUploadsIsReadAndLittleKept(t *testing.T) {
+	t.Parallel()
 	var doc bytes.Buffer
 	uploadsDocument(&doc, 5000, strings.Repeat("i", 2000))
 	if doc.Len() <= s3xml.MaxBytes {

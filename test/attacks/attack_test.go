@@ -157,11 +157,17 @@ func TestBadUploadsLeaveWhatWasThereBeforeThoughTheStoreChecksNoBodies(t *testin
 	}
 }
 
-// wantNoBadUpload tries all attacks on objects of a bucket, old and new.
+// wantNoBadUpload tries all attacks on objects of a bucket, old and new; in `make test` each
+// with one of the sizes.
 func wantNoBadUpload(t *testing.T, at lab.S3, bucket string) {
 	t.Helper()
-	for _, size := range attackSizes {
+	want := 0
+	for i, size := range attackSizes {
 		for n, a := range attacks {
+			if (i+n)%lab.Every(len(attackSizes), 1) != 0 {
+				continue
+			}
+			want++
 			t.Run(fmt.Sprintf("%s with %d bytes", a.name, size), func(t *testing.T) {
 				body := s3test.Content(uint64(n), size)
 				before := s3test.Content(uint64(1000+n), size+1)
@@ -193,7 +199,7 @@ func wantNoBadUpload(t *testing.T, at lab.S3, bucket string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := len(attackSizes) * len(attacks); len(list.Contents) != want {
+	if len(list.Contents) != want {
 		t.Errorf("%d objects are listed, want the %d that were there before", len(list.Contents), want)
 	}
 }

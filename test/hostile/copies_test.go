@@ -198,10 +198,7 @@ func TestACopyBeforeAHostileStoreIsRightOrAnError(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			p := newCopyPlace(t, mode)
-			step := 16
-			if lab.Long {
-				step = 1
-			}
+			step := lab.Every(16, 16)
 			var attacks, copied int
 			count := func(a, c int) { attacks, copied = attacks+a, copied+c }
 			for n := 0; n < len(p.reading); n += step {

@@ -253,10 +253,7 @@ func TestAListOfAHostileStoreIsAsPromisedOrAnError(t *testing.T) {
 			place := newListPlace(t, first.S3())
 			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: hostile.URL, DataDir: first.DataDir, Args: []string{"--etag", mode}})
 			lies := clientListLies()
-			step := 5
-			if lab.Long {
-				step = 1
-			}
+			step := lab.Every(25, 5)
 			attacks, refused := 0, 0
 			for n := 0; n < len(lies); n += step {
 				l := lies[n]

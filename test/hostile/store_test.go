@@ -189,13 +189,7 @@ func (h *hostilePlace) about(tell lab.Lie) lab.Lie {
 }
 
 func TestAHostileStoreIsNeverBelievedAboutContent(t *testing.T) {
-	every := 12 // of the lies
-	switch {
-	case lab.Long:
-		every = 1
-	case lab.All():
-		every = 2
-	}
+	every := lab.Every(12, 2)
 	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

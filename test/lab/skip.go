@@ -36,6 +36,19 @@ func TakesLong(t testing.TB) {
 	}
 }
 
+// Every is the step through a long list of cases, whose first is always tried: short for
+// `make test`, all for `make test-all`, and with Long every case.
+func Every(short, all int) int {
+	switch {
+	case Long:
+		return 1
+	case All():
+		return all
+	default:
+		return short
+	}
+}
+
 // Direct runs the tests against the stores as they are, without a proxy. It shows that a test is
 // fair (what fails there too is not the proxy's fault) and able to fail (attacks and searches
 // must find something).

@@ -49,9 +49,12 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 	}
 	client := s3test.SDK(t, through)
 	bucket, key := s3test.NewBucket(t, through), "contended"
-	limit := 4 * time.Second
-	if lab.Long {
+	limit := 2 * time.Second
+	switch {
+	case lab.Long:
 		limit = 30 * time.Second
+	case lab.All():
+		limit = 4 * time.Second
 	}
 	var written atomic.Int64 // number of the newest acknowledged write
 	put := func(ctx context.Context, n int64) error {
@@ -191,7 +194,7 @@ func TestASourceThatTheStoreEmptiedIsNotCopied(t *testing.T) {
 		t.Skip("only the proxy authenticates")
 	}
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
-		client, operator, bucket, key := s3test.SDK(t, at.S3), s3test.SDK(t, at.Store.S3()), s3test.NewBucket(t, at.S3), "k"
+		client, operator, bucket, key := s3test.Once(t, at.S3), s3test.SDK(t, at.Store.S3()), s3test.NewBucket(t, at.S3), "k"
 		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("empty"), Body: bytes.NewReader(nil)}); err != nil {
 			t.Fatal(err)
 		}

@@ -34,9 +34,13 @@ func TestALargeFormIsStreamed(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no proxy to measure")
 	}
-	size := int64(300_000_000)
-	if lab.Long {
+	t.Parallel()
+	size := int64(100_000_000)
+	switch {
+	case lab.Long:
 		size = 4_900_000_000
+	case lab.All():
+		size = 300_000_000
 	}
 	p := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t)})
 	bucket := s3test.NewBucket(t, p.S3())
