@@ -45,7 +45,7 @@ var mayImport = []arrows{
 		[]string{"kms/localfile", "test/lab"}},
 	{"cmd/s3proxy/internal/config", []string{"internal/secretfile", "kms/localfile", "kms/vault", "proxy", "proxy/inplace", "proxy/object", "proxy/state"}, nil},
 	{"cmd/s3proxy/internal/ops", []string{"envelope", "kms", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/state", "proxy/upstream"}, []string{"kms/localfile", "proxy", "test/lab"}},
-	{"cmd/s3proxy", []string{"cmd/s3proxy/internal/config", "cmd/s3proxy/internal/ops", "envelope", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/state", "proxy/upstream"},
+	{"cmd/s3proxy", []string{"cmd/s3proxy/internal/config", "cmd/s3proxy/internal/ops", "envelope", "internal/secretfile", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/state", "proxy/upstream"},
 		[]string{"test/lab"}},
 	{"test", nil, nil},
 	{"test/deploy", nil, []string{"test/lab", "test/s3test"}},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 // startAdmin serves /healthz (the process runs), /readyz (it can serve: the KMS answers and
 // it is not shutting down) and pprof. It gives nil when admin-listen is off. If another
 // process has the default port it only warns, since many run more than one proxy.
-func startAdmin(c *config.Config, ready func(context.Context) error, log *slog.Logger) (*http.Server, error) {
+// warnings are lines of /readyz, whatever else it says.
+func startAdmin(c *config.Config, ready func(context.Context) error, warnings []string, log *slog.Logger) (*http.Server, error) {
 	if c.AdminListen == "" {
 		return nil, nil
 	}
@@ -34,11 +36,13 @@ func startAdmin(c *config.Config, ready func(context.Context) error, log *slog.L
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 		defer cancel()
+		lines := append([]string{"ready"}, warnings...)
 		if err := ready(ctx); err != nil {
-			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+			lines[0] = "not ready: " + err.Error()
+			http.Error(w, strings.Join(lines, "\n"), http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintln(w, "ready")
+		fmt.Fprintln(w, strings.Join(lines, "\n"))
 	})
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

@@ -44,6 +44,9 @@ func announce(out io.Writer, c *config.Config, client config.ClientKey, address 
 	store := "the store in " + c.DataDir
 	if c.UpstreamURL != nil {
 		store = c.UpstreamURL.Redacted()
+		if c.UpstreamFrom != "" {
+			store += " (from " + c.UpstreamFrom + ")"
+		}
 	}
 	endpoint := "http://" + address
 	fmt.Fprintf(out, "s3proxy listens on %s and encrypts everything in %s\n", endpoint, store)

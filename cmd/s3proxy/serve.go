@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy"
-	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 func serveCommand() *cobra.Command {
@@ -77,16 +74,11 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	served := proxy.Config{
-		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find, Buckets: map[string]object.Settings{},
+		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find,
 		AnonymousToStore: c.Anonymous == "store", Log: log,
 	}
-	if served.Default, err = stores.bucket(ctx, ""); err != nil {
+	if err := stores.serve(ctx, &served); err != nil {
 		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Buckets)) {
-		if served.Buckets[name], err = stores.bucket(ctx, name); err != nil {
-			return err
-		}
 	}
 	if stores.embedded != nil {
 		if err := checkEmbedded(ctx, c, stores); err != nil {
@@ -103,7 +95,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 			return errors.New("shutting down")
 		}
 		return stores.check(ctx)
-	}, log)
+	}, stores.warnings(), log)
 	if err != nil {
 		listener.Close()
 		return err

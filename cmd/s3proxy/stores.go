@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -37,6 +40,8 @@ type stores struct {
 	keyrings map[keyringID]*kms.Keyring
 	// offlineFloor gives the floor of a bucket without asking its store; nil if there is none.
 	offlineFloor kms.Floors
+	// insecure are the stores whose certificate is not verified.
+	insecure []string
 }
 
 type keyringID struct {
@@ -76,8 +81,24 @@ func (s *stores) open(ctx context.Context) (err error) {
 		s.embedded, err = startEmbedded(s.c, s.log)
 		return err
 	}
+	if err := s.oneStore(); err != nil {
+		return err
+	}
 	_, err = s.client(ctx, config.Upstream{})
 	return err
+}
+
+// oneStore refuses an upstream that only AWS's settings name where the data folder has an
+// embedded store: its buckets would seem to be gone.
+func (s *stores) oneStore() error {
+	if s.c.UpstreamFrom == "" || s.c.DataDir == "" {
+		return nil
+	}
+	has, err := exists(filepath.Join(s.c.DataDir, "store"))
+	if err != nil || !has {
+		return nil // whatever is there, it is not ours to read
+	}
+	return config.Usagef("%s names the store %s, and there is an embedded store in %s: say which one it is, by --upstream %s or --upstream ''", s.c.UpstreamFrom, s.c.Upstream, s.c.DataDir, s.c.Upstream)
 }
 
 // close ends the embedded store.
@@ -93,6 +114,20 @@ func (s *stores) ended() <-chan error {
 		return nil
 	}
 	return s.embedded.done
+}
+
+// serve fills in the settings of all buckets.
+func (s *stores) serve(ctx context.Context, served *proxy.Config) (err error) {
+	if served.Default, err = s.bucket(ctx, ""); err != nil {
+		return err
+	}
+	served.Buckets = map[string]object.Settings{}
+	for _, name := range slices.Sorted(maps.Keys(s.c.Buckets)) {
+		if served.Buckets[name], err = s.bucket(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bucket gives the settings that a bucket is served with. The name "" stands for any bucket
@@ -199,8 +234,7 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 	if set == (config.Upstream{}) && s.embedded != nil {
 		return s.embedded.client, nil
 	}
-	set.URL, set.Region, set.Payload = cmp.Or(set.URL, s.c.Upstream), cmp.Or(set.Region, s.c.UpstreamRegion), cmp.Or(set.Payload, s.c.UpstreamPayload)
-	set.Addressing = cmp.Or(set.Addressing, s.c.UpstreamAddressing)
+	set = s.c.UpstreamOf(set)
 	if client := s.clients[set]; client != nil {
 		return client, nil
 	}
@@ -208,8 +242,12 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 	if err != nil {
 		return nil, config.Usagef("upstream: %w", err)
 	}
+	security, err := upstreamTLS(set, endpoint)
+	if err != nil {
+		return nil, config.Usagef("upstream %s: %w", endpoint.Host, err)
+	}
 	conf := upstream.Config{
-		Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts, Trace: proxy.TraceUpstream(s.log),
+		TLS: security, Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts, Trace: proxy.TraceUpstream(s.log),
 	}
 	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(set.Region)}
 	switch at := set.Credentials; {
@@ -232,7 +270,19 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 		return nil, config.UsageError{Err: err}
 	}
 	s.clients[set] = client
+	if security != nil && set.Insecure {
+		s.insecure = append(s.insecure, endpoint.Host)
+		s.log.Warn("INSECURE: the store's certificate is not verified: whoever is on the way can be the store, see what clients ask for, and lose what they write", "store", endpoint.Host)
+	}
 	return client, nil
+}
+
+// warnings says what is set up in a way that nobody should leave it in.
+func (s *stores) warnings() (lines []string) {
+	for _, host := range s.insecure {
+		lines = append(lines, "warning: the certificate of the store "+host+" is not verified (upstream-insecure)")
+	}
+	return lines
 }
 
 // check fails unless every key for writing works now.

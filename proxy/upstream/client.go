@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -48,6 +49,8 @@ type Config struct {
 	// Trace, if not nil, sees each exchange: the request as it was sent and the
 	// answer's headers (nil without an answer). It must not read bodies.
 	Trace func(req *http.Request, resp *http.Response)
+	// TLS secures connections to an https endpoint; nil: with the system's certificates.
+	TLS *tls.Config
 	// Dial replaces TCP, for a store on a Unix socket. nil: TCP, through the
 	// proxy that HTTP_PROXY and its friends name.
 	Dial func(ctx context.Context) (net.Conn, error)
@@ -86,6 +89,7 @@ func New(cfg Config) (*Client, error) {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       cfg.TLS,
 		TLSHandshakeTimeout:   10 * time.Second,
 		MaxIdleConns:          512,
 		MaxIdleConnsPerHost:   512,

@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -21,6 +23,8 @@ type Store struct {
 	SecretKey string
 	Dir       string // where it keeps objects
 	Address   string // of a store below a domain: where it listens
+
+	roots *x509.CertPool // that its certificate is signed by; nil: it speaks no TLS
 }
 
 // The stores' keys differ from the proxy's clients', so that a test which uses
@@ -124,6 +128,11 @@ func versitygwAt(at place, dir, sidecar string) *Store {
 // versitygwIn gives further flags to the gateway and to its posix backend.
 func versitygwIn(at place, dir string, flags, posix []string) *Store {
 	at.t.Helper()
+	return await(at, startVersitygw(at, dir, flags, posix), "/")
+}
+
+func startVersitygw(at place, dir string, flags, posix []string) *Store {
+	at.t.Helper()
 	bin := serverBinary(at.t, "gateway")
 	if All() {
 		bin = serverBinary(at.t, "versitygw")
@@ -131,20 +140,25 @@ func versitygwIn(at place, dir string, flags, posix []string) *Store {
 	address := FreeAddress(at.t)
 	args := slices.Concat([]string{"--access", storeAccessKey, "--secret", storeSecretKey, "--port", address, "--keep-alive", "--quiet"},
 		flags, []string{"posix"}, posix, []string{dir})
-	return await(at, &Store{Process: start(at, "versitygw", bin, args, Env()), URL: "http://" + address, Dir: dir}, "/")
+	return &Store{Process: start(at, "versitygw", bin, args, Env()), URL: "http://" + address, Dir: dir}
 }
 
 func minio(at place) *Store { at.t.Helper(); return minioWith(at) }
 
 func minioWith(at place, settings ...string) *Store {
 	at.t.Helper()
+	return await(at, startMinIO(at, nil, settings...), "/") // 503 until it is ready
+}
+
+func startMinIO(at place, flags []string, settings ...string) *Store {
+	at.t.Helper()
 	bin := serverBinary(at.t, "minio")
 	address, dir := FreeAddress(at.t), at.folder("minio")
 	env := Env("HOME="+filepath.Join(dir, ".home"), "MINIO_ROOT_USER="+storeAccessKey, "MINIO_ROOT_PASSWORD="+storeSecretKey,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off")
 	env = append(env, settings...)
-	args := []string{"server", "--address", address, filepath.Join(dir, "data")}
-	return await(at, &Store{Process: start(at, "minio", bin, args, env), URL: "http://" + address, Dir: dir}, "/") // 503 until it is ready
+	args := append([]string{"server", "--address", address}, append(flags, filepath.Join(dir, "data"))...)
+	return &Store{Process: start(at, "minio", bin, args, env), URL: "http://" + address, Dir: dir}
 }
 
 // Forward sends a request that a test received in the store's place on to the store.
@@ -161,7 +175,8 @@ func (s *Store) Forward(via http.RoundTripper, r *http.Request) (*http.Response,
 func await(at place, s *Store, path string) *Store {
 	at.t.Helper()
 	s.AccessKey, s.SecretKey = storeAccessKey, storeSecretKey
-	client := &http.Client{Timeout: 2 * time.Second}
+	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.roots}}}
+	defer client.CloseIdleConnections()
 	s.until(at.t, 30*time.Second, func() bool {
 		req, err := http.NewRequest(http.MethodGet, s.URL+path, nil)
 		if err != nil {

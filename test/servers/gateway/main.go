@@ -29,6 +29,8 @@ func run(args []string) error {
 	flags.StringVar(&config.RootUserSecret, "secret", "", "secret key")
 	flags.StringVar(&port, "port", "", "address to listen on")
 	flags.StringVar(&config.VirtualDomain, "virtual-domain", "", "domain whose subdomains are buckets")
+	flags.StringVar(&config.CertFile, "cert", "", "file with a certificate")
+	flags.StringVar(&config.KeyFile, "key", "", "file with its key")
 	flags.BoolVar(&config.KeepAlive, "keep-alive", false, "keep connections")
 	flags.BoolVar(&config.Quiet, "quiet", false, "print no requests")
 	if err := flags.Parse(args); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -114,17 +115,46 @@ func (c *Config) validateUpstream(u Upstream) error {
 	if u.Addressing != "" && !slices.Contains(addressings, u.Addressing) {
 		return Usagef("upstream: addressing: %q is not one of %s", u.Addressing, strings.Join(addressings, ", "))
 	}
-	at := u.Credentials
-	id, secret := at.AccessKeyID != "" || at.AccessKeyIDEnv != "", at.SecretFile != "" || at.SecretAccessKeyEnv != ""
+	for name, path := range map[string]string{"ca": u.CA, "cert": u.Cert, "key": u.Key} {
+		if path != "" && !filepath.IsAbs(path) {
+			return Usagef("upstream: %s: %s is not an absolute path", name, path)
+		}
+	}
+	if err := checkTLS("upstream: ", u.CA, u.Cert, u.Key, u.Insecure); err != nil {
+		return err
+	}
+	return u.Credentials.check()
+}
+
+// check refuses contradictions.
+func (u *UpstreamCredentials) check() error {
+	id, secret := u.AccessKeyID != "" || u.AccessKeyIDEnv != "", u.SecretFile != "" || u.SecretAccessKeyEnv != ""
 	switch {
-	case at.Profile != "" && (id || secret):
+	case u.Profile != "" && (id || secret):
 		return Usagef("upstream: credentials: name a profile or a key, not both")
 	case id != secret:
 		return Usagef("upstream: credentials: an access key and its secret go together: access-key-id or access-key-id-env, and secret-access-key-file or secret-access-key-env")
-	case at.AccessKeyID != "" && at.AccessKeyIDEnv != "", at.SecretFile != "" && at.SecretAccessKeyEnv != "":
+	case u.AccessKeyID != "" && u.AccessKeyIDEnv != "", u.SecretFile != "" && u.SecretAccessKeyEnv != "":
 		return Usagef("upstream: credentials: give a value or the name of a variable, not both")
 	}
 	return nil
+}
+
+// UpstreamOf fills in what a bucket's own store leaves out: it is the default store's. That a
+// certificate need not be verified is said of one store, and not of others.
+func (c *Config) UpstreamOf(set Upstream) Upstream {
+	if set.URL == "" && set.CA == "" {
+		set.Insecure = set.Insecure || c.UpstreamInsecure
+	}
+	if !set.Insecure {
+		set.CA = cmp.Or(set.CA, c.UpstreamCA)
+	}
+	if set.Cert == "" {
+		set.Cert, set.Key = c.UpstreamCert, c.UpstreamKey
+	}
+	set.URL, set.Region, set.Payload = cmp.Or(set.URL, c.Upstream), cmp.Or(set.Region, c.UpstreamRegion), cmp.Or(set.Payload, c.UpstreamPayload)
+	set.Addressing = cmp.Or(set.Addressing, c.UpstreamAddressing)
+	return set
 }
 
 // KeyURIs gives the URIs of the key that wraps a bucket's new keys and of those that may
@@ -138,6 +168,9 @@ func (c *Config) KeyURIs(bucket string) (write string, read []string, err error)
 	set := c.Buckets[bucket]
 	write = cmp.Or(set.KMS, c.KMS)
 	if write == "" && (c.Upstream != "" || set.Upstream.URL != "") && !set.Passthrough() {
+		if c.UpstreamFrom != "" {
+			return "", nil, Usagef("%s names the store %s, but kms is not set: name the key by --kms vault://MOUNT/KEY, awskms://alias/NAME or localfile:///path/keyset.json, or stay with the embedded store by --upstream ''", c.UpstreamFrom, c.Upstream)
+		}
 		return "", nil, Usagef("an upstream is set but kms is not: name the key by --kms vault://MOUNT/KEY, awskms://alias/NAME or localfile:///path/keyset.json (s3proxy keys create --kms localfile:///path/keyset.json makes one)")
 	}
 	if write == "" {

@@ -21,6 +21,10 @@ type Config struct {
 	UpstreamRegion      string        `koanf:"upstream-region"`
 	UpstreamPayload     string        `koanf:"upstream-payload"`
 	UpstreamAddressing  string        `koanf:"upstream-addressing"`
+	UpstreamCA          string        `koanf:"upstream-ca"`
+	UpstreamCert        string        `koanf:"upstream-cert"`
+	UpstreamKey         string        `koanf:"upstream-key"`
+	UpstreamInsecure    bool          `koanf:"upstream-insecure"`
 	MaxConnections      int           `koanf:"max-connections"`
 	Region              string        `koanf:"region"`
 	Domains             []string      `koanf:"domain"`
@@ -41,10 +45,11 @@ type Config struct {
 	LogLevel            string        `koanf:"log-level"`
 	LogFormat           string        `koanf:"log-format"`
 
-	UpstreamURL *url.URL          `koanf:"-"` // of Upstream; nil: the embedded store
-	State       state.Place       `koanf:"-"`
-	Buckets     map[string]Bucket `koanf:"-"` // by their exact names
-	Path        string            `koanf:"-"` // of the configuration file, "" for none
+	UpstreamURL  *url.URL          `koanf:"-"` // of Upstream; nil: the embedded store
+	UpstreamFrom string            `koanf:"-"` // what of AWS's settings names Upstream; "": one of ours
+	State        state.Place       `koanf:"-"`
+	Buckets      map[string]Bucket `koanf:"-"` // by their exact names
+	Path         string            `koanf:"-"` // of the configuration file, "" for none
 
 	inline bool                // the file holds the clients' credentials itself
 	set    map[string]struct{} // names that were given somewhere
@@ -94,8 +99,9 @@ func userDataDir() (string, error) {
 // SecretFiles gives the paths of the files that hold secrets: key files, and those with
 // clients' credentials or a passphrase. Some may be "", where there is no such file.
 func (c *Config) SecretFiles() ([]string, error) {
-	files := []string{c.Path, c.Credentials, os.Getenv(localfile.EnvPassphraseFile)}
+	files := []string{c.Path, c.Credentials, c.UpstreamKey, os.Getenv(localfile.EnvPassphraseFile)}
 	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(c.Buckets))...) {
+		files = append(files, c.Buckets[name].Upstream.Key, c.Buckets[name].Upstream.Credentials.SecretFile)
 		write, read, err := c.KeyURIs(name)
 		if err != nil {
 			return nil, InBucket(name, err)

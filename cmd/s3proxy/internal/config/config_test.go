@@ -10,17 +10,19 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// clean takes every s3proxy variable of the machine out of the environment.
+// clean takes every variable of the machine that means something to s3proxy out of the environment.
 func clean(t *testing.T) {
 	t.Helper()
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, envPrefix) {
+		if strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, "AWS_") {
 			t.Setenv(name, value) // so that it comes back
 			os.Unsetenv(name)
 		}
 	}
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 }
 
 func load(t *testing.T, file string, args ...string) (*Config, error) {
@@ -94,6 +96,14 @@ func TestAMistakeStopsTheStartWithOneLineThatNamesIt(t *testing.T) {
 		{"upstream with a secret", "", nil, []string{"--upstream", "https://a:b@s3.example.com"}, "upstream"},
 		{"itself", "", nil, []string{"--upstream", "http://localhost:8080"}, "call itself"},
 		{"a region without an upstream", "", nil, []string{"--upstream-region", "x"}, "upstream-region"},
+		{"TLS without an upstream", "", nil, []string{"--upstream-insecure"}, "upstream-insecure is set but upstream is not"},
+		{"TLS over http", "", nil, []string{"--upstream", "http://h", "--upstream-ca", "/ca"}, "not https"},
+		{"verified and not", "", nil, []string{"--upstream", "https://h", "--upstream-ca", "/ca", "--upstream-insecure"}, "exclude each other"},
+		{"a certificate without its key", "", nil, []string{"--upstream", "https://h", "--upstream-cert", "/c"}, "go together"},
+		{"the same of a bucket", "buckets:\n  b-1: {upstream: {url: 'https://h', key: /k}}\n", nil, nil, "go together"},
+		{"verified and not, of a bucket", "buckets:\n  b-1: {upstream: {url: 'https://h', ca: /k, insecure: true}}\n", nil, nil, "exclude each other"},
+		{"a relative path of a bucket", "buckets:\n  b-1: {upstream: {url: 'https://h', ca: k}}\n", nil, nil, "absolute"},
+		{"an upstream of AWS's that is none", "", map[string]string{"AWS_ENDPOINT_URL_S3": "store"}, nil, "AWS_ENDPOINT_URL_S3: upstream: "},
 		{"one address twice", "", nil, []string{"--admin-listen", defaultListen}, "admin-listen"},
 		{"anonymous", "anonymous: maybe\n", nil, nil, "maybe"},
 		{"log-level", "", nil, []string{"--log-level", "loud"}, "loud"},

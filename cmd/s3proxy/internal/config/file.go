@@ -43,6 +43,10 @@ type Upstream struct {
 	Region      string              `yaml:"region"`
 	Payload     string              `yaml:"payload"`
 	Addressing  string              `yaml:"addressing"`
+	CA          string              `yaml:"ca"`
+	Cert        string              `yaml:"cert"`
+	Key         string              `yaml:"key"`
+	Insecure    bool                `yaml:"insecure"`
 	Credentials UpstreamCredentials `yaml:"credentials"`
 }
 

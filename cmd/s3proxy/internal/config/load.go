@@ -42,6 +42,7 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 	if err := k.Unmarshal("", c); err != nil {
 		return nil, Usagef("settings: %s", oneLine(err))
 	}
+	c.takeAWSDefaults()
 	return c, c.validate()
 }
 

@@ -31,12 +31,25 @@ func (c *Config) validate() error {
 func (c *Config) validateAddresses() error {
 	if c.Upstream != "" {
 		u, err := c.checkUpstream(c.Upstream)
+		if err != nil && c.UpstreamFrom != "" {
+			return Usagef("%s: %w (--upstream '' stays with the embedded store)", c.UpstreamFrom, err)
+		}
 		if err != nil {
 			return err
 		}
 		c.UpstreamURL = u
-	} else if c.Given("upstream-region") && !c.hasUpstreams() {
-		return Usagef("upstream-region is set but upstream is not: the embedded store has no region")
+	} else if !c.hasUpstreams() {
+		for _, name := range []string{"upstream-region", "upstream-ca", "upstream-cert", "upstream-key", "upstream-insecure"} {
+			if c.Given(name) {
+				return Usagef("%s is set but upstream is not: the embedded store has none", name)
+			}
+		}
+	}
+	if err := c.checkTLSIsUsed(); err != nil {
+		return err
+	}
+	if err := checkTLS("upstream-", c.UpstreamCA, c.UpstreamCert, c.UpstreamKey, c.UpstreamInsecure); err != nil {
+		return err
 	}
 	if c.Listen != "" && c.Listen == c.AdminListen {
 		return Usagef("listen and admin-listen are the same address, %s", c.Listen)
@@ -115,7 +128,7 @@ func (c *Config) resolvePaths() error {
 	if c.DataDir == "" {
 		c.DataDir, c.noDataDir = userDataDir()
 	}
-	for _, path := range []*string{&c.DataDir, &c.Path, &c.Credentials} {
+	for _, path := range []*string{&c.DataDir, &c.Path, &c.Credentials, &c.UpstreamCA, &c.UpstreamCert, &c.UpstreamKey} {
 		if *path == "" {
 			continue
 		}
@@ -138,6 +151,35 @@ func (c *Config) checkUpstream(text string) (*url.URL, error) {
 		return nil, Usagef("upstream and listen are the same address, %s: s3proxy would call itself", u.Host)
 	}
 	return u, nil
+}
+
+// checkTLSIsUsed refuses settings of TLS where no store is reached over it.
+func (c *Config) checkTLSIsUsed() error {
+	if c.UpstreamURL != nil && c.UpstreamURL.Scheme == "https" {
+		return nil
+	}
+	for _, set := range c.Buckets {
+		if strings.HasPrefix(set.Upstream.URL, "https:") {
+			return nil
+		}
+	}
+	for _, name := range []string{"upstream-ca", "upstream-cert", "upstream-key", "upstream-insecure"} {
+		if c.Given(name) && c.UpstreamURL != nil {
+			return Usagef("%s is set, but the upstream %s is not https", name, c.Upstream)
+		}
+	}
+	return nil
+}
+
+// checkTLS refuses settings of TLS that contradict each other.
+func checkTLS(prefix, ca, cert, key string, insecure bool) error {
+	if insecure && ca != "" {
+		return Usagef("%[1]sinsecure and %[1]sca exclude each other: a certificate is verified or it is not", prefix)
+	}
+	if (cert == "") != (key == "") {
+		return Usagef("%[1]scert and %[1]skey go together: only one is set", prefix)
+	}
+	return nil
 }
 
 // sameAddress tells whether the upstream's URL is the address that we listen on.
