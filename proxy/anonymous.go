@@ -39,7 +39,7 @@ func (x *exchange) mayWrite(ctx context.Context) error {
 	if !x.unsigned() {
 		return nil
 	}
-	if at, ok := x.writable.lru.Get(x.bucket); ok && time.Since(at) < writableFor {
+	if at, ok := x.proxy.writable.lru.Get(x.bucket); ok && time.Since(at) < writableFor {
 		return nil
 	}
 	resp, err := x.Upstream.Do(ctx, &upstream.Request{
@@ -52,7 +52,7 @@ func (x *exchange) mayWrite(ctx context.Context) error {
 	case err != nil && !refused, status == http.StatusUnauthorized, status == http.StatusForbidden, status >= http.StatusInternalServerError, errors.Is(err, s3err.NoSuchBucket):
 		return err
 	}
-	x.writable.lru.Add(x.bucket, time.Now())
+	x.proxy.writable.lru.Add(x.bucket, time.Now())
 	return nil
 }
 

@@ -30,10 +30,10 @@ func (x *exchange) authorize() error {
 	if x.op != nil && x.op.public {
 		return nil
 	}
-	if x.auth.AccessKeyID == "" && !x.cfg.AnonymousToStore {
+	if x.auth.AccessKeyID == "" && !x.proxy.cfg.AnonymousToStore {
 		return s3err.AccessDenied
 	}
-	credential, known := x.cfg.Credential(x.auth.AccessKeyID)
+	credential, known := x.proxy.cfg.Credential(x.auth.AccessKeyID)
 	if !known && x.auth.AccessKeyID != "" { // taken away since its signature was verified
 		return s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: x.auth.AccessKeyID})
 	}

@@ -65,7 +65,7 @@ func (x *exchange) mayBegin(ctx context.Context) error {
 		return nil
 	}
 	if err := u.Abandon(ctx, nil); err != nil {
-		x.log.Warn("an upload that asked whether the store takes an object is left there", "bucket", x.bucket, "key", x.key, "error", err)
+		x.proxy.log.Warn("an upload that asked whether the store takes an object is left there", "bucket", x.bucket, "key", x.key, "error", err)
 	}
 	return nil
 }

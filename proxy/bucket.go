@@ -22,7 +22,7 @@ func createBucket(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	switch ours, theirs := x.cfg.Region, x.Upstream.Region(); {
+	switch ours, theirs := x.proxy.cfg.Region, x.Upstream.Region(); {
 	case ours == theirs:
 	case len(body) == 0 && ours == noRegion: // no location means the proxy's region
 		if body, err = locationDocument(theirs); err != nil {
@@ -76,7 +76,7 @@ func headBucket(x *exchange) error {
 	defer resp.Body.Close()
 	x.passRequestID(resp.Header)
 	h := x.w.Header()
-	h.Set("X-Amz-Bucket-Region", x.cfg.Region)
+	h.Set("X-Amz-Bucket-Region", x.proxy.cfg.Region)
 	if v := resp.Header.Get("X-Amz-Access-Point-Alias"); v != "" {
 		h.Set("X-Amz-Access-Point-Alias", v)
 	}
@@ -100,7 +100,7 @@ func getBucketLocation(x *exchange) error {
 	}
 	resp.Body.Close()
 	x.passRequestID(resp.Header)
-	region := x.cfg.Region
+	region := x.proxy.cfg.Region
 	if region == noRegion {
 		region = ""
 	}

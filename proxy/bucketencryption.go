@@ -214,7 +214,7 @@ func putBucketEncryption(x *exchange) error {
 	if err := putEncryption(x.r.Context(), x.State(), x.bucket, body); err != nil {
 		return err
 	}
-	x.defaults.set(x.bucket, r.label())
+	x.proxy.defaults.set(x.bucket, r.label())
 	return x.answerNothing(http.StatusOK)
 }
 
@@ -228,7 +228,7 @@ func deleteBucketEncryption(x *exchange) error {
 	if err := deleteEncryption(x.r.Context(), x.State(), x.bucket); err != nil {
 		return err
 	}
-	x.defaults.set(x.bucket, noEncryptionSet.label())
+	x.proxy.defaults.set(x.bucket, noEncryptionSet.label())
 	return x.answerNothing(http.StatusNoContent)
 }
 

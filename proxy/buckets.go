@@ -86,7 +86,7 @@ func listBuckets(x *exchange) error {
 	}
 	q := x.passedQuery()
 	q.Del("x-id")
-	ourRegion := q.Get("bucket-region") == x.cfg.Region
+	ourRegion := q.Get("bucket-region") == x.proxy.cfg.Region
 	if ourRegion { // clients know the proxy's region only
 		q.Set("bucket-region", x.Upstream.Region())
 	}
@@ -142,7 +142,7 @@ func (b *bucketsResult) cut(after, prefix string, limit int) {
 func (x *exchange) answerBuckets(page *bucketsResult, header http.Header) error {
 	for i := range page.Buckets {
 		if b := &page.Buckets[i]; b.BucketRegion != "" {
-			b.BucketRegion = x.cfg.Region
+			b.BucketRegion = x.proxy.cfg.Region
 		}
 	}
 	page.Xmlns = s3xml.Namespace
@@ -153,8 +153,8 @@ func (x *exchange) answerBuckets(page *bucketsResult, header http.Header) error 
 // elsewhere gives the configured buckets that are not in the default store.
 func (x *exchange) elsewhere() map[string]*object.Objects {
 	found := map[string]*object.Objects{}
-	for name, o := range x.buckets {
-		if o.Upstream != x.others.Upstream {
+	for name, o := range x.proxy.buckets {
+		if o.Upstream != x.proxy.others.Upstream {
 			found[name] = o
 		}
 	}

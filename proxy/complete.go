@@ -20,7 +20,7 @@ func completeMultipartUpload(x *exchange) error {
 		return err
 	}
 	alive := x.keepAlive()
-	done, err := x.uploads.Complete(x.r.Context(), x.target(), x.uploadID, wanted)
+	done, err := x.proxy.uploads.Complete(x.r.Context(), x.target(), x.uploadID, wanted)
 	begun := alive.stop()
 	if err != nil {
 		if begun {

@@ -89,7 +89,7 @@ func (x *exchange) openSource(ctx context.Context) (*copySource, error) {
 	if err := x.allow(named.Bucket, false); err != nil {
 		return nil, err
 	}
-	src := *x.of(named.Bucket)
+	src := *x.proxy.of(named.Bucket)
 	if err := src.Place.RefuseOwn(named.Key); err != nil {
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func uploadPartCopy(x *exchange) error {
 	if x.Passthrough {
 		return x.copyPassthroughPart(ctx)
 	}
-	u, err := x.uploads.Open(ctx, x.target(), x.uploadID)
+	u, err := x.proxy.uploads.Open(ctx, x.target(), x.uploadID)
 	if err != nil {
 		return err
 	}

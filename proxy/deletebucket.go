@@ -47,10 +47,10 @@ func deleteBucket(x *exchange) error {
 	}
 	resp.Body.Close()
 	x.Keyring.ForgetBucket(x.KeyBucket(x.bucket))
-	x.defaults.set(x.bucket, noEncryptionSet.label())
+	x.proxy.defaults.set(x.bucket, noEncryptionSet.label())
 	if stateBucket, prefix := x.Place.Of(x.bucket); stateBucket != x.bucket {
 		if _, err := x.removeOwn(ctx, stateBucket, prefix); err != nil {
-			x.log.Warn("a deleted bucket's state objects are left in the state bucket", "bucket", x.bucket, "state-bucket", stateBucket, "prefix", prefix, "error", err)
+			x.proxy.log.Warn("a deleted bucket's state objects are left in the state bucket", "bucket", x.bucket, "state-bucket", stateBucket, "prefix", prefix, "error", err)
 		}
 	}
 	x.passRequestID(resp.Header)
@@ -166,7 +166,7 @@ func (x *exchange) restoreOwn(removed []stateObject) {
 			err = x.records().PutRecord(ctx, x.bucket.String(), strings.TrimPrefix(o.key.String(), x.Place.Root()+state.RecordFolder), o.body)
 		}
 		if err != nil && !errors.Is(err, kms.ErrRaced) {
-			x.log.Error("a window record, or the bucket's floor or encryption setting, could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
+			x.proxy.log.Error("a window record, or the bucket's floor or encryption setting, could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
 		}
 	}
 }

@@ -9,8 +9,9 @@
 // names (names.go) and what it asks for (request.go: refusedHeader). Then it calls the row's
 // handler. Nothing of a request reaches the store but what its row lists.
 //
-//   - proxy.go, exchange.go: Proxy, which lives as long as the process, and exchange, one request
-//     and its answer.
+//   - proxy.go, exchange.go: Proxy, which lives as long as the process, and exchange: one request,
+//     its answer and the objects of its bucket. That is all a handler is given; what it shares
+//     with other requests (uploads, caches, the budget of held bodies) it names: x.proxy.
 //   - request.go, hosts.go, names.go, partnumber.go, objectlock.go: what was asked.
 //   - operation.go, operations.go, subresources.go: the table of operations; docs/S3.md is made
 //     from it.

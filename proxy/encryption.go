@@ -55,7 +55,7 @@ func (x *exchange) adoptEncryption() error {
 		}
 	}
 	if x.wanted == nil && x.op.tellsEncryption && !x.unsigned() {
-		x.bucketDefault = x.defaults.begin(x.Objects, x.bucket)
+		x.bucketDefault = x.proxy.defaults.begin(x.Objects, x.bucket)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 // exchange is one request on its way through the proxy and the answer to it, with the objects
 // of the bucket that it names.
 type exchange struct {
-	*Proxy
+	proxy *Proxy // what is shared by all requests of this process
 	*object.Objects
 	clientRequest
 	response

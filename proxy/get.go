@@ -202,8 +202,8 @@ func (rd *reading) sendWhole(s *object.Stored, body io.Reader) error {
 	var want *envelope.Trailer
 	if s.Meta.Kind == envelope.KindMultipart || !known || rd.checksums && facts.Checksum.Algorithm == envelope.NoChecksum {
 		weight := s.Size
-		if s.Meta.Kind == envelope.KindSingle && weight <= holdLimit && rd.hold.TryAcquire(weight) {
-			defer rd.hold.Release(weight)
+		if s.Meta.Kind == envelope.KindSingle && weight <= holdLimit && rd.proxy.hold.TryAcquire(weight) {
+			defer rd.proxy.hold.Release(weight)
 			return rd.sendHeld(s, s.OpenWhole(dek, nil, body))
 		}
 		if want, err = rd.Trailer(rd.r.Context(), s, dek); err != nil {

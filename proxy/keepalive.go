@@ -66,7 +66,7 @@ func (x *response) answerXMLLate(doc any) error {
 
 // answerLate ends it with an error: clients of Complete look for one in a 200.
 func (x *exchange) answerLate(e *s3err.Error) error {
-	x.log.Warn("a request failed after its answer was begun", "id", x.id, "error", e)
+	x.proxy.log.Warn("a request failed after its answer was begun", "id", x.id, "error", e)
 	_, err := x.w.Write(e.Element(x.r.URL.Path, x.w.Header().Get("X-Amz-Request-Id"), ""))
 	return err
 }

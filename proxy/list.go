@@ -58,7 +58,7 @@ func (x *exchange) list(v2 bool) error {
 		s3xml.EncodeTexts(page)
 	}
 	x.passRequestID(header)
-	x.w.Header().Set("X-Amz-Bucket-Region", x.cfg.Region)
+	x.w.Header().Set("X-Amz-Bucket-Region", x.proxy.cfg.Region)
 	return x.answerXML(page)
 }
 

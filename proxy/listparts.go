@@ -18,7 +18,7 @@ func listParts(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	u, err := x.uploads.Open(ctx, x.target(), x.uploadID)
+	u, err := x.proxy.uploads.Open(ctx, x.target(), x.uploadID)
 	if err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ func newStateCache(entries int) *stateCache {
 // deleted meanwhile, or that cannot be read, is shown by its size, with the opaque ETag.
 func (x *exchange) known(ctx context.Context, e listedState, etag string, size int64) (knownState, error) {
 	id := sha256.Sum256(kms.Context{"bucket": x.bucket.String(), "key": e.key, "version": e.version, "etag": etag}.Canonical())
-	if k, ok := x.states.states.GetIfPresent(id); ok {
+	if k, ok := x.proxy.states.states.GetIfPresent(id); ok {
 		return k, nil
 	}
 	key, version, err := x.listedName(e)
@@ -173,7 +173,7 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 		}
 	}
 	if etag != "" { // nothing else tells two states apart
-		x.states.states.Set(id, k)
+		x.proxy.states.states.Set(id, k)
 	}
 	return k, nil
 }

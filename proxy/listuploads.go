@@ -74,7 +74,7 @@ func (x *exchange) uploadChecksums(uploads []s3xml.ListedUpload) error {
 			}
 			at := x.target()
 			at.Key = key
-			sum, err := x.uploads.ChecksumOf(ctx, at, id)
+			sum, err := x.proxy.uploads.ChecksumOf(ctx, at, id)
 			if errors.Is(err, multipart.ErrNoState) || object.Unreadable(err) || refusedByKMS(err) {
 				return nil
 			}

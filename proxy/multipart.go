@@ -28,7 +28,7 @@ func createMultipartUpload(x *exchange) error {
 	}
 	h := x.passedHeaders()
 	object.TrimChunkedEncoding(h)
-	id, header, err := x.uploads.Create(ctx, x.target(), options, h)
+	id, header, err := x.proxy.uploads.Create(ctx, x.target(), options, h)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func uploadPart(x *exchange) error {
 		return err
 	}
 	ctx := x.r.Context()
-	u, err := x.uploads.Open(ctx, x.target(), x.uploadID)
+	u, err := x.proxy.uploads.Open(ctx, x.target(), x.uploadID)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func uploadPart(x *exchange) error {
 
 // abortMultipartUpload ends an upload without an object.
 func abortMultipartUpload(x *exchange) error {
-	header, err := x.uploads.Abort(x.r.Context(), x.target(), x.uploadID, x.passedHeaders())
+	header, err := x.proxy.uploads.Abort(x.r.Context(), x.target(), x.uploadID, x.passedHeaders())
 	if err != nil {
 		return err
 	}

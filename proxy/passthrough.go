@@ -116,8 +116,8 @@ func (x *exchange) sendPassthrough(ctx context.Context, req *upstream.Request, p
 	if req.Body == nil || x.Upstream.ChecksBodies() {
 		return x.Upstream.Do(ctx, req)
 	}
-	if n := req.Length; n <= holdLimit && x.hold.TryAcquire(n) {
-		defer x.hold.Release(n)
+	if n := req.Length; n <= holdLimit && x.proxy.hold.TryAcquire(n) {
+		defer x.proxy.hold.Release(n)
 		var err error
 		if req.Bytes, err = readVerified(plain, n); err != nil {
 			return nil, err

@@ -38,7 +38,7 @@ func (x *exchange) knownUpload(ctx context.Context) error {
 		return nil
 	}
 	name := multipart.Name{Bucket: x.bucket, Key: x.key, ID: x.uploadID}
-	if x.passthroughUploads.lru.Contains(name) {
+	if x.proxy.passthroughUploads.lru.Contains(name) {
 		return nil
 	}
 	q := url.Values{"uploads": {""}, "prefix": {x.key.String()}}
@@ -49,7 +49,7 @@ func (x *exchange) knownUpload(ctx context.Context) error {
 		}
 		for _, u := range page.Uploads.Page {
 			if string(u.Key) == x.key.String() && u.UploadID == x.uploadID.String() {
-				x.passthroughUploads.lru.Add(name, struct{}{})
+				x.proxy.passthroughUploads.lru.Add(name, struct{}{})
 				return nil
 			}
 		}

@@ -96,7 +96,7 @@ func (x *exchange) authorizeForm(f *form) (*sigv4.Policy, error) {
 	if x.key, err = x.Place.ClientKey(key); err != nil {
 		return nil, err
 	}
-	auth, policy, err := x.verifier.VerifyForm(f.fields)
+	auth, policy, err := x.proxy.verifier.VerifyForm(f.fields)
 	if err != nil {
 		return nil, err
 	}
@@ -118,11 +118,11 @@ func (x *exchange) authorizeForm(f *form) (*sigv4.Policy, error) {
 // store. A small file is read to find its size; a larger one must have the size that it has if
 // nothing follows it in the form.
 func (x *exchange) sizedFile(f *form) (src io.Reader, size int64, release func(), err error) {
-	if f.size > holdLimit || !x.hold.TryAcquire(f.size) {
+	if f.size > holdLimit || !x.proxy.hold.TryAcquire(f.size) {
 		f.bind()
 		return f, f.size, func() {}, nil
 	}
-	release = func() { x.hold.Release(f.size) }
+	release = func() { x.proxy.hold.Release(f.size) }
 	file, err := f.hold()
 	if err != nil {
 		release()

@@ -126,7 +126,7 @@ func (p *Proxy) of(bucket s3name.Bucket) *object.Objects {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	answer := &answer{ResponseWriter: w}
-	x := &exchange{Proxy: p, clientRequest: clientRequest{r: r}, response: response{w: answer, id: newRequestID()}}
+	x := &exchange{proxy: p, clientRequest: clientRequest{r: r}, response: response{w: answer, id: newRequestID()}}
 	p.traceRequest(x)
 	x.startDeadline()
 	err := inS3sWords(x.serve())
@@ -145,11 +145,11 @@ func (x *exchange) serve() error {
 	if n := headerBytes(x.r); n > maxHeaderBytes {
 		return s3err.RequestHeaderSectionTooLarge.With(s3err.Field{Name: "MaxSizeAllowed", Value: "8192"})
 	}
-	if err := x.parse(&x.cfg); err != nil {
+	if err := x.parse(&x.proxy.cfg); err != nil {
 		return err
 	}
-	x.Objects = x.of(x.bucket)
-	auth, err := x.verifier.Verify(x.r)
+	x.Objects = x.proxy.of(x.bucket)
+	auth, err := x.proxy.verifier.Verify(x.r)
 	if err != nil {
 		return err
 	}

@@ -105,10 +105,10 @@ func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) 
 	known := plain.Declared.Known()
 	weight := size + envelope.StoredSize(size) // plaintext and ciphertext
 	empty := object.KindOfPut(x.key.String(), size) == envelope.KindEmpty
-	held := size <= holdLimit && x.hold.TryAcquire(weight)
+	held := size <= holdLimit && x.proxy.hold.TryAcquire(weight)
 	if held || empty {
 		if held {
-			defer x.hold.Release(weight)
+			defer x.proxy.hold.Release(weight)
 		}
 		buf, err := readVerified(plain, size)
 		if err != nil {

@@ -17,9 +17,9 @@ const largePart = 1 << 30
 // object with what it got). The object is of kind single all the same: only the store sees the
 // parts.
 func (x *exchange) putStreamed(ctx context.Context, req *upstream.Request) (*http.Response, error) {
-	if req.Length <= x.largePut && x.Upstream.ChecksBodies() {
+	if req.Length <= x.proxy.largePut && x.Upstream.ChecksBodies() {
 		return x.Upstream.Do(ctx, req)
 	}
 	u := &upstream.Upload{Client: x.Upstream, Bucket: req.Bucket, Key: req.Key, Unsigned: req.Unsigned}
-	return object.PutInParts(ctx, u, req.Header, req.Body, req.Length, x.largePart)
+	return object.PutInParts(ctx, u, req.Header, req.Body, req.Length, x.proxy.largePart)
 }

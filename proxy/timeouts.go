@@ -41,7 +41,7 @@ func (p *idleTimeout) renew() {
 // startDeadline sets the deadline that holds until a reader of the body renews it.
 func (x *exchange) startDeadline() {
 	if x.r.ContentLength != 0 {
-		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.documentTime))
+		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.proxy.documentTime))
 	}
 }
 
