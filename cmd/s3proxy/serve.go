@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
@@ -109,6 +110,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
+	tellServiceManager(daemon.SdNotifyReady, log)
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the listener stopped: %w", err)
@@ -117,6 +119,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	case <-ctx.Done():
 	}
 	draining.Store(true)
+	tellServiceManager(daemon.SdNotifyStopping, log)
 	log.Info("shutting down: running requests may finish", "drain-timeout", c.DrainTimeout)
 	drain(server, c.DrainTimeout, log)
 	if admin != nil {

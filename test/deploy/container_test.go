@@ -87,8 +87,10 @@ func makeMountPoint(t *testing.T, from, at string) {
 
 // with gives the container's image further environment.
 func (c container) with(env map[string]string) container {
-	c.env = maps.Clone(c.env)
-	maps.Copy(c.env, env)
+	all := map[string]string{}
+	maps.Copy(all, c.env)
+	maps.Copy(all, env)
+	c.env = all
 	return c
 }
 

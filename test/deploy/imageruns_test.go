@@ -77,7 +77,7 @@ func served(store *lab.Store, address string) map[string]string {
 	return map[string]string{
 		"S3PROXY_UPSTREAM": store.URL, "AWS_ACCESS_KEY_ID": store.AccessKey, "AWS_SECRET_ACCESS_KEY": store.SecretKey,
 		"S3PROXY_LISTEN": address, "S3PROXY_ACCESS_KEY_ID": lab.ClientAccessKey, "S3PROXY_SECRET_ACCESS_KEY": lab.ClientSecretKey,
-		"S3PROXY_KMS": "localfile:///etc/s3proxy/keyset.json", "S3PROXY_DATA_DIR": "/tmp/s3proxy",
+		"S3PROXY_KMS": "localfile:///etc/s3proxy/keyset.json",
 	}
 }
 
