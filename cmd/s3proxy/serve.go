@@ -30,8 +30,9 @@ The proxy finds its credentials at the store as the AWS SDKs do: environment, sh
 configuration, container, instance. Clients use the key in ` + config.EnvAccessKey + `
 and ` + config.EnvSecretKey + `. The configuration file, or the one that
 --credentials names, may hold more keys for clients, each with its buckets; these may
-change settings of buckets and ACLs only with manage: true. SIGHUP makes the proxy read
-them again; if it cannot use the file, the old ones stay valid.` + noteOnBuild,
+change settings of buckets and ACLs only with manage: true. When the file changes, and
+at SIGHUP, the proxy reads them again; if it cannot use the file, the old ones stay
+valid.` + noteOnBuild,
 		Example: `  s3proxy serve
   s3proxy serve --upstream https://s3.eu-central-1.amazonaws.com --upstream-region eu-central-1 --kms awskms://alias/photos
   s3proxy serve --config /etc/s3proxy/config.yaml --log-level debug --log-format json`,
@@ -63,7 +64,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer clients.ReloadOnHangup(c, log)()
+	defer clients.Follow(c, log)()
 	stores := newStores(c, log)
 	stores.attempts = 1 // clients try again themselves
 	if err := stores.open(ctx); err != nil {

@@ -57,8 +57,10 @@ type Config struct {
 	noDataDir error // why DataDir is ""
 }
 
-// hasCredentials tells whether a file names clients' credentials.
-func (c *Config) hasCredentials() bool { return c.Credentials != "" || c.inline }
+// hasCredentials tells whether a file, a folder or the environment names clients' credentials.
+func (c *Config) hasCredentials() bool {
+	return c.Credentials != "" || c.inline || len(inEnvironment()) > 0
+}
 
 // Given tells whether a flag, the environment or the file set a setting, rather than its
 // default.

@@ -1,84 +1,23 @@
 package config
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
+	"reflect"
 	"sync/atomic"
 	"syscall"
 
-	"go.yaml.in/yaml/v3"
-
-	"github.com/s3proxy/s3proxy/internal/secretfile"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/watch"
 	"github.com/s3proxy/s3proxy/proxy"
-	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// clientKeys are the credentials of clients in the configuration file: a list of
-// them, or the path of the file that holds the list.
-type clientKeys struct {
-	file string
-	list []clientKeySettings
-}
-
-// clientKeySettings is one credential. Without buckets it may use all of them; their names
-// are exact. Without manage it may read and write objects, and create and delete buckets,
-// but not change their settings.
-type clientKeySettings struct {
-	AccessKeyID     string    `yaml:"access-key-id"`
-	SecretAccessKey string    `yaml:"secret-access-key"`
-	SecretFile      string    `yaml:"secret-access-key-file"`
-	Buckets         *[]string `yaml:"buckets"`
-	ReadOnly        bool      `yaml:"read-only"`
-	Manage          bool      `yaml:"manage"`
-}
-
-// UnmarshalYAML implements yaml.Unmarshaler.
-func (k *clientKeys) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind == yaml.ScalarNode {
-		return n.Decode(&k.file)
-	}
-	// A node does not decode with the strictness of its document's decoder.
-	if n.Kind == yaml.SequenceNode {
-		for _, entry := range n.Content {
-			if err := knownNames(entry); err != nil {
-				return err
-			}
-		}
-	}
-	return n.Decode(&k.list)
-}
-
-func knownNames(n *yaml.Node) error {
-	if n.Kind != yaml.MappingNode {
-		return fmt.Errorf("line %d: here must be a credential", n.Line)
-	}
-	known := yamlNames(clientKeySettings{})
-	for i := 0; i < len(n.Content); i += 2 {
-		if name := n.Content[i].Value; !slices.Contains(known, name) {
-			return fmt.Errorf("line %d: %s is not a setting of a credential%s", n.Content[i].Line, name, DidYouMean("", name, known))
-		}
-	}
-	return nil
-}
-
-func (k *clientKeys) holdsSecrets() bool {
-	for _, c := range k.list {
-		if c.SecretAccessKey != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// Credentials finds the credential of an access key. It is safe for concurrent use: while a
-// SIGHUP replaces the set, a request sees the old one or the new one.
+// Credentials finds the credential of an access key. It is safe for concurrent use: while
+// the set is replaced, a request sees the old one or the new one.
 type Credentials struct {
 	Own     ClientKey // of the environment or the data folder; its ID is "" if there is none
 	current atomic.Pointer[map[string]proxy.Credential]
+	files   []string // that they were read from
 }
 
 // Find implements proxy.Config.Credential.
@@ -101,105 +40,60 @@ func LoadCredentials(c *Config) (*Credentials, error) {
 		}
 		s.Own = own
 	}
-	return s, s.reload(c)
+	_, err := s.reload(c)
+	return s, err
 }
 
-// reload replaces the credentials of the file; after an error the old ones stay.
-func (s *Credentials) reload(c *Config) error {
-	found := map[string]proxy.Credential{}
-	if c.hasCredentials() {
-		list, path, err := readCredentials(c)
-		if err != nil {
-			return err
-		}
-		for i, entry := range list {
-			credential, err := entry.read()
-			if err != nil {
-				return Usagef("%s: credential %d: %w", path, i+1, err)
-			}
-			if _, twice := found[entry.AccessKeyID]; twice || entry.AccessKeyID == s.Own.ID {
-				return Usagef("%s: credential %d: the access key %s is used twice (%s counts too)", path, i+1, entry.AccessKeyID, EnvAccessKey)
-			}
-			found[entry.AccessKeyID] = credential
-		}
-	}
-	s.current.Store(&found)
-	return nil
-}
-
-// readCredentials reads the list from where the configuration says that it is.
-func readCredentials(c *Config) (list []clientKeySettings, path string, err error) {
-	if c.Credentials != "" {
-		keys := &clientKeys{}
-		raw, _, err := secretfile.Read(c.Credentials, maxSecrets)
-		if err == nil {
-			err = readYAML(raw, keys)
-		}
-		if err != nil {
-			return nil, "", Usagef("the credentials file %s: %w", c.Credentials, err)
-		}
-		if keys.list == nil {
-			return nil, "", Usagef("the credentials file %s does not hold a list of credentials", c.Credentials)
-		}
-		return keys.list, c.Credentials, nil
-	}
-	f, err := readConfigFile(c.Path)
+// reload replaces all credentials but the own one; after an error the old ones stay.
+func (s *Credentials) reload(c *Config) (changed bool, err error) {
+	all, files, err := c.clients()
 	if err != nil {
-		return nil, "", err
+		return false, err
 	}
-	if f.Credentials == nil || f.Credentials.list == nil {
-		return nil, "", Usagef("the configuration file %s no longer holds a list of credentials", c.Path)
+	s.files = files
+	found := map[string]proxy.Credential{}
+	for _, one := range all {
+		credential, err := one.read()
+		if err != nil {
+			return false, Usagef("%s: %w", one.where, err)
+		}
+		if _, twice := found[one.AccessKeyID]; twice || one.AccessKeyID == s.Own.ID {
+			return false, Usagef("%s: the access key %s is used twice (%s counts too)", one.where, one.AccessKeyID, EnvAccessKey)
+		}
+		found[one.AccessKeyID] = credential
 	}
-	return f.Credentials.list, c.Path, nil
+	before := s.current.Swap(&found)
+	return before == nil || !reflect.DeepEqual(*before, found), nil
 }
 
-func (k *clientKeySettings) read() (proxy.Credential, error) {
-	c := proxy.Credential{Secret: k.SecretAccessKey, ReadOnly: k.ReadOnly, Manage: k.Manage}
-	if k.AccessKeyID == "" {
-		return c, errors.New("access-key-id is missing")
-	}
-	if (k.SecretAccessKey == "") == (k.SecretFile == "") {
-		return c, errors.New("give either secret-access-key or secret-access-key-file")
-	}
-	if k.ReadOnly && k.Manage {
-		return c, errors.New("read-only and manage exclude each other")
-	}
-	if k.SecretFile != "" {
-		var err error
-		if c.Secret, err = readSecretFile(k.SecretFile); err != nil {
-			return c, fmt.Errorf("secret-access-key-file: %w", err)
-		}
-	}
-	if k.Buckets != nil {
-		c.Buckets = append([]string{}, *k.Buckets...) // an empty list means no bucket, not all
-		for _, name := range c.Buckets {
-			if err := state.CheckBucketName(name); err != nil {
-				return c, err
-			}
-		}
-	}
-	return c, nil
-}
-
-// ReloadOnHangup reads the credentials again at each SIGHUP until stop is called. If they
-// cannot be used, the old ones stay, and the log says why.
-func (s *Credentials) ReloadOnHangup(c *Config, log *slog.Logger) (stop func()) {
-	signals := make(chan os.Signal, 1)
+// Follow reads the credentials again when their files change, and at each SIGHUP, until stop is
+// called. If they cannot be used, the old ones stay, and the log says why.
+func (s *Credentials) Follow(c *Config, log *slog.Logger) (stop func()) {
+	signals, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)
-	done := make(chan struct{})
+	files := watch.New(s.files, log)
 	go func() {
+		wrong := "" // what the log said last
 		for {
+			asked := false
 			select {
 			case <-done:
 				return
+			case <-files.Changed:
 			case <-signals:
-				if err := s.reload(c); err != nil {
-					log.Error("the credentials were not reloaded: the old ones stay valid", "error", err)
-				} else {
-					log.Info("the credentials were reloaded", "count", len(*s.current.Load()))
-				}
+				asked = true
+			}
+			changed, err := s.reload(c)
+			files.Set(s.files)
+			switch {
+			case err != nil && (asked || err.Error() != wrong):
+				wrong = err.Error()
+				log.Error("the credentials were not reloaded: the old ones stay valid", "error", err)
+			case err == nil && (asked || changed || wrong != ""):
+				wrong = ""
+				log.Info("the credentials were reloaded", "count", len(*s.current.Load()))
 			}
 		}
 	}()
-	return func() { signal.Stop(signals); close(done) }
+	return func() { signal.Stop(signals); close(done); files.Close() }
 }

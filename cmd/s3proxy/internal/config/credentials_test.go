@@ -111,7 +111,7 @@ func TestAfterAHangupTheNewCredentialsHoldAndBrokenOnesDoNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.ReloadOnHangup(c, slog.New(slog.DiscardHandler))()
+	defer s.Follow(c, slog.New(slog.DiscardHandler))()
 	secret := func() string { found, _ := s.Find("a"); return found.Secret }
 	write(t, path, "- {access-key-id: a, secret-access-key: two}\n")
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
@@ -124,7 +124,7 @@ func TestAfterAHangupTheNewCredentialsHoldAndBrokenOnesDoNot(t *testing.T) {
 		t.Fatalf("after the signal: %s", secret())
 	}
 	write(t, path, "- {access-key-id: a}\n")
-	if err := s.reload(c); err == nil || secret() != "two" {
+	if _, err := s.reload(c); err == nil || secret() != "two" {
 		t.Errorf("broken ones: %v, %s", err, secret())
 	}
 }

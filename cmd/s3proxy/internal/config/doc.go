@@ -15,8 +15,10 @@
 //     flags.go has the flags with their defaults and help, in groups that commands pick from
 //   - config.go: the Config and what is derived from it; validate.go and buckets.go check it
 //   - buckets.go: the settings of one bucket, and which keys a bucket has ([Config.KeyURIs])
-//   - credentials.go: who a client's access key is ([Credentials]), read again at SIGHUP;
+//   - credentials.go: who a client's access key is ([Credentials]), read again when its file
+//     changes; clientsources.go: where they may stand, clientlist.go: what one is;
 //     clientkeys.go: the one that the first start makes
+//   - aws.go: what AWS's own settings say of the store; nearest.go: the nearest name
 //   - usage.go: the error that ends a command with exit code 2
 //
 // Of the KMS drivers it knows only names: the scheme of a key file, which is the default key,

@@ -57,11 +57,16 @@ func checkEnvironment() error {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		setting, ours := strings.CutPrefix(name, envPrefix)
-		if ours && !slices.Contains(allowed, setting) && !isServiceLink(name) {
-			return Usagef("the environment variable %s is not a setting of s3proxy%s", name, DidYouMean(envPrefix, setting, allowed))
+		if _, _, ofClient := clientVariable(setting); !ours || ofClient || slices.Contains(allowed, setting) || isServiceLink(name) {
+			continue
 		}
+		if strings.HasPrefix(setting, envClient) {
+			return Usagef("the environment variable %s is not a setting of s3proxy: %s", name, ofClients)
+		}
+		return Usagef("the environment variable %s is not a setting of s3proxy%s", name, DidYouMean(envPrefix, setting, allowed))
 	}
-	return nil
+	_, err := readEnvironment()
+	return err
 }
 
 // isServiceLink tells whether a variable is one that the kubelet sets for a Service whose name

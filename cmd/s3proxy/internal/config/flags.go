@@ -59,6 +59,6 @@ func ServeFlags(f *pflag.FlagSet) {
 	f.String("range-check", "end", "what to check before a range of an object is answered: end (the object's end too, with one more request to the store for the first range), or segments (the pieces of 64 KiB in the range alone: clients may read parts of an upload that was refused, if the store kept them)")
 	f.String("sse", "own", "S3's server-side encryption (SSE-S3, SSE-KMS): own (s3proxy answers, since it encrypts anyway), or store (sent on: the store encrypts once more)")
 	PlaintextFlag(f)
-	f.String("credentials", "", "YAML `file` with a list of clients' credentials, read again at SIGHUP")
+	f.String("credentials", "", "YAML `file` with a list of clients' credentials, or a folder with a file or a folder for each client; read again when it changes, and at SIGHUP")
 	f.Duration("drain-timeout", 30*time.Second, "how long running requests may take to finish after SIGTERM")
 }
