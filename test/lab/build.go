@@ -29,6 +29,8 @@ var servers = []server{
 	{"versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw", true},
 	{"minio", "MinIO", "github.com/minio/minio", true},
 	{"vault", "Vault", ".", true},
+	{"helm", "helm", "helm.sh/helm/v3/cmd/helm", true},
+	{"manifests", "the reader of Kubernetes' manifests", ".", true},
 	{"localkms", "local-kms", "github.com/nsmithuk/local-kms", true},
 }
 
