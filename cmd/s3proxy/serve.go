@@ -87,6 +87,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 			return err
 		}
 	}
+	stores.tryBackends(ctx)
 	listener, err := listen(c)
 	if err != nil {
 		return err

@@ -20,6 +20,9 @@ const (
 	textNoKey  = "encryption key not found"
 )
 
+// textSealed is what Vault says in a 503.
+const textSealed = "Vault is sealed"
+
 // classify puts an error of doing something with the key into one of the classes of package kms.
 // Its text has Vault's reasons, which repeat nothing of the request.
 func (k *Key) classify(ctx context.Context, doing string, err error) error {

@@ -175,8 +175,19 @@ func (k *Key) Rotate(ctx context.Context) (string, error) {
 	return k.Current(ctx)
 }
 
-// Check implements [kms.Key]: it wraps and unwraps a key that serves nothing else.
+// Check implements [kms.Key]: it wraps and unwraps a key that serves nothing else. A Vault that
+// nobody has initialized also says that it is sealed; Check tells the two apart.
 func (k *Key) Check(ctx context.Context) error {
+	err := k.check(ctx)
+	if err != nil && strings.Contains(err.Error(), textSealed) {
+		if status, failed := k.connection.client.Sys().SealStatusWithContext(ctx); failed == nil && !status.Initialized {
+			return fmt.Errorf("%w: %s: Vault is not initialized", kms.ErrUnavailable, k.URI())
+		}
+	}
+	return err
+}
+
+func (k *Key) check(ctx context.Context) error {
 	if _, err := k.latest(ctx); err != nil {
 		return err
 	}

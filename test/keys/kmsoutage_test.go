@@ -333,7 +333,8 @@ func TestAWindowCostsOneCallOfTheKMSForEachBucket(t *testing.T) {
 	}
 	kms.mu.Lock()
 	defer kms.mu.Unlock()
-	if kms.calls["encrypt"] > 4 || kms.calls["encrypt"] == 0 || kms.calls["decrypt"] > 0 {
+	const looks = 1 // of the start, whether the KMS works
+	if kms.calls["encrypt"] > 4+looks || kms.calls["encrypt"] <= looks || kms.calls["decrypt"] > looks {
 		t.Errorf("%d PUTs cost %v", objects, kms.calls)
 	}
 	t.Logf("%d PUTs into 4 buckets: %v", objects, kms.calls)

@@ -43,11 +43,20 @@ var sharedVault struct {
 	vault *Vault
 }
 
-func newVault(at place) *Vault {
+// EmptyVault starts a Vault that nobody has initialized.
+func EmptyVault(t testing.TB) *Vault { t.Helper(); return emptyVault(place{t: t}) }
+
+func emptyVault(at place) *Vault {
 	at.t.Helper()
-	v := &Vault{at: at, address: FreeAddress(at.t), dir: at.folder("vault")}
+	v := &Vault{at: at, address: FreeAddress(at.t), dir: at.folder("vault"), RootToken: "none"}
 	v.URL = "http://" + v.address
 	v.start()
+	return v
+}
+
+func newVault(at place) *Vault {
+	at.t.Helper()
+	v := emptyVault(at)
 	var made struct {
 		Keys      []string `json:"keys"`
 		RootToken string   `json:"root_token"`
