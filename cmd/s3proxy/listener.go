@@ -38,7 +38,10 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 
 // listen opens the clients' listener. Connections over the limit wait in the kernel's
 // queue; those that are served go on.
-func listen(c *config.Config) (net.Listener, error) {
+func listen(c *config.Config, log *slog.Logger) (net.Listener, error) {
+	if !config.OnLoopback(c.Listen) && !c.PlaintextListen {
+		log.Warn("clients on other machines send and get what they store in the clear: this listener has no TLS. Put a TLS terminator in front of it; --plaintext-listen says that there is one", "listen", c.Listen)
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)

@@ -73,6 +73,8 @@ Exit codes: 0 success, 1 failure, 2 wrong flags, environment or configuration.`,
 		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.Version = thisBuild().String()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), gcCommand(), versionCommand())
 	addEmbeddedStore(root)

@@ -88,7 +88,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		}
 	}
 	stores.tryBackends(ctx)
-	listener, err := listen(c)
+	listener, err := listen(c, log)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 // Config holds every setting of every command, checked. Load makes it.
 type Config struct {
 	Listen              string        `koanf:"listen"`
+	PlaintextListen     bool          `koanf:"plaintext-listen"`
 	AdminListen         string        `koanf:"admin-listen"`
 	DataDir             string        `koanf:"data-dir"`
 	Upstream            string        `koanf:"upstream"`

@@ -49,6 +49,7 @@ func PlaintextFlag(f *pflag.FlagSet) {
 func ServeFlags(f *pflag.FlagSet) {
 	StoreFlags(f)
 	f.String("listen", defaultListen, "`address` for S3 clients")
+	f.Bool("plaintext-listen", false, "others than this machine may reach listen without TLS, and no warning is needed (a TLS terminator or a mesh stands in front)")
 	f.String("admin-listen", defaultAdminListen, "`address` for /healthz, /readyz and pprof; \"\" turns it off")
 	f.Int("max-connections", 4096, "how many client connections to serve at once; others wait until one ends")
 	f.String("region", "us-east-1", "`region` that clients sign their requests for")

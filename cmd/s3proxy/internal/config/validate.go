@@ -153,6 +153,13 @@ func (c *Config) checkUpstream(text string) (*url.URL, error) {
 	return u, nil
 }
 
+// OnLoopback tells whether only this machine reaches what listens on an address.
+func OnLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
 // checkTLSIsUsed refuses settings of TLS where no store is reached over it.
 func (c *Config) checkTLSIsUsed() error {
 	if c.UpstreamURL != nil && c.UpstreamURL.Scheme == "https" {
