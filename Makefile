@@ -23,11 +23,15 @@ unexport S3PROXY_TEST_ALL S3PROXY_TEST_LONG S3PROXY_TEST_STEPS
 PRODUCT := S3PROXY_TEST_BINARY="$(CURDIR)/bin/s3proxy"
 ALL := S3PROXY_TEST_ALL=1
 
-.PHONY: build servers test test-all test-long test-hostile test-differential test-linearizable lint fuzz bench
+.PHONY: build sbom servers test test-all test-long test-hostile test-differential test-linearizable lint fuzz bench
 
 build:
 	@echo 'building s3proxy: the first time this takes minutes'
 	$(GO) build -o bin/s3proxy ./cmd/s3proxy
+
+# What the binary is made of, with versions and licences.
+sbom: build
+	cd test/servers/cyclonedx && $(GO) tool cyclonedx-gomod bin -json -licenses -version "$${VERSION:-v0.0.0}" -output "$(CURDIR)/bin/s3proxy.cdx.json" "$(CURDIR)/bin/s3proxy"
 
 servers:
 	$(ALL) $(GO) run ./test/servers

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -26,21 +27,22 @@ type object struct {
 	}
 }
 
-type podTemplate struct {
-	Spec struct {
-		EnableServiceLinks           *bool
-		AutomountServiceAccountToken *bool
-		SecurityContext              struct{ RunAsUser, RunAsGroup, FSGroup int }
-		Volumes                      []volume
-		Containers                   []struct {
-			Args                          []string
-			Env                           []struct{ Name, Value string }
-			EnvFrom                       []struct{ SecretRef struct{ Name string } }
-			VolumeMounts                  []struct{ Name, MountPath string }
-			SecurityContext               struct{ ReadOnlyRootFilesystem bool }
-			ReadinessProbe, LivenessProbe struct{ HTTPGet struct{ Path string } }
-		}
-	}
+type podTemplate struct{ Spec podSpec }
+
+type podSpec struct {
+	EnableServiceLinks         *bool
+	SecurityContext            struct{ RunAsUser, RunAsGroup, FSGroup int }
+	Volumes                    []volume
+	InitContainers, Containers []podContainer
+}
+
+type podContainer struct {
+	Args                                        []string
+	Env                                         []struct{ Name, Value string }
+	EnvFrom                                     []struct{ SecretRef struct{ Name string } }
+	VolumeMounts                                []struct{ Name, MountPath string }
+	SecurityContext                             struct{ ReadOnlyRootFilesystem bool }
+	StartupProbe, ReadinessProbe, LivenessProbe struct{ HTTPGet struct{ Path string } }
 }
 
 type volume struct {
@@ -53,12 +55,12 @@ type volume struct {
 	}
 }
 
-// pod does what a kubelet does with a template: Secrets and ConfigMaps as files of the pod's
+// pod does what a kubelet does for the first container of a pod: Secrets and ConfigMaps as files of the pod's
 // group, variables, user, groups.
-func pod(t *testing.T, p podTemplate, files, secrets map[string]map[string]string) container {
+func pod(t *testing.T, spec podSpec, files, secrets map[string]map[string]string) container {
 	t.Helper()
-	one, as := p.Spec.Containers[0], p.Spec.SecurityContext
-	if !one.SecurityContext.ReadOnlyRootFilesystem || p.Spec.EnableServiceLinks == nil || *p.Spec.EnableServiceLinks {
+	one, as := spec.Containers[0], spec.SecurityContext
+	if !one.SecurityContext.ReadOnlyRootFilesystem || spec.EnableServiceLinks == nil || *spec.EnableServiceLinks {
 		t.Error("its root can be written to, or the kubelet sets variables for each Service")
 	}
 	c := container{image: theImage(t).copyOf(t), groups: []string{fmt.Sprint(as.FSGroup)}}
@@ -76,7 +78,7 @@ func pod(t *testing.T, p podTemplate, files, secrets map[string]map[string]strin
 		env[e.Name] = e.Value
 	}
 	for _, at := range one.VolumeMounts {
-		v := p.Spec.Volumes[slices.IndexFunc(p.Spec.Volumes, func(v volume) bool { return v.Name == at.Name })]
+		v := spec.Volumes[slices.IndexFunc(spec.Volumes, func(v volume) bool { return v.Name == at.Name })]
 		if v.EmptyDir != nil {
 			c.mounts = append(c.mounts, mount{to: at.MountPath})
 			continue
@@ -95,6 +97,16 @@ func pod(t *testing.T, p podTemplate, files, secrets map[string]map[string]strin
 		c.mounts = append(c.mounts, mount{from: folder, to: at.MountPath})
 	}
 	return c.with(env)
+}
+
+// atAddresses gives a container's arguments with other addresses: these pods have no network of
+// their own.
+func atAddresses(args []string, other map[string]string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		args[i] = cmp.Or(other[arg], arg)
+	}
+	return args
 }
 
 func TestWhatTheChartDeploysServesAndItsJobRuns(t *testing.T) {
@@ -130,18 +142,9 @@ func TestWhatTheChartDeploysServesAndItsJobRuns(t *testing.T) {
 		},
 	}
 	template := of("Deployment").Spec.Template
-	c := pod(t, template, files, secrets)
-	// A pod has its own network; all that differs here is the addresses.
+	c := pod(t, template.Spec, files, secrets)
 	one, address, admin := template.Spec.Containers[0], lab.FreeAddress(t), lab.FreeAddress(t)
-	args := slices.Clone(one.Args)
-	for i, arg := range args {
-		switch arg {
-		case "0.0.0.0:8080":
-			args[i] = address
-		case "0.0.0.0:6060":
-			args[i] = admin
-		}
-	}
+	args := atAddresses(one.Args, map[string]string{"0.0.0.0:8080": address, "0.0.0.0:6060": admin})
 	p := c.start(t, "proxy", slices.Concat(c.entrypoint, args)...)
 	p.AwaitListening(t, address)
 	wantUser(t, p, c.user, template.Spec.SecurityContext.FSGroup)
@@ -157,7 +160,7 @@ func TestWhatTheChartDeploysServesAndItsJobRuns(t *testing.T) {
 	// The job of the values is for a bucket that they name.
 	job := of("CronJob").Spec.JobTemplate.Spec.Template
 	s3test.MakeBucket(t, at, strings.TrimPrefix(job.Spec.Containers[0].Args[1], "s3://"))
-	run := pod(t, job, files, secrets)
+	run := pod(t, job.Spec, files, secrets)
 	ran := run.start(t, "gc", slices.Concat(run.entrypoint, job.Spec.Containers[0].Args)...)
 	if code, ended := ran.Wait(lab.AnswerWithin); !ended || code != 0 {
 		t.Errorf("the job: exit code %d (ended: %v)\n%s", code, ended, ran.Log())

@@ -3,11 +3,13 @@ package deploy
 import (
 	"bytes"
 	"crypto/x509"
+	"debug/buildinfo"
 	"debug/elf"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -16,12 +18,15 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
+// licences is the folder of the licences of others in the image.
+const licences = "usr/share/doc/s3proxy/licenses/"
+
 func TestTheImageHoldsOneStaticProgramAndCertificates(t *testing.T) {
 	t.Parallel()
 	i := theImage(t)
 	var files []string
 	for _, name := range i.files(t) {
-		if !strings.HasSuffix(name, "/") {
+		if !strings.HasSuffix(name, "/") && !strings.HasPrefix(name, licences) {
 			files = append(files, name)
 		}
 	}
@@ -29,18 +34,22 @@ func TestTheImageHoldsOneStaticProgramAndCertificates(t *testing.T) {
 	if !slices.Equal(files, want) {
 		t.Errorf("it holds %q", files)
 	}
+	info, err := buildinfo.ReadFile(i.program())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, module := range append(info.Deps, &debug.Module{Path: "go"}) {
+		if found, err := filepath.Glob(filepath.Join(i.root, licences, module.Path, "*")); err != nil || len(found) == 0 {
+			t.Errorf("no licence of %s is in it (%v)", module.Path, err)
+		}
+	}
 	machineOf(t, i, elf.EM_X86_64, elf.EM_AARCH64)
 	certificates, err := os.ReadFile(filepath.Join(i.root, "etc/ssl/certs/ca-certificates.crt"))
 	if err != nil || !x509.NewCertPool().AppendCertsFromPEM(certificates) {
 		t.Errorf("no certificates in it (%v)", err)
 	}
-	info, err := os.Stat(i.program())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("the program has %d bytes", info.Size())
-	if info.Size() > 30<<20 {
-		t.Errorf("the program has %d bytes", info.Size())
+	if program, err := os.Stat(i.program()); err != nil || program.Size() > 30<<20 {
+		t.Errorf("the program is %v (%v)", program, err)
 	}
 }
 

@@ -31,6 +31,8 @@ var servers = []server{
 	{"vault", "Vault", ".", true},
 	{"helm", "helm", "helm.sh/helm/v3/cmd/helm", true},
 	{"manifests", "the reader of Kubernetes' manifests", ".", true},
+	{"compose", "the reader of files for docker compose", ".", true},
+	{"cyclonedx", "cyclonedx-gomod", "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod", true},
 	{"localkms", "local-kms", "github.com/nsmithuk/local-kms", true},
 }
 
