@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -13,20 +15,27 @@ import (
 // answer records what was sent to the client.
 type answer struct {
 	http.ResponseWriter
+	id     string // the request's, which every answer tells
 	status int
 	bytes  int64
+	began  time.Time // when the status was sent
 }
 
 func (a *answer) WriteHeader(status int) {
 	if status >= 200 && a.status == 0 {
-		a.status = status
+		a.begin(status)
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
 
+func (a *answer) begin(status int) {
+	a.status, a.began = status, time.Now()
+	a.Header().Set("X-Amz-Request-Id", a.id)
+}
+
 func (a *answer) Write(b []byte) (int, error) {
 	if a.status == 0 {
-		a.status = http.StatusOK
+		a.begin(http.StatusOK)
 	}
 	n, err := a.ResponseWriter.Write(b)
 	a.bytes += int64(n)
@@ -39,6 +48,16 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 type response struct {
 	w  *answer
 	id string // the request id that the client is told
+	*noted
+}
+
+// noted is what handlers note for the log: copies of an exchange share it.
+type noted struct {
+	received   atomic.Int64 // bytes that were read of the request's body
+	upstreamID string       // the request id of the store's answer that this one is made of
+	kek        string       // the key that wrapped the key of the object, once that was used
+	plaintext  bool         // the object is served without having been decrypted
+	refused    bool         // who sent the request is not known: its signature was refused
 }
 
 // begun tells whether the client has seen anything of the answer.
@@ -69,24 +88,22 @@ func (x *response) passHeaders(from http.Header) {
 	}
 	// versitygw 1.8 keeps the transport coding that we sent it with the object.
 	object.TrimChunkedEncoding(to)
-	x.passRequestID(from)
+	x.passCommon(from)
 }
 
-// passRequestID keeps the store's request id, which its operator can look up, and the
-// headers of its CORS rules.
-func (x *response) passRequestID(from http.Header) {
+// passCommon keeps what every answer may have of the store's: the headers of its CORS rules
+// and x-amz-id-2, and for the log its request id, which its operator can look up.
+func (x *response) passCommon(from http.Header) {
 	for name, v := range from { // the store judges what a browser's page may read
 		if strings.HasPrefix(name, "Access-Control-") || name == "Vary" {
 			x.w.Header()[name] = v
 		}
 	}
-	for _, name := range []string{"X-Amz-Request-Id", "X-Amz-Id-2"} {
-		if v := from.Get(name); v != "" {
-			x.w.Header().Set(name, v)
-		}
+	if v := from.Get("X-Amz-Request-Id"); v != "" {
+		x.upstreamID = v
 	}
-	if x.w.Header().Get("X-Amz-Request-Id") == "" {
-		x.w.Header().Set("X-Amz-Request-Id", x.id)
+	if v := from.Get("X-Amz-Id-2"); v != "" {
+		x.w.Header().Set("X-Amz-Id-2", v)
 	}
 }
 
@@ -123,5 +140,5 @@ func (x *exchange) answerError(e *s3err.Error) {
 	if v := e.Header.Get("Etag"); v != "" && e.Status == http.StatusNotModified {
 		h["ETag"] = []string{v}
 	}
-	e.Write(x.w, x.r, x.r.URL.Path, h.Get("X-Amz-Request-Id"), h.Get("X-Amz-Id-2"))
+	e.Write(x.w, x.r, x.r.URL.Path, x.id, h.Get("X-Amz-Id-2"))
 }

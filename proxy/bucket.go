@@ -50,7 +50,7 @@ func createBucket(x *exchange) error {
 		return err
 	}
 	defer resp.Body.Close()
-	x.passRequestID(resp.Header)
+	x.passCommon(resp.Header)
 	x.w.Header().Set("Location", "/"+x.bucket.String())
 	if arn := resp.Header.Get("X-Amz-Bucket-Arn"); arn != "" {
 		x.w.Header().Set("X-Amz-Bucket-Arn", arn)
@@ -74,7 +74,7 @@ func headBucket(x *exchange) error {
 		return err
 	}
 	defer resp.Body.Close()
-	x.passRequestID(resp.Header)
+	x.passCommon(resp.Header)
 	h := x.w.Header()
 	h.Set("X-Amz-Bucket-Region", x.proxy.cfg.Region)
 	if v := resp.Header.Get("X-Amz-Access-Point-Alias"); v != "" {
@@ -99,7 +99,7 @@ func getBucketLocation(x *exchange) error {
 		return err
 	}
 	resp.Body.Close()
-	x.passRequestID(resp.Header)
+	x.passCommon(resp.Header)
 	region := x.proxy.cfg.Region
 	if region == noRegion {
 		region = ""

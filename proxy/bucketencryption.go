@@ -189,7 +189,7 @@ func getBucketEncryption(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.passRequestID(nil)
+	x.passCommon(nil)
 	return x.answerXML(encryptionDocument{Xmlns: s3xml.Namespace, Rule: r})
 }
 
@@ -233,7 +233,7 @@ func deleteBucketEncryption(x *exchange) error {
 }
 
 func (x *response) answerNothing(status int) error {
-	x.passRequestID(nil)
+	x.passCommon(nil)
 	if status == http.StatusOK {
 		x.w.Header().Set("Content-Length", "0")
 	}

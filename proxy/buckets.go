@@ -146,7 +146,7 @@ func (x *exchange) answerBuckets(page *bucketsResult, header http.Header) error 
 		}
 	}
 	page.Xmlns = s3xml.Namespace
-	x.passRequestID(header)
+	x.passCommon(header)
 	return x.answerXML(page)
 }
 

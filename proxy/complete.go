@@ -41,7 +41,7 @@ func completeMultipartUpload(x *exchange) error {
 			x.w.Header().Set(name, v)
 		}
 	}
-	x.passRequestID(done.Header)
+	x.passCommon(done.Header)
 	x.tellEncryption(x.w.Header(), x.ETag == object.ETagMD5, done.Header)
 	return x.answerXML(out)
 }

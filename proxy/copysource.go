@@ -219,7 +219,7 @@ func uploadPartCopy(x *exchange) error {
 	if u.Checksum().Algorithm != envelope.NoChecksum {
 		checksum.SetElement(&out.Checksums, part.Checksum, 0)
 	}
-	x.passRequestID(http.Header{})
+	x.passCommon(http.Header{})
 	x.tellEncryption(x.w.Header(), x.ETag == object.ETagMD5, nil)
 	src.tellVersion(x.w.Header())
 	return x.answerXML(out)

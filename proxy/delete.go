@@ -101,13 +101,13 @@ func deleteObjects(x *exchange) error {
 	result := s3xml.DeleteResult{}
 	switch {
 	case len(list.Objects) == 0 && len(in.Objects) > 0:
-		x.passRequestID(nil)
+		x.passCommon(nil)
 	case x.Passthrough: // sizes and ETags are the store's own; an empty list is for it to judge
 		header, err := x.Upstream.DeleteObjects(x.r.Context(), x.bucket, list, x.passedHeaders(), x.unsigned(), &result)
 		if err != nil {
 			return err
 		}
-		x.passRequestID(header)
+		x.passCommon(header)
 	default:
 		if err := x.deleteConditional(list, &result); err != nil {
 			return err

@@ -53,7 +53,7 @@ func deleteBucket(x *exchange) error {
 			x.proxy.log.Warn("a deleted bucket's state objects are left in the state bucket", "bucket", x.bucket, "state-bucket", stateBucket, "prefix", prefix, "error", err)
 		}
 	}
-	x.passRequestID(resp.Header)
+	x.passCommon(resp.Header)
 	x.w.WriteHeader(http.StatusNoContent)
 	return nil
 }

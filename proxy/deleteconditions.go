@@ -20,7 +20,7 @@ func (x *exchange) deleteConditional(asked upstream.Deletions, result *s3xml.Del
 			return err
 		}
 		if len(sent.Objects) == 0 && len(asked.Objects) > 0 {
-			x.passRequestID(nil)
+			x.passCommon(nil)
 			return nil
 		}
 		answer := s3xml.DeleteResult{}
@@ -28,7 +28,7 @@ func (x *exchange) deleteConditional(asked upstream.Deletions, result *s3xml.Del
 		if err != nil {
 			return err
 		}
-		x.passRequestID(header)
+		x.passCommon(header)
 		result.Deleted = append(result.Deleted, answer.Deleted...)
 		asked.Objects = nil
 		for _, e := range answer.Errors {

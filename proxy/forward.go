@@ -46,7 +46,7 @@ func (x *exchange) forwardDocument(body []byte) error {
 		return err
 	}
 	defer resp.Body.Close()
-	x.passRequestID(resp.Header)
+	x.passCommon(resp.Header)
 	h = x.w.Header()
 	for _, name := range []string{
 		"Content-Type", "Content-Length", "X-Amz-Version-Id", "X-Amz-Request-Charged", "X-Amz-Restore-Output-Path", "X-Amz-Transition-Default-Minimum-Object-Size",
@@ -104,7 +104,7 @@ func preflight(x *exchange) error {
 		return err
 	}
 	defer resp.Body.Close()
-	x.passRequestID(resp.Header)
+	x.passCommon(resp.Header)
 	x.w.Header().Set("Content-Length", "0")
 	x.w.WriteHeader(resp.StatusCode)
 	return nil

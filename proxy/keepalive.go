@@ -36,7 +36,7 @@ func (x *exchange) keepAlive() *keepAlive {
 			text := " "
 			if !k.begun {
 				k.begun = true
-				x.passRequestID(http.Header{})
+				x.passCommon(http.Header{})
 				x.w.Header().Set("Content-Type", "application/xml")
 				x.w.WriteHeader(http.StatusOK)
 				text = xml.Header
@@ -67,6 +67,6 @@ func (x *response) answerXMLLate(doc any) error {
 // answerLate ends it with an error: clients of Complete look for one in a 200.
 func (x *exchange) answerLate(e *s3err.Error) error {
 	x.proxy.log.Warn("a request failed after its answer was begun", "id", x.id, "error", e)
-	_, err := x.w.Write(e.Element(x.r.URL.Path, x.w.Header().Get("X-Amz-Request-Id"), ""))
+	_, err := x.w.Write(e.Element(x.r.URL.Path, x.id, ""))
 	return err
 }

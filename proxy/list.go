@@ -57,7 +57,7 @@ func (x *exchange) list(v2 bool) error {
 	if encoding == "url" {
 		s3xml.EncodeTexts(page)
 	}
-	x.passRequestID(header)
+	x.passCommon(header)
 	x.w.Header().Set("X-Amz-Bucket-Region", x.proxy.cfg.Region)
 	return x.answerXML(page)
 }

@@ -40,7 +40,7 @@ func listMultipartUploads(x *exchange) error {
 	if given {
 		s3xml.EncodeTexts(out)
 	}
-	x.passRequestID(header)
+	x.passCommon(header)
 	return x.answerXML(out)
 }
 

@@ -46,7 +46,7 @@ func listObjectVersions(x *exchange) error {
 	if given {
 		s3xml.EncodeTexts(page)
 	}
-	x.passRequestID(header)
+	x.passCommon(header)
 	return x.answerXML(page)
 }
 

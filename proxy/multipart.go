@@ -77,7 +77,7 @@ func uploadPart(x *exchange) error {
 		return err
 	}
 	h := x.w.Header()
-	x.passRequestID(http.Header{})
+	x.passCommon(http.Header{})
 	h["ETag"] = []string{u.PartETag(part)}
 	x.tellEncryption(h, x.ETag == object.ETagMD5, nil)
 	checksum.SetHeader(h, envelope.Checksum{Algorithm: plain.Facts().Checksum.Algorithm, Value: plain.Facts().Checksum.Value}, 0)

@@ -52,7 +52,9 @@ func (rd *reading) setChecksumHeaders(h http.Header) {
 func (rd *reading) sendHeader(s *object.Stored, offset, length int64) {
 	rd.passHeaders(s.Header)
 	h := rd.w.Header()
+	rd.plaintext = s.Meta == nil
 	if s.Meta != nil {
+		rd.kek = s.Meta.KEK
 		rd.setETag(h, rd.tag, s.Header)
 	} else if rd.tag.Shown != "" {
 		h["ETag"] = []string{rd.tag.Shown}

@@ -42,7 +42,7 @@ func (x *exchange) copyPassthroughPart(ctx context.Context) error {
 		return err
 	}
 	out.Xmlns = s3xml.Namespace
-	x.passRequestID(header)
+	x.passCommon(header)
 	src.tellVersion(x.w.Header())
 	return x.answerXML(out)
 }

@@ -98,6 +98,7 @@ func (x *exchange) authorizeForm(f *form) (*sigv4.Policy, error) {
 	}
 	auth, policy, err := x.proxy.verifier.VerifyForm(f.fields)
 	if err != nil {
+		x.refused = true
 		return nil, err
 	}
 	x.auth = auth

@@ -40,6 +40,9 @@ type Config struct {
 	AnonymousToStore bool
 	// Log gets one line a request; at LevelTrace with all headers but secrets.
 	Log *slog.Logger
+	// Observe is told of each request when it was answered, on the request's goroutine:
+	// it must not block. Optional.
+	Observe func(Served)
 }
 
 // LevelTrace is below slog.LevelDebug: the headers of each exchange.
@@ -125,8 +128,12 @@ func (p *Proxy) of(bucket s3name.Bucket) *object.Objects {
 // takes what it has for a whole object.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	answer := &answer{ResponseWriter: w}
-	x := &exchange{proxy: p, clientRequest: clientRequest{r: r}, response: response{w: answer, id: newRequestID()}}
+	id := newRequestID()
+	x := &exchange{proxy: p, clientRequest: clientRequest{r: r}, response: response{w: &answer{ResponseWriter: w, id: id}, id: id, noted: &noted{}}}
+	if r.Body != nil && r.Body != http.NoBody {
+		x.r = r.WithContext(r.Context()) // net/http looks at the type of its own request's body
+		x.r.Body = countedBody{r.Body, &x.received}
+	}
 	p.traceRequest(x)
 	x.startDeadline()
 	err := inS3sWords(x.serve())
@@ -135,7 +142,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cut = !x.fail(err)
 	}
 	x.clearDeadlines()
-	p.logExchange(x, answer, err, time.Since(start))
+	p.report(x, start, err)
 	if cut {
 		panic(http.ErrAbortHandler)
 	}
@@ -151,6 +158,7 @@ func (x *exchange) serve() error {
 	x.Objects = x.proxy.of(x.bucket)
 	auth, err := x.proxy.verifier.Verify(x.r)
 	if err != nil {
+		x.refused = true
 		return err
 	}
 	x.auth = auth

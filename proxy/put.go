@@ -137,6 +137,7 @@ func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) 
 	if err != nil {
 		return nil, err
 	}
+	x.kek = sealing.Meta.KEK
 	sealing.SetMetadata(req.Header)
 	if empty {
 		return x.doConditional(ctx, req)

@@ -2,14 +2,11 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
 // A log shows the values of headers and parameters only if they are listed here as known to hold
@@ -104,23 +101,14 @@ func (p *Proxy) traceRequest(x *exchange) {
 		"length", x.r.ContentLength, "headers", shownHeaders(x.r.Header))
 }
 
-func (p *Proxy) logExchange(x *exchange, a *answer, err error, took time.Duration) {
-	level := slog.LevelDebug
-	attrs := []any{"id", x.id, "method", x.r.Method, "path", x.r.URL.EscapedPath(), "status", a.status, "sent", a.bytes, "took", took.Round(time.Microsecond)}
-	if x.op != nil {
-		attrs = append(attrs, "op", x.op.name)
+// report tells the log and the observer of a request that was answered.
+func (p *Proxy) report(x *exchange, start time.Time, err error) {
+	s := x.served(start, err)
+	s.log(p.log)
+	if p.cfg.Observe != nil {
+		p.cfg.Observe(s)
 	}
-	if err != nil {
-		attrs = append(attrs, "error", err)
-		var s3 *s3err.Error
-		switch {
-		case errors.Is(err, context.Canceled), errors.As(err, &s3) && s3.Status < 500:
-		default:
-			level = slog.LevelWarn
-		}
-	}
-	p.log.Log(context.Background(), level, "exchange", attrs...)
 	if p.log.Enabled(context.Background(), LevelTrace) {
-		p.log.Log(context.Background(), LevelTrace, "answer", "id", x.id, "status", a.status, "sent", a.bytes, "headers", shownHeaders(a.Header()))
+		p.log.Log(context.Background(), LevelTrace, "answer", "id", x.id, "status", s.Status, "sent", s.Sent, "headers", shownHeaders(x.w.Header()))
 	}
 }

@@ -11,18 +11,32 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Damaged tells whether err says that what the store gave is not what was written.
-func Damaged(err error) bool {
-	for _, class := range []error{
-		envelope.ErrTampered, envelope.ErrTruncated, envelope.ErrCommitment, envelope.ErrKey, envelope.ErrMetadata,
-		envelope.ErrTrailer, envelope.ErrLayout, envelope.ErrTooLong, upstream.ErrStored,
-	} {
-		if errors.Is(err, class) {
-			return true
+// damages are the errors that say that what the store gave is not what was written.
+var damages = []struct {
+	kind string
+	is   error
+}{
+	{"spliced", ErrSpliced},
+	{"segment", envelope.ErrTampered}, {"truncated", envelope.ErrTruncated}, {"commitment", envelope.ErrCommitment},
+	{"wrapped-key", envelope.ErrKey}, {"metadata", envelope.ErrMetadata}, {"trailer", envelope.ErrTrailer},
+	{"layout", envelope.ErrLayout}, {"length", envelope.ErrTooLong}, {"answer", upstream.ErrStored},
+}
+
+// Damage is the kind of damage that err tells of, one word of a fixed set: spliced (two objects
+// under one ETag), segment, truncated, commitment, wrapped-key, metadata, trailer, layout,
+// length, or answer (the store's answer contradicts itself). It is "" where what the store
+// gave may well be what was written.
+func Damage(err error) string {
+	for _, d := range damages {
+		if errors.Is(err, d.is) {
+			return d.kind
 		}
 	}
-	return false
+	return ""
 }
+
+// Damaged tells whether err says that what the store gave is not what was written.
+func Damaged(err error) bool { return Damage(err) != "" }
 
 // Unreadable tells whether err is about the object itself: asking again would not help.
 func Unreadable(err error) bool {
