@@ -70,10 +70,17 @@ func (x *exchange) served(start time.Time, err error) Served {
 	return s
 }
 
+// belowFloor is the kind of damage that is no error of the object's own: an object that a
+// rekey has left behind, or that a thief made.
+const belowFloor = "below-floor"
+
+// IntegrityKinds are all values of Served.Integrity but "".
+func IntegrityKinds() []string { return append(object.DamageKinds(), belowFloor) }
+
 // damage is the kind of damage that err tells of; "" for none.
 func damage(err error) string {
 	if errors.Is(err, kms.ErrBelowFloor) {
-		return "below-floor"
+		return belowFloor
 	}
 	return object.Damage(err)
 }

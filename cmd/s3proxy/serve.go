@@ -2,18 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
@@ -67,6 +66,8 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	defer clients.Follow(c, log)()
 	stores := newStores(c, log)
 	stores.attempts = 1 // clients try again themselves
+	program := thisBuild()
+	stores.metrics = metrics.New(metrics.Build{Version: program.Version, Commit: program.Commit, Go: program.Go}, c.MetricsBuckets)
 	if err := stores.open(ctx); err != nil {
 		return err
 	}
@@ -77,11 +78,12 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	}
 	served := proxy.Config{
 		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find,
-		AnonymousToStore: c.Anonymous == "store", Log: log,
+		AnonymousToStore: c.Anonymous == "store", Log: log, Observe: stores.metrics.Observe,
 	}
 	if err := stores.serve(ctx, &served); err != nil {
 		return err
 	}
+	stores.metrics.Keys(stores.held)
 	if stores.embedded != nil {
 		if err := checkEmbedded(ctx, c, stores); err != nil {
 			return err
@@ -92,19 +94,19 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var draining atomic.Bool
-	admin, err := startAdmin(c, func(ctx context.Context) error {
-		if draining.Load() {
-			return errors.New("shutting down")
-		}
-		return stores.check(ctx)
-	}, stores.warnings(), log)
+	health := &health{stores: stores}
+	admin, err := startAdmin(c, health, log)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	scraped, err := startMetrics(c, stores.metrics, health, log)
 	if err != nil {
 		listener.Close()
 		return err
 	}
 	handler := proxy.New(served)
-	server := newServer(handler, log)
+	server := newServer(stores.metrics.InFlight(handler), log)
 	sweeping, endSweeping := context.WithCancel(ctx)
 	defer endSweeping()
 	go handler.SweepUploads(sweeping)
@@ -120,12 +122,18 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return fmt.Errorf("the embedded store stopped: %w", err)
 	case <-ctx.Done():
 	}
-	draining.Store(true)
+	health.draining.Store(true)
 	tellServiceManager(daemon.SdNotifyStopping, log)
+	if c.ShutdownDelay > 0 {
+		log.Info("shutting down: new requests are served until balancers have seen that /readyz says no", "shutdown-delay", c.ShutdownDelay)
+		time.Sleep(c.ShutdownDelay) // a second signal ends the process
+	}
 	log.Info("shutting down: running requests may finish", "drain-timeout", c.DrainTimeout)
 	drain(server, c.DrainTimeout, log)
-	if admin != nil {
-		admin.Close()
+	for _, s := range []*http.Server{admin, scraped} {
+		if s != nil {
+			s.Close()
+		}
 	}
 	closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

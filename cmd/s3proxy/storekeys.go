@@ -25,9 +25,18 @@ func (s *stores) newKeyring(ctx context.Context, write string, read []string, re
 		if err != nil {
 			return nil, err
 		}
-		conf.Read = append(conf.Read, key)
+		conf.Read = append(conf.Read, s.counted(key))
 	}
+	conf.Write = s.counted(conf.Write)
 	return kms.NewKeyring(conf)
+}
+
+// counted is key with its calls counted, in a process that has metrics.
+func (s *stores) counted(key kms.Key) kms.Key {
+	if s.metrics == nil {
+		return key
+	}
+	return s.metrics.Key(key)
 }
 
 func (s *stores) key(ctx context.Context, uri string) (kms.Key, error) {

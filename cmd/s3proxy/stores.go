@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
@@ -40,6 +41,8 @@ type stores struct {
 	keyrings map[keyringID]*kms.Keyring
 	// offlineFloor gives the floor of a bucket without asking its store; nil if there is none.
 	offlineFloor kms.Floors
+	// metrics, if not nil, count requests to stores and calls of KMSs.
+	metrics *metrics.Metrics
 	// insecure are the stores whose certificate is not verified.
 	insecure []string
 }
@@ -249,6 +252,9 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 	conf := upstream.Config{
 		TLS: security, Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts, Trace: proxy.TraceUpstream(s.log),
 	}
+	if s.metrics != nil {
+		conf.Observe = s.metrics.Upstream
+	}
 	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(set.Region)}
 	switch at := set.Credentials; {
 	case at.Profile != "":
@@ -293,6 +299,17 @@ func (s *stores) check(ctx context.Context) error {
 	}
 	return group.Wait()
 }
+
+// held counts the keys in memory of all keyrings.
+func (s *stores) held() (all []kms.Held) {
+	for _, ring := range s.keyrings {
+		all = append(all, ring.Held())
+	}
+	return all
+}
+
+// holdKeys tells whether requests can be served by keys in memory.
+func (s *stores) holdKeys() bool { return slices.ContainsFunc(s.held(), kms.Held.Any) }
 
 // closeKeyrings writes window records a last time and drops all keys.
 func (s *stores) closeKeyrings(ctx context.Context) error {

@@ -35,6 +35,14 @@ func Damage(err error) string {
 	return ""
 }
 
+// DamageKinds are all words that Damage may answer with.
+func DamageKinds() (kinds []string) {
+	for _, d := range damages {
+		kinds = append(kinds, d.kind)
+	}
+	return kinds
+}
+
 // Damaged tells whether err says that what the store gave is not what was written.
 func Damaged(err error) bool { return Damage(err) != "" }
 

@@ -17,6 +17,8 @@ type Config struct {
 	Listen              string        `koanf:"listen"`
 	PlaintextListen     bool          `koanf:"plaintext-listen"`
 	AdminListen         string        `koanf:"admin-listen"`
+	MetricsListen       string        `koanf:"metrics-listen"`
+	MetricsBuckets      int           `koanf:"metrics-buckets"`
 	DataDir             string        `koanf:"data-dir"`
 	Upstream            string        `koanf:"upstream"`
 	UpstreamRegion      string        `koanf:"upstream-region"`
@@ -39,6 +41,7 @@ type Config struct {
 	SSE                 string        `koanf:"sse"`
 	AllowPlaintextReads bool          `koanf:"allow-plaintext-reads"`
 	DrainTimeout        time.Duration `koanf:"drain-timeout"`
+	ShutdownDelay       time.Duration `koanf:"shutdown-delay"`
 	StateBucket         string        `koanf:"state-bucket"`
 	StatePrefix         string        `koanf:"state-prefix"`
 	BucketAlias         []string      `koanf:"bucket-alias"`

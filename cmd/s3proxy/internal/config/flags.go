@@ -51,6 +51,8 @@ func ServeFlags(f *pflag.FlagSet) {
 	f.String("listen", defaultListen, "`address` for S3 clients")
 	f.Bool("plaintext-listen", false, "others than this machine may reach listen without TLS, and no warning is needed (a TLS terminator or a mesh stands in front)")
 	f.String("admin-listen", defaultAdminListen, "`address` for /healthz, /readyz and pprof; \"\" turns it off")
+	f.String("metrics-listen", "", "`address` for /metrics (Prometheus), /healthz and /readyz, without a token, and for nothing else")
+	f.Int("metrics-buckets", 100, "how many buckets have metrics of their own; others are counted together")
 	f.Int("max-connections", 4096, "how many client connections to serve at once; others wait until one ends")
 	f.String("region", "us-east-1", "`region` that clients sign their requests for")
 	f.StringSlice("domain", nil, "domain `name`: clients may address a bucket as the host bucket.name; repeatable. With other hosts the bucket is in the path")
@@ -61,5 +63,6 @@ func ServeFlags(f *pflag.FlagSet) {
 	f.String("sse", "own", "S3's server-side encryption (SSE-S3, SSE-KMS): own (s3proxy answers, since it encrypts anyway), or store (sent on: the store encrypts once more)")
 	PlaintextFlag(f)
 	f.String("credentials", "", "YAML `file` with a list of clients' credentials, or a folder with a file or a folder for each client; read again when it changes, and at SIGHUP")
+	f.Duration("shutdown-delay", 0, "how long to serve on after SIGTERM while /readyz says no: as long as balancers take to notice")
 	f.Duration("drain-timeout", 30*time.Second, "how long running requests may take to finish after SIGTERM")
 }

@@ -1,0 +1,65 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/s3proxy/s3proxy/kms"
+)
+
+// Upstream counts an exchange with a store. It is what upstream.Config.Observe asks for.
+func (m *Metrics) Upstream(method string, status int, took time.Duration) {
+	m.upstream.WithLabelValues(method, class(status)).Inc()
+	m.upstreamDuration.WithLabelValues(method).Observe(took.Seconds())
+}
+
+// Key gives a key that counts its calls.
+func (m *Metrics) Key(key kms.Key) kms.Key { return counted{key, m} }
+
+type counted struct {
+	kms.Key
+	m *Metrics
+}
+
+func (c counted) Wrap(ctx context.Context, plaintext []byte, to kms.Context) (w kms.Wrapped, err error) {
+	defer c.m.called("wrap", time.Now(), &err)
+	return c.Key.Wrap(ctx, plaintext, to)
+}
+
+func (c counted) Unwrap(ctx context.Context, w kms.Wrapped, of kms.Context) (plaintext []byte, err error) {
+	defer c.m.called("unwrap", time.Now(), &err)
+	return c.Key.Unwrap(ctx, w, of)
+}
+
+func (c counted) Current(ctx context.Context) (kek string, err error) {
+	defer c.m.called("current", time.Now(), &err)
+	return c.Key.Current(ctx)
+}
+
+func (c counted) Check(ctx context.Context) (err error) {
+	defer c.m.called("check", time.Now(), &err)
+	return c.Key.Check(ctx)
+}
+
+func (m *Metrics) called(operation string, at time.Time, err *error) {
+	m.kms.WithLabelValues(operation, result(*err)).Inc()
+	m.kmsDuration.WithLabelValues(operation).Observe(time.Since(at).Seconds())
+}
+
+func result(err error) string {
+	for _, class := range []struct {
+		name string
+		is   error
+	}{
+		{"canceled", context.Canceled}, {"unavailable", kms.ErrUnavailable}, {"denied", kms.ErrDenied}, {"not-found", kms.ErrNotFound}, {"invalid", kms.ErrInvalid},
+	} {
+		if errors.Is(err, class.is) {
+			return class.name
+		}
+	}
+	if err != nil {
+		return "error"
+	}
+	return "ok"
+}

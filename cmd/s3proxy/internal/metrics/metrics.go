@@ -1,0 +1,84 @@
+package metrics
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/s3proxy/s3proxy/proxy"
+)
+
+// Metrics is safe for concurrent use.
+type Metrics struct {
+	registry *prometheus.Registry
+	buckets  *names
+
+	requests            *prometheus.CounterVec
+	duration, firstByte *prometheus.HistogramVec
+	received, sent      *prometheus.CounterVec
+	inFlight            prometheus.Gauge
+	refused, integrity  *prometheus.CounterVec
+	plaintext           prometheus.Counter
+
+	upstream         *prometheus.CounterVec
+	upstreamDuration *prometheus.HistogramVec
+	kms              *prometheus.CounterVec
+	kmsDuration      *prometheus.HistogramVec
+}
+
+// Build is what this program was made of.
+type Build struct{ Version, Commit, Go string }
+
+// seconds are the classic buckets, for servers that keep no native histograms: from a small
+// object of a store near by to the end of a large one.
+var seconds = []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+
+// New makes the metrics of one process. maxBuckets bounds the values of the label bucket:
+// those that come later are counted as "other", and with 0 all are.
+func New(b Build, maxBuckets int) *Metrics {
+	registry := prometheus.NewRegistry()
+	make := promauto.With(registry)
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return make.NewCounterVec(prometheus.CounterOpts{Namespace: "s3proxy", Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		return make.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "s3proxy", Name: name, Help: help, Buckets: seconds,
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
+		}, labels)
+	}
+	m := &Metrics{
+		registry: registry, buckets: newNames(maxBuckets),
+		requests:  counter("requests_total", "Requests that were answered, by S3 operation, class of the status, and bucket.", "operation", "code", "bucket"),
+		duration:  histogram("request_duration_seconds", "Time from a request's headers to the last byte of its answer.", "operation"),
+		firstByte: histogram("time_to_first_byte_seconds", "Time from a request's headers to the status of its answer.", "operation"),
+		received:  counter("request_bytes_total", "Bytes of clients' bodies, as they were sent.", "bucket"),
+		sent:      counter("response_bytes_total", "Bytes of the bodies of answers to clients.", "bucket"),
+		inFlight:  make.NewGauge(prometheus.GaugeOpts{Namespace: "s3proxy", Name: "requests_in_flight", Help: "Requests that are being answered."}),
+		refused:   counter("signatures_refused_total", "Requests whose signature was refused, by S3 error code.", "cause"),
+		integrity: counter("integrity_failures_total", "Objects in the store that are not what was written, by what is wrong. Any is a reason to look.", "kind"),
+		plaintext: make.NewCounter(prometheus.CounterOpts{Namespace: "s3proxy", Name: "plaintext_reads_total", Help: "Objects that were served without having been decrypted, since settings allow it."}),
+
+		upstream:         counter("upstream_requests_total", "Requests to stores, by class of the status; error: no answer.", "method", "code"),
+		upstreamDuration: histogram("upstream_request_duration_seconds", "Time until a store's headers had come, with the sending of the body.", "method"),
+		kms:              counter("kms_calls_total", "Calls of a KMS, by result.", "operation", "result"),
+		kmsDuration:      histogram("kms_call_duration_seconds", "Time of a call of a KMS.", "operation"),
+	}
+	make.NewGauge(prometheus.GaugeOpts{
+		Namespace: "s3proxy", Name: "build_info", Help: "1; the labels tell what this program was made of.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "goversion": b.Go},
+	}).Set(1)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, kind := range proxy.IntegrityKinds() { // 0 is an answer: an alert sees the first of them
+		m.integrity.WithLabelValues(kind)
+	}
+	return m
+}
+
+// Handler serves all metrics, in the format that the scraper asks for.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
