@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// docBlocks gives the code blocks of a language in a page of docs/.
-func docBlocks(t testing.TB, page, language string) (blocks []string) {
+// DocBlocks gives the code blocks of a language in a page of docs/.
+func DocBlocks(t testing.TB, page, language string) (blocks []string) {
 	t.Helper()
 	text, err := os.ReadFile(Path(t, "docs", page))
 	if err != nil {
@@ -28,7 +28,7 @@ func docBlocks(t testing.TB, page, language string) (blocks []string) {
 // for the commands.
 func VaultPolicy(t testing.TB, key string, rotate bool) string {
 	t.Helper()
-	blocks := docBlocks(t, "KEYS.md", "hcl")
+	blocks := DocBlocks(t, "KEYS.md", "hcl")
 	if len(blocks) != 2 {
 		t.Fatalf("docs/KEYS.md has %d policies of Vault", len(blocks))
 	}
@@ -49,7 +49,7 @@ func WantAllowed(t *testing.T, calls map[string]int) {
 			Action []string
 		}
 	}
-	blocks := docBlocks(t, "KEYS.md", "json")
+	blocks := DocBlocks(t, "KEYS.md", "json")
 	if len(blocks) != 1 || json.Unmarshal([]byte(blocks[0]), &policy) != nil || len(policy.Statement) != 1 {
 		t.Fatalf("docs/KEYS.md has no IAM policy of one statement: %q", blocks)
 	}
