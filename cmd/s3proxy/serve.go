@@ -78,7 +78,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	}
 	served := proxy.Config{
 		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find,
-		AnonymousToStore: c.Anonymous == "store", Log: log, Observe: stores.metrics.Observe,
+		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.metrics.Observe,
 	}
 	if err := stores.serve(ctx, &served); err != nil {
 		return err
@@ -106,7 +106,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	handler := proxy.New(served)
-	server := newServer(stores.metrics.InFlight(handler), log)
+	server := newServer(guarded(c, stores.metrics.InFlight(handler), log), log)
 	sweeping, endSweeping := context.WithCancel(ctx)
 	defer endSweeping()
 	go handler.SweepUploads(sweeping)

@@ -19,6 +19,9 @@ type Verifier struct {
 	Region string
 	// Secret gives the secret key of an access key.
 	Secret func(accessKeyID string) (secret string, ok bool)
+	// Anyone, if not empty, is the access key that every request is taken for, signed or not: no
+	// signature is looked at.
+	Anyone string
 	// Now is the server's clock; nil for time.Now.
 	Now func() time.Time
 }

@@ -148,7 +148,7 @@ func (c *chunked) header() (size int64, err error) {
 func (c *chunked) verifyChunk() error {
 	sum := c.sum.Sum(make([]byte, 0, sha256.Size))
 	c.sum.Reset()
-	if !equal(c.chain.chunk(sum), c.signature) {
+	if !c.chain.is(c.chain.chunk(sum), c.signature) {
 		return s3err.SignatureDoesNotMatch
 	}
 	return nil
@@ -195,7 +195,7 @@ func (c *chunked) end() error {
 		if !ok || lines.bare || !isSignature(given) {
 			return c.unexpected(lines.line)
 		}
-		if !equal(c.chain.trailer(text.Bytes()), given) {
+		if !c.chain.is(c.chain.trailer(text.Bytes()), given) {
 			return s3err.SignatureDoesNotMatch
 		}
 	}

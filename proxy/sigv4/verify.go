@@ -17,6 +17,13 @@ func (v *Verifier) Verify(r *http.Request) (*Auth, error) {
 	if err != nil {
 		return nil, s3err.InvalidURI.Because(err)
 	}
+	if v.Anyone != "" {
+		payload, err := payloadHeader(r)
+		if err != nil {
+			return nil, err
+		}
+		return &Auth{AccessKeyID: v.Anyone, Presigned: query.presigned(), Payload: payload, chain: chain{unchecked: true}}, nil
+	}
 	inHeader := r.Header.Values("Authorization")
 	inQuery, v2 := query.presigned(), query.presignedV2()
 	switch {

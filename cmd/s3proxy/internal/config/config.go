@@ -35,6 +35,8 @@ type Config struct {
 	KMSRead             []string      `koanf:"kms-read"`
 	KeyWindow           time.Duration `koanf:"key-window"`
 	KeyWindowObjects    int           `koanf:"key-window-objects"`
+	Auth                string        `koanf:"auth"`
+	AuthNoneAnywhere    bool          `koanf:"auth-none-anywhere"`
 	Anonymous           string        `koanf:"anonymous"`
 	ETag                string        `koanf:"etag"`
 	RangeCheck          string        `koanf:"range-check"`

@@ -33,6 +33,10 @@ func (s *Credentials) Find(id string) (proxy.Credential, bool) {
 // folder. An error that the configuration causes is a [UsageError].
 func LoadCredentials(c *Config) (*Credentials, error) {
 	s := &Credentials{}
+	if c.Auth == AuthNone {
+		s.current.Store(&map[string]proxy.Credential{})
+		return s, nil
+	}
 	if id := os.Getenv(EnvAccessKey); id != "" || !c.hasCredentials() {
 		own, err := loadClientKey(c)
 		if err != nil {

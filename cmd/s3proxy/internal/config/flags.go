@@ -6,6 +6,12 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// The values of auth.
+const (
+	AuthSigV4 = "sigv4"
+	AuthNone  = "none"
+)
+
 const (
 	defaultListen      = "127.0.0.1:8080"
 	defaultAdminListen = "127.0.0.1:6060"
@@ -57,6 +63,8 @@ func ServeFlags(f *pflag.FlagSet) {
 	f.String("region", "us-east-1", "`region` that clients sign their requests for")
 	f.StringSlice("domain", nil, "domain `name`: clients may address a bucket as the host bucket.name; repeatable. With other hosts the bucket is in the path")
 	WindowFlags(f)
+	f.String("auth", AuthSigV4, "who clients are: sigv4 (as they sign), or none (everybody who reaches the listener may do everything; for a listener on loopback)")
+	f.Bool("auth-none-anywhere", false, "let auth none be on a listener that other machines reach")
 	f.String("anonymous", "deny", "unsigned requests: deny, or store (send them on unsigned, and let the store judge)")
 	f.String("etag", "opaque", "ETags that clients see: opaque (the store's, never an MD5), or md5 (of the plaintext, as in S3 without encryption; LIST and HEAD may cost one more request)")
 	f.String("range-check", "end", "what to check before a range of an object is answered: end (the object's end too, with one more request to the store for the first range), or segments (the pieces of 64 KiB in the range alone: clients may read parts of an upload that was refused, if the store kept them)")

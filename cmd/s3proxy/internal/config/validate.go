@@ -19,7 +19,7 @@ var domainName = regexp.MustCompile(`^(?i)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z
 // validate checks the settings as a whole, and fills in what follows from them.
 func (c *Config) validate() error {
 	for _, check := range []func() error{
-		c.validateAddresses, c.validateChoices, c.validateNumbers, c.validateSources, c.validateBuckets, c.validateOwnKey, c.resolvePaths,
+		c.validateAddresses, c.validateChoices, c.validateNumbers, c.validateSources, c.validateBuckets, c.validateOwnKey, c.validateAuth, c.resolvePaths,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -63,6 +63,7 @@ func (c *Config) validateChoices() error {
 		value string
 		of    []string
 	}{
+		"auth":                {c.Auth, []string{AuthSigV4, AuthNone}},
 		"anonymous":           {c.Anonymous, []string{"deny", "store"}},
 		"etag":                {c.ETag, etagModes},
 		"range-check":         {c.RangeCheck, rangeChecks},
@@ -111,6 +112,24 @@ func (c *Config) validateSources() error {
 	var err error
 	if c.State, err = state.NewPlace(c.StateBucket, c.StatePrefix); err != nil {
 		return Usagef("state-bucket, state-prefix: %w", err)
+	}
+	return nil
+}
+
+// validateAuth refuses a proxy without authentication where others than this machine reach it, and
+// settings of clients that it would not look at.
+func (c *Config) validateAuth() error {
+	switch {
+	case c.Auth != AuthNone && c.AuthNoneAnywhere:
+		return Usagef("auth-none-anywhere is set but auth is not none")
+	case c.Auth != AuthNone:
+		return nil
+	case c.Listen != "" && !OnLoopback(c.Listen) && !c.AuthNoneAnywhere:
+		return Usagef("auth is none, and other machines reach %s: everybody there could read and delete everything. Listen on 127.0.0.1, or say that this is meant by --auth-none-anywhere", c.Listen)
+	case c.hasCredentials():
+		return Usagef("auth is none, so the credentials of clients have no effect: remove them")
+	case c.Anonymous == "store":
+		return Usagef("auth is none and anonymous is store: one of them judges unsigned requests")
 	}
 	return nil
 }
