@@ -31,7 +31,7 @@ build:
 
 # What the binary is made of, with versions and licences.
 sbom: build
-	cd test/servers/cyclonedx && $(GO) tool cyclonedx-gomod bin -json -licenses -version "$${VERSION:-v0.0.0}" -output "$(CURDIR)/bin/s3proxy.cdx.json" "$(CURDIR)/bin/s3proxy"
+	cd test/servers/cyclonedx && GOPROXY=off $(GO) tool cyclonedx-gomod bin -json -licenses -version "$${VERSION:-v0.0.0}" -output "$(CURDIR)/bin/s3proxy.cdx.json" "$(CURDIR)/bin/s3proxy"
 
 servers:
 	$(ALL) $(GO) run ./test/servers
