@@ -35,3 +35,22 @@ func Permanent(err error) bool {
 		!errors.Is(err, context.Canceled) &&
 		!errors.Is(err, context.DeadlineExceeded)
 }
+
+// Class names the class of a driver's error, for logs and metrics: ok for nil, unavailable,
+// denied, not-found, invalid, canceled (the caller gave up), or error for what is in none.
+func Class(err error) string {
+	for _, c := range []struct {
+		name string
+		is   error
+	}{
+		{"canceled", context.Canceled}, {"unavailable", ErrUnavailable}, {"denied", ErrDenied}, {"not-found", ErrNotFound}, {"invalid", ErrInvalid},
+	} {
+		if errors.Is(err, c.is) {
+			return c.name
+		}
+	}
+	if err != nil {
+		return "error"
+	}
+	return "ok"
+}

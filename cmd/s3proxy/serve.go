@@ -6,11 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/audit"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
 	"github.com/s3proxy/s3proxy/proxy"
@@ -68,6 +70,14 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	stores.attempts = 1 // clients try again themselves
 	program := thisBuild()
 	stores.metrics = metrics.New(metrics.Build{Version: program.Version, Commit: program.Commit, Go: program.Go}, c.MetricsBuckets)
+	if c.AuditLog != "" {
+		if stores.audit, err = audit.Open(c.AuditLog, out, log); err != nil {
+			return err
+		}
+		defer stores.audit.Close()
+		stores.audit.Process("start", program.Version, os.Getpid())
+		defer stores.audit.Process("stop", program.Version, os.Getpid())
+	}
 	if err := stores.open(ctx); err != nil {
 		return err
 	}
@@ -78,7 +88,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	}
 	served := proxy.Config{
 		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find,
-		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.metrics.Observe,
+		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.observe,
 	}
 	if err := stores.serve(ctx, &served); err != nil {
 		return err

@@ -25,18 +25,18 @@ func (s *stores) newKeyring(ctx context.Context, write string, read []string, re
 		if err != nil {
 			return nil, err
 		}
-		conf.Read = append(conf.Read, s.counted(key))
+		conf.Read = append(conf.Read, s.observed(key))
 	}
-	conf.Write = s.counted(conf.Write)
+	conf.Write = s.observed(conf.Write)
 	return kms.NewKeyring(conf)
 }
 
-// counted is key with its calls counted, in a process that has metrics.
-func (s *stores) counted(key kms.Key) kms.Key {
-	if s.metrics == nil {
-		return key
+// observed is key with its calls counted and audited, in a process that does.
+func (s *stores) observed(key kms.Key) kms.Key {
+	if s.metrics != nil {
+		key = s.metrics.Key(key)
 	}
-	return s.metrics.Key(key)
+	return s.audit.Key(key)
 }
 
 func (s *stores) key(ctx context.Context, uri string) (kms.Key, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/audit"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
@@ -43,6 +44,8 @@ type stores struct {
 	offlineFloor kms.Floors
 	// metrics, if not nil, count requests to stores and calls of KMSs.
 	metrics *metrics.Metrics
+	// audit, if not nil, gets the uses of keys.
+	audit *audit.Log
 	// insecure are the stores whose certificate is not verified.
 	insecure []string
 }
@@ -298,6 +301,12 @@ func (s *stores) check(ctx context.Context) error {
 		group.Go(func() error { return ring.Check(ctx) })
 	}
 	return group.Wait()
+}
+
+// observe is told of each request of a serving process.
+func (s *stores) observe(r proxy.Served) {
+	s.metrics.Observe(r)
+	s.audit.Request(r)
 }
 
 // held counts the keys in memory of all keyrings.

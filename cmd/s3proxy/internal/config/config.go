@@ -18,6 +18,7 @@ type Config struct {
 	PlaintextListen     bool          `koanf:"plaintext-listen"`
 	AdminListen         string        `koanf:"admin-listen"`
 	MetricsListen       string        `koanf:"metrics-listen"`
+	AuditLog            string        `koanf:"audit-log"`
 	MetricsBuckets      int           `koanf:"metrics-buckets"`
 	DataDir             string        `koanf:"data-dir"`
 	Upstream            string        `koanf:"upstream"`

@@ -58,6 +58,7 @@ func ServeFlags(f *pflag.FlagSet) {
 	f.Bool("plaintext-listen", false, "others than this machine may reach listen without TLS, and no warning is needed (a TLS terminator or a mesh stands in front)")
 	f.String("admin-listen", defaultAdminListen, "`address` for /healthz, /readyz and pprof; \"\" turns it off")
 	f.String("metrics-listen", "", "`address` for /metrics (Prometheus), /healthz and /readyz, without a token, and for nothing else")
+	f.String("audit-log", "", "`file` for the audit log: who asked for what, and which keys were used, as JSON lines; - for standard output")
 	f.Int("metrics-buckets", 100, "how many buckets have metrics of their own; others are counted together")
 	f.Int("max-connections", 4096, "how many client connections to serve at once; others wait until one ends")
 	f.String("region", "us-east-1", "`region` that clients sign their requests for")

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/s3proxy/s3proxy/kms"
@@ -43,23 +42,6 @@ func (c counted) Check(ctx context.Context) (err error) {
 }
 
 func (m *Metrics) called(operation string, at time.Time, err *error) {
-	m.kms.WithLabelValues(operation, result(*err)).Inc()
+	m.kms.WithLabelValues(operation, kms.Class(*err)).Inc()
 	m.kmsDuration.WithLabelValues(operation).Observe(time.Since(at).Seconds())
-}
-
-func result(err error) string {
-	for _, class := range []struct {
-		name string
-		is   error
-	}{
-		{"canceled", context.Canceled}, {"unavailable", kms.ErrUnavailable}, {"denied", kms.ErrDenied}, {"not-found", kms.ErrNotFound}, {"invalid", kms.ErrInvalid},
-	} {
-		if errors.Is(err, class.is) {
-			return class.name
-		}
-	}
-	if err != nil {
-		return "error"
-	}
-	return "ok"
 }
