@@ -53,6 +53,32 @@ func startMetrics(c *config.Config, m *metrics.Metrics, health *health, log *slo
 	return serveOn(listener, mux, "metrics", log), nil
 }
 
+// startOperators starts the listeners that are not for clients. closeAll may be called twice.
+func startOperators(c *config.Config, m *metrics.Metrics, health *health, log *slog.Logger) (closeAll func(), err error) {
+	var servers []*http.Server
+	closeAll = func() {
+		for _, s := range servers {
+			s.Close()
+		}
+	}
+	admin, err := startAdmin(c, health, log)
+	if err != nil {
+		return nil, err
+	}
+	if admin != nil {
+		servers = append(servers, admin)
+	}
+	scraped, err := startMetrics(c, m, health, log)
+	if err != nil {
+		closeAll()
+		return nil, err
+	}
+	if scraped != nil {
+		servers = append(servers, scraped)
+	}
+	return closeAll, nil
+}
+
 // serveOn serves a listener for operators, until the server is closed.
 func serveOn(listener net.Listener, handler http.Handler, name string, log *slog.Logger) *http.Server {
 	server := newServer(handler, log)

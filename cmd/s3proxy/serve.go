@@ -68,16 +68,11 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	defer clients.Follow(c, log)()
 	stores := newStores(c, log)
 	stores.attempts = 1 // clients try again themselves
-	program := thisBuild()
-	stores.metrics = metrics.New(metrics.Build{Version: program.Version, Commit: program.Commit, Go: program.Go}, c.MetricsBuckets)
-	if c.AuditLog != "" {
-		if stores.audit, err = audit.Open(c.AuditLog, out, log); err != nil {
-			return err
-		}
-		defer stores.audit.Close()
-		stores.audit.Process("start", program.Version, os.Getpid())
-		defer stores.audit.Process("stop", program.Version, os.Getpid())
+	stop, err := stores.record(c, out)
+	if err != nil {
+		return err
 	}
+	defer stop()
 	if err := stores.open(ctx); err != nil {
 		return err
 	}
@@ -105,16 +100,12 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	health := &health{stores: stores}
-	admin, err := startAdmin(c, health, log)
+	closeOperators, err := startOperators(c, stores.metrics, health, log)
 	if err != nil {
 		listener.Close()
 		return err
 	}
-	scraped, err := startMetrics(c, stores.metrics, health, log)
-	if err != nil {
-		listener.Close()
-		return err
-	}
+	defer closeOperators()
 	handler := proxy.New(served)
 	server := newServer(guarded(c, stores.metrics.InFlight(handler), log), log)
 	sweeping, endSweeping := context.WithCancel(ctx)
@@ -140,17 +131,30 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	}
 	log.Info("shutting down: running requests may finish", "drain-timeout", c.DrainTimeout)
 	drain(server, c.DrainTimeout, log)
-	for _, s := range []*http.Server{admin, scraped} {
-		if s != nil {
-			s.Close()
-		}
-	}
+	closeOperators()
 	closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := stores.closeKeyrings(closing); err != nil {
 		log.Warn("window records could not be written again", "error", err)
 	}
 	return nil
+}
+
+// record makes the metrics and the audit log of a serving process. stop ends the audit log.
+func (s *stores) record(c *config.Config, out io.Writer) (stop func(), err error) {
+	program := thisBuild()
+	s.metrics = metrics.New(metrics.Build{Version: program.Version, Commit: program.Commit, Go: program.Go}, c.MetricsBuckets)
+	if c.AuditLog == "" {
+		return func() {}, nil
+	}
+	if s.audit, err = audit.Open(c.AuditLog, out, s.log); err != nil {
+		return nil, err
+	}
+	s.audit.Process("start", program.Version, os.Getpid())
+	return func() {
+		s.audit.Process("stop", program.Version, os.Getpid())
+		s.audit.Close()
+	}, nil
 }
 
 // drain accepts no new connections and waits for running requests. It cuts those that do not
