@@ -43,6 +43,9 @@ type Config struct {
 	TrustAll bool
 	// Log gets one line a request; at LevelTrace with all headers but secrets.
 	Log *slog.Logger
+	// RequestLevel is the level of the lines about requests in which nothing failed that is
+	// not the client's doing. The zero value is slog.LevelInfo.
+	RequestLevel slog.Level
 	// Observe is told of each request when it was answered, on the request's goroutine:
 	// it must not block. Optional.
 	Observe func(Served)

@@ -86,20 +86,20 @@ func damage(err error) string {
 }
 
 // level is how loud a log is about a request: an operator has to look at damage, may look at
-// failures of the store or the KMS, and need not look at what clients do wrong.
-func (s *Served) level() slog.Level {
+// failures of the store or the KMS, and need not look at what clients do wrong: that is quiet.
+func (s *Served) level(quiet slog.Level) slog.Level {
 	var told *s3err.Error
 	switch {
 	case s.Integrity != "":
 		return slog.LevelError
 	case s.Err == nil, errors.Is(s.Err, context.Canceled), errors.As(s.Err, &told) && told.Status < http.StatusInternalServerError:
-		return slog.LevelInfo
+		return quiet
 	}
 	return slog.LevelWarn
 }
 
-// log writes the line of one request.
-func (s *Served) log(to *slog.Logger) {
+// log writes the line of one request; quiet is the level where nothing failed.
+func (s *Served) log(to *slog.Logger, quiet slog.Level) {
 	attrs := []any{
 		"id", s.ID, "client", s.Client, "remote", s.Remote, "op", s.Operation, "method", s.Method, "bucket", s.Bucket, "key", s.Key,
 		"status", s.Status, "received", s.Received, "sent", s.Sent, "duration_ms", milliseconds(s.Took), "first_byte_ms", milliseconds(s.FirstByte),
@@ -114,7 +114,7 @@ func (s *Served) log(to *slog.Logger) {
 	if s.Err != nil {
 		attrs = append(attrs, "error", s.Err)
 	}
-	to.Log(context.Background(), s.level(), "request", attrs...)
+	to.Log(context.Background(), s.level(quiet), "request", attrs...)
 }
 
 // milliseconds keeps three digits behind the point.

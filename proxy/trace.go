@@ -104,7 +104,7 @@ func (p *Proxy) traceRequest(x *exchange) {
 // report tells the log and the observer of a request that was answered.
 func (p *Proxy) report(x *exchange, start time.Time, err error) {
 	s := x.served(start, err)
-	s.log(p.log)
+	s.log(p.log, p.cfg.RequestLevel)
 	if p.cfg.Observe != nil {
 		p.cfg.Observe(s)
 	}

@@ -22,6 +22,7 @@ func inProcess(c proxy.Config) (client *upstream.Client, stop func(), err error)
 	const id, region = "inside", "us-east-1"
 	secret := rand.Text()
 	c.Region = region
+	c.RequestLevel = slog.LevelDebug // who runs a command sees its outcome
 	c.Credential = func(asked string) (proxy.Credential, bool) {
 		return proxy.Credential{Secret: secret, Manage: true}, asked == id
 	}

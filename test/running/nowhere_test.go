@@ -45,7 +45,7 @@ func TestNoFolderIsNeededWhereEverythingHasAPlace(t *testing.T) {
 	t.Run("a root file system that is read-only", func(t *testing.T) {
 		t.Parallel()
 		lab.NeedRoot(t)
-		serveNowhere(t, bin, []string{"HOME=/"}, "unshare", "--mount", "sh", "-c", `mount -o remount,bind,ro / && if touch /tmp/x 2>/dev/null; then exit 3; fi && exec setpriv --reuid 65532 --regid 65532 --groups 65533 "$@"`, "sh")
+		serveNowhere(t, bin, []string{"HOME=/"}, lab.Need(t, "unshare"), "--mount", "sh", "-c", `mount -o remount,bind,ro / && if touch /tmp/x 2>/dev/null; then exit 3; fi && exec setpriv --reuid 65532 --regid 65532 --groups 65533 "$@"`, "sh")
 	})
 }
 
