@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,20 +54,21 @@ func TestWhatAStoreSaysOfTheProxysCredentialsStaysHere(t *testing.T) {
 }
 
 func TestAStatusThatS3DoesNotHaveIsAnError(t *testing.T) {
-	status := 0
+	var status atomic.Int64
 	f := &fakeStore{hook: func(w http.ResponseWriter, _ *http.Request) bool {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			return false
 		}
 		defer conn.Close()
-		fmt.Fprintf(conn, "HTTP/1.1 %03d Odd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status)
+		fmt.Fprintf(conn, "HTTP/1.1 %03d Odd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status.Load())
 		return true
 	}}
 	s := proxyBefore(t, f, "us-east-1")
-	for _, status = range []int{0, 99, 300, 305, 399, 600, 999} {
+	for _, odd := range []int64{0, 99, 300, 305, 399, 600, 999} {
+		status.Store(odd) // a request that the proxy made by the way may still be answered
 		if resp, _ := ask(t, s, "GET", "/bucket/k", nil); resp.StatusCode < 500 || resp.StatusCode > 503 {
-			t.Errorf("%d becomes %s", status, resp.Status)
+			t.Errorf("%d becomes %s", odd, resp.Status)
 		}
 	}
 }
