@@ -35,15 +35,19 @@ func (h *health) routes(mux *http.ServeMux) {
 
 // ready fails when no request could be served: the proxy is shutting down, or no KMS answers
 // and no key is in memory. A KMS that is away for a moment must not take all replicas out of
-// their balancer at once, while the window keys that they hold serve most requests.
+// their balancer at once, while the window keys that they hold serve most requests; nor must
+// that of one bucket take the others along.
 func (h *health) ready(ctx context.Context) (notes []string, err error) {
 	notes = h.stores.warnings()
 	if h.draining.Load() {
 		return notes, errors.New("shutting down")
 	}
-	err = h.stores.check(ctx)
-	if err != nil && h.stores.holdKeys() {
-		return append(notes, "warning: "+err.Error()+"; keys in memory serve what they can"), nil
+	wrong, usable := h.stores.tryKeys(ctx)
+	if !usable {
+		return notes, errors.New(strings.Join(wrong, "; "))
 	}
-	return notes, err
+	for _, text := range wrong {
+		notes = append(notes, "warning: "+text+"; other keys, and those in memory, serve what they can")
+	}
+	return notes, nil
 }

@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/audit"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
@@ -294,13 +294,25 @@ func (s *stores) warnings() (lines []string) {
 	return lines
 }
 
-// check fails unless every key for writing works now.
-func (s *stores) check(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, ring := range s.keyrings {
-		group.Go(func() error { return ring.Check(ctx) })
+// tryKeys tells which keys for writing do not work now, and whether the keys of any bucket can
+// be used, by their KMS or since they are in memory.
+func (s *stores) tryKeys(ctx context.Context) (wrong []string, usable bool) {
+	rings := slices.Collect(maps.Values(s.keyrings))
+	errs := make([]error, len(rings))
+	var all sync.WaitGroup
+	for i, ring := range rings {
+		all.Go(func() { errs[i] = ring.Check(ctx) })
 	}
-	return group.Wait()
+	all.Wait()
+	usable = len(rings) == 0
+	for i, ring := range rings {
+		if errs[i] != nil {
+			wrong = append(wrong, errs[i].Error())
+		}
+		usable = usable || errs[i] == nil || ring.Held().Any()
+	}
+	slices.Sort(wrong)
+	return slices.Compact(wrong), usable // keyrings share keys
 }
 
 // observe is told of each request of a serving process.
@@ -316,9 +328,6 @@ func (s *stores) held() (all []kms.Held) {
 	}
 	return all
 }
-
-// holdKeys tells whether requests can be served by keys in memory.
-func (s *stores) holdKeys() bool { return slices.ContainsFunc(s.held(), kms.Held.Any) }
 
 // closeKeyrings writes window records a last time and drops all keys.
 func (s *stores) closeKeyrings(ctx context.Context) error {

@@ -85,7 +85,7 @@ type silentKey struct{ kms.Key }
 
 func (silentKey) Check(context.Context) error { return kms.ErrUnavailable }
 
-func TestReadinessAsksTheKeyOfEveryBucket(t *testing.T) {
+func TestReadinessAsksTheKeyOfEveryBucketAndFailsWhenNoneCanBeUsed(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"a", "b"} {
 		if err := localfile.Create(filepath.Join(dir, name)); err != nil {
@@ -96,10 +96,10 @@ func TestReadinessAsksTheKeyOfEveryBucket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, silent := range []string{"", "a", "b"} {
+	for _, silent := range []string{"", "a", "b", "ab"} {
 		s := newStores(c, slog.New(slog.DiscardHandler))
-		if silent != "" {
-			uri := "localfile://" + dir + "/" + silent
+		for _, file := range silent {
+			uri := "localfile://" + dir + "/" + string(file)
 			key, err := openKey(t.Context(), uri)
 			if err != nil {
 				t.Fatal(err)
@@ -111,8 +111,12 @@ func TestReadinessAsksTheKeyOfEveryBucket(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.check(t.Context()); (err != nil) != (silent != "") {
-			t.Errorf("with %q silent: %v", silent, err)
+		notes, err := (&health{stores: s}).ready(t.Context())
+		if (err != nil) != (silent == "ab") {
+			t.Errorf("with %q silent it is not ready: %v", silent, err)
+		}
+		if want := silent == "a" || silent == "b"; len(notes) > 0 != want || want && !strings.Contains(notes[0], kms.ErrUnavailable.Error()) {
+			t.Errorf("with %q silent it says %q", silent, notes)
 		}
 	}
 }

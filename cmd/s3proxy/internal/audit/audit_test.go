@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,6 +58,68 @@ func TestAFileThatIsMovedAwayGetsASuccessor(t *testing.T) {
 	l.Process("after", "1", 4)
 	if fresh := contents(t, path); !strings.Contains(fresh, "after") {
 		t.Errorf("after the file was removed: %s", fresh)
+	}
+}
+
+func TestALineIsNotLostWhereNoNewFileCanBeMade(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "folder")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var told bytes.Buffer
+	path := filepath.Join(folder, "audit.jsonl")
+	l, err := Open(path, nil, slog.New(slog.NewTextHandler(&told, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	now := time.Now()
+	l.now = func() time.Time { return now }
+	if err := os.Rename(folder, folder+".1"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		now = now.Add(lookEvery)
+		l.Process("start", "1", 1)
+		l.Process("stop", "1", 1)
+	}
+	if old := contents(t, filepath.Join(folder+".1", "audit.jsonl")); strings.Count(old, "\n") != 6 {
+		t.Errorf("the old file has %q, want six lines", old)
+	}
+	if n := strings.Count(told.String(), "no such file"); n != 1 {
+		t.Errorf("told %d times, want once: %s", n, &told)
+	}
+}
+
+// small takes only some bytes of what does not fit.
+type small struct {
+	bytes.Buffer
+	room int
+}
+
+func (s *small) Write(p []byte) (int, error) {
+	if len(p) > s.room {
+		s.Buffer.Write(p[:s.room])
+		return s.room, errors.New("no space left on device")
+	}
+	return s.Buffer.Write(p)
+}
+
+func TestALineAfterATornOneIsALineOfItsOwn(t *testing.T) {
+	to := &small{room: 10}
+	l, err := Open("-", to, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Process("torn", "1", 1)
+	to.room = 0
+	l.Process("lost", "1", 1)
+	to.room = 1000
+	l.Process("whole", "1", 1)
+	l.Process("whole", "1", 2)
+	lines := strings.Split(to.String(), "\n")
+	if len(lines) != 4 || len(lines[0]) != 10 || !json.Valid([]byte(lines[1])) || !json.Valid([]byte(lines[2])) {
+		t.Errorf("%q", lines)
 	}
 }
 

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,12 +24,13 @@ type Log struct {
 	to     io.Writer
 	file   *os.File
 	looked time.Time
-	failed bool // the last line could not be written
+	failed bool // the last line is not where it should be
+	torn   bool // the last line has no end
 }
 
 // Open appends to the file at path, which it makes with mode 0600; "-" stands for out. When
 // the file is moved away or removed, as log rotation does, it makes a new one within a second.
-// Lines that cannot be written are told to log, once until one can be written again.
+// That lines cannot be written is told to log, once until one can be written again.
 func Open(path string, out io.Writer, log *slog.Logger) (*Log, error) {
 	l := &Log{log: log, now: time.Now}
 	if path == "-" {
@@ -57,21 +59,22 @@ func (l *Log) open() error {
 // write appends one event as one line, by one system call: lines of several processes that
 // share a file do not mix.
 func (l *Log) write(event any) {
-	if l == nil {
-		return
-	}
 	line, err := json.Marshal(event)
 	if err != nil {
 		l.log.Error("an audit event could not be encoded", "error", err)
 		return
 	}
+	line = append(line, '\n')
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err = l.follow(); err == nil {
-		_, err = l.to.Write(append(line, '\n'))
+	moved := l.follow() // without a new file, the old one still takes the line
+	if l.torn {
+		line = append([]byte{'\n'}, line...)
 	}
-	if err != nil && !l.failed {
-		l.log.Error("the audit log cannot be written: what happens now is not in it", "error", err)
+	n, err := l.to.Write(line)
+	l.torn = err != nil && (n > 0 || l.torn)
+	if err = errors.Join(moved, err); err != nil && !l.failed {
+		l.log.Error("the audit log cannot be written where it should be: what happens now may not be in it", "error", err)
 	}
 	l.failed = err != nil
 }
@@ -81,11 +84,11 @@ func (l *Log) follow() error {
 	if l.path == "" || l.now().Sub(l.looked) < lookEvery {
 		return nil
 	}
-	l.looked = l.now()
 	there, err := os.Stat(l.path)
 	if err == nil {
 		var ours os.FileInfo
 		if ours, err = l.file.Stat(); err == nil && os.SameFile(there, ours) {
+			l.looked = l.now()
 			return nil
 		}
 	}

@@ -40,12 +40,12 @@ var seconds = []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 
 // those that come later are counted as "other", and with 0 all are.
 func New(b Build, maxBuckets int) *Metrics {
 	registry := prometheus.NewRegistry()
-	make := promauto.With(registry)
+	with := promauto.With(registry)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return make.NewCounterVec(prometheus.CounterOpts{Namespace: "s3proxy", Name: name, Help: help}, labels)
+		return with.NewCounterVec(prometheus.CounterOpts{Namespace: "s3proxy", Name: name, Help: help}, labels)
 	}
 	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
-		return make.NewHistogramVec(prometheus.HistogramOpts{
+		return with.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "s3proxy", Name: name, Help: help, Buckets: seconds,
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}, labels)
@@ -57,17 +57,17 @@ func New(b Build, maxBuckets int) *Metrics {
 		firstByte: histogram("time_to_first_byte_seconds", "Time from a request's headers to the status of its answer.", "operation"),
 		received:  counter("request_bytes_total", "Bytes of clients' bodies, as they were sent.", "bucket"),
 		sent:      counter("response_bytes_total", "Bytes of the bodies of answers to clients.", "bucket"),
-		inFlight:  make.NewGauge(prometheus.GaugeOpts{Namespace: "s3proxy", Name: "requests_in_flight", Help: "Requests that are being answered."}),
+		inFlight:  with.NewGauge(prometheus.GaugeOpts{Namespace: "s3proxy", Name: "requests_in_flight", Help: "Requests that are being answered."}),
 		refused:   counter("signatures_refused_total", "Requests whose signature was refused, by S3 error code.", "cause"),
 		integrity: counter("integrity_failures_total", "Objects in the store that are not what was written, by what is wrong. Any is a reason to look.", "kind"),
-		plaintext: make.NewCounter(prometheus.CounterOpts{Namespace: "s3proxy", Name: "plaintext_reads_total", Help: "Objects that were served without having been decrypted, since settings allow it."}),
+		plaintext: with.NewCounter(prometheus.CounterOpts{Namespace: "s3proxy", Name: "plaintext_reads_total", Help: "Objects that were served without having been decrypted, since settings allow it."}),
 
 		upstream:         counter("upstream_requests_total", "Requests to stores, by class of the status; error: no answer.", "method", "code"),
 		upstreamDuration: histogram("upstream_request_duration_seconds", "Time until a store's headers had come, with the sending of the body.", "method"),
 		kms:              counter("kms_calls_total", "Calls of a KMS, by result.", "operation", "result"),
 		kmsDuration:      histogram("kms_call_duration_seconds", "Time of a call of a KMS.", "operation"),
 	}
-	make.NewGauge(prometheus.GaugeOpts{
+	with.NewGauge(prometheus.GaugeOpts{
 		Namespace: "s3proxy", Name: "build_info", Help: "1; the labels tell what this program was made of.",
 		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "goversion": b.Go},
 	}).Set(1)

@@ -17,6 +17,9 @@ const (
 	// quiet is how long nothing must happen before a change is told: files are written in
 	// several steps.
 	quiet = 200 * time.Millisecond
+	// patience is how long a change may stay untold in a folder that is never quiet: others may
+	// write there, too.
+	patience = 2 * time.Second
 	// again is how often a change is told though none was seen: not every file system tells
 	// of them (NFS, FUSE), nor does a kernel whose watches are used up.
 	again = 30 * time.Second
@@ -65,7 +68,15 @@ func (f *Files) run() {
 		defer f.events.Close()
 		events, errs = f.events.Events, f.events.Errors
 	}
-	settled := time.NewTimer(again)
+	settled, first := time.NewTimer(again), time.Time{} // first: of the events that were not told
+	happened := func() {
+		if first.IsZero() {
+			first = time.Now()
+		}
+		if time.Since(first) < patience {
+			settled.Reset(quiet)
+		}
+	}
 	for {
 		select {
 		case <-f.done:
@@ -73,10 +84,11 @@ func (f *Files) run() {
 		case paths := <-f.next:
 			f.watch(paths)
 		case <-events:
-			settled.Reset(quiet)
+			happened()
 		case <-errs: // events were lost
-			settled.Reset(quiet)
+			happened()
 		case <-settled.C:
+			first = time.Time{}
 			settled.Reset(again)
 			select {
 			case f.Changed <- struct{}{}:

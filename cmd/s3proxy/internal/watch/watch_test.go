@@ -69,3 +69,21 @@ func TestAfterCloseNothingWaits(t *testing.T) {
 	files.Close()
 	files.Set([]string{t.TempDir()})
 }
+
+func TestAChangeInAFolderThatIsNeverQuietIsTold(t *testing.T) {
+	top := t.TempDir()
+	log := filepath.Join(top, "a-log")
+	files := New([]string{filepath.Join(top, "credentials")}, slog.New(slog.DiscardHandler))
+	defer files.Close()
+	for until := time.Now().Add(again / 2); time.Now().Before(until); time.Sleep(quiet / 10) {
+		if err := os.WriteFile(log, []byte(time.Now().String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-files.Changed:
+			return
+		default:
+		}
+	}
+	t.Error("not told")
+}
