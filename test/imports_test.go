@@ -47,7 +47,7 @@ var mayImport = []arrows{
 	{"cmd/s3proxy/internal/config", []string{"cmd/s3proxy/internal/watch", "internal/secretfile", "kms/localfile", "kms/vault", "proxy", "proxy/inplace", "proxy/object", "proxy/state"}, nil},
 	{"cmd/s3proxy/internal/ops", []string{"envelope", "kms", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/state", "proxy/upstream"}, []string{"kms/localfile", "proxy", "test/lab"}},
 	{"cmd/s3proxy/internal/audit", []string{"kms", "proxy"}, nil},
-	{"cmd/s3proxy/internal/metrics", []string{"kms", "proxy"}, nil},
+	{"cmd/s3proxy/internal/metrics", []string{"kms", "proxy", "proxy/upstream"}, nil},
 	{"cmd/s3proxy", []string{"cmd/s3proxy/internal/audit", "cmd/s3proxy/internal/config", "cmd/s3proxy/internal/metrics", "cmd/s3proxy/internal/ops", "envelope", "internal/secretfile", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/state", "proxy/upstream"},
 		[]string{"test/lab"}},
 	{"test", nil, nil},

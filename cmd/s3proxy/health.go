@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -33,21 +36,52 @@ func (h *health) routes(mux *http.ServeMux) {
 	})
 }
 
-// ready fails when no request could be served: the proxy is shutting down, or no KMS answers
-// and no key is in memory. A KMS that is away for a moment must not take all replicas out of
-// their balancer at once, while the window keys that they hold serve most requests; nor must
-// that of one bucket take the others along.
+// ready fails when no request could be served: the proxy is shutting down, or there is no bucket
+// whose store answers and whose keys can be used. A KMS that is away for a moment must not take
+// all replicas out of their balancer at once, while the window keys that they hold serve most
+// requests; nor must the KMS or the store of one bucket take the others along.
 func (h *health) ready(ctx context.Context) (notes []string, err error) {
 	notes = h.stores.warnings()
 	if h.draining.Load() {
 		return notes, errors.New("shutting down")
 	}
-	wrong, usable := h.stores.tryKeys(ctx)
+	keys, stores, usable := h.stores.whatIsAway(ctx)
 	if !usable {
-		return notes, errors.New(strings.Join(wrong, "; "))
+		return notes, errors.New(strings.Join(append(stores, keys...), "; "))
 	}
-	for _, text := range wrong {
+	for _, text := range stores {
+		notes = append(notes, "warning: "+text+"; other stores are served")
+	}
+	for _, text := range keys {
 		notes = append(notes, "warning: "+text+"; other keys, and those in memory, serve what they can")
 	}
 	return notes, nil
+}
+
+// whatIsAway tells which keys for writing do not work now, which stores have not answered for
+// too long, and whether any bucket can be used: its store answers, and so does its KMS, or there
+// are keys in memory.
+func (s *stores) whatIsAway(ctx context.Context) (keys, stores []string, usable bool) {
+	ids := slices.Collect(maps.Keys(s.keyrings))
+	errs := make([]error, len(ids))
+	var all sync.WaitGroup
+	for i, id := range ids {
+		all.Go(func() { errs[i] = s.keyrings[id].Check(ctx) })
+	}
+	all.Wait()
+	usable = len(ids) == 0
+	for i, id := range ids {
+		seen := s.reaches[id.store] // nil: the embedded store, without which the process ends
+		away := seen != nil && seen.away()
+		if away {
+			stores = append(stores, fmt.Sprintf("the store %s has not answered for %v", seen.at, seen.silence().Round(time.Second)))
+		}
+		if errs[i] != nil {
+			keys = append(keys, errs[i].Error())
+		}
+		usable = usable || !away && (errs[i] == nil || s.keyrings[id].Held().Any())
+	}
+	slices.Sort(keys)
+	slices.Sort(stores)
+	return slices.Compact(keys), slices.Compact(stores), usable // keyrings share keys and stores
 }

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	tryFor   = 4 * time.Second // one look; with what it takes to find out more, less than 5
-	tryAgain = time.Minute
+	tryFor    = 4 * time.Second  // the first look; with what it takes to find out more, less than 5
+	tryLonger = 15 * time.Second // those that follow: a slow answer is one
+	tryAgain  = time.Minute
 	// beforeListening bounds how long the start waits for the first looks: what is wrong stands
 	// in the log before clients come, and a store that hangs does not keep the proxy from
 	// listening.
@@ -26,15 +27,17 @@ type trial struct {
 	what, at string
 	look     func(context.Context) error
 	toDo     func(context.Context, error) string // about an error; "" if that says it itself
+	reach    *reach                              // not nil: it is looked at again when its reach is unsure
 }
 
 // tryBackends looks whether the stores and the KMS work, says what is wrong and what to do, and
-// looks again every minute until they do. The proxy goes on meanwhile: stores come back.
+// looks again until they do; every minute it says so once more. The proxy goes on meanwhile:
+// stores come back. A store that makes the proxy unready is looked at as long as that runs.
 func (s *stores) tryBackends(ctx context.Context) {
 	var first sync.WaitGroup
 	for _, t := range s.trials() {
 		first.Add(1)
-		go t.untilFine(ctx, s.log, sync.OnceFunc(first.Done))
+		go t.follow(ctx, s.log, sync.OnceFunc(first.Done))
 	}
 	done := make(chan struct{})
 	go func() { first.Wait(); close(done) }()
@@ -46,7 +49,11 @@ func (s *stores) tryBackends(ctx context.Context) {
 
 func (s *stores) trials() (all []trial) {
 	for set, client := range s.clients {
-		all = append(all, storeTrial(set, client))
+		t := storeTrial(set, client)
+		if r := s.reaches[client]; r != nil && r.unreadyAfter > 0 {
+			t.reach = r
+		}
+		all = append(all, t)
 	}
 	writing := map[string]kms.Key{}
 	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(s.c.Buckets))...) {
@@ -60,10 +67,27 @@ func (s *stores) trials() (all []trial) {
 	return all
 }
 
-func (t *trial) untilFine(ctx context.Context, log *slog.Logger, tried func()) {
-	failed := false
+// follow looks until all is fine and then, if there is a reach, whenever that is unsure.
+func (t *trial) follow(ctx context.Context, log *slog.Logger, tried func()) {
 	for {
-		within, cancel := context.WithTimeout(ctx, tryFor)
+		t.untilFine(ctx, log, tried)
+		if t.reach == nil {
+			return
+		}
+		for again := true; again; again = !t.reach.unsure() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(t.reach.lookEvery()):
+			}
+		}
+	}
+}
+
+func (t *trial) untilFine(ctx context.Context, log *slog.Logger, tried func()) {
+	var said time.Time
+	for patience := tryFor; ; patience = tryLonger {
+		within, cancel := context.WithTimeout(ctx, patience)
 		err := t.look(within)
 		cancel()
 		if ctx.Err() != nil {
@@ -71,25 +95,35 @@ func (t *trial) untilFine(ctx context.Context, log *slog.Logger, tried func()) {
 			return
 		}
 		if err == nil {
-			if failed {
+			if !said.IsZero() {
 				log.Info(t.what+" works now", "at", t.at)
 			}
 			tried()
 			return
 		}
-		failed = true
-		message := t.what + " does not work"
-		if toDo := t.toDo(ctx, err); toDo != "" {
-			message += ": " + toDo
+		if said.IsZero() || time.Since(said) >= tryAgain {
+			said = time.Now()
+			t.say(ctx, log, err)
 		}
-		log.Error(message, "at", t.at, "error", strings.Join(strings.Fields(err.Error()), " "))
 		tried()
+		every := tryAgain
+		if t.reach != nil && t.reach.silence() > 0 {
+			every = t.reach.lookEvery()
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(tryAgain):
+		case <-time.After(every):
 		}
 	}
+}
+
+func (t *trial) say(ctx context.Context, log *slog.Logger, err error) {
+	message := t.what + " does not work"
+	if toDo := t.toDo(ctx, err); toDo != "" {
+		message += ": " + toDo
+	}
+	log.Error(message, "at", t.at, "error", strings.Join(strings.Fields(err.Error()), " "))
 }
 
 // advice is what to do about an error of which a part is known.

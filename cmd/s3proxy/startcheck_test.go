@@ -28,7 +28,7 @@ func TestWhatDoesNotWorkIsSaidEveryMinuteUntilItDoes(t *testing.T) {
 		start := time.Now()
 		ended := make(chan struct{})
 		go func() {
-			at.untilFine(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), func() {
+			at.follow(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), func() {
 				if tried.IsZero() {
 					tried = time.Now()
 				}

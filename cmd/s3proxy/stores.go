@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -38,6 +37,8 @@ type stores struct {
 	// embedded is nil with an upstream.
 	embedded *embeddedStore
 	clients  map[config.Upstream]*upstream.Client
+	// reaches tell of each client of a serving process whether its store answers.
+	reaches  map[*upstream.Client]*reach
 	keys     map[string]kms.Key
 	keyrings map[keyringID]*kms.Keyring
 	// offlineFloor gives the floor of a bucket without asking its store; nil if there is none.
@@ -65,7 +66,7 @@ const commandAttempts = 6
 func newStores(c *config.Config, log *slog.Logger) *stores {
 	return &stores{
 		c: c, log: log, attempts: commandAttempts,
-		clients: map[config.Upstream]*upstream.Client{}, keys: map[string]kms.Key{}, keyrings: map[keyringID]*kms.Keyring{},
+		clients: map[config.Upstream]*upstream.Client{}, reaches: map[*upstream.Client]*reach{}, keys: map[string]kms.Key{}, keyrings: map[keyringID]*kms.Keyring{},
 	}
 }
 
@@ -255,8 +256,10 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 	conf := upstream.Config{
 		TLS: security, Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts, Trace: proxy.TraceUpstream(s.log),
 	}
+	var seen *reach
 	if s.metrics != nil {
-		conf.Observe = s.metrics.Upstream
+		seen = &reach{at: endpoint.Redacted(), unreadyAfter: s.c.StoreUnreadyAfter}
+		conf.Observe = func(e upstream.Exchange) { s.metrics.Upstream(e); seen.observe(e) }
 	}
 	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(set.Region)}
 	switch at := set.Credentials; {
@@ -279,6 +282,9 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 		return nil, config.UsageError{Err: err}
 	}
 	s.clients[set] = client
+	if seen != nil {
+		s.reaches[client] = seen
+	}
 	if security != nil && set.Insecure {
 		s.insecure = append(s.insecure, endpoint.Host)
 		s.log.Warn("INSECURE: the store's certificate is not verified: whoever is on the way can be the store, see what clients ask for, and lose what they write", "store", endpoint.Host)
@@ -292,27 +298,6 @@ func (s *stores) warnings() (lines []string) {
 		lines = append(lines, "warning: the certificate of the store "+host+" is not verified (upstream-insecure)")
 	}
 	return lines
-}
-
-// tryKeys tells which keys for writing do not work now, and whether the keys of any bucket can
-// be used, by their KMS or since they are in memory.
-func (s *stores) tryKeys(ctx context.Context) (wrong []string, usable bool) {
-	rings := slices.Collect(maps.Values(s.keyrings))
-	errs := make([]error, len(rings))
-	var all sync.WaitGroup
-	for i, ring := range rings {
-		all.Go(func() { errs[i] = ring.Check(ctx) })
-	}
-	all.Wait()
-	usable = len(rings) == 0
-	for i, ring := range rings {
-		if errs[i] != nil {
-			wrong = append(wrong, errs[i].Error())
-		}
-		usable = usable || errs[i] == nil || ring.Held().Any()
-	}
-	slices.Sort(wrong)
-	return slices.Compact(wrong), usable // keyrings share keys
 }
 
 // observe is told of each request of a serving process.

@@ -49,9 +49,8 @@ type Config struct {
 	// Trace, if not nil, sees each exchange: the request as it was sent and the
 	// answer's headers (nil without an answer). It must not read bodies.
 	Trace func(req *http.Request, resp *http.Response)
-	// Observe, if not nil, is told of each exchange: its method, the answer's status (0
-	// without one), and how long it took until the answer's headers had come.
-	Observe func(method string, status int, took time.Duration)
+	// Observe, if not nil, is told of each exchange. It must not block.
+	Observe func(Exchange)
 	// TLS secures connections to an https endpoint; nil: with the system's certificates.
 	TLS *tls.Config
 	// Dial replaces TCP, for a store on a Unix socket. nil: TCP, through the
@@ -165,6 +164,7 @@ func passes(in *Request, err error) bool {
 }
 
 func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) {
+	in = in.watched()
 	req, err := c.build(ctx, in)
 	if err != nil {
 		return nil, err
@@ -183,11 +183,7 @@ func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) 
 	start := time.Now()
 	resp, err := c.http.Do(req)
 	if c.cfg.Observe != nil {
-		status := 0
-		if resp != nil {
-			status = resp.StatusCode
-		}
-		c.cfg.Observe(req.Method, status, time.Since(start))
+		c.cfg.Observe(exchange(ctx, in, resp, time.Since(start)))
 	}
 	if c.cfg.Trace != nil {
 		c.cfg.Trace(req, resp)

@@ -25,6 +25,14 @@ type Store struct {
 	Address   string // of a store below a domain: where it listens
 
 	roots *x509.CertPool // that its certificate is signed by; nil: it speaks no TLS
+	start func() *Process
+}
+
+// Restart starts a versitygw that was killed again, at the same address with the same objects.
+func (s *Store) Restart(t testing.TB) {
+	t.Helper()
+	s.Process = s.start()
+	await(place{t: t}, s, "/")
 }
 
 // The stores' keys differ from the proxy's clients', so that a test which uses
@@ -140,7 +148,8 @@ func startVersitygw(at place, dir string, flags, posix []string) *Store {
 	address := FreeAddress(at.t)
 	args := slices.Concat([]string{"--access", storeAccessKey, "--secret", storeSecretKey, "--port", address, "--keep-alive", "--quiet"},
 		flags, []string{"posix"}, posix, []string{dir})
-	return &Store{Process: start(at, "versitygw", bin, args, Env()), URL: "http://" + address, Dir: dir}
+	run := func() *Process { return start(at, "versitygw", bin, args, Env()) }
+	return &Store{Process: run(), URL: "http://" + address, Dir: dir, start: run}
 }
 
 func minio(at place) *Store { at.t.Helper(); return minioWith(at) }

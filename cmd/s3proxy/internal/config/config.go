@@ -45,6 +45,7 @@ type Config struct {
 	AllowPlaintextReads bool          `koanf:"allow-plaintext-reads"`
 	DrainTimeout        time.Duration `koanf:"drain-timeout"`
 	ShutdownDelay       time.Duration `koanf:"shutdown-delay"`
+	StoreUnreadyAfter   time.Duration `koanf:"store-unready-after"`
 	StateBucket         string        `koanf:"state-bucket"`
 	StatePrefix         string        `koanf:"state-prefix"`
 	BucketAlias         []string      `koanf:"bucket-alias"`

@@ -116,6 +116,7 @@ func TestAMistakeStopsTheStartWithOneLineThatNamesIt(t *testing.T) {
 		{"anonymous", "anonymous: maybe\n", nil, nil, "maybe"},
 		{"log-level", "", nil, []string{"--log-level", "loud"}, "loud"},
 		{"negative", "", nil, []string{"--drain-timeout", "-1s"}, "negative"},
+		{"a store that is away for less than nothing", "", nil, []string{"--store-unready-after", "-1s"}, "store-unready-after"},
 		{"no connections", "max-connections: 0\n", nil, nil, "max-connections"},
 		{"no duration", "key-window: soon\n", nil, nil, "key-window"},
 		{"no window with objects", "", nil, []string{"--key-window", "0", "--key-window-objects", "5"}, "key-window"},

@@ -72,6 +72,7 @@ func ServeFlags(f *pflag.FlagSet) {
 	f.String("sse", "own", "S3's server-side encryption (SSE-S3, SSE-KMS): own (s3proxy answers, since it encrypts anyway), or store (sent on: the store encrypts once more)")
 	PlaintextFlag(f)
 	f.String("credentials", "", "YAML `file` with a list of clients' credentials, or a folder with a file or a folder for each client; read again when it changes, and at SIGHUP")
+	f.Duration("store-unready-after", time.Minute, "how long the store may not answer at all before /readyz says no; 0: that does not count")
 	f.Duration("shutdown-delay", 0, "how long to serve on after SIGTERM while /readyz says no: as long as balancers take to notice")
 	f.Duration("drain-timeout", 30*time.Second, "how long running requests may take to finish after SIGTERM")
 }

@@ -89,8 +89,8 @@ func (c *Config) validateNumbers() error {
 	if c.MaxConnections < 1 && c.Given("max-connections") {
 		return Usagef("max-connections must be at least 1")
 	}
-	if c.KeyWindow < 0 || c.KeyWindowObjects < 0 || c.DrainTimeout < 0 || c.ShutdownDelay < 0 || c.MetricsBuckets < 0 {
-		return Usagef("key-window, key-window-objects, drain-timeout, shutdown-delay and metrics-buckets cannot be negative")
+	if c.KeyWindow < 0 || c.KeyWindowObjects < 0 || c.DrainTimeout < 0 || c.ShutdownDelay < 0 || c.StoreUnreadyAfter < 0 || c.MetricsBuckets < 0 {
+		return Usagef("key-window, key-window-objects, drain-timeout, shutdown-delay, store-unready-after and metrics-buckets cannot be negative")
 	}
 	if c.KeyWindow > 24*time.Hour {
 		return Usagef("key-window must be at most 24h, so that a rotated key is not used for longer")

@@ -5,12 +5,17 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // Upstream counts an exchange with a store. It is what upstream.Config.Observe asks for.
-func (m *Metrics) Upstream(method string, status int, took time.Duration) {
-	m.upstream.WithLabelValues(method, class(status)).Inc()
-	m.upstreamDuration.WithLabelValues(method).Observe(took.Seconds())
+func (m *Metrics) Upstream(e upstream.Exchange) {
+	code := class(e.Status)
+	if e.GivenUp {
+		code = "canceled"
+	}
+	m.upstream.WithLabelValues(e.Method, code).Inc()
+	m.upstreamDuration.WithLabelValues(e.Method).Observe(e.Took.Seconds())
 }
 
 // Key gives a key that counts its calls.

@@ -62,7 +62,7 @@ func New(b Build, maxBuckets int) *Metrics {
 		integrity: counter("integrity_failures_total", "Objects in the store that are not what was written, by what is wrong. Any is a reason to look.", "kind"),
 		plaintext: with.NewCounter(prometheus.CounterOpts{Namespace: "s3proxy", Name: "plaintext_reads_total", Help: "Objects that were served without having been decrypted, since settings allow it."}),
 
-		upstream:         counter("upstream_requests_total", "Requests to stores, by class of the status; error: no answer.", "method", "code"),
+		upstream:         counter("upstream_requests_total", "Requests to stores, by class of the status; error: no answer, canceled: nobody waited for one, or the client's body broke off.", "method", "code"),
 		upstreamDuration: histogram("upstream_request_duration_seconds", "Time until a store's headers had come, with the sending of the body.", "method"),
 		kms:              counter("kms_calls_total", "Calls of a KMS, by result.", "operation", "result"),
 		kmsDuration:      histogram("kms_call_duration_seconds", "Time of a call of a KMS.", "operation"),

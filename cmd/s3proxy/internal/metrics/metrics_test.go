@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 func scrape(t *testing.T, m *Metrics) string {
@@ -98,14 +99,16 @@ func TestCallsOfAKMSAndOfAStoreAreCountedByResult(t *testing.T) {
 	if err := key.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	m.Upstream("PUT", 200, time.Second)
-	m.Upstream("GET", 0, time.Second)
+	m.Upstream(upstream.Exchange{Method: "PUT", Status: 200, Took: time.Second})
+	m.Upstream(upstream.Exchange{Method: "GET", Took: time.Second})
+	m.Upstream(upstream.Exchange{Method: "PUT", Took: time.Second, GivenUp: true})
 	m.Keys(func() []kms.Held {
 		return []kms.Held{{Windows: map[string]int{"k#1": 1}, Cached: 2}, {Windows: map[string]int{"k#1": 2}, Cached: 1}}
 	})
 	wants(t, scrape(t, m),
 		`s3proxy_kms_calls_total{operation="wrap",result="unavailable"} 1`, `s3proxy_kms_calls_total{operation="check",result="ok"} 1`,
 		`s3proxy_upstream_requests_total{code="2xx",method="PUT"} 1`, `s3proxy_upstream_requests_total{code="error",method="GET"} 1`,
+		`s3proxy_upstream_requests_total{code="canceled",method="PUT"} 1`,
 		`s3proxy_windows{kek="k#1"} 3`, `s3proxy_cached_window_keys 3`,
 	)
 }
@@ -120,7 +123,7 @@ func TestRequestsThatAreBeingAnsweredAreCounted(t *testing.T) {
 func TestDocsOperationsTellsEveryMetric(t *testing.T) {
 	m := New(Build{}, 1)
 	m.Observe(proxy.Served{Operation: "GetObject", Status: 200, FirstByte: 1, Refused: "x"})
-	m.Upstream("GET", 200, 1)
+	m.Upstream(upstream.Exchange{Method: "GET", Status: 200})
 	m.Key(failing{}).Check(t.Context())
 	m.Keys(func() []kms.Held { return []kms.Held{{Windows: map[string]int{"k": 1}}} })
 	docs, err := os.ReadFile("../../../../docs/OPERATIONS.md")
@@ -147,7 +150,7 @@ func TestDocsOperationsTellsEveryMetric(t *testing.T) {
 func TestNamesFollowPrometheusConventions(t *testing.T) {
 	m := New(Build{}, 1)
 	m.Observe(proxy.Served{Operation: "GetObject", Status: 200, FirstByte: 1, Refused: "x"})
-	m.Upstream("GET", 200, 1)
+	m.Upstream(upstream.Exchange{Method: "GET", Status: 200})
 	m.Key(failing{}).Check(t.Context())
 	m.Keys(func() []kms.Held { return nil })
 	problems, err := testutil.GatherAndLint(m.registry)
