@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -68,6 +69,8 @@ type Keyring struct {
 	floors  *floors  // nil without Floors
 	cache   *cache
 	unwraps flights[tink.AEAD]
+
+	hits, misses atomic.Uint64 // of window keys that objects are read with
 }
 
 // NewKeyring checks c and returns a Keyring. It does not call the KMS.
@@ -251,16 +254,11 @@ func (k *Keyring) openDEK(ctx context.Context, n Name, m *envelope.Metadata) (*e
 // openWindow gives the window key of m: from the cache, the KMS, or the record.
 func (k *Keyring) openWindow(ctx context.Context, bucket string, m *envelope.Metadata) (tink.AEAD, error) {
 	name := newCacheName(bucket, m.KEK, m.Window)
-	if aead, ok := k.cache.get(name); ok {
+	if aead, ok := k.inMemory(name, bucket, m); ok {
+		k.hits.Add(1)
 		return aead, nil
 	}
-	// Even if the cache has dropped it: a key that this process still writes with may be
-	// used for reading, also while the KMS is unreachable.
-	if k.windows != nil && k.cache.enabled() {
-		if aead, ok := k.windows.holds(bucket, m); ok {
-			return aead, nil
-		}
-	}
+	k.misses.Add(1)
 	return k.unwraps.do(ctx, string(name[:]), func(ctx context.Context) (tink.AEAD, error) {
 		// The load before this one may have ended since the look above.
 		if aead, ok := k.cache.get(name); ok {
@@ -278,6 +276,19 @@ func (k *Keyring) openWindow(ctx context.Context, bucket string, m *envelope.Met
 		k.cache.put(name, aead)
 		return aead, nil
 	})
+}
+
+// inMemory gives a window key that is there already.
+func (k *Keyring) inMemory(name cacheName, bucket string, m *envelope.Metadata) (tink.AEAD, bool) {
+	if aead, ok := k.cache.get(name); ok {
+		return aead, true
+	}
+	// Even if the cache has dropped it: a key that this process still writes with may be
+	// used for reading, also while the KMS is unreachable.
+	if k.windows != nil && k.cache.enabled() {
+		return k.windows.holds(bucket, m)
+	}
+	return nil, false
 }
 
 // unwrapWindow asks the KMS to open the form in the metadata and, if the KMS refuses that for

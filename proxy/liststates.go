@@ -125,21 +125,24 @@ type knownState struct {
 // about as many as fit, where an LRU would find none.
 type stateCache struct {
 	states *otter.Cache[[sha256.Size]byte, knownState]
+	looks  object.Lookups
 }
 
 // stateCacheEntries take about 35 MB.
 const stateCacheEntries = 200_000
 
 func newStateCache(entries int) *stateCache {
-	return &stateCache{otter.Must(&otter.Options[[sha256.Size]byte, knownState]{MaximumSize: entries})}
+	return &stateCache{states: otter.Must(&otter.Options[[sha256.Size]byte, knownState]{MaximumSize: entries})}
 }
 
 // known asks the store for what a listing does not tell about an object. One that was replaced or
 // deleted meanwhile, or that cannot be read, is shown by its size, with the opaque ETag.
 func (x *exchange) known(ctx context.Context, e listedState, etag string, size int64) (knownState, error) {
 	id := sha256.Sum256(kms.Context{"bucket": x.bucket.String(), "key": e.key, "version": e.version, "etag": etag}.Canonical())
-	if k, ok := x.proxy.states.states.GetIfPresent(id); ok {
-		return k, nil
+	found, ok := x.proxy.states.states.GetIfPresent(id)
+	x.proxy.states.looks.Count(ok)
+	if ok {
+		return found, nil
 	}
 	key, version, err := x.listedName(e)
 	if err != nil { // no client can ask for it

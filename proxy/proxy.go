@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
@@ -49,6 +48,8 @@ type Config struct {
 	// Observe is told of each request when it was answered, on the request's goroutine:
 	// it must not block. Optional.
 	Observe func(Served)
+	// ObserveSweep is told of each round of SweepUploads. Optional.
+	ObserveSweep func(SweepRound)
 }
 
 // LevelTrace is below slog.LevelDebug: the headers of each exchange.
@@ -72,6 +73,7 @@ type Proxy struct {
 	log      *slog.Logger
 	verifier *sigv4.Verifier
 	hold     *semaphore.Weighted
+	ends     *object.Cache
 	states   *stateCache
 	writable *writable // unsigned writes
 	defaults *bucketDefaults
@@ -109,21 +111,12 @@ func New(cfg Config) *Proxy {
 		sweepEvery: sweepEvery, sweepGrace: multipart.DefaultGrace, documentTime: documentTime,
 	}
 	p.uploads = multipart.NewUploads(cfg.Log, p.hold)
-	cache := object.NewCache()
-	p.others = object.New(cfg.Default, cfg.State, cache)
+	p.ends = object.NewCache()
+	p.others = object.New(cfg.Default, cfg.State, p.ends)
 	for name, b := range cfg.Buckets {
-		p.buckets[name] = object.New(b, cfg.State, cache)
+		p.buckets[name] = object.New(b, cfg.State, p.ends)
 	}
 	return p
-}
-
-// sweepEvery is how often a proxy sweeps the buckets that it has seen uploads in.
-const sweepEvery = time.Hour
-
-// SweepUploads removes the state of uploads that no longer exist, in the buckets in which this
-// process has begun or ended some, every hour and not all replicas at once, until ctx ends.
-func (p *Proxy) SweepUploads(ctx context.Context) {
-	p.uploads.SweepSeen(ctx, p.of, p.sweepEvery, p.sweepGrace)
 }
 
 // of gives the objects of a bucket, with its settings.

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,8 @@ func TestARunningProxySweepsWhatUploadsLeft(t *testing.T) {
 			t.Parallel()
 			p := before(t, start(t))
 			p.sweepEvery, p.sweepGrace = 50*time.Millisecond, 0
+			var removed, failed atomic.Int64
+			p.cfg.ObserveSweep = func(r SweepRound) { removed.Add(int64(r.Removed)); failed.Add(int64(r.Failed)) }
 			s := httptest.NewServer(p)
 			t.Cleanup(s.Close)
 			if resp, body := ask(t, s, "PUT", "/bucket", nil); resp.StatusCode != 200 {
@@ -63,13 +66,16 @@ func TestARunningProxySweepsWhatUploadsLeft(t *testing.T) {
 			ended := make(chan struct{})
 			go func() { p.SweepUploads(ctx); close(ended) }()
 			for range 100 {
-				if state("gone", gone) == 0 {
+				if removed.Load() > 0 {
 					break
 				}
 				time.Sleep(50 * time.Millisecond)
 			}
 			end()
 			<-ended
+			if removed.Load() != 1 || failed.Load() != 0 {
+				t.Errorf("told of %d uploads that were removed and %d that failed", removed.Load(), failed.Load())
+			}
 			if n := state("gone", gone); n != 0 {
 				t.Errorf("%d state objects of the upload that is gone", n)
 			}

@@ -19,6 +19,35 @@ type health struct {
 	draining atomic.Bool
 }
 
+// lookEvery is how often a proxy that has metrics looks whether it is ready, though nobody asks.
+const lookEvery = 15 * time.Second
+
+// follow keeps the metric of readiness fresh, and has the log say when it changes, until ctx ends.
+func (h *health) follow(ctx context.Context) {
+	before := true
+	for {
+		within, cancel := context.WithTimeout(ctx, 5*time.Second)
+		_, err := h.ready(within)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		if now := err == nil; now != before {
+			before = now
+			if now {
+				h.stores.log.Info("ready again")
+			} else {
+				h.stores.log.Warn("not ready: requests cannot be served", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
 // routes adds /healthz (the process runs) and /readyz (it can serve) to mux.
 func (h *health) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -41,6 +70,9 @@ func (h *health) routes(mux *http.ServeMux) {
 // all replicas out of their balancer at once, while the window keys that they hold serve most
 // requests; nor must the KMS or the store of one bucket take the others along.
 func (h *health) ready(ctx context.Context) (notes []string, err error) {
+	if h.stores.metrics != nil {
+		defer func() { h.stores.metrics.Ready(err == nil) }()
+	}
 	notes = h.stores.warnings()
 	if h.draining.Load() {
 		return notes, errors.New("shutting down")

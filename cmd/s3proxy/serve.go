@@ -65,7 +65,6 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer clients.Follow(c, log)()
 	stores := newStores(c, log)
 	stores.attempts = 1 // clients try again themselves
 	stop, err := stores.record(c, out)
@@ -73,6 +72,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	defer stop()
+	defer clients.Follow(c, log, stores.metrics.Credentials)()
 	if err := stores.open(ctx); err != nil {
 		return err
 	}
@@ -83,12 +83,11 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	}
 	served := proxy.Config{
 		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find,
-		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.observe,
+		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.observe, ObserveSweep: stores.metrics.Swept,
 	}
 	if err := stores.serve(ctx, &served); err != nil {
 		return err
 	}
-	stores.metrics.Keys(stores.held)
 	if stores.embedded != nil {
 		if err := checkEmbedded(ctx, c, stores); err != nil {
 			return err
@@ -99,6 +98,9 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	handler := proxy.New(served)
+	stores.metrics.Memory(stores.held, handler.Caches)
+	stores.metrics.Stores(stores.answering)
 	health := &health{stores: stores}
 	closeOperators, err := startOperators(c, stores.metrics, health, log)
 	if err != nil {
@@ -106,11 +108,13 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	defer closeOperators()
-	handler := proxy.New(served)
 	server := newServer(guarded(c, stores.metrics.InFlight(handler), log), log)
-	sweeping, endSweeping := context.WithCancel(ctx)
-	defer endSweeping()
-	go handler.SweepUploads(sweeping)
+	background, endBackground := context.WithCancel(ctx)
+	defer endBackground()
+	go handler.SweepUploads(background)
+	if c.MetricsListen != "" {
+		go health.follow(background)
+	}
 	announce(out, c, clients.Own, listener.Addr().String(), made)
 
 	ended := make(chan error, 1)
@@ -124,6 +128,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	case <-ctx.Done():
 	}
 	health.draining.Store(true)
+	stores.metrics.Ready(false)
 	tellServiceManager(daemon.SdNotifyStopping, log)
 	if c.ShutdownDelay > 0 {
 		log.Info("shutting down: new requests are served until balancers have seen that /readyz says no", "shutdown-delay", c.ShutdownDelay)

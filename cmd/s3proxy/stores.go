@@ -314,6 +314,16 @@ func (s *stores) held() (all []kms.Held) {
 	return all
 }
 
+// answering tells which stores answered when they were asked last, by their URLs.
+func (s *stores) answering() map[string]bool {
+	all := map[string]bool{}
+	for _, r := range s.reaches {
+		before, known := all[r.at] // with other credentials, say
+		all[r.at] = r.silence() == 0 && (before || !known)
+	}
+	return all
+}
+
 // closeKeyrings writes window records a last time and drops all keys.
 func (s *stores) closeKeyrings(ctx context.Context) error {
 	var errs []error

@@ -2,7 +2,9 @@ package multipart
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/s3proxy/s3proxy/proxy/object"
@@ -22,31 +24,48 @@ func (a *Uploads) remember(bucket s3name.Bucket) {
 	}
 }
 
+// SweepRound is what one round of SweepSeen did.
+type SweepRound struct {
+	Buckets int // that were to be swept
+	Removed int // uploads whose state was removed
+	Failed  int // uploads, and buckets as a whole, that could not be swept
+}
+
 // SweepSeen sweeps the buckets in which this process has begun or ended uploads, every so
-// often and not all replicas at once, until ctx ends.
-func (a *Uploads) SweepSeen(ctx context.Context, objectsOf func(s3name.Bucket) *object.Objects, every, grace time.Duration) {
+// often and not all replicas at once, until ctx ends. told gets each round.
+func (a *Uploads) SweepSeen(ctx context.Context, objectsOf func(s3name.Bucket) *object.Objects, every, grace time.Duration, told func(SweepRound)) {
 	for {
 		if upstream.Wait(ctx, every/2+rand.N(every)) != nil {
 			return
 		}
-		a.sweptMu.Lock()
-		buckets := make([]s3name.Bucket, 0, len(a.swept))
-		for b := range a.swept {
-			buckets = append(buckets, b)
+		round := a.sweepSeen(ctx, objectsOf, grace)
+		if ctx.Err() != nil {
+			return
 		}
-		a.sweptMu.Unlock()
-		for _, b := range buckets {
-			o := objectsOf(b)
-			s := Sweeper{Store: o.Upstream, Place: o.Place, Grace: grace, Log: a.log}
-			found, err := s.Bucket(ctx, b.String())
-			if ctx.Err() != nil {
-				return
-			}
-			if err != nil {
-				a.log.Warn("a bucket could not be swept", "bucket", b, "error", err)
-			} else if found.Removed > 0 {
-				a.log.Info("state of uploads that are gone was removed", "bucket", b, "uploads", found.Removed)
-			}
+		told(round)
+	}
+}
+
+func (a *Uploads) sweepSeen(ctx context.Context, objectsOf func(s3name.Bucket) *object.Objects, grace time.Duration) (round SweepRound) {
+	a.sweptMu.Lock()
+	buckets := slices.Collect(maps.Keys(a.swept))
+	a.sweptMu.Unlock()
+	for _, b := range buckets {
+		o := objectsOf(b)
+		s := Sweeper{Store: o.Upstream, Place: o.Place, Grace: grace, Log: a.log}
+		found, err := s.Bucket(ctx, b.String())
+		if ctx.Err() != nil {
+			return round
+		}
+		round.Buckets++
+		round.Removed += found.Removed
+		round.Failed += found.Failed
+		if err != nil {
+			round.Failed++
+			a.log.Warn("a bucket could not be swept", "bucket", b, "error", err)
+		} else if found.Removed > 0 {
+			a.log.Info("state of uploads that are gone was removed", "bucket", b, "uploads", found.Removed)
 		}
 	}
+	return round
 }

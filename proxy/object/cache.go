@@ -24,6 +24,8 @@ type Cache struct {
 	// commitments has, of each ETag of an object, the commitment of the key that came with it.
 	commitments *lru.Cache[[sha256.Size]byte, seenCommitment]
 	now         func() time.Time
+
+	lastLooks Lookups
 }
 
 // Sizes of the caches, in entries. An entry of last holds a trailer that is also among the
@@ -100,12 +102,15 @@ func (c *Cache) sameKey(s *Stored, proven bool) error {
 
 // LastSeen is the state in which an object was seen last, its end included.
 func (o *Objects) LastSeen(bucket s3name.Bucket, key s3name.Key, version s3name.VersionID) (*seenState, bool) {
-	return o.cache.last.Get(name{bucket, key, version})
+	st, ok := o.cache.last.Get(name{bucket, key, version})
+	o.cache.lastLooks.Count(ok)
+	return st, ok
 }
 
 // SeenTrailer is the trailer of s, where it was seen before.
 func (o *Objects) SeenTrailer(s *Stored) (*envelope.Trailer, bool) {
 	t := o.cache.trailers.get(trailerOf(s))
+	o.cache.trailers.looks.Count(t != nil)
 	return t, t != nil
 }
 
@@ -146,6 +151,7 @@ type trailerCache struct {
 	mu    sync.Mutex
 	lru   *lru.Cache[trailerID, *envelope.Trailer]
 	parts int
+	looks Lookups
 }
 
 const (

@@ -33,6 +33,7 @@ var servers = []server{
 	{"manifests", "the reader of Kubernetes' manifests", ".", true},
 	{"compose", "the reader of files for docker compose", ".", true},
 	{"cyclonedx", "cyclonedx-gomod", "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod", true},
+	{"prometheus", "promtool", "github.com/prometheus/prometheus/cmd/promtool", true},
 	{"localkms", "local-kms", "github.com/nsmithuk/local-kms", true},
 }
 

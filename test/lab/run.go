@@ -23,23 +23,30 @@ func MustRun(t testing.TB, env []string, program string, args ...string) string 
 // Run runs a foreign client and gives what it printed on stdout.
 func Run(t testing.TB, env []string, program string, args ...string) (string, error) {
 	t.Helper()
-	out, _, err := runApart(t, env, program, args...)
+	out, _, err := runApart(t, env, "", program, args...)
 	return out, err
 }
 
 // RunBoth is Run, but gives what was printed on stdout, followed by stderr.
 func RunBoth(t testing.TB, env []string, program string, args ...string) (string, error) {
 	t.Helper()
-	out, errs, err := runApart(t, env, program, args...)
+	return RunOn(t, env, "", program, args...)
+}
+
+// RunOn is RunBoth for a program that reads something on stdin.
+func RunOn(t testing.TB, env []string, stdin, program string, args ...string) (string, error) {
+	t.Helper()
+	out, errs, err := runApart(t, env, stdin, program, args...)
 	return out + errs, err
 }
 
-func runApart(t testing.TB, env []string, program string, args ...string) (stdout, stderr string, err error) {
+func runApart(t testing.TB, env []string, stdin, program string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = env
+	cmd.Stdin = strings.NewReader(stdin)
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err = cmd.Run()

@@ -13,3 +13,6 @@ func CycloneDX(t testing.TB) string { t.Helper(); return serverBinary(t, "cyclon
 
 // Manifests gives the path of the program that reads Kubernetes' manifests strictly.
 func Manifests(t testing.TB) string { t.Helper(); return serverBinary(t, "manifests") }
+
+// Promtool gives the path of promtool, which checks metrics, alert rules and queries.
+func Promtool(t testing.TB) string { t.Helper(); return serverBinary(t, "prometheus") }

@@ -95,8 +95,8 @@ func TestTheMetricsListenerServesMetricsAndHealthAndNothingElse(t *testing.T) {
 		t.Skip("there is no proxy")
 	}
 	t.Parallel()
-	address := lab.FreeAddress(t)
-	p := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{"--metrics-listen", address}})
+	store, address := lab.SharedVersitygw(t), lab.FreeAddress(t)
+	p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--metrics-listen", address}})
 	bucket := s3test.NewBucket(t, p.S3())
 	s3test.RoundTrip(t, p.S3(), bucket, 1000)
 	get := func(path string) (int, string) {
@@ -117,7 +117,8 @@ func TestTheMetricsListenerServesMetricsAndHealthAndNothingElse(t *testing.T) {
 		fmt.Sprintf(`s3proxy_requests_total{bucket="%s",code="2xx",operation="PutObject"} 1`, bucket),
 		fmt.Sprintf(`s3proxy_request_bytes_total{bucket="%s"} 1000`, bucket),
 		`s3proxy_kms_calls_total{operation="wrap",result="ok"} 1`,
-		`s3proxy_cached_window_keys 1`,
+		`s3proxy_cache_entries{cache="window_keys"} 1`,
+		fmt.Sprintf(`s3proxy_upstream_up{store="%s"} 1`, store.URL),
 	} {
 		if status != http.StatusOK || !slices.Contains(lines, want) {
 			t.Errorf("%d, and no line %s in\n%s", status, want, text)

@@ -1,6 +1,7 @@
 package running
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -51,6 +52,9 @@ func TestAProxyWhoseStoreIsAwayIsNotReadyUntilTheStoreIsBack(t *testing.T) {
 		}
 		if text := readiness(t, address, http.StatusServiceUnavailable, lab.AnswerWithin); !strings.Contains(text, "not ready: the store "+store.URL+" has not answered for ") {
 			t.Errorf("it says %q", text)
+		}
+		if text := scraped(t, address); !strings.Contains(text, "\ns3proxy_ready 0\n") || !strings.Contains(text, fmt.Sprintf("\ns3proxy_upstream_up{store=%q} 0\n", store.URL)) {
+			t.Errorf("the metrics do not tell:\n%s", text)
 		}
 		store.Restart(t)
 		if text := readiness(t, address, http.StatusOK, lab.AnswerWithin); text != "ready\n" {

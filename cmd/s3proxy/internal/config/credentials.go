@@ -71,8 +71,9 @@ func (s *Credentials) reload(c *Config) (changed bool, err error) {
 }
 
 // Follow reads the credentials again when their files change, and at each SIGHUP, until stop is
-// called. If they cannot be used, the old ones stay, and the log says why.
-func (s *Credentials) Follow(c *Config, log *slog.Logger) (stop func()) {
+// called. If they cannot be used, the old ones stay, and the log says why. told gets what came of
+// each reading.
+func (s *Credentials) Follow(c *Config, log *slog.Logger, told func(error)) (stop func()) {
 	signals, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)
 	files := watch.New(s.files, log)
@@ -88,6 +89,7 @@ func (s *Credentials) Follow(c *Config, log *slog.Logger) (stop func()) {
 				asked = true
 			}
 			changed, err := s.reload(c)
+			told(err)
 			files.Set(s.files)
 			switch {
 			case err != nil && (asked || err.Error() != wrong):

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -49,4 +51,25 @@ func (c counted) Check(ctx context.Context) (err error) {
 func (m *Metrics) called(operation string, at time.Time, err *error) {
 	m.kms.WithLabelValues(operation, kms.Class(*err)).Inc()
 	m.kmsDuration.WithLabelValues(operation).Observe(time.Since(at).Seconds())
+}
+
+// Stores makes the metric of which stores answer, by their URLs; answers tells now.
+func (m *Metrics) Stores(answers func() map[string]bool) { m.registry.MustRegister(stores(answers)) }
+
+type stores func() map[string]bool
+
+var upstreamUp = prometheus.NewDesc("s3proxy_upstream_up", "1 if a store answered when it was asked last, else 0.", []string{"store"}, nil)
+
+// Describe implements prometheus.Collector.
+func (stores) Describe(to chan<- *prometheus.Desc) { to <- upstreamUp }
+
+// Collect implements prometheus.Collector.
+func (s stores) Collect(to chan<- prometheus.Metric) {
+	for store, answers := range s() {
+		up := 0.0
+		if answers {
+			up = 1
+		}
+		to <- prometheus.MustNewConstMetric(upstreamUp, prometheus.GaugeValue, up, store)
+	}
 }

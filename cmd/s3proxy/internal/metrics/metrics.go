@@ -27,6 +27,7 @@ type Metrics struct {
 	upstreamDuration *prometheus.HistogramVec
 	kms              *prometheus.CounterVec
 	kmsDuration      *prometheus.HistogramVec
+	upkeep           upkeep
 }
 
 // Build is what this program was made of.
@@ -66,6 +67,7 @@ func New(b Build, maxBuckets int) *Metrics {
 		upstreamDuration: histogram("upstream_request_duration_seconds", "Time until a store's headers had come, with the sending of the body.", "method"),
 		kms:              counter("kms_calls_total", "Calls of a KMS, by result.", "operation", "result"),
 		kmsDuration:      histogram("kms_call_duration_seconds", "Time of a call of a KMS.", "operation"),
+		upkeep:           newUpkeep(with),
 	}
 	with.NewGauge(prometheus.GaugeOpts{
 		Namespace: "s3proxy", Name: "build_info", Help: "1; the labels tell what this program was made of.",

@@ -2,11 +2,13 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -102,14 +104,10 @@ func TestCallsOfAKMSAndOfAStoreAreCountedByResult(t *testing.T) {
 	m.Upstream(upstream.Exchange{Method: "PUT", Status: 200, Took: time.Second})
 	m.Upstream(upstream.Exchange{Method: "GET", Took: time.Second})
 	m.Upstream(upstream.Exchange{Method: "PUT", Took: time.Second, GivenUp: true})
-	m.Keys(func() []kms.Held {
-		return []kms.Held{{Windows: map[string]int{"k#1": 1}, Cached: 2}, {Windows: map[string]int{"k#1": 2}, Cached: 1}}
-	})
 	wants(t, scrape(t, m),
 		`s3proxy_kms_calls_total{operation="wrap",result="unavailable"} 1`, `s3proxy_kms_calls_total{operation="check",result="ok"} 1`,
 		`s3proxy_upstream_requests_total{code="2xx",method="PUT"} 1`, `s3proxy_upstream_requests_total{code="error",method="GET"} 1`,
 		`s3proxy_upstream_requests_total{code="canceled",method="PUT"} 1`,
-		`s3proxy_windows{kek="k#1"} 3`, `s3proxy_cached_window_keys 3`,
 	)
 }
 
@@ -120,12 +118,79 @@ func TestRequestsThatAreBeingAnsweredAreCounted(t *testing.T) {
 	wants(t, scrape(t, m), `s3proxy_requests_in_flight 0`)
 }
 
-func TestDocsOperationsTellsEveryMetric(t *testing.T) {
+func TestWhatIsInMemoryIsCountedWhenSomebodyLooks(t *testing.T) {
+	m := New(Build{}, 1)
+	m.Memory(func() []kms.Held {
+		return []kms.Held{
+			{Cached: 2, Hits: 5, Misses: 1},
+			{Windows: map[string]int{"k#1": 1}, NextEnd: time.Unix(2000, 0)},
+			{Windows: map[string]int{"k#1": 2}, NextEnd: time.Unix(1000, 0), Cached: 1, Hits: 2, Misses: 3},
+		}
+	}, func() []proxy.CacheUse { return []proxy.CacheUse{{Name: "trailers", Entries: 9, Hits: 8, Misses: 7}} })
+	wants(t, scrape(t, m),
+		`s3proxy_windows{kek="k#1"} 3`, `s3proxy_windows_next_end_timestamp_seconds 1000`,
+		`s3proxy_cache_entries{cache="window_keys"} 3`, `s3proxy_cache_entries{cache="trailers"} 9`,
+		`s3proxy_cache_lookups_total{cache="window_keys",result="hit"} 7`, `s3proxy_cache_lookups_total{cache="window_keys",result="miss"} 4`,
+		`s3proxy_cache_lookups_total{cache="trailers",result="hit"} 8`, `s3proxy_cache_lookups_total{cache="trailers",result="miss"} 7`,
+	)
+	none := New(Build{}, 1)
+	none.Memory(func() []kms.Held { return []kms.Held{{}} }, func() []proxy.CacheUse { return nil })
+	if text := scrape(t, none); strings.Contains(text, "s3proxy_windows") {
+		t.Errorf("there are no windows:\n%s", text)
+	}
+}
+
+func TestUpkeepIsCounted(t *testing.T) {
+	m := New(Build{}, 1)
+	value := func(name string) (v float64) {
+		t.Helper()
+		for line := range strings.Lines(scrape(t, m)) {
+			if rest, ok := strings.CutPrefix(line, name+" "); ok {
+				v, _ = strconv.ParseFloat(strings.TrimSpace(rest), 64)
+				return v
+			}
+		}
+		t.Fatalf("there is no %s", name)
+		return 0
+	}
+	recent := func(name string) {
+		t.Helper()
+		if at := time.Unix(int64(value(name)), 0); time.Since(at) > time.Minute {
+			t.Errorf("%s is %v", name, at)
+		}
+	}
+	const reloaded, swept = "s3proxy_credentials_last_reload_success_timestamp_seconds", "s3proxy_last_successful_sweep_timestamp_seconds"
+	wants(t, scrape(t, m), `s3proxy_ready 0`, `s3proxy_credentials_last_reload_successful 1`, `s3proxy_sweeps_total{result="failed"} 0`, swept+` 0`)
+	recent(reloaded)
+	m.Ready(true)
+	m.Credentials(errors.New("no such file"))
+	m.Swept(proxy.SweepRound{Buckets: 2, Removed: 3, Failed: 1})
+	wants(t, scrape(t, m), `s3proxy_ready 1`, `s3proxy_credentials_last_reload_successful 0`,
+		`s3proxy_sweeps_total{result="failed"} 1`, `s3proxy_sweeps_total{result="ok"} 0`, swept+` 0`,
+		`s3proxy_swept_uploads_total{result="removed"} 3`, `s3proxy_swept_uploads_total{result="failed"} 1`)
+	recent(reloaded)
+	m.Ready(false)
+	m.Credentials(nil)
+	m.Swept(proxy.SweepRound{Buckets: 2, Removed: 4})
+	wants(t, scrape(t, m), `s3proxy_ready 0`, `s3proxy_credentials_last_reload_successful 1`, `s3proxy_sweeps_total{result="ok"} 1`, `s3proxy_swept_uploads_total{result="removed"} 7`)
+	recent(swept)
+	m.Stores(func() map[string]bool { return map[string]bool{"http://a": true, "http://b": false} })
+	wants(t, scrape(t, m), `s3proxy_upstream_up{store="http://a"} 1`, `s3proxy_upstream_up{store="http://b"} 0`)
+}
+
+// everything gives metrics of which each has a value.
+func everything(t *testing.T) *Metrics {
 	m := New(Build{}, 1)
 	m.Observe(proxy.Served{Operation: "GetObject", Status: 200, FirstByte: 1, Refused: "x"})
 	m.Upstream(upstream.Exchange{Method: "GET", Status: 200})
 	m.Key(failing{}).Check(t.Context())
-	m.Keys(func() []kms.Held { return []kms.Held{{Windows: map[string]int{"k": 1}}} })
+	m.Memory(func() []kms.Held { return []kms.Held{{Windows: map[string]int{"k": 1}, NextEnd: time.Now()}} }, func() []proxy.CacheUse { return nil })
+	m.Stores(func() map[string]bool { return map[string]bool{"http://a": true} })
+	return m
+}
+
+func TestDocsOperationsTellsEveryMetric(t *testing.T) {
+	m := everything(t)
 	docs, err := os.ReadFile("../../../../docs/OPERATIONS.md")
 	if err != nil {
 		t.Fatal(err)
@@ -148,11 +213,7 @@ func TestDocsOperationsTellsEveryMetric(t *testing.T) {
 
 // What promtool check metrics would say.
 func TestNamesFollowPrometheusConventions(t *testing.T) {
-	m := New(Build{}, 1)
-	m.Observe(proxy.Served{Operation: "GetObject", Status: 200, FirstByte: 1, Refused: "x"})
-	m.Upstream(upstream.Exchange{Method: "GET", Status: 200})
-	m.Key(failing{}).Check(t.Context())
-	m.Keys(func() []kms.Held { return nil })
+	m := everything(t)
 	problems, err := testutil.GatherAndLint(m.registry)
 	if err != nil {
 		t.Fatal(err)
