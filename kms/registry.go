@@ -33,6 +33,9 @@ func (r *Registry) Register(scheme string, open Opener) {
 	r.openers[scheme] = open
 }
 
+// Schemes are those of the drivers, sorted.
+func (r *Registry) Schemes() []string { return slices.Sorted(maps.Keys(r.openers)) }
+
 // Open makes the Key that uri names. The error for an unknown scheme lists the known ones;
 // other errors are the Opener's.
 func (r *Registry) Open(ctx context.Context, uri string) (Key, error) {
@@ -40,7 +43,7 @@ func (r *Registry) Open(ctx context.Context, uri string) (Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("KMS URI: %w", err)
 	}
-	known := strings.Join(slices.Sorted(maps.Keys(r.openers)), "://, ") + "://"
+	known := strings.Join(r.Schemes(), "://, ") + "://"
 	if u.Scheme == "" {
 		return nil, fmt.Errorf("KMS URI %q has no scheme; the known schemes are %s", uri, known)
 	}

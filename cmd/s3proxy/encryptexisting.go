@@ -19,7 +19,7 @@ func encryptExistingCommand() *cobra.Command {
 its own name, encrypted, on the condition that nobody else has written it. Clients may
 read and write meanwhile through s3proxy, which needs allow-plaintext-reads for the
 bucket until this command says that you can switch it off. If a client writes at the same
-time, its write wins. If a run is interrupted, start it again.
+time, its write wins. If a run is interrupted, run it again.
 
 Content type, user metadata, tags, ACL, storage class, legal hold, retention and redirect
 stay. So does the store's checksum of the whole object, if it has one; it is verified
@@ -35,7 +35,7 @@ makes no copy of an object under any other name.`,
 			if err != nil {
 				return err
 			}
-			return overBuckets(cmd, c, &o, forEach(targets, func(job ops.Job, at ops.Target) ops.Plan[*ops.EncryptedExisting] {
+			return overBuckets(cmd, c, &o, targets, forEach(func(job ops.Job, at ops.Target) ops.Plan[*ops.EncryptedExisting] {
 				return &ops.EncryptExisting{Job: job, Target: at, OnlyWriter: o.writer()}
 			}), func(out io.Writer, e *ops.EncryptedExisting) error { return printEncrypted(out, e, o.dryRun) })
 		},

@@ -23,7 +23,7 @@ type gcFlags struct {
 func gcCommand() *cobra.Command {
 	var o gcFlags
 	cmd := &cobra.Command{
-		Use:   "gc s3://bucket [s3://bucket ...]",
+		Use:   "gc s3://bucket...|--all-buckets",
 		Short: "Remove what is left of multipart uploads that no longer exist",
 		Long: `Removes the state that s3proxy keeps for multipart uploads which the store no longer
 has. It asks the store for each of them, and never touches uploads that the store
@@ -42,10 +42,11 @@ from a copy of the store, restore their records from that copy too.
 The exit code is 1 if gc could not look at a bucket, an object or an upload.`,
 		Example: `  s3proxy gc s3://photos --dry-run
   s3proxy gc --records s3://photos
+  s3proxy gc --all-buckets
   s3proxy gc s3://photos s3://backups --json --upstream https://s3.example.com`,
-		Args: someArgs("the buckets to look at, s3://bucket"),
+		Args: o.args("the buckets to look at, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			buckets, c, err := prepare(cmd, args, parseBucketURL, func([]string) error { return o.check(cmd.Flags()) })
+			buckets, c, err := prepare(cmd, args, parseBucketURL, func([]ops.Target) error { return o.check(cmd.Flags()) })
 			if err != nil {
 				return err
 			}
@@ -58,6 +59,7 @@ The exit code is 1 if gc could not look at a bucket, an object or an upload.`,
 	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
 	o.add(f, "bucket")
+	o.addAll(f)
 	o.addDryRun(f, "remove")
 	f.BoolVar(&o.records, "records", false, "remove window records that nothing names, instead of the state of uploads")
 	f.DurationVar(&o.recordsGrace, "records-grace", ops.DefaultRecordsGrace, "how old such a record must be: longer than a window and the longest write; 0 only if nobody writes")
@@ -77,14 +79,14 @@ func (o *gcFlags) check(given *pflag.FlagSet) error {
 	return o.bucketFlags.check()
 }
 
-func (o *gcFlags) run(cmd *cobra.Command, c *config.Config, buckets []string) error {
+func (o *gcFlags) run(cmd *cobra.Command, c *config.Config, buckets []ops.Target) error {
 	if o.records {
-		return overBuckets(cmd, c, &o.bucketFlags, forEach(buckets, func(job ops.Job, bucket string) ops.Plan[*ops.SweptRecords] {
-			return &ops.SweepRecords{Job: job, Bucket: bucket, Grace: o.recordsGrace}
+		return overBuckets(cmd, c, &o.bucketFlags, buckets, forEach(func(job ops.Job, at ops.Target) ops.Plan[*ops.SweptRecords] {
+			return &ops.SweepRecords{Job: job, Bucket: at.Bucket, Grace: o.recordsGrace}
 		}), o.printRecords)
 	}
-	return overBuckets(cmd, c, &o.bucketFlags, forEach(buckets, func(job ops.Job, bucket string) ops.Plan[*ops.SweptUploads] {
-		return &ops.SweepUploads{Job: job, Bucket: bucket, Grace: o.grace}
+	return overBuckets(cmd, c, &o.bucketFlags, buckets, forEach(func(job ops.Job, at ops.Target) ops.Plan[*ops.SweptUploads] {
+		return &ops.SweepUploads{Job: job, Bucket: at.Bucket, Grace: o.grace}
 	}), o.printUploads)
 }
 
@@ -97,7 +99,8 @@ func (o *gcFlags) verb() string {
 
 func (o *gcFlags) printUploads(out io.Writer, found *ops.SweptUploads) error {
 	_, err := fmt.Fprintf(out, "s3://%s: state of %d uploads %s, %d live, %d gone for less than %v, %d locked, %d foreign, %d failed\n",
-		found.Bucket, found.Removed, o.verb(), found.Live, found.Waiting, o.grace, found.Locked, found.Foreign, found.Failed)
+		found.Outcome.Bucket, found.Removed, o.verb(), found.Live, found.Waiting, o.grace, found.Locked, found.Foreign, len(found.Failed))
+	printReasons(out, "", found.Failed)
 	return err
 }
 

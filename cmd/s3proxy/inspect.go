@@ -90,7 +90,7 @@ func inspect(ctx context.Context, c *config.Config, bucket, key string, asJSON b
 	}
 	var opening error
 	if m := object.Metadata; m != nil {
-		shown.Format, shown.Kind, shown.KEK, shown.Window = envelope.Format, m.Kind.String(), m.KEK, "0 (no window key)"
+		shown.Format, shown.Kind, shown.KEK, shown.Window = envelope.Format, m.Kind.String(), m.KEK, "0"
 		if m.Window != nil {
 			shown.Window = hex.EncodeToString(m.WindowID())
 		}
@@ -152,7 +152,11 @@ func (i *inspection) print(out io.Writer) error {
 	row("Format", i.Format)
 	row("Kind", i.Kind)
 	row("KEK", i.KEK)
-	row("Window", i.Window)
+	window := i.Window
+	if window == "0" {
+		window += " (no window key)"
+	}
+	row("Window", window)
 	row("Size", i.Size)
 	if i.Error != "" {
 		row("Opens", "no: "+i.Error)

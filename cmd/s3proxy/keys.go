@@ -81,7 +81,12 @@ func keysListCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(keys)
+				for _, k := range keys {
+					if err := json.NewEncoder(cmd.OutOrStdout()).Encode(k); err != nil {
+						return err
+					}
+				}
+				return nil
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 			fmt.Fprintln(w, "VERSION\tTYPE\tSTATUS\tPRIMARY\tMADE")
@@ -96,7 +101,7 @@ func keysListCommand() *cobra.Command {
 		},
 	}
 	config.StoreFlags(cmd.Flags())
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one line for each version")
 	return cmd
 }
 

@@ -54,7 +54,7 @@ run has printed.`,
 			if err != nil {
 				return err
 			}
-			return overBuckets(cmd, c, &o.bucketFlags, func(ctx context.Context, job ops.Job) ([]ops.Plan[*ops.Rekeyed], error) {
+			return overBuckets(cmd, c, &o.bucketFlags, buckets, func(ctx context.Context, job ops.Job, buckets []ops.Target) ([]ops.Plan[*ops.Rekeyed], error) {
 				return o.plan(ctx, job, buckets, cmd.OutOrStdout())
 			}, func(out io.Writer, r *ops.Rekeyed) error { return printRekeyed(out, r, o.dryRun) })
 		},
@@ -75,7 +75,7 @@ run has printed.`,
 	return cmd
 }
 
-func (o *rekeyFlags) check(buckets []string) error {
+func (o *rekeyFlags) check(buckets []ops.Target) error {
 	switch {
 	case o.resume != "" && (len(buckets) > 1 || o.newVersion || o.discard):
 		return config.Usagef("resume takes one bucket, and neither new-version nor discard-floor")
@@ -92,11 +92,16 @@ func (o *rekeyFlags) check(buckets []string) error {
 }
 
 // plan makes the new version, if one is wanted, once nothing prevents the rekey.
-func (o *rekeyFlags) plan(ctx context.Context, job ops.Job, buckets []string, out io.Writer) ([]ops.Plan[*ops.Rekeyed], error) {
+func (o *rekeyFlags) plan(ctx context.Context, job ops.Job, targets []ops.Target, out io.Writer) ([]ops.Plan[*ops.Rekeyed], error) {
+	var buckets []string
+	for _, at := range targets {
+		buckets = append(buckets, at.Bucket)
+	}
 	plans, err := ops.PlanRekeys(ctx, ops.Rekey{
 		Job: job, OnlyWriter: o.writer(), NewVersion: o.newVersion, KeyIsNew: o.keyIsNew, Resume: o.resume,
 		Discard: o.discard, LeaveBehind: o.leaveBehind, Stolen: o.stolen, Settle: o.settle,
 		Opened: func(bucket, floor string) {
+			o.resumable = true
 			if !o.json {
 				fmt.Fprintf(out, "s3://%s: the floor %s is open. If the run is interrupted, go on with --resume %s\n", bucket, floor, floor)
 			}
@@ -105,7 +110,7 @@ func (o *rekeyFlags) plan(ctx context.Context, job ops.Job, buckets []string, ou
 	if err != nil || !o.newVersion {
 		return plans, err
 	}
-	return plans, newVersions(ctx, job, buckets, out, o.json)
+	return plans, newVersions(ctx, job, plans, out, o.json)
 }
 
 func printRekeyed(out io.Writer, f *ops.Rekeyed, dryRun bool) error {
@@ -119,7 +124,7 @@ func printRekeyed(out io.Writer, f *ops.Rekeyed, dryRun bool) error {
 	if n := f.OldVersions + f.Uploads; n > 0 {
 		fmt.Fprintf(out, "  %d versions that are not current and %d uploads in progress are under old keys\n", f.OldVersions, f.Uploads)
 		for _, name := range f.First {
-			fmt.Fprintf(out, "  under an old key: %s\n", name)
+			fmt.Fprintf(out, "  under an old key: %v\n", name)
 		}
 	}
 	printReasons(out, "not looked at: ", f.Unreadable)

@@ -23,7 +23,7 @@ type rotateFlags struct {
 func keysRotateCommand() *cobra.Command {
 	var o rotateFlags
 	cmd := &cobra.Command{
-		Use:   "rotate s3://bucket[/prefix]...",
+		Use:   "rotate s3://bucket[/prefix]...|--all-buckets",
 		Short: "Rewrap the window records of buckets under the current version of the key",
 		Long: `Rewraps every window record of the buckets under the current version of the key that
 --kms names. A window key wraps the keys of the objects that a proxy writes to a bucket
@@ -31,7 +31,7 @@ in an hour (the "window"); its window record is a copy of it in the bucket, wrap
 the key in the KMS. No object is read or written: ETags, dates, versions and locks stay,
 and locked, archived and old versions are rotated too. Clients may read and write
 meanwhile; further passes catch a process that makes a window under the old version. If
-a run is interrupted, start it again.
+a run is interrupted, run it again.
 
 Keys that only --kms-read names open what is to be rewrapped: that is how records
 move from one KMS to another.
@@ -44,16 +44,17 @@ versioned bucket each renewal is a new version. If a client writes at the same t
 write wins. Versions that are not current, and locked objects where the store lets
 nobody write them, cannot be renewed in this way; the records cover them.`,
 		Example: `  s3proxy keys rotate --new-version s3://photos s3://archive
+  s3proxy keys rotate --all-buckets --json --progress json
   s3proxy keys rotate --kms localfile:///etc/s3proxy/new.json --kms-read localfile:///etc/s3proxy/old.json s3://photos
   s3proxy keys rotate --dry-run --json s3://photos
   s3proxy keys rotate --objects --rate 100 s3://photos/2026/`,
-		Args: someArgs("the buckets, s3://bucket"),
+		Args: o.args("the buckets, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			targets, c, err := prepare(cmd, args, parseTarget, o.check)
 			if err != nil {
 				return err
 			}
-			return overBuckets(cmd, c, &o.bucketFlags, func(ctx context.Context, job ops.Job) ([]ops.Plan[*ops.Rotated], error) {
+			return overBuckets(cmd, c, &o.bucketFlags, targets, func(ctx context.Context, job ops.Job, targets []ops.Target) ([]ops.Plan[*ops.Rotated], error) {
 				return o.plan(ctx, job, targets, cmd.OutOrStdout())
 			}, func(out io.Writer, r *ops.Rotated) error { return printRotated(out, r, o.dryRun) })
 		},
@@ -62,6 +63,7 @@ nobody write them, cannot be renewed in this way; the records cover them.`,
 	f := cmd.Flags()
 	config.WindowFlags(f)
 	o.add(f, "bucket")
+	o.addAll(f)
 	o.addOnlyWriter(f)
 	o.addDryRun(f, "change")
 	f.BoolVar(&o.objects, "objects", false, "renew the metadata of each object too, in place")
@@ -99,16 +101,12 @@ func (o *rotateFlags) plan(ctx context.Context, job ops.Job, targets []ops.Targe
 	if err != nil || !o.newVersion {
 		return plans, err
 	}
-	var buckets []string
-	for _, at := range targets {
-		buckets = append(buckets, at.Bucket)
-	}
-	return plans, newVersions(ctx, job, buckets, out, o.json)
+	return plans, newVersions(ctx, job, plans, out, o.json)
 }
 
 // newVersions makes new versions of the buckets' keys and prints their names.
-func newVersions(ctx context.Context, job ops.Job, buckets []string, out io.Writer, quiet bool) error {
-	return ops.NewVersions(ctx, job.Buckets, buckets, func(kek string) {
+func newVersions[R ops.Report](ctx context.Context, job ops.Job, plans []ops.Plan[R], out io.Writer, quiet bool) error {
+	return ops.NewVersions(ctx, job, plans, func(kek string) {
 		if !quiet {
 			fmt.Fprintf(out, "New version: %s\n", kek)
 		}
@@ -137,7 +135,7 @@ func printRenewed(out io.Writer, rotated *ops.Rotated, dryRun bool) error {
 	if dryRun {
 		verb = "would be renewed under " + rotated.KEK
 	}
-	if err := printRewritten(out, r.Rewritten, "s3://"+rotated.Bucket+"/"+r.Prefix, verb); err != nil {
+	if err := printRewritten(out, r.Rewritten, rotated.Place().String(), verb); err != nil {
 		return err
 	}
 	for _, left := range []struct {

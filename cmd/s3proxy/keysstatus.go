@@ -17,7 +17,7 @@ func keysStatusCommand() *cobra.Command {
 	var objects bool
 	var keks []string
 	cmd := &cobra.Command{
-		Use:   "status s3://bucket...",
+		Use:   "status s3://bucket...|--all-buckets",
 		Short: "Count what each version of the key is needed for, and say which are safe to destroy",
 		Long: `Counts the window records of the buckets by the version of the key that wraps them. A
 window record is a copy of a window key: the key that wraps the keys of an hour's
@@ -30,27 +30,29 @@ window record that another version wraps and that opens now. Without --objects t
 answer is never yes: objects of window 0 (whose keys the KMS wraps itself) have no
 record, and records may be missing.
 
---kek asks for certain versions; the exit code is then 0 only if all of them are safe to
-destroy, in all the buckets. A key that serves other buckets too is still needed for
+--kek asks for certain versions; the exit code is then 0 if all of them are safe to
+destroy, in all the buckets, 3 if the answer is no, and 1 if it could not be found out. A key that serves other buckets too is still needed for
 what is in them. Do not restore objects from copies of the store that are older than a
 destroyed version, unless you restore their records too.`,
 		Example: `  s3proxy keys status s3://photos
   s3proxy keys status --objects --kek 3 s3://photos s3://archive
+  s3proxy keys status --objects --kek vault://transit/photos#3 --all-buckets
   s3proxy keys status --objects --json s3://photos --kms vault://transit/photos`,
-		Args: someArgs("the buckets, s3://bucket"),
+		Args: o.args("the buckets, s3://bucket"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			buckets, c, err := prepare(cmd, args, parseBucketURL, func([]string) error { return o.check() })
+			buckets, c, err := prepare(cmd, args, parseBucketURL, func([]ops.Target) error { return o.check() })
 			if err != nil {
 				return err
 			}
-			return overBuckets(cmd, c, &o, forEach(buckets, func(job ops.Job, bucket string) ops.Plan[*ops.KeyStatus] {
-				return &ops.Status{Job: job, Bucket: bucket, Objects: objects, KEKs: keks}
+			return overBuckets(cmd, c, &o, buckets, forEach(func(job ops.Job, at ops.Target) ops.Plan[*ops.KeyStatus] {
+				return &ops.Status{Job: job, Bucket: at.Bucket, Objects: objects, KEKs: keks}
 			}), printStatus)
 		},
 	}
 	config.StoreFlags(cmd.Flags())
 	f := cmd.Flags()
 	o.add(f, "bucket")
+	o.addAll(f)
 	f.BoolVar(&objects, "objects", false, "look at all objects, versions and uploads too")
 	f.StringSliceVar(&keks, "kek", nil, "ask whether this is safe to destroy: a `VERSION` of the bucket's key, or a URI with #version, as --kms takes it or as keys status shows it")
 	return cmd
@@ -85,7 +87,7 @@ func printStatus(out io.Writer, c *ops.KeyStatus) error {
 	}
 	for _, use := range c.Keys {
 		for _, name := range use.First {
-			fmt.Fprintf(out, "  needs %s: %s\n", use.KEK, name)
+			fmt.Fprintf(out, "  needs %s: %v\n", use.KEK, name)
 		}
 	}
 	if c.Plain > 0 {

@@ -15,7 +15,7 @@ func keysVerifyCommand() *cobra.Command {
 	var versions bool
 	var sample float64
 	cmd := &cobra.Command{
-		Use:   "verify s3://bucket[/prefix]...",
+		Use:   "verify s3://bucket[/prefix]...|--all-buckets",
 		Short: "Read and authenticate all objects, and say which are damaged and where",
 		Long: `Reads every object below the prefixes, or a sample of them, and authenticates every
 byte, without keeping any. It names each damaged object, with the reason: the first part
@@ -28,8 +28,9 @@ the bucket has allow-plaintext-reads. The exit code is 1 if anything is damaged,
 could not be read.`,
 		Example: `  s3proxy keys verify s3://photos
   s3proxy keys verify --sample 0.01 --versions s3://photos/2026/ s3://archive
+  s3proxy keys verify --all-buckets --sample 0.01
   s3proxy keys verify --rate 50 --json s3://photos`,
-		Args: someArgs("what to read, s3://bucket or s3://bucket/prefix"),
+		Args: o.args("what to read, s3://bucket or s3://bucket/prefix"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			targets, c, err := prepare(cmd, args, parseTarget, func([]ops.Target) error {
 				if sample <= 0 || sample > 1 {
@@ -40,7 +41,7 @@ could not be read.`,
 			if err != nil {
 				return err
 			}
-			return overBuckets(cmd, c, &o, forEach(targets, func(job ops.Job, at ops.Target) ops.Plan[*ops.Verified] {
+			return overBuckets(cmd, c, &o, targets, forEach(func(job ops.Job, at ops.Target) ops.Plan[*ops.Verified] {
 				return &ops.Verify{Job: job, Target: at, Versions: versions, Sample: sample}
 			}), printVerified)
 		},
@@ -49,6 +50,7 @@ could not be read.`,
 	f := cmd.Flags()
 	config.PlaintextFlag(f)
 	o.add(f, "place")
+	o.addAll(f)
 	f.Float64Var(&sample, "sample", 1, "the share of the objects to read, chosen at random: 0.01 is one in a hundred")
 	f.BoolVar(&versions, "versions", false, "also read versions that are not current")
 	return cmd

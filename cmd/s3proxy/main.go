@@ -13,14 +13,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
-	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
-)
-
-// Exit codes: 0 for success, 1 for a failure, 2 for a mistake in the command line, the
-// environment or the configuration file.
-const (
-	exitFailed = 1
-	exitUsage  = 2
 )
 
 func main() {
@@ -37,16 +29,13 @@ func run(ctx context.Context, args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return 0
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
 	}
-	fmt.Fprintln(os.Stderr, "s3proxy:", err)
-	var usage config.UsageError
-	var mistake ops.Mistake
-	if errors.As(err, &usage) || errors.As(err, &mistake) {
-		return exitUsage
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "s3proxy:", err)
 	}
-	return exitFailed
+	return exitCode(err)
 }
 
 func rootCommand() *cobra.Command {
@@ -61,7 +50,7 @@ Every setting of a command is a flag, an environment variable (--key-window is
 S3PROXY_KEY_WINDOW) and a key in the file that --config names (key-window: 1h).
 Flags override the environment, and the environment overrides the file.
 
-Exit codes: 0 success, 1 failure, 2 wrong flags, environment or configuration.`,
+` + exitCodesText(),
 		Example: `  s3proxy serve                                  # embedded store, keys made on first start
   s3proxy serve --upstream https://s3.example.com --kms localfile:///etc/s3proxy/keyset.json
   s3proxy keys create --kms localfile:///etc/s3proxy/keyset.json
@@ -76,8 +65,9 @@ Exit codes: 0 success, 1 failure, 2 wrong flags, environment or configuration.`,
 	root.Version = thisBuild().String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), gcCommand(), versionCommand())
+	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), gcCommand(), versionCommand(), exitCodesTopic())
 	addEmbeddedStore(root)
+	complete(root)
 	return root
 }
 

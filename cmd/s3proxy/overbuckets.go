@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -17,6 +19,9 @@ import (
 type bucketFlags struct {
 	rate                     ops.Rate
 	json, dryRun, onlyWriter bool
+	all                      bool
+	resumable                bool // from now on an interrupted run goes on with --resume
+	progress                 string
 }
 
 // add adds the flags that all of them have. what names the things that have a line of JSON
@@ -25,6 +30,29 @@ func (b *bucketFlags) add(f *pflag.FlagSet, what string) {
 	f.IntVar(&b.rate.Concurrency, "concurrency", 8, "how many objects or records to work on at once")
 	f.Float64Var(&b.rate.PerSecond, "rate", 0, "at most so many objects a second; 0: as fast as possible")
 	f.BoolVar(&b.json, "json", false, "print JSON, one line for each "+what)
+	f.StringVar(&b.progress, "progress", "auto", "how to show progress on standard error: auto (a bar on a terminal, elsewhere a line every 10s), plain (lines), json (lines of JSON), none")
+}
+
+// allBucketsFlag makes a command go through every bucket.
+const allBucketsFlag = "all-buckets"
+
+// addAll is for the commands that touch nothing but what s3proxy has written: others must be told
+// which buckets are theirs.
+func (b *bucketFlags) addAll(f *pflag.FlagSet) {
+	f.BoolVar(&b.all, allBucketsFlag, false, "every bucket that the store lists, and those that are configured with a store of their own; one that fails does not stop the others")
+}
+
+// args refuses a command line that names no buckets, or some and all.
+func (b *bucketFlags) args(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case b.all && len(args) > 0:
+			return config.Usagef("name buckets or pass --%s, not both", allBucketsFlag)
+		case b.all:
+			return nil
+		}
+		return someArgs(what+", or --"+allBucketsFlag)(cmd, args)
+	}
 }
 
 // addDryRun is for the commands that change something; nothing is the verb for what a dry
@@ -46,6 +74,9 @@ func (b *bucketFlags) writer() ops.OnlyWriter {
 }
 
 func (b *bucketFlags) check() error {
+	if !slices.Contains(config.Choices("progress"), b.progress) {
+		return config.Usagef("progress: %q is not one of %s", b.progress, strings.Join(config.Choices("progress"), ", "))
+	}
 	if b.rate.Concurrency < 1 || b.rate.PerSecond < 0 {
 		return config.Usagef("concurrency must be at least 1, and rate cannot be negative")
 	}
@@ -53,7 +84,7 @@ func (b *bucketFlags) check() error {
 }
 
 // prepare parses a command's arguments, checks its flags and loads the configuration.
-func prepare[T any](cmd *cobra.Command, args []string, parse func(string) (T, error), check func([]T) error) ([]T, *config.Config, error) {
+func prepare(cmd *cobra.Command, args []string, parse func(string) (ops.Target, error), check func([]ops.Target) error) ([]ops.Target, *config.Config, error) {
 	targets, err := parseEach(args, parse)
 	if err != nil {
 		return nil, nil, err
@@ -65,10 +96,18 @@ func prepare[T any](cmd *cobra.Command, args []string, parse func(string) (T, er
 	return targets, c, err
 }
 
+// planner makes the plans of a command.
+type planner[R ops.Report] func(context.Context, ops.Job, []ops.Target) ([]ops.Plan[R], error)
+
 // overBuckets opens what the plans need, makes the plans, runs them, and prints each report,
 // with text or as JSON.
-func overBuckets[R ops.Report](cmd *cobra.Command, c *config.Config, flags *bucketFlags, plan func(context.Context, ops.Job) ([]ops.Plan[R], error), text func(io.Writer, R) error) (err error) {
+func overBuckets[R ops.Report](cmd *cobra.Command, c *config.Config, flags *bucketFlags, targets []ops.Target, plan planner[R], text func(io.Writer, R) error) (err error) {
 	ctx, out, errOut := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	defer func() {
+		if ctx.Err() != nil {
+			err = endedBySignal(err, flags.goOn())
+		}
+	}()
 	log := newLogger(c, errOut)
 	stores, err := openStores(ctx, c, log)
 	if err != nil {
@@ -76,21 +115,70 @@ func overBuckets[R ops.Report](cmd *cobra.Command, c *config.Config, flags *buck
 	}
 	defer stores.close()
 	defer func() { err = errors.Join(err, stores.closeKeyrings(context.WithoutCancel(ctx))) }()
-	plans, err := plan(ctx, ops.Job{Buckets: stores, Rate: flags.rate, Progress: &walkProgress{out: errOut}, Log: log, DryRun: flags.dryRun})
+	if flags.all {
+		if targets, err = stores.allBuckets(ctx); err != nil {
+			return err
+		}
+	}
+	var plans []ops.Plan[R]
+	if len(targets) > 0 {
+		plans, err = plan(ctx, ops.Job{Buckets: stores, Rate: flags.rate, Progress: newProgress(c, flags.progress, errOut), Log: log, DryRun: flags.dryRun, KeepGoing: flags.all}, targets)
+	}
 	if err != nil {
 		return err
 	}
-	return ops.Run(ctx, plans, func(report R) error {
+	var told tally
+	err = ops.Run(ctx, plans, func(outcome ops.Outcome, report R) error {
+		var none R
+		if report == none {
+			told.count(outcome, nil)
+			if flags.json {
+				return json.NewEncoder(out).Encode(outcome)
+			}
+			return nil
+		}
+		told.count(outcome, report.Failures())
 		if flags.json {
 			return json.NewEncoder(out).Encode(report)
 		}
 		return text(out, report)
 	})
+	if flags.all && !flags.json {
+		told.print(out, len(plans))
+	}
+	return err
+}
+
+// goOn says what to do after an interruption.
+func (b *bucketFlags) goOn() string {
+	if b.resumable {
+		return "run it again with --resume to go on"
+	}
+	return "run it again to go on"
+}
+
+// endedBySignal gives the error of a run that a signal has ended: the interruption, and what had
+// failed before.
+func endedBySignal(err error, goOn string) error {
+	if err == nil { // it came to its end all the same
+		return nil
+	}
+	var failed []error
+	if all, several := err.(interface{ Unwrap() []error }); several {
+		for _, one := range all.Unwrap() {
+			if !errors.Is(one, context.Canceled) {
+				failed = append(failed, one)
+			}
+		}
+	} else if !errors.Is(err, context.Canceled) {
+		failed = append(failed, err)
+	}
+	return errors.Join(append(failed, interrupted{goOn})...)
 }
 
 // forEach makes one plan for each target, where plans need nothing beforehand.
-func forEach[T any, R ops.Report](targets []T, plan func(ops.Job, T) ops.Plan[R]) func(context.Context, ops.Job) ([]ops.Plan[R], error) {
-	return func(_ context.Context, job ops.Job) (plans []ops.Plan[R], err error) {
+func forEach[R ops.Report](plan func(ops.Job, ops.Target) ops.Plan[R]) planner[R] {
+	return func(_ context.Context, job ops.Job, targets []ops.Target) (plans []ops.Plan[R], err error) {
 		for _, at := range targets {
 			plans = append(plans, plan(job, at))
 		}

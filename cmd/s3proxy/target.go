@@ -20,18 +20,18 @@ func parseTarget(arg string) (ops.Target, error) {
 }
 
 // parseBucketURL reads s3://bucket, with or without a final slash.
-func parseBucketURL(arg string) (string, error) {
+func parseBucketURL(arg string) (ops.Target, error) {
 	bucket, ok := strings.CutPrefix(arg, "s3://")
 	bucket = strings.TrimSuffix(bucket, "/")
 	if !ok || bucket == "" || strings.Contains(bucket, "/") {
-		return "", config.Usagef("%q is not of the form s3://bucket", arg)
+		return ops.Target{}, config.Usagef("%q is not of the form s3://bucket", arg)
 	}
-	return bucket, nil
+	return ops.Target{Bucket: bucket}, nil
 }
 
 // parseEach reads all arguments of a command with one of the functions above.
-func parseEach[T any](args []string, parse func(string) (T, error)) ([]T, error) {
-	var all []T
+func parseEach(args []string, parse func(string) (ops.Target, error)) ([]ops.Target, error) {
+	var all []ops.Target
 	for _, arg := range args {
 		one, err := parse(arg)
 		if err != nil {

@@ -16,11 +16,11 @@ import (
 
 // KeyInfo describes one key of a keyset, without its material.
 type KeyInfo struct {
-	Version string    // Tink's key id in decimal
-	Primary bool      // whether it wraps new keys
-	Status  string    // "enabled", "disabled" or "destroyed"
-	Type    string    // "AES256-GCM"
-	Made    time.Time `json:",omitzero"` // according to the history; zero if unknown
+	Version string    `json:"version"`       // Tink's key id in decimal
+	Primary bool      `json:"primary"`       // whether it wraps new keys
+	Status  string    `json:"status"`        // "enabled", "disabled" or "destroyed"
+	Type    string    `json:"type"`          // "AES256-GCM"
+	Made    time.Time `json:"made,omitzero"` // according to the history; zero if unknown
 }
 
 // List describes the keys of the keyset at path, in the keyset's order. It refuses the same

@@ -41,17 +41,20 @@ type Sweeper struct {
 	DryRun bool
 	// Log gets a line for each upload that could not be swept. Optional.
 	Log *slog.Logger
+	// Looked is told of each folder of an upload that was looked at, with the error if it could not
+	// be swept. Optional.
+	Looked func(folder string, err error)
 }
 
-// Swept is what a sweep of one bucket found, in uploads.
+// Swept is what a sweep of one bucket found, in uploads. The JSON names are part of gc's interface.
 type Swept struct {
-	Bucket  string `json:"bucket"`
+	Bucket  string `json:"-"`
 	Live    int    `json:"live"`    // the store has them
 	Removed int    `json:"removed"` // or would be, in a dry run
 	Waiting int    `json:"waiting"` // gone for less than the grace time
 	Locked  int    `json:"locked"`  // under a retention that has not ended
 	Foreign int    `json:"foreign"` // not as s3proxy writes them: left alone
-	Failed  int    `json:"failed"`
+	Failed  int    `json:"-"`
 }
 
 // maxFolders bounds the work of one sweep of a bucket.
@@ -111,11 +114,15 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 
 // count adds the folder of an upload that could not be swept.
 func (s *Sweeper) count(found *Swept, folder string, err error) {
-	switch {
-	case err == nil:
-	case errors.Is(err, state.ErrLocked):
+	locked := errors.Is(err, state.ErrLocked)
+	if locked {
+		err = nil
 		found.Locked++
-	default:
+	}
+	if s.Looked != nil {
+		s.Looked(folder, err)
+	}
+	if err != nil {
 		found.Failed++
 		if s.Log != nil {
 			s.Log.Warn("the state of an upload could not be swept", "bucket", found.Bucket, "folder", folder, "error", err)

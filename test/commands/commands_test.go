@@ -73,14 +73,14 @@ func TestKeysAreMadeOnceAndListedWithoutTheirMaterial(t *testing.T) {
 		t.Errorf("made again: %v: %s", err, out)
 	}
 	out, err := lab.RunS3proxy(t, "keys", "list", "--json", "--kms", uri)
-	var keys []struct {
+	var key struct {
 		Version string
 		Primary bool
 	}
-	if json.Unmarshal([]byte(out), &keys) != nil || err != nil || len(keys) != 1 || !keys[0].Primary || keys[0].Version == "" {
+	if json.Unmarshal([]byte(out), &key) != nil || err != nil || !key.Primary || key.Version == "" {
 		t.Errorf("%v: %s", err, out)
 	}
-	if out, err = lab.RunS3proxy(t, "keys", "list", "--kms", uri); err != nil || !strings.Contains(out, keys[0].Version) {
+	if out, err = lab.RunS3proxy(t, "keys", "list", "--kms", uri); err != nil || !strings.Contains(out, key.Version) {
 		t.Errorf("%v: %s", err, out)
 	}
 	if out, err = lab.RunS3proxy(t, "keys", "list", "--kms", "localfile://"+path+".gone"); err == nil {

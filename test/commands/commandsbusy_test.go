@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -50,46 +49,6 @@ func TestCommandsGoOnBesideABusyStore(t *testing.T) {
 		} {
 			if out, code := lab.Command(t, k.store, append(args, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)...); code != 0 {
 				t.Errorf("%q: exit code %d: %s", args, code, out)
-			}
-		}
-	})
-}
-
-// A run that is ended, or ends by itself, tells what it has done until then.
-func TestARunThatIsEndedTellsWhatItHasDone(t *testing.T) {
-	lab.TakesLong(t)
-	onKeyed(t, func(k *keyed) {
-		t := k.t
-		const objects = 30
-		for i := range objects {
-			k.put(k.raw(), fmt.Sprint("o", i), s3test.Content(uint64(i), 1000))
-		}
-		for i, args := range [][]string{{"encrypt-existing"}, {"keys", "rotate", "--objects", "--new-version"}, {"keys", "verify"}} {
-			verb := []string{"objects encrypted", "objects renewed", "objects with"}[i]
-			if i == 1 {
-				k.command(0, "encrypt-existing", "s3://"+k.bucket)
-			}
-			through, enough := lab.Count(t, k.store), make(chan struct{})
-			// Eight at once: when it comes to the twelfth object, some are done.
-			through.First = afterObjects(12, "/"+k.bucket+"/o", func() { close(enough) })
-			p := lab.Start(t, args[0], lab.S3proxy(t), append(args, "s3://"+k.bucket, "--rate", "10", "--kms", k.kms, "--upstream", through.URL), k.store.S3().Env())
-			select {
-			case <-enough:
-			case <-time.After(lab.AnswerWithin):
-				t.Fatalf("%s: it comes to no twelfth object: %s", verb, p.Log())
-			}
-			p.Term()
-			if code, ended := p.Wait(lab.AnswerWithin); !ended || code == 0 {
-				t.Errorf("%s: exit code %d", verb, code)
-			}
-			summary := ""
-			for line := range strings.Lines(p.Log()) {
-				if strings.HasPrefix(line, "s3://"+k.bucket+"/:") && strings.Contains(line, verb) {
-					summary = line
-				}
-			}
-			if summary == "" || strings.Contains(summary, fmt.Sprint(": ", objects, " ")) || strings.Contains(summary, ": 0 ") {
-				t.Errorf("%s: %s", verb, p.Log())
 			}
 		}
 	})

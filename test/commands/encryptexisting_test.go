@@ -144,7 +144,7 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 // encryptResult is what encrypt-existing --json prints.
 type encryptResult struct {
 	Objects, Rewritten, Done, Gone, Locked int
-	Failed                                 map[string]string
+	Failed                                 reasons
 	OldVersions                            int  `json:"old-versions-not-encrypted"`
 	Off                                    bool `json:"allow-plaintext-reads-can-be-switched-off"`
 }

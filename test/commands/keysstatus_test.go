@@ -127,9 +127,12 @@ func (k *keyed) delete(key string) {
 
 func (k *keyed) wantAnswer(version string, mayGo bool, why string, flags ...string) {
 	k.t.Helper()
-	want := 1
-	if mayGo {
+	want := 3
+	switch {
+	case mayGo:
 		want = 0
+	case strings.Contains(why, "looked at"): // it could not be found out
+		want = 1
 	}
 	out := k.command(want, append([]string{"keys", "status", "--kek", version, "s3://" + k.bucket}, flags...)...)
 	if !strings.Contains(out, why) || strings.Contains(out, "yes") != mayGo {
@@ -425,7 +428,7 @@ func TestKeysVerifyNamesTheFirstBadSegment(t *testing.T) {
 		var got struct {
 			Objects, Records int
 			Plain            int `json:"not-encrypted"`
-			Bad              map[string]string
+			Bad              reasons
 		}
 		out := k.command(1, "keys", "verify", "--json", s3url)
 		if err := json.Unmarshal([]byte(lab.JSONLine(out)), &got); err != nil || got.Objects != 30 || got.Plain != 1 || got.Records != 1 {
@@ -434,10 +437,10 @@ func TestKeysVerifyNamesTheFirstBadSegment(t *testing.T) {
 		for key, reason := range map[string]string{
 			"body": "segment 1", "trailer": "summary", "short": "", "meta": "", "moved": "", "bad-parts": "part 2, segment 2", "plain": "not an object of s3proxy",
 		} {
-			if why, bad := got.Bad[`"`+key+`"`]; !bad || !strings.Contains(why, reason) {
+			if why, bad := got.Bad[key]; !bad || !strings.Contains(why, reason) {
 				t.Errorf("%s: %q, wanted %q", key, why, reason)
 			}
-			delete(got.Bad, `"`+key+`"`)
+			delete(got.Bad, key)
 		}
 		if len(got.Bad) > 0 {
 			t.Errorf("more is bad: %v", got.Bad)

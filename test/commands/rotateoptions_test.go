@@ -55,10 +55,10 @@ func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
 		type counts struct {
 			KEK                               string
 			Records, Rewrapped, Current, Left int
-			Failed                            map[string]string
+			Failed                            reasons
 			Objects                           *struct {
 				Objects, Rewritten, Done int
-				Failed                   map[string]string
+				Failed                   reasons
 			}
 		}
 		rotate := func(code int, args ...string) (got counts) {

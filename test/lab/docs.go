@@ -3,6 +3,7 @@ package lab
 import (
 	"encoding/json"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -76,4 +77,31 @@ func WantAllowed(t *testing.T, calls map[string]int) {
 			t.Errorf("docs/KEYS.md allows %s, which was not used", action)
 		}
 	}
+}
+
+// documented is a name in the first column of a table, with or without the sign that it may be
+// left out.
+var documented = regexp.MustCompile("`([^`]+)`( \\(–\\))?")
+
+// DocFields gives the names in the first columns of a page's tables, by the section that they are
+// in, and of each whether it may be left out.
+func DocFields(t testing.TB, page string) map[string]map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(Path(t, "docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections, at := map[string]map[string]bool{}, ""
+	for line := range strings.Lines(string(text)) {
+		if title, is := strings.CutPrefix(line, "#"); is {
+			at = strings.Trim(strings.TrimSpace(strings.TrimLeft(title, "#")), "`")
+			sections[at] = map[string]bool{}
+		}
+		if cells := strings.Split(line, "|"); len(cells) > 2 {
+			for _, found := range documented.FindAllStringSubmatch(cells[1], -1) {
+				sections[at][found[1]] = found[2] != ""
+			}
+		}
+	}
+	return sections
 }

@@ -59,22 +59,13 @@ func (c *Config) validateAddresses() error {
 
 // validateChoices checks the settings with a fixed set of values, and the names of hosts.
 func (c *Config) validateChoices() error {
-	for name, choice := range map[string]struct {
-		value string
-		of    []string
-	}{
-		"auth":                {c.Auth, []string{AuthSigV4, AuthNone}},
-		"anonymous":           {c.Anonymous, []string{"deny", "store"}},
-		"etag":                {c.ETag, etagModes},
-		"range-check":         {c.RangeCheck, rangeChecks},
-		"sse":                 {c.SSE, sseModes},
-		"upstream-addressing": {c.UpstreamAddressing, addressings},
-		"upstream-payload":    {c.UpstreamPayload, payloads},
-		"log-level":           {c.LogLevel, []string{"error", "warn", "info", "debug", "trace"}},
-		"log-format":          {c.LogFormat, []string{"text", "json"}},
+	for name, value := range map[string]string{
+		"auth": c.Auth, "anonymous": c.Anonymous, "etag": c.ETag, "range-check": c.RangeCheck, "sse": c.SSE,
+		"upstream-addressing": c.UpstreamAddressing, "upstream-payload": c.UpstreamPayload,
+		"log-level": c.LogLevel, "log-format": c.LogFormat,
 	} {
-		if choice.value != "" && !slices.Contains(choice.of, choice.value) {
-			return Usagef("%s: %q is not one of %s", name, choice.value, strings.Join(choice.of, ", "))
+		if of := Choices(name); value != "" && !slices.Contains(of, value) {
+			return Usagef("%s: %q is not one of %s", name, value, strings.Join(of, ", "))
 		}
 	}
 	for _, domain := range c.Domains {

@@ -17,7 +17,7 @@ func TestVerifyNamesWhatIsDamagedAndWhatIsNotEncrypted(t *testing.T) {
 	l.put(l.store, "plain", "content", nil)
 	verify := &Verify{Job: l.job(), Target: Target{Bucket: l.name}, Sample: 1}
 	found, err := verify.Run(t.Context())
-	if err != nil || found.Objects != 3 || found.Plain != 1 || len(found.Bad) != 2 || found.Bad[`"damaged"`] == "" || found.Bad[`"plain"`] == "" || len(found.Failures()) != 1 {
+	if err != nil || found.Objects != 3 || found.Plain != 1 || len(found.Bad) != 2 || found.Bad[Item{Key: "damaged"}] == "" || found.Bad[Item{Key: "plain"}] == "" || len(found.Failures()) != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
 	l.plaintext = true

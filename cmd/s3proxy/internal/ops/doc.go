@@ -3,10 +3,11 @@
 //
 // Every command has three steps. It makes a [Plan] for each bucket, or for what is below a prefix
 // in it ([Target]); [Run] runs one after the other; each gives a [Report] that the caller prints.
-// A report can be encoded as JSON, and the names in it are part of the interface of the commands.
+// A report can be encoded as JSON, and the names in it are part of the interface of the commands
+// (docs/COMMANDS.md).
 // What could not be done is in the report's Failures, by name in the report itself or, if it
 // ended the plan, in the error; with an error the report says what was done until then. A
-// [Mistake] is an error in what was asked.
+// [Mistake] is an error in what was asked, a [No] the answer to a question.
 //
 // [Buckets] gives stores and keys: it opens what the configuration names and makes nothing.
 // [Progress] shows how far a walk is.
@@ -32,5 +33,5 @@
 //     say which objects, and how to change them
 //   - inventory.go: the metadata of all that a bucket has; walk.go: many objects at once, at a
 //     [Rate]
-//   - plan.go, buckets.go, progress.go, target.go: what the above have in common
+//   - plan.go, buckets.go, progress.go, target.go, item.go, answer.go: what the above have in common
 package ops

@@ -19,12 +19,11 @@ type EncryptExisting struct {
 
 // EncryptedExisting is its report. The JSON names are part of the interface.
 type EncryptedExisting struct {
-	Bucket string `json:"bucket"`
-	Prefix string `json:"prefix"`
+	Outcome
 	*Rewritten
 	// OldVersions that are not encrypted.
-	OldVersions int               `json:"old-versions-not-encrypted"`
-	Unreadable  map[string]string `json:"unseen"` // old versions that could not be looked at
+	OldVersions int     `json:"old-versions-not-encrypted"`
+	Unreadable  Reasons `json:"unseen"` // old versions that could not be looked at
 	// Done says that no current object is left unencrypted.
 	Done bool `json:"allow-plaintext-reads-can-be-switched-off"`
 }
@@ -57,7 +56,7 @@ func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
 	r.change = func(ctx context.Context, key string, n *inplace.Renewal) error {
 		return r.renewer.Encrypt(ctx, e.Bucket, key, n)
 	}
-	found := &EncryptedExisting{Bucket: e.Bucket, Prefix: e.Prefix}
+	found := &EncryptedExisting{Outcome: e.outcome(e.Target), Rewritten: &Rewritten{Failed: Reasons{}}}
 	if found.Rewritten, err = r.run(ctx); err != nil {
 		return found, err
 	}
@@ -75,29 +74,29 @@ func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
 
 // countOld counts the versions that are not current and not encrypted.
 func (e *EncryptedExisting) countOld(ctx context.Context, r *rewrite) error {
-	e.Unreadable = map[string]string{}
+	e.Unreadable = Reasons{}
 	var plain atomic.Int64
 	old := walk{Rate: r.rate, progress: unwatched{}, list: func(ctx context.Context, visit func(listed) error) error {
 		return r.walker.OldVersions(ctx, e.Bucket, e.Prefix, visit)
 	}}
-	err := old.each(ctx, func(ctx context.Context, l listed) error {
+	err := old.each(ctx, func(ctx context.Context, l listed) (Step, error) {
 		found, err := object.Inspect(ctx, r.walker.Store, e.Bucket, l.Key, l.Version)
 		gone, err := deletedSince(l, err)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return Step{}, ctx.Err()
 		case gone:
 		case err != nil:
 			e.mu.Lock()
 			defer e.mu.Unlock()
 			if len(e.Unreadable) >= maxFailed {
-				return fmt.Errorf("%w: %w", errTooMany, err)
+				return Step{}, fmt.Errorf("%w: %w", errTooMany, err)
 			}
-			e.Unreadable[listedName(l)] = err.Error()
+			e.Unreadable[named(l)] = err.Error()
 		case found.Metadata == nil:
 			plain.Add(1)
 		}
-		return nil
+		return Step{}, nil
 	})
 	e.OldVersions = int(plain.Load())
 	return err

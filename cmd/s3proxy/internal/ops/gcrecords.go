@@ -29,17 +29,20 @@ type SweepRecords struct {
 
 func (s *SweepRecords) String() string { return "s3://" + s.Bucket }
 
+// Place implements Plan.
+func (s *SweepRecords) Place() Target { return Target{Bucket: s.Bucket} }
+
 // SweptRecords is its report. The JSON names are part of the interface.
 type SweptRecords struct {
-	Bucket     string            `json:"bucket"`
-	Records    int               `json:"records"`
-	Named      int               `json:"named"`   // by an object, a version or an upload
-	Young      int               `json:"young"`   // not named, and too young to remove
-	Removed    int               `json:"removed"` // or would be, in a dry run
-	Locked     int               `json:"locked"`  // under a retention that has not ended
-	Foreign    int               `json:"foreign"` // not named as s3proxy does: left alone
-	Failed     map[string]string `json:"failed"`  // reason by record id
-	Unreadable map[string]string `json:"unseen"`  // what could not be looked at, and why
+	Outcome
+	Records    int     `json:"records"`
+	Named      int     `json:"named"`   // by an object, a version or an upload
+	Young      int     `json:"young"`   // not named, and too young to remove
+	Removed    int     `json:"removed"` // or would be, in a dry run
+	Locked     int     `json:"locked"`  // under a retention that has not ended
+	Foreign    int     `json:"foreign"` // not named as s3proxy does: left alone
+	Failed     Reasons `json:"failed"`
+	Unreadable Reasons `json:"unseen"` // what could not be looked at, and why
 }
 
 // Run implements Plan.
@@ -51,7 +54,7 @@ func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := &SweptRecords{Bucket: s.Bucket, Failed: map[string]string{}}
+	found := &SweptRecords{Outcome: s.outcome(s.Place()), Failed: Reasons{}}
 	// List the records first: whatever names one of them already exists, or gets its key from
 	// a window that is in use meanwhile, and then the record is young.
 	before := time.Now().Add(-s.Grace)
@@ -87,7 +90,7 @@ func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
 			}
 			return nil
 		},
-		object: func(_ context.Context, _ string, m *envelope.Metadata) error { name(m); return nil },
+		object: func(_ context.Context, _ Item, m *envelope.Metadata) error { name(m); return nil },
 	}
 	if found.Unreadable, err = all.take(ctx); err != nil {
 		return nil, err
@@ -104,14 +107,14 @@ func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
 			err := records.Remove(ctx, origin, id)
 			switch {
 			case ctx.Err() != nil:
-				return nil, ctx.Err()
+				return found, ctx.Err()
 			case err == nil:
 				found.Removed++
 				s.Log.Info("a window record that nothing names was removed", "bucket", s.Bucket, "record", id)
 			case errors.Is(err, state.ErrLocked):
 				found.Locked++
 			default:
-				found.Failed[id] = err.Error()
+				found.Failed[Item{Record: id}] = err.Error()
 			}
 		}
 	}

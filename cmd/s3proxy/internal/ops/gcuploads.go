@@ -18,16 +18,22 @@ type SweepUploads struct {
 
 func (s *SweepUploads) String() string { return "s3://" + s.Bucket }
 
+// Place implements Plan.
+func (s *SweepUploads) Place() Target { return Target{Bucket: s.Bucket} }
+
 // SweptUploads is its report. The JSON names are part of the interface.
 type SweptUploads struct {
+	Outcome
 	multipart.Swept
+	Failed Reasons `json:"failed"`
+
 	whole bool // the sweep came to its end
 }
 
 // Failures implements Report.
 func (s *SweptUploads) Failures() []error {
-	if s.whole && s.Failed > 0 {
-		return []error{fmt.Errorf("%d uploads could not be looked at or removed", s.Failed)}
+	if n := len(s.Failed); s.whole && n > 0 {
+		return []error{fmt.Errorf("%d uploads could not be looked at or removed", n)}
 	}
 	return nil
 }
@@ -41,7 +47,16 @@ func (s *SweepUploads) Run(ctx context.Context) (*SweptUploads, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweeper := multipart.Sweeper{Store: records.Store, Place: records.Place, Grace: s.Grace, DryRun: s.DryRun, Log: s.Log}
-	found, err := sweeper.Bucket(ctx, s.Bucket)
-	return &SweptUploads{found, err == nil}, err
+	s.Progress.Start(Walk{Target: s.Place(), Unit: "uploads"})
+	defer s.Progress.Finish()
+	found := &SweptUploads{Outcome: s.outcome(s.Place()), Failed: Reasons{}}
+	sweeper := multipart.Sweeper{Store: records.Store, Place: records.Place, Grace: s.Grace, DryRun: s.DryRun, Log: s.Log, Looked: func(folder string, err error) {
+		if err != nil {
+			found.Failed[Item{State: folder}] = err.Error()
+		}
+		s.Progress.Add(Step{Failed: err != nil})
+	}}
+	found.Swept, err = sweeper.Bucket(ctx, s.Bucket)
+	found.whole = err == nil
+	return found, err
 }

@@ -25,38 +25,38 @@ type inventory struct {
 	// has yet to visit.
 	upload func(multipart.InProgress) error
 	// object is called concurrently. The metadata is nil for an object that is not encrypted.
-	object func(ctx context.Context, name string, m *envelope.Metadata) error
+	object func(ctx context.Context, item Item, m *envelope.Metadata) error
 }
 
-// take runs the inventory. unreadable has what could not be read, by name, with the reason. An
+// take runs the inventory. unreadable has what could not be read. An
 // error of one of the functions ends it.
-func (i *inventory) take(ctx context.Context) (unreadable map[string]string, err error) {
+func (i *inventory) take(ctx context.Context) (unreadable Reasons, err error) {
 	if err := i.walker.Uploads(ctx, i.bucket, i.upload); err != nil {
 		return nil, err
 	}
-	unreadable = map[string]string{}
+	unreadable = Reasons{}
 	var mu sync.Mutex
-	objects := walk{Rate: i.rate, progress: i.progress, list: func(ctx context.Context, visit func(listed) error) error {
+	objects := walk{Rate: i.rate, at: Target{Bucket: i.bucket}, progress: i.progress, list: func(ctx context.Context, visit func(listed) error) error {
 		return i.walker.Versions(ctx, i.bucket, "", visit)
 	}}
-	return unreadable, objects.each(ctx, func(ctx context.Context, l listed) error {
+	return unreadable, objects.each(ctx, func(ctx context.Context, l listed) (Step, error) {
 		found, err := object.Inspect(ctx, i.walker.Store, i.bucket, l.Key, l.Version)
 		gone, err := deletedSince(l, err)
 		switch {
 		case gone:
-			return nil
+			return Step{}, nil
 		case err == nil:
-			return i.object(ctx, listedName(l), found.Metadata)
+			return Step{}, i.object(ctx, named(l), found.Metadata)
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return Step{}, ctx.Err()
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		if len(unreadable) >= maxFailed {
-			return fmt.Errorf("%w: %w", errTooMany, err)
+			return Step{}, fmt.Errorf("%w: %w", errTooMany, err)
 		}
-		unreadable[listedName(l)] = err.Error()
-		return nil
+		unreadable[named(l)] = err.Error()
+		return Step{Failed: true}, nil
 	})
 }
 
@@ -71,11 +71,4 @@ func deletedSince(l listed, err error) (bool, error) {
 		return false, fmt.Errorf("the store cannot list its name as it is (%v)", err)
 	}
 	return true, nil
-}
-
-func listedName(l listed) string {
-	if l.Old {
-		return fmt.Sprintf("%q version %s", l.Key, l.Version)
-	}
-	return fmt.Sprintf("%q", l.Key)
 }

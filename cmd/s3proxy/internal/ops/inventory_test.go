@@ -28,7 +28,7 @@ func TestOnlyANameThatIsThereNoMoreIsGone(t *testing.T) {
 			t.Errorf("%q, %v: gone %v, %v", c.key, c.err, gone, err)
 		}
 	}
-	if got := listedName(listed{Key: "k", Version: "v", Old: true}) + listedName(listed{Key: "k", Version: "v"}); got != `"k" version v"k"` {
+	if got := named(listed{Key: "k", Version: "v", Old: true}).String() + named(listed{Key: "k", Version: "v"}).String(); got != `"k" version v"k"` {
 		t.Errorf("named %s", got)
 	}
 }

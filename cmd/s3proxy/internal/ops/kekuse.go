@@ -18,9 +18,9 @@ type KEKUse struct {
 	// Floor says that it wraps the bucket's floor.
 	Floor bool `json:"floor,omitempty"`
 	// First names some of those that are not covered.
-	First      []string `json:"first,omitempty"`
-	MayDestroy bool     `json:"may-be-destroyed"`
-	Why        string   `json:"why"`
+	First      []Item `json:"first,omitempty"`
+	MayDestroy bool   `json:"may-be-destroyed"`
+	Why        string `json:"why"`
 
 	unknown bool // no configured key has this name
 }

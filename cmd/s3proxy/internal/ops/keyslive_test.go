@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/kms/localfile"
-	"github.com/s3proxy/s3proxy/proxy/multipart"
 )
 
 // rotate makes a new version of the key, and gives the KEK of the one before.
@@ -23,7 +22,8 @@ func (l *live) rotate() (before string) {
 		l.t.Fatal(err)
 	}
 	made := ""
-	if err := NewVersions(l.t.Context(), l, []string{l.name, l.name}, func(kek string) { made += kek }); err != nil || strings.Count(made, "#") != 1 {
+	plans := []Plan[*Verified]{&Verify{Target: Target{Bucket: l.name}}, &Verify{Target: Target{Bucket: l.name}}}
+	if err := NewVersions(l.t.Context(), l.job(), plans, func(kek string) { made += kek }); err != nil || strings.Count(made, "#") != 1 {
 		l.t.Fatalf("new version %q: %v", made, err)
 	}
 	return old.KEK()
@@ -151,7 +151,7 @@ func TestAfterARekeyTheOldKeyOpensNothing(t *testing.T) {
 	}
 	l.put(l.store, "one", raw, metadata(stolen))
 	verified, err := (&Verify{Job: l.job(), Target: Target{Bucket: l.name}, Sample: 1}).Run(t.Context())
-	if err != nil || len(verified.Bad) != 1 || verified.Bad[`"one"`] == "" {
+	if err != nil || len(verified.Bad) != 1 || verified.Bad[Item{Key: "one"}] == "" {
 		t.Errorf("%+v, %v", verified, err)
 	}
 }
@@ -191,7 +191,7 @@ func TestAnUploadInProgressKeepsTheFloorOpenUntilItIsLeftBehind(t *testing.T) {
 
 func TestWhatAReportNamesAsFailedIsAFailure(t *testing.T) {
 	t.Parallel()
-	some := map[string]string{"x": "reason"}
+	some := Reasons{{Key: "x"}: "reason"}
 	for _, c := range []struct {
 		report interface{ Failures() []error }
 		want   int
@@ -206,8 +206,8 @@ func TestWhatAReportNamesAsFailedIsAFailure(t *testing.T) {
 		{&Verified{Bad: some}, 1},
 		{&SweptRecords{Failed: some}, 1},
 		{&SweptRecords{Failed: some, Unreadable: some}, 1},
-		{&SweptUploads{multipart.Swept{Failed: 1}, true}, 1},
-		{&SweptUploads{multipart.Swept{Failed: 1}, false}, 0}, // the error says why
+		{&SweptUploads{Failed: some, whole: true}, 1},
+		{&SweptUploads{Failed: some}, 0}, // the error says why
 		{&KeyStatus{Keys: []*KEKUse{{}}}, 0},
 		{&KeyStatus{Keys: []*KEKUse{{}}, asked: true, Unreadable: some}, 2},
 	} {

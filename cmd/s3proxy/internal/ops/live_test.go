@@ -203,7 +203,7 @@ func must[R Report](l *live, plan Plan[R]) R {
 // counted is a progress that somebody looks at.
 type counted struct{ walks, total int }
 
-func (c *counted) Watched() bool             { return true }
-func (c *counted) Start(total int, _ string) { c.walks++; c.total += total }
-func (c *counted) Add()                      {}
-func (c *counted) Finish()                   {}
+func (c *counted) Counts() bool { return true }
+func (c *counted) Start(w Walk) { c.walks++; c.total += w.Total }
+func (c *counted) Add(Step)     {}
+func (c *counted) Finish()      {}

@@ -30,17 +30,17 @@ type Rekey struct {
 
 // Rekeyed is its report. The JSON names are part of the interface.
 type Rekeyed struct {
-	Bucket string `json:"bucket"`
+	Outcome
 	KEK    string `json:"kek"`
 	Floor  string `json:"floor"`
 	Closed bool   `json:"closed"`
 	*Rewritten
 	// What is below the floor and cannot be encrypted again in place:
-	OldVersions int               `json:"old-versions"`
-	Uploads     int               `json:"uploads"`
-	Records     int               `json:"records-removed"`  // of windows from before
-	First       []string          `json:"first,omitempty"`  // some of these, by name
-	Unreadable  map[string]string `json:"unseen,omitempty"` // what could not be looked at, and why
+	OldVersions int     `json:"old-versions"`
+	Uploads     int     `json:"uploads"`
+	Records     int     `json:"records-removed"` // of windows from before
+	First       []Item  `json:"first,omitempty"` // some of these
+	Unreadable  Reasons `json:"unseen"`          // what could not be looked at, and why
 
 	whole bool // the plan was run to its end
 }
@@ -63,6 +63,9 @@ type rekeying struct {
 }
 
 func (r *rekeying) String() string { return "s3://" + r.bucket.Name }
+
+// Place implements Plan.
+func (r *rekeying) Place() Target { return r.found.Place() }
 
 // PlanRekeys looks at the buckets, and at the KEKs that a thief may have, before anybody makes a
 // new version in vain.
@@ -91,7 +94,7 @@ func newRekeying(ctx context.Context, o Rekey, bucket string) (*rekeying, error)
 	}
 	r := &rekeying{
 		Rekey: o, bucket: b, rewrite: newRewrite(b, "", o.Job, o.OnlyWriter),
-		found: &Rekeyed{Bucket: bucket, Rewritten: &Rewritten{Failed: map[string]string{}}, Unreadable: map[string]string{}},
+		found: &Rekeyed{Outcome: o.outcome(Target{Bucket: bucket}), Rewritten: &Rewritten{Failed: Reasons{}}, Unreadable: Reasons{}},
 	}
 	r.rewrite.due = func(ctx context.Context, key string, m *envelope.Metadata) (bool, error) {
 		return r.below(ctx, key, "", m)

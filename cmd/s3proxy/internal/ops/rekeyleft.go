@@ -38,13 +38,13 @@ func (r *rekeying) countUploads(ctx context.Context) error {
 	r.found.Uploads = 0
 	return r.rewrite.walker.Uploads(ctx, r.found.Bucket, func(u multipart.InProgress) error {
 		below, err := r.below(ctx, u.Key, u.ID, u.Meta)
-		name := fmt.Sprintf("upload of %q", u.Key)
+		item := Item{Key: u.Key, Upload: u.ID}
 		switch {
 		case err != nil:
-			r.found.Unreadable[name] = err.Error()
+			r.found.Unreadable[item] = err.Error()
 		case below:
 			r.found.Uploads++
-			r.name(name)
+			r.name(item)
 		}
 		return nil
 	})
@@ -57,7 +57,7 @@ func (r *rekeying) countOldVersions(ctx context.Context) error {
 	old := walk{Rate: r.Rate, progress: unwatched{}, list: func(ctx context.Context, visit func(listed) error) error {
 		return r.rewrite.walker.OldVersions(ctx, r.found.Bucket, "", visit)
 	}}
-	return old.each(ctx, func(ctx context.Context, l listed) error {
+	return old.each(ctx, func(ctx context.Context, l listed) (Step, error) {
 		below := false
 		found, err := object.Inspect(ctx, r.rewrite.walker.Store, r.found.Bucket, l.Key, l.Version)
 		if err == nil {
@@ -68,22 +68,22 @@ func (r *rekeying) countOldVersions(ctx context.Context) error {
 		defer mu.Unlock()
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return Step{}, ctx.Err()
 		case gone:
 		case err != nil:
 			if len(r.found.Unreadable) >= maxFailed {
-				return fmt.Errorf("%w: %w", errTooMany, err)
+				return Step{}, fmt.Errorf("%w: %w", errTooMany, err)
 			}
-			r.found.Unreadable[listedName(l)] = err.Error()
+			r.found.Unreadable[named(l)] = err.Error()
 		case below:
 			r.found.OldVersions++
-			r.name(listedName(l))
+			r.name(named(l))
 		}
-		return nil
+		return Step{}, nil
 	})
 }
 
-func (r *rekeying) name(what string) {
+func (r *rekeying) name(what Item) {
 	if len(r.found.First) < maxFirst {
 		r.found.First = append(r.found.First, what)
 	}

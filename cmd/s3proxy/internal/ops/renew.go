@@ -13,7 +13,6 @@ import (
 // Renewed is the part of a rotation's report about objects.
 type Renewed struct {
 	*Rewritten
-	Prefix string `json:"prefix"`
 	// What cannot be renewed in place, and is not under the current KEK or was not looked at:
 	OldVersions int `json:"old-versions"`
 	Uploads     int `json:"uploads"`
@@ -40,7 +39,7 @@ func (r *rotation) renewObjects(ctx context.Context, b *Bucket, to *kms.Rewrappi
 		n.Meta = meta
 		return nil
 	}
-	found := &Renewed{Prefix: r.at.Prefix, rewrite: w}
+	found := &Renewed{rewrite: w}
 	var err error
 	if w.uploading, err = uploading(ctx, w.walker, b.Name, r.at.Prefix); err != nil {
 		return nil, err
@@ -74,11 +73,11 @@ func (r *Renewed) again(ctx context.Context, to *kms.Rewrapping) error {
 func (r *Renewed) countLeft(ctx context.Context, kek string) error {
 	r.OldVersions, r.Uploads = 0, 0
 	w := r.rewrite.walker
-	if err := w.OldVersions(ctx, r.rewrite.bucket, r.Prefix, func(listed) error { r.OldVersions++; return nil }); err != nil {
+	if err := w.OldVersions(ctx, r.rewrite.bucket, r.rewrite.prefix, func(listed) error { r.OldVersions++; return nil }); err != nil {
 		return err
 	}
 	return w.Uploads(ctx, r.rewrite.bucket, func(u multipart.InProgress) error {
-		if u.Meta.KEK != kek && strings.HasPrefix(u.Key, r.Prefix) {
+		if u.Meta.KEK != kek && strings.HasPrefix(u.Key, r.rewrite.prefix) {
 			r.Uploads++
 		}
 		return nil

@@ -61,13 +61,13 @@ const clockSkew = 15 * time.Minute
 
 // Rewritten counts what became of the objects. The JSON names are part of the interface.
 type Rewritten struct {
-	Objects   int               `json:"objects"`
-	Rewritten int               `json:"rewritten"` // or would be, in a dry run
-	Done      int               `json:"done"`      // there was nothing to do
-	Gone      int               `json:"gone"`      // deleted meanwhile
-	Locked    int               `json:"locked"`    // the store refuses to write them
-	Archived  int               `json:"archived"`  // the store refuses to read them
-	Failed    map[string]string `json:"failed"`    // reason by key
+	Objects   int     `json:"objects"`
+	Rewritten int     `json:"rewritten"` // or would be, in a dry run
+	Done      int     `json:"done"`      // there was nothing to do
+	Gone      int     `json:"gone"`      // deleted meanwhile
+	Locked    int     `json:"locked"`    // the store refuses to write them
+	Archived  int     `json:"archived"`  // the store refuses to read them
+	Failed    Reasons `json:"failed"`
 	mu        sync.Mutex
 }
 
@@ -91,7 +91,7 @@ func (r *rewrite) run(ctx context.Context) (*Rewritten, error) {
 func (r *rewrite) again(ctx context.Context, found *Rewritten) error {
 	since := r.began.Add(-clockSkew)
 	more, err := r.pass(ctx, func(l listed) bool {
-		_, failed := found.Failed[l.Key]
+		_, failed := found.Failed[named(l)]
 		return failed || r.uploading[l.Key] || l.Modified.IsZero() || l.Modified.After(since)
 	})
 	found.Rewritten += more.Rewritten
@@ -105,8 +105,8 @@ func (r *rewrite) again(ctx context.Context, found *Rewritten) error {
 
 // pass goes through all objects that take picks; nil picks all.
 func (r *rewrite) pass(ctx context.Context, take func(listed) bool) (*Rewritten, error) {
-	found := &Rewritten{Failed: map[string]string{}}
-	objects := walk{Rate: r.rate, progress: r.progress, list: func(ctx context.Context, visit func(listed) error) error {
+	found := &Rewritten{Failed: Reasons{}}
+	objects := walk{Rate: r.rate, at: Target{r.bucket, r.prefix}, progress: r.progress, list: func(ctx context.Context, visit func(listed) error) error {
 		return r.walker.Objects(ctx, r.bucket, r.prefix, func(l listed) error {
 			if take != nil && !take(l) {
 				return nil
@@ -114,16 +114,16 @@ func (r *rewrite) pass(ctx context.Context, take func(listed) bool) (*Rewritten,
 			return visit(l)
 		})
 	}}
-	return found, objects.each(ctx, func(ctx context.Context, l listed) error {
+	return found, objects.each(ctx, func(ctx context.Context, l listed) (Step, error) {
 		wrote, err := r.object(ctx, l.Key)
 		gone, err := deletedSince(l, err)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return Step{}, ctx.Err()
 		case errors.Is(err, kms.ErrUnavailable): // so it would be for all others
-			return fmt.Errorf("%s: %w (run it again when the KMS answers: what is done stays done)", l.Key, err)
+			return Step{}, fmt.Errorf("%s: %w (run it again when the KMS answers: what is done stays done)", l.Key, err)
 		case errors.Is(err, inplace.ErrNoConditions):
-			return fmt.Errorf("%w: a client's write could be lost; pass %s if there is none", err, r.unconditional)
+			return Step{}, fmt.Errorf("%w: a client's write could be lost; pass %s if there is none", err, r.unconditional)
 		}
 		found.mu.Lock()
 		defer found.mu.Unlock()
@@ -137,16 +137,17 @@ func (r *rewrite) pass(ctx context.Context, take func(listed) bool) (*Rewritten,
 			found.Archived++
 		case err != nil:
 			if len(found.Failed) >= maxFailed {
-				return fmt.Errorf("%w: %w", errTooMany, err)
+				return Step{}, fmt.Errorf("%w: %w", errTooMany, err)
 			}
-			found.Failed[l.Key] = err.Error()
+			found.Failed[named(l)] = err.Error()
 			r.log.Warn("an object was left as it is", "bucket", r.bucket, "key", l.Key, "error", err)
 		case wrote:
 			found.Rewritten++
+			return Step{Bytes: l.Bytes}, nil
 		default:
 			found.Done++
 		}
-		return nil
+		return Step{Failed: err != nil && !gone}, nil
 	})
 }
 

@@ -31,35 +31,33 @@ type rotation struct {
 
 func (r *rotation) String() string { return "s3://" + r.at.Bucket }
 
+// Place implements Plan.
+func (r *rotation) Place() Target { return r.at }
+
 // PlanRotations looks for reasons not to begin a rotation, before anybody makes a new version in
 // vain.
 func PlanRotations(ctx context.Context, o Rotate, targets []Target) ([]Plan[*Rotated], error) {
 	began := sync.OnceValue(time.Now)
-	var plans []Plan[*Rotated]
-	for _, at := range targets {
+	return planEach(o.Job, targets, func(at Target) (Plan[*Rotated], error) {
 		if err := reach(ctx, o.Buckets, at.Bucket); err != nil {
-			return nil, fmt.Errorf("%v: %w", at, err)
+			return nil, err
 		}
 		from, err := fromKEK(ctx, o.Buckets, at.Bucket, o.From)
-		if err != nil {
-			return nil, fmt.Errorf("%v: %w", at, err)
-		}
-		plans = append(plans, &rotation{Rotate: o, at: at, from: from, began: began})
-	}
-	return plans, nil
+		return &rotation{Rotate: o, at: at, from: from, began: began}, err
+	})
 }
 
 // Rotated is the report of a rotation. The JSON names are part of the interface.
 type Rotated struct {
-	Bucket    string            `json:"bucket"`
-	KEK       string            `json:"kek"`
-	Records   int               `json:"records"`
-	Rewrapped int               `json:"rewrapped"`       // or would be, in a dry run
-	Current   int               `json:"current"`         // under that KEK already
-	Left      int               `json:"left"`            // under KEKs that From does not name
-	Failed    map[string]string `json:"failed"`          // reason by record id
-	Floor     string            `json:"floor,omitempty"` // what became of the bucket's floor; "" where it has none
-	Objects   *Renewed          `json:"objects,omitempty"`
+	Outcome
+	KEK       string   `json:"kek"`
+	Records   int      `json:"records"`
+	Rewrapped int      `json:"rewrapped"` // or would be, in a dry run
+	Current   int      `json:"current"`   // under that KEK already
+	Left      int      `json:"left"`      // under KEKs that From does not name
+	Failed    Reasons  `json:"failed"`
+	Floor     string   `json:"floor,omitempty"` // what became of the bucket's floor; "" where it has none
+	Objects   *Renewed `json:"objects,omitempty"`
 }
 
 // Failures implements Report.

@@ -13,13 +13,13 @@ import (
 
 // records is one pass over a bucket's window records.
 func (r *rotation) records(ctx context.Context, b *Bucket, to *kms.Rewrapping) (*Rotated, error) {
-	found := &Rotated{Bucket: b.Name, KEK: to.KEK(), Failed: map[string]string{}}
+	found := &Rotated{Outcome: r.outcome(r.at), KEK: to.KEK(), Failed: Reasons{}}
 	var ids []string
 	if err := b.Records.List(ctx, b.Origin, func(l state.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
 		return nil, err
 	}
 	found.Records = len(ids)
-	r.Progress.Start(len(ids), "records")
+	r.Progress.Start(Walk{Target{Bucket: b.Name}, "records", len(ids)})
 	defer r.Progress.Finish()
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
@@ -32,10 +32,10 @@ func (r *rotation) records(ctx context.Context, b *Bucket, to *kms.Rewrapping) (
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			r.Progress.Add()
+			r.Progress.Add(Step{Failed: err != nil})
 			switch {
 			case err != nil:
-				found.Failed[id] = err.Error()
+				found.Failed[Item{Record: id}] = err.Error()
 				r.Log.Warn("a window record was left as it is", "bucket", b.Name, "record", id, "error", err)
 			case outcome == recordRewrapped:
 				found.Rewrapped++

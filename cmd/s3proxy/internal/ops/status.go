@@ -18,17 +18,20 @@ type Status struct {
 
 func (s *Status) String() string { return "s3://" + s.Bucket }
 
+// Place implements Plan.
+func (s *Status) Place() Target { return Target{Bucket: s.Bucket} }
+
 // KeyStatus is its report. The JSON names are part of the interface.
 type KeyStatus struct {
-	Bucket     string            `json:"bucket"`
-	Current    string            `json:"current"`
-	Records    int               `json:"records"`
-	Objects    bool              `json:"objects-looked-at"`
-	Plain      int               `json:"not-encrypted"`
-	Keys       []*KEKUse         `json:"keys"`   // by KEK
-	Unreadable map[string]string `json:"unseen"` // what could not be looked at, and why
+	Outcome
+	Current    string    `json:"current"`
+	Records    int       `json:"records"`
+	Objects    bool      `json:"objects-looked-at"`
+	Plain      int       `json:"not-encrypted"`
+	Keys       []*KEKUse `json:"keys"`   // by KEK
+	Unreadable Reasons   `json:"unseen"` // what could not be looked at, and why
 
-	asked bool // for certain KEKs: a failure unless all of them are safe to destroy
+	asked bool // for certain KEKs: the answer is no unless all of them are safe to destroy
 }
 
 // Failures implements Report.
@@ -38,7 +41,7 @@ func (s *KeyStatus) Failures() (failed []error) {
 	}
 	for _, use := range s.Keys {
 		if s.asked && !use.MayDestroy {
-			failed = append(failed, fmt.Errorf("%s: %s", use.KEK, use.Why))
+			failed = append(failed, No{fmt.Errorf("%s: %s", use.KEK, use.Why)})
 		}
 	}
 	return failed
@@ -58,12 +61,12 @@ func (s *Status) Run(ctx context.Context) (*KeyStatus, error) {
 		return nil, err
 	}
 	c := &statusCount{
-		KeyStatus: KeyStatus{Bucket: s.Bucket, Current: rewrapping.KEK(), Objects: s.Objects, Unreadable: map[string]string{}, asked: len(s.KEKs) > 0},
+		KeyStatus: KeyStatus{Outcome: s.outcome(s.Place()), Current: rewrapping.KEK(), Objects: s.Objects, Unreadable: Reasons{}, asked: len(s.KEKs) > 0},
 		bucket:    b,
 		uses:      map[string]*KEKUse{}, read: map[string]readRecord{},
 	}
 	c.use(c.Current)
-	if err := c.countRecords(ctx, s.Rate); err != nil {
+	if err := c.countRecords(ctx, s.Job); err != nil {
 		return nil, err
 	}
 	if s.Objects {

@@ -40,7 +40,7 @@ func TestAKEKMayGoOnlyIfAllWasLookedAtAndNothingNeedsIt(t *testing.T) {
 		{"a record does not open", seen(nil), KEKUse{KEK: old, Objects: 4, Covered: 3, BadRecord: 1}, "1 objects have a window record that does not open"},
 		{"objects were not looked at", seen(func(c *statusCount) { c.Objects = false }), KEKUse{KEK: old}, "not known: only --objects"},
 		{"it may be misspelt", seen(nil), KEKUse{KEK: old, unknown: true}, "not known: no configured key has this name"},
-		{"something could not be looked at", seen(func(c *statusCount) { c.Unreadable = map[string]string{"x": "y"} }), KEKUse{KEK: old, Objects: 1, Covered: 1}, "not known: not everything"},
+		{"something could not be looked at", seen(func(c *statusCount) { c.Unreadable = Reasons{{Key: "x"}: "y"} }), KEKUse{KEK: old, Objects: 1, Covered: 1}, "not known: not everything"},
 		{"an upload of window 0", seen(func(c *statusCount) { c.zeroUpload = true }), KEKUse{KEK: old}, "not known while uploads of window 0"},
 	} {
 		got := c.count.needs(&c.use)
@@ -130,7 +130,7 @@ func TestAnObjectIsCoveredOnlyByARecordThatAnotherKEKOpensNow(t *testing.T) {
 			if err != nil || got != c.want {
 				t.Fatalf("%v %v, want %v", got, err, c.want)
 			}
-			if err := count.object(t.Context(), `"key"`, m); err != nil {
+			if err := count.object(t.Context(), Item{Key: "key"}, m); err != nil {
 				t.Fatal(err)
 			}
 			use := count.use(m.KEK)
@@ -162,10 +162,10 @@ func TestPlaintextAndRecordsAreCountedOnceEach(t *testing.T) {
 	m := k.object(time.Hour)
 	count := k.counting()
 	for range 2 {
-		if err := count.object(t.Context(), "plain", nil); err != nil {
+		if err := count.object(t.Context(), Item{Key: "plain"}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := count.object(t.Context(), "key", m); err != nil {
+		if err := count.object(t.Context(), Item{Key: "key"}, m); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -173,7 +173,7 @@ func TestPlaintextAndRecordsAreCountedOnceEach(t *testing.T) {
 		t.Errorf("%+v, %+v", count.KeyStatus, use)
 	}
 	var none *envelope.Metadata
-	if err := count.object(t.Context(), "plain", none); err != nil || count.Plain != 3 {
+	if err := count.object(t.Context(), Item{Key: "plain"}, none); err != nil || count.Plain != 3 {
 		t.Errorf("%d plain, %v", count.Plain, err)
 	}
 }

@@ -41,25 +41,29 @@ func (c *statusCount) use(kek string) *KEKUse {
 	return c.uses[kek]
 }
 
-func (c *statusCount) countRecords(ctx context.Context, rate Rate) error {
+func (c *statusCount) countRecords(ctx context.Context, job Job) error {
 	var ids []string
 	if err := c.bucket.Records.List(ctx, c.bucket.Origin, func(l state.ListedRecord) error { ids = append(ids, l.ID); return nil }); err != nil {
 		return err
 	}
+	job.Progress.Start(Walk{c.Place(), "records", len(ids)})
+	defer job.Progress.Finish()
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(rate.Concurrency)
+	group.SetLimit(job.Rate.Concurrency)
 	for _, id := range ids {
 		group.Go(func() error {
 			_, err := c.record(ctx, id)
-			switch {
-			case ctx.Err() != nil:
+			if ctx.Err() != nil {
 				return ctx.Err()
-			case err == nil || errors.Is(err, kms.ErrNoRecord): // removed since
+			}
+			seen := err == nil || errors.Is(err, kms.ErrNoRecord) // removed since
+			job.Progress.Add(Step{Failed: !seen})
+			if seen {
 				return nil
 			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.Unreadable["window record "+id] = err.Error()
+			c.Unreadable[Item{Record: id}] = err.Error()
 			return nil
 		})
 	}
@@ -97,7 +101,7 @@ func (c *statusCount) record(ctx context.Context, id string) (readRecord, error)
 }
 
 // object counts an object with the metadata m.
-func (c *statusCount) object(ctx context.Context, name string, m *envelope.Metadata) error {
+func (c *statusCount) object(ctx context.Context, item Item, m *envelope.Metadata) error {
 	if m == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -106,7 +110,7 @@ func (c *statusCount) object(ctx context.Context, name string, m *envelope.Metad
 	}
 	cover, err := c.cover(ctx, m)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%v: %w", item, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,7 +128,7 @@ func (c *statusCount) object(ctx context.Context, name string, m *envelope.Metad
 		use.BadRecord++
 	}
 	if cover != recordOfSameKEK && len(use.First) < maxFirst {
-		use.First = append(use.First, name)
+		use.First = append(use.First, item)
 	}
 	return nil
 }
@@ -167,7 +171,7 @@ func (c *statusCount) countObjects(ctx context.Context, job Job) error {
 		walker: c.bucket.walker(), bucket: c.Bucket, rate: job.Rate, progress: job.Progress,
 		upload: func(u multipart.InProgress) error {
 			c.zeroUpload = c.zeroUpload || u.Meta.Window == nil
-			return c.object(ctx, fmt.Sprintf("upload of %q", u.Key), u.Meta)
+			return c.object(ctx, Item{Key: u.Key, Upload: u.ID}, u.Meta)
 		},
 		object: c.object,
 	}
@@ -178,5 +182,5 @@ func (c *statusCount) countObjects(ctx context.Context, job Job) error {
 	maps.Copy(c.Unreadable, unreadable)
 	// Once more: a process that had not seen the new version may have made windows meanwhile, for
 	// objects that the walk had already passed. Their records are put before them.
-	return c.countRecords(ctx, job.Rate)
+	return c.countRecords(ctx, job)
 }

@@ -4,3 +4,6 @@ package ops
 type Target struct{ Bucket, Prefix string }
 
 func (t Target) String() string { return "s3://" + t.Bucket + "/" + t.Prefix }
+
+// Place implements Plan, for what is done at a target.
+func (t Target) Place() Target { return t }

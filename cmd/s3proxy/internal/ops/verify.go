@@ -27,13 +27,12 @@ type Verify struct {
 
 // Verified is its report. The JSON names are part of the interface.
 type Verified struct {
-	Bucket  string            `json:"bucket"`
-	Prefix  string            `json:"prefix"`
-	Objects int               `json:"objects"` // read
-	Bytes   int64             `json:"bytes"`   // of plaintext
-	Plain   int               `json:"not-encrypted"`
-	Records int               `json:"records"`
-	Bad     map[string]string `json:"bad"` // reason by object or record
+	Outcome
+	Objects int     `json:"objects"` // read
+	Bytes   int64   `json:"bytes"`   // of plaintext
+	Plain   int     `json:"not-encrypted"`
+	Records int     `json:"records"`
+	Bad     Reasons `json:"bad"`
 
 	mu sync.Mutex
 }
@@ -55,9 +54,9 @@ func (v *Verify) Run(ctx context.Context) (*Verified, error) {
 	if b.Served.Passthrough {
 		return nil, errPassthrough
 	}
-	found := &Verified{Bucket: v.Bucket, Prefix: v.Prefix, Bad: map[string]string{}}
+	found := &Verified{Outcome: v.outcome(v.Target), Bad: Reasons{}}
 	if v.Prefix == "" {
-		if err := found.records(ctx, b); err != nil {
+		if err := found.records(ctx, b, v.Progress); err != nil {
 			return found, err
 		}
 	}
@@ -65,7 +64,7 @@ func (v *Verify) Run(ctx context.Context) (*Verified, error) {
 	if v.Versions {
 		list = b.walker().Versions
 	}
-	objects := walk{Rate: v.Rate, progress: v.Progress, list: func(ctx context.Context, visit func(listed) error) error {
+	objects := walk{Rate: v.Rate, at: v.Target, progress: v.Progress, list: func(ctx context.Context, visit func(listed) error) error {
 		return list(ctx, v.Bucket, v.Prefix, func(l listed) error {
 			if v.Sample < 1 && rand.Float64() >= v.Sample {
 				return nil
@@ -73,20 +72,20 @@ func (v *Verify) Run(ctx context.Context) (*Verified, error) {
 			return visit(l)
 		})
 	}}
-	return found, objects.each(ctx, func(ctx context.Context, l listed) error { return found.object(ctx, b.Served, l) })
+	return found, objects.each(ctx, func(ctx context.Context, l listed) (Step, error) { return found.object(ctx, b.Served, l) })
 }
 
 // maxReads bounds how often to read an object that does not authenticate: some stores mix two
 // states of an object that is being overwritten.
 const maxReads = 3
 
-func (v *Verified) object(ctx context.Context, b object.Settings, l listed) error {
+func (v *Verified) object(ctx context.Context, b object.Settings, l listed) (Step, error) {
 	var size int64
 	var err error
 	for try := range maxReads {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return Step{}, ctx.Err()
 		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
 		}
 		size, err = readThrough(ctx, b, v.Bucket, l)
@@ -99,23 +98,23 @@ func (v *Verified) object(ctx context.Context, b object.Settings, l listed) erro
 	defer v.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return Step{}, ctx.Err()
 	case gone:
-		return nil
+		return Step{}, nil
 	case errors.Is(err, kms.ErrUnavailable): // so it would be for all others
-		return fmt.Errorf("%s: %w", listedName(l), err)
+		return Step{}, fmt.Errorf("%v: %w", named(l), err)
 	case errors.Is(err, envelope.ErrNotEncrypted):
 		v.Plain++
 		if b.AllowPlaintextReads {
-			return nil
+			return Step{}, nil
 		}
 	}
 	v.Objects++
 	v.Bytes += size
 	if err != nil {
-		v.Bad[listedName(l)] = err.Error()
+		v.Bad[named(l)] = err.Error()
 	}
-	return nil
+	return Step{size, err != nil}, nil
 }
 
 // readThrough authenticates an object and discards its bytes.
@@ -132,7 +131,9 @@ func readThrough(ctx context.Context, b object.Settings, bucket string, l listed
 }
 
 // records opens all window records of a bucket.
-func (v *Verified) records(ctx context.Context, b *Bucket) error {
+func (v *Verified) records(ctx context.Context, b *Bucket, progress Progress) error {
+	progress.Start(Walk{Target: v.Place(), Unit: "records"})
+	defer progress.Finish()
 	return b.Records.List(ctx, b.Origin, func(l state.ListedRecord) error {
 		record, err := b.Records.GetRecord(ctx, b.Origin, l.ID)
 		if err == nil {
@@ -146,9 +147,10 @@ func (v *Verified) records(ctx context.Context, b *Bucket) error {
 		case errors.Is(err, kms.ErrNoRecord): // removed since
 			return nil
 		case err != nil:
-			v.Bad["window record "+l.ID] = err.Error()
+			v.Bad[Item{Record: l.ID}] = err.Error()
 		}
 		v.Records++
+		progress.Add(Step{Failed: err != nil})
 		return nil
 	})
 }

@@ -17,21 +17,22 @@ type Rate struct {
 // walk goes through the objects of a bucket, several at once.
 type walk struct {
 	Rate
+	at       Target
 	progress Progress
 	// list is one of walker's, bound to a bucket and prefix.
 	list func(ctx context.Context, visit func(listed) error) error
 }
 
 // each calls do for all objects. An error of do ends the walk: do must note what is wrong with one
-// object alone.
-func (w *walk) each(ctx context.Context, do func(context.Context, listed) error) error {
+// object alone, in the step as well.
+func (w *walk) each(ctx context.Context, do func(context.Context, listed) (Step, error)) error {
 	total := 0
-	if w.progress.Watched() { // else nobody needs the total
+	if w.progress.Counts() {
 		if err := w.list(ctx, func(listed) error { total++; return nil }); err != nil {
 			return err
 		}
 	}
-	w.progress.Start(total, "objects")
+	w.progress.Start(Walk{w.at, "objects", total})
 	defer w.progress.Finish()
 	limit := rate.NewLimiter(rate.Inf, 1)
 	if w.PerSecond > 0 {
@@ -44,8 +45,11 @@ func (w *walk) each(ctx context.Context, do func(context.Context, listed) error)
 			return err
 		}
 		group.Go(func() error {
-			defer w.progress.Add()
-			return do(ctx, found)
+			step, err := do(ctx, found)
+			if err == nil {
+				w.progress.Add(step)
+			}
+			return err
 		})
 		return nil
 	})

@@ -32,14 +32,14 @@ func TestAWalkKeepsItsRateAndItsConcurrency(t *testing.T) {
 		return nil
 	}}
 	began := time.Now()
-	err := w.each(t.Context(), func(context.Context, listed) error {
+	err := w.each(t.Context(), func(context.Context, listed) (Step, error) {
 		if now.Add(1) > most {
 			t.Error("more at once than allowed")
 		}
 		time.Sleep(20 * time.Millisecond)
 		now.Add(-1)
 		seen.Add(1)
-		return nil
+		return Step{}, nil
 	})
 	if took := time.Since(began); err != nil || seen.Load() != objects || took < (objects-1)*time.Second/100 {
 		t.Errorf("%d objects in %v: %v", seen.Load(), took, err)

@@ -1,0 +1,17 @@
+package commands
+
+import "encoding/json"
+
+// reasons are what a command's JSON says is wrong, by key or record.
+type reasons map[string]string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *reasons) UnmarshalJSON(text []byte) error {
+	var list []struct{ Key, Record, Error string }
+	err := json.Unmarshal(text, &list)
+	*r = reasons{}
+	for _, one := range list {
+		(*r)[one.Key+one.Record] = one.Error
+	}
+	return err
+}
