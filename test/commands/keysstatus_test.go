@@ -219,7 +219,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		k.put(k.raw(), name, broken)
 		k.wantAnswer(first, false, "does not open", "--objects")
 		k.put(k.raw(), name, []byte("{}"))
-		k.wantAnswer(first, false, "does not open", "--objects")
+		k.wantAnswer(first, false, "not looked at: window record", "--objects")
 		k.put(k.raw(), name, whole)
 		k.wantAnswer(first, true, "yes", "--objects")
 
