@@ -10,6 +10,7 @@ import (
 
 // Credential is what an access key of a client may do.
 type Credential struct {
+	// Secret is "" for a client that cannot sign.
 	Secret string
 	// Buckets that it may use; nil: all.
 	Buckets []string
@@ -38,6 +39,9 @@ func (x *exchange) authorize() error {
 		return s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: x.auth.AccessKeyID})
 	}
 	x.credential = credential
+	if err := x.admit(); err != nil {
+		return err
+	}
 	if err := x.allow(x.bucket, x.op == nil || x.op.writes()); err != nil || x.op == nil || !x.op.manages {
 		return err
 	}
@@ -83,3 +87,12 @@ func managingHeader(name string, values []string) bool {
 
 // writes tells whether an operation changes anything in the store.
 func (op *operation) writes() bool { return op.method != "GET" && op.method != "HEAD" }
+
+// admit lets the request in, or refuses it because of what its client asks for besides.
+func (x *exchange) admit() (err error) {
+	if x.proxy.cfg.Admit != nil {
+		x.admitted, err = x.proxy.cfg.Admit(x.auth.AccessKeyID)
+		x.throttled = err != nil
+	}
+	return err
+}

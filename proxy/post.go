@@ -23,7 +23,7 @@ func postObject(x *exchange) error {
 	if x.Passthrough {
 		return s3err.NotImplemented.WithMessage("This bucket is not encrypted, and takes no form uploads through s3proxy.")
 	}
-	if x.auth.AccessKeyID != "" && !x.proxy.cfg.TrustAll {
+	if x.auth.Signed() {
 		return s3err.InvalidRequest.WithMessage("A form is signed by its policy, not by an Authorization header or a query.")
 	}
 	body, err := x.auth.Body(x.r)
@@ -101,7 +101,9 @@ func (x *exchange) authorizeForm(f *form) (*sigv4.Policy, error) {
 		x.refused = true
 		return nil, err
 	}
-	x.auth = auth
+	if auth.AccessKeyID != "" { // otherwise it is whom the connection belongs to, or nobody
+		x.auth = auth
+	}
 	if err := x.authorize(); err != nil {
 		return nil, err
 	}

@@ -40,6 +40,12 @@ type Config struct {
 	// TrustAll takes every request for that of a client who may do everything, and looks at no
 	// signature. Credential is not asked then.
 	TrustAll bool
+	// OfConnection gives the access key of the client that the connection of an unsigned request
+	// belongs to, by a certificate; "" for none. Optional.
+	OfConnection func(*http.Request) (accessKeyID string, err error)
+	// Admit lets in one request of a client ("": unsigned), or gives why not: an *s3err.Error that
+	// the client is to come back later. done is called when the request was answered. Optional.
+	Admit func(accessKeyID string) (done func(), err error)
 	// Log gets one line a request; at LevelTrace with all headers but secrets.
 	Log *slog.Logger
 	// RequestLevel is the level of the lines about requests in which nothing failed that is
@@ -99,9 +105,9 @@ func New(cfg Config) *Proxy {
 	p := &Proxy{
 		cfg: cfg, log: cfg.Log,
 		buckets: map[string]*object.Objects{},
-		verifier: &sigv4.Verifier{Region: cfg.Region, Anyone: anyone, Secret: func(id string) (string, bool) {
+		verifier: &sigv4.Verifier{Region: cfg.Region, Anyone: anyone, OfConnection: cfg.OfConnection, Secret: func(id string) (string, bool) {
 			c, ok := cfg.Credential(id)
-			return c.Secret, ok
+			return c.Secret, ok && c.Secret != ""
 		}},
 		hold:     semaphore.NewWeighted(holdBudget),
 		states:   newStateCache(stateCacheEntries),
@@ -141,6 +147,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.traceRequest(x)
 	x.startDeadline()
 	err := inS3sWords(x.serve())
+	if x.admitted != nil {
+		defer x.admitted()
+	}
 	cut := false
 	if err != nil {
 		cut = !x.fail(err)

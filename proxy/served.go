@@ -35,6 +35,7 @@ type Served struct {
 	Received   int64  // bytes of the request's body that were read
 	Sent       int64  // bytes of the answer's body
 	Plaintext  bool   // an object was served that is not encrypted, or is not s3proxy's
+	Throttled  bool   // the client asked for more than it may, see Config.Admit
 	Refused    string // why the signature was refused, as an S3 error code
 	Integrity  string // what kind of damage was found in the store, see [object.Damage]
 	Err        error  // the cause; only logs may see it
@@ -45,7 +46,7 @@ func (x *exchange) served(start time.Time, err error) Served {
 	s := Served{
 		ID: x.id, UpstreamID: x.upstreamID, Start: start, Took: time.Since(start), Remote: x.r.RemoteAddr,
 		Method: x.r.Method, Bucket: x.bucket.String(), Key: x.key.String(), Version: x.version.String(), KEK: x.kek,
-		Status: x.w.status, Received: x.received.Load(), Sent: x.w.bytes, Plaintext: x.plaintext, Err: err,
+		Throttled: x.throttled, Status: x.w.status, Received: x.received.Load(), Sent: x.w.bytes, Plaintext: x.plaintext, Err: err,
 	}
 	if !x.w.began.IsZero() {
 		s.FirstByte = x.w.began.Sub(start)
@@ -92,7 +93,7 @@ func (s *Served) level(quiet slog.Level) slog.Level {
 	switch {
 	case s.Integrity != "":
 		return slog.LevelError
-	case s.Err == nil, errors.Is(s.Err, context.Canceled), errors.As(s.Err, &told) && told.Status < http.StatusInternalServerError:
+	case s.Err == nil, s.Throttled, errors.As(s.Err, new(clientGone)), errors.Is(s.Err, context.Canceled), errors.As(s.Err, &told) && told.Status < http.StatusInternalServerError:
 		return quiet
 	}
 	return slog.LevelWarn

@@ -86,8 +86,22 @@ func (x *response) timeoutWriter() io.Writer {
 
 func (w *timeoutWriter) Write(p []byte) (int, error) {
 	w.renew()
-	return w.Writer.Write(p)
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		err = clientGone{err}
+	}
+	return n, err
 }
+
+// clientGone is a failure to send an answer to a client: nothing is wrong with the proxy or the
+// store.
+type clientGone struct{ cause error }
+
+func (e clientGone) Error() string {
+	return "the client takes no more of the answer: " + e.cause.Error()
+}
+
+func (e clientGone) Unwrap() error { return e.cause }
 
 // clearDeadlines removes the write deadline, because the connection serves further requests.
 func (x *response) clearDeadlines() {

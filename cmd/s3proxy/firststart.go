@@ -40,7 +40,7 @@ func firstKeyset(ctx context.Context, c *config.Config, stores *stores) (made bo
 }
 
 // announce prints what a person needs to know at a first start, and no secret.
-func announce(out io.Writer, c *config.Config, client config.ClientKey, address string, madeKeyset bool) {
+func announce(out io.Writer, c *config.Config, client config.ClientKey, endpoint string, madeKeyset bool) {
 	store := "the store in " + c.DataDir
 	if c.UpstreamURL != nil {
 		store = c.UpstreamURL.Redacted()
@@ -48,7 +48,6 @@ func announce(out io.Writer, c *config.Config, client config.ClientKey, address 
 			store += " (from " + c.UpstreamFrom + ")"
 		}
 	}
-	endpoint := "http://" + address
 	fmt.Fprintf(out, "s3proxy listens on %s and encrypts everything in %s\n", endpoint, store)
 	if n := len(c.Buckets); n > 0 {
 		fmt.Fprintf(out, "Buckets with settings of their own: %s\n", strings.Join(slices.Sorted(maps.Keys(c.Buckets)), ", "))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/audit"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/limit"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
 	"github.com/s3proxy/s3proxy/proxy"
 )
@@ -84,6 +85,10 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	served := proxy.Config{
 		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find,
 		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.observe, ObserveSweep: stores.metrics.Swept,
+		Admit: limit.New(limitsOf(c), stores.metrics.Throttled).Admit,
+	}
+	if c.TLSClientCA != "" {
+		served.OfConnection = ofCertificate(clients.OfCertificate)
 	}
 	if err := stores.serve(ctx, &served); err != nil {
 		return err
@@ -94,31 +99,33 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		}
 	}
 	stores.tryBackends(ctx)
-	listener, err := listen(c, log)
+	door, err := openFrontDoor(c, log)
 	if err != nil {
 		return err
 	}
 	handler := proxy.New(served)
 	stores.metrics.Memory(stores.held, handler.Caches)
 	stores.metrics.Stores(stores.answering)
+	defer door.follow(stores.metrics, log)()
 	health := &health{stores: stores}
 	closeOperators, err := startOperators(c, stores.metrics, health, log)
 	if err != nil {
-		listener.Close()
+		door.Close()
 		return err
 	}
 	defer closeOperators()
 	server := newServer(guarded(c, stores.metrics.InFlight(handler), log), log)
+	server.ReadHeaderTimeout, server.IdleTimeout, server.ConnState = c.HeaderTimeout, c.IdleTimeout, stores.metrics.Connection
 	background, endBackground := context.WithCancel(ctx)
 	defer endBackground()
 	go handler.SweepUploads(background)
 	if c.MetricsListen != "" {
 		go health.follow(background)
 	}
-	announce(out, c, clients.Own, listener.Addr().String(), made)
+	announce(out, c, clients.Own, door.endpoint(), made)
 
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
+	go func() { ended <- door.serve(server) }()
 	tellServiceManager(daemon.SdNotifyReady, log)
 	select {
 	case err := <-ended:
@@ -160,6 +167,11 @@ func (s *stores) record(c *config.Config, out io.Writer) (stop func(), err error
 		s.audit.Process("stop", program.Version, os.Getpid())
 		s.audit.Close()
 	}, nil
+}
+
+// limitsOf are the settings of what clients may ask for at once.
+func limitsOf(c *config.Config) limit.Limits {
+	return limit.Limits{Requests: c.MaxRequests, ClientRequests: c.ClientMaxRequests, ClientRate: c.ClientRate, ClientBurst: c.ClientBurst}
 }
 
 // drain accepts no new connections and waits for running requests. It cuts those that do not

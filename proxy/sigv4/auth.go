@@ -2,6 +2,7 @@ package sigv4
 
 import (
 	"crypto/hmac"
+	"net/http"
 	"time"
 )
 
@@ -22,6 +23,9 @@ type Verifier struct {
 	// Anyone, if not empty, is the access key that every request is taken for, signed or not: no
 	// signature is looked at.
 	Anyone string
+	// OfConnection gives the access key of the client that the connection of an unsigned request
+	// belongs to, "" for none: a certificate stands for a signature. Nil: no connection does.
+	OfConnection func(*http.Request) (accessKeyID string, err error)
 	// Now is the server's clock; nil for time.Now.
 	Now func() time.Time
 }
@@ -40,6 +44,9 @@ type Auth struct {
 
 	chain chain
 }
+
+// Signed tells whether the client has proven who it is by a signature.
+func (a *Auth) Signed() bool { return a.AccessKeyID != "" && !a.chain.unchecked }
 
 // equal compares two signatures in hex in constant time.
 func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }

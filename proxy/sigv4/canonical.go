@@ -54,6 +54,11 @@ func headerValue(r *http.Request, name string) string {
 		if values = r.Header.Values(name); len(values) == 0 && r.ContentLength >= 0 {
 			values = []string{strconv.FormatInt(r.ContentLength, 10)}
 		}
+	case "expect":
+		// net/http's HTTP/2 takes this value out of the header, and no other.
+		if values = r.Header.Values(name); len(values) == 0 && r.ProtoMajor == 2 {
+			values = []string{"100-continue"}
+		}
 	default:
 		values = r.Header.Values(name)
 	}

@@ -37,6 +37,17 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
+// IssueClient writes a client's certificate and its key, with other names besides the common one
+// or without.
+func (a *Authority) IssueClient(t testing.TB, commonName string, otherNames []string, certFile, keyFile string) {
+	t.Helper()
+	template, key := certificateOf(commonName), newKey(t)
+	template.DNSNames = otherNames
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	a.sign(t, template, key, certFile)
+	writeKey(t, key, keyFile)
+}
+
 // Issue writes a certificate for a name and for the loopback address, and its key, over what is
 // there: for servers and for clients.
 func (a *Authority) Issue(t testing.TB, name, certFile, keyFile string) {
@@ -45,11 +56,16 @@ func (a *Authority) Issue(t testing.TB, name, certFile, keyFile string) {
 	template.DNSNames, template.IPAddresses = []string{name, "localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	a.sign(t, template, key, certFile)
+	writeKey(t, key, keyFile)
+}
+
+func writeKey(t testing.TB, key *ecdsa.PrivateKey, file string) {
+	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	writePEM(t, keyFile, "PRIVATE KEY", der)
+	writePEM(t, file, "PRIVATE KEY", der)
 }
 
 func (a *Authority) sign(t testing.TB, template *x509.Certificate, key *ecdsa.PrivateKey, file string) *x509.Certificate {

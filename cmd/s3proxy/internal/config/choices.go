@@ -7,6 +7,8 @@ func Choices(flag string) []string {
 		return []string{AuthSigV4, AuthNone}
 	case "anonymous":
 		return []string{"deny", "store"}
+	case "tls-client-auth":
+		return []string{"require", "optional"}
 	case "etag":
 		return etagModes
 	case "range-check":

@@ -20,11 +20,13 @@ type clientKeys struct {
 
 // clientKeySettings is one credential. Without buckets it may use all of them; their names
 // are exact. Without manage it may read and write objects, and create and delete buckets,
-// but not change their settings.
+// but not change their settings. Certificate is a name in the client's certificate: with it the
+// client need not sign.
 type clientKeySettings struct {
 	AccessKeyID     string    `yaml:"access-key-id"`
 	SecretAccessKey string    `yaml:"secret-access-key"`
 	SecretFile      string    `yaml:"secret-access-key-file"`
+	Certificate     string    `yaml:"certificate"`
 	Buckets         *[]string `yaml:"buckets"`
 	ReadOnly        bool      `yaml:"read-only"`
 	Manage          bool      `yaml:"manage"`
@@ -73,8 +75,11 @@ func (k *clientKeySettings) read() (proxy.Credential, error) {
 	if k.AccessKeyID == "" {
 		return c, errors.New("access-key-id is missing")
 	}
-	if (k.SecretAccessKey == "") == (k.SecretFile == "") {
+	if k.SecretAccessKey != "" && k.SecretFile != "" {
 		return c, errors.New("give either secret-access-key or secret-access-key-file")
+	}
+	if k.SecretAccessKey == "" && k.SecretFile == "" && k.Certificate == "" {
+		return c, errors.New("give secret-access-key, secret-access-key-file or certificate")
 	}
 	if k.ReadOnly && k.Manage {
 		return c, errors.New("read-only and manage exclude each other")

@@ -162,6 +162,8 @@ func (k *clientKeySettings) set(name, value string) (err error) {
 	switch name {
 	case "access-key-id":
 		k.AccessKeyID = value
+	case "certificate":
+		k.Certificate = value
 	case "buckets":
 		list := strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
 		k.Buckets = &list
@@ -182,7 +184,7 @@ func (k *clientKeySettings) set(name, value string) (err error) {
 const envClient = "CLIENT_"
 
 // clientVariables are the ends of their names.
-var clientVariables = []string{"_ACCESS_KEY_ID", "_SECRET_ACCESS_KEY", "_BUCKETS", "_READ_ONLY", "_MANAGE"}
+var clientVariables = []string{"_ACCESS_KEY_ID", "_SECRET_ACCESS_KEY", "_CERTIFICATE", "_BUCKETS", "_READ_ONLY", "_MANAGE"}
 
 // clientVariable takes a variable (without our prefix) apart: S3PROXY_CLIENT_BACKUP_READ_ONLY is
 // the setting read-only of the client BACKUP.
@@ -226,8 +228,8 @@ func readEnvironment() (all []client, err error) {
 		}
 	}
 	for _, one := range all {
-		if one.AccessKeyID == "" || one.SecretAccessKey == "" {
-			return nil, Usagef("the environment: set both %[1]s_ACCESS_KEY_ID and %[1]s_SECRET_ACCESS_KEY", one.where)
+		if one.AccessKeyID == "" || one.SecretAccessKey == "" && one.Certificate == "" {
+			return nil, Usagef("the environment: set both %[1]s_ACCESS_KEY_ID and %[1]s_SECRET_ACCESS_KEY (or _CERTIFICATE)", one.where)
 		}
 		if _, err := one.read(); err != nil {
 			return nil, Usagef("the environment: %s: %w", one.where, err)
@@ -237,4 +239,4 @@ func readEnvironment() (all []client, err error) {
 }
 
 // ofClients says which variables a client has.
-const ofClients = "a client's are S3PROXY_CLIENT_NAME_ACCESS_KEY_ID, _SECRET_ACCESS_KEY, _BUCKETS, _READ_ONLY and _MANAGE"
+const ofClients = "a client's are S3PROXY_CLIENT_NAME_ACCESS_KEY_ID, _SECRET_ACCESS_KEY, _CERTIFICATE, _BUCKETS, _READ_ONLY and _MANAGE"

@@ -108,15 +108,15 @@ func TestAFolderOfCredentialsHasAFileOrAFolderForEachClient(t *testing.T) {
 
 func TestAMistakeInAFolderOfCredentialsIsNamed(t *testing.T) {
 	for want, files := range map[string]map[string]string{
-		"did you mean buckets?":         {"a/access-key-id": "a", "a/secret-access-key": "verysecret", "a/bucket": "b-1"}, // it must not be all
-		"buckets has no value":          {"a/access-key-id": "a", "a/secret-access-key": "verysecret", "a/buckets": "\n"},
-		"access-key-id is missing":      {"a/secret-access-key": "verysecret"},
-		"give either secret-access-key": {"a/access-key-id": "a"},
-		"manage must be true or false":  {"a/access-key-id": "a", "a/secret-access-key": "verysecret", "a/manage": "verysecret"},
-		"a.yaml: ":                      {"a.yaml": "access-key: verysecret\n"},
-		"used twice":                    {"a.yaml": "{access-key-id: a, secret-access-key: x}", "b.yaml": "{access-key-id: a, secret-access-key: y}"},
-		"does not hold one line":        {"a/access-key-id": "a", "a/secret-access-key": ""},
-		"does not hold a list":          {"access-key-id": "a"}, // the folder of one client
+		"did you mean buckets?":        {"a/access-key-id": "a", "a/secret-access-key": "verysecret", "a/bucket": "b-1"}, // it must not be all
+		"buckets has no value":         {"a/access-key-id": "a", "a/secret-access-key": "verysecret", "a/buckets": "\n"},
+		"access-key-id is missing":     {"a/secret-access-key": "verysecret"},
+		"give secret-access-key":       {"a/access-key-id": "a"},
+		"manage must be true or false": {"a/access-key-id": "a", "a/secret-access-key": "verysecret", "a/manage": "verysecret"},
+		"a.yaml: ":                     {"a.yaml": "access-key: verysecret\n"},
+		"used twice":                   {"a.yaml": "{access-key-id: a, secret-access-key: x}", "b.yaml": "{access-key-id: a, secret-access-key: y}"},
+		"does not hold one line":       {"a/access-key-id": "a", "a/secret-access-key": ""},
+		"does not hold a list":         {"access-key-id": "a"}, // the folder of one client
 	} {
 		t.Run(want, func(t *testing.T) {
 			clean(t)

@@ -16,6 +16,10 @@ import (
 type Config struct {
 	Listen              string        `koanf:"listen"`
 	PlaintextListen     bool          `koanf:"plaintext-listen"`
+	TLSCert             string        `koanf:"tls-cert"`
+	TLSKey              string        `koanf:"tls-key"`
+	TLSClientCA         string        `koanf:"tls-client-ca"`
+	TLSClientAuth       string        `koanf:"tls-client-auth"`
 	AdminListen         string        `koanf:"admin-listen"`
 	MetricsListen       string        `koanf:"metrics-listen"`
 	AuditLog            string        `koanf:"audit-log"`
@@ -30,6 +34,12 @@ type Config struct {
 	UpstreamKey         string        `koanf:"upstream-key"`
 	UpstreamInsecure    bool          `koanf:"upstream-insecure"`
 	MaxConnections      int           `koanf:"max-connections"`
+	MaxRequests         int           `koanf:"max-requests"`
+	ClientMaxRequests   int           `koanf:"client-max-requests"`
+	ClientRate          float64       `koanf:"client-rate"`
+	ClientBurst         int           `koanf:"client-burst"`
+	HeaderTimeout       time.Duration `koanf:"header-timeout"`
+	IdleTimeout         time.Duration `koanf:"idle-timeout"`
 	Region              string        `koanf:"region"`
 	Domains             []string      `koanf:"domain"`
 	KMS                 string        `koanf:"kms"`
@@ -109,7 +119,7 @@ func userDataDir() (string, error) {
 // SecretFiles gives the paths of the files that hold secrets: key files, and those with
 // clients' credentials or a passphrase. Some may be "", where there is no such file.
 func (c *Config) SecretFiles() ([]string, error) {
-	files := []string{c.Path, c.Credentials, c.UpstreamKey, os.Getenv(localfile.EnvPassphraseFile)}
+	files := []string{c.Path, c.Credentials, c.UpstreamKey, c.TLSKey, os.Getenv(localfile.EnvPassphraseFile)}
 	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(c.Buckets))...) {
 		files = append(files, c.Buckets[name].Upstream.Key, c.Buckets[name].Upstream.Credentials.SecretFile)
 		write, read, err := c.KeyURIs(name)

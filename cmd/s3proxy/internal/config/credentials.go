@@ -1,12 +1,12 @@
 package config
 
 import (
+	"crypto/x509"
 	"log/slog"
 	"os"
-	"os/signal"
 	"reflect"
+	"slices"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/watch"
 	"github.com/s3proxy/s3proxy/proxy"
@@ -16,8 +16,14 @@ import (
 // the set is replaced, a request sees the old one or the new one.
 type Credentials struct {
 	Own     ClientKey // of the environment or the data folder; its ID is "" if there is none
-	current atomic.Pointer[map[string]proxy.Credential]
+	current atomic.Pointer[clientSet]
 	files   []string // that they were read from
+}
+
+// clientSet is what was read last.
+type clientSet struct {
+	keys         map[string]proxy.Credential // by access key id
+	certificates map[string]string           // name of a certificate -> access key id
 }
 
 // Find implements proxy.Config.Credential.
@@ -25,8 +31,39 @@ func (s *Credentials) Find(id string) (proxy.Credential, bool) {
 	if s.Own.ID != "" && id == s.Own.ID {
 		return proxy.Credential{Secret: s.Own.Secret, Manage: true}, true
 	}
-	c, ok := (*s.current.Load())[id]
+	c, ok := s.current.Load().keys[id]
 	return c, ok
+}
+
+// OfCertificate gives the access key of the client that a verified certificate is for: the one
+// whose entry has one of its names. It is "" if no entry has, or if several have: a certificate
+// that is for two clients is for neither.
+func (s *Credentials) OfCertificate(cert *x509.Certificate) (id string) {
+	known := s.current.Load().certificates
+	for _, name := range namesOfCertificate(cert) {
+		switch found := known[name]; {
+		case found == "" || found == id:
+		case id != "":
+			return ""
+		default:
+			id = found
+		}
+	}
+	return id
+}
+
+// namesOfCertificate are the names that an authority vouches for. The common name counts where
+// there is no other, as many private authorities give it (RFC 9525 gave it up for servers, since
+// its form is not defined).
+func namesOfCertificate(cert *x509.Certificate) []string {
+	names := slices.Concat(cert.DNSNames, cert.EmailAddresses)
+	for _, uri := range cert.URIs {
+		names = append(names, uri.String())
+	}
+	if len(names) == 0 && len(cert.IPAddresses) == 0 {
+		names = append(names, cert.Subject.CommonName)
+	}
+	return names
 }
 
 // LoadCredentials reads all credentials of clients. Without any, it makes one in the data
@@ -34,7 +71,7 @@ func (s *Credentials) Find(id string) (proxy.Credential, bool) {
 func LoadCredentials(c *Config) (*Credentials, error) {
 	s := &Credentials{}
 	if c.Auth == AuthNone {
-		s.current.Store(&map[string]proxy.Credential{})
+		s.current.Store(&clientSet{})
 		return s, nil
 	}
 	if id := os.Getenv(EnvAccessKey); id != "" || !c.hasCredentials() {
@@ -55,16 +92,23 @@ func (s *Credentials) reload(c *Config) (changed bool, err error) {
 		return false, err
 	}
 	s.files = files
-	found := map[string]proxy.Credential{}
+	found := clientSet{keys: map[string]proxy.Credential{}, certificates: map[string]string{}}
 	for _, one := range all {
 		credential, err := one.read()
 		if err != nil {
 			return false, Usagef("%s: %w", one.where, err)
 		}
-		if _, twice := found[one.AccessKeyID]; twice || one.AccessKeyID == s.Own.ID {
+		if _, twice := found.keys[one.AccessKeyID]; twice || one.AccessKeyID == s.Own.ID {
 			return false, Usagef("%s: the access key %s is used twice (%s counts too)", one.where, one.AccessKeyID, EnvAccessKey)
 		}
-		found[one.AccessKeyID] = credential
+		found.keys[one.AccessKeyID] = credential
+		if one.Certificate == "" {
+			continue
+		}
+		if of := found.certificates[one.Certificate]; of != "" {
+			return false, Usagef("%s: the access keys %s and %s have the same certificate, %s", one.where, of, one.AccessKeyID, one.Certificate)
+		}
+		found.certificates[one.Certificate] = one.AccessKeyID
 	}
 	before := s.current.Swap(&found)
 	return before == nil || !reflect.DeepEqual(*before, found), nil
@@ -74,32 +118,9 @@ func (s *Credentials) reload(c *Config) (changed bool, err error) {
 // called. If they cannot be used, the old ones stay, and the log says why. told gets what came of
 // each reading.
 func (s *Credentials) Follow(c *Config, log *slog.Logger, told func(error)) (stop func()) {
-	signals, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(signals, syscall.SIGHUP)
-	files := watch.New(s.files, log)
-	go func() {
-		wrong := "" // what the log said last
-		for {
-			asked := false
-			select {
-			case <-done:
-				return
-			case <-files.Changed:
-			case <-signals:
-				asked = true
-			}
-			changed, err := s.reload(c)
-			told(err)
-			files.Set(s.files)
-			switch {
-			case err != nil && (asked || err.Error() != wrong):
-				wrong = err.Error()
-				log.Error("the credentials were not reloaded: the old ones stay valid", "error", err)
-			case err == nil && (asked || changed || wrong != ""):
-				wrong = ""
-				log.Info("the credentials were reloaded", "count", len(*s.current.Load()))
-			}
-		}
-	}()
-	return func() { signal.Stop(signals); close(done); files.Close() }
+	return watch.Follow("the credentials", s.files, func() ([]string, bool, error) {
+		changed, err := s.reload(c)
+		told(err)
+		return s.files, changed, err
+	}, log)
 }

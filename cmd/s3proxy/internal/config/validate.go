@@ -19,7 +19,7 @@ var domainName = regexp.MustCompile(`^(?i)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z
 // validate checks the settings as a whole, and fills in what follows from them.
 func (c *Config) validate() error {
 	for _, check := range []func() error{
-		c.validateAddresses, c.validateChoices, c.validateNumbers, c.validateSources, c.validateBuckets, c.validateOwnKey, c.validateAuth, c.resolvePaths,
+		c.validateAddresses, c.validateChoices, c.validateNumbers, c.validateLimits, c.validateListenerTLS, c.validateSources, c.validateBuckets, c.validateOwnKey, c.validateAuth, c.resolvePaths,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -60,7 +60,7 @@ func (c *Config) validateAddresses() error {
 // validateChoices checks the settings with a fixed set of values, and the names of hosts.
 func (c *Config) validateChoices() error {
 	for name, value := range map[string]string{
-		"auth": c.Auth, "anonymous": c.Anonymous, "etag": c.ETag, "range-check": c.RangeCheck, "sse": c.SSE,
+		"auth": c.Auth, "anonymous": c.Anonymous, "etag": c.ETag, "range-check": c.RangeCheck, "sse": c.SSE, "tls-client-auth": c.TLSClientAuth,
 		"upstream-addressing": c.UpstreamAddressing, "upstream-payload": c.UpstreamPayload,
 		"log-level": c.LogLevel, "log-format": c.LogFormat,
 	} {

@@ -20,6 +20,8 @@ type Metrics struct {
 	duration, firstByte *prometheus.HistogramVec
 	received, sent      *prometheus.CounterVec
 	inFlight            prometheus.Gauge
+	connections         prometheus.Gauge
+	throttled           *prometheus.CounterVec
 	refused, integrity  *prometheus.CounterVec
 	plaintext           prometheus.Counter
 
@@ -53,15 +55,17 @@ func New(b Build, maxBuckets int) *Metrics {
 	}
 	m := &Metrics{
 		registry: registry, buckets: newNames(maxBuckets),
-		requests:  counter("requests_total", "Requests that were answered, by S3 operation, class of the status, and bucket.", "operation", "code", "bucket"),
-		duration:  histogram("request_duration_seconds", "Time from a request's headers to the last byte of its answer.", "operation"),
-		firstByte: histogram("time_to_first_byte_seconds", "Time from a request's headers to the status of its answer.", "operation"),
-		received:  counter("request_bytes_total", "Bytes of clients' bodies, as they were sent.", "bucket"),
-		sent:      counter("response_bytes_total", "Bytes of the bodies of answers to clients.", "bucket"),
-		inFlight:  with.NewGauge(prometheus.GaugeOpts{Namespace: "s3proxy", Name: "requests_in_flight", Help: "Requests that are being answered."}),
-		refused:   counter("signatures_refused_total", "Requests whose signature was refused, by S3 error code.", "cause"),
-		integrity: counter("integrity_failures_total", "Objects in the store that are not what was written, by what is wrong. Any is a reason to look.", "kind"),
-		plaintext: with.NewCounter(prometheus.CounterOpts{Namespace: "s3proxy", Name: "plaintext_reads_total", Help: "Objects that were served without having been decrypted, since settings allow it."}),
+		requests:    counter("requests_total", "Requests that were answered, by S3 operation, class of the status, and bucket.", "operation", "code", "bucket"),
+		duration:    histogram("request_duration_seconds", "Time from a request's headers to the last byte of its answer.", "operation"),
+		firstByte:   histogram("time_to_first_byte_seconds", "Time from a request's headers to the status of its answer.", "operation"),
+		received:    counter("request_bytes_total", "Bytes of clients' bodies, as they were sent.", "bucket"),
+		sent:        counter("response_bytes_total", "Bytes of the bodies of answers to clients.", "bucket"),
+		inFlight:    with.NewGauge(prometheus.GaugeOpts{Namespace: "s3proxy", Name: "requests_in_flight", Help: "Requests that are being answered."}),
+		connections: with.NewGauge(prometheus.GaugeOpts{Namespace: "s3proxy", Name: "connections", Help: "Connections of clients."}),
+		throttled:   counter("throttled_requests_total", "Requests that were refused with SlowDown, by the limit that they were over.", "limit"),
+		refused:     counter("signatures_refused_total", "Requests whose signature was refused, by S3 error code.", "cause"),
+		integrity:   counter("integrity_failures_total", "Objects in the store that are not what was written, by what is wrong. Any is a reason to look.", "kind"),
+		plaintext:   with.NewCounter(prometheus.CounterOpts{Namespace: "s3proxy", Name: "plaintext_reads_total", Help: "Objects that were served without having been decrypted, since settings allow it."}),
 
 		upstream:         counter("upstream_requests_total", "Requests to stores, by class of the status; error: no answer, canceled: nobody waited for one, or the client's body broke off.", "method", "code"),
 		upstreamDuration: histogram("upstream_request_duration_seconds", "Time until a store's headers had come, with the sending of the body.", "method"),
