@@ -1,8 +1,10 @@
 package deploy
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -159,4 +161,29 @@ func TestEachAlertHasAnEntryOfTheRunbookAndEachEntryAnAlert(t *testing.T) {
 			t.Errorf("docs/RUNBOOK.md: %s leads nowhere", link[0])
 		}
 	}
+}
+
+func TestTheChartInstallsTheAlertsOfTheFile(t *testing.T) {
+	t.Parallel()
+	rendered, err := render(t, "aws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []struct {
+		Kind string
+		Spec rules
+	}
+	if err := json.Unmarshal([]byte(asJSON(t, rendered)), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range all {
+		if one.Kind != "PrometheusRule" {
+			continue
+		}
+		if want := readRules(t); !reflect.DeepEqual(one.Spec, want) {
+			t.Errorf("%+v, want\n%+v", one.Spec, want)
+		}
+		return
+	}
+	t.Errorf("there is no PrometheusRule in\n%s", rendered)
 }

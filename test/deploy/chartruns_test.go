@@ -143,13 +143,16 @@ func TestWhatTheChartDeploysServesAndItsJobRuns(t *testing.T) {
 	}
 	template := of("Deployment").Spec.Template
 	c := pod(t, template.Spec, files, secrets)
-	one, address, admin := template.Spec.Containers[0], lab.FreeAddress(t), lab.FreeAddress(t)
-	args := atAddresses(one.Args, map[string]string{"0.0.0.0:8080": address, "0.0.0.0:6060": admin})
+	one, address, metrics := template.Spec.Containers[0], lab.FreeAddress(t), lab.FreeAddress(t)
+	args := atAddresses(one.Args, map[string]string{"0.0.0.0:8080": address, "0.0.0.0:9090": metrics})
 	p := c.start(t, "proxy", slices.Concat(c.entrypoint, args)...)
 	p.AwaitListening(t, address)
 	wantUser(t, p, c.user, template.Spec.SecurityContext.FSGroup)
-	for _, path := range []string{one.ReadinessProbe.HTTPGet.Path, one.LivenessProbe.HTTPGet.Path} {
-		if status, _, body := s3test.Fetch(t, http.MethodGet, "http://"+admin+path, "", nil); status != http.StatusOK {
+	if strings.Contains(p.Log(), "level=WARN") {
+		t.Errorf("it warns:\n%s", p.Log())
+	}
+	for _, path := range []string{one.ReadinessProbe.HTTPGet.Path, one.LivenessProbe.HTTPGet.Path, "/metrics"} {
+		if status, _, body := s3test.Fetch(t, http.MethodGet, "http://"+metrics+path, "", nil); status != http.StatusOK {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}

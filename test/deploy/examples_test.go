@@ -98,14 +98,14 @@ func TestTheSidecarServesTheApplicationBesideIt(t *testing.T) {
 			where = strings.TrimPrefix(e.Value, "http://")
 		}
 	}
-	address, admin := lab.FreeAddress(t), lab.FreeAddress(t)
-	args := atAddresses(beside.Args, map[string]string{where: address, "0.0.0.0:6060": admin})
+	address, metrics := lab.FreeAddress(t), lab.FreeAddress(t)
+	args := atAddresses(beside.Args, map[string]string{where: address, "0.0.0.0:9090": metrics})
 	if !slices.Contains(args, address) {
 		t.Fatalf("the proxy does not listen where the application looks for it, %s: %q", where, beside.Args)
 	}
 	p := c.with(map[string]string{"S3PROXY_UPSTREAM": store.URL, "S3PROXY_UPSTREAM_REGION": "us-east-1"}).start(t, "s3proxy", slices.Concat(c.entrypoint, args)...)
 	p.AwaitListening(t, address)
-	if status, _, body := s3test.Fetch(t, http.MethodGet, "http://"+admin+beside.StartupProbe.HTTPGet.Path, "", nil); status != http.StatusOK {
+	if status, _, body := s3test.Fetch(t, http.MethodGet, "http://"+metrics+beside.StartupProbe.HTTPGet.Path, "", nil); status != http.StatusOK {
 		t.Errorf("%d %s", status, body)
 	}
 	at := lab.S3{URL: "http://" + address, AccessKey: lab.ClientAccessKey, SecretKey: lab.ClientSecretKey}

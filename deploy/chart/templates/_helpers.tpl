@@ -40,7 +40,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "gateway.config" -}}
 {{- $_ := required "config.upstream: the URL of the store" .Values.config.upstream -}}
 {{- $_ := required "config.kms: the URI of the key" .Values.config.kms -}}
-{{- range list "listen" "admin-listen" }}
+{{- range list "listen" "plaintext-listen" "admin-listen" "metrics-listen" }}
 {{- if hasKey $.Values.config . }}{{ fail (printf "config.%s is the chart's: see service" .) }}{{ end }}
 {{- end }}
 {{- toYaml .Values.config }}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
@@ -23,17 +24,19 @@ import (
 
 // kinds makes an empty value of each kind that a chart may have.
 var kinds = map[string]func() any{
-	"apps/v1 Deployment":                     func() any { return &appsv1.Deployment{} },
-	"autoscaling/v2 HorizontalPodAutoscaler": func() any { return &autoscalingv2.HorizontalPodAutoscaler{} },
-	"batch/v1 CronJob":                       func() any { return &batchv1.CronJob{} },
-	"batch/v1 Job":                           func() any { return &batchv1.Job{} },
-	"networking.k8s.io/v1 NetworkPolicy":     func() any { return &networkingv1.NetworkPolicy{} },
-	"policy/v1 PodDisruptionBudget":          func() any { return &policyv1.PodDisruptionBudget{} },
-	"v1 ConfigMap":                           func() any { return &corev1.ConfigMap{} },
-	"v1 Pod":                                 func() any { return &corev1.Pod{} },
-	"v1 Secret":                              func() any { return &corev1.Secret{} },
-	"v1 Service":                             func() any { return &corev1.Service{} },
-	"v1 ServiceAccount":                      func() any { return &corev1.ServiceAccount{} },
+	"apps/v1 Deployment":                      func() any { return &appsv1.Deployment{} },
+	"autoscaling/v2 HorizontalPodAutoscaler":  func() any { return &autoscalingv2.HorizontalPodAutoscaler{} },
+	"batch/v1 CronJob":                        func() any { return &batchv1.CronJob{} },
+	"batch/v1 Job":                            func() any { return &batchv1.Job{} },
+	"monitoring.coreos.com/v1 PrometheusRule": func() any { return &monitoringv1.PrometheusRule{} },
+	"monitoring.coreos.com/v1 ServiceMonitor": func() any { return &monitoringv1.ServiceMonitor{} },
+	"networking.k8s.io/v1 NetworkPolicy":      func() any { return &networkingv1.NetworkPolicy{} },
+	"policy/v1 PodDisruptionBudget":           func() any { return &policyv1.PodDisruptionBudget{} },
+	"v1 ConfigMap":                            func() any { return &corev1.ConfigMap{} },
+	"v1 Pod":                                  func() any { return &corev1.Pod{} },
+	"v1 Secret":                               func() any { return &corev1.Secret{} },
+	"v1 Service":                              func() any { return &corev1.Service{} },
+	"v1 ServiceAccount":                       func() any { return &corev1.ServiceAccount{} },
 }
 
 func main() {
