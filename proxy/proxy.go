@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
@@ -52,8 +53,8 @@ type Config struct {
 	// not the client's doing. The zero value is slog.LevelInfo.
 	RequestLevel slog.Level
 	// Observe is told of each request when it was answered, on the request's goroutine:
-	// it must not block. Optional.
-	Observe func(Served)
+	// it must not block. ctx is the request's. Optional.
+	Observe func(ctx context.Context, s Served)
 	// ObserveSweep is told of each round of SweepUploads. Optional.
 	ObserveSweep func(SweepRound)
 }

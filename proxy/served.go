@@ -100,7 +100,7 @@ func (s *Served) level(quiet slog.Level) slog.Level {
 }
 
 // log writes the line of one request; quiet is the level where nothing failed.
-func (s *Served) log(to *slog.Logger, quiet slog.Level) {
+func (s *Served) log(ctx context.Context, to *slog.Logger, quiet slog.Level) {
 	attrs := []any{
 		"id", s.ID, "client", s.Client, "remote", s.Remote, "op", s.Operation, "method", s.Method, "bucket", s.Bucket, "key", s.Key,
 		"status", s.Status, "received", s.Received, "sent", s.Sent, "duration_ms", milliseconds(s.Took), "first_byte_ms", milliseconds(s.FirstByte),
@@ -115,7 +115,7 @@ func (s *Served) log(to *slog.Logger, quiet slog.Level) {
 	if s.Err != nil {
 		attrs = append(attrs, "error", s.Err)
 	}
-	to.Log(context.Background(), s.level(quiet), "request", attrs...)
+	to.Log(ctx, s.level(quiet), "request", attrs...)
 }
 
 // milliseconds keeps three digits behind the point.

@@ -63,8 +63,20 @@ func shownHeaders(h http.Header) http.Header {
 
 // shownURI is the request's path and query as a log has them.
 func shownURI(r *http.Request) string {
+	if q := ShownQuery(r.URL); q != "" {
+		return r.URL.EscapedPath() + "?" + q
+	}
+	return r.URL.EscapedPath()
+}
+
+// ShownQuery is u's query as logs and traces have it: with the values of the parameters alone
+// that are known to hold no secrets.
+func ShownQuery(u *url.URL) string {
+	if u.RawQuery == "" {
+		return ""
+	}
 	q := url.Values{}
-	for name, values := range r.URL.Query() {
+	for name, values := range u.Query() {
 		for _, v := range values {
 			if v != "" && !shownParameters[name] {
 				v = masked
@@ -72,10 +84,7 @@ func shownURI(r *http.Request) string {
 			q.Add(name, v)
 		}
 	}
-	if len(q) == 0 {
-		return r.URL.EscapedPath()
-	}
-	return r.URL.EscapedPath() + "?" + strings.ReplaceAll(q.Encode(), url.QueryEscape(masked), masked)
+	return strings.ReplaceAll(q.Encode(), url.QueryEscape(masked), masked)
 }
 
 // TraceUpstream gives an upstream.Config.Trace that logs at LevelTrace; nil when
@@ -103,12 +112,12 @@ func (p *Proxy) traceRequest(x *exchange) {
 
 // report tells the log and the observer of a request that was answered.
 func (p *Proxy) report(x *exchange, start time.Time, err error) {
-	s := x.served(start, err)
-	s.log(p.log, p.cfg.RequestLevel)
+	s, ctx := x.served(start, err), x.r.Context()
+	s.log(ctx, p.log, p.cfg.RequestLevel)
 	if p.cfg.Observe != nil {
-		p.cfg.Observe(s)
+		p.cfg.Observe(ctx, s)
 	}
-	if p.log.Enabled(context.Background(), LevelTrace) {
-		p.log.Log(context.Background(), LevelTrace, "answer", "id", x.id, "status", s.Status, "sent", s.Sent, "headers", shownHeaders(x.w.Header()))
+	if p.log.Enabled(ctx, LevelTrace) {
+		p.log.Log(ctx, LevelTrace, "answer", "id", x.id, "status", s.Status, "sent", s.Sent, "headers", shownHeaders(x.w.Header()))
 	}
 }

@@ -23,7 +23,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
-	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -52,7 +51,7 @@ const noteOnBuild = ""
 func hasEmbeddedStore() error { return nil }
 
 // startEmbedded runs a store whose objects are files below the data folder.
-func startEmbedded(c *config.Config, log *slog.Logger) (*embeddedStore, error) {
+func startEmbedded(c *config.Config, log *slog.Logger, watch func(*upstream.Config)) (*embeddedStore, error) {
 	if err := secretsOutsideStore(c); err != nil {
 		return nil, err
 	}
@@ -60,11 +59,12 @@ func startEmbedded(c *config.Config, log *slog.Logger) (*embeddedStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the embedded store: %w", err)
 	}
-	return startStore(exec.Command(self, embeddedStoreName), c.DataDir, log)
+	return startStore(exec.Command(self, embeddedStoreName), c.DataDir, log, watch)
 }
 
-// startStore starts the program that cmd names as the store's process.
-func startStore(cmd *exec.Cmd, dataDir string, log *slog.Logger) (*embeddedStore, error) {
+// startStore starts the program that cmd names as the store's process; watch completes what its
+// client is made of.
+func startStore(cmd *exec.Cmd, dataDir string, log *slog.Logger, watch func(*upstream.Config)) (*embeddedStore, error) {
 	root := storeRoot(dataDir)
 	if err := ensureDir(root); err != nil {
 		return nil, err
@@ -90,17 +90,17 @@ func startStore(cmd *exec.Cmd, dataDir string, log *slog.Logger) (*embeddedStore
 		s.close()
 		return nil, fmt.Errorf("start the embedded store: %w", err)
 	}
-	s.client, err = upstream.New(upstream.Config{
+	conf := upstream.Config{
 		Endpoint:    &url.URL{Scheme: "http", Host: "embedded"},
 		Region:      embeddedRegion,
 		Payload:     upstream.PayloadChecked,
-		Trace:       proxy.TraceUpstream(log),
 		Credentials: credentials.NewStaticCredentialsProvider(embeddedUser, s.order.Secret, ""),
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", s.order.Socket)
 		},
-	})
-	if err != nil {
+	}
+	watch(&conf)
+	if s.client, err = upstream.New(conf); err != nil {
 		s.close()
 		return nil, err
 	}

@@ -24,6 +24,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -55,7 +56,7 @@ func startTestStore(t *testing.T, name, dataDir string, log io.Writer) *embedded
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := startStore(exec.Command(self, name), dataDir, slog.New(slog.NewTextHandler(log, nil)))
+	s, err := startStore(exec.Command(self, name), dataDir, slog.New(slog.NewTextHandler(log, nil)), func(*upstream.Config) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +248,7 @@ func TestAStoreThatCannotStartSaysWhy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = startStore(exec.Command(self, embeddedStoreName), dataDir, slog.New(slog.DiscardHandler))
+	_, err = startStore(exec.Command(self, embeddedStoreName), dataDir, slog.New(slog.DiscardHandler), func(*upstream.Config) {})
 	if err == nil || !strings.Contains(err.Error(), "metadata") {
 		t.Errorf("got %v", err)
 	}

@@ -28,7 +28,7 @@ func hasEmbeddedStore() error {
 	return config.Usagef("this build of s3proxy has no embedded store: name a store by --upstream URL, S3PROXY_UPSTREAM or upstream in the configuration file, and a key for it by --kms (a build without the tag noembedded has the store)")
 }
 
-func startEmbedded(*config.Config, *slog.Logger) (*embeddedStore, error) {
+func startEmbedded(*config.Config, *slog.Logger, func(*upstream.Config)) (*embeddedStore, error) {
 	return nil, hasEmbeddedStore()
 }
 

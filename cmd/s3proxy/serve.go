@@ -16,6 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/limit"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/tracing"
 	"github.com/s3proxy/s3proxy/proxy"
 )
 
@@ -66,7 +67,11 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	traces := tracing.Start(ctx, thisBuild().Version, log)
+	defer traces.Close(log)
+	log = traces.Logger(log)
 	stores := newStores(c, log)
+	stores.tracing = traces
 	stores.attempts = 1 // clients try again themselves
 	stop, err := stores.record(c, out)
 	if err != nil {
@@ -114,7 +119,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	defer closeOperators()
-	server := newServer(guarded(c, stores.metrics.InFlight(handler), log), log)
+	server := newServer(guarded(c, stores.metrics.InFlight(traces.Handler(handler)), log), log)
 	server.ReadHeaderTimeout, server.IdleTimeout, server.ConnState = c.HeaderTimeout, c.IdleTimeout, stores.metrics.Connection
 	background, endBackground := context.WithCancel(ctx)
 	defer endBackground()
@@ -156,6 +161,9 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 func (s *stores) record(c *config.Config, out io.Writer) (stop func(), err error) {
 	program := thisBuild()
 	s.metrics = metrics.New(metrics.Build{Version: program.Version, Commit: program.Commit, Go: program.Go}, c.MetricsBuckets)
+	if s.tracing != nil {
+		s.metrics.TraceID = tracing.TraceID
+	}
 	if c.AuditLog == "" {
 		return func() {}, nil
 	}

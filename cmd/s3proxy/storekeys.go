@@ -31,12 +31,12 @@ func (s *stores) newKeyring(ctx context.Context, write string, read []string, re
 	return kms.NewKeyring(conf)
 }
 
-// observed is key with its calls counted and audited, in a process that does.
+// observed is key with its calls counted, audited and traced, in a process that does.
 func (s *stores) observed(key kms.Key) kms.Key {
 	if s.metrics != nil {
 		key = s.metrics.Key(key)
 	}
-	return s.audit.Key(key)
+	return s.tracing.Key(s.audit.Key(key))
 }
 
 func (s *stores) key(ctx context.Context, uri string) (kms.Key, error) {

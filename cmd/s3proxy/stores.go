@@ -19,6 +19,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/tracing"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/object"
@@ -47,6 +48,8 @@ type stores struct {
 	metrics *metrics.Metrics
 	// audit, if not nil, gets the uses of keys.
 	audit *audit.Log
+	// tracing, if not nil, records requests, and what they ask stores and KMSs for.
+	tracing *tracing.Tracing
 	// insecure are the stores whose certificate is not verified.
 	insecure []string
 }
@@ -85,7 +88,7 @@ func (s *stores) open(ctx context.Context) (err error) {
 		if err := s.c.NeedDataDir(); err != nil {
 			return err
 		}
-		s.embedded, err = startEmbedded(s.c, s.log)
+		s.embedded, err = startEmbedded(s.c, s.log, s.watch)
 		return err
 	}
 	if err := s.oneStore(); err != nil {
@@ -254,12 +257,13 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 		return nil, config.Usagef("upstream %s: %w", endpoint.Host, err)
 	}
 	conf := upstream.Config{
-		TLS: security, Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts, Trace: proxy.TraceUpstream(s.log),
+		TLS: security, Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts,
 	}
+	s.watch(&conf)
 	var seen *reach
 	if s.metrics != nil {
 		seen = &reach{at: endpoint.Redacted(), unreadyAfter: s.c.StoreUnreadyAfter}
-		conf.Observe = func(e upstream.Exchange) { s.metrics.Upstream(e); seen.observe(e) }
+		conf.Observe = func(ctx context.Context, e upstream.Exchange) { s.metrics.Upstream(ctx, e); seen.observe(e) }
 	}
 	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(set.Region)}
 	switch at := set.Credentials; {
@@ -292,6 +296,14 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 	return client, nil
 }
 
+// watch has the client of a store tell what it does, in a process that records it.
+func (s *stores) watch(conf *upstream.Config) {
+	conf.Trace, conf.Wrap = proxy.TraceUpstream(s.log), s.tracing.Transport
+	if s.metrics != nil {
+		conf.Observe = s.metrics.Upstream
+	}
+}
+
 // warnings says what is set up in a way that nobody should leave it in.
 func (s *stores) warnings() (lines []string) {
 	for _, host := range s.insecure {
@@ -301,9 +313,10 @@ func (s *stores) warnings() (lines []string) {
 }
 
 // observe is told of each request of a serving process.
-func (s *stores) observe(r proxy.Served) {
-	s.metrics.Observe(r)
+func (s *stores) observe(ctx context.Context, r proxy.Served) {
+	s.metrics.Observe(ctx, r)
 	s.audit.Request(r)
+	s.tracing.Observe(ctx, r)
 }
 
 // held counts the keys in memory of all keyrings.

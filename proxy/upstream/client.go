@@ -49,8 +49,11 @@ type Config struct {
 	// Trace, if not nil, sees each exchange: the request as it was sent and the
 	// answer's headers (nil without an answer). It must not read bodies.
 	Trace func(req *http.Request, resp *http.Response)
-	// Observe, if not nil, is told of each exchange. It must not block.
-	Observe func(Exchange)
+	// Observe, if not nil, is told of each exchange. It must not block. ctx is that of Do.
+	Observe func(ctx context.Context, e Exchange)
+	// Wrap, if not nil, gives what requests go through, around the client's own transport.
+	// It sees them signed: headers that it adds are not part of the signature.
+	Wrap func(http.RoundTripper) http.RoundTripper
 	// TLS secures connections to an https endpoint; nil: with the system's certificates.
 	TLS *tls.Config
 	// Dial replaces TCP, for a store on a Unix socket. nil: TCP, through the
@@ -110,12 +113,16 @@ func New(cfg Config) (*Client, error) {
 		transport.Proxy = nil
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return cfg.Dial(ctx) }
 	}
+	var way http.RoundTripper = transport
+	if cfg.Wrap != nil {
+		way = cfg.Wrap(transport)
+	}
 	return &Client{
 		cfg:        cfg,
 		signer:     sigv4.NewSigner(cfg.Region),
 		retentions: newRetentions(),
 		http: &http.Client{
-			Transport: transport,
+			Transport: way,
 			// A redirect would send a signed request, and perhaps a body, to another
 			// host; the store's answer goes to the client as it is.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -183,7 +190,7 @@ func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) 
 	start := time.Now()
 	resp, err := c.http.Do(req)
 	if c.cfg.Observe != nil {
-		c.cfg.Observe(exchange(ctx, in, resp, time.Since(start)))
+		c.cfg.Observe(ctx, exchange(ctx, in, resp, time.Since(start)))
 	}
 	if c.cfg.Trace != nil {
 		c.cfg.Trace(req, resp)

@@ -59,7 +59,7 @@ func TestAnExchangeTellsWhetherTheStoreIsTheCauseOfNoAnswer(t *testing.T) {
 				var got []Exchange
 				client := newClient(t, server.URL)
 				client.cfg.Payload = payload
-				client.cfg.Observe = func(e Exchange) { got = append(got, e) }
+				client.cfg.Observe = func(_ context.Context, e Exchange) { got = append(got, e) }
 				ctx := t.Context()
 				if c.within != nil {
 					in, cancel := c.within()

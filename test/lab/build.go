@@ -35,6 +35,7 @@ var servers = []server{
 	{"cyclonedx", "cyclonedx-gomod", "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod", true},
 	{"prometheus", "promtool", "github.com/prometheus/prometheus/cmd/promtool", true},
 	{"localkms", "local-kms", "github.com/nsmithuk/local-kms", true},
+	{"otlp", "OpenTelemetry's receiver", ".", true},
 }
 
 // BuildServers builds what the tests will start; make does it before them, so

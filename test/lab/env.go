@@ -9,7 +9,7 @@ import (
 // server does: AWS_CA_BUNDLE breaks plain-http clients, a proxy would be asked
 // for the loopback address, and the user's own AWS profile must stay out.
 var dropped = []string{
-	"AWS_", "S3PROXY_", "MINIO_", "RCLONE_", "RESTIC_",
+	"AWS_", "S3PROXY_", "OTEL_", "MINIO_", "RCLONE_", "RESTIC_",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
 	"SSL_CERT_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTPLIB2_CA_CERTS",
 }

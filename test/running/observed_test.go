@@ -19,6 +19,8 @@ import (
 type requestLine struct {
 	Msg, Level, ID, Client, Remote, Op, Method, Bucket, Key, KEK, Code, Integrity, Error string
 	UpstreamID                                                                           string `json:"upstream_id"`
+	TraceID                                                                              string `json:"trace_id"`
+	SpanID                                                                               string `json:"span_id"`
 	Status                                                                               int
 	Received, Sent                                                                       int64
 	Duration                                                                             float64 `json:"duration_ms"`

@@ -11,13 +11,13 @@ import (
 )
 
 // Upstream counts an exchange with a store. It is what upstream.Config.Observe asks for.
-func (m *Metrics) Upstream(e upstream.Exchange) {
+func (m *Metrics) Upstream(ctx context.Context, e upstream.Exchange) {
 	code := class(e.Status)
 	if e.GivenUp {
 		code = "canceled"
 	}
 	m.upstream.WithLabelValues(e.Method, code).Inc()
-	m.upstreamDuration.WithLabelValues(e.Method).Observe(e.Took.Seconds())
+	m.took(ctx, m.upstreamDuration, e.Method, e.Took.Seconds())
 }
 
 // Key gives a key that counts its calls.
@@ -29,28 +29,28 @@ type counted struct {
 }
 
 func (c counted) Wrap(ctx context.Context, plaintext []byte, to kms.Context) (w kms.Wrapped, err error) {
-	defer c.m.called("wrap", time.Now(), &err)
+	defer c.m.called(ctx, "wrap", time.Now(), &err)
 	return c.Key.Wrap(ctx, plaintext, to)
 }
 
 func (c counted) Unwrap(ctx context.Context, w kms.Wrapped, of kms.Context) (plaintext []byte, err error) {
-	defer c.m.called("unwrap", time.Now(), &err)
+	defer c.m.called(ctx, "unwrap", time.Now(), &err)
 	return c.Key.Unwrap(ctx, w, of)
 }
 
 func (c counted) Current(ctx context.Context) (kek string, err error) {
-	defer c.m.called("current", time.Now(), &err)
+	defer c.m.called(ctx, "current", time.Now(), &err)
 	return c.Key.Current(ctx)
 }
 
 func (c counted) Check(ctx context.Context) (err error) {
-	defer c.m.called("check", time.Now(), &err)
+	defer c.m.called(ctx, "check", time.Now(), &err)
 	return c.Key.Check(ctx)
 }
 
-func (m *Metrics) called(operation string, at time.Time, err *error) {
+func (m *Metrics) called(ctx context.Context, operation string, at time.Time, err *error) {
 	m.kms.WithLabelValues(operation, kms.Class(*err)).Inc()
-	m.kmsDuration.WithLabelValues(operation).Observe(time.Since(at).Seconds())
+	m.took(ctx, m.kmsDuration, operation, time.Since(at).Seconds())
 }
 
 // Stores makes the metric of which stores answer, by their URLs; answers tells now.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,10 @@ import (
 
 // Metrics is safe for concurrent use.
 type Metrics struct {
+	// TraceID, if not nil, gives the id of the trace that something is part of, or "". Times
+	// are kept with it, as exemplars. It is set before anything is counted.
+	TraceID func(context.Context) string
+
 	registry *prometheus.Registry
 	buckets  *names
 
@@ -82,6 +87,18 @@ func New(b Build, maxBuckets int) *Metrics {
 		m.integrity.WithLabelValues(kind)
 	}
 	return m
+}
+
+// took adds a time to a histogram.
+func (m *Metrics) took(ctx context.Context, h *prometheus.HistogramVec, label string, seconds float64) {
+	o := h.WithLabelValues(label)
+	if m.TraceID != nil {
+		if id := m.TraceID(ctx); id != "" {
+			o.(prometheus.ExemplarObserver).ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": id})
+			return
+		}
+	}
+	o.Observe(seconds)
 }
 
 // Handler serves all metrics, in the format that the scraper asks for.

@@ -42,10 +42,10 @@ func wants(t *testing.T, text string, lines ...string) {
 
 func TestARequestIsCountedOnceByOperationClassAndBucket(t *testing.T) {
 	m := New(Build{"1", "c", "go"}, 10)
-	m.Observe(proxy.Served{Operation: "GetObject", Method: "GET", Bucket: "photos", Status: 206, Received: 0, Sent: 7, Took: time.Second, FirstByte: time.Millisecond, Plaintext: true})
-	m.Observe(proxy.Served{Operation: "PutObject", Method: "PUT", Bucket: "photos", Status: 200, Received: 5, Took: time.Second})
-	m.Observe(proxy.Served{Method: "GET", Status: 403, Code: "SignatureDoesNotMatch", Refused: "SignatureDoesNotMatch"})
-	m.Observe(proxy.Served{Operation: "GetObject", Method: "GET", Bucket: "photos", Integrity: "segment"})
+	m.Observe(t.Context(), proxy.Served{Operation: "GetObject", Method: "GET", Bucket: "photos", Status: 206, Received: 0, Sent: 7, Took: time.Second, FirstByte: time.Millisecond, Plaintext: true})
+	m.Observe(t.Context(), proxy.Served{Operation: "PutObject", Method: "PUT", Bucket: "photos", Status: 200, Received: 5, Took: time.Second})
+	m.Observe(t.Context(), proxy.Served{Method: "GET", Status: 403, Code: "SignatureDoesNotMatch", Refused: "SignatureDoesNotMatch"})
+	m.Observe(t.Context(), proxy.Served{Operation: "GetObject", Method: "GET", Bucket: "photos", Integrity: "segment"})
 	text := scrape(t, m)
 	wants(t, text,
 		`s3proxy_requests_total{bucket="photos",code="2xx",operation="GetObject"} 1`,
@@ -63,12 +63,12 @@ func TestARequestIsCountedOnceByOperationClassAndBucket(t *testing.T) {
 func TestNamesThatClientsInventTakeNoMemory(t *testing.T) {
 	m := New(Build{}, 3)
 	for n := range 1000 {
-		m.Observe(proxy.Served{Bucket: fmt.Sprint("invented-", n), Status: 404})
+		m.Observe(t.Context(), proxy.Served{Bucket: fmt.Sprint("invented-", n), Status: 404})
 	}
 	for n := range 10 {
-		m.Observe(proxy.Served{Bucket: fmt.Sprint("real-", n), Status: 200})
+		m.Observe(t.Context(), proxy.Served{Bucket: fmt.Sprint("real-", n), Status: 200})
 	}
-	m.Observe(proxy.Served{Bucket: "real-1", Status: 503})
+	m.Observe(t.Context(), proxy.Served{Bucket: "real-1", Status: 503})
 	text := scrape(t, m)
 	wants(t, text,
 		`s3proxy_requests_total{bucket="other",code="4xx",operation="unknown"} 1000`,
@@ -80,7 +80,7 @@ func TestNamesThatClientsInventTakeNoMemory(t *testing.T) {
 		t.Error("an invented name is a label")
 	}
 	none := New(Build{}, 0)
-	none.Observe(proxy.Served{Bucket: "real", Status: 200})
+	none.Observe(t.Context(), proxy.Served{Bucket: "real", Status: 200})
 	wants(t, scrape(t, none), `s3proxy_requests_total{bucket="other",code="2xx",operation="unknown"} 1`)
 }
 
@@ -101,9 +101,9 @@ func TestCallsOfAKMSAndOfAStoreAreCountedByResult(t *testing.T) {
 	if err := key.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	m.Upstream(upstream.Exchange{Method: "PUT", Status: 200, Took: time.Second})
-	m.Upstream(upstream.Exchange{Method: "GET", Took: time.Second})
-	m.Upstream(upstream.Exchange{Method: "PUT", Took: time.Second, GivenUp: true})
+	m.Upstream(t.Context(), upstream.Exchange{Method: "PUT", Status: 200, Took: time.Second})
+	m.Upstream(t.Context(), upstream.Exchange{Method: "GET", Took: time.Second})
+	m.Upstream(t.Context(), upstream.Exchange{Method: "PUT", Took: time.Second, GivenUp: true})
 	wants(t, scrape(t, m),
 		`s3proxy_kms_calls_total{operation="wrap",result="unavailable"} 1`, `s3proxy_kms_calls_total{operation="check",result="ok"} 1`,
 		`s3proxy_upstream_requests_total{code="2xx",method="PUT"} 1`, `s3proxy_upstream_requests_total{code="error",method="GET"} 1`,
@@ -181,8 +181,8 @@ func TestUpkeepIsCounted(t *testing.T) {
 // everything gives metrics of which each has a value.
 func everything(t *testing.T) *Metrics {
 	m := New(Build{}, 1)
-	m.Observe(proxy.Served{Operation: "GetObject", Status: 200, FirstByte: 1, Refused: "x"})
-	m.Upstream(upstream.Exchange{Method: "GET", Status: 200})
+	m.Observe(t.Context(), proxy.Served{Operation: "GetObject", Status: 200, FirstByte: 1, Refused: "x"})
+	m.Upstream(t.Context(), upstream.Exchange{Method: "GET", Status: 200})
 	m.Key(failing{}).Check(t.Context())
 	m.Memory(func() []kms.Held { return []kms.Held{{Windows: map[string]int{"k": 1}, NextEnd: time.Now()}} }, func() []proxy.CacheUse { return nil })
 	m.Stores(func() map[string]bool { return map[string]bool{"http://a": true} })

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 
@@ -9,13 +10,13 @@ import (
 )
 
 // Observe counts a request. It is what proxy.Config.Observe asks for.
-func (m *Metrics) Observe(s proxy.Served) {
+func (m *Metrics) Observe(ctx context.Context, s proxy.Served) {
 	operation := cmp.Or(s.Operation, "unknown")
 	bucket := m.bucket(s)
 	m.requests.WithLabelValues(operation, class(s.Status), bucket).Inc()
-	m.duration.WithLabelValues(operation).Observe(s.Took.Seconds())
+	m.took(ctx, m.duration, operation, s.Took.Seconds())
 	if s.FirstByte > 0 {
-		m.firstByte.WithLabelValues(operation).Observe(s.FirstByte.Seconds())
+		m.took(ctx, m.firstByte, operation, s.FirstByte.Seconds())
 	}
 	m.received.WithLabelValues(bucket).Add(float64(s.Received))
 	m.sent.WithLabelValues(bucket).Add(float64(s.Sent))
