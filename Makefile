@@ -5,7 +5,7 @@ GO ?= go
 # By count: with a duration go test fails now and then at its own deadline.
 FUZZTIME ?= 15000x
 # In this order: what takes longest is begun first.
-PACKAGES ?= ./test/keys ./test/clients ./proxy ./test/objects ./test/hostile ./test/attacks ./kms/... ./test/... ./...
+PACKAGES ?= ./test/keys ./test/clients ./test/soak ./proxy ./test/objects ./test/hostile ./test/attacks ./kms/... ./test/... ./...
 STATICCHECK ?= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Functions that have to be read twice: https://www.sonarsource.com/resources/cognitive-complexity/
 GOCOGNIT ?= $(GO) run github.com/uudashr/gocognit/cmd/gocognit@v1.3.0
@@ -23,7 +23,7 @@ unexport S3PROXY_TEST_ALL S3PROXY_TEST_LONG S3PROXY_TEST_STEPS
 PRODUCT := S3PROXY_TEST_BINARY="$(CURDIR)/bin/s3proxy"
 ALL := S3PROXY_TEST_ALL=1
 
-.PHONY: build sbom servers test test-all test-long test-hostile test-differential test-linearizable lint fuzz bench
+.PHONY: build sbom servers test test-all test-long test-hostile test-differential test-linearizable soak lint fuzz bench
 
 build:
 	@echo 'building s3proxy: the first time this takes minutes'
@@ -65,6 +65,12 @@ test-differential: build servers
 # Clients of three replicas meet at keys for minutes; make test-all has a few seconds of it.
 test-linearizable: build servers
 	$(PRODUCT) $(ALL) S3PROXY_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run TestOneKeyIsLinearizable -v ./test/random
+
+# Real clients on three replicas behind HAProxy, which are killed, as the store is, while the key is
+# rotated; make test-all has a minute of it.
+SOAK ?= 10m
+soak: build servers
+	$(PRODUCT) $(ALL) S3PROXY_TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 12h -v ./test/soak
 
 lint:
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi

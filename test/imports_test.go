@@ -55,6 +55,7 @@ var mayImport = []arrows{
 		[]string{"test/lab"}},
 	{"test", nil, nil},
 	{"test/deploy", nil, []string{"test/lab", "test/s3test"}},
+	{"test/soak", nil, []string{"test/lab", "test/s3test"}},
 	{"test/limits", nil, []string{"test/lab", "test/s3test"}},
 	{"test/hostile", nil, []string{"envelope", "test/lab", "test/s3test"}},
 	{"test/clients", nil, []string{"test/lab", "test/s3test"}},

@@ -28,7 +28,7 @@ type Store struct {
 	start func() *Process
 }
 
-// Restart starts a versitygw that was killed again, at the same address with the same objects.
+// Restart starts a store that was killed again, at the same address with the same objects.
 func (s *Store) Restart(t testing.TB) {
 	t.Helper()
 	s.Process = s.start()
@@ -167,7 +167,8 @@ func startMinIO(at place, flags []string, settings ...string) *Store {
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off")
 	env = append(env, settings...)
 	args := append([]string{"server", "--address", address}, append(flags, filepath.Join(dir, "data"))...)
-	return &Store{Process: start(at, "minio", bin, args, env), URL: "http://" + address, Dir: dir}
+	run := func() *Process { return start(at, "minio", bin, args, env) }
+	return &Store{Process: run(), URL: "http://" + address, Dir: dir, start: run}
 }
 
 // Forward sends a request that a test received in the store's place on to the store.
