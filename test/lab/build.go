@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -15,27 +16,29 @@ import (
 	"testing"
 )
 
-// server is a program of the folder test/servers/<name>.
+// server is a program of a folder in test/servers.
 type server struct {
-	name    string // of the folder and of the binary
+	name    string // of the binary, and of the folder if that is no module of its own
 	title   string // in messages
 	pkg     string // main package: of the folder, or pinned by its module's tool directive
-	foreign bool   // a module of its own, with hundreds of packages that nothing else needs
+	foreign string // folder that is a module of its own, with hundreds of packages that nothing else needs
 }
 
 // servers is the list; one line each.
 var servers = []server{
-	{"gateway", "the small versitygw", ".", false},
-	{"versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw", true},
-	{"minio", "MinIO", "github.com/minio/minio", true},
-	{"vault", "Vault", ".", true},
-	{"helm", "helm", "helm.sh/helm/v3/cmd/helm", true},
-	{"manifests", "the reader of Kubernetes' manifests", ".", true},
-	{"compose", "the reader of files for docker compose", ".", true},
-	{"cyclonedx", "cyclonedx-gomod", "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod", true},
-	{"prometheus", "promtool", "github.com/prometheus/prometheus/cmd/promtool", true},
-	{"localkms", "local-kms", "github.com/nsmithuk/local-kms", true},
-	{"otlp", "OpenTelemetry's receiver", ".", true},
+	{"gateway", "the small versitygw", ".", ""},
+	{"versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw", "versitygw"},
+	{"minio", "MinIO", "github.com/minio/minio", "minio"},
+	{"vault", "Vault", ".", "vault"},
+	{"helm", "helm", "helm.sh/helm/v3/cmd/helm", "helm"},
+	{"manifests", "the reader of Kubernetes' manifests", ".", "manifests"},
+	{"compose", "the reader of files for docker compose", ".", "compose"},
+	{"cyclonedx", "cyclonedx-gomod", "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod", "cyclonedx"},
+	{"promtool", "promtool", "github.com/prometheus/prometheus/cmd/promtool", "prometheus"},
+	{"prometheus", "Prometheus", "github.com/prometheus/prometheus/cmd/prometheus", "prometheus"},
+	{"dashboards", "the reader of Grafana's dashboards", ".", "dashboards"},
+	{"localkms", "local-kms", "github.com/nsmithuk/local-kms", "localkms"},
+	{"otlp", "OpenTelemetry's receiver", ".", "otlp"},
 }
 
 // BuildServers builds what the tests will start; make does it before them, so
@@ -43,7 +46,7 @@ var servers = []server{
 func BuildServers() (map[string]string, error) {
 	paths := map[string]string{}
 	for _, s := range servers {
-		if s.foreign != All() {
+		if (s.foreign != "") != All() {
 			continue
 		}
 		path, err := buildServer(s)
@@ -110,7 +113,7 @@ func serverBinary(t testing.TB, name string) string {
 	t.Helper()
 	for _, s := range servers {
 		if s.name == name {
-			if s.foreign {
+			if s.foreign != "" {
 				needAll(t, s.title)
 			}
 			path, err := buildServer(s)
@@ -129,9 +132,9 @@ func buildServer(s server) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(top, "test", "servers", s.name)
+	folder := filepath.Join(top, "test", "servers", cmp.Or(s.foreign, s.name))
 	sources := []string{folder}
-	if !s.foreign {
+	if s.foreign == "" {
 		sources = append(sources, filepath.Join(top, "go.mod"))
 	}
 	cache, err := cacheDir(sources)

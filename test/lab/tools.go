@@ -15,4 +15,7 @@ func CycloneDX(t testing.TB) string { t.Helper(); return serverBinary(t, "cyclon
 func Manifests(t testing.TB) string { t.Helper(); return serverBinary(t, "manifests") }
 
 // Promtool gives the path of promtool, which checks metrics, alert rules and queries.
-func Promtool(t testing.TB) string { t.Helper(); return serverBinary(t, "prometheus") }
+func Promtool(t testing.TB) string { t.Helper(); return serverBinary(t, "promtool") }
+
+// Dashboards gives the path of the program that reads a dashboard of Grafana strictly.
+func Dashboards(t testing.TB) string { t.Helper(); return serverBinary(t, "dashboards") }
