@@ -59,5 +59,9 @@ func (r *reach) unsure() bool {
 // lookEvery is how often the store is looked at while it is silent: a proxy that is not ready
 // gets no requests that could show that it is back.
 func (r *reach) lookEvery() time.Duration {
-	return min(max(r.unreadyAfter/4, 100*time.Millisecond), 10*time.Second)
+	const most = 10 * time.Second
+	if r.unreadyAfter == 0 { // the metrics tell all the same
+		return most
+	}
+	return min(max(r.unreadyAfter/4, 100*time.Millisecond), most)
 }

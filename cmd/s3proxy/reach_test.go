@@ -43,47 +43,49 @@ func TestAStoreIsAwayWhenItHasNotAnsweredForTheSetTime(t *testing.T) {
 
 // Without requests only the proxy's own looks show whether the store is there.
 func TestAStoreThatNobodyAsksIsLookedAtEveryMinuteAndOftenerWhileItIsSilent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := &reach{unreadyAfter: time.Minute}
-		broken, looks := false, 0
-		ctx, cancel := context.WithCancel(t.Context())
-		at := trial{what: "the store", reach: r, toDo: kmsToDo, look: func(context.Context) error {
-			looks++
-			e := upstream.Exchange{Method: "GET", Status: 200}
-			var err error
-			if broken {
-				e.Status, err = 0, errors.New("connection refused")
+	for _, after := range []time.Duration{time.Minute, 0} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &reach{unreadyAfter: after}
+			broken, looks := false, 0
+			ctx, cancel := context.WithCancel(t.Context())
+			at := trial{what: "the store", reach: r, toDo: kmsToDo, look: func(context.Context) error {
+				looks++
+				e := upstream.Exchange{Method: "GET", Status: 200}
+				var err error
+				if broken {
+					e.Status, err = 0, errors.New("connection refused")
+				}
+				r.observe(e)
+				return err
+			}}
+			go at.follow(ctx, slog.New(slog.DiscardHandler), func() {})
+			during := func(d time.Duration, least, most int) {
+				t.Helper()
+				before := looks
+				time.Sleep(d)
+				synctest.Wait()
+				if n := looks - before; n < least || n > most {
+					t.Errorf("%d looks in %v, want %d to %d", n, d, least, most)
+				}
 			}
-			r.observe(e)
-			return err
-		}}
-		go at.follow(ctx, slog.New(slog.DiscardHandler), func() {})
-		during := func(d time.Duration, least, most int) {
-			t.Helper()
-			before := looks
-			time.Sleep(d)
+			during(10*time.Minute+time.Second, 9, 11)
+			for range 60 { // requests that are answered show it as well
+				r.observe(upstream.Exchange{Method: "GET", Status: 404})
+				during(10*time.Second, 0, 0)
+			}
+			broken = true
+			during(2*time.Minute, 5, 9)
+			during(time.Minute, 5, 7)
+			if r.silence() < time.Minute || r.away() != (after > 0) {
+				t.Errorf("silent for %v, away: %v", r.silence(), r.away())
+			}
+			broken = false
+			during(11*time.Second, 1, 2)
+			if r.silence() != 0 || r.away() {
+				t.Error("nobody has noticed that the store is back")
+			}
+			cancel()
 			synctest.Wait()
-			if n := looks - before; n < least || n > most {
-				t.Errorf("%d looks in %v, want %d to %d", n, d, least, most)
-			}
-		}
-		during(10*time.Minute+time.Second, 9, 11)
-		for range 60 { // requests that are answered show it as well
-			r.observe(upstream.Exchange{Method: "GET", Status: 404})
-			during(10*time.Second, 0, 0)
-		}
-		broken = true
-		during(2*time.Minute, 5, 9)
-		during(time.Minute, 5, 7)
-		if !r.away() {
-			t.Error("nobody has noticed that the store is away")
-		}
-		broken = false
-		during(11*time.Second, 1, 2)
-		if r.away() {
-			t.Error("nobody has noticed that the store is back")
-		}
-		cancel()
-		synctest.Wait()
-	})
+		})
+	}
 }

@@ -32,7 +32,7 @@ type trial struct {
 
 // tryBackends looks whether the stores and the KMS work, says what is wrong and what to do, and
 // looks again until they do; every minute it says so once more. The proxy goes on meanwhile:
-// stores come back. A store that makes the proxy unready is looked at as long as that runs.
+// stores come back. Whether a store answers counts as long as the proxy runs: see reach.
 func (s *stores) tryBackends(ctx context.Context) {
 	var first sync.WaitGroup
 	for _, t := range s.trials() {
@@ -50,9 +50,7 @@ func (s *stores) tryBackends(ctx context.Context) {
 func (s *stores) trials() (all []trial) {
 	for set, client := range s.clients {
 		t := storeTrial(set, client)
-		if r := s.reaches[client]; r != nil && r.unreadyAfter > 0 {
-			t.reach = r
-		}
+		t.reach = s.reaches[client]
 		all = append(all, t)
 	}
 	writing := map[string]kms.Key{}
