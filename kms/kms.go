@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Key is one key-encryption key (KEK) in a KMS. The key itself never leaves the KMS. Its
@@ -60,6 +61,19 @@ type Namer interface {
 	// was opened as: its URI, which stands for all versions, or one version if the KMS has no
 	// others. If no version has the name, the error is ErrInvalid or ErrNotFound.
 	Named(ctx context.Context, version string) (kek string, err error)
+}
+
+// Clock is a Key whose KMS tells what time it is there: it refuses requests that are signed at
+// another one.
+type Clock interface {
+	Time(ctx context.Context) (time.Time, error)
+}
+
+// Privileged is a Key whose KMS tells what the process's login may do with it.
+type Privileged interface {
+	// Privileges names what the login may do beyond what a proxy needs, and what it may not do of
+	// that. The error is ErrDenied if it may not ask.
+	Privileges(ctx context.Context) (beyond, lacks []string, err error)
 }
 
 // Wrapped is a key that a KEK has wrapped.

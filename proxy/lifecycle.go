@@ -66,6 +66,18 @@ func (r *lifecycleRule) takes(at state.Place) bool {
 		(strings.HasPrefix(at.Root(), r.prefix) || at.Owns(r.prefix))
 }
 
+// RulesThatTakeState names the rules of a store's lifecycle configuration that would expire or move
+// the proxy's own objects. It fails for a configuration with anything that is unknown here.
+func RulesThatTakeState(doc []byte, at state.Place) (names []string, err error) {
+	_, rules, err := parseLifecycle(doc)
+	for i := range rules {
+		if rules[i].takes(at) {
+			names = append(names, strconv.Quote(rules[i].id))
+		}
+	}
+	return names, err
+}
+
 var lifecycleShape = func() s3xml.Shape {
 	text := s3xml.Child{}
 	one := func(s s3xml.Shape) s3xml.Child { return s3xml.Child{Shape: s} }

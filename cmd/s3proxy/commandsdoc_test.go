@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/doctor"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/test/lab"
@@ -44,7 +45,7 @@ func TestTheDocumentationHasEveryFieldOfTheCommandsJSON(t *testing.T) {
 		"keys rotate": reflect.TypeFor[ops.Rotated](), "encrypt-existing": reflect.TypeFor[ops.EncryptedExisting](), "keys rekey": reflect.TypeFor[ops.Rekeyed](),
 		"keys status": reflect.TypeFor[ops.KeyStatus](), "keys verify": reflect.TypeFor[ops.Verified](), "gc": reflect.TypeFor[ops.SweptUploads](),
 		"gc --records": reflect.TypeFor[ops.SweptRecords](), "keys list": reflect.TypeFor[localfile.KeyInfo](), "inspect": reflect.TypeFor[inspection](),
-		"version": reflect.TypeFor[build](), "Progress": reflect.TypeFor[progressLine](),
+		"version": reflect.TypeFor[build](), "Progress": reflect.TypeFor[progressLine](), "doctor": reflect.TypeFor[doctor.Result](),
 	} {
 		names := jsonNames(of)
 		if _, aBucket := names["dry-run"]; aBucket {

@@ -26,7 +26,7 @@ var exitCodes = []struct {
 	{exitDone, "yes, or done"},
 	{exitFailed, "failed, wholly or in part: what stands on standard error was not done, or is damaged; also if the run was interrupted"},
 	{exitUsage, "wrong flags, environment or configuration: nothing was done"},
-	{exitNo, "no: the question could be looked into, and this is the answer (keys status: not safe to destroy)"},
+	{exitNo, "no: the question could be looked into, and this is the answer (keys status: not safe to destroy; doctor: not all is well)"},
 }
 
 // exitCode gives the code for the error that a command ended with.

@@ -146,6 +146,7 @@ var ofConnections = []advice{
 
 // ofKMS comes before ofConnections.
 var ofKMS = []advice{
+	{"no such file or directory", "make it (s3proxy keys create), or correct --kms"},
 	{"Vault is sealed", "unseal it: vault operator unseal"},
 	{"not initialized", "it is new and has no keys yet: vault operator init, then unseal it"},
 	{"encryption key not found", "make the key (vault write -f MOUNT/keys/NAME), or correct --kms"},

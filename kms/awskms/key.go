@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
@@ -39,6 +40,19 @@ func (k *Key) describe(ctx context.Context, name string) (*types.KeyMetadata, er
 		return nil, fmt.Errorf("the answer lacks the ARN of a key: %w", err)
 	}
 	return out.KeyMetadata, nil
+}
+
+// Time implements [kms.Clock]: it is in the headers of each answer.
+func (k *Key) Time(ctx context.Context) (time.Time, error) {
+	out, err := k.client.DescribeKey(ctx, &awskms.DescribeKeyInput{KeyId: &k.name})
+	if err != nil {
+		return time.Time{}, k.classify(ctx, "DescribeKey", err, k.name)
+	}
+	at, known := awsmiddleware.GetServerTime(out.ResultMetadata)
+	if !known {
+		return time.Time{}, errors.New("the answer has no date")
+	}
+	return at, nil
 }
 
 // Scheme is the scheme of the driver's URIs.

@@ -43,6 +43,7 @@ func TestTheJSONOfAllCommandsIsAsDocumented(t *testing.T) {
 		{"keys status", 1, []string{"keys", "status", "--objects", s3url, "--json"}},
 		{"keys verify", 1, []string{"keys", "verify", s3url, s3url + "/a", "--json"}},
 		{"keys verify", 1, []string{"keys", "verify", "s3://there-is-none", s3url + "/a", "--json"}},
+		{"doctor", 0, []string{"doctor", "--bucket", k.bucket, "--json"}},
 		{"gc", 0, []string{"gc", s3url, "--json"}},
 		{"gc --records", 1, []string{"gc", "--records", s3url, "--json"}},
 		{"keys rekey", 1, []string{"keys", "rekey", "--dry-run", s3url, "--json"}},

@@ -177,7 +177,7 @@ func (c *Config) KeyURIs(bucket string) (write string, read []string, err error)
 		if err := c.NeedDataDir(); err != nil {
 			return "", nil, err
 		}
-		write = c.keysetURI()
+		write = c.DefaultKMS()
 	}
 	read = c.KMSRead
 	if set.KMSRead != nil {

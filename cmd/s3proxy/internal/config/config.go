@@ -99,8 +99,8 @@ func (c *Config) NeedDataDir() error {
 // KeysetPath is the key file that s3proxy makes and uses where no other key is named.
 func (c *Config) KeysetPath() string { return filepath.Join(c.DataDir, "keyset.json") }
 
-// keysetURI is the default of --kms.
-func (c *Config) keysetURI() string {
+// DefaultKMS is the default of --kms, where it has one.
+func (c *Config) DefaultKMS() string {
 	return (&url.URL{Scheme: localfile.Scheme, Path: c.KeysetPath()}).String()
 }
 
