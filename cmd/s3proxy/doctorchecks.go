@@ -36,6 +36,9 @@ func (o *doctorFlags) checks(ctx context.Context, s *stores) (checks []doctor.Ch
 		return checks, stop, err
 	}
 	checks = []doctor.Check{checkConfiguration(s.c), checkClients(s.c), doctor.TempFolder(), doctor.OpenFiles(s.c.MaxConnections), doctor.CPU()}
+	if s.c.TLSCert != "" {
+		checks = append(checks, doctor.Certificate(s.c.TLSCert, s.c.TLSKey))
+	}
 	for _, key := range s.keysToCheck() {
 		checks = append(checks, key.Checks()...)
 	}
@@ -173,7 +176,7 @@ func risksOf(c *config.Config) (risks []string) {
 	note(c.UpstreamURL != nil && c.UpstreamURL.Scheme == "http" && !config.OnLoopback(hostPort(c.UpstreamURL)), "the way to the store has no TLS: names, sizes and metadata are readable there")
 	note(c.AllowPlaintextReads, "allow-plaintext-reads: the store can put plaintext in the place of any object")
 	note(c.Auth == config.AuthNone, "auth none: everybody who reaches the listener may do everything")
-	note(!config.OnLoopback(c.Listen) && !c.PlaintextListen, "others than this machine reach listen, and nothing says that TLS is ended before it (plaintext-listen)")
+	note(!config.OnLoopback(c.Listen) && !c.PlaintextListen && c.TLSCert == "", "others than this machine reach listen: it has no TLS (tls-cert), and nothing says that this is ended before it (plaintext-listen)")
 	for _, name := range slices.Sorted(maps.Keys(c.Buckets)) {
 		set := c.Buckets[name]
 		note(set.Upstream.Insecure, "bucket "+name+": insecure: whoever is on the way can be the store")

@@ -204,6 +204,8 @@ func TestDoctorFindsWhatIsWrongBeforeTheStore(t *testing.T) {
 	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	cert, certKey := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	lab.NewAuthority(t).Issue(t, "s3.example.com", cert, certKey)
 	nowhere := "http://" + lab.FreeAddress(t)
 	for name, c := range map[string]struct {
 		code               int
@@ -221,6 +223,8 @@ func TestDoctorFindsWhatIsWrongBeforeTheStore(t *testing.T) {
 		"a listener for all":   {3, "configuration", "warning", "plaintext-listen", nil, []string{"--upstream", k.store.URL, "--listen", "0.0.0.0:8080"}},
 		"secrets for all":      {3, "clients", "failed", "0644", nil, []string{"--upstream", k.store.URL, "--credentials", open}},
 		"no temporary folder":  {3, "temp-folder", "failed", "TMPDIR", []string{"TMPDIR=/there/is/none"}, []string{"--upstream", k.store.URL}},
+		"no certificate":       {3, "certificate", "failed", "no such file", nil, []string{"--upstream", k.store.URL, "--tls-cert", "/there/is/none", "--tls-key", "/there/is/none"}},
+		"a certificate":        {0, "certificate", "ok", "it lasts until", nil, []string{"--upstream", k.store.URL, "--listen", "0.0.0.0:8080", "--tls-cert", cert, "--tls-key", certKey}},
 		"few files":            {3, "open-files", "warning", "LimitNOFILE", nil, []string{"--upstream", k.store.URL, "--max-connections", "100000000"}},
 		"a wrong flag":         {2, "", "", "", nil, []string{"--upstream", k.store.URL, "--etag", "loud"}},
 		"a wrong endpoint":     {2, "", "", "", nil, []string{"--endpoint", "somewhere"}},

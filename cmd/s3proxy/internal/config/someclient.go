@@ -23,7 +23,7 @@ func (c *Config) SomeClient() (key ClientKey, count int, err error) {
 		if err != nil {
 			return key, 0, Usagef("%s: %w", one.where, err)
 		}
-		if key.ID == "" {
+		if key.ID == "" && credential.Secret != "" {
 			key = ClientKey{ID: one.AccessKeyID, Secret: credential.Secret}
 		}
 	}

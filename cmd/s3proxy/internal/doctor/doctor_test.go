@@ -29,6 +29,22 @@ func TestTheMachineIsJudgedByWhatItHas(t *testing.T) {
 	}
 }
 
+func TestACertificateIsJudgedByHowLongItLasts(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for left, want := range map[time.Duration]State{90 * 24 * time.Hour: OK, 13 * 24 * time.Hour: Warning, -time.Second: Failed} {
+		if f := lasts(now.AddDate(-1, 0, 0), now.Add(left), now); f.State != want {
+			t.Errorf("%v left: %+v, want %s", left, f, want)
+		}
+	}
+	if f := lasts(now.Add(-time.Hour), now.Add(24*time.Hour), now); f.State != OK {
+		t.Errorf("one that is made for a day: %+v", f)
+	}
+	if f := lasts(now.Add(time.Hour), now.Add(time.Hour*24*90), now); f.State != Failed {
+		t.Errorf("not yet: %+v", f)
+	}
+}
+
 func TestAClockIsJudgedByHowFarItIsOff(t *testing.T) {
 	t.Parallel()
 	before := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
