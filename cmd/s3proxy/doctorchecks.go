@@ -95,7 +95,9 @@ func (s *stores) keysToCheck() (keys []doctor.Key) {
 		}
 		writes[write] = true
 		for _, uri := range read {
-			writes[uri] = writes[uri]
+			if _, known := writes[uri]; !known {
+				writes[uri] = false
+			}
 		}
 	}
 	for _, uri := range slices.Sorted(maps.Keys(writes)) {

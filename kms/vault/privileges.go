@@ -20,7 +20,7 @@ func (k *Key) Time(ctx context.Context) (time.Time, error) {
 		return time.Time{}, k.classify(ctx, "ask for the time", err)
 	}
 	if health.ServerTimeUTC == 0 {
-		return time.Time{}, errors.New("Vault's answer has no time")
+		return time.Time{}, errors.New("the answer from Vault has no time")
 	}
 	return time.Unix(health.ServerTimeUTC, 0), nil
 }
