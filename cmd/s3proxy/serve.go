@@ -92,6 +92,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.observe, ObserveSweep: stores.metrics.Swept,
 		Admit: limit.New(limitsOf(c), stores.metrics.Throttled).Admit,
 	}
+	stores.metrics.Limits(limit.Requests, limit.ClientRequests, limit.ClientRate)
 	if c.TLSClientCA != "" {
 		served.OfConnection = ofCertificate(clients.OfCertificate)
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,13 +162,16 @@ func TestTheChartInstallsTheDashboardOfTheFile(t *testing.T) {
 // A label that is misspelt parses, and shows nothing.
 func TestPrometheusAnswersEachQueryOfTheDashboardAndAlertsOfWhatHappens(t *testing.T) {
 	t.Parallel()
-	store, address := lab.SharedVersitygw(t), lab.FreeAddress(t)
+	store, address, secure := lab.SharedVersitygw(t), lab.FreeAddress(t), lab.FreeAddress(t)
 	rules, err := filepath.Abs(lab.Path(t, rulesFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--metrics-listen", address, "--allow-plaintext-reads"}})
-	prometheus := lab.NewPrometheus(t, address, rules)
+	p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--metrics-listen", address, "--allow-plaintext-reads", "--client-rate", "50", "--client-burst", "10"}})
+	cert, key := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	lab.NewAuthority(t).Issue(t, "localhost", cert, key)
+	lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--metrics-listen", secure, "--tls-cert", cert, "--tls-key", key}})
+	prometheus := lab.NewPrometheus(t, rules, address, secure)
 	await := func(query string, series bool) {
 		t.Helper()
 		for until := time.Now().Add(lab.AnswerWithin); (prometheus.Query(t, query) > 0) != series; time.Sleep(200 * time.Millisecond) {
@@ -192,6 +196,11 @@ func TestPrometheusAnswersEachQueryOfTheDashboardAndAlertsOfWhatHappens(t *testi
 		s3test.Call{Method: "GET", Path: damaged}.Do(t, at)
 		s3test.Call{Method: "GET", Path: plain}.Do(t, at)
 		s3test.Call{Method: "GET", Path: plain, Secret: "wrong"}.Do(t, at)
+		var crowd sync.WaitGroup // over the limit
+		for range 50 {
+			crowd.Go(func() { s3test.Call{Method: "GET", Path: plain}.Do(t, at) })
+		}
+		crowd.Wait()
 	}
 	for range 3 { // in several scrapes
 		use()

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -16,14 +17,14 @@ type Prometheus struct {
 	URL string
 }
 
-// NewPrometheus starts a Prometheus for one test, which scrapes an address as the job s3proxy
-// and evaluates a file of rules.
-func NewPrometheus(t testing.TB, scraped, rules string) *Prometheus {
+// NewPrometheus starts a Prometheus for one test, which evaluates a file of rules and scrapes
+// addresses as the job s3proxy.
+func NewPrometheus(t testing.TB, rules string, scraped ...string) *Prometheus {
 	t.Helper()
 	at := place{t: t}
 	address, dir := FreeAddress(t), at.folder("prometheus")
 	config := filepath.Join(dir, "prometheus.yaml")
-	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nrule_files: [%q]\nscrape_configs:\n  - {job_name: s3proxy, static_configs: [{targets: [%q]}]}\n", rules, scraped)
+	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nrule_files: [%q]\nscrape_configs:\n  - {job_name: s3proxy, static_configs: [{targets: [%s]}]}\n", rules, strings.Join(scraped, ", "))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +24,15 @@ func TestAlertsDashboardAndRunbookNameMetricsThatThereAre(t *testing.T) {
 	files, err := filepath.Glob("../../../../deploy/chart/files/*")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%q, %v", files, err)
+	}
+	dashboard, err := os.ReadFile("../../../../deploy/chart/files/s3proxy-dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if name := f.GetName(); strings.HasPrefix(name, "s3proxy_") && !strings.Contains(string(dashboard), name) {
+			t.Errorf("the dashboard does not show %s", name)
+		}
 	}
 	for _, file := range append(files, "../../../../docs/RUNBOOK.md") {
 		text, err := os.ReadFile(file)

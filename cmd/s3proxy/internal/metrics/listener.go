@@ -17,6 +17,13 @@ func (m *Metrics) Connection(_ net.Conn, state http.ConnState) {
 	}
 }
 
+// Limits names the limits that Throttled is told of: 0 is an answer.
+func (m *Metrics) Limits(names ...string) {
+	for _, name := range names {
+		m.throttled.WithLabelValues(name)
+	}
+}
+
 // Throttled counts a request that was over a limit.
 func (m *Metrics) Throttled(limit string) { m.throttled.WithLabelValues(limit).Inc() }
 

@@ -186,6 +186,8 @@ func everything(t *testing.T) *Metrics {
 	m.Key(failing{}).Check(t.Context())
 	m.Memory(func() []kms.Held { return []kms.Held{{Windows: map[string]int{"k": 1}, NextEnd: time.Now()}} }, func() []proxy.CacheUse { return nil })
 	m.Stores(func() map[string]bool { return map[string]bool{"http://a": true} })
+	m.Limits("max-requests")
+	m.Certificate(func() float64 { return 1 })
 	return m
 }
 
