@@ -9,18 +9,20 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// callTimeout bounds one exchange with the KMS and the record's store.
-const callTimeout = 30 * time.Second
+// defaultTimeout bounds one exchange with the KMS and the record's store.
+const defaultTimeout = 30 * time.Second
 
-// bounded runs f with a deadline of callTimeout. If that deadline ends f, and not the
-// caller's, the error is ErrUnavailable: a context error would tell the caller that it gave
-// up itself.
-func bounded(ctx context.Context, f func(context.Context) error) error {
-	inner, cancel := context.WithTimeout(ctx, callTimeout)
+// timeout is how long one exchange with the KMS and the record's store may take.
+type timeout time.Duration
+
+// bound runs f with a deadline. If that ends f, and not the caller's, the error is
+// ErrUnavailable: a context error would tell the caller that it gave up itself.
+func (t timeout) bound(ctx context.Context, f func(context.Context) error) error {
+	inner, cancel := context.WithTimeout(ctx, time.Duration(t))
 	defer cancel()
 	err := f(inner)
 	if errors.Is(err, context.DeadlineExceeded) && inner.Err() != nil && ctx.Err() == nil {
-		return fmt.Errorf("%w: no answer within %v", ErrUnavailable, callTimeout)
+		return fmt.Errorf("%w: no answer within %v", ErrUnavailable, time.Duration(t))
 	}
 	return err
 }
@@ -28,12 +30,13 @@ func bounded(ctx context.Context, f func(context.Context) error) error {
 // flights runs one load per name at a time. Callers that ask for the same name meanwhile
 // share its result.
 type flights[T any] struct {
-	group singleflight.Group
+	timeout timeout
+	group   singleflight.Group
 }
 
 // do waits for the load of name, and starts one if none is running, but waits no longer than
 // ctx lasts. The load does not end with the caller that started it, since others may be
-// waiting for it; it ends after callTimeout.
+// waiting for it; it ends after the timeout.
 func (f *flights[T]) do(ctx context.Context, name string, load func(context.Context) (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
@@ -42,7 +45,7 @@ func (f *flights[T]) do(ctx context.Context, name string, load func(context.Cont
 	detached := context.WithoutCancel(ctx)
 	done := f.group.DoChan(name, func() (any, error) {
 		var loaded T
-		err := bounded(detached, func(ctx context.Context) (err error) {
+		err := f.timeout.bound(detached, func(ctx context.Context) (err error) {
 			loaded, err = load(ctx)
 			return err
 		})

@@ -46,7 +46,7 @@ type knownFloor struct {
 func newFloors(c Config, k *Keyring) *floors {
 	// It fails only for a size that is not positive.
 	known, _ := simplelru.NewLRU[string, *knownFloor](maxFloors, nil)
-	return &floors{ring: k, store: c.Floors, pins: c.FloorPins, now: c.Now, log: c.Log, known: known}
+	return &floors{ring: k, store: c.Floors, pins: c.FloorPins, now: c.Now, log: c.Log, known: known, loads: flights[*floor]{timeout: timeout(c.Timeout)}}
 }
 
 // of gives a bucket's floor, not older than floorEvery.

@@ -56,6 +56,10 @@ type Config struct {
 	CacheSize int
 	CacheTTL  time.Duration
 
+	// Timeout is how long one exchange with the KMS, and with the store about a window record,
+	// may take; 0: 30 s. Drivers may give up earlier.
+	Timeout time.Duration
+
 	Now func() time.Time // nil: time.Now
 	Log *slog.Logger     // nil: nothing is logged
 }
@@ -69,6 +73,7 @@ type Keyring struct {
 	floors  *floors  // nil without Floors
 	cache   *cache
 	unwraps flights[tink.AEAD]
+	timeout timeout
 
 	hits, misses atomic.Uint64 // of window keys that objects are read with
 }
@@ -78,11 +83,14 @@ func NewKeyring(c Config) (*Keyring, error) {
 	if c.Write == nil {
 		return nil, errors.New("keyring: no key for writing")
 	}
-	if c.Window < 0 || c.WindowObjects < 0 || c.CacheSize < 0 || c.CacheTTL < 0 || c.Poll < 0 {
-		return nil, errors.New("keyring: window, window objects, cache size, cache TTL and poll must not be negative")
+	if c.Window < 0 || c.WindowObjects < 0 || c.CacheSize < 0 || c.CacheTTL < 0 || c.Poll < 0 || c.Timeout < 0 {
+		return nil, errors.New("keyring: window, window objects, cache size, cache TTL, poll and timeout must not be negative")
 	}
 	if c.Poll == 0 {
 		c.Poll = defaultPoll
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -95,6 +103,8 @@ func NewKeyring(c Config) (*Keyring, error) {
 		keys:    append([]Key{c.Write}, c.Read...),
 		records: c.Records,
 		cache:   newCache(c.CacheSize, c.CacheTTL, c.Now),
+		timeout: timeout(c.Timeout),
+		unwraps: flights[tink.AEAD]{timeout: timeout(c.Timeout)},
 	}
 	if c.Floors != nil {
 		k.floors = newFloors(c, k)
@@ -177,7 +187,7 @@ func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*enve
 	m := &envelope.Metadata{Kind: n.Kind, Commitment: dek.Commitment()}
 	if k.windows == nil {
 		var w Wrapped
-		err := bounded(ctx, func(ctx context.Context) error {
+		err := k.timeout.bound(ctx, func(ctx context.Context) error {
 			return dek.WithBytes(func(raw []byte) (err error) {
 				w, err = wrap(ctx, k.write, raw, n.kekContext())
 				return err
@@ -240,7 +250,7 @@ func (k *Keyring) openDEK(ctx context.Context, n Name, m *envelope.Metadata) (*e
 		return envelope.UnwrapDEK(aead, m.DEK, n.windowContext(m).Canonical())
 	}
 	var raw []byte
-	err := bounded(ctx, func(ctx context.Context) (err error) {
+	err := k.timeout.bound(ctx, func(ctx context.Context) (err error) {
 		raw, err = k.unwrap(ctx, Wrapped{KEK: m.KEK, Blob: m.DEK}, n.kekContext())
 		return err
 	})
@@ -327,7 +337,7 @@ func (k *Keyring) unwrapRecord(ctx context.Context, bucket, id string, record []
 // OpenRecord checks that a window record opens with a configured key. id is the record's name,
 // in hexadecimal. The error is one of the classes in errors.go, or the context's.
 func (k *Keyring) OpenRecord(ctx context.Context, bucket, id string, record []byte) error {
-	return bounded(ctx, func(ctx context.Context) error {
+	return k.timeout.bound(ctx, func(ctx context.Context) error {
 		raw, err := k.unwrapRecord(ctx, bucket, id, record)
 		if err != nil {
 			return fmt.Errorf("window record %s: %w", id, err)

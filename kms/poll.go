@@ -60,7 +60,7 @@ func (s *windows) look() {
 	defer s.background.Done()
 
 	var kek string
-	err := bounded(s.poll.ctx, func(ctx context.Context) (err error) {
+	err := s.timeout.bound(s.poll.ctx, func(ctx context.Context) (err error) {
 		kek, err = s.write.Current(ctx)
 		return err
 	})

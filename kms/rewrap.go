@@ -21,7 +21,7 @@ type Rewrapping struct {
 // of the classes in errors.go, or the context's.
 func (k *Keyring) NewRewrapping(ctx context.Context) (*Rewrapping, error) {
 	r := &Rewrapping{ring: k}
-	err := bounded(ctx, func(ctx context.Context) (err error) {
+	err := k.timeout.bound(ctx, func(ctx context.Context) (err error) {
 		r.kek, err = k.write.Current(ctx)
 		return err
 	})
@@ -51,7 +51,7 @@ func (r *Rewrapping) Record(ctx context.Context, bucket, id string, record []byt
 		return nil, old.KEK, false, nil
 	}
 	var fresh Wrapped
-	err = bounded(ctx, func(ctx context.Context) (err error) {
+	err = r.ring.timeout.bound(ctx, func(ctx context.Context) (err error) {
 		fresh, err = r.rewrap(ctx, bucket, id, old)
 		return err
 	})

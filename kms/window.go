@@ -59,6 +59,7 @@ type windows struct {
 	now     func() time.Time
 	log     *slog.Logger
 	cache   *cache
+	timeout timeout
 	loads   flights[*window]
 
 	mu      sync.Mutex
@@ -81,6 +82,7 @@ func newWindows(c Config, cache *cache) *windows {
 	return &windows{
 		write: c.Write, records: c.Records, age: c.Window, objects: c.WindowObjects,
 		now: c.Now, log: c.Log, cache: cache,
+		timeout: timeout(c.Timeout), loads: flights[*window]{timeout: timeout(c.Timeout)},
 		current: current, making: make(map[string]*making),
 		poll: newPoll(c.Poll),
 	}
@@ -162,7 +164,7 @@ func (s *windows) remove(w *window) {
 // without the record until their KEK's version is retired.
 func (s *windows) assert(w *window) {
 	s.background.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.timeout))
 		defer cancel()
 		if err := w.put(ctx, s.records); err != nil {
 			s.log.Warn("could not put a window record again; its objects still open with their own metadata",

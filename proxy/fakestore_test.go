@@ -63,6 +63,7 @@ func (f *fakeStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		f.objects[r.URL.Path] = fakeObject{header, body}
+		w.Header()["Etag"] = header["Etag"]
 	case http.MethodDelete:
 		delete(f.objects, r.URL.Path)
 	}

@@ -48,7 +48,9 @@ func forwardPassthrough(x *exchange) error {
 		defer resp.Body.Close()
 	}
 	if plain != nil {
-		err = x.uploadFailure(plain, err)
+		if err = x.uploadFailure(plain, err); err == nil {
+			err = upstream.Acknowledged(resp.Header)
+		}
 	}
 	if err != nil {
 		return err

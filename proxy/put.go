@@ -62,6 +62,9 @@ func (x *exchange) putEncrypted(h http.Header, plain *checksum.Reader, size int6
 	if err := x.uploadFailure(plain, err); err != nil {
 		return err
 	}
+	if err := upstream.Acknowledged(resp.Header); err != nil {
+		return err
+	}
 	x.passHeaders(resp.Header)
 	out := x.w.Header()
 	x.setETag(out, x.MD5Tag(resp.Header.Get("Etag"), plain.Facts().MD5), resp.Header)

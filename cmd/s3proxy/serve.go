@@ -72,7 +72,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	log = traces.Logger(log)
 	stores := newStores(c, log)
 	stores.tracing = traces
-	stores.attempts = 1 // clients try again themselves
+	stores.attempts, stores.retryBudget = c.UpstreamAttempts, c.UpstreamRetryBudget
 	stop, err := stores.record(c, out)
 	if err != nil {
 		return err

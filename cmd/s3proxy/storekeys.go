@@ -14,7 +14,7 @@ import (
 func (s *stores) newKeyring(ctx context.Context, write string, read []string, records kms.Records, floors kms.Floors, pins []string) (*kms.Keyring, error) {
 	conf := kms.Config{
 		Records: records, Floors: floors, FloorPins: pins, Window: s.c.KeyWindow, WindowObjects: s.c.KeyWindowObjects,
-		CacheSize: windowCacheSize, CacheTTL: windowCacheTTL, Log: s.log,
+		CacheSize: windowCacheSize, CacheTTL: windowCacheTTL, Timeout: s.c.KMSTimeout, Log: s.log,
 	}
 	var err error
 	if conf.Write, err = s.key(ctx, write); err != nil {

@@ -34,7 +34,8 @@ type stores struct {
 	c   *config.Config
 	log *slog.Logger
 	// attempts is how often a request that changes nothing at the store is sent.
-	attempts int
+	attempts    int
+	retryBudget int // see upstream.Config
 	// embedded is nil with an upstream.
 	embedded *embeddedStore
 	clients  map[config.Upstream]*upstream.Client
@@ -257,7 +258,8 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 		return nil, config.Usagef("upstream %s: %w", endpoint.Host, err)
 	}
 	conf := upstream.Config{
-		TLS: security, Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts,
+		TLS: security, Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts, RetryBudget: s.retryBudget,
+		Timeouts: upstream.Timeouts{Connect: s.c.UpstreamConnectTimeout, Answer: s.c.UpstreamAnswerTimeout, Stall: s.c.UpstreamStallTimeout},
 	}
 	s.watch(&conf)
 	var seen *reach

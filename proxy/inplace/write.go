@@ -69,6 +69,9 @@ func (src *Source) writeOver(ctx context.Context, h http.Header, body io.Reader,
 		return nil, nil, src.whyBrokenInPlace(ctx, h, err)
 	}
 	resp.Body.Close()
+	if err := upstream.Acknowledged(resp.Header); err != nil {
+		return nil, nil, err
+	}
 	return &s3xml.CopyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: resp.Header.Get("Etag")}, resp.Header, nil
 }
 

@@ -140,3 +140,12 @@ func WholeSize(resp *http.Response) (int64, error) {
 	}
 	return n, nil
 }
+
+// Acknowledged tells whether a success says that the store has the object: S3 names its ETag then.
+// Without one the error is s3err.ServiceUnavailable: something else answered in the store's place.
+func Acknowledged(h http.Header) error {
+	if h.Get("Etag") == "" {
+		return s3err.ServiceUnavailable.Because(fmt.Errorf("a write was answered with success, but without an ETag: %w of the store", ErrNoAnswer))
+	}
+	return nil
+}

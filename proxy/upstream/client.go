@@ -46,6 +46,12 @@ type Config struct {
 	// answer or says that it cannot now (5xx but 501, 429), with growing pauses between.
 	// 0 is 1: a proxy's clients try again themselves.
 	Attempts int
+	// RetryBudget is how many of these repetitions may run ahead: each takes one, and five
+	// successes give one back, so that a store in trouble is not sent a multiple of all
+	// requests. 0: as many as Attempts allows.
+	RetryBudget int
+	// Timeouts of a store that is silent; a zero is the default.
+	Timeouts Timeouts
 	// Trace, if not nil, sees each exchange: the request as it was sent and the
 	// answer's headers (nil without an answer). It must not read bodies.
 	Trace func(req *http.Request, resp *http.Response)
@@ -67,6 +73,7 @@ type Client struct {
 	signer     *sigv4.Signer
 	http       *http.Client
 	retentions *retentions
+	budget     *retryBudget
 	// Learned is for the code that looks whether the store does this.
 	Learned Learned
 }
@@ -91,18 +98,17 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.Addressing.check(cfg.Endpoint); err != nil {
 		return nil, err
 	}
+	cfg.Timeouts = cfg.Timeouts.orDefaults()
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           dialer(cfg.Timeouts),
 		TLSClientConfig:       cfg.TLS,
-		TLSHandshakeTimeout:   10 * time.Second,
+		TLSHandshakeTimeout:   cfg.Timeouts.Connect,
 		MaxIdleConns:          512,
 		MaxIdleConnsPerHost:   512,
 		IdleConnTimeout:       90 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		// A store may take long to answer a large PUT whose last byte it has;
-		// one that says nothing for this long is taken for dead.
-		ResponseHeaderTimeout: 5 * time.Minute,
+		ResponseHeaderTimeout: cfg.Timeouts.Answer,
 		ReadBufferSize:        bufferSize,
 		WriteBufferSize:       bufferSize,
 		// The store's bytes are ciphertext: net/http must not gunzip them by itself.
@@ -121,6 +127,7 @@ func New(cfg Config) (*Client, error) {
 		cfg:        cfg,
 		signer:     sigv4.NewSigner(cfg.Region),
 		retentions: newRetentions(),
+		budget:     newRetryBudget(cfg.RetryBudget),
 		http: &http.Client{
 			Transport: way,
 			// A redirect would send a signed request, and perhaps a body, to another
@@ -143,7 +150,10 @@ func (c *Client) ChecksBodies() bool { return c.cfg.Payload != PayloadUnsigned }
 func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		resp, err := c.once(ctx, in)
-		if err == nil || attempt >= c.cfg.Attempts || !passes(in, err) {
+		if err == nil {
+			c.budget.succeeded()
+		}
+		if err == nil || attempt >= c.cfg.Attempts || !passes(in, err) || !c.budget.take() {
 			return resp, err
 		}
 		wait, _ := pauses.BackoffDelay(attempt-1, err) // fails for a negative attempt only
@@ -187,8 +197,9 @@ func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) 
 	if err := c.sign(ctx, req, in, creds); err != nil {
 		return nil, fmt.Errorf("sign the upstream request: %w", err)
 	}
+	sending, end := context.WithCancelCause(ctx)
 	start := time.Now()
-	resp, err := c.http.Do(req)
+	resp, err := c.http.Do(req.WithContext(sending))
 	if c.cfg.Observe != nil {
 		c.cfg.Observe(ctx, exchange(ctx, in, resp, time.Since(start)))
 	}
@@ -196,11 +207,13 @@ func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) 
 		c.cfg.Trace(req, resp)
 	}
 	if err != nil {
+		end(nil)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		return nil, s3err.ServiceUnavailable.Because(fmt.Errorf("%s at the store: %w: %w", in.Method, ErrNoAnswer, withoutURL(err)))
 	}
+	c.cfg.Timeouts.steady(sending, resp, end)
 	if resp.StatusCode/100 == 2 {
 		return resp, nil
 	}

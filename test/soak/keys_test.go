@@ -77,6 +77,13 @@ func (w *worker) step(ctx context.Context) {
 	}
 }
 
+// miss counts a failure; what the end of the work cuts is none.
+func (w *worker) miss(ctx context.Context) {
+	if ctx.Err() == nil {
+		w.failed.Add(1)
+	}
+}
+
 // write gives false where the outcome is unknown.
 func (w *worker) write(ctx context.Context, o *object, inParts bool) (known bool) {
 	c := content{seed: rand.Uint64(), size: []int{0, 1, 1000, 70_000, 1_100_000, 3_000_000}[rand.IntN(6)]}
@@ -90,7 +97,7 @@ func (w *worker) write(ctx context.Context, o *object, inParts bool) (known bool
 		_, err = w.sdk.PutObject(ctx, &s3.PutObjectInput{Bucket: &w.bucket, Key: &o.key, Body: bytes.NewReader(c.bytes())})
 	}
 	if err != nil {
-		w.failed.Add(1)
+		w.miss(ctx)
 		o.maybe = append(o.maybe, c)
 		return false
 	}
@@ -101,7 +108,7 @@ func (w *worker) write(ctx context.Context, o *object, inParts bool) (known bool
 
 func (w *worker) remove(ctx context.Context, o *object) (known bool) {
 	if _, err := w.sdk.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &w.bucket, Key: &o.key}); err != nil {
-		w.failed.Add(1)
+		w.miss(ctx)
 		o.maybe = append(o.maybe, content{size: -1})
 		return false
 	}
@@ -114,7 +121,7 @@ func (w *worker) remove(ctx context.Context, o *object) (known bool) {
 func (w *worker) read(ctx context.Context, sdk *s3.Client, o *object) (known bool) {
 	got, err := fetch(ctx, sdk, w.bucket, o.key, "")
 	if err != nil {
-		w.failed.Add(1)
+		w.miss(ctx)
 		return true
 	}
 	w.reads.Add(1)
@@ -135,7 +142,7 @@ func (w *worker) ranged(ctx context.Context, o *object) (known bool) {
 	to := from + rand.IntN(min(o.acked.size-from, 200_000))
 	got, err := fetch(ctx, w.sdk, w.bucket, o.key, fmt.Sprintf("bytes=%d-%d", from, to))
 	if err != nil {
-		w.failed.Add(1)
+		w.miss(ctx)
 		return true
 	}
 	w.reads.Add(1)

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"math"
-	"time"
 )
 
 // validateListenerTLS checks how clients reach the listener.
@@ -23,7 +22,6 @@ func (c *Config) validateListenerTLS() error {
 
 // validateLimits checks what clients may ask for at once, and fills in the burst.
 func (c *Config) validateLimits() error {
-	const longest = 24 * time.Hour
 	switch {
 	case c.MaxRequests < 0 || c.ClientMaxRequests < 0 || c.ClientRate < 0 || c.ClientBurst < 0:
 		return Usagef("max-requests, client-max-requests, client-rate and client-burst cannot be negative; 0 is no limit")
@@ -31,11 +29,6 @@ func (c *Config) validateLimits() error {
 		return Usagef("client-rate is not a number of requests a second")
 	case c.ClientBurst > 0 && c.ClientRate == 0:
 		return Usagef("client-burst is set, but not client-rate")
-	}
-	for name, value := range map[string]time.Duration{"header-timeout": c.HeaderTimeout, "idle-timeout": c.IdleTimeout} {
-		if c.Given(name) && (value < time.Second || value > longest) {
-			return Usagef("%s must be from 1s to 24h", name)
-		}
 	}
 	c.ClientBurst = cmp.Or(c.ClientBurst, int(math.Ceil(min(c.ClientRate, math.MaxInt32))))
 	return nil
