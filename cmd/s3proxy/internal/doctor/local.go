@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"runtime"
-	"syscall"
 
 	"golang.org/x/sys/cpu"
 )
@@ -23,11 +22,11 @@ func TempFolder() Check {
 		}
 		defer os.Remove(f.Name())
 		defer f.Close()
-		var at syscall.Statfs_t
-		if err := syscall.Fstatfs(int(f.Fd()), &at); err != nil {
+		free, err := freeBytes(f)
+		if err != nil {
 			return skipped("a file can be made, but nothing tells how much room there is: %v", err)
 		}
-		return room(uint64(at.Bsize) * at.Bavail)
+		return room(free)
 	}}
 }
 
@@ -41,11 +40,11 @@ func room(free uint64) Finding {
 // OpenFiles looks whether the process may open as many files as it may have connections.
 func OpenFiles(maxConnections int) Check {
 	return Check{Name: "open-files", Look: func(context.Context) Finding {
-		var limit syscall.Rlimit
-		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		may, err := mayOpen()
+		if err != nil {
 			return skipped("nothing tells the limit: %v", err)
 		}
-		return files(uint64(limit.Cur), uint64(2*maxConnections))
+		return files(may, uint64(2*maxConnections))
 	}}
 }
 
