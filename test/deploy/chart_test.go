@@ -39,7 +39,7 @@ func asJSON(t *testing.T, manifests string) string {
 
 func TestTheChartMakesTheManifestsInTestdata(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"keyset", "aws", "vault"} {
+	for _, name := range []string{"keyset", "aws", "vault", "tls"} {
 		if out, err := lab.RunBoth(t, lab.Env(), lab.Helm(t), "lint", "--strict", "--kube-version", "1.34.0", lab.Path(t, "deploy/chart"), "--values", valuesFile(t, name)); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
@@ -68,6 +68,9 @@ func TestTheChartRefusesWhatCannotRun(t *testing.T) {
 		{"keyset", "config.kms=null", "config.kms"},
 		{"keyset", "image.repository=", "image.repository"},
 		{"keyset", "config.listen=:80", "config.listen is the chart's"},
+		{"keyset", "config.tls-cert=/tmp/cert.pem", "config.tls-cert is the chart's"},
+		{"keyset", "tls.clientCASecretName=ca", "tls.secretName"},
+		{"tls", "tls.clientAuth=maybe", "clientAuth"},
 		{"keyset", "replica=3", "replica"},
 		{"keyset", "fullnameOverride=s3proxy", "fullnameOverride"},
 		{"keyset", "vault.address=https://vault", "vault.role"},

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"cmp"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/s3proxy/s3proxy/test/lab"
 	"github.com/s3proxy/s3proxy/test/s3test"
@@ -109,10 +111,16 @@ func atAddresses(args []string, other map[string]string) []string {
 	return args
 }
 
-func TestWhatTheChartDeploysServesAndItsJobRuns(t *testing.T) {
-	t.Parallel()
-	store := lab.SharedVersitygw(t)
-	rendered, err := render(t, "keyset", "--set", "config.upstream="+store.URL)
+// release is what a release of the chart is made of, and what its pods find in the cluster.
+type release struct {
+	of             func(kind string) object
+	files, secrets map[string]map[string]string
+}
+
+// released renders the chart before a store, with values that keep keyset and clients in Secrets.
+func released(t *testing.T, values string, store *lab.Store) release {
+	t.Helper()
+	rendered, err := render(t, values, "--set", "config.upstream="+store.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,6 +149,13 @@ func TestWhatTheChartDeploysServesAndItsJobRuns(t *testing.T) {
 			"secret":       lab.ClientSecretKey + "\n",
 		},
 	}
+	return release{of, files, secrets}
+}
+
+func TestWhatTheChartDeploysServesAndItsJobRuns(t *testing.T) {
+	t.Parallel()
+	r := released(t, "keyset", lab.SharedVersitygw(t))
+	of, files, secrets := r.of, r.files, r.secrets
 	template := of("Deployment").Spec.Template
 	c := pod(t, template.Spec, files, secrets)
 	one, address, metrics := template.Spec.Containers[0], lab.FreeAddress(t), lab.FreeAddress(t)
@@ -170,4 +185,68 @@ func TestWhatTheChartDeploysServesAndItsJobRuns(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Join(c.root, "tmp")); err != nil || len(left) > 0 {
 		t.Errorf("in its root is %v (%v)", left, err)
 	}
+}
+
+func TestThePodsOfTheChartSpeakTLSByASecretAndTakeANewCertificate(t *testing.T) {
+	t.Parallel()
+	r := released(t, "tls", lab.SharedVersitygw(t))
+	servers, clients, dir := lab.NewAuthority(t), lab.NewAuthority(t), t.TempDir()
+	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	issue := func() map[string]string {
+		servers.Issue(t, "storage.test", cert, key)
+		return map[string]string{"tls.crt": content(t, cert), "tls.key": content(t, key), "ca.crt": content(t, servers.File)}
+	}
+	r.secrets["storage-tls"], r.secrets["storage-clients-ca"] = issue(), map[string]string{"ca.crt": content(t, clients.File)}
+	r.secrets["s3proxy-clients"]["clients.yaml"] += "- {access-key-id: shop, certificate: shop}\n"
+
+	template := r.of("Deployment").Spec.Template
+	c, address, metrics := pod(t, template.Spec, r.files, r.secrets), lab.FreeAddress(t), lab.FreeAddress(t)
+	args := atAddresses(template.Spec.Containers[0].Args, map[string]string{"0.0.0.0:8080": address, "0.0.0.0:9090": metrics})
+	p := c.start(t, "proxy", slices.Concat(c.entrypoint, args)...)
+	p.AwaitListening(t, address)
+
+	shopCert, shopKey := filepath.Join(dir, "shop.crt"), filepath.Join(dir, "shop.key")
+	clients.IssueClient(t, "shop", nil, shopCert, shopKey)
+	shop, err := tls.LoadX509KeyPair(shopCert, shopKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Each call is a connection of its own: it shows the certificate that the proxy has by then.
+	get := func(shown ...tls.Certificate) (status int, serial string) {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: servers.Pool, Certificates: shown}, DisableKeepAlives: true}
+		resp, err := (&http.Client{Transport: transport, Timeout: lab.AnswerWithin}).Get("https://" + address + "/")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, p.Log())
+		}
+		resp.Body.Close()
+		return resp.StatusCode, resp.TLS.PeerCertificates[0].SerialNumber.String()
+	}
+	if status, _ := get(); status != http.StatusForbidden {
+		t.Errorf("a client that neither signs nor shows a certificate got %d", status)
+	}
+	status, first := get(shop)
+	if status != http.StatusOK {
+		t.Errorf("a client with a certificate got %d", status)
+	}
+
+	// As the kubelet does when cert-manager has renewed the Secret.
+	i := slices.IndexFunc(c.mounts, func(m mount) bool { return m.to == "/etc/s3proxy/tls" })
+	lab.MountSecret(t, c.mounts[i].from, template.Spec.SecurityContext.FSGroup, 0o440, issue())
+	for by := time.Now().Add(lab.AnswerWithin); ; {
+		if _, serial := get(); serial != first {
+			break
+		}
+		if time.Now().After(by) {
+			t.Fatalf("new connections get the old certificate\n%s", p.Log())
+		}
+	}
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

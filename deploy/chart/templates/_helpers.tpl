@@ -40,8 +40,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "gateway.config" -}}
 {{- $_ := required "config.upstream: the URL of the store" .Values.config.upstream -}}
 {{- $_ := required "config.kms: the URI of the key" .Values.config.kms -}}
-{{- range list "listen" "plaintext-listen" "admin-listen" "metrics-listen" }}
-{{- if hasKey $.Values.config . }}{{ fail (printf "config.%s is the chart's: see service" .) }}{{ end }}
+{{- range list "listen" "plaintext-listen" "admin-listen" "metrics-listen" "tls-cert" "tls-key" "tls-client-ca" "tls-client-auth" }}
+{{- if hasKey $.Values.config . }}{{ fail (printf "config.%s is the chart's: see service and tls" .) }}{{ end }}
 {{- end }}
 {{- toYaml .Values.config }}
 {{- end }}
@@ -139,4 +139,35 @@ volumeMounts:
   - {name: vault-ca, mountPath: /etc/s3proxy/vault-ca, readOnly: true}
   {{- end }}
   {{- end }}
+{{- end }}
+
+{{- /* The certificate is for the proxy alone: jobs have no listener. */ -}}
+{{- define "gateway.tlsVolumes" -}}
+{{- with .Values.tls }}
+{{- if .secretName -}}
+- name: tls
+  secret: {secretName: {{ .secretName }}, defaultMode: 0440}
+{{- if .clientCASecretName }}
+- name: tls-clients
+  secret: {secretName: {{ .clientCASecretName }}, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}
+{{- end }}
+{{- else if .clientCASecretName }}
+{{- fail "tls.clientCASecretName needs tls.secretName: clients show certificates in TLS only" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "gateway.tlsMounts" -}}
+{{- with .Values.tls }}
+{{- if .secretName -}}
+- {name: tls, mountPath: /etc/s3proxy/tls, readOnly: true}
+{{- if .clientCASecretName }}
+- {name: tls-clients, mountPath: /etc/s3proxy/tls-clients, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "gateway.port" -}}
+{{- .Values.service.port | default (ternary 443 80 (ne .Values.tls.secretName "")) }}
 {{- end }}
