@@ -56,9 +56,10 @@ func TestAWSCLIWorks(t *testing.T) {
 	for _, generation := range lab.Generations {
 		t.Run(generation, func(t *testing.T) {
 			t.Parallel()
-			targets := lab.AllTargets
-			if generation == lab.Older && !lab.Long {
-				targets = []string{lab.OnVersitygw} // it is another client, for which no store is another
+			// It is another client, for which no store is another; the embedded store is a versitygw.
+			targets := map[string][]string{lab.Newest: {lab.OnEmbedded, lab.OnMinIO}, lab.Older: {lab.OnVersitygw}}[generation]
+			if lab.Long {
+				targets = lab.AllTargets
 			}
 			lab.OnThese(t, targets, func(t *testing.T, at lab.Target) { testAWSCLI(t, at, lab.NeedAWS(t, generation)) })
 		})
