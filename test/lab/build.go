@@ -37,6 +37,7 @@ var servers = []server{
 	{"promtool", "promtool", "github.com/prometheus/prometheus/cmd/promtool", "prometheus"},
 	{"prometheus", "Prometheus", "github.com/prometheus/prometheus/cmd/prometheus", "prometheus"},
 	{"dashboards", "the reader of Grafana's dashboards", ".", "dashboards"},
+	{"envoy", "the reader of Envoy's configuration", ".", "envoy"},
 	{"toxiproxy", "Toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", "toxiproxy"},
 	{"localkms", "local-kms", "github.com/nsmithuk/local-kms", "localkms"},
 	{"otlp", "OpenTelemetry's receiver", ".", "otlp"},

@@ -8,6 +8,9 @@ func Helm(t testing.TB) string { t.Helper(); return serverBinary(t, "helm") }
 // Compose gives the path of the program that reads a file for docker compose strictly.
 func Compose(t testing.TB) string { t.Helper(); return serverBinary(t, "compose") }
 
+// Envoy gives the path of the program that reads a configuration of Envoy strictly.
+func Envoy(t testing.TB) string { t.Helper(); return serverBinary(t, "envoy") }
+
 // CycloneDX gives the path of the program that lists what a binary is made of.
 func CycloneDX(t testing.TB) string { t.Helper(); return serverBinary(t, "cyclonedx") }
 
