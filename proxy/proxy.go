@@ -41,6 +41,9 @@ type Config struct {
 	// TrustAll takes every request for that of a client who may do everything, and looks at no
 	// signature. Credential is not asked then.
 	TrustAll bool
+	// Refuse gives why a request is refused before anything else of it is looked at, nil for one
+	// that is not. Optional.
+	Refuse func(*http.Request) error
 	// OfConnection gives the access key of the client that the connection of an unsigned request
 	// belongs to, by a certificate; "" for none. Optional.
 	OfConnection func(*http.Request) (accessKeyID string, err error)
@@ -170,13 +173,7 @@ func (x *exchange) serve() error {
 		return err
 	}
 	x.Objects = x.proxy.of(x.bucket)
-	auth, err := x.proxy.verifier.Verify(x.r)
-	if err != nil {
-		x.refused = true
-		return err
-	}
-	x.auth = auth
-	if err := x.adoptPresigned(); err != nil {
+	if err := x.identify(); err != nil {
 		return err
 	}
 	op, unnamed := nameOperation(x.r.Method, x.scope(), x.query, x.r.Header)
@@ -217,6 +214,22 @@ func (x *exchange) serve() error {
 	}
 	x.continueEmpty()
 	return handle(x)
+}
+
+// identify finds out who asks.
+func (x *exchange) identify() error {
+	if refuse := x.proxy.cfg.Refuse; refuse != nil {
+		if err := refuse(x.r); err != nil {
+			return err
+		}
+	}
+	auth, err := x.proxy.verifier.Verify(x.r)
+	if err != nil {
+		x.refused = true
+		return err
+	}
+	x.auth = auth
+	return x.adoptPresigned()
 }
 
 // check refuses what no operation takes.

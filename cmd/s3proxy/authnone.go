@@ -11,24 +11,23 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// guarded keeps web pages of other sites away from a proxy without authentication, which a
-// browser on this machine reaches for them.
-func guarded(c *config.Config, next http.Handler, log *slog.Logger) http.Handler {
+// strangers keeps web pages of other sites away from a proxy without authentication, which a
+// browser on this machine reaches for them. It is nil for a proxy that asks who clients are.
+func strangers(c *config.Config, log *slog.Logger) (refuse func(*http.Request) error) {
 	if c.Auth != config.AuthNone {
-		return next
+		return nil
 	}
 	log.Warn("auth is none: everybody who reaches the listener may read and change everything", "listen", c.Listen)
 	origins := http.NewCrossOriginProtection()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return func(r *http.Request) error {
 		switch {
 		case origins.Check(r) != nil:
-			s3err.AccessDenied.WithMessage("Without authentication (--auth none) no web page of another site may change anything.").Write(w, r, "", "", "")
+			return s3err.AccessDenied.WithMessage("Without authentication (--auth none) no web page of another site may change anything.")
 		case !c.AuthNoneAnywhere && !isOwnHost(c, r.Host):
-			s3err.AccessDenied.WithMessage("Without authentication (--auth none) s3proxy answers to loopback addresses and the names of --domain alone.").Write(w, r, "", "", "")
-		default:
-			next.ServeHTTP(w, r)
+			return s3err.AccessDenied.WithMessage("Without authentication (--auth none) s3proxy answers to loopback addresses and the names of --domain alone.")
 		}
-	})
+		return nil
+	}
 }
 
 // isOwnHost tells whether a request's host can only be this machine, or is one of our own names.

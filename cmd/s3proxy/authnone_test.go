@@ -1,25 +1,35 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
 func TestWithoutAuthenticationWebPagesOfOthersGetNowhere(t *testing.T) {
-	reached := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	status := func(c *config.Config, method, host string, headers ...string) int {
 		r := httptest.NewRequest(method, "/bucket/key", nil)
 		r.Host = host
 		for i := 0; i < len(headers); i += 2 {
 			r.Header.Set(headers[i], headers[i+1])
 		}
-		w := httptest.NewRecorder()
-		guarded(c, reached, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
-		return w.Code
+		refuse := strangers(c, slog.New(slog.DiscardHandler))
+		if refuse == nil {
+			return http.StatusNoContent
+		}
+		if err := refuse(r); err != nil {
+			var told *s3err.Error
+			if !errors.As(err, &told) {
+				t.Fatal(err)
+			}
+			return told.Status
+		}
+		return http.StatusNoContent
 	}
 	local := &config.Config{Auth: config.AuthNone, Listen: "127.0.0.1:8080", Domains: []string{"s3.test"}}
 	for _, host := range []string{"127.0.0.1:8080", "localhost", "[::1]:8080", "bucket.localhost:8080", "s3.test", "bucket.S3.test:8080", "127.1.2.3"} {

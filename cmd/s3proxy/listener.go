@@ -16,7 +16,6 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/certs"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
-	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/watch"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
@@ -96,16 +95,16 @@ func (d *frontDoor) serve(server *http.Server) error {
 
 // follow reads the certificate again when its files change, until stop is called, and shows when
 // it ends.
-func (d *frontDoor) follow(m *metrics.Metrics, log *slog.Logger) (stop func()) {
+func (d *frontDoor) follow(s *stores, log *slog.Logger) (stop func()) {
 	if d.tls == nil {
 		return func() {}
 	}
-	m.Certificate(func() float64 { return float64(d.tls.Expires().Unix()) })
+	s.metrics.Certificate(func() float64 { return float64(d.tls.Expires().Unix()) })
 	paths := d.tls.Paths()
 	return watch.Follow("the certificates of listen", paths, func() ([]string, bool, error) {
 		changed, err := d.tls.Reload()
 		return paths, changed, err
-	}, log)
+	}, s.reloaded("certificates"), log)
 }
 
 // endpoint is the URL that clients use: by the certificate's first name, where its address is

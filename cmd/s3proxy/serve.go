@@ -78,7 +78,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	defer stop()
-	defer clients.Follow(c, log, stores.metrics.Credentials)()
+	defer clients.Follow(c, log, stores.metrics.Credentials, stores.reloaded("credentials"))()
 	if err := stores.open(ctx); err != nil {
 		return err
 	}
@@ -90,7 +90,8 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	served := proxy.Config{
 		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find,
 		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.observe, ObserveSweep: stores.metrics.Swept,
-		Admit: limit.New(limitsOf(c), stores.metrics.Throttled).Admit,
+		Refuse: strangers(c, log),
+		Admit:  limit.New(limitsOf(c), stores.metrics.Throttled).Admit,
 	}
 	stores.metrics.Limits(limit.Requests, limit.ClientRequests, limit.ClientRate)
 	if c.TLSClientCA != "" {
@@ -112,7 +113,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	handler := proxy.New(served)
 	stores.metrics.Memory(stores.held, handler.Caches)
 	stores.metrics.Stores(stores.answering)
-	defer door.follow(stores.metrics, log)()
+	defer door.follow(stores, log)()
 	health := &health{stores: stores}
 	closeOperators, err := startOperators(c, stores.metrics, health, log)
 	if err != nil {
@@ -120,7 +121,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	defer closeOperators()
-	server := newServer(guarded(c, stores.metrics.InFlight(traces.Handler(handler)), log), log)
+	server := newServer(stores.metrics.InFlight(traces.Handler(handler)), log)
 	server.ReadHeaderTimeout, server.IdleTimeout, server.ConnState = c.HeaderTimeout, c.IdleTimeout, stores.metrics.Connection
 	background, endBackground := context.WithCancel(ctx)
 	defer endBackground()

@@ -321,6 +321,11 @@ func (s *stores) observe(ctx context.Context, r proxy.Served) {
 	s.tracing.Observe(ctx, r)
 }
 
+// reloaded is told of files that were read again while the process serves.
+func (s *stores) reloaded(what string) func(error) {
+	return func(err error) { s.audit.Reload(what, err) }
+}
+
 // held counts the keys in memory of all keyrings.
 func (s *stores) held() (all []kms.Held) {
 	for _, ring := range s.keyrings {

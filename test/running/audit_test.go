@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,53 @@ func TestTheAuditLogTellsWhoDidWhatWithWhichKey(t *testing.T) {
 	for _, secret := range []string{lab.ClientSecretKey, "Signature=", s3test.Marker} {
 		if strings.Contains(string(text), secret) {
 			t.Errorf("%q is in the audit log", secret)
+		}
+	}
+}
+
+func TestTheAuditLogTellsOfNewCredentialsAndOfOtherSitesPages(t *testing.T) {
+	t.Parallel()
+	if lab.Direct {
+		t.Skip("there is no proxy")
+	}
+	dir := t.TempDir()
+	list, audited := filepath.Join(dir, "clients.yaml"), filepath.Join(dir, "audit.jsonl")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(list, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("- {access-key-id: one, secret-access-key: hidden-1}\n")
+	told := func(path string, texts ...string) {
+		t.Helper()
+		var got []byte
+		for deadline := time.Now().Add(lab.AnswerWithin); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+			got, _ = os.ReadFile(path)
+			for line := range strings.Lines(string(got)) {
+				if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+					return
+				}
+			}
+		}
+		t.Errorf("no line with %q:\n%s", texts, got)
+	}
+	lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{"--credentials", list, "--audit-log", audited}})
+	write("- {access-key-id: two}\n")
+	told(audited, `"event":"reload"`, `"what":"credentials"`, `"result":"error"`, "secret-access-key")
+	write("- {access-key-id: two, secret-access-key: hidden-2}\n")
+	told(audited, `"event":"reload"`, `"what":"credentials"`, `"result":"ok"`)
+
+	unasked := filepath.Join(dir, "unasked.jsonl")
+	p := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), NoKeys: true, Args: []string{"--auth", "none", "--audit-log", unasked}})
+	a := s3test.Call{Method: "PUT", Path: "/page/k", Body: []byte("forged"), Unsigned: true, Headers: map[string]string{"origin": "https://elsewhere.example"}}.Do(t, p.S3())
+	if a.Status != 403 {
+		t.Error(a)
+	}
+	told(unasked, `"event":"request"`, `"outcome":"refused"`, `"bucket":"page"`, `"code":"AccessDenied"`)
+	for _, path := range []string{audited, unasked} {
+		if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), "hidden") {
+			t.Errorf("%v, or a secret in the audit log:\n%s", err, text)
 		}
 	}
 }

@@ -56,6 +56,27 @@ func outcome(s proxy.Served) string {
 	return "done"
 }
 
+// reload is the event of files that were read again while the process serves.
+type reload struct {
+	Time   time.Time `json:"time"`
+	Event  string    `json:"event"`
+	What   string    `json:"what"`   // credentials or certificates
+	Result string    `json:"result"` // ok, or error: the old ones stay valid
+	Error  string    `json:"error,omitempty"`
+}
+
+// Reload writes the event of new credentials or certificates.
+func (l *Log) Reload(what string, err error) {
+	if l == nil {
+		return
+	}
+	e := reload{Time: time.Now().UTC(), Event: "reload", What: what, Result: "ok"}
+	if err != nil {
+		e.Result, e.Error = "error", err.Error()
+	}
+	l.write(e)
+}
+
 // key is the event of a call of a KMS that gives or opens a key.
 type key struct {
 	Time   time.Time `json:"time"`

@@ -116,11 +116,14 @@ func (s *Credentials) reload(c *Config) (changed bool, err error) {
 
 // Follow reads the credentials again when their files change, and at each SIGHUP, until stop is
 // called. If they cannot be used, the old ones stay, and the log says why. told gets what came of
-// each reading.
-func (s *Credentials) Follow(c *Config, log *slog.Logger, told func(error)) (stop func()) {
+// each reading, news what the log is told of it.
+func (s *Credentials) Follow(c *Config, log *slog.Logger, told, news func(error)) (stop func()) {
+	if c.Auth == AuthNone { // there are none
+		return func() {}
+	}
 	return watch.Follow("the credentials", s.files, func() ([]string, bool, error) {
 		changed, err := s.reload(c)
 		told(err)
 		return s.files, changed, err
-	}, log)
+	}, news, log)
 }

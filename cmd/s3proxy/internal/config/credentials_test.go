@@ -111,7 +111,7 @@ func TestAfterAHangupTheNewCredentialsHoldAndBrokenOnesDoNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Follow(c, slog.New(slog.DiscardHandler), func(error) {})()
+	defer s.Follow(c, slog.New(slog.DiscardHandler), func(error) {}, func(error) {})()
 	secret := func() string { found, _ := s.Find("a"); return found.Secret }
 	write(t, path, "- {access-key-id: a, secret-access-key: two}\n")
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
