@@ -63,3 +63,29 @@ func TestLongCommandsShowTheirProgressOnATerminal(t *testing.T) {
 		}
 	})
 }
+
+// Where there is no terminal, a line every ten seconds says how far a command is, on standard
+// error, and names no object.
+func TestLongCommandsShowTheirProgressInLines(t *testing.T) {
+	lab.TakesLong(t)
+	k := onStore(t, lab.SharedVersitygw(t))
+	const objects = 26
+	k.proxied(func(client *s3.Client) {
+		for i := range objects {
+			k.put(client, fmt.Sprintf("secret-name-%02d", i), s3test.Content(uint64(i), 1000))
+		}
+	})
+	for how, line := range map[string]string{
+		"auto": `^s3://` + k.bucket + `/: (19|2\d) objects, 0\.0 MiB, 0 failed, [12]\.\d/s\n$`,
+		"json": `^{"event":"progress","time":"[^"]+","bucket":"` + k.bucket + `","unit":"objects","done":(19|2\d),"bytes":\d+,"failed":0,"per-second":[12](\.\d+)?}\n$`,
+		"none": `^$`,
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			out, errs, code := k.apart("keys", "verify", "--rate", "2", "--json", "--progress", how, "s3://"+k.bucket)
+			if code != 0 || !regexp.MustCompile(line).MatchString(errs) || strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, `{"bucket":`) {
+				t.Errorf("exit code %d, on standard error %q, wanted %s; on standard output %s", code, errs, line, out)
+			}
+		})
+	}
+}
