@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/xml"
 	"net/http"
 
@@ -15,29 +16,20 @@ type createBucketRequest struct {
 	LocationConstraint string   `xml:"LocationConstraint,omitempty"`
 }
 
-// createBucket sends the request on; a location that is the proxy's own region
-// becomes the store's.
+// shownRegion is the region that clients are told of: the one that they must sign for, or the
+// store's, where any will do.
+func (x *exchange) shownRegion() string {
+	return cmp.Or(x.proxy.cfg.Region, x.Upstream.Region())
+}
+
+// createBucket sends the request on; a location that means "here" becomes the store's.
 func createBucket(x *exchange) error {
 	body, err := x.readDocument(1 << 20)
 	if err != nil {
 		return err
 	}
-	switch ours, theirs := x.proxy.cfg.Region, x.Upstream.Region(); {
-	case ours == theirs:
-	case len(body) == 0 && ours == noRegion: // no location means the proxy's region
-		if body, err = locationDocument(theirs); err != nil {
-			return err
-		}
-	case len(body) > 0:
-		var conf createBucketRequest
-		if err := s3xml.Unmarshal(body, &conf); err != nil {
-			return s3err.MalformedXML.Because(err)
-		}
-		if conf.LocationConstraint == ours {
-			if body, err = locationDocument(theirs); err != nil {
-				return err
-			}
-		}
+	if body, err = x.storesLocation(body); err != nil {
+		return err
 	}
 	h := x.passedHeaders()
 	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Header: h, Unsigned: x.unsigned()}
@@ -60,6 +52,31 @@ func createBucket(x *exchange) error {
 	return nil
 }
 
+// storesLocation gives the document with which a bucket is made in the store's region, if the
+// client's means the region that it calls this one: the proxy's, or, where any will do, the one
+// that the request is signed for. Without a location S3 means us-east-1; where any region will do
+// that is no choice of the client's.
+func (x *exchange) storesLocation(body []byte) ([]byte, error) {
+	ours, theirs := x.proxy.cfg.Region, x.Upstream.Region()
+	here := cmp.Or(ours, x.auth.Region)
+	switch {
+	case ours == theirs:
+		return body, nil
+	case len(body) == 0 && (ours == "" || ours == noRegion):
+		return locationDocument(theirs)
+	case len(body) == 0 || here == "" || here == theirs:
+		return body, nil
+	}
+	var conf createBucketRequest
+	if err := s3xml.Unmarshal(body, &conf); err != nil {
+		return nil, s3err.MalformedXML.Because(err)
+	}
+	if conf.LocationConstraint == here {
+		return locationDocument(theirs)
+	}
+	return body, nil
+}
+
 func locationDocument(region string) ([]byte, error) {
 	if region == noRegion {
 		return nil, nil
@@ -67,7 +84,7 @@ func locationDocument(region string) ([]byte, error) {
 	return xml.Marshal(createBucketRequest{Xmlns: s3xml.Namespace, LocationConstraint: region})
 }
 
-// headBucket answers with the region that clients sign for here.
+// headBucket answers with the region that clients know here.
 func headBucket(x *exchange) error {
 	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodHead, Bucket: x.bucket, Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
@@ -76,7 +93,7 @@ func headBucket(x *exchange) error {
 	defer resp.Body.Close()
 	x.passCommon(resp.Header)
 	h := x.w.Header()
-	h.Set("X-Amz-Bucket-Region", x.proxy.cfg.Region)
+	h.Set("X-Amz-Bucket-Region", x.shownRegion())
 	if v := resp.Header.Get("X-Amz-Access-Point-Alias"); v != "" {
 		h.Set("X-Amz-Access-Point-Alias", v)
 	}
@@ -92,7 +109,7 @@ type locationResult struct {
 }
 
 // getBucketLocation asks the store whether the bucket exists and whether the client may ask.
-// The region in the answer is the proxy's, because clients sign for that one.
+// The region in the answer is the one that clients know, which may be the proxy's.
 func getBucketLocation(x *exchange) error {
 	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodGet, Bucket: x.bucket, Query: x.passedQuery(), Header: x.passedHeaders(), Unsigned: x.unsigned()})
 	if err != nil {
@@ -100,7 +117,7 @@ func getBucketLocation(x *exchange) error {
 	}
 	resp.Body.Close()
 	x.passCommon(resp.Header)
-	region := x.proxy.cfg.Region
+	region := x.shownRegion()
 	if region == noRegion {
 		region = ""
 	}

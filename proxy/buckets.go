@@ -86,8 +86,9 @@ func listBuckets(x *exchange) error {
 	}
 	q := x.passedQuery()
 	q.Del("x-id")
-	ourRegion := q.Get("bucket-region") == x.proxy.cfg.Region
-	if ourRegion { // clients know the proxy's region only
+	region := q.Get("bucket-region")
+	if region != "" && region == x.proxy.cfg.Region { // clients know the proxy's region only
+		region = ""
 		q.Set("bucket-region", x.Upstream.Region())
 	}
 	elsewhere := x.elsewhere()
@@ -114,13 +115,14 @@ func listBuckets(x *exchange) error {
 	page.Buckets = slices.DeleteFunc(page.Buckets, func(b listedBucket) bool {
 		return elsewhere[b.Name] != nil || !x.credential.mayUse(b.Name)
 	})
-	if ourRegion || !q.Has("bucket-region") {
-		others, err := x.bucketsElsewhere(x.r.Context(), elsewhere)
-		if err != nil {
-			return err
-		}
-		page.Buckets = append(page.Buckets, others...)
+	maps.DeleteFunc(elsewhere, func(_ string, o *object.Objects) bool {
+		return region != "" && (x.proxy.cfg.Region != "" || o.Upstream.Region() != region)
+	})
+	others, err := x.bucketsElsewhere(x.r.Context(), elsewhere)
+	if err != nil {
+		return err
 	}
+	page.Buckets = append(page.Buckets, others...)
 	page.cut(string(after), q.Get("prefix"), limit)
 	return x.answerBuckets(page, header)
 }
@@ -138,10 +140,10 @@ func (b *bucketsResult) cut(after, prefix string, limit int) {
 	}
 }
 
-// answerBuckets sends a page. Its region is the proxy's, which clients sign for.
+// answerBuckets sends a page. Its region is the proxy's, if there is one that clients must sign for.
 func (x *exchange) answerBuckets(page *bucketsResult, header http.Header) error {
 	for i := range page.Buckets {
-		if b := &page.Buckets[i]; b.BucketRegion != "" {
+		if b := &page.Buckets[i]; b.BucketRegion != "" && x.proxy.cfg.Region != "" {
 			b.BucketRegion = x.proxy.cfg.Region
 		}
 	}

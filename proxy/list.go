@@ -58,7 +58,7 @@ func (x *exchange) list(v2 bool) error {
 		s3xml.EncodeTexts(page)
 	}
 	x.passCommon(header)
-	x.w.Header().Set("X-Amz-Bucket-Region", x.proxy.cfg.Region)
+	x.w.Header().Set("X-Amz-Bucket-Region", x.shownRegion())
 	return x.answerXML(page)
 }
 

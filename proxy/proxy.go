@@ -30,7 +30,8 @@ type Config struct {
 	State state.Place
 	// Credential gives what is known of a client's access key.
 	Credential func(accessKeyID string) (c Credential, ok bool)
-	// Region is the region that clients must sign for.
+	// Region is the only one that clients may sign for. Optional: without it any will do, and what
+	// they are told of a bucket is the region of its store.
 	Region string
 	// Domains are the names below which a host is a bucket: "bucket.domain". A
 	// host that is none of them has the bucket in the path. Optional.

@@ -225,14 +225,14 @@ func (o *doctorFlags) fromOutside(c *config.Config, bucket s3name.Bucket) ([]doc
 		return nil, err
 	}
 	client, err := upstream.New(upstream.Config{
-		Endpoint: at, Region: c.Region, Addressing: upstream.AddressingPath, Payload: upstream.PayloadChecked, TLS: security,
+		Endpoint: at, Region: c.SomeRegion(), Addressing: upstream.AddressingPath, Payload: upstream.PayloadChecked, TLS: security,
 		Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, ""),
 	})
 	if err != nil {
 		return nil, config.UsageError{Err: err}
 	}
 	e := &doctor.Endpoint{
-		URL: at, Region: c.Region, Credentials: aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, Client: client, Bucket: bucket,
+		URL: at, Region: c.SomeRegion(), Credentials: aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, Client: client, Bucket: bucket,
 		HTTP: &http.Client{
 			Transport:     &http.Transport{TLSClientConfig: security, Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

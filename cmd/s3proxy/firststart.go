@@ -60,10 +60,10 @@ func announce(out io.Writer, c *config.Config, client config.ClientKey, endpoint
 		fmt.Fprintf(out, "%s %s - back it up: if it is lost, the data is lost.\n", verb, c.KeysetPath())
 	}
 	if c.Auth == config.AuthNone {
-		fmt.Fprintf(out, "Try it:\n  aws --no-sign-request --endpoint-url %s --region %s s3 ls\n", endpoint, c.Region)
+		fmt.Fprintf(out, "Try it:\n  aws --no-sign-request --endpoint-url %s --region %s s3 ls\n", endpoint, c.SomeRegion())
 	}
 	if client.ID != "" {
-		fmt.Fprintf(out, "Try it:\n  %s\n", tryLine(client, endpoint, c.Region))
+		fmt.Fprintf(out, "Try it:\n  %s\n", tryLine(client, endpoint, c.SomeRegion()))
 	}
 }
 

@@ -35,6 +35,8 @@ type Verifier struct {
 type Auth struct {
 	// AccessKeyID is empty for a request that is not signed at all.
 	AccessKeyID string
+	// Region is the one that the request is signed for; empty where nothing says it.
+	Region string
 	// Presigned: the signature was in the query.
 	Presigned bool
 	// Payload is x-amz-content-sha256 as the client gave it: a SHA-256 in hex,

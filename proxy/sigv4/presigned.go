@@ -61,7 +61,7 @@ func (v *Verifier) verifyQuery(r *http.Request, query query) (*Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Auth{AccessKeyID: c.accessKeyID, Presigned: true, Payload: payload,
+	a := &Auth{AccessKeyID: c.accessKeyID, Region: c.region, Presigned: true, Payload: payload,
 		chain: chain{key: key, stamp: stamp, scope: c.scope(), previous: values["X-Amz-Signature"]}}
 	return a.check(r, query.canonical("X-Amz-Signature"), signedHeaders)
 }

@@ -107,7 +107,7 @@ func (v *Verifier) verifyHeader(r *http.Request, query query, authorization stri
 	if payload == "" {
 		return nil, errMissingPayload
 	}
-	a := &Auth{AccessKeyID: h.credential.accessKeyID, Payload: payload,
+	a := &Auth{AccessKeyID: h.credential.accessKeyID, Region: h.credential.region, Payload: payload,
 		chain: chain{key: key, stamp: stamp, scope: h.credential.scope(), previous: h.signature}}
 	return a.check(r, query.canonical(), h.signedHeaders)
 }

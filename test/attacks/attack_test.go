@@ -129,9 +129,6 @@ var attacks = []attack{
 	{"dated too late", 403, "RequestTimeTooSkewed", func(path string, body []byte) s3test.Call {
 		return s3test.Call{Path: path, Body: body, At: time.Now().Add(16 * time.Minute)}
 	}},
-	{"signed for another region", 400, "AuthorizationHeaderMalformed", func(path string, body []byte) s3test.Call {
-		return s3test.Call{Path: path, Body: body, Region: "eu-central-1"}
-	}},
 }
 
 // Bodies that the proxy holds whole, holds several segments of, and streams.

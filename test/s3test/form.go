@@ -16,8 +16,14 @@ import (
 // policy allows every further field that is named.
 func SignedForm(t testing.TB, at lab.S3, bucket, key string, further ...[2]string) (kind string, head, tail []byte) {
 	t.Helper()
+	return RegionalForm(t, at, "us-east-1", bucket, key, further...)
+}
+
+// RegionalForm is SignedForm for a region.
+func RegionalForm(t testing.TB, at lab.S3, region, bucket, key string, further ...[2]string) (kind string, head, tail []byte) {
+	t.Helper()
 	now := time.Now().UTC()
-	scope := now.Format("20060102") + "/us-east-1/s3/aws4_request"
+	scope := now.Format("20060102") + "/" + region + "/s3/aws4_request"
 	allowed := ""
 	for _, field := range further {
 		allowed += fmt.Sprintf(`["starts-with", "$%s", ""], `, field[0])
@@ -29,7 +35,7 @@ func SignedForm(t testing.TB, at lab.S3, bucket, key string, further ...[2]strin
 	w := multipart.NewWriter(&b)
 	for _, field := range append(further, [][2]string{
 		{"key", key}, {"x-amz-algorithm", SignatureV4}, {"x-amz-credential", at.AccessKey + "/" + scope}, {"x-amz-date", now.Format(amzDate)},
-		{"policy", policy}, {"x-amz-signature", hex.EncodeToString(MAC(signingKey(at.SecretKey, now, "us-east-1"), policy))},
+		{"policy", policy}, {"x-amz-signature", hex.EncodeToString(MAC(signingKey(at.SecretKey, now, region), policy))},
 	}...) {
 		if err := w.WriteField(field[0], field[1]); err != nil {
 			t.Fatal(err)

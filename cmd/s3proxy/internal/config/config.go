@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"os"
@@ -104,6 +105,9 @@ func (c *Config) NeedDataDir() error {
 
 // KeysetPath is the key file that s3proxy makes and uses where no other key is named.
 func (c *Config) KeysetPath() string { return filepath.Join(c.DataDir, "keyset.json") }
+
+// SomeRegion is a region that clients may sign for.
+func (c *Config) SomeRegion() string { return cmp.Or(c.Region, defaultRegion) }
 
 // DefaultKMS is the default of --kms, where it has one.
 func (c *Config) DefaultKMS() string {

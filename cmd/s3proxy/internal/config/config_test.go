@@ -171,7 +171,7 @@ func TestTheDefaultsAreTheDocumentedOnes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != "127.0.0.1:8080" || c.AdminListen != "127.0.0.1:6060" || c.Region != "us-east-1" || c.UpstreamRegion != "us-east-1" ||
+	if c.Listen != "127.0.0.1:8080" || c.AdminListen != "127.0.0.1:6060" || c.Region != "" || c.UpstreamRegion != "us-east-1" ||
 		c.KeyWindow != time.Hour || c.KeyWindowObjects != 100_000 || c.Anonymous != "deny" || c.UpstreamAddressing != "auto" || len(c.Domains) != 0 || c.MaxConnections != 4096 || c.DrainTimeout != 30*time.Second ||
 		c.DataDir != filepath.Join(os.Getenv("XDG_DATA_HOME"), "s3proxy") {
 		t.Errorf("defaults: %+v", c)

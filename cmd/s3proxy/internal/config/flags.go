@@ -77,7 +77,7 @@ func ServeFlags(f *pflag.FlagSet) {
 	f.Int("client-max-requests", 0, "the same of one access key; 0: no limit")
 	f.Float64("client-rate", 0, "how many requests a second of one access key to answer; more get 503 SlowDown; 0: no limit")
 	f.Int("client-burst", 0, "how many requests of one access key may come at one instant where client-rate is set (default: those of a second)")
-	f.String("region", "us-east-1", "`region` that clients sign their requests for")
+	f.String("region", "", "the only `region` that clients may sign their requests for (default: any; they are told the region of the store)")
 	f.StringSlice("domain", nil, "domain `name`: clients may address a bucket as the host bucket.name; repeatable. With other hosts the bucket is in the path")
 	WindowFlags(f)
 	f.String("auth", AuthSigV4, "who clients are: sigv4 (as they sign), or none (everybody who reaches the listener may do everything; for a listener on loopback)")
