@@ -12,6 +12,7 @@ import (
 
 func encryptExistingCommand() *cobra.Command {
 	var o bucketFlags
+	var ciphertext bool
 	cmd := &cobra.Command{
 		Use:   "encrypt-existing s3://bucket[/prefix]...",
 		Short: "Encrypt, in place, the objects of a bucket that are not encrypted",
@@ -26,7 +27,11 @@ stay. So does the store's checksum of the whole object, if it has one; it is ver
 first. With --etag md5 the ETag stays where it is the MD5 of the bytes; otherwise ETag and
 Last-Modified change. In a versioned bucket the old state remains as a version that is not
 encrypted, until a lifecycle rule or somebody removes it: the command counts these. It
-makes no copy of an object under any other name.`,
+makes no copy of an object under any other name.
+
+What another tool has encrypted (the older s3proxy, gaul's S3Proxy, rclone crypt, the Amazon
+S3 Encryption Client, SSE-C) is left as it is, and counts as a failure that names the tool:
+encrypted once more, nobody would know that it has two layers.`,
 		Example: `  s3proxy encrypt-existing --dry-run s3://photos
   s3proxy encrypt-existing --rate 100 s3://photos --upstream https://s3.example.com --kms vault://transit/photos`,
 		Args: someArgs("what to encrypt, s3://bucket or s3://bucket/prefix"),
@@ -36,7 +41,7 @@ makes no copy of an object under any other name.`,
 				return err
 			}
 			return overBuckets(cmd, c, &o, targets, forEach(func(job ops.Job, at ops.Target) ops.Plan[*ops.EncryptedExisting] {
-				return &ops.EncryptExisting{Job: job, Target: at, OnlyWriter: o.writer()}
+				return &ops.EncryptExisting{Job: job, Target: at, OnlyWriter: o.writer(), Ciphertext: ciphertext}
 			}), func(out io.Writer, e *ops.EncryptedExisting) error { return printEncrypted(out, e, o.dryRun) })
 		},
 	}
@@ -47,6 +52,7 @@ makes no copy of an object under any other name.`,
 	o.add(f, "place")
 	o.addOnlyWriter(f)
 	o.addDryRun(f, "change")
+	f.BoolVar(&ciphertext, "also-ciphertext", false, "encrypt also what another tool has encrypted: its users go on to read it with that tool, through s3proxy")
 	return cmd
 }
 

@@ -15,6 +15,8 @@ type EncryptExisting struct {
 	Job
 	Target
 	OnlyWriter
+	// Ciphertext also encrypts what another tool has encrypted already.
+	Ciphertext bool
 }
 
 // EncryptedExisting is its report. The JSON names are part of the interface.
@@ -52,7 +54,12 @@ func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
 		e.Log.Warn("allow-plaintext-reads is not set for the bucket: a proxy with these settings does not let its clients read what is not encrypted yet", "bucket", e.Bucket)
 	}
 	r := newRewrite(b, e.Prefix, e.Job, e.OnlyWriter)
-	r.due = func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) { return m == nil, nil }
+	r.due = func(ctx context.Context, key string, m *envelope.Metadata) (bool, error) {
+		if m != nil || e.Ciphertext {
+			return m == nil, nil
+		}
+		return true, refuseForeign(ctx, r.walker.Store, e.Bucket, key)
+	}
 	r.change = func(ctx context.Context, key string, n *inplace.Renewal) error {
 		return r.renewer.Encrypt(ctx, e.Bucket, key, n)
 	}
