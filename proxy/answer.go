@@ -17,8 +17,9 @@ type answer struct {
 	http.ResponseWriter
 	id     string // the request's, which every answer tells
 	status int
-	bytes  int64
-	began  time.Time // when the status was sent
+	bytes  atomic.Int64
+	length atomic.Int64 // of the body, as its headers say; 0: unknown
+	began  time.Time    // when the status was sent
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -31,6 +32,9 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) begin(status int) {
 	a.status, a.began = status, time.Now()
 	a.Header().Set("X-Amz-Request-Id", a.id)
+	if n, err := strconv.ParseInt(a.Header().Get("Content-Length"), 10, 64); err == nil {
+		a.length.Store(n)
+	}
 }
 
 func (a *answer) Write(b []byte) (int, error) {
@@ -38,7 +42,7 @@ func (a *answer) Write(b []byte) (int, error) {
 		a.begin(http.StatusOK)
 	}
 	n, err := a.ResponseWriter.Write(b)
-	a.bytes += int64(n)
+	a.bytes.Add(int64(n))
 	return n, err
 }
 

@@ -28,6 +28,16 @@ func (c *Credential) mayUse(bucket string) bool {
 
 // authorize refuses what the client may not do, according to x.auth.
 func (x *exchange) authorize() error {
+	if err := x.authorized(); err != nil {
+		return err
+	}
+	if x.op != nil {
+		x.proxy.running.add(x)
+	}
+	return nil
+}
+
+func (x *exchange) authorized() error {
 	if x.op != nil && x.op.public {
 		return nil
 	}

@@ -88,6 +88,7 @@ type Proxy struct {
 	states   *stateCache
 	writable *writable // unsigned writes
 	defaults *bucketDefaults
+	running  *running
 	uploads  *multipart.Uploads
 	// passthroughUploads are those that stores were seen to have.
 	passthroughUploads *passthroughUploads
@@ -116,7 +117,7 @@ func New(cfg Config) *Proxy {
 		}},
 		hold:     semaphore.NewWeighted(holdBudget),
 		states:   newStateCache(stateCacheEntries),
-		writable: newWritable(), defaults: newBucketDefaults(), passthroughUploads: newPassthroughUploads(),
+		writable: newWritable(), defaults: newBucketDefaults(), running: newRunning(), passthroughUploads: newPassthroughUploads(),
 
 		largePut: maxPutSize, largePart: largePart,
 		sweepEvery: sweepEvery, sweepGrace: multipart.DefaultGrace, documentTime: documentTime,
@@ -150,6 +151,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.r.Body = countedBody{r.Body, &x.received}
 	}
 	p.traceRequest(x)
+	defer p.running.remove(x)
 	x.startDeadline()
 	err := inS3sWords(x.serve())
 	if x.admitted != nil {

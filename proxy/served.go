@@ -46,7 +46,7 @@ func (x *exchange) served(start time.Time, err error) Served {
 	s := Served{
 		ID: x.id, UpstreamID: x.upstreamID, Start: start, Took: time.Since(start), Remote: x.r.RemoteAddr,
 		Method: x.r.Method, Bucket: x.bucket.String(), Key: x.key.String(), Version: x.version.String(), KEK: x.kek,
-		Throttled: x.throttled, Status: x.w.status, Received: x.received.Load(), Sent: x.w.bytes, Plaintext: x.plaintext, Err: err,
+		Throttled: x.throttled, Status: x.w.status, Received: x.received.Load(), Sent: x.w.bytes.Load(), Plaintext: x.plaintext, Err: err,
 	}
 	if !x.w.began.IsZero() {
 		s.FirstByte = x.w.began.Sub(start)

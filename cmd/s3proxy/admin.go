@@ -7,21 +7,28 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"syscall"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/page"
+	"github.com/s3proxy/s3proxy/internal/secretfile"
 )
 
-// startAdmin serves health and pprof. It gives nil when admin-listen is off. If another
-// process has the default port it only warns, since many run more than one proxy.
-func startAdmin(c *config.Config, health *health, log *slog.Logger) (*http.Server, error) {
+// startAdmin serves health, and to operators the page and pprof. It gives nil when admin-listen is
+// off. If another process has the default port it only warns, since many run more than one proxy.
+func startAdmin(c *config.Config, from page.Source, health *health, log *slog.Logger) (*http.Server, error) {
 	if c.AdminListen == "" {
 		return nil, nil
 	}
+	guard, err := operatorsOf(c, log)
+	if err != nil {
+		return nil, err
+	}
 	listener, err := net.Listen("tcp", c.AdminListen)
 	if errors.Is(err, syscall.EADDRINUSE) && !c.Given("admin-listen") {
-		log.Warn("another process uses the default admin address: this one serves no /healthz, /readyz and pprof", "address", c.AdminListen)
+		log.Warn("another process uses the default admin address: this one serves no page, /healthz, /readyz and pprof", "address", c.AdminListen)
 		return nil, nil
 	}
 	if err != nil {
@@ -29,12 +36,70 @@ func startAdmin(c *config.Config, health *health, log *slog.Logger) (*http.Serve
 	}
 	mux := http.NewServeMux()
 	health.routes(mux)
+	mux.Handle("/", guard.Of(page.Handler(from)))
+	mux.Handle("/debug/pprof/", guard.Of(page.Private(profiles())))
+	return serveOn(listener, mux, "admin", log), nil
+}
+
+func profiles() http.Handler {
+	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return serveOn(listener, mux, "admin", log), nil
+	return mux
+}
+
+// Bounds of the admin token, in bytes: what is shorter can be guessed.
+const (
+	minToken = 16
+	maxToken = 1024
+)
+
+// operatorsOf says who may see the page and pprof: whoever has the token, or without one this
+// machine's users, who can reach a listener on loopback.
+func operatorsOf(c *config.Config, log *slog.Logger) (page.Guard, error) {
+	loopback := config.OnLoopback(c.AdminListen)
+	if c.AdminTokenFile != "" {
+		if _, err := readToken(c.AdminTokenFile); err != nil {
+			return page.Guard{}, fmt.Errorf("admin-token-file: %w", err)
+		}
+		if !loopback && !c.PlaintextListen {
+			log.Warn("the admin token goes over the network in the clear: this listener has no TLS. Put a TLS terminator in front of it; --plaintext-listen says that there is one", "admin-listen", c.AdminListen)
+		}
+		return page.Guard{Token: func() (string, error) { // read for each request: a new one counts at once
+			token, err := readToken(c.AdminTokenFile)
+			if err != nil {
+				log.Error("the admin token cannot be read: nobody may see page and pprof", "error", err)
+			}
+			return token, err
+		}}, nil
+	}
+	if !loopback {
+		log.Warn("the admin listener serves /healthz and /readyz alone: others than this machine reach it, and there is no admin-token-file for page and pprof", "admin-listen", c.AdminListen)
+		return page.Guard{Open: func(*http.Request) error {
+			return errors.New("without --admin-token-file this is served on a loopback address alone")
+		}}, nil
+	}
+	return page.Guard{Open: func(r *http.Request) error {
+		if !isThisMachine(r.Host) {
+			return errors.New("without --admin-token-file this is served under the names of this machine alone, such as localhost")
+		}
+		return nil
+	}}, nil
+}
+
+func readToken(path string) (string, error) {
+	content, _, err := secretfile.Read(path, maxToken)
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(string(content))
+	if len(token) < minToken {
+		return "", fmt.Errorf("%s has a token of %d bytes; it takes %d", path, len(token), minToken)
+	}
+	return token, nil
 }
 
 // startMetrics serves metrics and health, and nothing else: whoever scrapes them needs no
@@ -54,14 +119,14 @@ func startMetrics(c *config.Config, m *metrics.Metrics, health *health, log *slo
 }
 
 // startOperators starts the listeners that are not for clients. closeAll may be called twice.
-func startOperators(c *config.Config, m *metrics.Metrics, health *health, log *slog.Logger) (closeAll func(), err error) {
+func startOperators(c *config.Config, from page.Source, m *metrics.Metrics, health *health, log *slog.Logger) (closeAll func(), err error) {
 	var servers []*http.Server
 	closeAll = func() {
 		for _, s := range servers {
 			s.Close()
 		}
 	}
-	admin, err := startAdmin(c, health, log)
+	admin, err := startAdmin(c, from, health, log)
 	if err != nil {
 		return nil, err
 	}

@@ -32,13 +32,24 @@ func strangers(c *config.Config, log *slog.Logger) (refuse func(*http.Request) e
 
 // isOwnHost tells whether a request's host can only be this machine, or is one of our own names.
 func isOwnHost(c *config.Config, host string) bool {
+	name := hostName(host)
+	return isThisMachine(host) || slices.ContainsFunc(c.Domains, func(domain string) bool {
+		return strings.EqualFold(name, domain) || strings.HasSuffix(name, "."+strings.ToLower(domain))
+	})
+}
+
+// isThisMachine tells whether a request's host can only be this machine. Any other name may be
+// one that somebody's resolver leads here: so a web page asks for what it could not read otherwise.
+func isThisMachine(host string) bool {
+	name := hostName(host)
+	ip := net.ParseIP(name)
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || ip != nil && ip.IsLoopback()
+}
+
+// hostName is a request's host without its port.
+func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	ip := net.ParseIP(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback() ||
-		slices.ContainsFunc(c.Domains, func(domain string) bool {
-			return strings.EqualFold(host, domain) || strings.HasSuffix(host, "."+strings.ToLower(domain))
-		})
+	return strings.ToLower(strings.Trim(host, "[]"))
 }

@@ -11,12 +11,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/page"
 )
 
 // health answers load balancers and orchestrators.
 type health struct {
 	stores   *stores
 	draining atomic.Bool
+
+	mu     sync.Mutex
+	latest page.Readiness
 }
 
 // lookEvery is how often a proxy that has metrics looks whether it is ready, though nobody asks.
@@ -46,6 +51,24 @@ func (h *health) follow(ctx context.Context) {
 		case <-time.After(lookEvery):
 		}
 	}
+}
+
+// recent is what ready said last. It asks again only after a while: the page asks every few
+// seconds, and each look is a call of the KMS.
+func (h *health) recent(ctx context.Context) page.Readiness {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.latest; time.Since(r.At) < lookEvery && !(r.Ready && h.draining.Load()) {
+		return r
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // others wait for it, too
+	defer cancel()
+	notes, err := h.ready(ctx)
+	h.latest = page.Readiness{Ready: err == nil, At: time.Now().UTC(), Notes: append([]string{}, notes...), Keys: h.stores.tried()}
+	if err != nil {
+		h.latest.Why = err.Error()
+	}
+	return h.latest
 }
 
 // routes adds /healthz (the process runs) and /readyz (it can serve) to mux.
@@ -101,6 +124,7 @@ func (s *stores) whatIsAway(ctx context.Context) (keys, stores []string, usable 
 		all.Go(func() { errs[i] = s.keyrings[id].Check(ctx) })
 	}
 	all.Wait()
+	s.remember(ids, errs)
 	usable = len(ids) == 0
 	for i, id := range ids {
 		seen := s.reaches[id.store] // nil: the embedded store, without which the process ends
@@ -116,4 +140,25 @@ func (s *stores) whatIsAway(ctx context.Context) (keys, stores []string, usable 
 	slices.Sort(keys)
 	slices.Sort(stores)
 	return slices.Compact(keys), slices.Compact(stores), usable // keyrings share keys and stores
+}
+
+// remember keeps what trying the keys for writing has shown.
+func (s *stores) remember(ids []keyringID, errs []error) {
+	keys := make([]page.Key, len(ids))
+	for i, id := range ids {
+		keys[i].URI, _, _ = strings.Cut(id.kms, "\n") // the first is the one for writing
+		if errs[i] != nil {
+			keys[i].Error = errs[i].Error()
+		}
+	}
+	keys = page.Keys(keys)
+	s.triedKeys.Store(&keys)
+}
+
+// tried tells what trying the keys for writing has shown last.
+func (s *stores) tried() []page.Key {
+	if keys := s.triedKeys.Load(); keys != nil {
+		return *keys
+	}
+	return []page.Key{}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/limit"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/page"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/tracing"
 	"github.com/s3proxy/s3proxy/proxy"
 )
@@ -115,7 +116,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	stores.metrics.Stores(stores.answering)
 	defer door.follow(stores, log)()
 	health := &health{stores: stores}
-	closeOperators, err := startOperators(c, stores.metrics, health, log)
+	closeOperators, err := startOperators(c, page.Source{Metrics: stores.metrics, Running: handler.Running, Sweep: handler.Sweep, Ready: health.recent}, stores.metrics, health, log)
 	if err != nil {
 		door.Close()
 		return err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -19,6 +20,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/ops"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/page"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/tracing"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
@@ -51,6 +53,8 @@ type stores struct {
 	audit *audit.Log
 	// tracing, if not nil, records requests, and what they ask stores and KMSs for.
 	tracing *tracing.Tracing
+	// triedKeys is what a look at the keys has shown last.
+	triedKeys atomic.Pointer[[]page.Key]
 	// insecure are the stores whose certificate is not verified.
 	insecure []string
 }

@@ -31,11 +31,28 @@ type SweepRound struct {
 	Failed  int // uploads, and buckets as a whole, that could not be swept
 }
 
+// SweepState tells how far SweepSeen is.
+type SweepState struct {
+	Bucket   string // that is being swept; "": none is
+	Done, Of int    // buckets of the round
+	Next     time.Time
+}
+
+// Sweep tells how far SweepSeen is.
+func (a *Uploads) Sweep() SweepState {
+	if s := a.sweep.Load(); s != nil {
+		return *s
+	}
+	return SweepState{}
+}
+
 // SweepSeen sweeps the buckets in which this process has begun or ended uploads, every so
 // often and not all replicas at once, until ctx ends. told gets each round.
 func (a *Uploads) SweepSeen(ctx context.Context, objectsOf func(s3name.Bucket) *object.Objects, every, grace time.Duration, told func(SweepRound)) {
 	for {
-		if upstream.Wait(ctx, every/2+rand.N(every)) != nil {
+		wait := every/2 + rand.N(every)
+		a.sweep.Store(&SweepState{Next: time.Now().Add(wait)})
+		if upstream.Wait(ctx, wait) != nil {
 			return
 		}
 		round := a.sweepSeen(ctx, objectsOf, grace)
@@ -50,7 +67,8 @@ func (a *Uploads) sweepSeen(ctx context.Context, objectsOf func(s3name.Bucket) *
 	a.sweptMu.Lock()
 	buckets := slices.Collect(maps.Keys(a.swept))
 	a.sweptMu.Unlock()
-	for _, b := range buckets {
+	for n, b := range buckets {
+		a.sweep.Store(&SweepState{Bucket: b.String(), Done: n, Of: len(buckets)})
 		o := objectsOf(b)
 		s := Sweeper{Store: o.Upstream, Place: o.Place, Grace: grace, Log: a.log}
 		found, err := s.Bucket(ctx, b.String())

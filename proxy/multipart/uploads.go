@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/maypok86/otter/v2"
@@ -35,6 +36,7 @@ type Uploads struct {
 
 	sweptMu sync.Mutex
 	swept   map[s3name.Bucket]bool // buckets that SweepSeen looks at
+	sweep   atomic.Pointer[SweepState]
 }
 
 // NewUploads returns the Uploads of a process. budget, in bytes, bounds the small parts that are in

@@ -41,6 +41,7 @@ var servers = []server{
 	{"toxiproxy", "Toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server", "toxiproxy"},
 	{"localkms", "local-kms", "github.com/nsmithuk/local-kms", "localkms"},
 	{"otlp", "OpenTelemetry's receiver", ".", "otlp"},
+	{"browser", "what drives a browser", ".", "browser"},
 }
 
 // BuildServers builds what the tests will start; make does it before them, so

@@ -22,6 +22,7 @@ type Config struct {
 	TLSClientCA            string        `koanf:"tls-client-ca"`
 	TLSClientAuth          string        `koanf:"tls-client-auth"`
 	AdminListen            string        `koanf:"admin-listen"`
+	AdminTokenFile         string        `koanf:"admin-token-file"`
 	MetricsListen          string        `koanf:"metrics-listen"`
 	AuditLog               string        `koanf:"audit-log"`
 	MetricsBuckets         int           `koanf:"metrics-buckets"`

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/s3proxy/s3proxy/proxy"
 )
@@ -100,6 +101,9 @@ func (m *Metrics) took(ctx context.Context, h *prometheus.HistogramVec, label st
 	}
 	o.Observe(seconds)
 }
+
+// Gather implements prometheus.Gatherer.
+func (m *Metrics) Gather() ([]*dto.MetricFamily, error) { return m.registry.Gather() }
 
 // Handler serves all metrics, in the format that the scraper asks for.
 func (m *Metrics) Handler() http.Handler {
