@@ -23,6 +23,10 @@ func complete(cmd *cobra.Command) {
 			values = cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)
 		case f.Name == "kms" || f.Name == "kms-read":
 			values = kmsSchemes
+		case f.Name == "bucket":
+			values = func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+				return configuredBuckets(cmd, ""), cobra.ShellCompDirectiveNoFileComp
+			}
 		case kind == "file" && f.Name == "config":
 			values = cobra.FixedCompletions([]string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt)
 		case kind == "file":
@@ -62,14 +66,18 @@ func arguments(cmd *cobra.Command) cobra.CompletionFunc {
 		if !files {
 			directive |= cobra.ShellCompDirectiveNoFileComp
 		}
-		c, err := config.Load(cmd.Flags()) // opens nothing
-		if err != nil {
-			return nil, directive
-		}
-		var all []cobra.Completion
-		for _, name := range slices.Sorted(maps.Keys(c.Buckets)) {
-			all = append(all, "s3://"+name)
-		}
-		return all, directive
+		return configuredBuckets(cmd, "s3://"), directive
 	}
+}
+
+// configuredBuckets are those that the configuration names, without a request to anybody.
+func configuredBuckets(cmd *cobra.Command, before string) (all []cobra.Completion) {
+	c, err := config.Load(cmd.Flags())
+	if err != nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Buckets)) {
+		all = append(all, before+name)
+	}
+	return all
 }

@@ -31,6 +31,7 @@ func TestCompletionKnowsTheValuesOfFlags(t *testing.T) {
 		{[]string{"keys", "rotate", "--config", config, ""}, "s3://archive s3://copy s3://photos :6"},
 		{[]string{"decrypt", "--config", config, ""}, "s3://archive s3://copy s3://photos :2"},
 		{[]string{"keys", "rotate", "--config", config + "gone", ""}, ":6"},
+		{[]string{"doctor", "--config", config, "--bucket", ""}, "archive copy photos :4"},
 		{[]string{"keys", "list", ""}, ":4"},
 		{[]string{"keys", "ver"}, "verify :4"},
 	} {

@@ -78,7 +78,9 @@ func (b *Bucket) inParts(ctx context.Context, key s3name.Key, h http.Header, num
 	return err
 }
 
-// conditionalCopy looks whether a copy is held to a condition about its source.
+// conditionalCopy looks whether a copy is held to a condition about its source, and to one about
+// its destination. The second is young, and hardly a store but Amazon's knows it: that it is
+// ignored is no warning.
 func (b *Bucket) conditionalCopy(ctx context.Context) Finding {
 	key := b.key("conditional-copy")
 	if err := put(ctx, b.Store, b.Name, key, content(100), nil); err != nil {
@@ -90,5 +92,16 @@ func (b *Bucket) conditionalCopy(ctx context.Context) Finding {
 		}, &s3xml.CopyObjectResult{})
 		return held(name+" of a CopyObject", err)
 	}
-	return conditions("do not let clients rely on conditions of copies", try(b.key("copied"), "X-Amz-Copy-Source-If-Match", otherETag))
+	f := conditions("do not let clients rely on conditions of copies", try(b.key("copied"), "X-Amz-Copy-Source-If-Match", otherETag))
+	if f.State != OK {
+		return f
+	}
+	other := b.key("conditional-copy-there")
+	if err := put(ctx, b.Store, b.Name, other, content(100), nil); err != nil {
+		return failed(b.do(ctx, err), "%s", oneLine(err))
+	}
+	if wrong := try(other, "If-None-Match", "*"); wrong != "" {
+		return well("it holds copies to conditions about their source, and not to those about their destination, on which clients must not rely: %s", wrong)
+	}
+	return well("it holds copies to conditions about their source and destination")
 }
