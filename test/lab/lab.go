@@ -37,7 +37,7 @@ func Main(m *testing.M) {
 	code := m.Run()
 	shared.Lock()
 	for _, p := range shared.processes {
-		p.Kill()
+		p.finish()
 	}
 	for _, dir := range shared.folders {
 		os.RemoveAll(dir)
@@ -85,7 +85,7 @@ func (p place) keep(proc *Process) {
 		return
 	}
 	p.t.Cleanup(func() {
-		proc.Kill()
+		proc.finish()
 		if p.t.Failed() {
 			p.t.Log(proc.tail())
 		}

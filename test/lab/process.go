@@ -98,6 +98,16 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
+// finish is Kill. Where coverage is measured, the process may end by itself first: only then does it
+// write what it has covered.
+func (p *Process) finish() {
+	if os.Getenv("GOCOVERDIR") != "" {
+		p.Term()
+		p.Wait(3 * time.Second)
+	}
+	p.Kill()
+}
+
 // Wait gives the exit code (-1: ended by a signal); ok is false when the
 // process is still there after the time given.
 func (p *Process) Wait(limit time.Duration) (code int, ok bool) {
