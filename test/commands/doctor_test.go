@@ -78,6 +78,7 @@ func TestDoctorFindsARealStoreWellAndLeavesNothingBehind(t *testing.T) {
 			d.want(t, "cut-body", "ok", "a bare one would")
 		}
 		d.want(t, "kms-clock", "skipped", "no clock")
+		d.want(t, "conditional-copy", "ok", "not to those about their destination")
 		left, err := k.raw().ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &k.bucket})
 		if err != nil || len(left.Versions)+len(left.DeleteMarkers) > 0 {
 			t.Errorf("left behind: %+v %+v, %v", left.Versions, left.DeleteMarkers, err)
@@ -133,7 +134,10 @@ func TestDoctorFindsWhatIsWrongWithTheStore(t *testing.T) {
 		"new is not only new":        {header("PUT", "If-None-Match", "*"), fine, "conditional-put", "warning", "it ignores If-None-Match", nil},
 		"an end without a condition": {header("POST", "If-None-Match", "*"), completed, "conditional-complete", "warning", "it ignores", nil},
 		"a copy without a condition": {header("PUT", "X-Amz-Copy-Source-If-Match", ""), copied, "conditional-copy", "warning", "it ignores", nil},
-		"few parts":                  {query("PUT", "partNumber=10000"), answer(400, "InvalidArgument"), "multipart-limits", "failed", "10000", nil},
+		"a copy held to its place": {func(r *http.Request) bool {
+			return r.Header.Get("X-Amz-Copy-Source") != "" && r.Header.Get("If-None-Match") != ""
+		}, answer(412, "PreconditionFailed"), "conditional-copy", "ok", "source and destination", nil},
+		"few parts": {query("PUT", "partNumber=10000"), answer(400, "InvalidArgument"), "multipart-limits", "failed", "10000", nil},
 		"nothing is deleted": {func(r *http.Request) bool {
 			return r.Method == "DELETE" && strings.HasSuffix(r.URL.Path, "/conditional-put")
 		}, denied, "cleanup", "warning", "remove", nil},
