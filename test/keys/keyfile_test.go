@@ -47,8 +47,12 @@ type listedKey struct {
 func listKeys(t *testing.T, uri string, env ...string) (list []listedKey) {
 	t.Helper()
 	out := mustKeys(t, uri, env, "list", "--json")
-	if err := json.Unmarshal([]byte(out), &list); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	for line := range strings.Lines(out) {
+		var one listedKey
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		list = append(list, one)
 	}
 	return list
 }
