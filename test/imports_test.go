@@ -52,7 +52,7 @@ var mayImport = []arrows{
 	{"cmd/s3proxy/internal/doctor", []string{"kms", "proxy", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/state", "proxy/upstream"}, nil},
 	{"cmd/s3proxy/internal/metrics", []string{"kms", "proxy", "proxy/upstream"}, nil},
 	{"cmd/s3proxy/internal/page", []string{"proxy"}, nil},
-	{"cmd/s3proxy/internal/tracing", []string{"kms", "proxy"}, nil},
+	{"cmd/s3proxy/internal/tracing", []string{"kms", "proxy", "proxy/upstream"}, nil},
 	{"cmd/s3proxy", []string{"cmd/s3proxy/internal/audit", "cmd/s3proxy/internal/certs", "cmd/s3proxy/internal/config", "cmd/s3proxy/internal/doctor", "cmd/s3proxy/internal/limit", "cmd/s3proxy/internal/metrics", "cmd/s3proxy/internal/ops", "cmd/s3proxy/internal/page", "cmd/s3proxy/internal/tracing", "cmd/s3proxy/internal/watch", "envelope", "internal/secretfile", "kms", "kms/awskms", "kms/localfile", "kms/vault", "proxy", "proxy/inplace", "proxy/multipart", "proxy/object", "proxy/s3err", "proxy/s3name", "proxy/s3xml", "proxy/sigv4", "proxy/state", "proxy/upstream"},
 		[]string{"test/lab"}},
 	{"test", nil, nil},

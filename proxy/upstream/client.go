@@ -149,7 +149,7 @@ func (c *Client) ChecksBodies() bool { return c.cfg.Payload != PayloadUnsigned }
 // s3err.ServiceUnavailable with ErrNoAnswer or another cause inside, or the context's error.
 func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
-		resp, err := c.once(ctx, in)
+		resp, err := c.once(again(ctx, attempt-1), in)
 		if err == nil {
 			c.budget.succeeded()
 		}
@@ -163,6 +163,22 @@ func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+type resends struct{}
+
+// again gives the context of a request that was sent n times before.
+func again(ctx context.Context, n int) context.Context {
+	if n == 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, resends{}, n)
+}
+
+// Resends tells how often the request of a context was sent before.
+func Resends(ctx context.Context) int {
+	n, _ := ctx.Value(resends{}).(int)
+	return n
 }
 
 // ErrNoAnswer says that the store did not answer: it is not there, or closed the connection.

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // Transport gives a way to a store on which each request is a span, until its answer has been
@@ -34,7 +35,7 @@ func (s *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return s.next.RoundTrip(r)
 	}
 	ctx, span := s.t.tracer.Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(sent(r)...))
-	way := &way{}
+	way := &way{before: upstream.Resends(r.Context())}
 	r = r.Clone(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: way.got}))
 	s.t.passOn(r)
 	resp, err := s.next.RoundTrip(r)
@@ -90,8 +91,9 @@ func answered(resp *http.Response) (a attributes) {
 // way is the connection that a request takes. net/http sends one that has no effect again, on
 // another, if the store has closed the first meanwhile.
 type way struct {
-	tries atomic.Int32
-	peer  atomic.Pointer[string]
+	before int // how often the client of the store has sent the request before
+	tries  atomic.Int32
+	peer   atomic.Pointer[string]
 }
 
 func (w *way) got(c httptrace.GotConnInfo) {
@@ -103,7 +105,7 @@ func (w *way) got(c httptrace.GotConnInfo) {
 }
 
 func (w *way) attributes() (a attributes) {
-	a.number(semconv.HTTPRequestResendCountKey, int(w.tries.Load())-1)
+	a.number(semconv.HTTPRequestResendCountKey, w.before+max(int(w.tries.Load())-1, 0))
 	if peer := w.peer.Load(); peer != nil {
 		a.address(semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey, *peer)
 	}
