@@ -66,6 +66,7 @@ func TestWhatIsBeingTransferredCanBeSeen(t *testing.T) {
 	goOn := make(chan struct{})
 	release := sync.OnceFunc(func() { close(goOn) })
 	defer release()
+	f.mu.Lock()
 	f.hook = func(w http.ResponseWriter, r *http.Request) bool { // half of the object now, half later
 		if r.Method != http.MethodGet {
 			return false
@@ -83,6 +84,7 @@ func TestWhatIsBeingTransferredCanBeSeen(t *testing.T) {
 		w.Write(o.body[len(o.body)/2:])
 		return true
 	}
+	f.mu.Unlock()
 	resp := send(http.MethodGet, nil, "secret")
 	awaitRunning(t, s, func(t Transfer) bool {
 		return t.Operation == "GetObject" && t.ToSend == size && t.Sent > 0 && t.Sent < size && t.ToReceive == 0
