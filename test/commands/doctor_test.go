@@ -120,7 +120,7 @@ func TestDoctorFindsWhatIsWrongWithTheStore(t *testing.T) {
 		part         string
 		args         []string
 	}{
-		"versions are a secret":      {query("GET", "versioning="), denied, "versioning", "warning", "s3:GetBucketVersioning", nil},
+		"versions are a secret":      {query("GET", "versioning="), denied, "versioning", "skipped", "s3:GetBucketVersioning", nil},
 		"rules are a secret":         {query("GET", "lifecycle="), denied, "lifecycle", "skipped", "s3:GetLifecycleConfiguration", nil},
 		"no state":                   {put(".s3proxy/doctor/"), denied, "state-objects", "failed", "/.s3proxy/", nil},
 		"no trailers":                {header("PUT", "X-Amz-Content-Sha256", "STREAMING-UNSIGNED"), refused, "trailers", "failed", "set upstream-payload", nil},
@@ -275,4 +275,22 @@ func TestDoctorCleansUpWhenItIsInterrupted(t *testing.T) {
 	if left := s3test.KeysOf(t, k.store.S3(), k.bucket, ""); len(left) > 0 {
 		t.Errorf("left behind: %v\n%s", left, p.Log())
 	}
+}
+
+// What docs/STORE-POLICY.md allows is enough for all checks; what it allows less is found.
+func TestDoctorIsContentWithTheDocumentedPolicyOfTheStore(t *testing.T) {
+	k := onStore(t, lab.SharedMinIO(t))
+	policy := strings.NewReplacer(":photos", ":"+k.bucket).Replace(lab.DocBlocks(t, "STORE-POLICY.md", "json")[0])
+	args := []string{"--bucket", k.bucket, "--kms", k.kms, "--upstream", k.store.URL}
+	d := k.doctor(0, lab.MinIOUser(t, k.store, policy), args...)
+	d.want(t, "store-credentials", "ok", "")
+	d.want(t, "state-objects", "ok", "")
+	d.want(t, "round-trip", "ok", "")
+	d.want(t, "cleanup", "ok", "are gone")
+	d.want(t, "versioning", "skipped", "s3:GetBucketVersioning")
+	d = k.doctor(3, lab.MinIOUser(t, k.store, strings.ReplaceAll(policy, `"s3:PutObject", `, "")), args...)
+	d.want(t, "state-objects", "failed", "write, read, list and delete")
+	d.want(t, "round-trip", "failed", "s3:PutObject")
+	d = k.doctor(3, lab.MinIOUser(t, k.store, strings.ReplaceAll(policy, k.bucket, "other")), args...)
+	d.want(t, "bucket", "failed", "s3:ListBucket")
 }
