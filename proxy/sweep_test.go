@@ -25,7 +25,13 @@ func TestARunningProxySweepsWhatUploadsLeft(t *testing.T) {
 			p := before(t, start(t))
 			p.sweepEvery, p.sweepGrace = 50*time.Millisecond, 0
 			var removed, failed atomic.Int64
-			p.cfg.ObserveSweep = func(r SweepRound) { removed.Add(int64(r.Removed)); failed.Add(int64(r.Failed)) }
+			p.cfg.ObserveSweep = func(r SweepRound) {
+				if s := p.Sweep(); s.Bucket != "bucket" || s.Of != 1 || !s.Next.IsZero() {
+					t.Errorf("in a sweep it is at %+v", s)
+				}
+				removed.Add(int64(r.Removed))
+				failed.Add(int64(r.Failed))
+			}
 			s := httptest.NewServer(p)
 			t.Cleanup(s.Close)
 			if resp, body := ask(t, s, "PUT", "/bucket", nil); resp.StatusCode != 200 {
@@ -64,6 +70,9 @@ func TestARunningProxySweepsWhatUploadsLeft(t *testing.T) {
 			}
 			ctx, end := context.WithCancel(t.Context())
 			ended := make(chan struct{})
+			if s := p.Sweep(); s != (SweepState{}) {
+				t.Errorf("before the first sweep it is at %+v", s)
+			}
 			go func() { p.SweepUploads(ctx); close(ended) }()
 			for range 100 {
 				if removed.Load() > 0 {
