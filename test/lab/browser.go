@@ -3,6 +3,7 @@ package lab
 import (
 	"bufio"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"testing"
 )
@@ -27,8 +28,12 @@ type Order struct {
 // NewBrowser starts a browser for one test, or skips the test.
 func NewBrowser(t testing.TB) *Browser {
 	t.Helper()
-	at := place{t: t}
-	cmd := exec.Command(serverBinary(t, "browser"), "-chromium", Need(t, "chromium"), "-profile", at.folder("profile"))
+	program, chromium := serverBinary(t, "browser"), Need(t, "chromium")
+	profile, err := os.MkdirTemp("", "s3proxy-test-profile-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "-chromium", chromium, "-profile", profile)
 	cmd.Env = Env()
 	cmd.SysProcAttr = dieWithParent()
 	in, err := cmd.StdinPipe()
@@ -47,6 +52,7 @@ func NewBrowser(t testing.TB) *Browser {
 	t.Cleanup(func() {
 		in.Close()
 		cmd.Wait()
+		os.RemoveAll(profile) // a process of the browser's may still be on its way out: that is no failure of the test
 	})
 	b := &Browser{json.NewEncoder(in), bufio.NewScanner(out)}
 	b.out.Buffer(nil, 16<<20)

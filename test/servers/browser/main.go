@@ -55,6 +55,8 @@ func run(path, profile string) error {
 	defer end()
 	ctx, closeTab := chromedp.NewContext(allocator)
 	defer closeTab()
+	// Nothing writes to the profile any more when the command ends: its folder may go.
+	defer chromedp.Cancel(ctx)
 	if err := chromedp.Do(ctx); err != nil {
 		return err
 	}
