@@ -171,13 +171,14 @@ type Process struct {
 }
 
 func (s Source) status(ctx context.Context) (*Status, error) {
+	ready := s.Ready(ctx) // first: what it asks the KMS counts, too
 	f, err := gather(s.Metrics)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
 	doc := &Status{
-		Now: now.UTC(), Ready: s.Ready(ctx), Operations: operations(f), Stores: []Store{}, Caches: caches(f), Running: s.running(now), Upkeep: s.upkeep(f),
+		Now: now.UTC(), Ready: ready, Operations: operations(f), Stores: []Store{}, Caches: caches(f), Running: s.running(now), Upkeep: s.upkeep(f),
 		Upstream: calls(f, "s3proxy_upstream_requests_total", "s3proxy_upstream_request_duration_seconds", "method", func(s sample) bool { return lost(s.label("code")) }),
 		KMS:      calls(f, "s3proxy_kms_calls_total", "s3proxy_kms_call_duration_seconds", "operation", func(s sample) bool { return s.label("result") != "ok" && s.label("result") != "canceled" }),
 		Windows:  Windows{KEKs: f.counts("s3proxy_windows", "kek"), End: f.sum("s3proxy_windows_next_end_timestamp_seconds")},
