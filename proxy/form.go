@@ -114,7 +114,7 @@ func invalidField(name, text string) error {
 // signature are over what was sent.
 func (f *form) expand() {
 	for name, value := range f.fields {
-		if name != "policy" && name != "x-amz-signature" {
+		if name != "policy" && name != "x-amz-signature" && name != "signature" {
 			f.fields[name] = strings.ReplaceAll(value, "${filename}", f.filename)
 		}
 	}

@@ -33,6 +33,8 @@ type Config struct {
 	// Region is the only one that clients may sign for. Optional: without it any will do, and what
 	// they are told of a bucket is the region of its store.
 	Region string
+	// V2 says what clients may sign with Signature Version 2. The zero value: nothing.
+	V2 sigv4.V2
 	// Domains are the names below which a host is a bucket: "bucket.domain". A
 	// host that is none of them has the bucket in the path. Optional.
 	Domains []string
@@ -111,7 +113,9 @@ func New(cfg Config) *Proxy {
 	p := &Proxy{
 		cfg: cfg, log: cfg.Log,
 		buckets: map[string]*object.Objects{},
-		verifier: &sigv4.Verifier{Region: cfg.Region, Anyone: anyone, OfConnection: cfg.OfConnection, Secret: func(id string) (string, bool) {
+		verifier: &sigv4.Verifier{Region: cfg.Region, V2: cfg.V2, Anyone: anyone, OfConnection: cfg.OfConnection, HostedBucket: func(host string) string {
+			return hostedBucket(host, cfg.Domains)
+		}, Secret: func(id string) (string, bool) {
 			c, ok := cfg.Credential(id)
 			return c.Secret, ok && c.Secret != ""
 		}},

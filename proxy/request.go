@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -92,6 +93,9 @@ func (x *clientRequest) parse(cfg *Config) error {
 func (x *clientRequest) adoptPresigned() error {
 	if !x.auth.Presigned {
 		return nil
+	}
+	if x.auth.V2 {
+		maps.DeleteFunc(x.query, func(name string, _ []string) bool { return sigv4.V2Parameter(name) })
 	}
 	for name, values := range x.query {
 		lower := strings.ToLower(name)

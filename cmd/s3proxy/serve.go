@@ -19,6 +19,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/page"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/tracing"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
 
 func serveCommand() *cobra.Command {
@@ -89,7 +90,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	served := proxy.Config{
-		Region: c.Region, Domains: c.Domains, State: c.State, Credential: clients.Find,
+		Region: c.Region, V2: versionTwo(c), Domains: c.Domains, State: c.State, Credential: clients.Find,
 		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.observe, ObserveSweep: stores.metrics.Swept,
 		Refuse: strangers(c, log),
 		Admit:  limit.New(limitsOf(c), stores.metrics.Throttled).Admit,
@@ -194,4 +195,15 @@ func drain(server *http.Server, timeout time.Duration, log *slog.Logger) {
 		log.Warn("requests were cut: they did not finish within drain-timeout", "error", err)
 		server.Close()
 	}
+}
+
+// versionTwo is what clients may sign with Signature Version 2.
+func versionTwo(c *config.Config) sigv4.V2 {
+	switch c.AuthV2 {
+	case config.AuthV2Presigned:
+		return sigv4.V2Presigned
+	case config.AuthV2All:
+		return sigv4.V2All
+	}
+	return sigv4.V2Off
 }

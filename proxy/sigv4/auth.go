@@ -18,6 +18,11 @@ const (
 type Verifier struct {
 	// Region that a credential scope must name. Empty: any.
 	Region string
+	// V2 says what may be signed with version 2. The zero value: nothing.
+	V2 V2
+	// HostedBucket gives the bucket that a Host header names, "" for none; nil: no host names one.
+	// Version 2 signs it as a part of the path.
+	HostedBucket func(host string) string
 	// Secret gives the secret key of an access key.
 	Secret func(accessKeyID string) (secret string, ok bool)
 	// Anyone, if not empty, is the access key that every request is taken for, signed or not: no
@@ -39,6 +44,9 @@ type Auth struct {
 	Region string
 	// Presigned: the signature was in the query.
 	Presigned bool
+	// V2: the signature is one of version 2, which covers no body. A client may have given the
+	// body's hash all the same.
+	V2 bool
 	// Payload is x-amz-content-sha256 as the client gave it: a SHA-256 in hex,
 	// UNSIGNED-PAYLOAD or one of the STREAMING- values. Empty only for an
 	// unsigned request without it.

@@ -1,5 +1,6 @@
-// Package sigv4 verifies AWS Signature Version 4 as S3 does, in all of its shapes, decodes the
-// bodies that it signs, and signs requests for a store. It knows no bucket and no store of
+// Package sigv4 verifies AWS Signature Version 4 as S3 does, in all of its shapes, and where that
+// is allowed its predecessor, Version 2. It decodes the bodies that clients sign, and signs
+// requests for a store. It knows no bucket and no store of
 // credentials.
 //
 // Of clients:
@@ -7,6 +8,7 @@
 //   - auth.go: Verifier and Auth, what a verified request says of its sender and its body.
 //   - parse.go, canonical.go: the credential, and the string that is signed.
 //   - verify.go, presigned.go: the Authorization header, and presigned URLs.
+//   - v2.go, v2canonical.go: the same of Version 2.
 //   - form.go, policy.go: forms, whose policy is signed in the place of the request.
 //   - body.go, chunked.go: Auth.Body, whose io.EOF says that length, hash, chunk signatures and
 //     trailers hold. Nothing before it does.

@@ -3,6 +3,7 @@ package sigv4
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -12,8 +13,12 @@ import (
 // its policy may expire earlier.
 const maxFormAge = time.Hour
 
-// formAuthFields sign a form; with one of them all are needed.
-var formAuthFields = []string{"policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"}
+// formAuthFields sign a form; with one of them all are needed. formAuthFieldsV2 are those of
+// version 2, as S3 writes them.
+var (
+	formAuthFields   = []string{"policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"}
+	formAuthFieldsV2 = []string{"AWSAccessKeyId", "policy", "signature"}
+)
 
 // MissingFormField is the refusal of a POST form without a field that it needs.
 func MissingFormField(name string) error {
@@ -30,6 +35,9 @@ func MissingFormField(name string) error {
 func (v *Verifier) VerifyForm(fields map[string]string) (*Auth, *Policy, error) {
 	if v.Anyone != "" {
 		return &Auth{AccessKeyID: v.Anyone}, nil, nil
+	}
+	if hasAny(fields, "awsaccesskeyid", "signature") {
+		return v.verifyFormV2(fields)
 	}
 	signed := false
 	for _, name := range formAuthFields {
@@ -85,6 +93,41 @@ func (v *Verifier) VerifyForm(fields map[string]string) (*Auth, *Policy, error) 
 		return nil, nil, err
 	}
 	return &Auth{AccessKeyID: c.accessKeyID}, policy, nil
+}
+
+// verifyFormV2 checks the signature of a policy with version 2.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/HTTPPOSTForms.html
+func (v *Verifier) verifyFormV2(fields map[string]string) (*Auth, *Policy, error) {
+	if hasAny(fields, formAuthFields[1:]...) {
+		return nil, nil, errOneMechanism
+	}
+	if v.V2 < V2All {
+		return nil, nil, errUnsupportedMechanism
+	}
+	for _, name := range formAuthFieldsV2 {
+		if fields[strings.ToLower(name)] == "" {
+			return nil, nil, MissingFormField(name)
+		}
+	}
+	id, encoded := fields["awsaccesskeyid"], fields["policy"]
+	secret, err := v.secret(id, fields["x-amz-security-token"])
+	if err != nil {
+		return nil, nil, err
+	}
+	if !equal(macV2(secret, encoded), fields["signature"]) {
+		return nil, nil, s3err.SignatureDoesNotMatch.With(
+			s3err.Field{Name: "AWSAccessKeyId", Value: id},
+			s3err.Field{Name: "StringToSign", Value: encoded})
+	}
+	policy, err := parsePolicy(encoded, v.now())
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Auth{AccessKeyID: id, V2: true}, policy, nil
+}
+
+func hasAny(fields map[string]string, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { _, given := fields[name]; return given })
 }
 
 // FormAuthField tells whether a field of a form is for VerifyForm alone.

@@ -76,7 +76,7 @@ func parseAuthorization(header string) (*authorization, error) {
 	}
 	switch scheme {
 	case algorithm:
-	case "AWS", algorithmV4a:
+	case algorithmV4a:
 		return nil, errUnsupportedMechanism
 	default:
 		return nil, invalidAuthorization("Unsupported Authorization Type", scheme)
@@ -183,7 +183,9 @@ func (q query) presigned() bool {
 	})
 }
 
-// presignedV2: a URL signed with Signature Version 2, which S3 gave up.
+// presignedV2 is the same for Signature Version 2, but for Expires, which is a word like others.
 func (q query) presignedV2() bool {
-	return slices.ContainsFunc(q, func(p parameter) bool { return p.name == "AWSAccessKeyId" || p.name == "Signature" })
+	return slices.ContainsFunc(q, func(p parameter) bool {
+		return strings.EqualFold(p.name, "AWSAccessKeyId") || strings.EqualFold(p.name, "Signature")
+	})
 }

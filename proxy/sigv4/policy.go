@@ -184,9 +184,10 @@ func conditionFailed(text string) error {
 	return s3err.AccessDenied.WithMessage("Invalid according to Policy: Policy Condition failed: %s", text)
 }
 
-// freeField tells whether a form may have a field that no condition names.
+// freeField tells whether a form may have a field that no condition names. The two of version 2
+// are in no form that is signed otherwise.
 func freeField(name string) bool {
-	return name == "file" || name == "policy" || name == "x-amz-signature" || strings.HasPrefix(name, "x-ignore-")
+	return name == "file" || name == "awsaccesskeyid" || name == "signature" || name == "policy" || name == "x-amz-signature" || strings.HasPrefix(name, "x-ignore-")
 }
 
 // Allow checks the fields of a form, by their names in lower case and with their

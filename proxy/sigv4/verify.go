@@ -26,9 +26,11 @@ func (v *Verifier) Verify(r *http.Request) (*Auth, error) {
 	case (len(inHeader) > 0 || v2) && inQuery, len(inHeader) > 0 && v2, len(inHeader) > 1:
 		return nil, errOneMechanism
 	case v2:
-		return nil, errUnsupportedMechanism
+		return v.verifyQueryV2(r, query)
 	case inQuery:
 		return v.verifyQuery(r, query)
+	case len(inHeader) > 0 && strings.HasPrefix(inHeader[0], schemeV2):
+		return v.verifyHeaderV2(r, query, inHeader[0])
 	case len(inHeader) > 0:
 		return v.verifyHeader(r, query, inHeader[0])
 	}
@@ -55,7 +57,8 @@ func trusted(r *http.Request, query query, accessKeyID string) (*Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Auth{AccessKeyID: accessKeyID, Presigned: query.presigned(), Payload: payload, chain: chain{unchecked: true}}, nil
+	v2 := query.presignedV2()
+	return &Auth{AccessKeyID: accessKeyID, Presigned: query.presigned() || v2, V2: v2, Payload: payload, chain: chain{unchecked: true}}, nil
 }
 
 func (v *Verifier) now() time.Time {
@@ -66,16 +69,25 @@ func (v *Verifier) now() time.Time {
 }
 
 // key gives the signing key of a credential whose scope has been checked.
-// Temporary credentials do not exist here, so a session token never fits.
 func (v *Verifier) key(c credential, token string) ([]byte, error) {
-	if token != "" {
-		return nil, s3err.InvalidToken
-	}
-	secret, ok := v.Secret(c.accessKeyID)
-	if !ok {
-		return nil, s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: c.accessKeyID})
+	secret, err := v.secret(c.accessKeyID, token)
+	if err != nil {
+		return nil, err
 	}
 	return signingKey(secret, c.date, c.region), nil
+}
+
+// secret gives the secret of an access key. Temporary credentials do not exist here, so a session
+// token never fits.
+func (v *Verifier) secret(accessKeyID, token string) (string, error) {
+	if token != "" {
+		return "", s3err.InvalidToken
+	}
+	secret, ok := v.Secret(accessKeyID)
+	if !ok {
+		return "", s3err.InvalidAccessKeyId.With(s3err.Field{Name: "AWSAccessKeyId", Value: accessKeyID})
+	}
+	return secret, nil
 }
 
 // verifyHeader checks a signature in the Authorization header.
@@ -121,11 +133,9 @@ func (v *Verifier) headerDate(r *http.Request) (stamp string, err error) {
 	if len(values) != 1 {
 		return "", errNoDate
 	}
-	date, err := time.Parse(timeFormat, values[0])
+	date, err := parseDate(values[0])
 	if err != nil {
-		if date, err = http.ParseTime(values[0]); err != nil {
-			return "", errNoDate
-		}
+		return "", errNoDate
 	}
 	if now := v.now(); now.Sub(date).Abs() > maxSkew {
 		return "", s3err.RequestTimeTooSkewed.With(
@@ -134,6 +144,18 @@ func (v *Verifier) headerDate(r *http.Request) (stamp string, err error) {
 			s3err.Field{Name: "MaxAllowedSkewMilliseconds", Value: "900000"})
 	}
 	return date.UTC().Format(timeFormat), nil
+}
+
+// parseDate reads a date in one of the forms that clients send: that of version 4, those of HTTP,
+// and s3cmd's, which has +0000 in the place of GMT.
+func parseDate(s string) (time.Time, error) {
+	if date, err := time.Parse(timeFormat, s); err == nil {
+		return date, nil
+	}
+	if date, err := time.Parse(time.RFC1123Z, s); err == nil {
+		return date, nil
+	}
+	return http.ParseTime(s)
 }
 
 // check gives a when the signature in its chain is the one that the request

@@ -107,7 +107,7 @@ check(bucket in [b["Name"] for b in s3.list_buckets()["Buckets"]], "the bucket i
 s3.head_bucket(Bucket=bucket)
 s3.get_bucket_location(Bucket=bucket)
 
-# Presigned; boto3 makes version 2 signatures here unless told otherwise.
+# Presigned; boto3 makes version 2 signatures here unless told otherwise (boto3_v2.py).
 v4 = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", config=botocore.config.Config(signature_version="s3v4"))
 url = v4.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "script"}, ExpiresIn=60)
 with urllib.request.urlopen(url) as r, open(__file__, "rb") as f:

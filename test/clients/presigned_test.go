@@ -161,7 +161,7 @@ func TestTheAWSCLIsPresignedURLsWork(t *testing.T) {
 				if got := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/a/key", Body: body}).Do(t, at.S3); got.Status != 200 {
 					t.Fatal(got)
 				}
-				// By itself an aws-cli of version 1 signs these with version 2.
+				// By itself an aws-cli of version 1 signs these with version 2 (v2_test.go).
 				config := filepath.Join(t.TempDir(), "config")
 				if err := os.WriteFile(config, []byte("[default]\ns3 =\n  signature_version = s3v4\n"), 0o600); err != nil {
 					t.Fatal(err)

@@ -5,6 +5,8 @@ func Choices(flag string) []string {
 	switch flag {
 	case "auth":
 		return []string{AuthSigV4, AuthNone}
+	case "auth-v2":
+		return []string{AuthV2Presigned, AuthV2All, AuthV2Off}
 	case "anonymous":
 		return []string{"deny", "store"}
 	case "tls-client-auth":

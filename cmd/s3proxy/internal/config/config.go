@@ -55,6 +55,7 @@ type Config struct {
 	KeyWindow              time.Duration `koanf:"key-window"`
 	KeyWindowObjects       int           `koanf:"key-window-objects"`
 	Auth                   string        `koanf:"auth"`
+	AuthV2                 string        `koanf:"auth-v2"`
 	AuthNoneAnywhere       bool          `koanf:"auth-none-anywhere"`
 	Anonymous              string        `koanf:"anonymous"`
 	ETag                   string        `koanf:"etag"`

@@ -107,6 +107,8 @@ func TestAMistakeStopsTheStartWithOneLineThatNamesIt(t *testing.T) {
 		{"no authentication for everybody", "", nil, []string{"--auth", "none", "--listen", "0.0.0.0:8080"}, "--auth-none-anywhere"},
 		{"no authentication on all addresses", "", nil, []string{"--auth", "none", "--listen", ":8080"}, "--auth-none-anywhere"},
 		{"no authentication by name", "", nil, []string{"--auth", "none", "--listen", "proxy.example.com:8080"}, "--auth-none-anywhere"},
+		{"version 2 of nothing", "", nil, []string{"--auth", "none", "--listen", "127.0.0.1:8080", "--auth-v2", "all"}, "auth-v2 has no effect"},
+		{"another version", "", nil, []string{"--auth-v2", "on"}, `auth-v2: "on" is not one of presigned, all, off`},
 		{"half of it", "", nil, []string{"--auth-none-anywhere"}, "auth is not none"},
 		{"clients that would not count", "auth: none\n", nil, []string{"--credentials", "/c"}, "no effect"},
 		{"clients of the environment that would not count", "auth: none\n", map[string]string{"S3PROXY_CLIENT_A_ACCESS_KEY_ID": "a", "S3PROXY_CLIENT_A_SECRET_ACCESS_KEY": "b"}, nil, "no effect"},
@@ -171,7 +173,7 @@ func TestTheDefaultsAreTheDocumentedOnes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != "127.0.0.1:8080" || c.AdminListen != "127.0.0.1:6060" || c.Region != "" || c.UpstreamRegion != "us-east-1" ||
+	if c.Listen != "127.0.0.1:8080" || c.AdminListen != "127.0.0.1:6060" || c.Region != "" || c.AuthV2 != "presigned" || c.UpstreamRegion != "us-east-1" ||
 		c.KeyWindow != time.Hour || c.KeyWindowObjects != 100_000 || c.Anonymous != "deny" || c.UpstreamAddressing != "auto" || len(c.Domains) != 0 || c.MaxConnections != 4096 || c.DrainTimeout != 30*time.Second ||
 		c.DataDir != filepath.Join(os.Getenv("XDG_DATA_HOME"), "s3proxy") {
 		t.Errorf("defaults: %+v", c)

@@ -12,6 +12,13 @@ const (
 	AuthNone  = "none"
 )
 
+// The values of auth-v2.
+const (
+	AuthV2Off       = "off"
+	AuthV2Presigned = "presigned"
+	AuthV2All       = "all"
+)
+
 const (
 	defaultListen      = "127.0.0.1:8080"
 	defaultAdminListen = "127.0.0.1:6060"
@@ -82,6 +89,7 @@ func ServeFlags(f *pflag.FlagSet) {
 	f.StringSlice("domain", nil, "domain `name`: clients may address a bucket as the host bucket.name; repeatable. With other hosts the bucket is in the path")
 	WindowFlags(f)
 	f.String("auth", AuthSigV4, "who clients are: sigv4 (as they sign), or none (everybody who reaches the listener may do everything; for a listener on loopback)")
+	f.String("auth-v2", AuthV2Presigned, "what clients may sign with Signature Version 2, which is of SHA-1 and covers no body: presigned (URLs, as boto3 makes them by default), all (requests and forms, too), or off")
 	f.Bool("auth-none-anywhere", false, "let auth none be on a listener that other machines reach")
 	f.String("anonymous", "deny", "unsigned requests: deny, or store (send them on unsigned, and let the store judge)")
 	f.String("etag", "opaque", "ETags that clients see: opaque (the store's, never an MD5), or md5 (of the plaintext, as in S3 without encryption; LIST and HEAD may cost one more request)")

@@ -60,7 +60,7 @@ func (c *Config) validateAddresses() error {
 // validateChoices checks the settings with a fixed set of values, and the names of hosts.
 func (c *Config) validateChoices() error {
 	for name, value := range map[string]string{
-		"auth": c.Auth, "anonymous": c.Anonymous, "etag": c.ETag, "range-check": c.RangeCheck, "sse": c.SSE, "tls-client-auth": c.TLSClientAuth,
+		"auth": c.Auth, "auth-v2": c.AuthV2, "anonymous": c.Anonymous, "etag": c.ETag, "range-check": c.RangeCheck, "sse": c.SSE, "tls-client-auth": c.TLSClientAuth,
 		"upstream-addressing": c.UpstreamAddressing, "upstream-payload": c.UpstreamPayload,
 		"log-level": c.LogLevel, "log-format": c.LogFormat,
 	} {
@@ -119,6 +119,8 @@ func (c *Config) validateAuth() error {
 		return Usagef("auth is none, and other machines reach %s: everybody there could read and delete everything. Listen on 127.0.0.1, or say that this is meant by --auth-none-anywhere", c.Listen)
 	case c.hasCredentials():
 		return Usagef("auth is none, so the credentials of clients have no effect: remove them")
+	case c.Given("auth-v2"):
+		return Usagef("auth is none, so auth-v2 has no effect: remove it")
 	case c.Anonymous == "store":
 		return Usagef("auth is none and anonymous is store: one of them judges unsigned requests")
 	}
