@@ -45,7 +45,7 @@ func TestDoctorFindsABalancerThatRewritesTheHost(t *testing.T) {
 		"one that is fine": {0, honest, "endpoint-round-trip", "ok", "", nil},
 		"its clock":        {0, honest, "endpoint-clock", "ok", "", nil},
 		"another host":     {3, balancer(func(r *httputil.ProxyRequest) { r.Out.Host = target.Host }), "endpoint-host", "failed", "to " + target.Host, nil},
-		"a host by name":   {3, balancer(func(r *httputil.ProxyRequest) { r.Out.Host = "backend" }), "endpoint-host", "failed", "to backend: a request that is signed for the first is refused, one for the second accepted", nil},
+		"a host by name":   {3, balancer(func(r *httputil.ProxyRequest) { r.Out.Host = "backend" }), "endpoint-host", "failed", "to backend: it answers that this is the one that it has seen", nil},
 		"another path": {3, balancer(func(r *httputil.ProxyRequest) { r.Out.URL.Path = "/below" + r.In.URL.Path }), "endpoint-host", "failed",
 			"rewrites the path from / to /below/", nil},
 		"more of a query": {3, balancer(func(r *httputil.ProxyRequest) { r.Out.URL.RawQuery = "trace=1" }), "endpoint-host", "failed", "adds a query", nil},

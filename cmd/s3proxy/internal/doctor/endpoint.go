@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -44,7 +45,7 @@ func (e *Endpoint) Checks() []Check {
 }
 
 // ask sends a GET of the buckets, signed for a host, which need not be the one that it is sent
-// to; "" sends it unsigned.
+// to, and must not be one that an answer has named; "" sends it unsigned.
 func (e *Endpoint) ask(ctx context.Context, signedFor string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(e.URL.String(), "/")+"/", nil)
 	if err != nil {
@@ -76,7 +77,7 @@ func (e *Endpoint) reach(ctx context.Context) Finding {
 	case resp.StatusCode >= 500:
 		return failed("look at the balancer and at /readyz of the proxies", "it answers with %s", resp.Status)
 	case resp.StatusCode/100 == 3:
-		return failed("name the address that it leads to, or let the balancer forward and not redirect: S3 clients follow no such redirects", "it redirects to %s", resp.Header.Get("Location"))
+		return failed("name the address that it leads to, or let the balancer forward and not redirect: S3 clients follow no such redirects", "it redirects to %s", shown(resp.Header.Get("Location")))
 	}
 	return well("it answers")
 }
@@ -109,34 +110,56 @@ func (e *Endpoint) host(ctx context.Context) Finding {
 		return failed(e.do(ctx, refused), "a signed request is refused: %s", oneLine(refused))
 	}
 	got, told := requestSeen(refused.Field("CanonicalRequest"))
-	for _, host := range append([]string{got.host}, otherHosts(e.URL)...) {
-		if host == "" || host == e.URL.Host {
-			continue
-		}
-		if resp, err := e.ask(ctx, host); err == nil && s3err.FromResponse(resp).Code != s3err.SignatureDoesNotMatch.Code {
-			return failed(doHost, "something on the way rewrites the Host header from %s to %s: a request that is signed for the first is refused, one for the second accepted", e.URL.Host, host)
-		}
+	if !told {
+		return e.guessHost(ctx)
 	}
 	switch {
-	case told && got.host != e.URL.Host:
-		return failed(doHost, "something on the way rewrites the Host header from %s to %s, and the secret key is wrong as well", e.URL.Host, got.host)
-	case told && got.path != requestPath(e.URL):
-		return failed("let the balancer pass the path as the client sent it", "something on the way rewrites the path from %s to %s", requestPath(e.URL), got.path)
-	case told && got.query != "":
+	case got.host != e.URL.Host:
+		return failed(doHost, "something on the way rewrites the Host header from %s to %s: it answers that this is the one that it has seen", e.URL.Host, shown(got.host))
+	case got.path != requestPath(e.URL):
+		return failed("let the balancer pass the path as the client sent it", "something on the way rewrites the path from %s to %s", requestPath(e.URL), shown(got.path))
+	case got.query != "":
 		return failed("let the balancer pass the query as the client sent it", "something on the way adds a query to requests")
 	}
 	return failed("correct S3PROXY_SECRET_ACCESS_KEY, or let the balancer pass requests as they are", "the signature is refused, and Host, path and query came as they were sent: the secret key is wrong, or a header was changed")
 }
 
+// guessHost is for an endpoint that does not tell what it has seen. It signs for other spellings
+// of the endpoint's own name alone: what is signed for another host could be sent on to that.
+func (e *Endpoint) guessHost(ctx context.Context) Finding {
+	for _, host := range otherSpellings(e.URL) {
+		if resp, err := e.ask(ctx, host); err == nil && s3err.FromResponse(resp).Code != s3err.SignatureDoesNotMatch.Code {
+			return failed(doHost, "something on the way rewrites the Host header from %s to %s: a request that is signed for the first is refused, one for the second accepted", e.URL.Host, host)
+		}
+	}
+	return failed("correct S3PROXY_SECRET_ACCESS_KEY, or let the balancer pass requests as they are", "the signature is refused, and nothing tells why: the secret key is wrong, or something on the way changes Host, path, query or a header")
+}
+
+// shown is what an answer says, for a terminal: without what is not printable, and not for ever.
+func shown(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
+	return s[:min(len(s), 255)]
+}
+
 func requestPath(u *url.URL) string { return strings.TrimSuffix(u.EscapedPath(), "/") + "/" }
 
-// otherHosts are what proxies write in place of a Host, where the other side does not tell.
-func otherHosts(u *url.URL) []string {
+// otherSpellings are the other ways to write the host of a URL.
+func otherSpellings(u *url.URL) (hosts []string) {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return []string{u.Hostname(), u.Hostname() + ":" + port, "localhost:" + port, "127.0.0.1:" + port}
+	for _, host := range []string{u.Hostname(), u.Hostname() + ":" + port} {
+		if host != u.Host {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }
 
 type seen struct{ path, query, host string }
