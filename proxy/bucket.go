@@ -11,9 +11,16 @@ import (
 )
 
 type createBucketRequest struct {
-	XMLName            xml.Name `xml:"CreateBucketConfiguration"`
-	Xmlns              string   `xml:"xmlns,attr,omitempty"`
-	LocationConstraint string   `xml:"LocationConstraint,omitempty"`
+	XMLName            xml.Name       `xml:"CreateBucketConfiguration"`
+	Xmlns              string         `xml:"xmlns,attr,omitempty"`
+	LocationConstraint string         `xml:"LocationConstraint,omitempty"`
+	Tags               *newBucketTags `xml:"Tags,omitempty"`
+	// Others are elements that only the store can judge: the place of a directory bucket.
+	Others []struct{} `xml:",any"`
+}
+
+type newBucketTags struct {
+	Tag s3xml.Bounded[struct{ Key, Value string }] `xml:"Tag"`
 }
 
 // shownRegion is the region that clients are told of: the one that they must sign for, or the
@@ -63,7 +70,7 @@ func (x *exchange) storesLocation(body []byte) ([]byte, error) {
 	case ours == theirs:
 		return body, nil
 	case len(body) == 0 && (ours == "" || ours == noRegion):
-		return locationDocument(theirs)
+		return locationDocument(theirs, nil)
 	case len(body) == 0 || here == "" || here == theirs:
 		return body, nil
 	}
@@ -71,17 +78,20 @@ func (x *exchange) storesLocation(body []byte) ([]byte, error) {
 	if err := s3xml.Unmarshal(body, &conf); err != nil {
 		return nil, s3err.MalformedXML.Because(err)
 	}
-	if conf.LocationConstraint == here {
-		return locationDocument(theirs)
+	if conf.LocationConstraint == here && len(conf.Others) == 0 {
+		return locationDocument(theirs, conf.Tags)
 	}
 	return body, nil
 }
 
-func locationDocument(region string) ([]byte, error) {
+func locationDocument(region string, tags *newBucketTags) ([]byte, error) {
 	if region == noRegion {
+		region = ""
+	}
+	if region == "" && tags == nil {
 		return nil, nil
 	}
-	return xml.Marshal(createBucketRequest{Xmlns: s3xml.Namespace, LocationConstraint: region})
+	return xml.Marshal(createBucketRequest{Xmlns: s3xml.Namespace, LocationConstraint: region, Tags: tags})
 }
 
 // headBucket answers with the region that clients know here.

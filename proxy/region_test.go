@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"net/http"
@@ -63,6 +64,27 @@ func TestTheRegionThatAClientSignsForMeansTheStores(t *testing.T) {
 				t.Errorf("the location is %s", body)
 			}
 		})
+	}
+}
+
+func TestWhatElseIsSaidOfANewBucketReachesTheStore(t *testing.T) {
+	for theirs, location := range map[string]string{"us-east-1": "", "eu-central-1": "<LocationConstraint>eu-central-1</LocationConstraint>"} {
+		got := ""
+		store := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = string(must(io.ReadAll(r.Body))) }))
+		s := proxyAt(t, store.URL, theirs, func(conf *Config) { conf.Region = "" })
+		askFor(t, s, "eu-west-1", "PUT", "/bucket", `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>eu-west-1</LocationConstraint><Tags><Tag><Key>a</Key><Value>b&amp;c</Value></Tag></Tags></CreateBucketConfiguration>`)
+		var sent struct {
+			LocationConstraint string
+			Tags               []struct{ Key, Value string } `xml:"Tags>Tag"`
+		}
+		if err := xml.Unmarshal([]byte(got), &sent); err != nil || !strings.Contains(got, location) || location == "" && strings.Contains(got, "Location") || len(sent.Tags) != 1 || sent.Tags[0].Value != "b&c" {
+			t.Errorf("in %s the store was sent %s (%v)", theirs, got, err)
+		}
+		const directory = "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint><Bucket><Type>Directory</Type></Bucket></CreateBucketConfiguration>"
+		if askFor(t, s, "eu-west-1", "PUT", "/bucket", directory); got != directory {
+			t.Errorf("what the proxy does not know became %s", got)
+		}
+		store.Close()
 	}
 }
 
