@@ -20,6 +20,11 @@ type answer struct {
 	bytes  atomic.Int64
 	length atomic.Int64 // of the body, as its headers say; 0: unknown
 	began  time.Time    // when the status was sent
+	idle   idleTimeout  // of a client that takes nothing of the answer
+}
+
+func newAnswer(w http.ResponseWriter, id string) *answer {
+	return &answer{ResponseWriter: w, id: id, idle: idleTimeout{set: http.NewResponseController(w).SetWriteDeadline}}
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -31,6 +36,7 @@ func (a *answer) WriteHeader(status int) {
 
 func (a *answer) begin(status int) {
 	a.status, a.began = status, time.Now()
+	a.idle.renew()
 	a.Header().Set("X-Amz-Request-Id", a.id)
 	if n, err := strconv.ParseInt(a.Header().Get("Content-Length"), 10, 64); err == nil {
 		a.length.Store(n)
@@ -41,8 +47,12 @@ func (a *answer) Write(b []byte) (int, error) {
 	if a.status == 0 {
 		a.begin(http.StatusOK)
 	}
+	a.idle.renew()
 	n, err := a.ResponseWriter.Write(b)
 	a.bytes.Add(int64(n))
+	if err != nil {
+		err = clientGone{err}
+	}
 	return n, err
 }
 

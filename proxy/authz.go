@@ -39,7 +39,7 @@ func (x *exchange) authorize() error {
 
 func (x *exchange) authorized() error {
 	if x.op != nil && x.op.public {
-		return nil
+		return x.admit()
 	}
 	if x.auth.AccessKeyID == "" && !x.proxy.cfg.AnonymousToStore {
 		return s3err.AccessDenied

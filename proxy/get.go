@@ -227,7 +227,7 @@ func (rd *reading) sendHeld(s *object.Stored, plain *envelope.OpenReader) error 
 	rd.setFacts(plain.Trailer().Facts, 0)
 	rd.setTag(s, plain.Trailer().Facts, plain.Trailer())
 	rd.sendHeader(s, 0, s.Size)
-	_, err := rd.timeoutWriter().Write(buf.Bytes())
+	_, err := rd.w.Write(buf.Bytes())
 	return err
 }
 

@@ -68,7 +68,7 @@ func forwardPassthrough(x *exchange) error {
 		}
 	}
 	x.w.WriteHeader(resp.StatusCode)
-	n, err := io.Copy(x.timeoutWriter(), resp.Body)
+	n, err := io.Copy(x.w, resp.Body)
 	if err == nil && resp.ContentLength >= 0 && n != resp.ContentLength && x.r.Method != http.MethodHead {
 		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, resp.ContentLength)
 	}

@@ -149,7 +149,7 @@ func (p *Proxy) of(bucket s3name.Bucket) *object.Objects {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	id := newRequestID()
-	x := &exchange{proxy: p, clientRequest: clientRequest{r: r}, response: response{w: &answer{ResponseWriter: w, id: id}, id: id, noted: &noted{}}}
+	x := &exchange{proxy: p, clientRequest: clientRequest{r: r}, response: response{w: newAnswer(w, id), id: id, noted: &noted{}}}
 	if r.Body != nil && r.Body != http.NoBody {
 		x.r = r.WithContext(r.Context()) // net/http looks at the type of its own request's body
 		x.r.Body = countedBody{r.Body, &x.received}
@@ -157,15 +157,17 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.traceRequest(x)
 	defer p.running.remove(x)
 	x.startDeadline()
+	defer func() {
+		if x.admitted != nil {
+			x.admitted()
+		}
+	}()
 	err := inS3sWords(x.serve())
-	if x.admitted != nil {
-		defer x.admitted()
-	}
 	cut := false
 	if err != nil {
 		cut = !x.fail(err)
 	}
-	x.clearDeadlines()
+	x.boundEnd()
 	p.report(x, start, err)
 	if cut {
 		panic(http.ErrAbortHandler)
@@ -236,6 +238,11 @@ func (x *exchange) identify() error {
 		return err
 	}
 	x.auth = auth
+	if auth.AccessKeyID != "" && !auth.Signed() {
+		// A page that one client stores must not act as another, whose browser opens it.
+		x.w.Header().Set("Content-Security-Policy", "sandbox")
+		x.w.Header().Set("X-Content-Type-Options", "nosniff")
+	}
 	return x.adoptPresigned()
 }
 

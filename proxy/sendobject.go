@@ -13,7 +13,7 @@ import (
 // beginning on gets an error document; later damage cuts the connection.
 func (rd *reading) send(s *object.Stored, offset, length int64, plain *envelope.OpenReader) error {
 	defer plain.Close()
-	w := &lateHeader{w: rd.timeoutWriter(), send: func() { rd.sendHeader(s, offset, length) }}
+	w := &lateHeader{w: rd.w, send: func() { rd.sendHeader(s, offset, length) }}
 	if _, err := plain.WriteTo(w); err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (l *lateHeader) Write(b []byte) (int, error) {
 
 // copyPlain sends the bytes of a plaintext object, and fails if there are too few.
 func (rd *reading) copyPlain(body io.Reader, length int64) error {
-	n, err := io.Copy(rd.timeoutWriter(), body)
+	n, err := io.Copy(rd.w, body)
 	if err == nil && n != length {
 		err = fmt.Errorf("%w: the store sent %d of %d bytes", envelope.ErrTruncated, n, length)
 	}

@@ -11,6 +11,9 @@ import (
 // nothing.
 const idleLimit = 2 * time.Minute
 
+// strangerLimit is how long the end of an answer may take to a client that has shown no key.
+const strangerLimit = 10 * time.Second
+
 // documentTime is how long a client has, from the end of its headers, for what is held in memory
 // until it is complete: a document, or a form up to its file. A trickle does not extend it. It
 // also limits the wait for a body that is not read.
@@ -40,6 +43,9 @@ func (p *idleTimeout) renew() {
 
 // startDeadline sets the deadline that holds until a reader of the body renews it.
 func (x *exchange) startDeadline() {
+	if x.r.ProtoMajor < 2 { // that of the request before; over HTTP/2 each has its own
+		_ = x.w.idle.set(time.Time{})
+	}
 	if x.r.ContentLength != 0 {
 		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.proxy.documentTime))
 	}
@@ -75,24 +81,6 @@ func (r *timeoutReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-type timeoutWriter struct {
-	io.Writer
-	idleTimeout
-}
-
-func (x *response) timeoutWriter() io.Writer {
-	return &timeoutWriter{x.w, idleTimeout{set: http.NewResponseController(x.w).SetWriteDeadline}}
-}
-
-func (w *timeoutWriter) Write(p []byte) (int, error) {
-	w.renew()
-	n, err := w.Writer.Write(p)
-	if err != nil {
-		err = clientGone{err}
-	}
-	return n, err
-}
-
 // clientGone is a failure to send an answer to a client: nothing is wrong with the proxy or the
 // store.
 type clientGone struct{ cause error }
@@ -103,9 +91,14 @@ func (e clientGone) Error() string {
 
 func (e clientGone) Unwrap() error { return e.cause }
 
-// clearDeadlines removes the write deadline, because the connection serves further requests.
-func (x *response) clearDeadlines() {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
+// boundEnd limits what net/http still has to send when a handler has ended: over HTTP/2 a client may
+// open no window for it, over HTTP/1.1 it may not read. Whoever has shown no key has less time.
+func (x *exchange) boundEnd() {
+	limit := idleLimit
+	if x.auth == nil || x.auth.AccessKeyID == "" {
+		limit = strangerLimit
+	}
+	_ = x.w.idle.set(time.Now().Add(limit))
 }
 
 // drain reads a little more of a refused upload. A client that is answered

@@ -21,13 +21,25 @@ func strangers(c *config.Config, log *slog.Logger) (refuse func(*http.Request) e
 	origins := http.NewCrossOriginProtection()
 	return func(r *http.Request) error {
 		switch {
-		case origins.Check(r) != nil:
-			return s3err.AccessDenied.WithMessage("Without authentication (--auth none) no web page of another site may change anything.")
+		case fromAnotherSite(origins, r):
+			return s3err.AccessDenied.WithMessage("Without authentication (--auth none) no web page of another site may ask for anything.")
 		case !c.AuthNoneAnywhere && !isOwnHost(c, r.Host):
 			return s3err.AccessDenied.WithMessage("Without authentication (--auth none) s3proxy answers to loopback addresses and the names of --domain alone.")
 		}
 		return nil
 	}
+}
+
+// fromAnotherSite tells whether a page of another site has a browser send the request. Reads count
+// too, unlike for net/http: the store's answer may allow every page to look at it (MinIO's does).
+// Whoever follows a link to an object only looks at it himself.
+func fromAnotherSite(origins *http.CrossOriginProtection, r *http.Request) bool {
+	if r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
+		return origins.Check(r) != nil
+	}
+	judged := *r
+	judged.Method = http.MethodPost
+	return origins.Check(&judged) != nil
 }
 
 // isOwnHost tells whether a request's host can only be this machine, or is one of our own names.

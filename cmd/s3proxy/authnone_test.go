@@ -43,11 +43,17 @@ func TestWithoutAuthenticationWebPagesOfOthersGetNowhere(t *testing.T) {
 		}
 	}
 	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example.com"}, {"Origin", "null"}} {
-		for _, method := range []string{"POST", "PUT", "DELETE"} {
+		for _, method := range []string{"POST", "PUT", "DELETE", "GET", "HEAD"} {
 			if got := status(local, method, "127.0.0.1:8080", headers...); got != 403 {
 				t.Errorf("%s of a page %v gets %d", method, headers, got)
 			}
 		}
+	}
+	if got := status(local, "GET", "127.0.0.1:8080", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"); got != 204 {
+		t.Errorf("a link to an object gets %d", got)
+	}
+	if got := status(local, "POST", "127.0.0.1:8080", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"); got != 403 {
+		t.Errorf("a form of another site gets %d", got)
 	}
 	if got := status(local, "PUT", "127.0.0.1:8080", "Origin", "http://127.0.0.1:8080"); got != 204 {
 		t.Errorf("its own page gets %d", got)

@@ -24,9 +24,9 @@ const (
 	// maxHeader bounds the header section in bytes, of clients that have shown no key yet;
 	// S3's own limit is half of it, and has S3's own error.
 	maxHeader = 16 << 10
-	// maxStreams bounds the requests at once of one HTTP/2 connection: as many as RFC 9113
-	// (6.5.2) recommends at least.
-	maxStreams = 100
+	// maxStreams bounds the requests at once of one HTTP/2 connection. RFC 9113 (6.5.2) recommends
+	// 100 and more, for pages of many small files; each costs memory before a key is shown.
+	maxStreams = 50
 	// operatorTimeout is header-timeout and idle-timeout of the listeners for operators.
 	operatorTimeout = 30 * time.Second
 )
@@ -63,17 +63,23 @@ type frontDoor struct {
 	tls *certs.Listener // nil: plain HTTP
 }
 
+// listenerTLS reads the listener's certificates; nil without TLS.
+func listenerTLS(c *config.Config) (*certs.Listener, error) {
+	if c.TLSCert == "" {
+		return nil, nil
+	}
+	l, err := certs.NewListener(certs.Files{Cert: c.TLSCert, Key: c.TLSKey, ClientCA: c.TLSClientCA, ClientOptional: c.TLSClientAuth == "optional"})
+	if err != nil {
+		return nil, config.UsageError{Err: err}
+	}
+	return l, nil
+}
+
 // openFrontDoor opens the clients' listener. Connections over the limit wait in the kernel's
 // queue; those that are served go on.
-func openFrontDoor(c *config.Config, log *slog.Logger) (*frontDoor, error) {
-	door := &frontDoor{}
-	var err error
-	if c.TLSCert != "" {
-		files := certs.Files{Cert: c.TLSCert, Key: c.TLSKey, ClientCA: c.TLSClientCA, ClientOptional: c.TLSClientAuth == "optional"}
-		if door.tls, err = certs.NewListener(files); err != nil {
-			return nil, config.UsageError{Err: err}
-		}
-	} else if !config.OnLoopback(c.Listen) && !c.PlaintextListen {
+func openFrontDoor(c *config.Config, security *certs.Listener, log *slog.Logger) (*frontDoor, error) {
+	door := &frontDoor{tls: security}
+	if security == nil && !config.OnLoopback(c.Listen) && !c.PlaintextListen {
 		log.Warn("clients on other machines send and get what they store in the clear: this listener has no TLS. Give it a certificate (--tls-cert), or put a TLS terminator in front of it; --plaintext-listen says that there is one", "listen", c.Listen)
 	}
 	listener, err := net.Listen("tcp", c.Listen)
@@ -122,23 +128,20 @@ func (d *frontDoor) endpoint() string {
 }
 
 // ofCertificate tells whose connection a request came by: that of a client whose certificate's
-// name stands in the credentials. A browser shows its user's certificate for any page: pages of
-// other sites may change nothing.
-func ofCertificate(find func(*x509.Certificate) string) func(*http.Request) (string, error) {
+// name stands in the credentials. A connection may be older than what is trusted now. A browser
+// shows its user's certificate for any page: for pages of other sites it stands for nothing.
+func ofCertificate(trusted *certs.Listener, find func(*x509.Certificate) string) func(*http.Request) (string, error) {
 	origins := http.NewCrossOriginProtection()
 	return func(r *http.Request) (string, error) {
 		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 			return "", nil
 		}
-		cert := r.TLS.VerifiedChains[0][0]
-		id := find(cert)
-		switch {
-		case id == "":
+		id := find(r.TLS.PeerCertificates[0])
+		if id == "" || fromAnotherSite(origins, r) {
 			return "", nil
-		case time.Now().After(cert.NotAfter): // the connection is older
-			return "", s3err.AccessDenied.WithMessage("The client certificate has expired. Connect again with a new one.")
-		case origins.Check(r) != nil:
-			return "", s3err.AccessDenied.WithMessage("A client certificate does not stand for a signature in a request of another site's page.")
+		}
+		if err := trusted.Verify(r.TLS.PeerCertificates); err != nil {
+			return "", s3err.AccessDenied.WithMessage("The client certificate is no longer valid. Connect again with another.").Because(err)
 		}
 		return id, nil
 	}

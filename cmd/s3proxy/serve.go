@@ -89,6 +89,10 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	security, err := listenerTLS(c)
+	if err != nil {
+		return err
+	}
 	served := proxy.Config{
 		Region: c.Region, V2: versionTwo(c), Domains: c.Domains, State: c.State, Credential: clients.Find,
 		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.observe, ObserveSweep: stores.metrics.Swept,
@@ -97,7 +101,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	}
 	stores.metrics.Limits(limit.Requests, limit.ClientRequests, limit.ClientRate)
 	if c.TLSClientCA != "" {
-		served.OfConnection = ofCertificate(clients.OfCertificate)
+		served.OfConnection = ofCertificate(security, clients.OfCertificate)
 	}
 	if err := stores.serve(ctx, &served); err != nil {
 		return err
@@ -108,7 +112,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		}
 	}
 	stores.tryBackends(ctx)
-	door, err := openFrontDoor(c, log)
+	door, err := openFrontDoor(c, security, log)
 	if err != nil {
 		return err
 	}

@@ -150,8 +150,9 @@ func (c *Client) ChecksBodies() bool { return c.cfg.Payload != PayloadUnsigned }
 func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		resp, err := c.once(again(ctx, attempt-1), in)
-		if err == nil {
-			c.budget.succeeded()
+		var refused *s3err.Error
+		if err == nil || errors.As(err, &refused) && refused.Status < 500 {
+			c.budget.succeeded() // the store works, whatever it says
 		}
 		if err == nil || attempt >= c.cfg.Attempts || !passes(in, err) || !c.budget.take() {
 			return resp, err

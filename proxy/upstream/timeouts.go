@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,7 +37,7 @@ func dialer(t Timeouts) func(ctx context.Context, network, address string) (net.
 		if err != nil {
 			return nil, err
 		}
-		return &takingConn{conn, t.Stall}, nil
+		return &takingConn{Conn: conn, stall: t.Stall}, nil
 	}
 }
 
@@ -44,13 +45,28 @@ func dialer(t Timeouts) func(ctx context.Context, network, address string) (net.
 type takingConn struct {
 	net.Conn
 	stall time.Duration
+	given atomic.Pointer[time.Time] // the deadline of who uses it, as TLS sets one for its end
 }
 
 func (c *takingConn) Write(p []byte) (int, error) {
-	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+	deadline := time.Now().Add(c.stall)
+	if given := c.given.Load(); given != nil && !given.IsZero() && given.Before(deadline) {
+		deadline = *given
+	}
+	if err := c.Conn.SetWriteDeadline(deadline); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+func (c *takingConn) SetWriteDeadline(t time.Time) error {
+	c.given.Store(&t)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+func (c *takingConn) SetDeadline(t time.Time) error {
+	c.given.Store(&t)
+	return c.Conn.SetDeadline(t)
 }
 
 // steady makes the answer's body one that fails when the store is silent for too long. What the

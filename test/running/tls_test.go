@@ -311,7 +311,7 @@ func TestTheNameOfAClientsCertificateStandsForACredential(t *testing.T) {
 			t.Errorf("%s: %s %s: %d %.300s, want %d", c.client, c.method, c.path, status, text, c.status)
 		}
 	}
-	if status, text := answered(t, s.client(t, true, &tls.Config{}), request(t, "GET", s.S3().URL+"/", nil)); status != 0 || !strings.Contains(text, "certificate required") {
+	if status, text := answered(t, s.client(t, true, &tls.Config{}), request(t, "GET", s.S3().URL+"/", nil)); status != 0 {
 		t.Errorf("without a certificate: %d %s", status, text)
 	}
 	// Who has no secret has none that could be guessed.
@@ -327,11 +327,22 @@ func TestTheNameOfAClientsCertificateStandsForACredential(t *testing.T) {
 		}
 	}
 	// A page that its user's browser has open may not use the browser's certificate.
-	foreign := request(t, "PUT", s.S3().URL+"/"+granted+"/k", []byte("forged"))
-	foreign.Header.Set("Origin", "https://elsewhere.example")
-	foreign.Header.Set("Sec-Fetch-Site", "cross-site")
-	if status, text := answered(t, clients["backup.test"], foreign); status != 403 {
-		t.Errorf("another site's page: %d %s", status, text)
+	for _, method := range []string{"PUT", "GET", "HEAD", "DELETE"} {
+		foreign := request(t, method, s.S3().URL+"/"+granted+"/k", nil)
+		foreign.Header.Set("Origin", "https://elsewhere.example")
+		foreign.Header.Set("Sec-Fetch-Site", "cross-site")
+		if status, text := answered(t, clients["backup.test"], foreign); status != 403 {
+			t.Errorf("%s by another site's page: %d %s", method, status, text)
+		}
+	}
+	// Nor may a page that one client has stored act as another, whose browser opens it.
+	resp, err := clients["reader"].Do(request(t, "GET", s.S3().URL+"/"+other+"/k?response-content-type=text/html", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode == 200 && (resp.Header.Get("Content-Security-Policy") != "sandbox" || resp.Header.Get("X-Content-Type-Options") != "nosniff") {
+		t.Errorf("an object may be a page with the rights of its reader: %v", resp.Header)
 	}
 	if !strings.Contains(s.Log(), "client=backup ") || !strings.Contains(s.Log(), "client=reader ") {
 		t.Errorf("the log does not say who it was:\n%s", s.Log())
@@ -357,6 +368,36 @@ func TestACertificateOfAnotherAuthorityIsNobodys(t *testing.T) {
 	}
 	if must(t, none, s3test.Call{Method: "GET", Path: "/"}, s.S3(), nil) != 200 {
 		t.Error("without one, signed: refused")
+	}
+}
+
+// A connection that is busy need never end.
+func TestAnAuthorityThatIsTakenAwayIsTrustedNoLongerOnOldConnectionsEither(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, cert, key := filepath.Join(dir, "clients.pem"), filepath.Join(dir, "c"), filepath.Join(dir, "k")
+	before, after := lab.NewAuthority(t), lab.NewAuthority(t)
+	trust := func(a *lab.Authority) {
+		t.Helper()
+		raw, err := os.ReadFile(a.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trust(before)
+	before.IssueClient(t, "backup.test", nil, cert, key)
+	s := secureProxy(t, "--tls-client-ca", file, "--credentials", lab.PrivateFile(t, "- {access-key-id: backup, certificate: backup.test}\n"))
+	client := s.as(t, cert, key)
+	if status, text := answered(t, client, request(t, "GET", s.S3().URL+"/", nil)); status != 200 {
+		t.Fatal(status, text)
+	}
+	trust(after)
+	awaitLog(t, s.ProxyProcess, "the certificates of listen were reloaded")
+	if status, text := answered(t, client, request(t, "GET", s.S3().URL+"/", nil)); status != 403 || !strings.Contains(text, "no longer valid") {
+		t.Errorf("on the connection from before: %d %s", status, text)
 	}
 }
 

@@ -2,6 +2,8 @@ package certs
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -106,3 +108,17 @@ func (l *Listener) NameFor(host string) string {
 
 // Expires is the end of the certificate's validity.
 func (l *Listener) Expires() time.Time { return l.current.Load().Certificates[0].Leaf.NotAfter }
+
+// Verify checks a client's certificate, which those that lead to its authority follow, by the
+// authorities that were read last.
+func (l *Listener) Verify(chain []*x509.Certificate) error {
+	options := x509.VerifyOptions{Roots: l.current.Load().ClientCAs, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	if options.Roots == nil {
+		return errors.New("no authority signs clients' certificates")
+	}
+	for _, cert := range chain[1:] {
+		options.Intermediates.AddCert(cert)
+	}
+	_, err := chain[0].Verify(options)
+	return err
+}

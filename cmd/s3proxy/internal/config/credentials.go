@@ -2,6 +2,8 @@ package config
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"log/slog"
 	"os"
 	"reflect"
@@ -52,6 +54,9 @@ func (s *Credentials) OfCertificate(cert *x509.Certificate) (id string) {
 	return id
 }
 
+// subjectAltName is the extension that holds a certificate's other names, of any kind (RFC 5280, 4.2.1.6).
+var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+
 // namesOfCertificate are the names that an authority vouches for. The common name counts where
 // there is no other, as many private authorities give it (RFC 9525 gave it up for servers, since
 // its form is not defined).
@@ -60,7 +65,7 @@ func namesOfCertificate(cert *x509.Certificate) []string {
 	for _, uri := range cert.URIs {
 		names = append(names, uri.String())
 	}
-	if len(names) == 0 && len(cert.IPAddresses) == 0 {
+	if !slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(subjectAltName) }) {
 		names = append(names, cert.Subject.CommonName)
 	}
 	return names
