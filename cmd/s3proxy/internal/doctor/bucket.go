@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -51,18 +52,19 @@ func (b *Bucket) Checks() []Check {
 	b.run = b.Place.Prefix + Folder + hex.EncodeToString(id) + "/"
 	at := "s3://" + b.Name.String()
 	checks := []Check{{Name: "bucket", Look: b.reach}, {Name: "versioning", Look: b.needs(b.versioning)}, {Name: "lifecycle", Look: b.needs(b.lifecycle)}}
+	stateBucket, _ := b.Place.Of(b.Name)
 	writing := []Check{
-		{Name: "state-objects", Look: b.needs(b.stateObjects)},
-		{Name: "round-trip", Look: b.needs(b.roundTrip)},
-		{Name: "trailers", Look: b.needs(b.trailers)},
-		{Name: "signed-chunks", Look: b.needs(b.signedChunks)},
-		{Name: "unsigned-payload", Look: b.needs(b.unsignedPayload)},
-		{Name: "cut-body", Look: b.needs(b.cutBody)},
-		{Name: "conditional-put", Look: b.needs(b.conditionalPut)},
-		{Name: "conditional-complete", Look: b.needs(b.conditionalComplete)},
-		{Name: "conditional-copy", Look: b.needs(b.conditionalCopy)},
-		{Name: "multipart-limits", Look: b.needs(b.multipartLimits)},
-		{Name: "cleanup", Look: b.needs(b.cleanup), Always: true},
+		{Name: "state-objects", Look: b.writes(stateBucket, b.stateObjects)},
+		{Name: "round-trip", Look: b.writes(b.Name, b.roundTrip)},
+		{Name: "trailers", Look: b.writes(b.Name, b.trailers)},
+		{Name: "signed-chunks", Look: b.writes(b.Name, b.signedChunks)},
+		{Name: "unsigned-payload", Look: b.writes(b.Name, b.unsignedPayload)},
+		{Name: "cut-body", Look: b.writes(b.Name, b.cutBody)},
+		{Name: "conditional-put", Look: b.writes(b.Name, b.conditionalPut)},
+		{Name: "conditional-complete", Look: b.writes(b.Name, b.conditionalComplete)},
+		{Name: "conditional-copy", Look: b.writes(b.Name, b.conditionalCopy)},
+		{Name: "multipart-limits", Look: b.writes(b.Name, b.multipartLimits)},
+		{Name: "cleanup", Look: b.writes(b.Name, b.cleanup), Always: true},
 	}
 	for _, c := range writing {
 		if b.ReadOnly {
@@ -84,6 +86,20 @@ func (b *Bucket) needs(look func(context.Context) Finding) func(context.Context)
 		}
 		return look(ctx)
 	}
+}
+
+// writes skips what would leave objects in a bucket that lets nobody delete them.
+func (b *Bucket) writes(to s3name.Bucket, look func(context.Context) Finding) func(context.Context) Finding {
+	return b.needs(func(ctx context.Context) Finding {
+		if b.Store.HasDefaultRetention(ctx, to) {
+			return stays(to)
+		}
+		return look(ctx)
+	})
+}
+
+func stays(bucket s3name.Bucket) Finding {
+	return skipped("it writes a test object, and the default retention (Object Lock) of s3://%s would not let it be deleted", bucket)
 }
 
 // reach looks whether the bucket can be listed.
@@ -178,11 +194,18 @@ func get(ctx context.Context, from *upstream.Client, bucket s3name.Bucket, key s
 
 // put streams a test object.
 func put(ctx context.Context, to *upstream.Client, bucket s3name.Bucket, key s3name.Key, body []byte, h http.Header) error {
+	_, err := putVersion(ctx, to, bucket, key, body, h)
+	return err
+}
+
+// putVersion is put, and gives the version that was answered.
+func putVersion(ctx context.Context, to *upstream.Client, bucket s3name.Bucket, key s3name.Key, body []byte, h http.Header) (version s3name.VersionID, err error) {
 	resp, err := to.Do(ctx, &upstream.Request{Method: http.MethodPut, Bucket: bucket, Key: key, Header: h, Body: bytes.NewReader(body), Length: int64(len(body))})
 	if err != nil {
-		return err
+		return version, err
 	}
-	return resp.Body.Close()
+	resp.Body.Close()
+	return upstream.AnsweredVersion(resp.Header)
 }
 
 func remove(ctx context.Context, at *upstream.Client, bucket s3name.Bucket, key s3name.Key, version s3name.VersionID) error {
@@ -197,24 +220,37 @@ func remove(ctx context.Context, at *upstream.Client, bucket s3name.Bucket, key 
 func (b *Bucket) stateObjects(ctx context.Context) Finding {
 	at, prefix := b.Place.Of(b.Name)
 	own, name := state.Store{Client: b.Store, Place: b.Place}, prefix+"doctor/"+b.run[len(b.Place.Prefix+Folder):]
-	body := content(100)
-	err := own.Put(ctx, at, name+"test", &upstream.Request{Bytes: body})
-	if err == nil {
-		var read *upstream.Request
-		if read, err = own.Request(http.MethodGet, at, name+"test"); err == nil {
-			_, err = get(ctx, b.Store, at, read.Key, nil)
-		}
-	}
-	if err == nil {
-		err = own.Remove(ctx, at, name)
-	}
+	err := writeAndRead(ctx, own, at, name+"test")
+	within, cancel := afterwards(ctx)
+	defer cancel()
+	removed := own.Remove(within, at, name)
 	switch {
-	case errors.Is(err, state.ErrLocked):
+	case err == nil && errors.Is(removed, state.ErrLocked):
 		return well("the proxy may write there; a retention keeps the test object for a while")
-	case err != nil:
-		return failed("let the proxy's user write, read, list and delete objects below s3://"+at.String()+"/"+prefix, "%s", oneLine(err))
+	case err != nil || removed != nil:
+		return failed("let the proxy's user write, read, list and delete objects below s3://"+at.String()+"/"+prefix, "%s", oneLine(errors.Join(err, removed)))
 	}
 	return well("the proxy may write, read, list and delete below s3://%s/%s", at, prefix)
+}
+
+func writeAndRead(ctx context.Context, own state.Store, at s3name.Bucket, name string) error {
+	if err := own.Put(ctx, at, name, &upstream.Request{Bytes: content(100)}); err != nil {
+		return err
+	}
+	read, err := own.Request(http.MethodGet, at, name)
+	if err != nil {
+		return err
+	}
+	_, err = get(ctx, own.Client, at, read.Key, nil)
+	return err
+}
+
+// removeWithin bounds how long a check removes what it has written.
+const removeWithin = 10 * time.Second
+
+// afterwards is for removing what a check has written, even if the check was interrupted.
+func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), removeWithin)
 }
 
 // roundTrip writes an object through a proxy, reads it again, and looks at what the store has.

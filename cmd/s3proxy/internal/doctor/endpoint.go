@@ -184,24 +184,54 @@ func requestSeen(canonical string) (got seen, told bool) {
 
 // roundTrip writes and reads an object as a client does, so that what is on the way sees a body
 // in chunks with a checksum behind it.
-func (e *Endpoint) roundTrip(ctx context.Context) Finding {
+func (e *Endpoint) roundTrip(ctx context.Context) (f Finding) {
 	switch {
 	case e.Bucket == (s3name.Bucket{}):
 		return skipped("it writes a test object: name a bucket for it by --bucket")
 	case e.Credentials.AccessKeyID == "":
 		return skipped("no client's key is known")
+	case e.Client.HasDefaultRetention(ctx, e.Bucket):
+		return stays(e.Bucket)
 	}
 	key, err := s3name.ParseKey(fmt.Sprintf("%s%d", Folder, time.Now().UnixNano()))
 	if err != nil {
 		return skipped("%s", oneLine(err))
 	}
 	body := content(200_000)
-	if err := put(ctx, e.Client, e.Bucket, key, body, nil); err != nil {
+	version, err := putVersion(ctx, e.Client, e.Bucket, key, body, nil)
+	defer func() {
+		within, cancel := afterwards(ctx)
+		defer cancel()
+		left := e.removeTest(within, key, version, err == nil)
+		switch {
+		case left == nil:
+		case f.State == OK:
+			f = warning("remove it yourself", "the test object %s could not be deleted: %s", key, oneLine(left))
+		default:
+			f.Found += fmt.Sprintf("; the test object %s may be left there: %s", key, oneLine(left))
+		}
+	}()
+	if err != nil {
 		return failed(e.do(ctx, err), "the test object could not be written: %s", oneLine(err))
 	}
-	f := readBack(ctx, e.Client, e.Bucket, key, body)
-	if err := remove(ctx, e.Client, e.Bucket, key, s3name.VersionID{}); err != nil && f.State == OK {
-		return warning("remove it yourself", "the test object %s could not be deleted: %s", key, oneLine(err))
+	return readBack(ctx, e.Client, e.Bucket, key, body)
+}
+
+// removeTest deletes the version of the test object that was answered. A PUT that failed may have
+// written one all the same; where it has not, a DELETE would leave a marker.
+func (e *Endpoint) removeTest(ctx context.Context, key s3name.Key, version s3name.VersionID, written bool) error {
+	if !written {
+		resp, err := e.Client.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: e.Bucket, Key: key})
+		if upstream.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if version, err = upstream.AnsweredVersion(resp.Header); err != nil {
+			return err
+		}
 	}
-	return f
+	return remove(ctx, e.Client, e.Bucket, key, version)
 }
