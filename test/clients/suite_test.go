@@ -105,7 +105,7 @@ func runSuite(t *testing.T, mode string, cases []string) map[string]string {
 		store := lab.VersitygwForSuite(t)
 		at := store.S3()
 		if mode != "" {
-			at.URL = lab.Proxy(t, lab.ProxyOptions{Upstream: store, NoKeys: true, Args: []string{"--etag", mode, "--anonymous", "store", "--region", "us-east-1"},
+			at.URL = lab.Proxy(t, lab.ProxyOptions{Upstream: store, NoKeys: true, Args: []string{"--etag", mode, "--anonymous", "store", "--region", "us-east-1", "--auth-v2", "off"},
 				// The suite signs with the store's root key.
 				Env: []string{"S3PROXY_ACCESS_KEY_ID=" + at.AccessKey, "S3PROXY_SECRET_ACCESS_KEY=" + at.SecretKey}}).URL
 		}
