@@ -45,8 +45,20 @@ func (r *reach) silence() time.Duration {
 	return max(time.Since(r.silent), 1)
 }
 
-// away tells whether the store has been silent for so long that nothing there can be served.
-func (r *reach) away() bool { return r.unreadyAfter > 0 && r.silence() >= r.unreadyAfter }
+// away tells whether the store has been silent for so long that nothing there can be served. One
+// that has not answered since the start may be the wrong one: that must not take minutes to show,
+// in which a rolling update replaces what works.
+func (r *reach) away() bool {
+	silence := r.silence()
+	return r.unreadyAfter > 0 && silence > 0 && (silence >= r.unreadyAfter || r.never())
+}
+
+// never tells that the store has not answered yet.
+func (r *reach) never() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last.IsZero()
+}
 
 // unsure tells whether only a look shows that the store answers: it did not when it was asked
 // last, or nobody has asked it for a while.

@@ -25,6 +25,10 @@ func TestAStoreIsAwayWhenItHasNotAnsweredForTheSetTime(t *testing.T) {
 		told := func(e upstream.Exchange) { r.observe(e); never.observe(e) }
 		want("not asked yet", false)
 		told(silent)
+		want("never an answer", true)
+		told(answer)
+		want("the first answer", false)
+		told(silent)
 		time.Sleep(59 * time.Second)
 		told(silent)
 		want("59 seconds", false)

@@ -13,7 +13,7 @@ import (
 // proxy, and their fields have its access key and its canonical request.
 var ofOurCredentials = []*s3err.Error{
 	s3err.SignatureDoesNotMatch, s3err.InvalidAccessKeyId, s3err.AuthorizationHeaderMalformed,
-	s3err.RequestTimeTooSkewed, s3err.ExpiredToken, s3err.InvalidToken,
+	s3err.RequestTimeTooSkewed, s3err.ExpiredToken, s3err.InvalidToken, {Code: "XAdminUserNotFound"}, // versitygw's
 }
 
 // shownFields are the elements of a store's error that a client may see. Others
