@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/page"
 )
 
@@ -20,18 +22,28 @@ type health struct {
 	stores   *stores
 	draining atomic.Bool
 
-	mu     sync.Mutex
-	latest page.Readiness
+	whatIsAway func(context.Context) (keys, stores []string, usable bool) // see that of stores
+	looks      singleflight.Group
+	latest     atomic.Pointer[page.Readiness] // what the last look has shown
 }
+
+func newHealth(s *stores) *health { return &health{stores: s, whatIsAway: s.whatIsAway} }
 
 // lookEvery is how often a proxy that has metrics looks whether it is ready, though nobody asks.
 const lookEvery = 15 * time.Second
+
+// lookAgain is how old an answer of /readyz may be. Each look is a call of the KMS, and whoever
+// reaches /readyz may ask, as often as he likes.
+const lookAgain = 2 * time.Second
+
+// lookFor bounds one look.
+const lookFor = 5 * time.Second
 
 // follow keeps the metric of readiness fresh, and has the log say when it changes, until ctx ends.
 func (h *health) follow(ctx context.Context) {
 	before := true
 	for {
-		within, cancel := context.WithTimeout(ctx, 5*time.Second)
+		within, cancel := context.WithTimeout(ctx, lookFor)
 		_, err := h.ready(within)
 		cancel()
 		if ctx.Err() != nil {
@@ -53,34 +65,63 @@ func (h *health) follow(ctx context.Context) {
 	}
 }
 
-// recent is what ready said last. It asks again only after a while: the page asks every few
-// seconds, and each look is a call of the KMS.
-func (h *health) recent(ctx context.Context) page.Readiness {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if r := h.latest; time.Since(r.At) < lookEvery && !(r.Ready && h.draining.Load()) {
-		return r
+// recent is what ready has said within a time, or says now: one look at a time, which whoever asks
+// meanwhile waits for. That the proxy shuts down shows at once.
+func (h *health) recent(ctx context.Context, within time.Duration) page.Readiness {
+	if h.draining.Load() {
+		return h.now(ctx)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // others wait for it, too
-	defer cancel()
+	known := func() *page.Readiness {
+		if r := h.latest.Load(); r != nil && time.Since(r.At) < within {
+			return r
+		}
+		return nil
+	}
+	if r := known(); r != nil {
+		return *r
+	}
+	look := h.looks.DoChan("", func() (any, error) {
+		if r := known(); r != nil { // the look before has just ended
+			return *r, nil
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookFor) // others wait for it, too
+		defer cancel()
+		r := h.now(ctx)
+		h.latest.Store(&r)
+		return r, nil
+	})
+	select {
+	case <-ctx.Done():
+		return page.Readiness{At: time.Now().UTC(), Why: ctx.Err().Error()}
+	case r := <-look:
+		if h.draining.Load() {
+			return h.now(ctx)
+		}
+		return r.Val.(page.Readiness)
+	}
+}
+
+// shown is for the page, which asks every few seconds.
+func (h *health) shown(ctx context.Context) page.Readiness { return h.recent(ctx, lookEvery) }
+
+// now is what ready says.
+func (h *health) now(ctx context.Context) page.Readiness {
 	notes, err := h.ready(ctx)
-	h.latest = page.Readiness{Ready: err == nil, At: time.Now().UTC(), Notes: append([]string{}, notes...), Keys: h.stores.tried()}
+	r := page.Readiness{Ready: err == nil, At: time.Now().UTC(), Notes: append([]string{}, notes...), Keys: h.stores.tried()}
 	if err != nil {
-		h.latest.Why = err.Error()
+		r.Why = err.Error()
 	}
-	return h.latest
+	return r
 }
 
 // routes adds /healthz (the process runs) and /readyz (it can serve) to mux.
 func (h *health) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
-		defer cancel()
-		notes, err := h.ready(ctx)
-		lines := append([]string{"ready"}, notes...)
-		if err != nil {
-			lines[0] = "not ready: " + err.Error()
+		now := h.recent(r.Context(), lookAgain)
+		lines := append([]string{"ready"}, now.Notes...)
+		if !now.Ready {
+			lines[0] = "not ready: " + now.Why
 			http.Error(w, strings.Join(lines, "\n"), http.StatusServiceUnavailable)
 			return
 		}
@@ -94,13 +135,13 @@ func (h *health) routes(mux *http.ServeMux) {
 // requests; nor must the KMS or the store of one bucket take the others along.
 func (h *health) ready(ctx context.Context) (notes []string, err error) {
 	if h.stores.metrics != nil {
-		defer func() { h.stores.metrics.Ready(err == nil) }()
+		defer func() { h.stores.metrics.Ready(err == nil && !h.draining.Load()) }()
 	}
 	notes = h.stores.warnings()
 	if h.draining.Load() {
 		return notes, errors.New("shutting down")
 	}
-	keys, stores, usable := h.stores.whatIsAway(ctx)
+	keys, stores, usable := h.whatIsAway(ctx)
 	if !usable {
 		return notes, errors.New(strings.Join(append(stores, keys...), "; "))
 	}

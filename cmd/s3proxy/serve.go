@@ -120,8 +120,8 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	stores.metrics.Memory(stores.held, handler.Caches)
 	stores.metrics.Stores(stores.answering)
 	defer door.follow(stores, log)()
-	health := &health{stores: stores}
-	closeOperators, err := startOperators(c, page.Source{Metrics: stores.metrics, Running: handler.Running, Sweep: handler.Sweep, Ready: health.recent}, stores.metrics, health, log)
+	health := newHealth(stores)
+	closeOperators, err := startOperators(c, page.Source{Metrics: stores.metrics, Running: handler.Running, Sweep: handler.Sweep, Ready: health.shown}, stores.metrics, health, log)
 	if err != nil {
 		door.Close()
 		return err

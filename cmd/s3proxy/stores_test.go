@@ -111,7 +111,7 @@ func TestReadinessAsksTheKeyOfEveryBucketAndFailsWhenNoneCanBeUsed(t *testing.T)
 				t.Fatal(err)
 			}
 		}
-		notes, err := (&health{stores: s}).ready(t.Context())
+		notes, err := newHealth(s).ready(t.Context())
 		if (err != nil) != (silent == "ab") {
 			t.Errorf("with %q silent it is not ready: %v", silent, err)
 		}
