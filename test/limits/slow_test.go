@@ -130,6 +130,17 @@ func TestRequestsOverALimitGetSlowDown(t *testing.T) {
 	if a := s3test.Get(t, other, "/"+bucket+"/k"); a.Status != 200 {
 		t.Errorf("after forged requests in another client's name: %v", a)
 	}
+	// Nor is a preflight, which needs no key, without limits: they are those of all who do not sign.
+	preflights := 0
+	for range 30 {
+		headers := map[string]string{"origin": "https://a.example", "access-control-request-method": "GET"}
+		if a := (s3test.Call{Method: "OPTIONS", Path: "/" + bucket + "/k", Unsigned: true, Headers: headers}).Do(t, at); a.Status == 503 {
+			preflights++
+		}
+	}
+	if preflights < 10 {
+		t.Errorf("%d of 30 preflights were refused", preflights)
+	}
 	// What SDKs do by default: they wait, and try again.
 	sdk := s3test.SDK(t, at)
 	for range 8 {
