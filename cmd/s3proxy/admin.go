@@ -7,8 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/metrics"
@@ -43,12 +47,29 @@ func startAdmin(c *config.Config, from page.Source, health *health, log *slog.Lo
 
 func profiles() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/", notForLong(pprof.Index))
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/profile", notForLong(pprof.Profile))
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/debug/pprof/trace", notForLong(pprof.Trace))
 	return mux
+}
+
+// longestProfile is how long a profile may take, in seconds. Where the listener has no TLS and a
+// browser knows the token, a page of another site may ask for one.
+const longestProfile = 60
+
+// notForLong refuses what would go on for longer.
+func notForLong(profile http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if given := r.FormValue("seconds"); given != "" {
+			if seconds, err := strconv.ParseFloat(given, 64); err != nil || !(seconds >= 0 && seconds <= longestProfile) {
+				http.Error(w, fmt.Sprintf("seconds is 0 to %d", longestProfile), http.StatusBadRequest)
+				return
+			}
+		}
+		profile(w, r)
+	}
 }
 
 // Bounds of the admin token, in bytes: what is shorter can be guessed.
@@ -68,13 +89,20 @@ func operatorsOf(c *config.Config, log *slog.Logger) (page.Guard, error) {
 		if !loopback && !c.PlaintextListen {
 			log.Warn("the admin token goes over the network in the clear: this listener has no TLS. Put a TLS terminator in front of it; --plaintext-listen says that there is one", "admin-listen", c.AdminListen)
 		}
-		return page.Guard{Token: func() (string, error) { // read for each request: a new one counts at once
+		token := func() (string, error) { // read for each request: a new one counts at once
 			token, err := readToken(c.AdminTokenFile)
 			if err != nil {
 				log.Error("the admin token cannot be read: nobody may see page and pprof", "error", err)
 			}
 			return token, err
-		}}, nil
+		}
+		sometimes := &rate.Sometimes{Interval: time.Minute}
+		wrong := func(r *http.Request) {
+			sometimes.Do(func() {
+				log.Warn("somebody shows a wrong admin token; there is one such line a minute at most", "remote", r.RemoteAddr)
+			})
+		}
+		return page.Guard{Token: token, Wrong: wrong}, nil
 	}
 	if !loopback {
 		log.Warn("the admin listener serves /healthz and /readyz alone: others than this machine reach it, and there is no admin-token-file for page and pprof", "admin-listen", c.AdminListen)

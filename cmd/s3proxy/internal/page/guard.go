@@ -12,6 +12,8 @@ import (
 type Guard struct {
 	// Token gives the token that a request must show; nil: none is asked for.
 	Token func() (string, error)
+	// Wrong is told of a request that shows another token; nil: nobody is.
+	Wrong func(r *http.Request)
 	// Open says that a request may come without a token. It is asked only if Token is nil.
 	Open func(r *http.Request) error
 }
@@ -36,7 +38,10 @@ func (g Guard) Of(next http.Handler) http.Handler {
 			http.Error(w, "the admin token cannot be read: the log says why", http.StatusServiceUnavailable)
 			return
 		}
-		if !same(shown(r), token) {
+		if given := shown(r); !same(given, token) {
+			if given != "" && g.Wrong != nil {
+				g.Wrong(r)
+			}
 			w.Header().Add("WWW-Authenticate", `Basic realm="s3proxy (the password is the admin token)", charset="UTF-8"`)
 			w.Header().Add("WWW-Authenticate", `Bearer realm="s3proxy"`)
 			http.Error(w, "this needs the admin token: as a bearer token, or as the password of any user", http.StatusUnauthorized)
