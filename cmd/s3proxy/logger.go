@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/audit"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/proxy"
 )
@@ -20,7 +21,7 @@ func newLogger(c *config.Config, w io.Writer) *slog.Logger {
 	}}
 	var handler slog.Handler = slog.NewTextHandler(w, opts)
 	if c.LogFormat == "json" {
-		handler = slog.NewJSONHandler(w, opts)
+		handler = slog.NewJSONHandler(audit.Escaping(w), opts)
 	}
 	log := slog.New(handler)
 	slog.SetDefault(log) // KMS drivers log there

@@ -3,4 +3,5 @@
 //
 //   - file.go: the file, which may be moved away at any time.
 //   - events.go: the events, and the keys whose calls are events.
+//   - escape.go: what no terminal should obey, escaped; the JSON log uses it, too.
 package audit

@@ -64,7 +64,7 @@ func (l *Log) write(event any) {
 		l.log.Error("an audit event could not be encoded", "error", err)
 		return
 	}
-	line = append(line, '\n')
+	line = append(escape(line), '\n')
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	moved := l.follow() // without a new file, the old one still takes the line
