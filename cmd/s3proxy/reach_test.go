@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,25 +51,26 @@ func TestAStoreThatNobodyAsksIsLookedAtEveryMinuteAndOftenerWhileItIsSilent(t *t
 	for _, after := range []time.Duration{time.Minute, 0} {
 		synctest.Test(t, func(t *testing.T) {
 			r := &reach{unreadyAfter: after}
-			broken, looks := false, 0
+			var broken atomic.Bool
+			var looks atomic.Int64
 			ctx, cancel := context.WithCancel(t.Context())
 			at := trial{what: "the store", reach: r, toDo: kmsToDo, look: func(context.Context) error {
-				looks++
+				looks.Add(1)
 				e := upstream.Exchange{Method: "GET", Status: 200}
 				var err error
-				if broken {
+				if broken.Load() {
 					e.Status, err = 0, errors.New("connection refused")
 				}
 				r.observe(e)
 				return err
 			}}
 			go at.follow(ctx, slog.New(slog.DiscardHandler), func() {})
-			during := func(d time.Duration, least, most int) {
+			during := func(d time.Duration, least, most int64) {
 				t.Helper()
-				before := looks
+				before := looks.Load()
 				time.Sleep(d)
 				synctest.Wait()
-				if n := looks - before; n < least || n > most {
+				if n := looks.Load() - before; n < least || n > most {
 					t.Errorf("%d looks in %v, want %d to %d", n, d, least, most)
 				}
 			}
@@ -77,13 +79,13 @@ func TestAStoreThatNobodyAsksIsLookedAtEveryMinuteAndOftenerWhileItIsSilent(t *t
 				r.observe(upstream.Exchange{Method: "GET", Status: 404})
 				during(10*time.Second, 0, 0)
 			}
-			broken = true
+			broken.Store(true)
 			during(2*time.Minute, 5, 9)
 			during(time.Minute, 5, 7)
 			if r.silence() < time.Minute || r.away() != (after > 0) {
 				t.Errorf("silent for %v, away: %v", r.silence(), r.away())
 			}
-			broken = false
+			broken.Store(false)
 			during(11*time.Second, 1, 2)
 			if r.silence() != 0 || r.away() {
 				t.Error("nobody has noticed that the store is back")
