@@ -251,7 +251,7 @@ func TestAListOfAHostileStoreIsAsPromisedOrAnError(t *testing.T) {
 			hostile := lab.Hostile(t, store)
 			first := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--etag", mode}})
 			place := newListPlace(t, first.S3())
-			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: hostile.URL, DataDir: first.DataDir, Args: []string{"--etag", mode}})
+			proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: hostile.URL, DataDir: first.DataDir, Args: hurried("--etag", mode)})
 			lies := clientListLies()
 			step := lab.Every(25, 5)
 			attacks, refused := 0, 0
