@@ -86,7 +86,7 @@ func (a *Auth) Body(r *http.Request) (*Body, error) {
 		return a.streamingBody(r, in)
 	}
 	if len(r.Header.Values("X-Amz-Trailer")) > 0 {
-		// No shape but the streaming ones has a place for it.
+		// Only the streaming shapes have a place for it.
 		return nil, errTrailerHeader
 	}
 	b := &Body{Length: r.ContentLength, src: in}
@@ -192,7 +192,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// framed holds a body to its Content-Length, in case that nobody below does.
+// framed holds a body to its Content-Length, in case nobody below does.
 type framed struct {
 	in   io.Reader
 	left int64

@@ -29,8 +29,8 @@ func canonicalRequest(r *http.Request, query string, signedHeaders []string, pay
 	return b.String(), nil
 }
 
-// rawPath is the path as it came: net/url's own forms may have been rewritten
-// by who called.
+// rawPath is the path as it came: the caller may have rewritten net/url's own
+// forms of it.
 func rawPath(r *http.Request) string {
 	if strings.HasPrefix(r.RequestURI, "/") {
 		path, _, _ := strings.Cut(r.RequestURI, "?")

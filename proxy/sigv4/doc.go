@@ -1,7 +1,6 @@
 // Package sigv4 verifies AWS Signature Version 4 as S3 does, in all of its shapes, and where that
 // is allowed its predecessor, Version 2. It decodes the bodies that clients sign, and signs
-// requests for a store. It knows no bucket and no store of
-// credentials.
+// requests for a store. It knows no bucket, and credentials only by the functions it is given.
 //
 // Of clients:
 //

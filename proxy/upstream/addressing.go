@@ -17,12 +17,12 @@ const (
 	AddressingAuto Addressing = "auto"
 	// AddressingPath puts the bucket into the path.
 	AddressingPath Addressing = "path"
-	// AddressingVirtual puts the bucket before the host, where a host can be
-	// called so.
+	// AddressingVirtual puts the bucket before the host, where its name can be
+	// part of a host's.
 	AddressingVirtual Addressing = "virtual"
 )
 
-// hostName is what S3 lets a bucket be called today.
+// hostName matches the names of buckets that S3 allows today.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 var hostName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 

@@ -39,7 +39,8 @@ func (c *Client) GetXML(ctx context.Context, req *Request, doc any) (http.Header
 	return resp.Header, nil
 }
 
-// AskBucket asks for the place of a bucket, for the sake of the refusal: HEAD has no words.
+// AskBucket asks for a bucket's location, to learn why the store refuses the bucket: the answer to a
+// HEAD has no error document.
 func (c *Client) AskBucket(ctx context.Context, bucket s3name.Bucket, unsigned bool) error {
 	resp, err := c.Do(ctx, &Request{Method: http.MethodGet, Bucket: bucket, Query: url.Values{"location": {""}}, Unsigned: unsigned})
 	if err != nil {
@@ -71,8 +72,8 @@ func (c *Client) Result(ctx context.Context, req *Request, doc any) (http.Header
 	return resp.Header, nil
 }
 
-// longDocument is one that a store may send longer than S3's are. It keeps no more of it
-// than the query asks for.
+// longDocument is a document that a store may send with more entries than S3 would. It keeps no
+// more of them than the query asks for.
 type longDocument interface{ Asked(url.Values) }
 
 // ContentMD5 is the value of the Content-MD5 header (RFC 1864), which S3 demands of a PUT
@@ -120,15 +121,15 @@ func AnsweredVersion(h http.Header) (s3name.VersionID, error) {
 	return v, nil
 }
 
-// BadName is the error for a name in a store's answer that is none. It is the store's
-// fault, and no client's: the class of err is not kept.
+// BadName is the error for an invalid name in a store's answer. That is the store's fault and not a
+// client's: the class of err is not kept.
 func BadName(err error) error { return fmt.Errorf("%w: it holds %v", ErrStored, err) }
 
 // ErrStored says that a stored object cannot be what the proxy wrote.
 var ErrStored = errors.New("the stored object is not what was written")
 
-// WholeSize is the stored size of the whole object that an answer tells of, which may
-// be about a range of it; -1 when the store gave none.
+// WholeSize is the stored size of the whole object, though the answer may be about a range of it;
+// -1 if the store gave none.
 func WholeSize(resp *http.Response) (int64, error) {
 	if resp.StatusCode != http.StatusPartialContent {
 		return resp.ContentLength, nil

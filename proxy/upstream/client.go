@@ -74,7 +74,7 @@ type Client struct {
 	http       *http.Client
 	retentions *retentions
 	budget     *retryBudget
-	// Learned is for the code that looks whether the store does this.
+	// Learned is kept by the code that finds out what the store does.
 	Learned Learned
 }
 
@@ -85,8 +85,8 @@ type Learned struct {
 	// LocksReads: nobody can read an object while a conditional PUT to it is on its way.
 	// MinIO locks it from the condition to the body's end, and for as long as a body is read.
 	LocksReads atomic.Bool
-	// RefusesFalseCompletes: an upload that it does not have is not completed with 200; nil
-	// where nobody has looked.
+	// RefusesFalseCompletes: the store does not answer 200 to a Complete of an upload that it
+	// does not have; nil if nobody has looked.
 	RefusesFalseCompletes atomic.Pointer[bool]
 }
 

@@ -50,8 +50,7 @@ func (c *Client) DeleteObjects(ctx context.Context, bucket s3name.Bucket, list D
 	}, result)
 }
 
-// SpeaksOfLock tells by a store's words whether a retention or a legal hold is why it
-// refuses. AWS and versitygw say AccessDenied, MinIO InvalidRequest, with these words.
+// SpeaksOfLock tells from a store's words whether it refuses because of a retention or a legal hold. AWS and versitygw say AccessDenied, MinIO InvalidRequest, with these words.
 func SpeaksOfLock(message string) bool {
 	text := strings.ToLower(message)
 	return strings.Contains(text, "object lock") || strings.Contains(text, "worm")

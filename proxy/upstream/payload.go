@@ -18,8 +18,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
 
-// What of a streamed body the store can check. A body that is in memory is
-// signed by its SHA-256; with PayloadChecked a larger one carries a CRC32C header instead.
+// How the store can check a streamed body. A body in memory is signed by its
+// SHA-256; with PayloadChecked a larger one carries a CRC32C header instead.
 const (
 	// PayloadChecked streams unsigned chunks with a CRC32C behind the last one
 	// (STREAMING-UNSIGNED-PAYLOAD-TRAILER).
@@ -27,7 +27,7 @@ const (
 	// PayloadSigned streams signed chunks; it hashes every byte.
 	PayloadSigned Payload = "signed"
 	// PayloadUnsigned streams the bare body, for stores that take neither. A store may then
-	// keep what came of a body that was cut: only a part of an upload goes up so.
+	// keep the beginning of a body that was cut: only parts of uploads are sent this way.
 	PayloadUnsigned Payload = "unsigned"
 )
 
@@ -132,7 +132,7 @@ type chunkWriter struct {
 	left  int64 // of the body
 	chunk int64 // left of the current chunk
 	sum   *Checksum
-	frame string // what of the framing is still to be given
+	frame string // framing that is still to be given
 	ended bool   // the last chunk was framed
 }
 

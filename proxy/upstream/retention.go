@@ -12,8 +12,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
-// retentions remembers which buckets have a default retention. A change is seen late, and
-// not every answer is kept: what is written meanwhile is locked for longer, or refused.
+// retentions remembers which buckets have a default retention. A change is noticed late, and not
+// every answer is kept: what is written meanwhile is locked for longer, or refused.
 type retentions = expirable.LRU[s3name.Bucket, bool]
 
 func newRetentions() *retentions {
