@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -37,6 +39,18 @@ func firstKeyset(ctx context.Context, c *config.Config, stores *stores) (made bo
 		return false, err
 	}
 	return true, nil
+}
+
+// tellOfOwnClient says that the client whom a first start made is one no longer, since others are
+// configured: whoever used it finds out otherwise by a refusal.
+func tellOfOwnClient(c *config.Config, clients *config.Credentials, log *slog.Logger) {
+	if clients.Own.ID != "" || c.DataDir == "" || c.Auth == config.AuthNone {
+		return
+	}
+	path := filepath.Join(c.DataDir, "credentials")
+	if there, err := exists(path); there && err == nil {
+		log.Warn("the client of the data folder is not used, since others are configured", "file", path)
+	}
 }
 
 // announce prints what a person needs to know at a first start, and no secret.

@@ -69,6 +69,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	tellOfOwnClient(c, clients, log)
 	traces := tracing.Start(ctx, thisBuild().Version, log)
 	defer traces.Close(log)
 	log = traces.Logger(log)

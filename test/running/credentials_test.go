@@ -164,3 +164,23 @@ func TestCredentialsInAFileMakeNoFurtherKey(t *testing.T) {
 		t.Error("a key was made in the data folder")
 	}
 }
+
+// Otherwise its user would find out by a refusal.
+func TestTheStartSaysThatTheDataFoldersClientIsUsedNoLonger(t *testing.T) {
+	t.Parallel()
+	if lab.Direct {
+		t.Skip("there is no proxy")
+	}
+	const words = "the client of the data folder is not used"
+	dir := t.TempDir()
+	first := lab.Proxy(t, lab.ProxyOptions{DataDir: dir, NoKeys: true})
+	first.Term()
+	first.Wait(lab.AnswerWithin)
+	if strings.Contains(first.Log(), words) {
+		t.Error("it says so when it is used")
+	}
+	second := lab.Proxy(t, lab.ProxyOptions{DataDir: dir, NoKeys: true, Args: []string{"--credentials", lab.PrivateFile(t, "- {access-key-id: one, secret-access-key: hidden-1}\n")}})
+	if !strings.Contains(second.Log(), words) {
+		t.Errorf("no word of it:\n%s", second.Log())
+	}
+}

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"math"
+	"net"
 )
 
 // validateListenerTLS checks how clients reach the listener.
@@ -16,6 +17,19 @@ func (c *Config) validateListenerTLS() error {
 		return Usagef("tls-client-auth is set, but not tls-client-ca: no client is asked for a certificate")
 	case c.TLSCert != "" && c.PlaintextListen:
 		return Usagef("plaintext-listen and tls-cert exclude each other")
+	}
+	return nil
+}
+
+// checkListens refuses an address to listen on that net.Listen would not understand.
+func (c *Config) checkListens() error {
+	for name, address := range map[string]string{"listen": c.Listen, "admin-listen": c.AdminListen, "metrics-listen": c.MetricsListen} {
+		if address == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return Usagef("%s: %q is not an address such as 127.0.0.1:8080, or :8080 for all of this machine", name, address)
+		}
 	}
 	return nil
 }
