@@ -136,7 +136,7 @@ func nginxArgs(t testing.TB, c *Cluster, _ ClusterOptions, address, dir string) 
 	for i, r := range c.Replicas {
 		pairs = append(pairs, example(i), r.Address)
 	}
-	return []string{"-c", exampleOf(t, dir, "nginx.conf", pairs), "-g", "daemon off; user root;"}
+	return []string{"-c", exampleOf(t, dir, "nginx.conf", pairs), "-g", "daemon off; master_process off;"}
 }
 
 // example is the address of a replica in the examples.
