@@ -41,7 +41,10 @@ func startAdmin(c *config.Config, from page.Source, health *health, log *slog.Lo
 	mux := http.NewServeMux()
 	health.routes(mux)
 	mux.Handle("/", guard.Of(page.Handler(from)))
-	mux.Handle("/debug/pprof/", guard.Of(page.Private(profiles())))
+	mux.Handle("/debug/pprof/", guard.Of(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		health.stores.audit.Operator(r.RemoteAddr, r.URL.Path)
+		page.Private(profiles()).ServeHTTP(w, r)
+	})))
 	return serveOn(listener, mux, "admin", log), nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/origin"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
@@ -18,28 +19,15 @@ func strangers(c *config.Config, log *slog.Logger) (refuse func(*http.Request) e
 		return nil
 	}
 	log.Warn("auth is none: everybody who reaches the listener may read and change everything", "listen", c.Listen)
-	origins := http.NewCrossOriginProtection()
 	return func(r *http.Request) error {
 		switch {
-		case fromAnotherSite(origins, r):
+		case origin.ByAnotherSite(r) && !origin.IsLink(r):
 			return s3err.AccessDenied.WithMessage("Without authentication (--auth none) no web page of another site may ask for anything.")
 		case !c.AuthNoneAnywhere && !isOwnHost(c, r.Host):
 			return s3err.AccessDenied.WithMessage("Without authentication (--auth none) s3proxy answers to loopback addresses and the names of --domain alone.")
 		}
 		return nil
 	}
-}
-
-// fromAnotherSite tells whether a page of another site has a browser send the request. Reads count
-// too, unlike for net/http: the store's answer may allow every page to look at it (MinIO's does).
-// Whoever follows a link to an object only looks at it himself.
-func fromAnotherSite(origins *http.CrossOriginProtection, r *http.Request) bool {
-	if r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
-		return origins.Check(r) != nil
-	}
-	judged := *r
-	judged.Method = http.MethodPost
-	return origins.Check(&judged) != nil
 }
 
 // isOwnHost tells whether a request's host can only be this machine, or is one of our own names.

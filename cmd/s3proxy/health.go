@@ -43,18 +43,16 @@ const lookFor = 5 * time.Second
 func (h *health) follow(ctx context.Context) {
 	before := true
 	for {
-		within, cancel := context.WithTimeout(ctx, lookFor)
-		_, err := h.ready(within)
-		cancel()
+		now := h.recent(ctx, lookAgain)
 		if ctx.Err() != nil {
 			return
 		}
-		if now := err == nil; now != before {
-			before = now
-			if now {
+		if now.Ready != before {
+			before = now.Ready
+			if now.Ready {
 				h.stores.log.Info("ready again")
 			} else {
-				h.stores.log.Warn("not ready: requests cannot be served", "error", err)
+				h.stores.log.Warn("not ready: requests cannot be served", "error", now.Why)
 			}
 		}
 		select {
@@ -171,7 +169,7 @@ func (s *stores) whatIsAway(ctx context.Context) (keys, stores []string, usable 
 		seen := s.reaches[id.store] // nil: the embedded store, without which the process ends
 		away := seen != nil && seen.away()
 		if away {
-			stores = append(stores, fmt.Sprintf("the store %s has not answered for %v", seen.at, seen.silence().Round(time.Second)))
+			stores = append(stores, fmt.Sprintf("the store %s has not answered %s", seen.at, seen.howLong()))
 		}
 		if errs[i] != nil {
 			keys = append(keys, errs[i].Error())

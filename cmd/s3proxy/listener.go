@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/certs"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/origin"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/watch"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
@@ -131,13 +132,12 @@ func (d *frontDoor) endpoint() string {
 // name stands in the credentials. A connection may be older than what is trusted now. A browser
 // shows its user's certificate for any page: for pages of other sites it stands for nothing.
 func ofCertificate(trusted *certs.Listener, find func(*x509.Certificate) string) func(*http.Request) (string, error) {
-	origins := http.NewCrossOriginProtection()
 	return func(r *http.Request) (string, error) {
 		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 			return "", nil
 		}
 		id := find(r.TLS.PeerCertificates[0])
-		if id == "" || fromAnotherSite(origins, r) {
+		if id == "" || origin.ByAnotherSite(r) && !origin.IsLink(r) {
 			return "", nil
 		}
 		if err := trusted.Verify(r.TLS.PeerCertificates); err != nil {

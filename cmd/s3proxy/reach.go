@@ -53,6 +53,14 @@ func (r *reach) away() bool {
 	return r.unreadyAfter > 0 && silence > 0 && (silence >= r.unreadyAfter || r.never())
 }
 
+// howLong says for how long the store has not answered.
+func (r *reach) howLong() string {
+	if r.never() {
+		return "since the start"
+	}
+	return "for " + r.silence().Round(time.Second).String()
+}
+
 // never tells that the store has not answered yet.
 func (r *reach) never() bool {
 	r.mu.Lock()

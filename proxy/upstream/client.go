@@ -44,7 +44,7 @@ type Config struct {
 	Payload Payload
 	// Attempts is how often a GET or HEAD is sent at most, while the store does not
 	// answer or says that it cannot now (5xx but 501, 429), with growing pauses between.
-	// 0 is 1: a proxy's clients try again themselves.
+	// 0 is 1.
 	Attempts int
 	// RetryBudget is how many of these repetitions may run ahead: each takes one, and five
 	// successes give one back, so that a store in trouble is not sent a multiple of all

@@ -2,6 +2,7 @@ package running
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,7 +103,14 @@ func TestTheAuditLogTellsOfNewCredentialsAndOfOtherSitesPages(t *testing.T) {
 		}
 		t.Errorf("no line with %q:\n%s", texts, got)
 	}
-	lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{"--credentials", list, "--audit-log", audited}})
+	admin := lab.FreeAddress(t)
+	lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{"--credentials", list, "--audit-log", audited, "--admin-listen", admin}})
+	resp, err := http.Get("http://" + admin + "/debug/pprof/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	told(audited, `"event":"admin"`, `"path":"/debug/pprof/cmdline"`, `"remote":"127.0.0.1:`)
 	write("- {access-key-id: two}\n")
 	told(audited, `"event":"reload"`, `"what":"credentials"`, `"result":"error"`, "secret-access-key")
 	write("- {access-key-id: two, secret-access-key: hidden-2}\n")

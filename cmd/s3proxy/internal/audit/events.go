@@ -77,6 +77,21 @@ func (l *Log) Reload(what string, err error) {
 	l.write(e)
 }
 
+// operator is the event of an operator's look into the process.
+type operator struct {
+	Time   time.Time `json:"time"`
+	Event  string    `json:"event"`
+	Remote string    `json:"remote"`
+	Path   string    `json:"path"`
+}
+
+// Operator writes the event of a profile that an operator has taken, from the admin listener.
+func (l *Log) Operator(remote, path string) {
+	if l != nil {
+		l.write(operator{time.Now().UTC(), "admin", remote, path})
+	}
+}
+
 // key is the event of a call of a KMS that gives or opens a key.
 type key struct {
 	Time   time.Time `json:"time"`

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/origin"
 )
 
 // Guard says who may see what only operators may.
@@ -54,11 +56,7 @@ func (g Guard) Of(next http.Handler) http.Handler {
 // ofThisSite refuses what a web page of another site asks a browser for. Such a page may link
 // here.
 func ofThisSite(r *http.Request) error {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "same-origin", "none": // "": no browser
-		return nil
-	}
-	if r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" && r.URL.Path == "/" {
+	if !origin.ByAnotherSite(r) || origin.IsLink(r) && r.URL.Path == "/" {
 		return nil
 	}
 	return errors.New("a web page of another site may not ask for this")
