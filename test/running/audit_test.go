@@ -104,7 +104,7 @@ func TestTheAuditLogTellsOfNewCredentialsAndOfOtherSitesPages(t *testing.T) {
 		t.Errorf("no line with %q:\n%s", texts, got)
 	}
 	admin := lab.FreeAddress(t)
-	lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{"--credentials", list, "--audit-log", audited, "--admin-listen", admin}})
+	lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), Args: []string{"--credentials", list, "--audit-log", audited, "--admin-listen", admin}}).AwaitListening(t, admin)
 	resp, err := http.Get("http://" + admin + "/debug/pprof/cmdline")
 	if err != nil {
 		t.Fatal(err)
