@@ -42,6 +42,14 @@ func (n *Network) Toxic(t testing.TB, kind, direction string, share float64, att
 	n.call(t, http.MethodPost, "/proxies/way/toxics", map[string]any{"name": fmt.Sprint(n.named), "type": kind, "stream": direction, "toxicity": share, "attributes": attributes})
 }
 
+// Cut ends all connections there are; new ones get through.
+func (n *Network) Cut(t testing.TB) {
+	t.Helper()
+	for _, enabled := range []bool{false, true} {
+		n.call(t, http.MethodPost, "/proxies/way", map[string]any{"enabled": enabled})
+	}
+}
+
 // Heal makes everything right again.
 func (n *Network) Heal(t testing.TB) {
 	t.Helper()

@@ -213,7 +213,8 @@ func TestAStoreWhoseNameIsGoneComesBack(t *testing.T) {
 		t.Skip("there is no proxy")
 	}
 	store := lab.SharedVersitygw(t)
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(store.URL, "http://"))
+	network := lab.NetworkTo(t, store.URL)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(network.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,6 +232,7 @@ func TestAStoreWhoseNameIsGoneComesBack(t *testing.T) {
 	path := "/" + bucket + "/k"
 	s3test.MustPut(t, at, path, s3test.Content(1, 1000))
 	names("")
+	network.Cut(t) // a connection that is in use needs no name
 	eventually(t, "requests fail", func() bool {
 		a := s3test.Get(t, at, path)
 		if a.Status != 200 && (a.Status != 503 || a.Code != "ServiceUnavailable") {
