@@ -144,6 +144,8 @@ func (s *stores) bucketToCheck(ctx context.Context, name s3name.Bucket) (b *doct
 	b = &doctor.Bucket{Name: name, Store: settings.Upstream, Payload: upstream.PayloadChecked, Place: s.c.State, Advice: adviceOf(t)}
 	if set.URL != "" {
 		b.Payload = upstream.Payload(set.Payload)
+	}
+	if set.URL != "" && upstream.Signature(set.Signature) != upstream.SignatureV2 {
 		b.With = func(ctx context.Context, how upstream.Payload) (*upstream.Client, error) {
 			other := set
 			other.Payload = string(how)
@@ -176,6 +178,7 @@ func risksOf(c *config.Config) (risks []string) {
 	}
 	note(c.UpstreamInsecure, "upstream-insecure: whoever is on the way can be the store")
 	note(c.UpstreamURL != nil && c.UpstreamURL.Scheme == "http" && !config.OnLoopback(hostPort(c.UpstreamURL)), "the way to the store has no TLS: names, sizes and metadata are readable there")
+	note(c.UpstreamSignature == string(upstream.SignatureV2), "upstream-signature v2: whoever is on the way to a store without TLS can change what is written")
 	note(c.AllowPlaintextReads, "allow-plaintext-reads: the store can put plaintext in the place of any object")
 	note(c.Auth == config.AuthNone, "auth none: everybody who reaches the listener may do everything")
 	note(!config.OnLoopback(c.Listen) && !c.PlaintextListen && c.TLSCert == "", "others than this machine reach listen: it has no TLS (tls-cert), and nothing says that this is ended before it (plaintext-listen)")

@@ -262,7 +262,7 @@ func (s *stores) client(ctx context.Context, set config.Upstream) (*upstream.Cli
 		return nil, config.Usagef("upstream %s: %w", endpoint.Host, err)
 	}
 	conf := upstream.Config{
-		TLS: security, Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts, RetryBudget: s.retryBudget,
+		TLS: security, Endpoint: endpoint, Region: set.Region, Payload: upstream.Payload(set.Payload), Signature: upstream.Signature(set.Signature), Addressing: upstream.Addressing(set.Addressing), Attempts: s.attempts, RetryBudget: s.retryBudget,
 		Timeouts: upstream.Timeouts{Connect: s.c.UpstreamConnectTimeout, Answer: s.c.UpstreamAnswerTimeout, Stall: s.c.UpstreamStallTimeout},
 	}
 	s.watch(&conf)

@@ -59,16 +59,7 @@ func stringToSignV2(r *http.Request, path string, query query, date string, pres
 	if err != nil {
 		return "", err
 	}
-	slices.SortFunc(q.subresources, func(a, b parameter) int { return strings.Compare(a.name, b.name) })
-	resource, separator := path, "?"
-	for _, p := range q.subresources {
-		resource += separator + p.name
-		if p.value != "" {
-			resource += "=" + p.value
-		}
-		separator = "&"
-	}
-	return r.Method + "\n" + r.Header.Get("Content-Md5") + "\n" + r.Header.Get("Content-Type") + "\n" + date + "\n" + amz + resource, nil
+	return textV2(r, path, date, amz, q.subresources), nil
 }
 
 // pathV2 is the path that version 2 signs: as it came, behind the bucket that the host names.

@@ -42,6 +42,8 @@ type Config struct {
 	Credentials aws.CredentialsProvider
 	// Payload says how streamed bodies are sent.
 	Payload Payload
+	// Signature is the version of the signatures. The empty value means SignatureV4.
+	Signature Signature
 	// Attempts is how often a GET or HEAD is sent at most, while the store does not
 	// answer or says that it cannot now (5xx but 501, 429), with growing pauses between.
 	// 0 is 1.
@@ -85,6 +87,8 @@ type Learned struct {
 	// LocksReads: nobody can read an object while a conditional PUT to it is on its way.
 	// MinIO locks it from the condition to the body's end, and for as long as a body is read.
 	LocksReads atomic.Bool
+	// SignsLikeMinIO: what it looks for in signatures of version 2.
+	SignsLikeMinIO atomic.Bool
 	// RefusesFalseCompletes: the store does not answer 200 to a Complete of an upload that it
 	// does not have; nil if nobody has looked.
 	RefusesFalseCompletes atomic.Pointer[bool]
@@ -97,6 +101,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	if err := cfg.Addressing.check(cfg.Endpoint); err != nil {
 		return nil, err
+	}
+	if cfg.Signature == SignatureV2 && cfg.Payload != PayloadUnsigned {
+		return nil, errors.New("a store that wants signatures of version 2 knows no chunks: bodies are sent unsigned")
 	}
 	cfg.Timeouts = cfg.Timeouts.orDefaults()
 	transport := &http.Transport{
@@ -149,7 +156,7 @@ func (c *Client) ChecksBodies() bool { return c.cfg.Payload != PayloadUnsigned }
 // s3err.ServiceUnavailable with ErrNoAnswer or another cause inside, or the context's error.
 func (c *Client) Do(ctx context.Context, in *Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
-		resp, err := c.once(again(ctx, attempt-1), in)
+		resp, err := c.inSomeDialect(again(ctx, attempt-1), in)
 		var refused *s3err.Error
 		if err == nil || errors.As(err, &refused) && refused.Status < 500 {
 			c.budget.succeeded() // the store works, whatever it says
@@ -211,7 +218,11 @@ func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) 
 		}
 		creds = &found
 	}
-	if err := c.sign(ctx, req, in, creds); err != nil {
+	sign := c.sign
+	if c.cfg.Signature == SignatureV2 {
+		sign = c.signV2
+	}
+	if err := sign(ctx, req, in, creds); err != nil {
 		return nil, fmt.Errorf("sign the upstream request: %w", err)
 	}
 	sending, end := context.WithCancelCause(ctx)

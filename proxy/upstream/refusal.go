@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -34,7 +35,11 @@ func refusal(resp *http.Response, signed bool) *s3err.Error {
 		return s3err.InternalError.WithMessage("The store redirects or answers with a status that S3 does not have; the proxy's settings --upstream and --upstream-region need a look.").Because(e)
 	case signed && slices.ContainsFunc(ofOurCredentials, func(o *s3err.Error) bool { return errors.Is(e, o) }):
 		// The cause names the code alone: the text may hold a session token.
-		return s3err.InternalError.WithMessage("The store does not accept the credentials of the proxy.").Because(errors.New("the store answers " + e.Code + " to the proxy's own credentials"))
+		code := errors.New(e.Code)
+		if errors.Is(e, s3err.SignatureDoesNotMatch) {
+			code = errOurSignature
+		}
+		return s3err.InternalError.WithMessage("The store does not accept the credentials of the proxy.").Because(fmt.Errorf("the store answers %w to the proxy's own credentials", code))
 	}
 	e.Header = resp.Header.Clone()
 	e.Header.Del("X-Amz-Bucket-Region") // the store's, where clients sign for ours

@@ -86,6 +86,18 @@ func TestAnUpstreamOfAWSNeedsAKeyAndSaysWhoNamedIt(t *testing.T) {
 	}
 }
 
+func TestVersion2OfSignaturesMeansUnsignedBodies(t *testing.T) {
+	base := Config{Upstream: "https://d", UpstreamPayload: "checked", UpstreamSignature: "v4"}
+	for _, c := range []struct{ of, bucket, payload, want string }{
+		{"v4", "", "", "checked"}, {"v4", "v2", "", "unsigned"}, {"v2", "", "", "unsigned"}, {"v2", "v4", "", "checked"}, {"v2", "v4", "signed", "signed"},
+	} {
+		base.UpstreamSignature = c.of
+		if got := base.UpstreamOf(Upstream{Signature: c.bucket, Payload: c.payload}); got.Payload != c.want {
+			t.Errorf("%+v gives %s", c, got.Payload)
+		}
+	}
+}
+
 func TestWhatABucketsStoreLeavesOutIsTheDefaultStores(t *testing.T) {
 	base := Config{Upstream: "https://d", UpstreamRegion: "r", UpstreamPayload: "checked", UpstreamAddressing: "auto", UpstreamCert: "/c", UpstreamKey: "/k"}
 	verified, insecure := base, base

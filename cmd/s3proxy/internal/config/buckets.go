@@ -17,8 +17,15 @@ var (
 	etagModes   = []string{"opaque", "md5"}
 	rangeChecks = []string{"end", "segments"}
 	sseModes    = []string{string(object.SSEOwn), string(object.SSEStore)}
-	payloads    = []string{"checked", "signed", "unsigned"}
+	payloads    = []string{"checked", "signed", payloadUnsigned}
+	signatures  = []string{"v4", signatureV2}
 	addressings = []string{"path", "virtual", "auto"}
+)
+
+// Version 2 of signatures has no chunks: bodies can only be sent unsigned.
+const (
+	signatureV2     = "v2"
+	payloadUnsigned = "unsigned"
 )
 
 // hasUpstreams tells whether any bucket has a store of its own.
@@ -112,6 +119,12 @@ func (c *Config) validateUpstream(u Upstream) error {
 	if u.Payload != "" && !slices.Contains(payloads, u.Payload) {
 		return Usagef("upstream: payload: %q is not one of %s", u.Payload, strings.Join(payloads, ", "))
 	}
+	if u.Signature != "" && !slices.Contains(signatures, u.Signature) {
+		return Usagef("upstream: signature: %q is not one of %s", u.Signature, strings.Join(signatures, ", "))
+	}
+	if u.Payload != "" && u.Payload != payloadUnsigned && cmp.Or(u.Signature, c.UpstreamSignature) == signatureV2 {
+		return Usagef("upstream: payload is %s, but signatures of version 2 know unsigned bodies alone: remove it", u.Payload)
+	}
 	if u.Addressing != "" && !slices.Contains(addressings, u.Addressing) {
 		return Usagef("upstream: addressing: %q is not one of %s", u.Addressing, strings.Join(addressings, ", "))
 	}
@@ -153,7 +166,10 @@ func (c *Config) UpstreamOf(set Upstream) Upstream {
 		set.Cert, set.Key = c.UpstreamCert, c.UpstreamKey
 	}
 	set.URL, set.Region, set.Payload = cmp.Or(set.URL, c.Upstream), cmp.Or(set.Region, c.UpstreamRegion), cmp.Or(set.Payload, c.UpstreamPayload)
-	set.Addressing = cmp.Or(set.Addressing, c.UpstreamAddressing)
+	set.Addressing, set.Signature = cmp.Or(set.Addressing, c.UpstreamAddressing), cmp.Or(set.Signature, c.UpstreamSignature)
+	if set.Signature == signatureV2 {
+		set.Payload = payloadUnsigned
+	}
 	return set
 }
 

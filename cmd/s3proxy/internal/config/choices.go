@@ -19,6 +19,8 @@ func Choices(flag string) []string {
 		return sseModes
 	case "upstream-addressing":
 		return addressings
+	case "upstream-signature":
+		return signatures
 	case "upstream-payload":
 		return payloads
 	case "log-level":

@@ -30,6 +30,7 @@ type Config struct {
 	Upstream               string        `koanf:"upstream"`
 	UpstreamRegion         string        `koanf:"upstream-region"`
 	UpstreamPayload        string        `koanf:"upstream-payload"`
+	UpstreamSignature      string        `koanf:"upstream-signature"`
 	UpstreamAddressing     string        `koanf:"upstream-addressing"`
 	UpstreamCA             string        `koanf:"upstream-ca"`
 	UpstreamCert           string        `koanf:"upstream-cert"`

@@ -155,6 +155,11 @@ func TestAMistakeStopsTheStartWithOneLineThatNamesIt(t *testing.T) {
 		{"an address as domain", "", nil, []string{"--domain", "127.0.0.1"}, "domain"},
 		{"a domain with a port", "", nil, []string{"--domain", "s3.example.com", "--domain", "s3.example.com:80"}, "s3.example.com:80"},
 		{"addressing", "upstream-addressing: host\n", nil, nil, "host"},
+		{"a version of signatures", "", nil, []string{"--upstream", "http://h", "--upstream-signature", "v3"}, "v3"},
+		{"chunks with version 2", "", nil, []string{"--upstream", "http://h", "--upstream-signature", "v2", "--upstream-payload", "signed"}, "unsigned bodies alone"},
+		{"chunks with a bucket's version 2", "buckets:\n  b-1: {upstream: {url: 'http://h', signature: v2, payload: checked}}\n", nil, nil, "unsigned bodies alone"},
+		{"a bucket's version", "buckets:\n  b-1: {upstream: {url: 'http://h', signature: v5}}\n", nil, nil, "v5"},
+		{"signatures of the embedded store", "", nil, []string{"--upstream-signature", "v2"}, "embedded store"},
 		{"half a credential", "", map[string]string{EnvAccessKey: "x"}, nil, EnvSecretKey},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -42,6 +42,7 @@ type Upstream struct {
 	URL         string              `yaml:"url"`
 	Region      string              `yaml:"region"`
 	Payload     string              `yaml:"payload"`
+	Signature   string              `yaml:"signature"`
 	Addressing  string              `yaml:"addressing"`
 	CA          string              `yaml:"ca"`
 	Cert        string              `yaml:"cert"`

@@ -36,6 +36,7 @@ func StoreFlags(f *pflag.FlagSet) {
 	f.String("upstream-key", "", "PEM `file` with the key of upstream-cert")
 	f.Bool("upstream-insecure", false, "do not verify the store's certificate: whoever is on the way can be the store")
 	f.String("upstream-payload", "checked", "how to stream bodies to the store: checked (unsigned chunks with a CRC32C), signed (signed chunks), unsigned (for stores that accept neither)")
+	f.String("upstream-signature", "v4", "the version of the signatures of requests to the store: v4, or v2 for stores that know no other (it covers no body, and bodies are sent as with upstream-payload unsigned)")
 	f.String("upstream-addressing", "auto", "where requests to the store name the bucket: path, virtual (bucket.host), auto (virtual for amazonaws.com over https)")
 	f.Duration("upstream-connect-timeout", 10*time.Second, "how long a connection to the store may take to come about, and a TLS handshake after it")
 	f.Duration("upstream-answer-timeout", 5*time.Minute, "how long the store may take to begin its answer, once it has the whole request; S3 may take minutes to complete an upload")

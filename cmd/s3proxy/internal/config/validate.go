@@ -39,7 +39,7 @@ func (c *Config) validateAddresses() error {
 		}
 		c.UpstreamURL = u
 	} else if !c.hasUpstreams() {
-		for _, name := range []string{"upstream-region", "upstream-ca", "upstream-cert", "upstream-key", "upstream-insecure"} {
+		for _, name := range []string{"upstream-region", "upstream-ca", "upstream-cert", "upstream-key", "upstream-insecure", "upstream-signature"} {
 			if c.Given(name) {
 				return Usagef("%s is set but upstream is not: the embedded store has none", name)
 			}
@@ -61,12 +61,15 @@ func (c *Config) validateAddresses() error {
 func (c *Config) validateChoices() error {
 	for name, value := range map[string]string{
 		"auth": c.Auth, "auth-v2": c.AuthV2, "anonymous": c.Anonymous, "etag": c.ETag, "range-check": c.RangeCheck, "sse": c.SSE, "tls-client-auth": c.TLSClientAuth,
-		"upstream-addressing": c.UpstreamAddressing, "upstream-payload": c.UpstreamPayload,
+		"upstream-addressing": c.UpstreamAddressing, "upstream-payload": c.UpstreamPayload, "upstream-signature": c.UpstreamSignature,
 		"log-level": c.LogLevel, "log-format": c.LogFormat,
 	} {
 		if of := Choices(name); value != "" && !slices.Contains(of, value) {
 			return Usagef("%s: %q is not one of %s", name, value, strings.Join(of, ", "))
 		}
+	}
+	if c.UpstreamSignature == signatureV2 && c.Given("upstream-payload") && c.UpstreamPayload != payloadUnsigned {
+		return Usagef("upstream-payload is %s, but upstream-signature v2 knows unsigned bodies alone: remove it", c.UpstreamPayload)
 	}
 	for _, domain := range c.Domains {
 		if !domainName.MatchString(domain) {

@@ -56,7 +56,7 @@ func (b *Bucket) unsignedPayload(ctx context.Context) Finding {
 func (b *Bucket) payload(ctx context.Context, how upstream.Payload, what string) (f Finding, takes *upstream.Client) {
 	client := b.Store
 	if b.With == nil && how != b.Payload {
-		return skipped("the embedded store is spoken to in one way"), nil
+		return skipped("this store is spoken to in one way"), nil
 	}
 	if b.With != nil {
 		var err error
