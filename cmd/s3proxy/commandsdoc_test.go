@@ -42,7 +42,8 @@ func TestTheDocumentationHasEveryFieldOfTheCommandsJSON(t *testing.T) {
 	sections := lab.DocFields(t, commandsPage)
 	common := jsonNames(reflect.TypeFor[ops.Outcome]())
 	for section, of := range map[string]reflect.Type{
-		"keys rotate": reflect.TypeFor[ops.Rotated](), "encrypt-existing": reflect.TypeFor[ops.EncryptedExisting](), "keys rekey": reflect.TypeFor[ops.Rekeyed](),
+		"keys rotate": reflect.TypeFor[ops.Rotated](), "encrypt-existing": reflect.TypeFor[ops.EncryptedExisting](), "decrypt-existing": reflect.TypeFor[ops.DecryptedExisting](),
+		"keys rekey":  reflect.TypeFor[ops.Rekeyed](),
 		"keys status": reflect.TypeFor[ops.KeyStatus](), "keys verify": reflect.TypeFor[ops.Verified](), "gc": reflect.TypeFor[ops.SweptUploads](),
 		"gc --records": reflect.TypeFor[ops.SweptRecords](), "keys list": reflect.TypeFor[localfile.KeyInfo](), "inspect": reflect.TypeFor[inspection](),
 		"version": reflect.TypeFor[build](), "Progress": reflect.TypeFor[progressLine](), "doctor": reflect.TypeFor[doctor.Result](),

@@ -65,7 +65,7 @@ Flags override the environment, and the environment overrides the file.
 	root.Version = thisBuild().String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), gcCommand(), doctorCommand(), versionCommand(), exitCodesTopic())
+	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), decryptExistingCommand(), gcCommand(), doctorCommand(), versionCommand(), exitCodesTopic())
 	addEmbeddedStore(root)
 	complete(root)
 	return root

@@ -1,6 +1,6 @@
 // Package inplace writes objects again under their own names, beside clients that write
 // them: for a client's update of metadata (a copy onto itself), for keys that are wrapped or
-// made anew, and for plaintext that is encrypted where it is.
+// made anew, for plaintext that is encrypted where it is, and the other way round.
 //
 //   - source.go: Source, an object whose bytes are written again.
 //   - write.go, parts.go: its stored bytes go up once more, in one PUT or in the parts that
@@ -9,7 +9,7 @@
 //   - probe.go: whether the store refuses a write whose If-Match does not hold.
 //   - renewer.go: Renewer, which reads an object's state, lets a change say what is to be
 //     written, and begins anew where another writer was faster.
-//   - rekey.go, encrypt.go: the changes that need more than a new wrapped key.
+//   - rekey.go, encrypt.go, decrypt.go: the changes that need more than a new wrapped key.
 //   - headers.go, acl.go: what an object keeps.
 //   - tries.go: how often something is begun anew.
 //

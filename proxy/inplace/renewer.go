@@ -40,6 +40,7 @@ type Renewal struct {
 	checksum envelope.Checksum // of the whole, where it is plaintext and the store tells
 	facts    envelope.Facts    // of its metadata
 	trailer  *envelope.Trailer // nil for plaintext, and for an object of no bytes
+	plain    *plaintext        // says how a Body of plaintext is written; nil for one that is sealed
 }
 
 // Renewer writes objects again under their own names, beside clients who write them.
@@ -159,18 +160,16 @@ func (src *Source) write(ctx context.Context, n *Renewal) error {
 		old = resp.Body
 	}
 	body := n.Body(old)
-	if n.Length <= src.Limits.Buffer {
-		_, _, err := src.writeOver(ctx, n.Header, body, n.Length)
+	switch {
+	case n.plain != nil:
+		return src.writePlain(ctx, n, body)
+	case n.Length <= src.Limits.Buffer:
+		_, _, err := src.writeOver(ctx, n.Header, body, n.Length, nil)
 		return err
 	}
 	// Other bytes have another ETag in any case. In parts they stream, also where the store
 	// lets nobody read what is written.
-	u := &upstream.Upload{Client: src.Upstream, Bucket: src.Bucket, Key: src.Key, BeforeEnd: src.Recheck}
-	resp, err := object.PutInParts(ctx, u, n.Header, body, n.Length, src.Limits.CopyPart)
-	if err != nil {
-		return src.whyBrokenInPlace(ctx, n.Header, err)
-	}
-	return resp.Body.Close()
+	return src.writePieces(ctx, n, body)
 }
 
 // find asks for an object twice: versitygw 1.8 reads the parts of a HEAD's answer one by one, and in

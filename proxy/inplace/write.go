@@ -43,7 +43,7 @@ func (src *Source) Write(ctx context.Context, dek *envelope.DEK, h http.Header, 
 		return nil, nil, err
 	}
 	defer body.Close()
-	return src.writeOver(ctx, h, body, src.Bytes)
+	return src.writeOver(ctx, h, body, src.Bytes, nil)
 }
 
 // withTail reads length stored bytes, of which tail replaces the last.
@@ -58,11 +58,12 @@ func (src *Source) withTail(ctx context.Context, dek *envelope.DEK, offset, leng
 	}{io.MultiReader(body, bytes.NewReader(tail)), body}, nil
 }
 
-// writeOver replaces the object by a body of length stored bytes, with one PUT.
-func (src *Source) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64) (*s3xml.CopyObjectResult, http.Header, error) {
+// writeOver replaces the object by a body of length stored bytes, with one PUT. sum is the checksum
+// that the store gets with it; nil for one of the client's own.
+func (src *Source) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64, sum *upstream.Checksum) (*s3xml.CopyObjectResult, http.Header, error) {
 	req := &upstream.Request{Method: http.MethodPut, Bucket: src.Bucket, Key: src.Key, Header: h, Unsigned: src.Unsigned}
 	if length > 0 {
-		req.Body, req.Length = body, length
+		req.Body, req.Length, req.Checksum = body, length, sum
 	}
 	resp, err := src.putRechecked(ctx, req)
 	if err != nil {

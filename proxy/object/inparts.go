@@ -19,13 +19,9 @@ import (
 func PutInParts(ctx context.Context, u *upstream.Upload, h http.Header, body io.Reader, length, partSize int64) (*http.Response, error) {
 	result, header, err := u.InParts(ctx, h, func(list *s3xml.CompleteUpload) error {
 		for number := 1; length > 0; number++ {
-			p := &piece{body: body}
-			p.left.Store(min(length, partSize))
-			length -= p.left.Load()
-			etag, err := u.Part(ctx, number, &upstream.Request{Body: p, Length: p.left.Load()})
-			if err == nil && p.left.Load() > 0 {
-				err = checksum.ErrAnsweredEarly
-			}
+			size := min(length, partSize)
+			length -= size
+			etag, err := PutPart(ctx, u, number, body, size, nil)
 			if err != nil {
 				return fmt.Errorf("part %d of a body: %w", number, err)
 			}
@@ -42,6 +38,21 @@ func PutInParts(ctx context.Context, u *upstream.Upload, h http.Header, body io.
 	}
 	header.Set("Etag", `"`+strings.Trim(result.ETag, `"`)+`"`)
 	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: http.NoBody}, nil
+}
+
+// PutPart sends the next size bytes of a body as a part, and gives its ETag. sum is the checksum that
+// the store gets with it; nil for one of the client's own.
+func PutPart(ctx context.Context, u *upstream.Upload, number int, body io.Reader, size int64, sum *upstream.Checksum) (etag string, err error) {
+	p := &piece{body: body}
+	p.left.Store(size)
+	req := &upstream.Request{}
+	if size > 0 {
+		req.Body, req.Length, req.Checksum = p, size, sum
+	}
+	if etag, err = u.Part(ctx, number, req); err == nil && p.left.Load() > 0 {
+		err = checksum.ErrAnsweredEarly
+	}
+	return etag, err
 }
 
 // piece is the next part of a body. What is left of it is known although the transport

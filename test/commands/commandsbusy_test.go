@@ -45,7 +45,7 @@ func TestCommandsGoOnBesideABusyStore(t *testing.T) {
 		through := busy(t, k.store)
 		for _, args := range [][]string{
 			{"encrypt-existing"}, {"keys", "rotate", "--new-version", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"},
-			{"gc"}, {"gc", "--records", "--records-grace", "0"},
+			{"gc"}, {"gc", "--records", "--records-grace", "0"}, {"decrypt-existing", "--allow-plaintext-reads"},
 		} {
 			if out, code := lab.Command(t, k.store, append(args, "s3://"+k.bucket, "--kms", k.kms, "--upstream", through.URL)...); code != 0 {
 				t.Errorf("%q: exit code %d: %s", args, code, out)

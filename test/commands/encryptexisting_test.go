@@ -2,121 +2,30 @@ package commands
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
-	"io"
-	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/test/lab"
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
-
-// existing is a plaintext object, and what a client does to it while it is encrypted.
-type existing struct {
-	key  string
-	body []byte
-	in   s3.PutObjectInput
-
-	change  string // by a client, once; "" for none
-	changed atomic.Bool
-	head    *s3.HeadObjectOutput
-	tags    []types.Tag
-}
 
 // A bucket with objects that are not encrypted becomes an encrypted one while clients read
 // all of it and write to a part; the command is killed twice.
 func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 	lab.TakesLong(t)
 	onKeyed(t, func(k *keyed) {
-		ctx := t.Context()
-		raw := k.raw()
-		objects := 240
-		if lab.Long {
-			objects = 3000
-		}
-		var all []*existing
-		add := func(key string, body []byte, more func(in *s3.PutObjectInput)) *existing {
-			o := &existing{key: key, body: body}
-			o.in = s3.PutObjectInput{
-				Bucket: &k.bucket, Key: &o.key, ContentType: aws.String("text/x-own"), CacheControl: aws.String("no-store"),
-				Metadata: map[string]string{"color": "red"}, Tagging: aws.String(s3test.TwoTags),
-			}
-			if more != nil {
-				more(&o.in)
-			}
-			all = append(all, o)
-			return o
-		}
-		for i := range objects {
-			o := add(fmt.Sprintf("many/%04d", i), s3test.Content(uint64(i), 100+37*i), nil)
-			o.change = []string{"", "overwritten", "updated", "deleted"}[i%4]
-		}
-		add("empty", nil, nil)
-		add("folder/", nil, nil)
-		add("with blank & ünicode+%41", s3test.Content(1, 1000), nil)
-		add("sha", s3test.Content(2, 100_000), func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 })
-		add("crc32c", s3test.Content(3, 3*s3test.MiB), func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32c })
-		group, _ := errgroup.WithContext(ctx)
-		group.SetLimit(16)
-		for _, o := range all {
-			group.Go(func() error {
-				in := o.in
-				in.Body = bytes.NewReader(o.body)
-				_, err := raw.PutObject(ctx, &in)
-				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
-			t.Fatal(err)
-		}
-		parts := [][]byte{s3test.Content(4, 5*s3test.MiB), s3test.Content(5, 3*s3test.MiB)}
-		upload := s3test.Begin(t, raw, k.bucket, "parts")
-		var sent []types.CompletedPart
-		for i, body := range parts {
-			part := upload.Send(raw, int32(i+1), body)
-			sent = append(sent, types.CompletedPart{PartNumber: part.PartNumber, ETag: part.ETag})
-		}
-		if _, err := upload.Complete(raw, sent...); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, &existing{key: "parts", body: bytes.Join(parts, nil)})
-
+		all := k.existing(k.raw())
 		p := lab.Proxy(t, lab.ProxyOptions{Upstream: k.store, Args: []string{"--kms", k.kms, "--etag", "md5", "--allow-plaintext-reads"}})
 		client := s3test.SDK(t, p.S3())
-		for _, o := range all {
-			o.head, o.tags = k.headAndTags(raw, o.key)
-		}
-		args := []string{"encrypt-existing", "--json", "--allow-plaintext-reads", "--kms", k.kms, "--rate", fmt.Sprint(objects / 2), "s3://" + k.bucket}
-		stop := k.readWhileEncrypted(client, all)
-		change := changeBetween(t, client, k.bucket, all)
-		run := func(through *lab.Counted) *lab.Process {
-			return lab.Start(t, "encrypt", lab.S3proxy(t), append(args, "--upstream", through.URL), k.store.S3().Env())
-		}
-		for range 2 {
-			lab.KilledAt(t, k.store, objects/8, func(r *http.Request) bool {
-				change(r)
-				return lab.Replaces(r, k.bucket, "many/")
-			}, run)
-		}
-		through := lab.Count(t, k.store)
-		through.First = change
-		args = append(args, "--upstream", through.URL)
-		out, code := lab.Command(t, k.store, args...)
-		stop()
+		args := []string{"encrypt-existing", "--json", "--allow-plaintext-reads", "--kms", k.kms, "s3://" + k.bucket}
+		out, code, args := k.killedTwice(client, all, args)
 		var first, again encryptResult
 		if err := json.Unmarshal([]byte(lab.JSONLine(out)), &first); err != nil || code != 0 || !first.Off || first.Rewritten == 0 || first.Done == 0 {
 			t.Fatalf("exit code %d, %v: %s", code, err, out)
@@ -136,7 +45,7 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 			if o.change != "" && !o.changed.Load() {
 				t.Errorf("%s was never encrypted", o.key)
 			}
-			k.checkEncrypted(fresh, o)
+			k.checkKept(fresh, o)
 		}
 	})
 }
@@ -147,126 +56,6 @@ type encryptResult struct {
 	Failed                                 reasons
 	OldVersions                            int  `json:"old-versions-not-encrypted"`
 	Off                                    bool `json:"allow-plaintext-reads-can-be-switched-off"`
-}
-
-func (k *keyed) headAndTags(client *s3.Client, key string) (*s3.HeadObjectOutput, []types.Tag) {
-	k.t.Helper()
-	head, err := client.HeadObject(k.t.Context(), &s3.HeadObjectInput{Bucket: &k.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
-	if err != nil {
-		k.t.Fatalf("HEAD %s: %v", key, err)
-	}
-	tags, err := client.GetObjectTagging(k.t.Context(), &s3.GetObjectTaggingInput{Bucket: &k.bucket, Key: &key})
-	if err != nil {
-		k.t.Fatalf("tags of %s: %v", key, err)
-	}
-	return head, tags.TagSet
-}
-
-const changedBody = "a client's own"
-
-// changeBetween changes each of the objects that are to be changed once, at the very moment
-// when the command reads it, or when it writes it: after that request has begun, and
-// before the store has it.
-func changeBetween(t *testing.T, client *s3.Client, bucket string, all []*existing) func(*http.Request) {
-	at := map[string]*existing{}
-	for i, o := range all {
-		if o.change != "" {
-			at[[]string{"GET", "PUT"}[i/4%2]+" /"+bucket+"/"+o.key] = o
-		}
-	}
-	return func(r *http.Request) {
-		o := at[r.Method+" "+r.URL.Path]
-		whole := r.Method == "PUT" || r.Header.Get("Range") != "" // not of tags, nor the ACL
-		if o == nil || !whole || !o.changed.CompareAndSwap(false, true) {
-			return
-		}
-		if err := o.doChange(t.Context(), client, bucket); err != nil {
-			t.Errorf("%s, to be %s: %v", o.key, o.change, err)
-		}
-	}
-}
-
-// readWhileEncrypted reads what nobody writes to, until the function that it gives is called.
-func (k *keyed) readWhileEncrypted(client *s3.Client, all []*existing) (stop func()) {
-	t := k.t
-	var group sync.WaitGroup
-	var ended atomic.Bool
-	settled := slices.DeleteFunc(slices.Clone(all), func(o *existing) bool { return o.change != "" })
-	for range 3 {
-		group.Go(func() {
-			for !ended.Load() {
-				o := settled[rand.IntN(len(settled))]
-				out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &k.bucket, Key: &o.key})
-				if err != nil {
-					t.Errorf("GET %s: %v", o.key, err)
-					return
-				}
-				got, err := io.ReadAll(out.Body)
-				out.Body.Close()
-				if err == nil {
-					err = s3test.SameBytes(got, o.body)
-				}
-				if err != nil {
-					t.Errorf("GET %s: %v", o.key, err)
-				}
-			}
-		})
-	}
-	return func() {
-		ended.Store(true)
-		group.Wait()
-	}
-}
-
-func (o *existing) doChange(ctx context.Context, client *s3.Client, bucket string) error {
-	var err error
-	switch o.change {
-	case "overwritten":
-		_, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &o.key, Body: strings.NewReader(changedBody)})
-	case "updated":
-		_, err = client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &o.key, CopySource: aws.String(bucket + "/" + o.key), MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"color": "blue"}})
-	case "deleted":
-		_, err = client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &o.key})
-	}
-	return err
-}
-
-// checkEncrypted wants an object as its last writer left it.
-func (k *keyed) checkEncrypted(client *s3.Client, o *existing) {
-	t := k.t
-	t.Helper()
-	if o.change == "deleted" {
-		if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &k.bucket, Key: &o.key}); s3test.Code(err) != "NotFound" {
-			t.Errorf("%s, which a client deleted: %v", o.key, err)
-		}
-		return
-	}
-	want := o.body
-	if o.change == "overwritten" {
-		want = []byte(changedBody)
-	}
-	s3test.WantObject(t, client, k.bucket, o.key, want)
-	head, tags := k.headAndTags(client, o.key)
-	if o.change == "updated" && head.Metadata["color"] != "blue" {
-		t.Errorf("%s: the client's metadata are lost: %v", o.key, head.Metadata)
-	}
-	if o.change != "" {
-		return
-	}
-	shown := func(h *s3.HeadObjectOutput, tags []types.Tag) string {
-		etag := aws.ToString(h.ETag)
-		if strings.Contains(etag, "-") || strings.Contains(aws.ToString(o.head.ETag), "-") {
-			etag = "" // of parts before
-		}
-		return fmt.Sprint(etag, aws.ToInt64(h.ContentLength), h.Metadata, aws.ToString(h.ContentType), aws.ToString(h.CacheControl), s3test.Tagged(tags),
-			aws.ToString(h.ChecksumCRC32C), aws.ToString(h.ChecksumSHA256))
-	}
-	if got, before := shown(head, tags), shown(o.head, o.tags); got != before {
-		t.Errorf("%s: now %s\nbefore %s", o.key, got, before)
-	}
-	if o.key != "parts" && aws.ToString(head.ChecksumCRC32) != aws.ToString(o.head.ChecksumCRC32) {
-		t.Errorf("%s: CRC32 %s, before %s", o.key, aws.ToString(head.ChecksumCRC32), aws.ToString(o.head.ChecksumCRC32))
-	}
 }
 
 // An object whose bytes rotted at the store does not become an encrypted one that

@@ -40,6 +40,7 @@ func TestTheJSONOfAllCommandsIsAsDocumented(t *testing.T) {
 		{"keys list", 0, []string{"keys", "list", "--json"}},
 		{"keys rotate", 1, []string{"keys", "rotate", "--objects", "--dry-run", s3url, "--json"}},
 		{"encrypt-existing", 1, []string{"encrypt-existing", "--dry-run", s3url, "--json"}},
+		{"decrypt-existing", 1, []string{"decrypt-existing", "--dry-run", s3url, "--json"}},
 		{"keys status", 1, []string{"keys", "status", "--objects", s3url, "--json"}},
 		{"keys verify", 1, []string{"keys", "verify", s3url, s3url + "/a", "--json"}},
 		{"keys verify", 1, []string{"keys", "verify", "s3://there-is-none", s3url + "/a", "--json"}},

@@ -81,6 +81,7 @@ func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 		"keys rotate":      {"keys", "rotate", "--objects", "--new-version", "--settle", "0"},
 		"keys rekey":       {"keys", "rekey", "--new-version", "--settle", "0"},
 		"encrypt-existing": {"encrypt-existing"},
+		"decrypt-existing": {"decrypt-existing", "--allow-plaintext-reads"},
 		"gc":               {"gc", "--grace", "0"},
 		"gc of records":    {"gc", "--records", "--records-grace", "0"},
 	} {
@@ -126,7 +127,11 @@ func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 					t.Errorf("%s: it removed %v", l.name, strays)
 				}
 				// One that begins now: --settle 0 is for when none runs.
-				reader := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", uri}})
+				settings := []string{"--kms", uri}
+				if name == "decrypt-existing" {
+					settings = append(settings, "--allow-plaintext-reads")
+				}
+				reader := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: settings})
 				for n, body := range bodies {
 					got := s3test.Get(t, reader.S3(), fmt.Sprintf("/%s/object-%d", bucket, n))
 					if got.Status == 200 && got.Err == nil && s3test.SameBytes(got.Body, body) != nil {

@@ -273,7 +273,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 					}
 				}
 				kek.Renew(t)
-				for _, args := range [][]string{{"encrypt-existing", "--allow-plaintext-reads"}, {"keys", "rotate", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"}, {"gc", "--records"}} {
+				for _, args := range [][]string{{"encrypt-existing", "--allow-plaintext-reads"}, {"keys", "rotate", "--objects", "--settle", "0"}, {"keys", "status", "--objects"}, {"keys", "verify"}, {"gc", "--records"}, {"decrypt-existing", "--allow-plaintext-reads"}} {
 					run := lab.Start(t, args[0], lab.S3proxy(t), append(append(args, trace...), "--upstream", store.URL, "s3://"+bucket), store.S3().Env(env...))
 					if code, ended := run.Wait(time.Minute); code != 0 || !ended {
 						t.Errorf("%v: exit code %d: %s", args, code, run.Log())

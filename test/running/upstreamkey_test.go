@@ -22,6 +22,7 @@ func TestAnUpstreamWithoutANamedKeyIsRefusedAndNoKeyIsMade(t *testing.T) {
 		"encrypt":            {"encrypt", lab.PrivateFile(t, "text"), "s3://" + bucket + "/k", "--upstream", store.URL},
 		"decrypt":            {"decrypt", "s3://" + bucket + "/k", "-o", filepath.Join(t.TempDir(), "k"), "--upstream", store.URL},
 		"encrypt-existing":   {"encrypt-existing", "s3://" + bucket, "--upstream", store.URL},
+		"decrypt-existing":   {"decrypt-existing", "s3://" + bucket, "--upstream", store.URL, "--allow-plaintext-reads"},
 		"keys rotate":        {"keys", "rotate", "--new-version", "s3://" + bucket, "--upstream", store.URL},
 		"keys status":        {"keys", "status", "s3://" + bucket, "--upstream", store.URL},
 		"keys verify":        {"keys", "verify", "s3://" + bucket, "--upstream", store.URL},

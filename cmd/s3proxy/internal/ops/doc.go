@@ -1,5 +1,5 @@
 // Package ops is what the commands over whole buckets do: keys rotate, keys rekey, keys status,
-// keys verify, gc and encrypt-existing. It knows no flags, no terminal and no configuration.
+// keys verify, gc, encrypt-existing and decrypt-existing. It knows no flags, no terminal and no configuration.
 //
 // Every command has three steps. It makes a [Plan] for each bucket, or for what is below a prefix
 // in it ([Target]); [Run] runs one after the other; each gives a [Report] that the caller prints.
@@ -27,10 +27,11 @@
 //     window records, and renew.go renews the metadata of objects, in place
 //   - rekey.go: new keys for all objects, after a theft. rekeykeks.go finds the KEKs to
 //     refuse from then on, rekeyleft.go counts what is left below the floor
-//   - encryptexisting.go: encrypts plaintext objects; verify.go: reads everything, keeps nothing
+//   - encryptexisting.go: encrypts plaintext objects; decryptexisting.go: the way back; verify.go:
+//     reads everything, keeps nothing
 //   - gcuploads.go and gcrecords.go: remove what nothing needs
-//   - rewrite.go: writes objects again in place, in passes; renewal, rekey and encrypt-existing
-//     say which objects, and how to change them
+//   - rewrite.go: writes objects again in place, in passes; renewal, rekey, encrypt-existing
+//     and decrypt-existing say which objects, and how to change them; oldversions.go: what it leaves
 //   - inventory.go: the metadata of all that a bucket has; walk.go: many objects at once, at a
 //     [Rate]
 //   - plan.go, buckets.go, progress.go, target.go, item.go, answer.go: what the above have in common

@@ -3,11 +3,9 @@ package ops
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/inplace"
-	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // EncryptExisting encrypts, in place, the objects below a target that are not encrypted.
@@ -35,10 +33,7 @@ func (e *EncryptedExisting) Failures() (failed []error) {
 	if n := len(e.Failed) + e.Locked + e.Archived; n > 0 {
 		failed = append(failed, fmt.Errorf("%d objects could not be encrypted", n))
 	}
-	if n := len(e.Unreadable); n > 0 {
-		failed = append(failed, fmt.Errorf("%d versions that are not current could not be looked at", n))
-	}
-	return failed
+	return append(failed, unseenVersions(e.Unreadable)...)
 }
 
 // Run implements Plan.
@@ -63,7 +58,7 @@ func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
 	r.change = func(ctx context.Context, key string, n *inplace.Renewal) error {
 		return r.renewer.Encrypt(ctx, e.Bucket, key, n)
 	}
-	found := &EncryptedExisting{Outcome: e.outcome(e.Target), Rewritten: &Rewritten{Failed: Reasons{}}}
+	found := &EncryptedExisting{Outcome: e.outcome(e.Target), Rewritten: &Rewritten{Failed: Reasons{}}, Unreadable: Reasons{}}
 	if found.Rewritten, err = r.run(ctx); err != nil {
 		return found, err
 	}
@@ -72,39 +67,10 @@ func (e *EncryptExisting) Run(ctx context.Context) (*EncryptedExisting, error) {
 			return found, err
 		}
 	}
-	if err := found.countOld(ctx, r); err != nil {
+	found.OldVersions, found.Unreadable, err = r.countOld(ctx, func(m *envelope.Metadata) bool { return m == nil })
+	if err != nil {
 		return found, err
 	}
 	found.Done = !e.DryRun && e.Prefix == "" && found.Locked == 0 && found.Archived == 0 && len(found.Failed) == 0
 	return found, nil
-}
-
-// countOld counts the versions that are not current and not encrypted.
-func (e *EncryptedExisting) countOld(ctx context.Context, r *rewrite) error {
-	e.Unreadable = Reasons{}
-	var plain atomic.Int64
-	old := walk{Rate: r.rate, progress: unwatched{}, list: func(ctx context.Context, visit func(listed) error) error {
-		return r.walker.OldVersions(ctx, e.Bucket, e.Prefix, visit)
-	}}
-	err := old.each(ctx, func(ctx context.Context, l listed) (Step, error) {
-		found, err := object.Inspect(ctx, r.walker.Store, e.Bucket, l.Key, l.Version)
-		gone, err := deletedSince(l, err)
-		switch {
-		case ctx.Err() != nil:
-			return Step{}, ctx.Err()
-		case gone:
-		case err != nil:
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			if len(e.Unreadable) >= maxFailed {
-				return Step{}, fmt.Errorf("%w: %w", errTooMany, err)
-			}
-			e.Unreadable[named(l)] = err.Error()
-		case found.Metadata == nil:
-			plain.Add(1)
-		}
-		return Step{}, nil
-	})
-	e.OldVersions = int(plain.Load())
-	return err
 }
