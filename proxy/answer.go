@@ -71,6 +71,7 @@ type noted struct {
 	upstreamID string       // the request id of the store's answer that this one is made of
 	kek        string       // the key that wrapped the key of the object, once that was used
 	plaintext  bool         // the object is served without having been decrypted
+	legacy     bool         // the object is the older s3proxy's: decrypted, and not authenticated
 	refused    bool         // who sent the request is not known: its signature was refused
 }
 
@@ -96,7 +97,7 @@ func (x *response) passHeaders(from http.Header) {
 		}
 	}
 	for name, v := range from {
-		if strings.HasPrefix(name, "X-Amz-Meta-") && !strings.HasPrefix(name, object.MetaHeaderPrefix) {
+		if strings.HasPrefix(name, "X-Amz-Meta-") && !object.IsOwnMetadata(name) {
 			to[object.MetaName(name)] = v
 		}
 	}

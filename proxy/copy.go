@@ -121,7 +121,7 @@ func (c *copying) place(ctx context.Context) error {
 func (c *copying) once(ctx context.Context) error {
 	inStore := c.src.Upstream == c.Upstream
 	switch {
-	case c.src.Meta == nil && c.Passthrough && inStore:
+	case c.src.Meta == nil && c.src.Legacy == nil && c.Passthrough && inStore:
 		return c.byStore(ctx)
 	case c.Passthrough, c.src.Meta == nil, !inStore, c.checksum != envelope.NoChecksum, object.KindOfPut(c.key.String(), c.src.Size) == envelope.KindEmpty != (c.src.Meta.Kind == envelope.KindEmpty):
 		return c.stream(ctx)
@@ -210,7 +210,7 @@ func (c *copying) headers() http.Header {
 			}
 		}
 		for name, v := range c.src.Header {
-			if strings.HasPrefix(name, "X-Amz-Meta-") && !strings.HasPrefix(name, object.MetaHeaderPrefix) {
+			if strings.HasPrefix(name, "X-Amz-Meta-") && !object.IsOwnMetadata(name) {
 				h[object.MetaName(name)] = v
 			}
 		}

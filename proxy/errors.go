@@ -6,6 +6,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
@@ -21,6 +22,12 @@ func asS3Error(err error) *s3err.Error {
 		e := s3err.SlowDown.WithMessage("The key management service does not answer; please try again.").Because(err)
 		e.Header = http.Header{"Retry-After": {"5"}}
 		return e
+	case errors.Is(err, legacy.ErrNoKey):
+		return s3err.AccessDenied.WithMessage("The stored object was encrypted by the older s3proxy. The setting legacy-key-file (or legacy-key, legacy-key-env) of its bucket lets such objects be read.").Because(err)
+	case errors.Is(err, legacy.ErrHeader):
+		return s3err.InternalError.WithMessage("The stored object is marked as one of the older s3proxy, but its header does not open with the bucket's legacy-key, or does not fit its size: either was changed, or the key is another.").Because(err)
+	case errors.Is(err, legacy.ErrMD5):
+		return s3err.InternalError.WithMessage("The stored object is one of the older s3proxy, and its content does not have the MD5 that was kept with it: one of them was changed in the store.").Because(err)
 	case errors.Is(err, envelope.ErrNotEncrypted):
 		return s3err.AccessDenied.WithMessage("The stored object is not encrypted by s3proxy. The setting --allow-plaintext-reads lets such objects be read.").Because(err)
 	case errors.Is(err, kms.ErrBelowFloor):

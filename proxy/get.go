@@ -180,6 +180,9 @@ func (rd *reading) get() error {
 	}
 	if s.Meta == nil {
 		rd.setTag(s, envelope.Facts{}, nil)
+		if s.Legacy != nil {
+			return rd.sendLegacy(s, s.Legacy.Read(0, s.Size, resp.Body))
+		}
 		rd.sendHeader(s, 0, s.Size)
 		return rd.copyPlain(resp.Body, s.Size)
 	}

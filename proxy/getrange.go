@@ -307,7 +307,7 @@ func (rd *reading) sendEmpty(s *object.Stored, facts envelope.Facts) error {
 	return nil
 }
 
-// sendPlainRange answers with a range of an object that is not encrypted.
+// sendPlainRange answers with a range of an object that is not of format 1.
 func (rd *reading) sendPlainRange(s *object.Stored) error {
 	rd.setTag(s, envelope.Facts{}, nil)
 	offset, length, err := rd.plaintextRange(s, envelope.SingleLayout(s.Size))
@@ -318,11 +318,14 @@ func (rd *reading) sendPlainRange(s *object.Stored) error {
 		rd.sendHeader(s, offset, length)
 		return nil
 	}
-	resp, err := rd.GetRange(rd.r.Context(), s, offset, length)
+	body, err := rd.Read(rd.r.Context(), s, offset, length)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer body.Close()
+	if s.Legacy != nil {
+		return rd.sendStream(s, offset, length, body)
+	}
 	rd.sendHeader(s, offset, length)
-	return rd.copyPlain(resp.Body, length)
+	return rd.copyPlain(body, length)
 }

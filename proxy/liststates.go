@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -31,7 +32,8 @@ type listedState struct {
 
 // showStates turns the entries of a page into what clients see. Sizes are computed; a size that
 // no encrypted object can have is shown unchanged. An object has to be asked for where its MD5 is
-// shown, and where plaintext objects may be read, because the size does not tell these apart. One
+// shown, and where plaintext objects or those of the older s3proxy may be read, because the size does
+// not tell these apart. One
 // HEAD serves both; many run at once, and the answers are cached.
 func (x *exchange) showStates(entries []listedState) error {
 	if x.Passthrough {
@@ -74,13 +76,13 @@ func (x *exchange) showByListing(e listedState) storeState {
 	s := storeState{etag: *e.etag, size: *e.size, checksum: *e.checksum}
 	s.plain, s.sized = envelope.PlainSize(s.size)
 	*e.etag = object.ClientETag(s.etag)
-	if s.sized && !x.AllowPlaintextReads {
+	if s.sized && !x.AllowPlaintextReads && !x.mayBeOld(s) {
 		*e.size = s.plain
 	}
 	if strings.Contains(s.etag, "-") { // for an object in parts it is that of the store's own upload
 		*e.checksum = s3xml.ListedChecksum{}
 	}
-	if x.isNoneOfOurs(s) && x.ETag == object.ETagMD5 && x.AllowPlaintextReads {
+	if x.isNoneOfOurs(s) && !x.mayBeOld(s) && x.ETag == object.ETagMD5 && x.AllowPlaintextReads {
 		*e.etag = s.etag
 	}
 	return s
@@ -94,12 +96,21 @@ func (x *exchange) isNoneOfOurs(s storeState) bool {
 
 // mustAsk tells whether the entry's object has to be asked for.
 func (x *exchange) mustAsk(s storeState) bool {
-	return !x.isNoneOfOurs(s) && (x.AllowPlaintextReads || x.ETag == object.ETagMD5)
+	return x.mayBeOld(s) || !x.isNoneOfOurs(s) && (x.AllowPlaintextReads || x.ETag == object.ETagMD5)
+}
+
+// mayBeOld tells whether an entry can be an object of the older s3proxy, which is only known by its
+// headers.
+func (x *exchange) mayBeOld(s storeState) bool {
+	return x.Legacy != nil && s.size >= legacy.Overhead
 }
 
 // showKnown adds what is known about the entry's object.
 func (x *exchange) showKnown(e listedState, s storeState, k knownState) {
-	if s.sized && !k.plain {
+	switch {
+	case k.old:
+		*e.size, *e.checksum = s.size-legacy.Overhead, s3xml.ListedChecksum{}
+	case s.sized && !k.plain:
 		*e.size = s.plain
 	}
 	if k.plain && x.AllowPlaintextReads {
@@ -116,6 +127,7 @@ func (x *exchange) showKnown(e listedState, s storeState, k knownState) {
 // knownState is what is kept of one state of an object.
 type knownState struct {
 	plain bool   // the proxy did not write it
+	old   bool   // the older s3proxy wrote it
 	shown string // its ETag; "" for the opaque one
 }
 
@@ -163,6 +175,11 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 	}
 	if object.BareETag(resp.Header.Get("Etag")) != object.BareETag(etag) || stored != size {
 		return k, nil // another state
+	}
+	if k.plain && x.Legacy != nil {
+		s, err := x.ReadStored(x.bucket, key, x.unsigned(), resp)
+		k.old = err == nil && s.Legacy != nil
+		k.plain = !k.old
 	}
 	if x.ETag == object.ETagMD5 && !k.plain {
 		tag, err := x.TagIn(ctx, x.bucket, key, x.unsigned(), resp)

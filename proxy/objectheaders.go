@@ -52,7 +52,7 @@ func (rd *reading) setChecksumHeaders(h http.Header) {
 func (rd *reading) sendHeader(s *object.Stored, offset, length int64) {
 	rd.passHeaders(s.Header)
 	h := rd.w.Header()
-	rd.plaintext = s.Meta == nil
+	rd.plaintext, rd.legacy = s.Meta == nil && s.Legacy == nil, s.Legacy != nil
 	if s.Meta != nil {
 		rd.kek = s.Meta.KEK
 		rd.setETag(h, rd.tag, s.Header)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -57,6 +58,9 @@ func forwardPassthrough(x *exchange) error {
 	}
 	x.passHeaders(resp.Header)
 	out := x.w.Header()
+	if old := resp.Header.Values(legacy.HeaderName); len(old) > 0 { // here everything is what it is
+		out[object.MetaName(legacy.HeaderName)] = old
+	}
 	for name, values := range resp.Header {
 		if strings.HasPrefix(name, "X-Amz-") && name != "X-Amz-Bucket-Region" && !strings.HasPrefix(name, "X-Amz-Meta-") {
 			out[name] = values

@@ -29,7 +29,7 @@ func (x *exchange) copyPassthroughPart(ctx context.Context) error {
 	req := x.request()
 	out := s3xml.CopyPartResult{}
 	var header http.Header
-	if src.Meta == nil && src.Upstream == x.Upstream {
+	if src.Meta == nil && src.Legacy == nil && src.Upstream == x.Upstream {
 		req.Header.Set("X-Amz-Copy-Source-If-Match", src.UpstreamETag)
 		if v := x.r.Header.Get("X-Amz-Copy-Source-Range"); v != "" {
 			req.Header.Set("X-Amz-Copy-Source-Range", v)

@@ -156,6 +156,9 @@ func (x *exchange) putOf(fields map[string]string) (*exchange, error) {
 	if err := put.refusedHeader(); err != nil {
 		return nil, err
 	}
+	if err := put.refusedOldHeader(); err != nil {
+		return nil, err
+	}
 	if err := put.refusedLock(); err != nil {
 		return nil, err
 	}

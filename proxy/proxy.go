@@ -257,6 +257,9 @@ func (x *exchange) check() error {
 	if err := x.refusedHeader(); err != nil {
 		return err
 	}
+	if err := x.refusedOldHeader(); err != nil {
+		return err
+	}
 	return x.refusedLock()
 }
 

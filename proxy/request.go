@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -143,7 +144,7 @@ func (x *clientRequest) refusedHeader() error {
 		switch {
 		case len(values) > 1 && strings.HasPrefix(name, "X-Amz-") && !mayRepeat(name):
 			return s3err.InvalidArgument.WithMessage("A header is given twice: %s", strings.ToLower(name)).With(s3err.Field{Name: "ArgumentName", Value: strings.ToLower(name)})
-		case strings.HasPrefix(name, "X-Amz-Meta-S3proxy-"):
+		case strings.HasPrefix(name, object.MetaHeaderPrefix):
 			return s3err.InvalidArgument.WithMessage("Metadata names that begin with x-amz-meta-s3proxy- belong to s3proxy.").
 				With(s3err.Field{Name: "ArgumentName", Value: strings.ToLower(name)})
 		case strings.HasPrefix(name, "X-Amz-Server-Side-Encryption-Customer-"),
@@ -163,6 +164,16 @@ func (x *clientRequest) refusedHeader() error {
 		}
 	}
 	return nil
+}
+
+// refusedOldHeader refuses the header by which the older s3proxy marked its objects, where a client
+// gives it to an object that is encrypted: of that it would mean nothing.
+func (x *exchange) refusedOldHeader() error {
+	if x.Passthrough || !legacy.Marked(x.r.Header) {
+		return nil
+	}
+	name := strings.ToLower(legacy.HeaderName)
+	return s3err.InvalidArgument.WithMessage("The metadata name %s belongs to the older s3proxy.", name).With(s3err.Field{Name: "ArgumentName", Value: name})
 }
 
 // mayRepeat tells whether an x-amz-* header may be given more than once: it is a list, S3 joins its

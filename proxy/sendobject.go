@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -37,6 +38,31 @@ func (l *lateHeader) begin() {
 func (l *lateHeader) Write(b []byte) (int, error) {
 	l.begin()
 	return l.w.Write(b)
+}
+
+// sendLegacy answers with a whole object of the older s3proxy. A small one is read to its end first,
+// so that one whose MD5 is another gets an error document, and no byte of it comes out.
+func (rd *reading) sendLegacy(s *object.Stored, plain io.Reader) error {
+	if s.Size <= holdLimit && rd.proxy.hold.TryAcquire(s.Size) {
+		defer rd.proxy.hold.Release(s.Size)
+		whole := bytes.NewBuffer(make([]byte, 0, s.Size+bytes.MinRead))
+		if _, err := whole.ReadFrom(plain); err != nil {
+			return err
+		}
+		plain = whole
+	}
+	return rd.sendStream(s, 0, s.Size, plain)
+}
+
+// sendStream answers with length bytes that nothing but the reader checks. Its failure cuts the
+// connection before the last of them.
+func (rd *reading) sendStream(s *object.Stored, offset, length int64, plain io.Reader) error {
+	w := &lateHeader{w: rd.w, send: func() { rd.sendHeader(s, offset, length) }}
+	if _, err := io.Copy(w, plain); err != nil {
+		return err
+	}
+	w.begin()
+	return nil
 }
 
 // copyPlain sends the bytes of a plaintext object, and fails if there are too few.

@@ -35,6 +35,7 @@ type Served struct {
 	Received   int64  // bytes of the request's body that were read
 	Sent       int64  // bytes of the answer's body
 	Plaintext  bool   // an object was served that is not encrypted, or is not s3proxy's
+	Legacy     bool   // an object of the older s3proxy was served: decrypted, but not authenticated
 	Throttled  bool   // the client asked for more than it may, see Config.Admit
 	Refused    string // why the signature was refused, as an S3 error code
 	Integrity  string // what kind of damage was found in the store, see [object.Damage]
@@ -46,7 +47,7 @@ func (x *exchange) served(start time.Time, err error) Served {
 	s := Served{
 		ID: x.id, UpstreamID: x.upstreamID, Start: start, Took: time.Since(start), Remote: x.r.RemoteAddr,
 		Method: x.r.Method, Bucket: x.bucket.String(), Key: x.key.String(), Version: x.version.String(), KEK: x.kek,
-		Throttled: x.throttled, Status: x.w.status, Received: x.received.Load(), Sent: x.w.bytes.Load(), Plaintext: x.plaintext, Err: err,
+		Throttled: x.throttled, Status: x.w.status, Received: x.received.Load(), Sent: x.w.bytes.Load(), Plaintext: x.plaintext, Legacy: x.legacy, Err: err,
 	}
 	if !x.w.began.IsZero() {
 		s.FirstByte = x.w.began.Sub(start)
@@ -111,6 +112,9 @@ func (s *Served) log(ctx context.Context, to *slog.Logger, quiet slog.Level) {
 		if a.value != "" {
 			attrs = append(attrs, a.name, a.value)
 		}
+	}
+	if s.Legacy {
+		attrs = append(attrs, "legacy", true)
 	}
 	if s.Err != nil {
 		attrs = append(attrs, "error", s.Err)

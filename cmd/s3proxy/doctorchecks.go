@@ -186,6 +186,7 @@ func risksOf(c *config.Config) (risks []string) {
 		set := c.Buckets[name]
 		note(set.Upstream.Insecure, "bucket "+name+": insecure: whoever is on the way can be the store")
 		note(set.AllowPlaintextReads != nil && *set.AllowPlaintextReads, "bucket "+name+": allow-plaintext-reads")
+		note(set.HasLegacyKey(), "bucket "+name+": legacy-key: the store can put forged content in the place of any object, until encrypt-existing is done and the key is removed")
 	}
 	return risks
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/tracing"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -159,10 +160,29 @@ func (s *stores) bucket(ctx context.Context, name string) (object.Settings, erro
 		AllowPlaintextReads: s.c.AllowPlaintextReads, SkipRangeCheck: cmp.Or(set.RangeCheck, s.c.RangeCheck) == "segments",
 		SSE: object.SSEMode(cmp.Or(set.SSE, s.c.SSE)),
 	}
-	if set.AllowPlaintextReads != nil {
+	if b.Legacy, err = legacyKeys(name, set); err != nil {
+		return object.Settings{}, err
+	}
+	switch {
+	case set.AllowPlaintextReads != nil:
 		b.AllowPlaintextReads = *set.AllowPlaintextReads
+	case b.Legacy != nil: // what had no header was plaintext then
+		b.AllowPlaintextReads = true
 	}
 	return b, nil
+}
+
+// legacyKeys reads the key that a bucket had in the older s3proxy; nil if there is none.
+func legacyKeys(name string, set config.Bucket) (*legacy.Keys, error) {
+	text, err := set.ReadLegacyKey()
+	if err != nil || text == "" {
+		return nil, config.InBucket(name, err)
+	}
+	keys, err := legacy.ParseKey(text)
+	if err != nil {
+		return nil, config.Usagef("bucket %s: legacy-key: %w", name, err)
+	}
+	return keys, nil
 }
 
 // keysOnly is bucket for commands that need no store: it looks up records if an upstream is
@@ -177,7 +197,11 @@ func (s *stores) keysOnly(ctx context.Context, name string) (object.Settings, er
 		return object.Settings{}, err
 	}
 	ring, err := s.newKeyring(ctx, write, read, nil, s.offlineFloor, nil)
-	return object.Settings{Keyring: ring, Origin: set.Alias}, err
+	if err != nil {
+		return object.Settings{}, err
+	}
+	old, err := legacyKeys(name, set)
+	return object.Settings{Keyring: ring, Origin: set.Alias, Legacy: old}, err
 }
 
 // keyring gives a bucket's Keyring, and where its records are.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -19,12 +20,13 @@ var damages = []struct {
 	{"spliced", ErrSpliced},
 	{"segment", envelope.ErrTampered}, {"truncated", envelope.ErrTruncated}, {"commitment", envelope.ErrCommitment},
 	{"wrapped-key", envelope.ErrKey}, {"metadata", envelope.ErrMetadata}, {"trailer", envelope.ErrTrailer},
+	{"legacy-header", legacy.ErrHeader}, {"legacy-md5", legacy.ErrMD5},
 	{"layout", envelope.ErrLayout}, {"length", envelope.ErrTooLong}, {"answer", upstream.ErrStored},
 }
 
 // Damage is the kind of damage that err tells of, one word of a fixed set: spliced (two objects
 // under one ETag), segment, truncated, commitment, wrapped-key, metadata, trailer, layout,
-// length, or answer (the store's answer contradicts itself). It is "" where what the store
+// length, legacy-header, legacy-md5, or answer (the store's answer contradicts itself). It is "" where what the store
 // gave may well be what was written.
 func Damage(err error) string {
 	for _, d := range damages {

@@ -19,6 +19,8 @@ func (o *Objects) TagOf(s *Stored, facts envelope.Facts, t *envelope.Trailer) (t
 	switch {
 	case o.ETag != ETagMD5:
 		return OpaqueETag(s.UpstreamETag), true
+	case s.Legacy != nil:
+		return o.MD5Tag(s.UpstreamETag, s.Legacy.MD5), true
 	case s.Meta == nil:
 		return ETag{Shown: s.UpstreamETag, Upstream: s.UpstreamETag, Plain: true}, true
 	case s.Meta.Kind == envelope.KindEmpty:

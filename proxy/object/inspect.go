@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -16,7 +17,8 @@ type Inspection struct {
 	LastModified string
 	StoredBytes  int64
 	Size         int64              // plaintext, by arithmetic
-	Metadata     *envelope.Metadata // nil: s3proxy did not write the object
+	Metadata     *envelope.Metadata // nil: s3proxy did not write the object, or the older one did
+	Legacy       bool               // the older s3proxy wrote it, by its header
 
 	objects *Objects
 	stored  *Stored
@@ -26,6 +28,7 @@ type Inspection struct {
 // versionID is not empty. It needs no key and no running proxy.
 func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID string) (*Inspection, error) {
 	o := New(Settings{Upstream: store, AllowPlaintextReads: true}, state.Place{}, NewCache())
+	o.tellOnly = true
 	b, k, v, err := ParseRef(bucket, key, versionID)
 	if err != nil {
 		return nil, err
@@ -44,8 +47,16 @@ func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID
 	}
 	return &Inspection{
 		Bucket: bucket, Key: key, ETag: s.UpstreamETag, LastModified: resp.Header.Get("Last-Modified"),
-		StoredBytes: s.Bytes, Size: s.Size, Metadata: s.Meta, objects: o, stored: s,
+		StoredBytes: s.Bytes, Size: s.Size, Metadata: s.Meta, Legacy: s.Meta == nil && legacy.Marked(s.Header), objects: o, stored: s,
 	}, nil
+}
+
+// OldContents opens the header of an object of the older s3proxy.
+func (i *Inspection) OldContents(b Settings) (*legacy.Object, error) {
+	if b.Legacy == nil {
+		return nil, legacy.ErrNoKey
+	}
+	return b.Legacy.Open(i.stored.Header, i.StoredBytes)
 }
 
 // Contents opens the object's key, as its bucket is configured, and reads what

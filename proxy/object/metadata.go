@@ -7,10 +7,16 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 )
 
 // MetaHeaderPrefix is that of our own metadata in the store.
 const MetaHeaderPrefix = "X-Amz-Meta-S3proxy-"
+
+// IsOwnMetadata tells whether a header of the store is metadata of ours, or of the older s3proxy.
+func IsOwnMetadata(name string) bool {
+	return strings.HasPrefix(name, MetaHeaderPrefix) || name == legacy.HeaderName
+}
 
 // MetaPrefix begins the names of user metadata, which are lower case in S3.
 // net/http spells header names its own way; a store that keeps the spelling

@@ -9,19 +9,12 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// Read gives a range of an object's plaintext, authenticated; its end says that all of it
+// Read gives a range of an object's plaintext, authenticated where it is of format 1; its end says that all of it
 // came. The whole of an object is read with its end: an object's size is the store's word
 // until then, that of an empty one too.
 func (o *Objects) Read(ctx context.Context, s *Stored, offset, length int64) (io.ReadCloser, error) {
 	if s.Meta == nil {
-		if length == 0 {
-			return http.NoBody, nil
-		}
-		resp, err := o.GetRange(ctx, s, offset, length)
-		if err != nil {
-			return nil, err
-		}
-		return resp.Body, nil
+		return o.readUnsealed(ctx, s, offset, length)
 	}
 	dek, _, err := o.Unlock(ctx, s)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
@@ -27,6 +28,9 @@ type Settings struct {
 	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
 	// are. A store that may inject plaintext can then forge any content.
 	AllowPlaintextReads bool
+	// Legacy are the keys of objects that the older s3proxy wrote (package legacy), which nothing
+	// authenticates. nil: they are refused.
+	Legacy *legacy.Keys
 	// SkipRangeCheck answers a range of an object of one PUT without checking the object's end,
 	// which saves a request to the store for the first range of each. Bytes of a refused upload
 	// may then come out, if the store kept its segments.

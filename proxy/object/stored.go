@@ -8,6 +8,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -20,6 +21,8 @@ type Objects struct {
 	Settings
 	Place state.Place
 	cache *Cache
+	// tellOnly says that nothing is read but headers, so that no key of an old object is needed.
+	tellOnly bool
 }
 
 // New gives the objects of a bucket. Those of all buckets of a process may share a
@@ -49,7 +52,8 @@ type Stored struct {
 	Header       http.Header
 	UpstreamETag string             // the store's own
 	Bytes        int64              // ciphertext bytes of the whole object
-	Meta         *envelope.Metadata // nil for a plaintext object that may be read
+	Meta         *envelope.Metadata // nil for an object that is not of format 1 and may be read
+	Legacy       *legacy.Object     // of the older s3proxy, without Meta; nil for all others
 	Size         int64              // plaintext bytes: the store's word until unlock
 	unsigned     bool               // asked for as anonymous; further requests are too
 }
@@ -84,9 +88,8 @@ func (o *Objects) ReadStored(bucket s3name.Bucket, key s3name.Key, unsigned bool
 		return nil, err
 	}
 	meta, err := envelope.ParseMetadata(fields)
-	if errors.Is(err, envelope.ErrNotEncrypted) && o.AllowPlaintextReads {
-		s.Size = s.Bytes
-		return s, nil
+	if errors.Is(err, envelope.ErrNotEncrypted) {
+		return o.readOther(s, err)
 	}
 	if err != nil {
 		return nil, err

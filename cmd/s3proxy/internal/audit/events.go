@@ -29,6 +29,7 @@ type request struct {
 	Received   int64     `json:"received"`
 	Sent       int64     `json:"sent"`
 	Plaintext  bool      `json:"plaintext,omitempty"`
+	Legacy     bool      `json:"legacy,omitempty"`
 	Integrity  string    `json:"integrity,omitempty"`
 }
 
@@ -40,7 +41,7 @@ func (l *Log) Request(s proxy.Served) {
 	l.write(request{
 		Time: s.Start.UTC(), Event: "request", Outcome: outcome(s), ID: s.ID, UpstreamID: s.UpstreamID, Client: s.Client, Remote: s.Remote,
 		Operation: s.Operation, Method: s.Method, Bucket: s.Bucket, Key: s.Key, Version: s.Version, KEK: s.KEK,
-		Status: s.Status, Code: s.Code, Received: s.Received, Sent: s.Sent, Plaintext: s.Plaintext, Integrity: s.Integrity,
+		Status: s.Status, Code: s.Code, Received: s.Received, Sent: s.Sent, Plaintext: s.Plaintext, Legacy: s.Legacy, Integrity: s.Integrity,
 	})
 }
 

@@ -96,8 +96,11 @@ func (c *Config) validateBucket(name string, set Bucket) error {
 			return Usagef("floor: %q is not the id of a floor, as keys rekey prints it", id)
 		}
 	}
-	if set.Passthrough() && (set.Floor != nil || set.ETag != "" || set.RangeCheck != "" || set.SSE != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
-		return Usagef("encrypt is false, so floor, etag, range-check, sse, kms, kms-read, alias and allow-plaintext-reads have no effect: remove them")
+	if set.legacyKeys() > 1 {
+		return Usagef("give one of legacy-key, legacy-key-file and legacy-key-env")
+	}
+	if set.Passthrough() && (set.legacyKeys() > 0 || set.Floor != nil || set.ETag != "" || set.RangeCheck != "" || set.SSE != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
+		return Usagef("encrypt is false, so floor, etag, range-check, sse, kms, kms-read, alias, allow-plaintext-reads and legacy-key have no effect: remove them")
 	}
 	if set.KMS != "" && slices.Contains(set.KMSRead, set.KMS) {
 		return Usagef("kms-read names the same key as kms: %s", set.KMS)

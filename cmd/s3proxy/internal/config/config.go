@@ -134,7 +134,7 @@ func userDataDir() (string, error) {
 func (c *Config) SecretFiles() ([]string, error) {
 	files := []string{c.Path, c.Credentials, c.UpstreamKey, c.TLSKey, os.Getenv(localfile.EnvPassphraseFile)}
 	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(c.Buckets))...) {
-		files = append(files, c.Buckets[name].Upstream.Key, c.Buckets[name].Upstream.Credentials.SecretFile)
+		files = append(files, c.Buckets[name].Upstream.Key, c.Buckets[name].Upstream.Credentials.SecretFile, c.Buckets[name].LegacyKeyFile)
 		write, read, err := c.KeyURIs(name)
 		if err != nil {
 			return nil, InBucket(name, err)

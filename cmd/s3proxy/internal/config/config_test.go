@@ -207,7 +207,7 @@ func TestTheExampleConfigurationIsValidAndMeansWhatItSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Buckets) != 6 || c.Buckets["copy-b"].Alias != "photos" || c.Buckets["photos"].ETag != "md5" || *c.Buckets["public-downloads"].Encrypt ||
+	if len(c.Buckets) != 7 || c.Buckets["backups"].LegacyKeyFile != "/etc/s3proxy/backups.legacy" || c.Buckets["copy-b"].Alias != "photos" || c.Buckets["photos"].ETag != "md5" || *c.Buckets["public-downloads"].Encrypt ||
 		!*c.Buckets["legal"].AllowPlaintextReads || c.Buckets["archive"].Upstream.Credentials.AccessKeyID != "s3proxy" {
 		t.Errorf("buckets: %+v", c.Buckets)
 	}

@@ -34,6 +34,9 @@ type Bucket struct {
 	KMSRead             []string `yaml:"kms-read"`
 	Alias               string   `yaml:"alias"`
 	AllowPlaintextReads *bool    `yaml:"allow-plaintext-reads"`
+	LegacyKey           string   `yaml:"legacy-key"`
+	LegacyKeyFile       string   `yaml:"legacy-key-file"`
+	LegacyKeyEnv        string   `yaml:"legacy-key-env"`
 	Upstream            Upstream `yaml:"upstream"`
 }
 
@@ -71,13 +74,23 @@ func readConfigFile(path string) (*configFile, error) {
 	if err == nil {
 		err = readYAML(raw, f)
 	}
-	if err == nil && f.Credentials != nil && f.Credentials.holdsSecrets() {
+	if err == nil && f.holdsSecrets() {
 		_, _, err = secretfile.Read(path, maxSecrets)
 	}
 	if err != nil {
 		return nil, Usagef("the configuration file %s: %w", path, err)
 	}
 	return f, nil
+}
+
+// holdsSecrets tells whether the file itself has secrets, and so must be private.
+func (f *configFile) holdsSecrets() bool {
+	for _, set := range f.Buckets {
+		if set.LegacyKey != "" {
+			return true
+		}
+	}
+	return f.Credentials != nil && f.Credentials.holdsSecrets()
 }
 
 // readYAML reads one document into doc and refuses unknown names, names without a

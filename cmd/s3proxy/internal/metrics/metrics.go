@@ -29,7 +29,7 @@ type Metrics struct {
 	connections         prometheus.Gauge
 	throttled           *prometheus.CounterVec
 	refused, integrity  *prometheus.CounterVec
-	plaintext           prometheus.Counter
+	plaintext, legacy   prometheus.Counter
 
 	upstream         *prometheus.CounterVec
 	upstreamDuration *prometheus.HistogramVec
@@ -71,6 +71,7 @@ func New(b Build, maxBuckets int) *Metrics {
 		throttled:   counter("throttled_requests_total", "Requests that were refused with SlowDown, by the limit that they were over.", "limit"),
 		refused:     counter("signatures_refused_total", "Requests whose signature was refused, by S3 error code.", "cause"),
 		integrity:   counter("integrity_failures_total", "Objects in the store that are not what was written, by what is wrong. Any is a reason to look.", "kind"),
+		legacy:      with.NewCounter(prometheus.CounterOpts{Namespace: "s3proxy", Name: "legacy_reads_total", Help: "Objects of the older s3proxy that were served: decrypted, and not authenticated."}),
 		plaintext:   with.NewCounter(prometheus.CounterOpts{Namespace: "s3proxy", Name: "plaintext_reads_total", Help: "Objects that were served without having been decrypted, since settings allow it."}),
 
 		upstream:         counter("upstream_requests_total", "Requests to stores, by class of the status; error: no answer, canceled: nobody waited for one, or the client's body broke off.", "method", "code"),

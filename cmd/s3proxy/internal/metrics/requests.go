@@ -29,6 +29,9 @@ func (m *Metrics) Observe(ctx context.Context, s proxy.Served) {
 	if s.Plaintext && s.Method == http.MethodGet && s.Err == nil {
 		m.plaintext.Inc()
 	}
+	if s.Legacy && s.Method == http.MethodGet && s.Err == nil {
+		m.legacy.Inc()
+	}
 }
 
 // bucket is the bucket's name as a label. A name that only a refused request has had is no

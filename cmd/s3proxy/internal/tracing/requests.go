@@ -77,6 +77,9 @@ func (t *Tracing) Observe(ctx context.Context, s proxy.Served) {
 	if s.Plaintext {
 		a = append(a, plaintextKey.Bool(true))
 	}
+	if s.Legacy {
+		a = append(a, legacyKey.Bool(true))
+	}
 	span.SetAttributes(a...)
 	// What is a client's mistake is no error of a server's span. An answer that had begun was cut.
 	if s.Err != nil && (s.Status >= http.StatusInternalServerError || s.Status < http.StatusMultipleChoices) {

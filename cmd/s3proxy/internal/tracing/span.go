@@ -22,6 +22,7 @@ const (
 	codeKey      = attribute.Key("s3proxy.error_code")
 	integrityKey = attribute.Key("s3proxy.integrity")
 	plaintextKey = attribute.Key("s3proxy.plaintext")
+	legacyKey    = attribute.Key("s3proxy.legacy")
 )
 
 // maxText bounds, in bytes, what a client or a store says, so that a full queue of spans takes
