@@ -21,6 +21,8 @@ type answer struct {
 	length atomic.Int64 // of the body, as its headers say; 0: unknown
 	began  time.Time    // when the status was sent
 	idle   idleTimeout  // of a client that takes nothing of the answer
+	// beforeHeader adds to the header when it goes out; nil: nothing.
+	beforeHeader func(http.Header)
 }
 
 func newAnswer(w http.ResponseWriter, id string) *answer {
@@ -37,6 +39,9 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) begin(status int) {
 	a.status, a.began = status, time.Now()
 	a.idle.renew()
+	if a.beforeHeader != nil {
+		a.beforeHeader(a.Header())
+	}
 	a.Header().Set("X-Amz-Request-Id", a.id)
 	if n, err := strconv.ParseInt(a.Header().Get("Content-Length"), 10, 64); err == nil {
 		a.length.Store(n)
@@ -62,6 +67,8 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 type response struct {
 	w  *answer
 	id string // the request id that the client is told
+	// ownRules says that the proxy's CORS rules decide what a page of another site may see.
+	ownRules bool
 	*noted
 }
 
@@ -106,11 +113,11 @@ func (x *response) passHeaders(from http.Header) {
 	x.passCommon(from)
 }
 
-// passCommon keeps what every answer may have of the store's: the headers of its CORS rules
-// and x-amz-id-2, and for the log its request id, which its operator can look up.
+// passCommon keeps what every answer may have of the store's: the headers of its CORS rules, where
+// ours do not count, and x-amz-id-2, and for the log its request id, which its operator can look up.
 func (x *response) passCommon(from http.Header) {
-	for name, v := range from { // the store judges what a browser's page may read
-		if strings.HasPrefix(name, "Access-Control-") || name == "Vary" {
+	for name, v := range from {
+		if !x.ownRules && (strings.HasPrefix(name, "Access-Control-") || name == "Vary") {
 			x.w.Header()[name] = v
 		}
 	}

@@ -38,7 +38,7 @@ func (x *exchange) authorize() error {
 }
 
 func (x *exchange) authorized() error {
-	if x.op != nil && x.op.public {
+	if x.op != nil && x.op.preflights {
 		return x.admit()
 	}
 	if x.auth.AccessKeyID == "" && !x.proxy.cfg.AnonymousToStore {

@@ -9,12 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/expirable"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -262,41 +257,16 @@ func (x *exchange) askForBucket() error {
 // How long a bucket's setting is cached, and how long an answer waits for it at most. Without it
 // the answer goes out all the same: it is only a label.
 const (
-	defaultsAge  = time.Minute
-	defaultsWait = 2 * time.Second
+	defaultsAge     = time.Minute
+	defaultsWait    = 2 * time.Second
+	defaultsBuckets = 10_000
 )
 
-// bucketDefaults caches the default encryption of buckets.
-type bucketDefaults struct {
-	known   *expirable.LRU[s3name.Bucket, encryption]
-	flight  singleflight.Group
-	changes atomic.Int64
-}
-
-func newBucketDefaults() *bucketDefaults {
-	return &bucketDefaults{known: expirable.NewLRU[s3name.Bucket, encryption](10_000, nil, defaultsAge)}
-}
-
-// set is for what has just been written.
-func (d *bucketDefaults) set(bucket s3name.Bucket, e encryption) {
-	d.changes.Add(1)
-	d.known.Add(bucket, e)
-}
-
-// begin looks a setting up while the request goes on; the function it returns waits for it.
-func (d *bucketDefaults) begin(o *object.Objects, bucket s3name.Bucket) (wait func() encryption) {
-	if e, ok := d.known.Get(bucket); ok {
-		return func() encryption { return e }
-	}
-	done := d.flight.DoChan(bucket.String(), func() (any, error) {
-		before := d.changes.Load()
-		ctx, cancel := context.WithTimeout(context.Background(), defaultsWait)
-		defer cancel()
+// newBucketDefaults caches the default encryption of buckets. S3's default stands in for what
+// cannot be read.
+func newBucketDefaults() *perBucket[encryption] {
+	return newPerBucket(defaultsBuckets, defaultsAge, defaultsWait, func(ctx context.Context, o *object.Objects, bucket s3name.Bucket) (encryption, error) {
 		r, _ := encryptionOf(ctx, o.State(), bucket)
-		if d.changes.Load() == before {
-			d.known.Add(bucket, r.label())
-		}
 		return r.label(), nil
-	})
-	return sync.OnceValue(func() encryption { return (<-done).Val.(encryption) })
+	}, nil)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
@@ -48,6 +49,7 @@ func deleteBucket(x *exchange) error {
 	resp.Body.Close()
 	x.Keyring.ForgetBucket(x.KeyBucket(x.bucket))
 	x.proxy.defaults.set(x.bucket, noEncryptionSet.label())
+	x.proxy.cors.set(x.bucket, nil)
 	if stateBucket, prefix := x.Place.Of(x.bucket); stateBucket != x.bucket {
 		if _, err := x.removeOwn(ctx, stateBucket, prefix); err != nil {
 			x.proxy.log.Warn("a deleted bucket's state objects are left in the state bucket", "bucket", x.bucket, "state-bucket", stateBucket, "prefix", prefix, "error", err)
@@ -138,6 +140,10 @@ func (x *exchange) keptOf(ctx context.Context, prefix, key string) (body []byte,
 		}
 	case name == encryptionName:
 		body, err = encryptionBody(ctx, x.State(), x.bucket)
+	case name == object.CORSRules:
+		if body, err = x.ReadSetting(ctx, x.bucket, object.CORSRules); object.Unreadable(err) {
+			err = nil // of no use to anybody
+		}
 	}
 	return body, err
 }
@@ -162,11 +168,13 @@ func (x *exchange) restoreOwn(removed []stateObject) {
 			err = x.records().PutFloor(ctx, x.bucket.String(), "", o.body)
 		case x.Place.Root() + encryptionName:
 			err = putEncryption(ctx, x.State(), x.bucket, o.body)
+		case x.Place.Root() + object.CORSRules:
+			err = x.PutSetting(ctx, x.bucket, object.CORSRules, o.body)
 		default:
 			err = x.records().PutRecord(ctx, x.bucket.String(), strings.TrimPrefix(o.key.String(), x.Place.Root()+state.RecordFolder), o.body)
 		}
 		if err != nil && !errors.Is(err, kms.ErrRaced) {
-			x.proxy.log.Error("a window record, or the bucket's floor or encryption setting, could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
+			x.proxy.log.Error("a window record, or the bucket's floor, encryption setting or CORS rules, could not be put back after a refused DeleteBucket", "bucket", x.bucket, "record", o.key, "error", err)
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (x *exchange) tellEncryption(h http.Header, isMD5 bool, store http.Header) 
 	case x.wanted != nil:
 		e = *x.wanted
 	case x.bucketDefault != nil:
-		e = x.bucketDefault()
+		e, _ = x.bucketDefault()
 	}
 	if !isMD5 && !e.usesKMS() {
 		e = encryption{algorithm: sseKMS}

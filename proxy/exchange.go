@@ -12,8 +12,8 @@ type exchange struct {
 	clientRequest
 	response
 
-	admitted      func()            // what Config.Admit gave; nil: nothing
-	throttled     bool              // Config.Admit has refused the request
-	wanted        *encryption       // what the client asks for; nil: nothing
-	bucketDefault func() encryption // waits for what the bucket has then; nil: not asked
+	admitted      func()                     // what Config.Admit gave; nil: nothing
+	throttled     bool                       // Config.Admit has refused the request
+	wanted        *encryption                // what the client asks for; nil: nothing
+	bucketDefault func() (encryption, error) // waits for what the bucket has then; nil: not asked
 }

@@ -4,14 +4,12 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"io"
-	"net/http"
 	"strings"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
-	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // maxForwarded bounds a document that is forwarded. S3's largest, a lifecycle configuration of
@@ -92,20 +90,4 @@ func restoreObject(x *exchange) error {
 		return s3err.NotImplemented
 	}
 	return x.forwardDocument(body)
-}
-
-var preflightHeaders = []string{"Access-Control-Request-Headers", "Access-Control-Request-Method"}
-
-// preflight asks the store, which has the bucket's CORS configuration and judges the request
-// that follows, too. Browsers send it without a signature.
-func preflight(x *exchange) error {
-	resp, err := x.Upstream.Do(x.r.Context(), &upstream.Request{Method: http.MethodOptions, Bucket: x.bucket, Key: x.key, Header: x.passedHeaders(), Unsigned: true})
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	x.passCommon(resp.Header)
-	x.w.Header().Set("Content-Length", "0")
-	x.w.WriteHeader(resp.StatusCode)
-	return nil
 }

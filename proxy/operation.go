@@ -52,8 +52,9 @@ type operation struct {
 	chunked bool
 	// signedInBody: the handler finds the signature in the body, and verifies it.
 	signedInBody bool
-	// public: needs no credentials; the store judges.
-	public bool
+	// preflights: a browser asks whether a page may send the request that the URL is of. It has
+	// no signature, and its query means nothing.
+	preflights bool
 	// manages: needs a credential that may manage.
 	manages bool
 	// tellsEncryption: the answer says how the object is encrypted.
@@ -128,7 +129,7 @@ func nameOperation(method string, s scope, q url.Values, h http.Header) (*operat
 			return nil, known
 		}
 		return nil, s3err.InvalidRequest.WithMessage("The query parameters of this request belong to no S3 operation, or to more than one.")
-	case method == http.MethodGet || method == http.MethodHead:
+	case method == http.MethodGet || method == http.MethodHead || found.preflights:
 		return found, nil
 	}
 	for name := range q {
@@ -151,7 +152,7 @@ func findOperation(method string, s scope, q url.Values, h http.Header) (found *
 		methodKnown = true
 		switch {
 		case !op.marked(q), op.header != "" && len(h.Values(op.header)) == 0:
-		case op.handle != nil && op.conflictingParam(q) != "":
+		case op.handle != nil && !op.preflights && op.conflictingParam(q) != "":
 		case found == nil || op.rank() > found.rank():
 			found = op
 		}

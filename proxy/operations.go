@@ -25,7 +25,11 @@ var (
 	}
 )
 
-const keptByProxy = "kept by s3proxy; with `sse: store` forwarded"
+const (
+	keptByProxy = "kept by s3proxy; with `sse: store` forwarded"
+	corsKept    = "kept by s3proxy; with `cors: store` forwarded"
+	corsAnswer  = "answered by s3proxy; with `cors: store` forwarded"
+)
 
 func join(lists ...[]string) (all []string) {
 	for _, l := range lists {
@@ -55,6 +59,13 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "PutBucketEncryption", method: "PUT", scope: onBucket, marks: []string{"encryption"}, headers: upstream.OwnerHeaders, effect: rewrites, manages: true, handle: putBucketEncryption, note: keptByProxy},
 		{name: "DeleteBucketEncryption", method: "DELETE", scope: onBucket, marks: []string{"encryption"}, headers: upstream.OwnerHeaders, effect: rewrites, manages: true, handle: deleteBucketEncryption, note: keptByProxy},
 
+		// A bucket's CORS rules, and what browsers ask because of them, which has no signature
+		{name: "GetBucketCors", method: "GET", scope: onBucket, marks: []string{"cors"}, headers: upstream.OwnerHeaders, effect: rewrites, handle: getBucketCORS, note: corsKept},
+		{name: "PutBucketCors", method: "PUT", scope: onBucket, marks: []string{"cors"}, headers: upstream.OwnerHeaders, effect: rewrites, manages: true, handle: putBucketCORS, note: corsKept},
+		{name: "DeleteBucketCors", method: "DELETE", scope: onBucket, marks: []string{"cors"}, headers: upstream.OwnerHeaders, effect: rewrites, manages: true, handle: deleteBucketCORS, note: corsKept},
+		{name: "PreflightBucket", method: "OPTIONS", scope: onBucket, headers: preflightHeaders, effect: rewrites, preflights: true, handle: preflight, note: corsAnswer},
+		{name: "PreflightObject", method: "OPTIONS", scope: onObject, headers: preflightHeaders, effect: rewrites, preflights: true, handle: preflight, note: corsAnswer},
+
 		// Objects
 		{name: "PutObject", method: "PUT", scope: onObject, headers: join(contentHeaders, upstream.WriteConditions, upstream.OwnerHeaders), effect: encrypts, tellsEncryption: true, chunked: true, handle: putObject},
 		{name: "GetObject", method: "GET", scope: onObject, query: join(readOverrides, []string{"partNumber", "versionId"}), headers: join(readConditions, upstream.OwnerHeaders), effect: encrypts, tellsEncryption: true, handle: getObject},
@@ -66,9 +77,6 @@ var operations = sync.OnceValue(func() []operation {
 		{name: "ListObjectVersions", method: "GET", scope: onBucket, marks: []string{"versions"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"}, headers: join(upstream.OwnerHeaders, []string{"X-Amz-Optional-Object-Attributes"}), effect: rewrites, handle: listObjectVersions},
 
 		{name: "RestoreObject", method: "POST", scope: onObject, marks: []string{"restore"}, query: []string{"versionId"}, headers: upstream.OwnerHeaders, effect: forwards, handle: restoreObject, note: "not its SELECT form"},
-		// A browser's preflight request, which has no signature.
-		{name: "PreflightBucket", method: "OPTIONS", scope: onBucket, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
-		{name: "PreflightObject", method: "OPTIONS", scope: onObject, headers: preflightHeaders, effect: forwards, public: true, handle: preflight},
 
 		// Multipart uploads
 		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, upstream.OwnerHeaders), effect: encrypts, tellsEncryption: true, handle: createMultipartUpload},

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/s3proxy/s3proxy/proxy/cors"
 	"github.com/s3proxy/s3proxy/proxy/multipart"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -89,7 +90,8 @@ type Proxy struct {
 	ends     *object.Cache
 	states   *stateCache
 	writable *writable // unsigned writes
-	defaults *bucketDefaults
+	defaults *perBucket[encryption]
+	cors     *perBucket[*cors.Configuration]
 	running  *running
 	uploads  *multipart.Uploads
 	// passthroughUploads are those that stores were seen to have.
@@ -121,7 +123,7 @@ func New(cfg Config) *Proxy {
 		}},
 		hold:     semaphore.NewWeighted(holdBudget),
 		states:   newStateCache(stateCacheEntries),
-		writable: newWritable(), defaults: newBucketDefaults(), running: newRunning(), passthroughUploads: newPassthroughUploads(),
+		writable: newWritable(), defaults: newBucketDefaults(), cors: newCORSCache(), running: newRunning(), passthroughUploads: newPassthroughUploads(),
 
 		largePut: maxPutSize, largePart: largePart,
 		sweepEvery: sweepEvery, sweepGrace: multipart.DefaultGrace, documentTime: documentTime,
@@ -205,6 +207,9 @@ func (x *exchange) serve() error {
 	if unnamed != nil {
 		return unnamed
 	}
+	if op.preflights {
+		return op.handle(x)
+	}
 	if err := x.check(); err != nil {
 		return err
 	}
@@ -231,6 +236,11 @@ func (x *exchange) identify() error {
 		if err := refuse(x.r); err != nil {
 			return err
 		}
+	}
+	x.beginCORS()
+	if x.r.Method == http.MethodOptions { // browsers ask with the URL of a signed request, but cannot sign
+		x.auth = &sigv4.Auth{}
+		return nil
 	}
 	auth, err := x.proxy.verifier.Verify(x.r)
 	if err != nil {

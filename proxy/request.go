@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/cors"
 	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -210,7 +211,7 @@ func (x *exchange) passedHeaders() http.Header {
 		if x.ownsEncryption() && slices.Contains(sseHeaders, name) {
 			continue
 		}
-		if name == "Origin" || x.op.passesHeader(name) {
+		if name == cors.OriginHeader && !x.ownsCORS() || x.op.passesHeader(name) {
 			h[object.MetaName(name)] = values
 		}
 	}

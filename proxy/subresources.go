@@ -40,7 +40,6 @@ func subresources() (rows []operation) {
 		{scope: onBucket, mark: "accelerate", get: "GetBucketAccelerateConfiguration", put: "PutBucketAccelerateConfiguration"},
 		{scope: onBucket, mark: "acl", get: "GetBucketAcl", put: "PutBucketAcl", headers: grants},
 		{scope: onBucket, mark: "analytics", get: "GetBucketAnalyticsConfiguration", put: "PutBucketAnalyticsConfiguration", del: "DeleteBucketAnalyticsConfiguration", list: "ListBucketAnalyticsConfigurations"},
-		{scope: onBucket, mark: "cors", get: "GetBucketCors", put: "PutBucketCors", del: "DeleteBucketCors"},
 		{scope: onBucket, mark: "intelligent-tiering", get: "GetBucketIntelligentTieringConfiguration", put: "PutBucketIntelligentTieringConfiguration", del: "DeleteBucketIntelligentTieringConfiguration", list: "ListBucketIntelligentTieringConfigurations"},
 		{scope: onBucket, mark: "inventory", get: "GetBucketInventoryConfiguration", put: "PutBucketInventoryConfiguration", del: "DeleteBucketInventoryConfiguration", list: "ListBucketInventoryConfigurations"},
 		{scope: onBucket, mark: "lifecycle", get: "GetBucketLifecycleConfiguration", put: "PutBucketLifecycleConfiguration", del: "DeleteBucketLifecycle", headers: []string{"X-Amz-Transition-Default-Minimum-Object-Size"}, checked: putLifecycle, note: "a rule that would take s3proxy's own objects is refused"},

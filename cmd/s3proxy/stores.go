@@ -158,7 +158,7 @@ func (s *stores) bucket(ctx context.Context, name string) (object.Settings, erro
 		Upstream: records.Store, Keyring: keyring, Origin: set.Alias,
 		Passthrough: set.Passthrough(), ETag: object.ETagMode(cmp.Or(set.ETag, s.c.ETag)),
 		AllowPlaintextReads: s.c.AllowPlaintextReads, SkipRangeCheck: cmp.Or(set.RangeCheck, s.c.RangeCheck) == "segments",
-		SSE: object.SSEMode(cmp.Or(set.SSE, s.c.SSE)),
+		SSE: object.SSEMode(cmp.Or(set.SSE, s.c.SSE)), CORS: object.CORSMode(cmp.Or(set.CORS, s.c.CORS)),
 	}
 	if b.Legacy, err = legacyKeys(name, set); err != nil {
 		return object.Settings{}, err

@@ -12,6 +12,7 @@
 //   - seal.go: Sealing, the one way from plaintext to what is stored; parts of uploads apart.
 //   - open.go: Read, OpenWhole, OpenSpan: the one way back. reread.go: stored bytes that were
 //     authenticated on their way. offline.go: objects without a running proxy.
+//   - setting.go: sealed documents among the proxy's own objects.
 //   - inparts.go, spool.go: bodies that pass one PUT, and bodies that are kept meanwhile.
 //   - inspect.go: what can be told of an object without its key.
 //   - errors.go: what is wrong with an object, by class.

@@ -25,6 +25,8 @@ type Settings struct {
 	ETag ETagMode
 	// SSE says what becomes of S3's server-side encryption; "" is SSEOwn.
 	SSE SSEMode
+	// CORS says who answers for pages of other sites; "" is CORSOwn.
+	CORS CORSMode
 	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
 	// are. A store that may inject plaintext can then forge any content.
 	AllowPlaintextReads bool
@@ -96,6 +98,17 @@ const SSEOwn SSEMode = "own"
 
 // SSEStore sends it on: the store encrypts once more, below.
 const SSEStore SSEMode = "store"
+
+// CORSMode says whose CORS rules answers go by.
+type CORSMode string
+
+const (
+	// CORSOwn keeps the rules of PutBucketCors here, sealed, and answers by them alone: on any store,
+	// and whatever the store says of itself. It is the default.
+	CORSOwn CORSMode = "own"
+	// CORSStore leaves rules, preflights and headers to the store.
+	CORSStore CORSMode = "store"
+)
 
 // ComparedHere tells whether one of these conditions, in this ETag mode, is for the proxy to
 // compare.

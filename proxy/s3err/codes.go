@@ -82,6 +82,7 @@ var (
 	InvalidPartNumber                    = &Error{Code: "InvalidPartNumber", Status: 416, Message: "The requested partnumber is not satisfiable."}
 	InvalidPartOrder                     = &Error{Code: "InvalidPartOrder", Status: 400, Message: "The list of parts was not in ascending order. Parts must be ordered by part number."}
 	NoSuchBucket                         = &Error{Code: "NoSuchBucket", Status: 404, Message: "The specified bucket does not exist"}
+	NoSuchCORSConfiguration              = &Error{Code: "NoSuchCORSConfiguration", Status: 404, Message: "The CORS configuration does not exist"}
 	NoSuchKey                            = &Error{Code: "NoSuchKey", Status: 404, Message: "The specified key does not exist."}
 	NoSuchUpload                         = &Error{Code: "NoSuchUpload", Status: 404, Message: "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."}
 	NoSuchVersion                        = &Error{Code: "NoSuchVersion", Status: 404, Message: "The specified version does not exist."}

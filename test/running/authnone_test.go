@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,41 @@ func TestWithoutAuthenticationEverySignatureWillDoAndNone(t *testing.T) {
 		if !strings.Contains(p.Log(), "level=WARN msg=\"auth is none") || !strings.Contains(p.Log(), "aws --no-sign-request --endpoint-url "+p.URL) {
 			t.Errorf("the start:\n%s", p.Log())
 		}
+	}
+}
+
+// corsForAll lets every page do everything.
+const corsForAll = `<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedHeader>*</AllowedHeader><AllowedMethod>GET</AllowedMethod><AllowedMethod>HEAD</AllowedMethod><AllowedMethod>PUT</AllowedMethod><AllowedMethod>POST</AllowedMethod><AllowedMethod>DELETE</AllowedMethod></CORSRule></CORSConfiguration>`
+
+func TestABucketsRulesLetNoPageInWhereNobodyIsAsked(t *testing.T) {
+	t.Parallel()
+	if lab.Direct {
+		t.Skip("there is no proxy")
+	}
+	p := lab.Proxy(t, lab.ProxyOptions{Upstream: lab.SharedVersitygw(t), NoKeys: true, Args: []string{"--auth", "none"}})
+	at := lab.ProxyAs(p, "whoever", "whatever")
+	bucket := s3test.NewBucket(t, at)
+	for _, c := range []s3test.Call{{Method: "PUT", Path: "/" + bucket + "/k", Body: []byte("secret")}, {Method: "PUT", Path: "/" + bucket, Query: "cors", Body: []byte(corsForAll)}} {
+		if a := c.Do(t, at); a.Status != 200 {
+			t.Fatalf("%v", a)
+		}
+	}
+	page := map[string]string{"origin": "https://page.example", "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors", "access-control-request-method": "PUT"}
+	for _, method := range []string{"OPTIONS", "GET", "PUT", "POST", "DELETE"} {
+		a := s3test.Call{Method: method, Path: "/" + bucket + "/k", Unsigned: true, Headers: page}.Do(t, at)
+		if a.Status != 403 || a.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s by a page: %v %v", method, a, a.Header)
+		}
+	}
+	if a := (s3test.Call{Method: "GET", Path: "/" + bucket + "/k", Unsigned: true}).Do(t, at); string(a.Body) != "secret" {
+		t.Errorf("then: %v", a)
+	}
+	b := lab.NewBrowser(t)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Type", "text/html") }))
+	t.Cleanup(elsewhere.Close)
+	b.Do(t, lab.Order{Open: elsewhere.URL + "/"})
+	if seen, _ := b.Do(t, lab.Order{Eval: fmt.Sprintf(`fetch(%q).then(r => r.text(), e => "refused: " + e)`, p.URL+"/"+bucket+"/k")}); !strings.HasPrefix(fmt.Sprint(seen), "refused: ") {
+		t.Errorf("a page sees %q", seen)
 	}
 }
 

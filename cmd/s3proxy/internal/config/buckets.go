@@ -17,6 +17,7 @@ var (
 	etagModes   = []string{"opaque", "md5"}
 	rangeChecks = []string{"end", "segments"}
 	sseModes    = []string{string(object.SSEOwn), string(object.SSEStore)}
+	corsModes   = []string{string(object.CORSOwn), string(object.CORSStore)}
 	payloads    = []string{"checked", "signed", payloadUnsigned}
 	signatures  = []string{"v4", signatureV2}
 	addressings = []string{"path", "virtual", "auto"}
@@ -86,6 +87,7 @@ func (c *Config) validateBucket(name string, set Bucket) error {
 		{"etag", set.ETag, etagModes},
 		{"range-check", set.RangeCheck, rangeChecks},
 		{"sse", set.SSE, sseModes},
+		{"cors", set.CORS, corsModes},
 	} {
 		if choice.value != "" && !slices.Contains(choice.of, choice.value) {
 			return Usagef("%s: %q is not one of %s", choice.name, choice.value, strings.Join(choice.of, ", "))
@@ -99,8 +101,8 @@ func (c *Config) validateBucket(name string, set Bucket) error {
 	if set.legacyKeys() > 1 {
 		return Usagef("give one of legacy-key, legacy-key-file and legacy-key-env")
 	}
-	if set.Passthrough() && (set.legacyKeys() > 0 || set.Floor != nil || set.ETag != "" || set.RangeCheck != "" || set.SSE != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
-		return Usagef("encrypt is false, so floor, etag, range-check, sse, kms, kms-read, alias, allow-plaintext-reads and legacy-key have no effect: remove them")
+	if set.Passthrough() && (set.legacyKeys() > 0 || set.Floor != nil || set.ETag != "" || set.RangeCheck != "" || set.SSE != "" || set.CORS != "" || set.KMS != "" || set.KMSRead != nil || set.Alias != "" || set.AllowPlaintextReads != nil) {
+		return Usagef("encrypt is false, so floor, etag, range-check, sse, cors, kms, kms-read, alias, allow-plaintext-reads and legacy-key have no effect: remove them")
 	}
 	if set.KMS != "" && slices.Contains(set.KMSRead, set.KMS) {
 		return Usagef("kms-read names the same key as kms: %s", set.KMS)

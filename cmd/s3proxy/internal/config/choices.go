@@ -17,6 +17,8 @@ func Choices(flag string) []string {
 		return rangeChecks
 	case "sse":
 		return sseModes
+	case "cors":
+		return corsModes
 	case "upstream-addressing":
 		return addressings
 	case "upstream-signature":

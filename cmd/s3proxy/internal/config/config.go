@@ -62,6 +62,7 @@ type Config struct {
 	ETag                   string        `koanf:"etag"`
 	RangeCheck             string        `koanf:"range-check"`
 	SSE                    string        `koanf:"sse"`
+	CORS                   string        `koanf:"cors"`
 	AllowPlaintextReads    bool          `koanf:"allow-plaintext-reads"`
 	DrainTimeout           time.Duration `koanf:"drain-timeout"`
 	ShutdownDelay          time.Duration `koanf:"shutdown-delay"`

@@ -29,6 +29,7 @@ type Bucket struct {
 	ETag                string   `yaml:"etag"`
 	RangeCheck          string   `yaml:"range-check"`
 	SSE                 string   `yaml:"sse"`
+	CORS                string   `yaml:"cors"`
 	Floor               []string `yaml:"floor"`
 	KMS                 string   `yaml:"kms"`
 	KMSRead             []string `yaml:"kms-read"`

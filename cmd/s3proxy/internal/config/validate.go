@@ -60,7 +60,7 @@ func (c *Config) validateAddresses() error {
 // validateChoices checks the settings with a fixed set of values, and the names of hosts.
 func (c *Config) validateChoices() error {
 	for name, value := range map[string]string{
-		"auth": c.Auth, "auth-v2": c.AuthV2, "anonymous": c.Anonymous, "etag": c.ETag, "range-check": c.RangeCheck, "sse": c.SSE, "tls-client-auth": c.TLSClientAuth,
+		"auth": c.Auth, "auth-v2": c.AuthV2, "anonymous": c.Anonymous, "etag": c.ETag, "range-check": c.RangeCheck, "sse": c.SSE, "cors": c.CORS, "tls-client-auth": c.TLSClientAuth,
 		"upstream-addressing": c.UpstreamAddressing, "upstream-payload": c.UpstreamPayload, "upstream-signature": c.UpstreamSignature,
 		"log-level": c.LogLevel, "log-format": c.LogFormat,
 	} {

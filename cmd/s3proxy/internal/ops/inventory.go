@@ -14,8 +14,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// inventory goes through the metadata of everything in a bucket: uploads in progress, objects, and
-// versions that are not current.
+// inventory goes through the metadata of everything in a bucket: uploads in progress, settings,
+// objects, and versions that are not current.
 type inventory struct {
 	walker   walker
 	bucket   string
@@ -24,7 +24,8 @@ type inventory struct {
 	// upload is called first: an upload that ends meanwhile is then an object that the walk
 	// has yet to visit.
 	upload func(multipart.InProgress) error
-	// object is called concurrently. The metadata is nil for an object that is not encrypted.
+	// object is called concurrently, for settings too. The metadata is nil for an object that is not
+	// encrypted.
 	object func(ctx context.Context, item Item, m *envelope.Metadata) error
 }
 
@@ -35,6 +36,16 @@ func (i *inventory) take(ctx context.Context) (unreadable Reasons, err error) {
 		return nil, err
 	}
 	unreadable = Reasons{}
+	err = i.walker.Settings(ctx, i.bucket, func(item Item, m *envelope.Metadata, err error) error {
+		if err != nil {
+			unreadable[item] = err.Error()
+			return nil
+		}
+		return i.object(ctx, item, m)
+	})
+	if err != nil {
+		return nil, err
+	}
 	var mu sync.Mutex
 	objects := walk{Rate: i.rate, at: Target{Bucket: i.bucket}, progress: i.progress, list: func(ctx context.Context, visit func(listed) error) error {
 		return i.walker.Versions(ctx, i.bucket, "", visit)

@@ -15,6 +15,7 @@ type Item struct {
 	Version string `json:"version-id,omitempty"` // of a version that is not current
 	Upload  string `json:"upload-id,omitempty"`  // of an upload in progress
 	Record  string `json:"record,omitempty"`     // a window record's id
+	Setting string `json:"setting,omitempty"`    // of the bucket: its CORS rules
 	State   string `json:"state,omitempty"`      // where the state of an upload is, if nothing tells of which
 }
 
@@ -22,6 +23,8 @@ func (i Item) String() string {
 	switch {
 	case i.Record != "":
 		return "window record " + i.Record
+	case i.Setting != "":
+		return "the bucket's setting " + i.Setting
 	case i.State != "":
 		return "upload state " + i.State
 	case i.Upload != "":
@@ -33,7 +36,7 @@ func (i Item) String() string {
 }
 
 func (i Item) compare(j Item) int {
-	return cmp.Or(cmp.Compare(i.Record, j.Record), cmp.Compare(i.State, j.State), cmp.Compare(i.Key, j.Key), cmp.Compare(i.Version, j.Version), cmp.Compare(i.Upload, j.Upload))
+	return cmp.Or(cmp.Compare(i.Record, j.Record), cmp.Compare(i.Setting, j.Setting), cmp.Compare(i.State, j.State), cmp.Compare(i.Key, j.Key), cmp.Compare(i.Version, j.Version), cmp.Compare(i.Upload, j.Upload))
 }
 
 // named is the item that a listing names.

@@ -153,6 +153,9 @@ func (r *rekeying) run(ctx context.Context) (err error) {
 	if err := r.rewrite.again(ctx, r.found.Rewritten); err != nil {
 		return err
 	}
+	if err := r.rewrite.renewSettings(ctx, r.bucket.Served); err != nil {
+		return err
+	}
 	if err := r.countOldVersions(ctx); err != nil {
 		return err
 	}

@@ -47,6 +47,9 @@ func (r *rotation) renewObjects(ctx context.Context, b *Bucket, to *kms.Rewrappi
 	if found.Rewritten, err = w.run(ctx); err != nil {
 		return found, err
 	}
+	if err := w.renewSettings(ctx, b.Served); err != nil {
+		return found, err
+	}
 	return found, found.countLeft(ctx, to.KEK())
 }
 
