@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/forward"
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/origin"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
@@ -23,7 +24,7 @@ func strangers(c *config.Config, log *slog.Logger) (refuse func(*http.Request) e
 		switch {
 		case origin.ByAnotherSite(r) && !origin.IsLink(r):
 			return s3err.AccessDenied.WithMessage("Without authentication (--auth none) no web page of another site may ask for anything.")
-		case !c.AuthNoneAnywhere && !isOwnHost(c, r.Host):
+		case !c.AuthNoneAnywhere && !isOwnHost(c, r.Host) && !forward.NamesStore(r.Context()):
 			return s3err.AccessDenied.WithMessage("Without authentication (--auth none) s3proxy answers to loopback addresses and the names of --domain alone.")
 		}
 		return nil

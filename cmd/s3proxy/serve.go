@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -95,9 +96,9 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	served := proxy.Config{
-		Region: c.Region, V2: versionTwo(c), Domains: c.Domains, State: c.State, Credential: clients.Find,
+		Region: c.Region, V2: versionTwo(c), Domains: slices.Concat(c.Domains, c.Forward.Domains()), State: c.State, Credential: clients.Find,
 		AnonymousToStore: c.Anonymous == "store", TrustAll: c.Auth == config.AuthNone, Log: log, Observe: stores.observe, ObserveSweep: stores.metrics.Swept,
-		Refuse: strangers(c, log),
+		Refuse: refusals(strangers(c, log)),
 		Admit:  limit.New(limitsOf(c), stores.metrics.Throttled).Admit,
 	}
 	stores.metrics.Limits(limit.Requests, limit.ClientRequests, limit.ClientRate)
@@ -113,11 +114,16 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		}
 	}
 	stores.tryBackends(ctx)
+	handler := proxy.New(served)
+	s3 := stores.metrics.InFlight(traces.Handler(handler))
+	way, err := openForwarding(c, served, s3, stores, log)
+	if err != nil {
+		return err
+	}
 	door, err := openFrontDoor(c, security, log)
 	if err != nil {
 		return err
 	}
-	handler := proxy.New(served)
 	stores.metrics.Memory(stores.held, handler.Caches)
 	stores.metrics.Stores(stores.answering)
 	defer door.follow(stores, log)()
@@ -128,7 +134,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 		return err
 	}
 	defer closeOperators()
-	server := newServer(stores.metrics.InFlight(traces.Handler(handler)), log)
+	server := newServer(way.handler(s3), log)
 	server.ReadHeaderTimeout, server.IdleTimeout, server.ConnState = c.HeaderTimeout, c.IdleTimeout, stores.metrics.Connection
 	background, endBackground := context.WithCancel(ctx)
 	defer endBackground()
@@ -138,8 +144,9 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	}
 	announce(out, c, clients.Own, door.endpoint(), made)
 
-	ended := make(chan error, 1)
+	ended := make(chan error, 2)
 	go func() { ended <- door.serve(server) }()
+	defer way.start(ended)()
 	tellServiceManager(daemon.SdNotifyReady, log)
 	select {
 	case err := <-ended:
@@ -151,12 +158,9 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	health.draining.Store(true)
 	stores.metrics.Ready(false)
 	tellServiceManager(daemon.SdNotifyStopping, log)
-	if c.ShutdownDelay > 0 {
-		log.Info("shutting down: new requests are served until balancers have seen that /readyz says no", "shutdown-delay", c.ShutdownDelay)
-		time.Sleep(c.ShutdownDelay) // a second signal ends the process
-	}
+	waitForBalancers(c, log)
 	log.Info("shutting down: running requests may finish", "drain-timeout", c.DrainTimeout)
-	drain(server, c.DrainTimeout, log)
+	drain(server, way, c.DrainTimeout, log)
 	closeOperators()
 	closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -186,6 +190,14 @@ func (s *stores) record(c *config.Config, out io.Writer) (stop func(), err error
 	}, nil
 }
 
+// waitForBalancers serves on until balancers have seen that the proxy is to end.
+func waitForBalancers(c *config.Config, log *slog.Logger) {
+	if c.ShutdownDelay > 0 {
+		log.Info("shutting down: new requests are served until balancers have seen that /readyz says no", "shutdown-delay", c.ShutdownDelay)
+		time.Sleep(c.ShutdownDelay) // a second signal ends the process
+	}
+}
+
 // limitsOf are the settings of what clients may ask for at once.
 func limitsOf(c *config.Config) limit.Limits {
 	return limit.Limits{Requests: c.MaxRequests, ClientRequests: c.ClientMaxRequests, ClientRate: c.ClientRate, ClientBurst: c.ClientBurst}
@@ -193,12 +205,17 @@ func limitsOf(c *config.Config) limit.Limits {
 
 // drain accepts no new connections and waits for running requests. It cuts those that do not
 // finish in time.
-func drain(server *http.Server, timeout time.Duration, log *slog.Logger) {
+func drain(server *http.Server, way *forwarding, timeout time.Duration, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
+	tunnels := make(chan error, 1)
+	go func() { tunnels <- way.drain(ctx) }()
 	if err := server.Shutdown(ctx); err != nil {
 		log.Warn("requests were cut: they did not finish within drain-timeout", "error", err)
 		server.Close()
+	}
+	if err := <-tunnels; err != nil {
+		log.Warn("tunnels were cut: they did not end within drain-timeout", "error", err)
 	}
 }
 

@@ -129,3 +129,6 @@ func secured(at place, s *Store, by *Authority) *Store {
 	s.URL, s.roots = strings.Replace(s.URL, "http://", "https://", 1), by.Pool
 	return await(at, s, "/")
 }
+
+// WriteKey writes the authority's own key.
+func (a *Authority) WriteKey(t testing.TB, file string) { t.Helper(); writeKey(t, a.key, file) }

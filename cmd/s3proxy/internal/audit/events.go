@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/forward"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
 )
@@ -74,6 +75,34 @@ func (l *Log) Reload(what string, err error) {
 	e := reload{Time: time.Now().UTC(), Event: "reload", What: what, Result: "ok"}
 	if err != nil {
 		e.Result, e.Error = "error", err.Error()
+	}
+	l.write(e)
+}
+
+// tunnel is the event of a CONNECT, when it has ended. What went through a tunnel that was opened
+// was not encrypted by s3proxy.
+type tunnel struct {
+	Time      time.Time `json:"time"` // of its request
+	Event     string    `json:"event"`
+	Result    string    `json:"result"` // of forward
+	Client    string    `json:"client,omitempty"`
+	Remote    string    `json:"remote"`
+	Host      string    `json:"host"`
+	Status    int       `json:"status"`
+	Encrypted bool      `json:"encrypted"`
+	Received  int64     `json:"received"`
+	Sent      int64     `json:"sent"`
+	Error     string    `json:"error,omitempty"`
+}
+
+// Tunnel writes the event of a CONNECT.
+func (l *Log) Tunnel(c forward.Connection) {
+	if l == nil {
+		return
+	}
+	e := tunnel{c.Start.UTC(), "connect", c.Result, c.Client, c.Remote, c.Host, c.Status, c.Result == forward.Intercepted, c.Received, c.Sent, ""}
+	if c.Err != nil {
+		e.Error = c.Err.Error()
 	}
 	l.write(e)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/forward"
 	"github.com/s3proxy/s3proxy/kms/localfile"
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
@@ -51,6 +52,13 @@ type Config struct {
 	IdleTimeout            time.Duration `koanf:"idle-timeout"`
 	Region                 string        `koanf:"region"`
 	Domains                []string      `koanf:"domain"`
+	ForwardProxy           bool          `koanf:"forward-proxy"`
+	ForwardHosts           []string      `koanf:"forward-host"`
+	ConnectHosts           []string      `koanf:"connect-host"`
+	MaxTunnels             int           `koanf:"max-tunnels"`
+	Intercept              bool          `koanf:"intercept"`
+	InterceptCACert        string        `koanf:"intercept-ca-cert"`
+	InterceptCAKey         string        `koanf:"intercept-ca-key"`
 	KMS                    string        `koanf:"kms"`
 	KMSRead                []string      `koanf:"kms-read"`
 	KeyWindow              time.Duration `koanf:"key-window"`
@@ -76,6 +84,7 @@ type Config struct {
 
 	UpstreamURL  *url.URL          `koanf:"-"` // of Upstream; nil: the embedded store
 	UpstreamFrom string            `koanf:"-"` // what of AWS's settings names Upstream; "": one of ours
+	Forward      *forward.Hosts    `koanf:"-"` // of ForwardProxy; nil without it
 	State        state.Place       `koanf:"-"`
 	Buckets      map[string]Bucket `koanf:"-"` // by their exact names
 	Path         string            `koanf:"-"` // of the configuration file, "" for none
@@ -133,7 +142,7 @@ func userDataDir() (string, error) {
 // SecretFiles gives the paths of the files that hold secrets: key files, and those with
 // clients' credentials or a passphrase. Some may be "", where there is no such file.
 func (c *Config) SecretFiles() ([]string, error) {
-	files := []string{c.Path, c.Credentials, c.UpstreamKey, c.TLSKey, os.Getenv(localfile.EnvPassphraseFile)}
+	files := []string{c.Path, c.Credentials, c.UpstreamKey, c.TLSKey, c.InterceptCAKey, os.Getenv(localfile.EnvPassphraseFile)}
 	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(c.Buckets))...) {
 		files = append(files, c.Buckets[name].Upstream.Key, c.Buckets[name].Upstream.Credentials.SecretFile, c.Buckets[name].LegacyKeyFile)
 		write, read, err := c.KeyURIs(name)

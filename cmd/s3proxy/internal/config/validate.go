@@ -19,7 +19,7 @@ var domainName = regexp.MustCompile(`^(?i)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z
 // validate checks the settings as a whole, and fills in what follows from them.
 func (c *Config) validate() error {
 	for _, check := range []func() error{
-		c.checkListens, c.validateAddresses, c.validateChoices, c.validateNumbers, c.validateUpstreamLimits, c.validateLimits, c.validateListenerTLS, c.validateSources, c.validateBuckets, c.validateOwnKey, c.validateAuth, c.resolvePaths,
+		c.checkListens, c.validateAddresses, c.validateChoices, c.validateNumbers, c.validateUpstreamLimits, c.validateLimits, c.validateListenerTLS, c.validateSources, c.validateBuckets, c.validateForward, c.validateOwnKey, c.validateAuth, c.resolvePaths,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (c *Config) resolvePaths() error {
 	if c.DataDir == "" {
 		c.DataDir, c.noDataDir = userDataDir()
 	}
-	for _, path := range []*string{&c.DataDir, &c.Path, &c.Credentials, &c.UpstreamCA, &c.UpstreamCert, &c.UpstreamKey} {
+	for _, path := range []*string{&c.DataDir, &c.Path, &c.Credentials, &c.UpstreamCA, &c.UpstreamCert, &c.UpstreamKey, &c.InterceptCACert, &c.InterceptCAKey} {
 		if *path == "" {
 			continue
 		}

@@ -36,6 +36,7 @@ type Metrics struct {
 	kms              *prometheus.CounterVec
 	kmsDuration      *prometheus.HistogramVec
 	upkeep           upkeep
+	tunnels          tunnels
 }
 
 // Build is what this program was made of.
@@ -79,6 +80,7 @@ func New(b Build, maxBuckets int) *Metrics {
 		kms:              counter("kms_calls_total", "Calls of a KMS, by result.", "operation", "result"),
 		kmsDuration:      histogram("kms_call_duration_seconds", "Time of a call of a KMS.", "operation"),
 		upkeep:           newUpkeep(with),
+		tunnels:          newTunnels(with),
 	}
 	with.NewGauge(prometheus.GaugeOpts{
 		Namespace: "s3proxy", Name: "build_info", Help: "1; the labels tell what this program was made of.",

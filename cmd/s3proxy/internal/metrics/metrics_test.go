@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/forward"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
@@ -188,6 +189,8 @@ func everything(t *testing.T) *Metrics {
 	m.Stores(func() map[string]bool { return map[string]bool{"http://a": true} })
 	m.Limits("max-requests")
 	m.Certificate(func() float64 { return 1 })
+	m.Connect(forward.Connection{Result: forward.Opened, Sent: 1})
+	m.Tunnels(func() int { return 1 })
 	return m
 }
 
