@@ -114,7 +114,11 @@ func TestServerSideEncryptionIsCheckedAsS3Does(t *testing.T) {
 			t.Errorf("%s: %s %s", name, resp.Status, body)
 		}
 	}
-	if resp, body := ask(t, s, "PUT", "/bucket/k?partNumber=1&uploadId=u", []byte("x"), object.SSEHeader, sseS3); resp.StatusCode != 400 || !strings.Contains(body, "x-amz-server-side-encryption header is not supported for this operation.") {
+	const refusal = "x-amz-server-side-encryption header is not supported for this operation."
+	if resp, body := ask(t, s, "DELETE", "/bucket/k", nil, object.SSEHeader, sseS3); resp.StatusCode != 400 || !strings.Contains(body, refusal) {
+		t.Errorf("with a delete: %s %s", resp.Status, body)
+	}
+	if resp, body := ask(t, s, "PUT", "/bucket/k?partNumber=1&uploadId=u", []byte("x"), object.SSEHeader, sseS3); strings.Contains(body, refusal) {
 		t.Errorf("with a part: %s %s", resp.Status, body)
 	}
 }

@@ -80,9 +80,11 @@ var operations = sync.OnceValue(func() []operation {
 
 		// Multipart uploads
 		{name: "CreateMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploads"}, headers: join(contentHeaders, upstream.OwnerHeaders), effect: encrypts, tellsEncryption: true, handle: createMultipartUpload},
-		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: upstream.OwnerHeaders, effect: encrypts, tellsEncryption: true, chunked: true, handle: uploadPart},
-		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", headers: upstream.OwnerHeaders, own: copyHeaders, effect: encrypts, tellsEncryption: true, handle: uploadPartCopy, note: "streams through the proxy"},
-		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(upstream.WriteConditions, upstream.OwnerHeaders), own: []string{"X-Amz-Mp-Object-Size"}, effect: encrypts, tellsEncryption: true, handle: completeMultipartUpload},
+		// S3 refuses encryption for the parts of an upload and for Complete, stores ignore it there, and
+		// minio-go sends it to all but AWS: it is the upload's own.
+		{name: "UploadPart", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, headers: upstream.OwnerHeaders, own: sseHeaders, effect: encrypts, tellsEncryption: true, chunked: true, handle: uploadPart},
+		{name: "UploadPartCopy", method: "PUT", scope: onObject, marks: []string{"partNumber", "uploadId"}, header: "X-Amz-Copy-Source", headers: upstream.OwnerHeaders, own: join(copyHeaders, sseHeaders), effect: encrypts, tellsEncryption: true, handle: uploadPartCopy, note: "streams through the proxy"},
+		{name: "CompleteMultipartUpload", method: "POST", scope: onObject, marks: []string{"uploadId"}, headers: join(upstream.WriteConditions, upstream.OwnerHeaders), own: join([]string{"X-Amz-Mp-Object-Size"}, sseHeaders), effect: encrypts, tellsEncryption: true, handle: completeMultipartUpload},
 		{name: "AbortMultipartUpload", method: "DELETE", scope: onObject, marks: []string{"uploadId"}, headers: join([]string{"X-Amz-If-Match-Initiated-Time"}, upstream.OwnerHeaders), effect: rewrites, handle: abortMultipartUpload},
 		{name: "ListParts", method: "GET", scope: onObject, marks: []string{"uploadId"}, query: []string{"max-parts", "part-number-marker"}, headers: upstream.OwnerHeaders, effect: rewrites, handle: listParts},
 		{name: "ListMultipartUploads", method: "GET", scope: onBucket, marks: []string{"uploads"}, query: []string{"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}, headers: upstream.OwnerHeaders, effect: rewrites, handle: listMultipartUploads},

@@ -152,7 +152,7 @@ func (x *clientRequest) refusedHeader() error {
 			strings.HasPrefix(name, "X-Amz-Copy-Source") && x.op.header == "":
 			return errHeader(name)
 		case x.op.method == http.MethodGet || x.op.method == http.MethodHead:
-		case slices.Contains(sseHeaders, name) && !x.op.passesHeader(name):
+		case slices.Contains(sseHeaders, name) && !x.op.passesHeader(name) && !slices.Contains(x.op.own, name):
 			return s3err.InvalidArgument.WithMessage("%s header is not supported for this operation.", strings.ToLower(name)).Argument(strings.ToLower(name), "")
 		case strings.HasPrefix(name, "X-Amz-") && !commonHeader(name) && !slices.Contains(x.op.own, name) && !x.op.passesHeader(name):
 			if meansMore(name) {

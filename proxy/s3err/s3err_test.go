@@ -67,12 +67,12 @@ func TestEveryTemplateIsNamedByItsCodeAndWhole(t *testing.T) {
 }
 
 func TestTheAnswerIsTheXMLOfS3(t *testing.T) {
-	e := InvalidArgument.WithMessage("a < b & \x01").Argument("x", "<y>").
+	e := InvalidArgument.WithMessage("a < b & \"c\" \x01").Argument("x", "<y>").
 		With(Field{"bad name>", "v"}, Field{"Code", "Forged"}, Field{"RequestId", "the store's"}, Field{"X-Amz-Expires", "60"}).Because(errors.New("secret"))
 	e.Header = http.Header{"Retry-After": {"5"}, "X-Amz-Meta-Store": {"private"}, "Content-Length": {"3"}}
 	w := httptest.NewRecorder()
 	e.Write(w, httptest.NewRequest("GET", "/b/k", nil), "/b/k&", "id", "host")
-	want := xml.Header + "<Error><Code>InvalidArgument</Code><Message>a &lt; b &amp; \uFFFD</Message><ArgumentName>x</ArgumentName><ArgumentValue>&lt;y&gt;</ArgumentValue>" +
+	want := xml.Header + "<Error><Code>InvalidArgument</Code><Message>a &lt; b &amp; \"c\" \uFFFD</Message><ArgumentName>x</ArgumentName><ArgumentValue>&lt;y&gt;</ArgumentValue>" +
 		"<X-Amz-Expires>60</X-Amz-Expires><Resource>/b/k&amp;</Resource><RequestId>id</RequestId><HostId>host</HostId></Error>"
 	if w.Body.String() != want || w.Code != 400 {
 		t.Errorf("%d %s", w.Code, w.Body)

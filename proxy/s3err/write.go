@@ -76,7 +76,10 @@ func reserved(name string) bool {
 
 func element(b *bytes.Buffer, name, value string) {
 	b.WriteString("<" + name + ">")
-	xml.EscapeText(b, []byte(value)) // to a bytes.Buffer: cannot fail
+	var text bytes.Buffer
+	xml.EscapeText(&text, []byte(value)) // to a bytes.Buffer: cannot fail
+	// S3 leaves quotes as they are, and there are clients that look for its messages.
+	b.Write(bytes.ReplaceAll(text.Bytes(), []byte("&#34;"), []byte(`"`)))
 	b.WriteString("</" + name + ">")
 }
 

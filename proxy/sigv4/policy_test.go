@@ -118,6 +118,18 @@ func TestAPolicyThatS3DoesNotKnowIsRefused(t *testing.T) {
 	}
 }
 
+func TestAFailedConditionIsToldAsS3DoesHoweverItWasWritten(t *testing.T) {
+	document := `{"expiration": "2026-01-02T00:00:00Z", "conditions": [{"bucket":"b"},["starts-with","$key",""],["eq","$x-amz-checksum-crc32c","8TDyHg=="]]}`
+	p, err := parsePolicy(base64.StdEncoding.EncodeToString([]byte(document)), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Allow(map[string]string{"key": "k", "x-amz-checksum-crc32c": "other"}, "b", "k")
+	if err == nil || !strings.Contains(err.Error(), `Policy Condition failed: ["eq", "$x-amz-checksum-crc32c", "8TDyHg=="]`) {
+		t.Error(err)
+	}
+}
+
 func TestAPolicyMustNameABucket(t *testing.T) {
 	document := `{"expiration": "2026-01-02T00:00:00Z", "conditions": [{"key": "k"}]}`
 	p, err := parsePolicy(base64.StdEncoding.EncodeToString([]byte(document)), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
