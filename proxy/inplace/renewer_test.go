@@ -30,8 +30,6 @@ import (
 
 func TestMain(m *testing.M) { lab.Main(m) }
 
-const never = 1 << 30 // more requests than any test makes
-
 // scene is an object in a real store.
 type scene struct {
 	t      *testing.T
@@ -228,7 +226,7 @@ func TestAWriteBesideARenewalWins(t *testing.T) {
 			s.put(bytes.Repeat([]byte("old"), 5000), nil)
 			seen := []string{}
 			err := s.renewer(http.DefaultTransport).Renew(t.Context(), s.bucket, s.key, func(ctx context.Context, n *Renewal) error {
-				seen = append(seen, strings.Join(n.Header[object.MetaPrefix+"colour"], ","))
+				seen = append(seen, strings.Join(n.Header[object.MetaName("X-Amz-Meta-Colour")], ","))
 				if len(seen) == 1 {
 					s.put([]byte("new"), kept)
 				}
