@@ -226,32 +226,3 @@ func TestABucketWithADefaultEncryptionIsDeletedAndBeginsAnew(t *testing.T) {
 		}
 	})
 }
-
-// What Terraform's S3 backend sends with `encrypt = true` and `use_lockfile = true`.
-func TestTerraformsStateIsWrittenEncryptedAndLocked(t *testing.T) {
-	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
-		client, ctx := s3test.SDK(t, at.S3), t.Context()
-		bucket, state, lock := s3test.NewBucket(t, at.S3), "env/terraform.tfstate", "env/terraform.tfstate.tflock"
-		put := func(key string, body []byte, noneMatch *string) error {
-			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))), ContentType: aws.String("application/json"),
-				ChecksumAlgorithm: types.ChecksumAlgorithmSha256, ServerSideEncryption: types.ServerSideEncryptionAes256, IfNoneMatch: noneMatch})
-			return err
-		}
-		for serial := range 2 {
-			if err := put(lock, []byte(`{"ID":"1"}`), aws.String("*")); err != nil {
-				t.Fatal(err)
-			}
-			if err := put(lock, []byte(`{"ID":"2"}`), aws.String("*")); s3test.Code(err) != "PreconditionFailed" {
-				t.Errorf("a second lock: %v", err)
-			}
-			body := fmt.Appendf(nil, `{"serial":%d}`, serial)
-			if err := put(state, body, nil); err != nil {
-				t.Fatal(err)
-			}
-			s3test.MustRead(t, client, bucket, state, body)
-			if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &lock}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-}

@@ -116,11 +116,16 @@ func TestABucketsRulesLetNoPageInWhereNobodyIsAsked(t *testing.T) {
 	if a := (s3test.Call{Method: "GET", Path: "/" + bucket + "/k", Unsigned: true}).Do(t, at); string(a.Body) != "secret" {
 		t.Errorf("then: %v", a)
 	}
+	t.Run("in a browser", func(t *testing.T) { seesNothing(t, p.URL+"/"+bucket+"/k") })
+}
+
+// seesNothing has a browser open a page of another site, which asks for an address.
+func seesNothing(t *testing.T, address string) {
 	b := lab.NewBrowser(t)
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Type", "text/html") }))
 	t.Cleanup(elsewhere.Close)
 	b.Do(t, lab.Order{Open: elsewhere.URL + "/"})
-	if seen, _ := b.Do(t, lab.Order{Eval: fmt.Sprintf(`fetch(%q).then(r => r.text(), e => "refused: " + e)`, p.URL+"/"+bucket+"/k")}); !strings.HasPrefix(fmt.Sprint(seen), "refused: ") {
+	if seen, _ := b.Do(t, lab.Order{Eval: fmt.Sprintf(`fetch(%q).then(r => r.text(), e => "refused: " + e)`, address)}); !strings.HasPrefix(fmt.Sprint(seen), "refused: ") {
 		t.Errorf("a page sees %q", seen)
 	}
 }
