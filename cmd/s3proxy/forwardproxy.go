@@ -37,7 +37,6 @@ func openForwarding(c *config.Config, served proxy.Config, next http.Handler, s 
 		MaxTunnels: c.MaxTunnels, Idle: c.IdleTimeout, Connect: c.UpstreamConnectTimeout, Listens: []string{c.Listen, c.AdminListen, c.MetricsListen},
 		Observe: func(e forward.Connection) { s.metrics.Connect(e); s.audit.Tunnel(e) }, Log: log,
 	})}
-	s.metrics.Tunnels(f.proxy.Tunnels)
 	log.Info("listen is an HTTP proxy for these hosts of stores", "hosts", c.Forward.Stores())
 	log.Info("CONNECT may lead here, and what goes through it is not encrypted by s3proxy", "hosts", c.Forward.Tunnels(), "intercept", c.Intercept)
 	if !c.Intercept {
@@ -83,6 +82,14 @@ func (f *forwarding) start(ended chan<- error) (stop func()) {
 		}
 	}()
 	return f.follow()
+}
+
+// tunnels tells how many are open.
+func (f *forwarding) tunnels() int {
+	if f == nil {
+		return 0
+	}
+	return f.proxy.Tunnels()
 }
 
 // drain ends what is silent, and waits for the rest as long as ctx says.

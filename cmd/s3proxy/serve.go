@@ -124,6 +124,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	stores.metrics.Tunnels(way.tunnels)
 	stores.metrics.Memory(stores.held, handler.Caches)
 	stores.metrics.Stores(stores.answering)
 	defer door.follow(stores, log)()

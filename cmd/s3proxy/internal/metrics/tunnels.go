@@ -20,6 +20,9 @@ func newTunnels(with promauto.Factory) tunnels {
 	for _, result := range forward.Results() {
 		t.results.WithLabelValues(result)
 	}
+	for _, direction := range []string{"received", "sent"} {
+		t.bytes.WithLabelValues(direction)
+	}
 	return t
 }
 
