@@ -178,7 +178,7 @@ func risksOf(c *config.Config) (risks []string) {
 	}
 	note(c.UpstreamInsecure, "upstream-insecure: whoever is on the way can be the store")
 	note(c.UpstreamURL != nil && c.UpstreamURL.Scheme == "http" && !config.OnLoopback(hostPort(c.UpstreamURL)), "the way to the store has no TLS: names, sizes and metadata are readable there")
-	note(c.UpstreamSignature == string(upstream.SignatureV2), "upstream-signature v2: whoever is on the way to a store without TLS can change what is written")
+	note(c.UpstreamSignature == string(upstream.SignatureV2) && c.UpstreamURL != nil && c.UpstreamURL.Scheme == "http" && !config.OnLoopback(hostPort(c.UpstreamURL)), "upstream-signature v2: whoever is on the way can put another body into what is written")
 	note(c.AllowPlaintextReads, "allow-plaintext-reads: the store can put plaintext in the place of any object")
 	note(c.Auth == config.AuthNone, "auth none: everybody who reaches the listener may do everything")
 	note(!config.OnLoopback(c.Listen) && !c.PlaintextListen && c.TLSCert == "", "others than this machine reach listen: it has no TLS (tls-cert), and nothing says that this is ended before it (plaintext-listen)")

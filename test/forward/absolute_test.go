@@ -89,7 +89,7 @@ func canary(t *testing.T) (address string, came chan struct{}) {
 }
 
 func TestAHostThatIsNoStoresIsRefusedUnderEveryName(t *testing.T) {
-	p := proxy(t, lab.SharedVersitygw(t))
+	p := proxy(t, lab.SharedVersitygw(t), "--log-level", "trace")
 	address, came := canary(t)
 	_, port, _ := net.SplitHostPort(address)
 	for _, target := range []string{
@@ -97,7 +97,7 @@ func TestAHostThatIsNoStoresIsRefusedUnderEveryName(t *testing.T) {
 		"http://2130706433:" + port + "/", "http://0x7f000001:" + port + "/", "http://0177.0.0.1:" + port + "/", "http://0:" + port + "/", "http://[::]:" + port + "/",
 		"http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://metadata.google.internal/",
 		"http://evil.example.com/", "http://" + name + ".evil.example.com/", "http://evil" + name + "/", "http://" + name + ":22/", "http://" + name + ":" + port + "/",
-		"http://" + name + "@" + address + "/", "http://user:pass@" + name + "/", "http://" + address + "#@" + name + "/", "http://" + address + "?@" + name + "/",
+		"http://" + name + "@" + address + "/", "http://user:pa55word@" + name + "/", "http://" + address + "#@" + name + "/", "http://" + address + "?@" + name + "/",
 		"http://" + name + "%2f@" + address + "/", "http://" + address + "\\@" + name + "/", "http://" + name + "%00." + address + "/", "http://ſ3.test/", "http://xn--3-fka.test/",
 		"http://.." + name + "/", "http://" + name + "../", "http://a.." + name + "/", "http://" + name + ":080/", "http://" + name + ":0/", "http://" + name + ":65616/", "http:///", "http:" + name + "/", "http:/" + name + "/",
 		"https://" + name + "/", "ftp://" + name + "/", "file:///etc/passwd", "gopher://" + address + "/",
@@ -109,6 +109,12 @@ func TestAHostThatIsNoStoresIsRefusedUnderEveryName(t *testing.T) {
 		if strings.HasPrefix(target, "http://evil.") && !strings.Contains(got.Text, "--forward-host") {
 			t.Errorf("%s: %v", target, got)
 		}
+	}
+	for _, to := range []string{"user:pa55word@" + name + ":443", "http://" + name + "/?X-Amz-Signature=pa55word"} {
+		connect(t, p, to, ours)
+	}
+	if log := p.Log(); strings.Contains(log, "pa55word") {
+		t.Error("the log has a password")
 	}
 	select {
 	case <-came:

@@ -59,6 +59,24 @@ func TestAStoreThatWantsVersion2GetsNothingElse(t *testing.T) {
 	}
 }
 
+func TestAStoreThatWantsVersion2MayHaveTheBucketInTheHost(t *testing.T) {
+	if lab.Direct {
+		t.Skip("it is about the proxy's own requests")
+	}
+	store := lab.MinIOBelow(t, lab.HostDomain)
+	hosts := forwardTo(t, store.Address)
+	p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--upstream-addressing", "virtual", "--upstream-signature", "v2"}, Env: []string{"HTTP_PROXY=" + hosts.URL}})
+	bucket := s3test.NewBucket(t, p.S3())
+	s3test.RoundTrip(t, p.S3(), bucket, 70_000)
+	uploadAndCopy(t, s3test.SDK(t, p.S3()), bucket)
+	_, domain, _ := strings.Cut(store.URL, "//")
+	hosts.Lock()
+	defer hosts.Unlock()
+	if !hosts.seen[bucket+"."+domain] {
+		t.Errorf("the store was asked at %v", hosts.seen)
+	}
+}
+
 func uploadAndCopy(t *testing.T, client *s3.Client, bucket string) {
 	t.Helper()
 	parts := [][]byte{s3test.Content(1, 5<<20), s3test.Content(2, 100)}

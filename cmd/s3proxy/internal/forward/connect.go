@@ -26,7 +26,7 @@ type Connection struct {
 	Start          time.Time
 	Result         string
 	Client, Remote string
-	Host           string // and port, as it was asked for
+	Host           string // and port; "" for what is none: it could hold a secret
 	Status         int
 	Received, Sent int64 // through the tunnel, in bytes, from and to the client
 	Took           time.Duration
@@ -48,13 +48,10 @@ func (r *refusal) Error() string {
 	return r.text + ": " + r.cause.Error()
 }
 
-// maxShownHost bounds what logs have of a host that a client names, in bytes.
-const maxShownHost = 261
-
 // connect answers CONNECT. Whatever follows a refused one on its connection is thrown away with
 // it: it was meant for the other end of a tunnel, and is no request to us.
 func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) {
-	c := &Connection{Start: time.Now(), Remote: r.RemoteAddr, Host: r.RequestURI[:min(len(r.RequestURI), maxShownHost)]}
+	c := &Connection{Start: time.Now(), Remote: r.RemoteAddr}
 	no := p.join(w, r, c)
 	if no != nil {
 		c.Result, c.Status, c.Err = no.result, no.status, no
@@ -81,8 +78,9 @@ func (p *Proxy) join(w http.ResponseWriter, r *http.Request, c *Connection) *ref
 	}
 	to, err := parse(r.RequestURI, "")
 	if err != nil {
-		return &refusal{Refused, http.StatusBadRequest, "CONNECT names HOST:PORT", err}
+		return &refusal{Refused, http.StatusBadRequest, "CONNECT names HOST:PORT", nil}
 	}
+	c.Host = to.String()
 	if p.inside != nil && p.cfg.Hosts.IsStore(to) {
 		return p.intercept(w, to, c)
 	}

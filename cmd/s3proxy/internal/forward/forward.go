@@ -106,7 +106,7 @@ func (p *Proxy) handled(r *http.Request) *http.Request {
 	at, err := parse(u.Host, "80")
 	switch {
 	case err != nil:
-		return refused(r, errURI.Because(err))
+		return refused(r, errURI)
 	case !p.cfg.Hosts.IsStore(at):
 		return refused(r, errHost)
 	}
@@ -144,7 +144,10 @@ func originForm(target string) string {
 	return rest[begin:]
 }
 
-// refused is a request that Next refuses: it has the log, the metrics and S3's errors.
+// refused is a request that Next refuses: it has the log, the metrics and S3's errors. A password
+// in a URL is for nobody to see.
 func refused(r *http.Request, err error) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), refusalKey{}, err))
+	out := r.WithContext(context.WithValue(r.Context(), refusalKey{}, err))
+	out.URL = &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	return out
 }
