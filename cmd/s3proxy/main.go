@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ Flags override the environment, and the environment overrides the file.
 	root.Version = thisBuild().String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), decryptExistingCommand(), gcCommand(), doctorCommand(), versionCommand(), exitCodesTopic())
+	root.AddCommand(serveCommand(), keysCommand(), inspectCommand(), encryptCommand(), encryptExistingCommand(), decryptCommand(), decryptExistingCommand(), gcCommand(), importConfigCommand(), doctorCommand(), versionCommand(), exitCodesTopic())
 	addEmbeddedStore(root)
 	complete(root)
 	return root
@@ -75,6 +76,9 @@ Flags override the environment, and the environment overrides the file.
 func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
+	}
+	if err := oldArgument(args[0]); err != nil && !cmd.HasParent() {
+		return err
 	}
 	var names []string
 	for _, c := range cmd.Commands() {
@@ -94,6 +98,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return config.UsageError{Err: err}
+	}
+	if old := oldFlag(cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName())); old != nil {
+		return old
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })

@@ -47,6 +47,10 @@ func TestAnUnknownCommandOrFlagIsAnsweredWithTheNearest(t *testing.T) {
 		{[]string{"serve", "--upstraem", "http://h"}, "did you mean --upstream?"},
 		{[]string{"keys", "rotate", "--dryrun"}, "did you mean --dry-run?"},
 		{[]string{"serve", "--xyzzy"}, "unknown flag: --xyzzy"},
+		// The older program's command line.
+		{[]string{"/etc/s3proxy.cfg"}, "s3proxy import-config /etc/s3proxy.cfg --out DIR; that of this one is for: s3proxy serve --config /etc/s3proxy.cfg"},
+		{[]string{"-debug=true", "s3proxy.cfg"}, "s3proxy serve --log-level debug --config DIR/config.yaml does the same, and s3proxy import-config OLD.cfg --out DIR makes that file"},
+		{[]string{"-debug=trace", "s3proxy.cfg"}, "s3proxy serve --log-level trace --config DIR/config.yaml does the same, and s3proxy import-config OLD.cfg --out DIR makes that file"},
 	} {
 		root := rootCommand()
 		root.SetArgs(c.args)

@@ -159,7 +159,7 @@ func (u *UpstreamCredentials) check() error {
 }
 
 // UpstreamOf fills in what a bucket's own store leaves out: it is the default store's. That a
-// certificate need not be verified is said of one store, and not of others.
+// certificate need not be verified is said of one store, and not of others, and so are credentials.
 func (c *Config) UpstreamOf(set Upstream) Upstream {
 	if set.URL == "" && set.CA == "" {
 		set.Insecure = set.Insecure || c.UpstreamInsecure
@@ -169,6 +169,9 @@ func (c *Config) UpstreamOf(set Upstream) Upstream {
 	}
 	if set.Cert == "" {
 		set.Cert, set.Key = c.UpstreamCert, c.UpstreamKey
+	}
+	if set.URL == "" && set.Credentials == (UpstreamCredentials{}) {
+		set.Credentials = UpstreamCredentials{AccessKeyID: c.UpstreamAccessKeyID, SecretFile: c.UpstreamSecretFile}
 	}
 	set.URL, set.Region, set.Payload = cmp.Or(set.URL, c.Upstream), cmp.Or(set.Region, c.UpstreamRegion), cmp.Or(set.Payload, c.UpstreamPayload)
 	set.Addressing, set.Signature = cmp.Or(set.Addressing, c.UpstreamAddressing), cmp.Or(set.Signature, c.UpstreamSignature)

@@ -37,6 +37,8 @@ type Config struct {
 	UpstreamCert           string        `koanf:"upstream-cert"`
 	UpstreamKey            string        `koanf:"upstream-key"`
 	UpstreamInsecure       bool          `koanf:"upstream-insecure"`
+	UpstreamAccessKeyID    string        `koanf:"upstream-access-key-id"`
+	UpstreamSecretFile     string        `koanf:"upstream-secret-access-key-file"`
 	UpstreamAttempts       int           `koanf:"upstream-attempts"`
 	UpstreamRetryBudget    int           `koanf:"upstream-retry-budget"`
 	UpstreamConnectTimeout time.Duration `koanf:"upstream-connect-timeout"`
@@ -142,7 +144,7 @@ func userDataDir() (string, error) {
 // SecretFiles gives the paths of the files that hold secrets: key files, and those with
 // clients' credentials or a passphrase. Some may be "", where there is no such file.
 func (c *Config) SecretFiles() ([]string, error) {
-	files := []string{c.Path, c.Credentials, c.UpstreamKey, c.TLSKey, c.InterceptCAKey, os.Getenv(localfile.EnvPassphraseFile)}
+	files := []string{c.Path, c.Credentials, c.UpstreamKey, c.UpstreamSecretFile, c.TLSKey, c.InterceptCAKey, os.Getenv(localfile.EnvPassphraseFile)}
 	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(c.Buckets))...) {
 		files = append(files, c.Buckets[name].Upstream.Key, c.Buckets[name].Upstream.Credentials.SecretFile, c.Buckets[name].LegacyKeyFile)
 		write, read, err := c.KeyURIs(name)

@@ -34,6 +34,8 @@ func StoreFlags(f *pflag.FlagSet) {
 	f.String("upstream-ca", "", "PEM `file` with the certificates that the store's must be signed by, instead of the system's (default: AWS_CA_BUNDLE or the AWS profile's ca_bundle)")
 	f.String("upstream-cert", "", "PEM `file` with the certificate that s3proxy shows to the store; read again when it is renewed")
 	f.String("upstream-key", "", "PEM `file` with the key of upstream-cert")
+	f.String("upstream-access-key-id", "", "`ID` of the proxy's access key at the store (default: found as the AWS SDKs find credentials)")
+	f.String("upstream-secret-access-key-file", "", "`file` with the secret of upstream-access-key-id")
 	f.Bool("upstream-insecure", false, "do not verify the store's certificate: whoever is on the way can be the store")
 	f.String("upstream-payload", "checked", "how to stream bodies to the store: checked (unsigned chunks with a CRC32C), signed (signed chunks), unsigned (for stores that accept neither)")
 	f.String("upstream-signature", "v4", "the version of the signatures of requests to the store: v4, or v2 for stores that know no other (it covers no body, and bodies are sent as with upstream-payload unsigned)")

@@ -39,7 +39,7 @@ func (c *Config) validateAddresses() error {
 		}
 		c.UpstreamURL = u
 	} else if !c.hasUpstreams() {
-		for _, name := range []string{"upstream-region", "upstream-ca", "upstream-cert", "upstream-key", "upstream-insecure", "upstream-signature"} {
+		for _, name := range []string{"upstream-region", "upstream-ca", "upstream-cert", "upstream-key", "upstream-insecure", "upstream-signature", "upstream-access-key-id", "upstream-secret-access-key-file"} {
 			if c.Given(name) {
 				return Usagef("%s is set but upstream is not: the embedded store has none", name)
 			}
@@ -50,6 +50,9 @@ func (c *Config) validateAddresses() error {
 	}
 	if err := checkTLS("upstream-", c.UpstreamCA, c.UpstreamCert, c.UpstreamKey, c.UpstreamInsecure); err != nil {
 		return err
+	}
+	if (c.UpstreamAccessKeyID == "") != (c.UpstreamSecretFile == "") {
+		return Usagef("upstream-access-key-id and upstream-secret-access-key-file go together: only one is set")
 	}
 	if c.Listen != "" && c.Listen == c.AdminListen {
 		return Usagef("listen and admin-listen are the same address, %s", c.Listen)
@@ -143,7 +146,7 @@ func (c *Config) resolvePaths() error {
 	if c.DataDir == "" {
 		c.DataDir, c.noDataDir = userDataDir()
 	}
-	for _, path := range []*string{&c.DataDir, &c.Path, &c.Credentials, &c.UpstreamCA, &c.UpstreamCert, &c.UpstreamKey, &c.InterceptCACert, &c.InterceptCAKey} {
+	for _, path := range []*string{&c.DataDir, &c.Path, &c.Credentials, &c.UpstreamCA, &c.UpstreamCert, &c.UpstreamKey, &c.UpstreamSecretFile, &c.InterceptCACert, &c.InterceptCAKey} {
 		if *path == "" {
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/inplace"
 	"github.com/s3proxy/s3proxy/proxy/multipart"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // DecryptExisting leaves, in place, the plaintext of the objects below a target.
@@ -44,6 +45,9 @@ func (d *DecryptedExisting) Failures() (failed []error) {
 // errNotReadable refuses a bucket whose clients would lose sight of what is decrypted.
 var errNotReadable = errors.New("a proxy with these settings refuses its clients what is not encrypted: set allow-plaintext-reads for the bucket, and restart serve, before anything is decrypted")
 
+// errOldObject refuses ciphertext that would pass for plaintext.
+var errOldObject = errors.New("the older s3proxy has encrypted it, without anything that authenticates it: write it anew through s3proxy first (docs/MIGRATE.md)")
+
 // PlanDecryption looks at the settings of all buckets before anything is written in one of them.
 func PlanDecryption(ctx context.Context, o DecryptExisting, targets []Target) ([]Plan[*DecryptedExisting], error) {
 	return planEach(o.Job, targets, func(at Target) (Plan[*DecryptedExisting], error) {
@@ -64,6 +68,12 @@ func PlanDecryption(ctx context.Context, o DecryptExisting, targets []Target) ([
 func (d *DecryptExisting) Run(ctx context.Context) (*DecryptedExisting, error) {
 	r := newRewrite(d.bucket, d.Prefix, d.Job, d.OnlyWriter)
 	r.due = func(_ context.Context, _ string, m *envelope.Metadata) (bool, error) { return m != nil, nil }
+	r.refuse = func(i *object.Inspection) error {
+		if i.Legacy {
+			return errOldObject
+		}
+		return nil
+	}
 	r.change = func(_ context.Context, _ string, n *inplace.Renewal) error { return r.renewer.Decrypt(n) }
 	found := &DecryptedExisting{
 		Outcome: d.outcome(d.Target), Rewritten: &Rewritten{Failed: Reasons{}}, Unreadable: Reasons{}, Passthrough: d.bucket.Served.Passthrough,

@@ -25,7 +25,9 @@ type rewrite struct {
 	// due tells from an object's metadata, nil for plaintext, whether to write the object again.
 	due func(ctx context.Context, key string, m *envelope.Metadata) (bool, error)
 	// change says what to write. An object that is no longer due is left as it is.
-	change   func(ctx context.Context, key string, n *inplace.Renewal) error
+	change func(ctx context.Context, key string, n *inplace.Renewal) error
+	// refuse, if not nil, says why an object is a failure whether it is due or not.
+	refuse   func(*object.Inspection) error
 	rate     Rate
 	progress Progress
 	dryRun   bool
@@ -155,6 +157,11 @@ func (r *rewrite) object(ctx context.Context, key string) (wrote bool, err error
 	object, err := object.Inspect(ctx, r.walker.Store, r.bucket, key, "")
 	if err != nil {
 		return false, err
+	}
+	if r.refuse != nil {
+		if err := r.refuse(object); err != nil {
+			return false, err
+		}
 	}
 	if due, err := r.due(ctx, key, object.Metadata); err != nil || !due {
 		return false, err
