@@ -12,8 +12,7 @@ var benchSizes = []int64{4 << 10, 1 << 20, 64 << 20}
 // onlyWriter hides io.Discard's ReadFrom.
 type onlyWriter struct{ io.Writer }
 
-// BenchmarkSeal pulls through Read with a buffer of 64 KiB, as an HTTP request
-// body is pulled.
+// BenchmarkSeal reads with a buffer of 64 KiB, the way an HTTP request body is read.
 func BenchmarkSeal(b *testing.B) {
 	d := newTestDEK(b)
 	buf := make([]byte, 64<<10)
@@ -37,7 +36,7 @@ func BenchmarkSeal(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen writes out with WriteTo, as an HTTP response is written.
+// BenchmarkOpen uses WriteTo, the way an HTTP response is written.
 func BenchmarkOpen(b *testing.B) {
 	d := newTestDEK(b)
 	for _, size := range benchSizes {
@@ -56,7 +55,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkPlainSize is what each line of a listing costs.
+// BenchmarkPlainSize measures the cost of one line of a listing.
 func BenchmarkPlainSize(b *testing.B) {
 	stored := StoredSize(3<<30 + 12345)
 	for b.Loop() {

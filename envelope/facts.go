@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// Algorithm is a checksum that S3 knows, of plaintext.
+// Algorithm is one of S3's checksum algorithms. Checksums here are always of plaintext.
 type Algorithm uint8
 
-// The algorithms of format 1: all that S3 has.
+// The algorithms of format 1: every algorithm S3 has.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 const (
 	NoChecksum Algorithm = 0
@@ -30,10 +30,10 @@ var algorithms = [...]struct {
 }{{"", 0}, {"CRC32", 4}, {"CRC32C", 4}, {"CRC64NVME", 8}, {"SHA1", 20}, {"SHA256", 32},
 	{"SHA512", 64}, {"MD5", 16}, {"XXHASH64", 8}, {"XXHASH3", 8}, {"XXHASH128", 16}}
 
-// maxChecksum is the longest value, which table and summary have room for.
+// maxChecksum is the length of the longest value; table and summary reserve this much.
 const maxChecksum = 64
 
-// Size is the length of a value in bytes; 0 for none and for an unknown one.
+// Size is the length of a checksum value in bytes; 0 for NoChecksum and unknown algorithms.
 func (a Algorithm) Size() int {
 	if int(a) < len(algorithms) {
 		return algorithms[a].size
@@ -41,7 +41,7 @@ func (a Algorithm) Size() int {
 	return 0
 }
 
-// String is the name that S3 has for it, "" for none.
+// String is S3's name for the algorithm; "" for NoChecksum.
 func (a Algorithm) String() string {
 	if int(a) < len(algorithms) {
 		return algorithms[a].name
@@ -49,25 +49,25 @@ func (a Algorithm) String() string {
 	return fmt.Sprintf("algorithm %d", uint8(a))
 }
 
-// ChecksumType says what a checksum of a multipart object was taken over.
+// ChecksumType says what the checksum of a multipart object covers.
 type ChecksumType uint8
 
-// The types of format 1. A composite value is the checksum of the parts'
-// checksums; the "-N" that S3 shows behind it comes from the number of parts.
+// The types of format 1. A composite value is the checksum of the parts' checksums; the "-N" that
+// S3 appends to it is derived from the number of parts.
 const (
 	NoType     ChecksumType = 0
 	FullObject ChecksumType = 1
 	Composite  ChecksumType = 2
 )
 
-// Checksum is one value with what it is. The zero value is none.
+// Checksum is a value with its algorithm and type. The zero value means "no checksum".
 type Checksum struct {
 	Algorithm Algorithm
 	Type      ChecksumType
 	Value     []byte // Algorithm.Size() bytes
 }
 
-// checkValue looks at algorithm and value alone, as a part has them.
+// checkValue checks algorithm and value only: the checksum of a part has no type.
 func (c Checksum) checkValue() error {
 	if int(c.Algorithm) >= len(algorithms) {
 		return fmt.Errorf("unknown checksum algorithm %d", uint8(c.Algorithm))
@@ -88,12 +88,11 @@ func (c Checksum) check() error {
 	return nil
 }
 
-// Facts are what is known of a whole object's plaintext, beside its size. They stand,
-// sealed, in the metadata as far as they were known before the body, and in the trailer's
-// summary as far as they were known after it. Sealed, because a bare MD5 or CRC
-// gives a small content away to whoever can guess it.
+// Facts describe the plaintext of a whole object, besides its size. The metadata holds those known
+// before the body was read, the trailer's summary those known after it. Both are sealed, because a
+// bare MD5 or CRC of a small object reveals its content to anyone who can guess it.
 type Facts struct {
-	MD5      []byte // 16 bytes, or nil where it is not known
+	MD5      []byte // 16 bytes, or nil if unknown
 	Checksum Checksum
 }
 
@@ -106,11 +105,11 @@ func checkMD5(md5 []byte) error {
 
 func (f Facts) check() error { return errors.Join(checkMD5(f.MD5), f.Checksum.check()) }
 
-// SealFacts seals f for the metadata of an object of kind k, with its size in plaintext
-// bytes. That of a multipart object is not known before its end, and size is ignored.
-// Malformed facts, and a size that the kind cannot have, are ErrMetadata. The result has 31
-// to 120 bytes; where long facts would bring the metadata over MaxMetadata (a SHA512 beside
-// an AWS KMS key), seal Facts{} for it: the summary has them in any case.
+// SealFacts seals f for the metadata of an object of kind k, with its size in plaintext bytes. For
+// a multipart object, whose size is not known until its end, size is ignored. Malformed facts, or a
+// size the kind cannot have, give ErrMetadata. The result has 31 to 120 bytes. If long facts would
+// push the metadata over MaxMetadata (a SHA512 beside an AWS KMS key), seal Facts{} instead: the
+// summary has the facts in any case.
 func (d *DEK) SealFacts(k Kind, size int64, f Facts) ([]byte, error) {
 	plaintext, err := encodeFacts(k, size, f)
 	if err != nil {
@@ -119,11 +118,11 @@ func (d *DEK) SealFacts(k Kind, size int64, f Facts) ([]byte, error) {
 	return d.seal(nil, plaintext, sealedAAD(k, tagFacts))
 }
 
-// OpenFacts opens what SealFacts made: ErrTampered when it does not
-// authenticate, ErrMetadata when its content is malformed. stored is how many bytes the
-// store says that it has of the object: where they are not those of the sealed size, the
-// object was cut, extended or exchanged, which is ErrTrailer. Of a multipart object the
-// trailer tells.
+// OpenFacts opens the result of SealFacts. It returns ErrTampered if the facts do not
+// authenticate, ErrMetadata if their content is malformed. stored is the object's length according
+// to the store: if it does not match the sealed size, the object was cut, extended or exchanged,
+// and the error is ErrTrailer. For a multipart object stored is not checked; its trailer has the
+// size.
 func (d *DEK) OpenFacts(k Kind, stored int64, sealed []byte) (Facts, error) {
 	plaintext, err := d.open(sealed, sealedAAD(k, tagFacts))
 	if err != nil {
@@ -139,7 +138,7 @@ func (d *DEK) OpenFacts(k Kind, stored int64, sealed []byte) (Facts, error) {
 	return f, nil
 }
 
-// storedSizeOf is how many bytes the store has of an object of one PUT.
+// storedSizeOf is the stored length, in bytes, of an object written with one PUT.
 func storedSizeOf(k Kind, size int64) int64 {
 	if k == KindEmpty {
 		return 0
@@ -147,8 +146,8 @@ func storedSizeOf(k Kind, size int64) int64 {
 	return StoredSize(size)
 }
 
-// checkFactsSize tells whether an object of a kind that knows its size before its body can
-// have this one.
+// checkFactsSize checks that an object of kind k, a kind whose size is known before its body, can
+// have this size.
 func checkFactsSize(k Kind, size int64) error {
 	if size < 0 || size > MaxObjectSize || k == KindEmpty && size != 0 {
 		return fmt.Errorf("a size of %d bytes for kind %s", size, k)

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// The worked example of docs/FORMAT.md is compared piece by piece, so that the
-// document cannot drift from the vectors.
+// The test compares the worked example of docs/FORMAT.md piece by piece, so that the document
+// cannot drift from the vectors.
 func TestTheWorkedExampleOfTheDocumentIsTheVector(t *testing.T) {
 	page, err := os.ReadFile("../docs/FORMAT.md")
 	if err != nil {
@@ -20,10 +20,10 @@ func TestTheWorkedExampleOfTheDocumentIsTheVector(t *testing.T) {
 	}
 	_, rest, ok := strings.Cut(string(page), "## Worked example")
 	if !ok {
-		t.Fatal("no worked example")
+		t.Fatal("docs/FORMAT.md has no worked example")
 	}
 	example := strings.Split(rest, "```")[1]
-	// label -> value without spaces; a line that begins with spaces goes on.
+	// label -> value without spaces; a line that begins with spaces continues the one before.
 	got := map[string]string{}
 	label := ""
 	for line := range strings.Lines(example) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// seeds gives what pick takes out of each vector. Too few are a failure: a
-// fuzz target without seeds still runs and finds nothing.
+// seeds calls pick for each vector and fails if that adds too few seeds: a fuzz target without
+// seeds still runs, but finds nothing.
 func seeds(f *testing.F, least int, pick func(v vector)) {
 	f.Helper()
 	before := seedCount
@@ -34,7 +34,7 @@ func fuzzDEK(t testing.TB) *DEK {
 	return d
 }
 
-// FuzzParseMetadata: what parses must encode to the same.
+// FuzzParseMetadata: metadata that parses must encode to the same fields.
 func FuzzParseMetadata(f *testing.F) {
 	seeds(f, 100, func(v vector) {
 		if v.what != "record" {
@@ -50,7 +50,7 @@ func FuzzParseMetadata(f *testing.F) {
 		m, err := ParseMetadata(fields)
 		if err != nil {
 			if class(err) == "" {
-				t.Fatalf("an error of no class: %v", err)
+				t.Fatalf("an error without a class: %v", err)
 			}
 			return
 		}
@@ -65,8 +65,8 @@ func FuzzParseMetadata(f *testing.F) {
 	})
 }
 
-// FuzzTrailerPlaintexts: below the seal, what parses must encode to the same.
-// A fuzzer does not find keys, so the seal is taken off for it.
+// FuzzTrailerPlaintexts: a table or summary that parses must encode to the same bytes. It fuzzes
+// the plaintexts, because a fuzzer cannot find keys.
 func FuzzTrailerPlaintexts(f *testing.F) {
 	seeds(f, 50, func(v vector) {
 		if dek, err := DEKFromBytes(v.dek); err == nil && v.what == "object" && len(v.body) > 0 {
@@ -113,7 +113,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// FuzzOpenTrailer: arbitrary bytes never open, and always have a class.
+// FuzzOpenTrailer: arbitrary bytes never open, and the error always has a class.
 func FuzzOpenTrailer(f *testing.F) {
 	seeds(f, 50, func(v vector) {
 		if v.what == "object" {
@@ -128,7 +128,7 @@ func FuzzOpenTrailer(f *testing.F) {
 	})
 }
 
-// FuzzOpenFacts covers the sealed form, and the plaintext below it.
+// FuzzOpenFacts covers the sealed facts and their plaintext.
 func FuzzOpenFacts(f *testing.F) {
 	seeds(f, 50, func(v vector) {
 		if raw, err := coding.DecodeString(v.meta["s3proxy-facts"]); err == nil && len(raw) > SegmentOverhead {
@@ -157,7 +157,7 @@ func FuzzOpenFacts(f *testing.F) {
 	})
 }
 
-// FuzzOpenRecord covers names, and the plaintext below them.
+// FuzzOpenRecord covers names and the plaintext sealed in them.
 func FuzzOpenRecord(f *testing.F) {
 	seeds(f, 15, func(v vector) {
 		if v.what == "record" {
@@ -184,8 +184,8 @@ func FuzzOpenRecord(f *testing.F) {
 	})
 }
 
-// FuzzOpenObject: whatever the store sends under a key that it does not have,
-// nothing comes out, whole or as a range.
+// FuzzOpenObject: if the store knows nothing of the key, then whatever it sends, no plaintext
+// comes out, neither of the whole object nor of a range.
 func FuzzOpenObject(f *testing.F) {
 	seeds(f, 50, func(v vector) {
 		if v.what != "record" && len(v.body) < 4000 {

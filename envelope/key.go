@@ -19,24 +19,22 @@ import (
 // commitLabel is the only HKDF label of format 1.
 const commitLabel = "s3proxy commit v1"
 
-// DEK is the data key of one object. It is safe for concurrent use until
-// [DEK.Destroy].
+// DEK is the data key of one object. It is safe for concurrent use until [DEK.Destroy].
 type DEK struct {
 	raw  [KeySize]byte
 	aead cipher.AEAD // nil after Destroy
-	// floor is the secret that the commitment is made with; nil for none. It is shared and
-	// never written to.
+	// floor is the salt of the commitment, nil if the bucket has no floor. It is shared and never
+	// written to.
 	floor []byte
-	// random fills IVs. It is crypto/rand everywhere but in the tests that seal
-	// the vectors again.
+	// random fills IVs. It is crypto/rand, except in tests that reproduce the vectors.
 	random func([]byte)
 }
 
-// Format keeps the key out of logs, whatever the verb.
+// Format keeps the key out of logs, whatever the formatting verb.
 func (d *DEK) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("envelope.DEK")) }
 
-// NewDEK makes a fresh key with Tink's AES256GCMNoPrefixKeyTemplate: what is
-// sealed is what that key's Encrypt writes.
+// NewDEK makes a fresh key from Tink's AES256GCMNoPrefixKeyTemplate, so that this package seals
+// to the same form as Tink's Encrypt.
 func NewDEK() (*DEK, error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMNoPrefixKeyTemplate())
 	if err != nil {
@@ -50,15 +48,13 @@ func NewDEK() (*DEK, error) {
 	if !ok {
 		return nil, fmt.Errorf("envelope: making a data key: Tink gave a %T", entry.Key())
 	}
-	// The raw key is taken out because Tink's Encrypt allocates its result and
-	// copies; sealing in place gives the same bytes at several times the speed.
-	// This is the only use of the token in the project.
+	// Tink's Encrypt allocates its result and copies. Sealing in place with the raw key gives the
+	// same bytes several times faster. Nothing else in the project uses the token.
 	keyBytes := key.KeyBytes()
 	return DEKFromBytes(keyBytes.Data(insecuresecretdataaccess.Token{}))
 }
 
-// DEKFromBytes makes a DEK of 32 raw bytes, which are copied. Any other length
-// is ErrKey.
+// DEKFromBytes makes a DEK from a copy of 32 raw bytes. Any other length is ErrKey.
 func DEKFromBytes(raw []byte) (*DEK, error) {
 	if len(raw) != KeySize {
 		return nil, fmt.Errorf("%w: it has %d bytes, not %d", ErrKey, len(raw), KeySize)
@@ -76,12 +72,12 @@ func DEKFromBytes(raw []byte) (*DEK, error) {
 	return d, nil
 }
 
-// fillRandom never fails: crypto/rand ends the program when the system has no
-// randomness (documented since Go 1.24).
+// fillRandom cannot fail: crypto/rand ends the program if the system has no randomness
+// (documented since Go 1.24).
 func fillRandom(b []byte) { _, _ = rand.Read(b) }
 
-// Wrap seals the raw key under w with aad. Under a raw AES-GCM key the result
-// has 60 bytes. docs/FORMAT.md says which associated data a DEK has.
+// Wrap seals the raw key under w with aad. Under a raw AES-GCM key the result has 60 bytes.
+// docs/FORMAT.md defines the associated data of a DEK.
 func (d *DEK) Wrap(w tink.AEAD, aad []byte) ([]byte, error) {
 	if d.aead == nil {
 		return nil, fmt.Errorf("%w: it was destroyed", ErrKey)
@@ -93,8 +89,8 @@ func (d *DEK) Wrap(w tink.AEAD, aad []byte) ([]byte, error) {
 	return blob, nil
 }
 
-// UnwrapDEK opens what [DEK.Wrap] made, with the same w and aad; ErrKey when it
-// is refused. The caller still has to check the commitment.
+// UnwrapDEK opens the result of [DEK.Wrap], given the same w and aad. It returns ErrKey if w
+// refuses. The caller must still check the commitment.
 func UnwrapDEK(w tink.AEAD, blob, aad []byte) (*DEK, error) {
 	raw, err := w.Decrypt(blob, aad)
 	if err != nil {
@@ -104,9 +100,8 @@ func UnwrapDEK(w tink.AEAD, blob, aad []byte) (*DEK, error) {
 	return DEKFromBytes(raw)
 }
 
-// WithBytes lends the raw key to f, for a KMS that wraps the DEK itself
-// (window 0). The slice is a copy that is cleared when f returns; f must not
-// keep it.
+// WithBytes lends the raw key to f, for a KMS that wraps the DEK itself (window 0). The slice is a
+// copy that is cleared when f returns; f must not keep it.
 func (d *DEK) WithBytes(f func(raw []byte) error) error {
 	if d.aead == nil {
 		return fmt.Errorf("%w: it was destroyed", ErrKey)
@@ -119,17 +114,17 @@ func (d *DEK) WithBytes(f func(raw []byte) error) error {
 // FloorSize is the length of a floor's secret in bytes.
 const FloorSize = 32
 
-// Under binds the key's commitment to a floor of its bucket: a secret of FloorSize bytes,
-// nil for none. The slice is kept and must not be changed.
+// Under binds the key's commitment to a floor of its bucket. floor is the floor's secret of
+// FloorSize bytes, or nil for none. The slice is kept and must not be changed.
 func (d *DEK) Under(floor []byte) { d.floor = floor }
 
-// IsUnder tells whether the key's commitment is made with this floor's secret; nil for none.
+// IsUnder reports whether the key's commitment uses this floor's secret; nil means no floor.
 func (d *DEK) IsUnder(floor []byte) bool { return subtle.ConstantTimeCompare(d.floor, floor) == 1 }
 
 // Commitment is HKDF-SHA256 (RFC 5869) of the key, with the floor's secret as the salt and the
-// info "s3proxy commit v1". AES-GCM alone commits to no key: a ciphertext can be made that opens
-// under two. With a floor, who does not know its secret can make no commitment at all, to
-// whatever key.
+// info "s3proxy commit v1". It is needed because AES-GCM is not key-committing: an attacker can
+// craft a ciphertext that opens under two keys. If there is a floor, nobody without its secret can
+// compute a commitment to any key.
 func (d *DEK) Commitment() [32]byte {
 	out, err := hkdf.Key(sha256.New, d.raw[:], d.floor, commitLabel, 32)
 	if err != nil { // only for lengths that SHA-256 cannot give, or in FIPS-only mode for short keys
@@ -138,8 +133,8 @@ func (d *DEK) Commitment() [32]byte {
 	return [32]byte(out)
 }
 
-// CheckCommitment compares in constant time; ErrCommitment when they differ. It
-// goes before anything is opened with the key.
+// CheckCommitment compares in constant time and returns ErrCommitment on a mismatch. Call it
+// before opening anything with the key.
 func (d *DEK) CheckCommitment(c [32]byte) error {
 	own := d.Commitment()
 	if subtle.ConstantTimeCompare(own[:], c[:]) != 1 {
@@ -148,9 +143,8 @@ func (d *DEK) CheckCommitment(c [32]byte) error {
 	return nil
 }
 
-// Destroy zeroises the raw key and drops the cipher, whose expanded key only
-// the garbage collector can reach. Neither the DEK nor a reader that was made
-// of it may be in use.
+// Destroy zeroises the raw key and drops the cipher, whose expanded key only the garbage collector
+// can free. Neither the DEK nor a reader made from it may be in use.
 func (d *DEK) Destroy() {
 	clear(d.raw[:])
 	d.aead = nil
@@ -168,7 +162,7 @@ func (d *DEK) seal(dst, plaintext, aad []byte) ([]byte, error) {
 	return gcm.Seal(dst, iv[:], plaintext, aad), nil
 }
 
-// open gives the plaintext of IV || ciphertext || tag in new memory.
+// open decrypts IV || ciphertext || tag into new memory.
 func (d *DEK) open(sealed, aad []byte) ([]byte, error) {
 	if d.aead == nil {
 		return nil, fmt.Errorf("%w: it was destroyed", ErrKey)

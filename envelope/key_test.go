@@ -50,7 +50,7 @@ func TestTinkOpensWhatIsSealedHereAndTheOtherWayRound(t *testing.T) {
 	}
 	l := MultipartLayout([]Part{part})
 	if got := readAll(t, d.Open(KindMultipart, l, l.Span(0, part.Size), bytes.NewReader(sealed))); !bytes.Equal(got, want) {
-		t.Error("what Tink sealed opens as something else")
+		t.Error("data sealed by Tink opens as something else")
 	}
 
 	facts, err := other.Encrypt([]byte{1, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0}, sealedAAD(KindSingle, tagFacts))
@@ -58,7 +58,7 @@ func TestTinkOpensWhatIsSealedHereAndTheOtherWayRound(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := d.OpenFacts(KindSingle, StoredSize(5), facts); err != nil {
-		t.Errorf("facts that Tink sealed: %v", err)
+		t.Errorf("facts sealed by Tink: %v", err)
 	}
 }
 

@@ -1,7 +1,7 @@
 package envelope
 
-// Kind says how an object came to be. It is part of every associated data, so
-// that nothing written as one kind opens as another.
+// Kind says how an object was written. It is part of all associated data, so that nothing written
+// as one kind opens as another.
 type Kind uint8
 
 // The kinds of format 1.
@@ -11,7 +11,7 @@ const (
 	KindEmpty     Kind = 3 // a zero-byte object whose key ends in "/": no stored bytes at all
 )
 
-// String gives the word that the metadata and the DEK's context have for it.
+// String is the kind's name in the metadata and in the DEK's context.
 func (k Kind) String() string {
 	switch k {
 	case KindSingle:
@@ -33,8 +33,8 @@ func parseKind(s string) (Kind, bool) {
 	return 0, false
 }
 
-// sealedAAD is the associated data of everything sealed but segments; tag is
-// one of the letters below. A segment's has no such magic and another length.
+// sealedAAD is the associated data of everything sealed except segments; tag is one of the letters
+// below. A segment's associated data has no such magic and a different length.
 func sealedAAD(k Kind, tag byte) []byte {
 	return append(make([]byte, 0, 32), 'S', '3', 'P', 'X', Format, byte(k), tag)
 }

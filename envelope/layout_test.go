@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// rounds is how often a property is tried: n, a tenth with -short, and n times
-// S3PROXY_TEST_SCALE where that is set.
+// rounds is how often to try a property: n times, a tenth of that with -short, and multiplied by
+// S3PROXY_TEST_SCALE if that is set.
 func rounds(n int) int {
 	if scale, err := strconv.Atoi(os.Getenv("S3PROXY_TEST_SCALE")); err == nil && scale > 0 {
 		return n * scale
@@ -22,7 +22,7 @@ func rounds(n int) int {
 
 func testRand() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
-// anySize is random over all magnitudes up to the largest.
+// anySize returns a random size, over all orders of magnitude up to the largest.
 func anySize(r *rand.Rand) int64 {
 	if r.IntN(2) == 0 {
 		return r.Int64N(MaxObjectSize + 1)
@@ -97,8 +97,8 @@ func TestStoredSizeIsWhatTheFormatSays(t *testing.T) {
 	}
 }
 
-// anyParts is a legal layout of any number of parts, with sizes at and around
-// the edges more often than chance would give them.
+// anyParts returns a legal layout of any number of parts, with sizes at and near the limits more
+// often than chance would give.
 func anyParts(r *rand.Rand, count int) []Part {
 	parts := make([]Part, count)
 	number := 0
@@ -178,7 +178,7 @@ func TestASpanIsTheSegmentsThatItsRangeTouches(t *testing.T) {
 	}
 }
 
-// checkSpan finds the touched segments by walking, from a segment nearby.
+// checkSpan finds the segments of the range by walking, from a segment nearby.
 func checkSpan(t *testing.T, l Layout, offset, length int64) {
 	t.Helper()
 	s := l.Span(offset, length)
@@ -207,7 +207,7 @@ func checkSpan(t *testing.T, l Layout, offset, length int64) {
 
 func TestFromAStoredByteOnItIsTheSegmentsToTheLastPartsEnd(t *testing.T) {
 	l := MultipartLayout([]Part{{Number: 1, Size: MinPartSize}, {Number: 2, Size: MinPartSize + 70_000}, {Number: 3, Size: 0}})
-	starts := map[int64]int64{} // of segments: the plaintext before
+	starts := map[int64]int64{} // offset of a segment: plaintext bytes before it
 	plain := int64(0)
 	for i, p := range l.parts {
 		for n := range segments(p.Size) {
@@ -247,7 +247,7 @@ func TestAnIllegalRangeHasNoSpan(t *testing.T) {
 		t.Errorf("the span of an empty object is %+v", s)
 	}
 	if s := MultipartLayout([]Part{{Number: 1, Size: 5}, {Number: 2, Size: 5}}).Span(0, 1); s != (Span{}) {
-		t.Errorf("a layout that no object has gives the span %+v", s)
+		t.Errorf("an impossible layout gives the span %+v", s)
 	}
 }
 

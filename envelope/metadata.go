@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// MetadataPrefix begins every metadata name of s3proxy, without "x-amz-meta-".
+// MetadataPrefix begins the name of every metadata field of s3proxy, without "x-amz-meta-".
 const MetadataPrefix = "s3proxy-"
 
-// MaxMetadata bounds the sum of all names and values in bytes, names as
-// [Metadata.Encode] gives them. AWS allows 2 KB of user metadata, which are
-// mostly the client's.
+// MaxMetadata limits the total length of all names and values in bytes, with names as
+// [Metadata.Encode] writes them. AWS allows 2 KB of user metadata, most of which belongs to the
+// client.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 const MaxMetadata = 700
 
@@ -23,8 +23,7 @@ const (
 	maxFacts     = SegmentOverhead + 1 + 8 + 1 + md5Size + 2 + maxChecksum
 )
 
-// The names, without MetadataPrefix. "mac" is reserved and refused like any
-// other unknown name.
+// The names, without MetadataPrefix. "mac" is reserved, and refused like any unknown name.
 const (
 	nameFormat = "format"
 	nameKind   = "kind"
@@ -35,26 +34,23 @@ const (
 	nameFacts  = "facts"
 )
 
-// Metadata is what an object carries in its user metadata to be read again,
-// given the KEK.
+// Metadata is the part of an object's user metadata that is needed, with the KEK, to read it.
 type Metadata struct {
 	Kind Kind
-	// KEK is the versioned URI of the key that wrapped Window (or, in window 0,
-	// DEK): 1 to 200 visible ASCII characters. It selects among configured keys
-	// and is never an address.
+	// KEK is the versioned URI of the key that wrapped Window (in window 0: DEK): 1 to 200 visible
+	// ASCII characters. It selects one of the configured keys and is never used as an address.
 	KEK string
-	// Window is the wrapped window key; nil in window 0, where the KEK wraps the DEK
-	// itself.
+	// Window is the wrapped window key; nil in window 0, where the KEK wraps the DEK itself.
 	Window []byte
 	// DEK is the wrapped data key.
 	DEK        []byte
 	Commitment [32]byte
-	// Facts is what DEK.SealFacts gave. It is always there, so that its absence
-	// tells nobody that nothing was known.
+	// Facts is the result of DEK.SealFacts. It is always present, so that its absence cannot
+	// reveal that nothing was known.
 	Facts []byte
 }
 
-// WindowID names the window of the object; nil in window 0.
+// WindowID identifies the object's window; nil in window 0.
 func (m *Metadata) WindowID() []byte {
 	if m.Window == nil {
 		return nil
@@ -62,20 +58,19 @@ func (m *Metadata) WindowID() []byte {
 	return WindowID(m.Window)
 }
 
-// WindowID names a window: the first 16 bytes of the SHA-256 of its wrapped key, as the
-// metadata of its objects has it.
+// WindowID identifies a window: the first 16 bytes of the SHA-256 of its wrapped key, as the
+// objects of the window hold it in their metadata.
 func WindowID(wrapped []byte) []byte {
 	sum := sha256.Sum256(wrapped)
 	return sum[:windowIDSize]
 }
 
-// coding passes over line ends and over bits behind the last byte. Whoever
-// decodes with it encodes again and compares.
+// coding ignores line ends and stray bits after the last byte when it decodes. Therefore every
+// decoder encodes the result again and compares.
 var coding = base64.RawURLEncoding
 
-// Encode gives the metadata as names (without "x-amz-meta-") and values.
-// ErrMetadata when a field is missing, malformed, or the whole is over
-// MaxMetadata.
+// Encode returns the metadata as names (without "x-amz-meta-") and values. It returns ErrMetadata
+// if a field is missing or malformed, or the total is over MaxMetadata.
 func (m *Metadata) Encode() (map[string]string, error) {
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMetadata, err)
@@ -128,12 +123,11 @@ func (m *Metadata) check() error {
 	return nil
 }
 
-// ParseMetadata reads an object's user metadata: names in lower case, without
-// "x-amz-meta-". Names of others are passed over. What it accepts, Encode gives
-// back byte for byte.
+// ParseMetadata reads an object's user metadata: names in lower case, without "x-amz-meta-".
+// Fields that are not s3proxy's are ignored. Encode reproduces all accepted metadata byte for byte.
 //
-// ErrNotEncrypted when there is no s3proxy-* name at all, *FormatError when the
-// format number is another one, ErrMetadata for all else.
+// It returns ErrNotEncrypted if there is no s3proxy-* field at all, *FormatError if the format
+// number is unknown, and ErrMetadata for every other fault.
 func ParseMetadata(fields map[string]string) (*Metadata, error) {
 	own := make(map[string]string, 7)
 	for name, value := range fields {
@@ -144,7 +138,7 @@ func ParseMetadata(fields map[string]string) (*Metadata, error) {
 	if len(own) == 0 {
 		return nil, ErrNotEncrypted
 	}
-	// The format comes first: another one may have other names.
+	// The format is checked first: another format may have other names.
 	if err := checkFormat(own); err != nil {
 		return nil, err
 	}
@@ -209,7 +203,7 @@ func parseOwn(own map[string]string) (*Metadata, error) {
 	return m, m.check()
 }
 
-// decode accepts one spelling only. A missing value is empty; check refuses it.
+// decode accepts only the canonical spelling. A missing value decodes as empty; check refuses it.
 func decode(name, value string) ([]byte, error) {
 	b, err := coding.DecodeString(value)
 	if err != nil || coding.EncodeToString(b) != value {

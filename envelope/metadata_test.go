@@ -30,7 +30,7 @@ func TestMetadataOfOtherNamesIsPassedOver(t *testing.T) {
 
 func TestTheLongestMetadataThatKeysNeedFits(t *testing.T) {
 	m := goodMetadata()
-	// An AWS ARN with an alias' worth of room, a KMS ciphertext blob, and all facts.
+	// An AWS ARN with room for an alias, a KMS ciphertext blob, and all facts.
 	m.KEK = "awskms:///arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 	m.Window = make([]byte, 184)
 	m.Facts = make([]byte, SegmentOverhead+9+1+md5Size+2+SHA256.Size())
@@ -39,7 +39,7 @@ func TestTheLongestMetadataThatKeysNeedFits(t *testing.T) {
 	} else {
 		t.Logf("%d bytes", total(fields))
 	}
-	// What SealFacts says of longer ones: the caller leaves them to the summary.
+	// Longer facts: as SealFacts says, the caller leaves them to the summary.
 	m.Facts = make([]byte, SegmentOverhead+9+1+md5Size+2+SHA512.Size())
 	if _, err := m.Encode(); !errors.Is(err, ErrMetadata) {
 		t.Errorf("SHA512: %v", err)
@@ -69,7 +69,7 @@ func TestMetadataThatIsNotWholeIsNotEncoded(t *testing.T) {
 }
 
 func TestAnUnknownFormatIsRefusedWithATextThatSaysSo(t *testing.T) {
-	// Format 2 may have other names: the number counts before they do.
+	// Format 2 may have other names: the number is checked first.
 	_, err := ParseMetadata(map[string]string{"s3proxy-format": "2", "s3proxy-new": "x"})
 	if e := (*FormatError)(nil); !errors.As(err, &e) || e.Number != "2" {
 		t.Fatalf("got %v", err)
@@ -135,7 +135,7 @@ func TestTheSealedSizeIsTheOneThatIsStored(t *testing.T) {
 		{KindSingle, 5, 0, ErrTrailer},
 		{KindEmpty, 0, 0, nil},
 		{KindEmpty, 0, StoredSize(0), ErrTrailer},
-		{KindMultipart, 5, StoredSize(7), nil}, // the trailer's business
+		{KindMultipart, 5, StoredSize(7), nil}, // the trailer checks this
 	} {
 		sealed, err := d.SealFacts(c.kind, c.size, Facts{})
 		if err != nil {

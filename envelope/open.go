@@ -7,37 +7,34 @@ import (
 	"io"
 )
 
-// OpenReader gives authenticated plaintext while it pulls ciphertext from its
-// source. Not one byte of a segment that did not authenticate comes out, and
-// all segments before the first bad one do. It is for one goroutine, but Close
-// may come from another.
+// OpenReader returns authenticated plaintext while it pulls ciphertext from its source. It never
+// returns a byte of a segment that did not authenticate, but does return all segments before the
+// first bad one. It is for one goroutine, but any goroutine may call Close.
 type OpenReader struct {
 	guard
 	aead   cipher.AEAD
 	src    io.Reader
 	layout Layout
 	aad    segmentAAD
-	at     cursor // the next segment to be read
-	left   int64  // ciphertext of segments, not yet pulled
-	skip   int64  // plaintext to be dropped
-	take   int64  // plaintext to be given after that
+	at     cursor // the next segment to read
+	left   int64  // ciphertext bytes of segments not yet pulled
+	skip   int64  // plaintext bytes to drop
+	take   int64  // plaintext bytes to return after those
 	first  bool   // nothing was pulled yet
-	// finish checks what follows the last segment before that segment's
-	// plaintext is given; nil for a span.
+	// finish checks what follows the last segment, before that segment's plaintext is returned;
+	// nil for a span.
 	finish  func() error
 	trailer *Trailer
 
-	ready []byte // plaintext in buf.plain, not yet given
-	err   error  // what follows ready
+	ready []byte // plaintext in buf.plain, not yet returned
+	err   error  // returned after ready
 }
 
-// Open gives the plaintext of s, a span of l, out of its ciphertext: s.Length
-// bytes from s.Offset on in the stored object. What the source has behind them
-// is not read.
+// Open decrypts s, a span of l. ciphertext must give the s.Length bytes of the stored object that
+// start at s.Offset; Open reads nothing after them.
 //
-// ErrTruncated when the source ends early, ErrTampered when a segment does not
-// authenticate, ErrLayout when l, k and s do not belong together. Another error
-// of the source is wrapped as it is.
+// Errors: ErrTruncated if the source ends early, ErrTampered if a segment does not authenticate,
+// ErrLayout if l, k and s do not belong together. Any other error of the source is wrapped.
 func (d *DEK) Open(k Kind, l Layout, s Span, ciphertext io.Reader) *OpenReader {
 	o := d.newOpenReader(k, l, ciphertext)
 	if o.err == nil && (!s.legal || s.at.part >= len(l.parts)) {
@@ -49,15 +46,14 @@ func (d *DEK) Open(k Kind, l Layout, s Span, ciphertext io.Reader) *OpenReader {
 	return o
 }
 
-// OpenObject gives the plaintext of a whole object out of all its stored bytes,
-// trailer included; stored is how many the store announced. The plaintext of
-// the last segment comes only after the trailer was read, opened, compared with
-// the layout (and with want, when it is not nil) and followed by io.EOF.
+// OpenObject decrypts a whole object, given all its stored bytes, trailer included; stored is the
+// length the store announced. The plaintext of the last segment is withheld until the trailer has
+// been read and opened, matches the layout (and want, unless that is nil), and is followed by
+// io.EOF.
 //
-// Errors are those of Open, and ErrTrailer. For KindMultipart want must be the
-// trailer that the layout was made of (ErrLayout without it); for KindSingle it
-// may be nil. For KindEmpty there must be no byte at all; the layout is not
-// looked at.
+// Errors are those of Open, and ErrTrailer. For KindMultipart, want must be the trailer from which
+// the layout was made (ErrLayout without it); for KindSingle it may be nil. For KindEmpty there
+// must be no bytes at all, and the layout is ignored.
 func (d *DEK) OpenObject(k Kind, l Layout, stored int64, want *Trailer, ciphertext io.Reader) *OpenReader {
 	if k == KindEmpty {
 		return openEmpty(stored, ciphertext)
@@ -103,10 +99,10 @@ func (o *OpenReader) start(at cursor, left, skip, take int64) {
 	o.aad = newSegmentAAD(o.layout.kind, o.layout.parts[at.part])
 }
 
-// Trailer is what the object's end says; nil before io.EOF and for a span.
+// Trailer returns the object's trailer; nil before io.EOF and for a span.
 func (o *OpenReader) Trailer() *Trailer { return o.trailer }
 
-// Read gives what is ready, or pulls the next segments.
+// Read returns plaintext that is ready, or else pulls the next segments.
 func (o *OpenReader) Read(p []byte) (n int, err error) {
 	defer o.leave()
 	if !o.enter() {
@@ -123,8 +119,8 @@ func (o *OpenReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// WriteTo writes the rest to w, several segments at a time, straight from the
-// buffer in which they were opened.
+// WriteTo writes the rest to w, several segments at a time, straight from the buffer in which they
+// were opened.
 func (o *OpenReader) WriteTo(w io.Writer) (n int64, err error) {
 	defer o.leave()
 	if !o.enter() {
@@ -144,8 +140,8 @@ func (o *OpenReader) WriteTo(w io.Writer) (n int64, err error) {
 	return n, o.err
 }
 
-// advance sees to it that there is something in ready. False means that there
-// is nothing more; err says why.
+// advance makes sure that ready is not empty. It returns false if there is nothing more; err says
+// why.
 func (o *OpenReader) advance() bool {
 	for len(o.ready) == 0 && o.err == nil {
 		if o.left == 0 {
@@ -161,11 +157,11 @@ func (o *OpenReader) advance() bool {
 	return true
 }
 
-// fill pulls the next segments and opens them, one behind the other. What came
-// whole before the source ended or failed is still opened and given.
+// fill pulls the next segments and opens them one after another. Segments that arrived whole
+// before the source ended or failed are still opened and returned.
 func (o *OpenReader) fill() {
 	limit := batch
-	if o.first { // so that the first byte need not wait for four segments
+	if o.first { // the first byte should not wait for four segments
 		limit, o.first = 1, false
 	}
 	if o.buf == nil {
@@ -181,7 +177,7 @@ func (o *OpenReader) fill() {
 	got, err := io.ReadFull(o.src, o.buf.b[:want])
 	rest := o.buf.b[:got]
 	plain := o.buf.room()
-	from, to := 0, 0 // what of plain is authentic and of the range
+	from, to := 0, 0 // the bounds in plain of what is authentic and in the range
 	defer func() { o.ready = plain[from:to] }()
 	for _, c := range at[:count] {
 		size := SegmentOverhead + o.layout.segmentSize(c)
@@ -200,8 +196,8 @@ func (o *OpenReader) fill() {
 	}
 }
 
-// openSegment opens a segment to the beginning of dst. It gives how much of its
-// plaintext lies before the range, and how much in it.
+// openSegment decrypts a segment to the start of dst. It returns how much of the plaintext lies
+// before the range, and how much inside it.
 func (o *OpenReader) openSegment(c cursor, sealed, dst []byte) (skipped, taken int, err error) {
 	if c.segment == 0 {
 		o.aad = newSegmentAAD(o.layout.kind, o.layout.parts[c.part])
@@ -224,7 +220,7 @@ func (o *OpenReader) openSegment(c cursor, sealed, dst []byte) (skipped, taken i
 	return int(skip), int(take), nil
 }
 
-// sourceError tells a source that ended from one that failed.
+// sourceError distinguishes a source that ended from one that failed.
 func sourceError(err error) error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return ErrTruncated
@@ -232,7 +228,7 @@ func sourceError(err error) error {
 	return fmt.Errorf("envelope: reading ciphertext: %w", err)
 }
 
-// behind names what was found where the object should have ended.
+// behind returns the error for whatever was found where the object should have ended.
 func behind(err error) error {
 	if errors.Is(err, errMore) {
 		return fmt.Errorf("%w: there are more bytes behind the object", ErrTrailer)

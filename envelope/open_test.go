@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 )
 
-// multipartObject is a real one: two large parts and a small or empty last.
+// multipartObject makes a real object: two large parts, and a small or empty last one.
 func multipartObject(t testing.TB, d *DEK, last int) (stored, plain []byte, trailer *Trailer) {
 	t.Helper()
 	plain = plaintext(2*MinPartSize + 70_000 + last)
@@ -155,8 +155,8 @@ func TestAnAnnouncedSizeThatIsNotTheLayoutsIsRefused(t *testing.T) {
 	}
 }
 
-// The segments are those of one sending, the trailer names another, and the
-// caller mixes them up: nothing but the trailer can tell.
+// The segments are from one sending of the part, the trailer names another, and the caller mixes
+// them up: only the trailer can reveal it.
 func TestATrailerThatIsNotTheLayoutsIsRefused(t *testing.T) {
 	d := newTestDEK(t)
 	sent := Part{Number: 1, Size: 5, ID: PartID{1}}

@@ -6,25 +6,25 @@ import (
 	"fmt"
 )
 
-// PartID is drawn at random for each sending of a part, so that segments of two
-// sendings of one part number cannot be mixed. It is zero in a single PUT.
+// PartID is drawn at random each time a part is sent, so that segments of two sendings of the same
+// part number cannot be mixed. It is zero in a single PUT.
 type PartID [12]byte
 
-// NewPartID draws one from crypto/rand.
+// NewPartID draws an ID from crypto/rand.
 func NewPartID() (id PartID) {
 	fillRandom(id[:])
 	return id
 }
 
-// Part is one part of an object. In an object of one PUT there is one, with
-// number 0, a zero ID, and no MD5 and no checksum of its own.
+// Part is one part of an object. An object written with one PUT has one part with number 0, a zero
+// ID, no MD5 and no checksum of its own.
 type Part struct {
 	Number   int    // 1 to MaxParts; 0 in a single PUT
 	Size     int64  // plaintext bytes
 	ID       PartID //
-	MD5      []byte // 16 bytes, or nil where it is not known
+	MD5      []byte // 16 bytes, or nil if unknown
 	Checksum Checksum
-	// Checksum.Type is not kept: what a part has is always of the whole part.
+	// Checksum.Type is not kept: a part's checksum always covers the whole part.
 }
 
 func (p Part) check(k Kind) error {
@@ -41,8 +41,8 @@ func (p Part) check(k Kind) error {
 	return errors.Join(checkMD5(p.MD5), p.Checksum.checkValue())
 }
 
-// checkParts holds for every part table: all that the size function relies on.
-// It gives the sum of the sizes.
+// checkParts checks a part table for everything the size function relies on, and returns the sum
+// of the sizes.
 func checkParts(k Kind, parts []Part) (size int64, err error) {
 	if len(parts) < 1 || len(parts) > MaxParts || (k == KindSingle && len(parts) != 1) {
 		return 0, fmt.Errorf("%d parts in an object of kind %q", len(parts), k)
@@ -65,8 +65,8 @@ func checkParts(k Kind, parts []Part) (size int64, err error) {
 	return size, nil
 }
 
-// UploadHash is how an upload id stands in summaries and part records: the
-// first 16 bytes of its SHA-256.
+// UploadHash is the form of an upload id in summaries and part records: the first 16 bytes of its
+// SHA-256.
 func UploadHash(uploadID string) [16]byte {
 	sum := sha256.Sum256([]byte(uploadID))
 	return [16]byte(sum[:16])

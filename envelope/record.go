@@ -10,23 +10,21 @@ import (
 
 const (
 	maxETag = 80
-	// maxRecordName is below the 255 bytes that file systems behind a store allow
-	// one path element.
+	// maxRecordName stays below the 255 bytes that the file systems of stores allow a path element.
 	maxRecordName = 254
 )
 
-// Record is what is kept of an uploaded part until its upload is completed.
-// Part.Number is the part number.
+// Record keeps what is known of an uploaded part until the upload is completed.
 type Record struct {
 	ETag string // the store's, 1 to 80 bytes
 	Part Part
 }
 
-// SealRecord gives the name of the state object that keeps r: the part number,
-// "-" and the sealed record in base64url without padding; at most 254
-// characters. The upload's hash ([UploadHash]) and the part number are
-// authenticated. ErrLayout when r has no such part or no ETag, or would be longer:
-// beside MD5 and SHA512 an ETag has room for 54 bytes.
+// SealRecord returns the name of the state object that keeps r: the part number, "-" and the
+// sealed record in base64url without padding; at most 254 characters. The upload's hash
+// ([UploadHash]) and the part number are authenticated. It returns ErrLayout if r has an illegal
+// part or no ETag, or if the name would be too long: beside an MD5 and a SHA512 there is room for
+// an ETag of 54 bytes.
 func (d *DEK) SealRecord(uploadHash [16]byte, r Record) (name string, err error) {
 	if err := r.check(); err != nil {
 		return "", fmt.Errorf("%w: part record: %w", ErrLayout, err)
@@ -42,9 +40,8 @@ func (d *DEK) SealRecord(uploadHash [16]byte, r Record) (name string, err error)
 	return name, nil
 }
 
-// OpenRecord opens a name that SealRecord gave for the same upload. ErrMetadata
-// when the name or the record in it is malformed, ErrTampered when it does not
-// authenticate.
+// OpenRecord opens a name that SealRecord made for the same upload. It returns ErrMetadata if the
+// name or the record in it is malformed, ErrTampered if it does not authenticate.
 func (d *DEK) OpenRecord(uploadHash [16]byte, name string) (Record, error) {
 	digits, value, _ := strings.Cut(name, "-")
 	number, err := strconv.Atoi(digits)

@@ -5,12 +5,12 @@ import (
 	"io"
 )
 
-// ResealObject gives an object's stored bytes under another key, while it pulls those under
-// d: as many, of the same kind, parts and facts. stored is how many the store announced, want
-// the object's trailer. What d protects is authenticated before it is sealed anew, and the last
-// segment and the trailer come only after the old object's end was read; errors are those of
-// [DEK.OpenObject] and [DEK.SealPart]. It is not for KindEmpty, which has no bytes. The caller
-// closes it; both keys must outlive it.
+// ResealObject re-encrypts an object: it pulls the stored bytes under d and returns as many bytes
+// under the key to, with the same kind, parts and facts. stored is the length the store announced,
+// want the object's trailer. Data is authenticated under d before it is sealed again, and the last
+// segment and the trailer come only after the old object was read to its end. Errors are those of
+// [DEK.OpenObject] and [DEK.SealPart]. Not for KindEmpty, which has no bytes. The caller closes
+// the reader; both keys must outlive it.
 func (d *DEK) ResealObject(to *DEK, stored int64, want *Trailer, ciphertext io.Reader) io.ReadCloser {
 	layout := SingleLayout(want.Size)
 	if want.Kind == KindMultipart {
@@ -32,7 +32,7 @@ func (d *DEK) ResealObject(to *DEK, stored int64, want *Trailer, ciphertext io.R
 	return &resealed{Reader: io.MultiReader(pieces...), plain: plain}
 }
 
-// resealed closes what it reads from.
+// resealed also closes the reader it reads from.
 type resealed struct {
 	io.Reader
 	plain *OpenReader
@@ -40,8 +40,8 @@ type resealed struct {
 
 func (r *resealed) Close() error { return r.plain.Close() }
 
-// partSource is one part of an object's plaintext. Its end is that of the last part only when
-// the object's is.
+// partSource reads one part of an object's plaintext. The last part ends only when the object
+// itself has ended.
 type partSource struct {
 	plain io.Reader
 	left  int64
@@ -68,7 +68,7 @@ func (s *partSource) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lateTrailer is sealed when the parts before it have come.
+// lateTrailer seals the trailer once the parts before it have been read.
 type lateTrailer struct {
 	seal func() ([]byte, error)
 	out  []byte

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// sealedMultipart is an object of these parts' plaintexts, with its trailer.
+// sealedMultipart seals an object from the plaintexts of its parts; it also returns the trailer.
 func sealedMultipart(t *testing.T, d *DEK, parts ...[]byte) ([]byte, *Trailer) {
 	t.Helper()
 	trailer := &Trailer{Kind: KindMultipart, UploadHash: UploadHash("upload"), Facts: Facts{MD5: make([]byte, 16)}}

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// seeded is the vectors' randomness: SHA-256 of the seed and a counter.
+// seeded is the randomness used for the vectors: SHA-256 of the seed and a counter.
 func seeded(seed string) func([]byte) {
 	var counter uint32
 	var left []byte
@@ -65,8 +65,7 @@ func (v vector) seededDEK(t *testing.T, random func([]byte)) *DEK {
 	return dek
 }
 
-// reseal draws IVs in the generator's order: window key, DEK, facts, segments,
-// table, summary.
+// reseal draws IVs in the generator's order: window key, DEK, facts, segments, table, summary.
 func (v vector) reseal(t *testing.T) {
 	random := seeded(v.seed)
 	dek := v.seededDEK(t, random)

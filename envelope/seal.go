@@ -9,33 +9,33 @@ import (
 
 var errClosed = errors.New("envelope: reader is closed")
 
-// SealReader gives the ciphertext of a part or of a single object while it
-// pulls the plaintext from its source. It holds a few segments, whatever the
-// size. It is for one goroutine, but Close may come from another.
+// SealReader returns the ciphertext of a part or a single object while it pulls the plaintext from
+// its source. It holds a few segments at most, whatever the size. It is for one goroutine, but any
+// goroutine may call Close.
 type SealReader struct {
 	guard
 	aead    cipher.AEAD
 	random  func([]byte)
 	src     io.Reader
 	aad     segmentAAD
-	size    int64                  // announced plaintext
-	left    int64                  // of it, not yet pulled
+	size    int64                  // plaintext bytes announced
+	left    int64                  // plaintext bytes not yet pulled
 	index   int64                  // of the next segment
 	sealed  bool                   // the last segment is sealed
 	trailer func() ([]byte, error) // nil for a part
-	ivs     [batch * ivSize]byte   // drawn at once for a batch
-	out     []byte                 // sealed and not yet given: in buf, or the trailer
-	err     error                  // what follows out
+	ivs     [batch * ivSize]byte   // drawn for a whole batch at once
+	out     []byte                 // sealed and not yet returned: in buf, or the trailer
+	err     error                  // returned after out
 }
 
-// SealPart gives the exactly StoredPartSize(p.Size) bytes of one part, of which
-// Number, Size and ID count. For KindSingle p has only a Size.
+// SealPart returns the ciphertext of one part, exactly StoredPartSize(p.Size) bytes. It uses p's
+// Number, Size and ID; for KindSingle p has only a Size.
 //
-// The last segment is sealed and given only after src has answered io.EOF right
-// behind p.Size bytes: what src checks at its end decides whether the store
-// ever gets a whole body. Fewer bytes are io.ErrUnexpectedEOF, more ErrTooLong,
-// and an error of src is given as it is; then the last segment never comes. A
-// part that the format does not have is ErrLayout at the first Read.
+// The last segment is sealed and returned only after src has answered io.EOF right after p.Size
+// bytes. So whatever src checks at its end decides whether the store ever gets a whole body. If
+// src has fewer bytes, the error is io.ErrUnexpectedEOF; if more, ErrTooLong; an error of src is
+// returned unchanged. In all three cases the last segment never comes. A part that the format does
+// not allow is ErrLayout at the first Read.
 func (d *DEK) SealPart(k Kind, p Part, src io.Reader) *SealReader {
 	s := &SealReader{aead: d.aead, random: d.random, src: src, aad: newSegmentAAD(k, p), size: p.Size, left: p.Size}
 	if err := p.check(k); err != nil {
@@ -50,9 +50,9 @@ func (d *DEK) SealPart(k Kind, p Part, src io.Reader) *SealReader {
 	return s
 }
 
-// SealObject gives the StoredSize(size) bytes of an object of one PUT: what
-// SealPart gives, and the trailer. facts is called once, after src's io.EOF,
-// and may be nil where nothing is known of the plaintext.
+// SealObject returns the StoredSize(size) bytes of an object written with one PUT: the part as in
+// SealPart, then the trailer. facts is called once, after src's io.EOF, and may be nil if nothing
+// is known of the plaintext.
 func (d *DEK) SealObject(size int64, src io.Reader, facts func() Facts) *SealReader {
 	s := d.SealPart(KindSingle, Part{Size: size}, src)
 	s.trailer = func() ([]byte, error) {
@@ -116,8 +116,8 @@ func writeAll(w io.Writer, b []byte) (int, error) {
 	return n, err
 }
 
-// advance sees to it that there is something in out. False means that there is
-// nothing more; err says why.
+// advance makes sure that out is not empty. It returns false if there is nothing more; err says
+// why.
 func (s *SealReader) advance() bool {
 	for len(s.out) == 0 && s.err == nil {
 		switch {
@@ -159,8 +159,8 @@ func (s *SealReader) fill() error {
 		at += n + SegmentOverhead
 	}
 	if s.left == 0 {
-		// The last segment is in this batch: nothing of it before the source
-		// has said that all of it is right.
+		// This batch contains the last segment: none of it leaves before the source has
+		// confirmed that the whole body is right.
 		if err := expectEOF(s.src); err != nil {
 			if errors.Is(err, errMore) {
 				return fmt.Errorf("%w: %d bytes", ErrTooLong, s.size)
@@ -188,7 +188,7 @@ func (s *SealReader) sealBatch(sizes []int) {
 	}
 }
 
-// early names the error of a source that did not give all that was announced.
+// early returns the error for a source that gave less than was announced.
 func (s *SealReader) early(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return fmt.Errorf("envelope: the source ended after %d of %d bytes: %w", s.size-s.left, s.size, io.ErrUnexpectedEOF)
@@ -198,8 +198,8 @@ func (s *SealReader) early(err error) error {
 
 var errMore = errors.New("envelope: more bytes than expected")
 
-// expectEOF reads on where r should have ended: nil after io.EOF, errMore when
-// there is another byte, else r's error.
+// expectEOF reads where r should have ended: nil after io.EOF, errMore if there is another byte,
+// else r's error.
 func expectEOF(r io.Reader) error {
 	var one [1]byte
 	for range 100 {

@@ -69,7 +69,7 @@ func TestSealReadersGiveTheSameHoweverTheyAreRead(t *testing.T) {
 	}
 }
 
-// endsWith gives data and then an error of its own.
+// endsWith returns data and then an error of the test's choice.
 type endsWith struct {
 	io.Reader
 	err error
@@ -111,7 +111,7 @@ func TestTheLastSegmentComesOnlyAfterTheSourceSaidEOF(t *testing.T) {
 					t.Errorf("%s of %d, %s: %d bytes came, more than the %d before the last segment", kind, n, name, len(got), most)
 				}
 				if _, again := s.Read(make([]byte, 10)); again == nil || again == io.EOF {
-					t.Errorf("%s of %d, %s: read again, the error is %v", kind, n, name, again)
+					t.Errorf("%s of %d, %s: the next Read returns %v", kind, n, name, again)
 				}
 			}
 		}
@@ -166,7 +166,7 @@ func TestABufferIsNotGivenToAnotherWhileAReadIsInIt(t *testing.T) {
 	go func() { _, err := s.Read(make([]byte, 10)); done <- err }()
 	<-src.inside
 	held := s.buf
-	s.Close() // must neither block nor give the buffer back
+	s.Close() // must not block, nor give the buffer back
 	if held == nil || s.buf != held {
 		t.Error("Close gave back a buffer that is being read into")
 	}
@@ -193,8 +193,8 @@ func TestBuffersAreClearedWhenTheyAreGivenBack(t *testing.T) {
 		}
 		held := o.buf
 		o.Close()
-		if held != nil && !allZero(held.plain) { // b has ciphertext only
-			t.Errorf("%d bytes: closed, the buffer still has plaintext", n)
+		if held != nil && !allZero(held.plain) { // b holds ciphertext only
+			t.Errorf("%d bytes: the buffer still has plaintext after Close", n)
 		}
 	}
 }
@@ -221,7 +221,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// sealedAgain hides WriteTo, so that io.Copy cannot short-cut.
+// sealedAgain hides WriteTo, so that io.Copy cannot take that shortcut.
 type sealedAgain struct{ s *SealReader }
 
 func (s *sealedAgain) Read(p []byte) (int, error) { return s.s.Read(p) }

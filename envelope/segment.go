@@ -8,8 +8,8 @@ import (
 
 const storedSegment = SegmentSize + SegmentOverhead
 
-// segmentAAD is the associated data of the segments of one part. It is made
-// once and rewritten for each segment:
+// segmentAAD is the associated data of the segments of one part. It is made once and updated for
+// each segment:
 //
 //	format u8 || kind u8 || part id[12] || part number u32 || segment index u64 || last u8
 type segmentAAD [27]byte
@@ -30,23 +30,23 @@ func (a *segmentAAD) at(index int64, last bool) []byte {
 	return a[:]
 }
 
-// batch is how many segments a reader holds at once: enough to read and write
-// in large pieces, few enough for thousands of requests.
+// batch is how many segments a reader holds at once: enough to read and write in large pieces, few
+// enough for thousands of requests.
 const batch = 4
 
-// buffer is memory for segments. What of it held plaintext is cleared before
-// another request may have it.
+// buffer is memory for segments. Bytes that held plaintext are cleared before another request can
+// get the buffer.
 type buffer struct {
 	b    []byte
-	used int // no plaintext was at or behind it in b
+	used int // no byte of b from here on has held plaintext
 
-	// plain is where segments are opened to, one behind the other, so that many
-	// leave in one write; nil until a reader needs it.
+	// plain receives opened segments, one after another, so that many leave in one write; nil
+	// until a reader needs it.
 	plain  []byte
-	opened int // of plain
+	opened int // bytes of plain that have held plaintext
 }
 
-// room gives plain.
+// room returns plain, allocated if need be.
 func (b *buffer) room() []byte {
 	if b.plain == nil {
 		b.plain = make([]byte, len(b.b)/storedSegment*SegmentSize)
@@ -54,7 +54,7 @@ func (b *buffer) room() []byte {
 	return b.plain
 }
 
-// Two pools, so that the many small objects do not hold memory for large ones.
+// Two pools, so that many small objects do not hold memory meant for large ones.
 var (
 	smallBuffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, storedSegment)} }}
 	largeBuffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, batch*storedSegment)} }}
@@ -78,16 +78,15 @@ func giveBack(b *buffer) {
 	}
 }
 
-// guard lets Close come while a Read is under way, as net/http does with
-// request bodies: the buffer goes back only when nobody is in it. Otherwise one
-// request could see another's plaintext.
+// guard allows Close during a Read, as net/http does with request bodies. The buffer goes back
+// only when no call uses it; otherwise one request could see another's plaintext.
 type guard struct {
 	mu     sync.Mutex
 	closed atomic.Bool
 	buf    *buffer
 }
 
-// enter says whether the reader is still open; leave must follow in any case.
+// enter reports whether the reader is still open. The caller must call leave in either case.
 func (g *guard) enter() bool {
 	g.mu.Lock()
 	return !g.closed.Load()
@@ -95,13 +94,13 @@ func (g *guard) enter() bool {
 
 func (g *guard) leave() {
 	g.mu.Unlock()
-	if g.closed.Load() { // closed while this call was in
+	if g.closed.Load() { // Close came during this call
 		g.Close()
 	}
 }
 
-// Close gives the buffer back. It does not close the source, never blocks, and
-// may be called again and beside a Read, which then ends with an error.
+// Close gives the buffer back. It does not close the source, never blocks, and may be called
+// repeatedly and during a Read, which then ends with an error.
 func (g *guard) Close() error {
 	g.closed.Store(true)
 	if g.mu.TryLock() {

@@ -10,19 +10,19 @@ const (
 	trailerMagic = "S3PXYEND"
 	entrySize    = 2 + 8 + 12 + 1 + md5Size + 1 + maxChecksum // 104
 	summarySize  = 160
-	// summaryFields is what of the summary is not reserved.
+	// summaryFields is the length of the summary without its reserved bytes.
 	summaryFields = 8 + 4 + 4 + tagSize + 1 + md5Size + 2 + maxChecksum + 16
 	sealedSummary = SegmentOverhead + summarySize
 	trailerEnd    = sealedSummary + len(trailerMagic)
 )
 
-// TrailerGuess is a suffix of a stored object to ask for first, in bytes. It
-// holds the trailer of an object of just under 2 GiB; a longer one takes a second
-// request, whose length [NeedMore] says.
+// TrailerGuess is the length, in bytes, of the suffix of a stored object to request first. It
+// covers the trailer of objects just under 2 GiB; a longer trailer takes a second request, whose
+// length [NeedMore] tells.
 const TrailerGuess = 64 << 10
 
-// Trailer is the end of a stored object: it proves that no part was dropped,
-// exchanged or cut, and knows what only the end of the body could tell.
+// Trailer is the end of a stored object. It proves that no part was dropped, exchanged or cut, and
+// holds what was known only at the end of the body.
 type Trailer struct {
 	Kind       Kind
 	Parts      []Part
@@ -31,7 +31,7 @@ type Trailer struct {
 	UploadHash [16]byte // zero in a single PUT
 }
 
-// check holds for every trailer that is written or read.
+// check holds for every trailer, written or read.
 func (t *Trailer) check() error {
 	size, err := checkParts(t.Kind, t.Parts)
 	if err != nil {
@@ -46,7 +46,7 @@ func (t *Trailer) check() error {
 	return t.Facts.check()
 }
 
-// length is that of the stored trailer: what the size function leaves for it.
+// length is the length of the stored trailer: StoredSize less the stored parts.
 func (t *Trailer) length() int64 {
 	n := StoredSize(t.Size)
 	for _, p := range t.Parts {
@@ -55,10 +55,10 @@ func (t *Trailer) length() int64 {
 	return n
 }
 
-// SealTrailer gives the stored trailer: StoredSize of the whole less
-// StoredPartSize of each part, in bytes. ErrLayout when t breaks a rule: one
-// part in a single object, ascending numbers of 1 to 10,000 in a multipart one,
-// at least 5 MiB in all parts but the last, sizes that add up.
+// SealTrailer returns the stored trailer. Its length is StoredSize of the whole less StoredPartSize
+// of each part, in bytes. It returns ErrLayout if t breaks a rule: one part in a single object;
+// ascending numbers from 1 to 10,000 in a multipart one; at least 5 MiB in every part but the last;
+// sizes that add up.
 func (d *DEK) SealTrailer(t *Trailer) ([]byte, error) {
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLayout, err)
@@ -80,11 +80,10 @@ func (d *DEK) SealTrailer(t *Trailer) ([]byte, error) {
 	return append(out, trailerMagic...), nil
 }
 
-// OpenTrailer opens the trailer of an object of stored bytes out of the last
-// len(suffix) of them. *NeedMore when the trailer is longer than that; ask
-// again with as many bytes as it says. ErrTampered when a part of it does not
-// authenticate, ErrTrailer when there is none or it contradicts itself or the
-// stored size.
+// OpenTrailer opens the trailer of an object of stored bytes, given a suffix of them. It returns
+// *NeedMore if the suffix is shorter than the trailer: call again with as many bytes as that says.
+// ErrTampered means that part of the trailer does not authenticate, ErrTrailer that it is missing,
+// or contradicts itself or the stored size.
 func (d *DEK) OpenTrailer(k Kind, stored int64, suffix []byte) (*Trailer, error) {
 	plain, ok := PlainSize(stored)
 	switch {
@@ -110,7 +109,7 @@ func (d *DEK) OpenTrailer(k Kind, stored int64, suffix []byte) (*Trailer, error)
 		return nil, fmt.Errorf("%w: summary: %w", ErrTrailer, err)
 	}
 	if s.size != plain || s.tableLength+int64(trailerEnd) > maxTrailer(plain) {
-		return nil, fmt.Errorf("%w: it is of another object size", ErrTrailer)
+		return nil, fmt.Errorf("%w: it belongs to an object of another size", ErrTrailer)
 	}
 	if int64(len(table)) < s.tableLength {
 		return nil, &NeedMore{Bytes: s.tableLength + int64(trailerEnd)}
@@ -123,10 +122,9 @@ func (d *DEK) openTable(k Kind, s summary, sealed []byte) (*Trailer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("part table: %w", err)
 	}
-	// The tag is public and fixed by what it authenticates: no secret to be
-	// compared in constant time.
+	// Authentication has fixed the tag, and it is public: no need to compare it in constant time.
 	if [tagSize]byte(sealed[len(sealed)-tagSize:]) != s.tableTag {
-		return nil, fmt.Errorf("%w: the part table is not the one that the summary belongs to", ErrTrailer)
+		return nil, fmt.Errorf("%w: the summary belongs to another part table", ErrTrailer)
 	}
 	parts, err := parseTable(plaintext, s.partCount)
 	if err != nil {
@@ -137,12 +135,12 @@ func (d *DEK) openTable(k Kind, s summary, sealed []byte) (*Trailer, error) {
 		return nil, fmt.Errorf("%w: %w", ErrTrailer, err)
 	}
 	if t.length() != s.tableLength+int64(trailerEnd) {
-		return nil, fmt.Errorf("%w: its length is not the one that size and parts leave", ErrTrailer)
+		return nil, fmt.Errorf("%w: its length does not match the object's size and parts", ErrTrailer)
 	}
 	return t, nil
 }
 
-// encodeTable gives the table's plaintext, padded to size.
+// encodeTable returns the table's plaintext, padded to size.
 func (t *Trailer) encodeTable(size int) ([]byte, error) {
 	w := writer{b: make([]byte, 0, size)}
 	w.u32(uint32(len(t.Parts)))
@@ -155,7 +153,7 @@ func (t *Trailer) encodeTable(size int) ([]byte, error) {
 		w.value(p.Checksum.Value)
 	}
 	if len(w.b) > size {
-		panic("envelope: internal error: a part table without room") // TestTrailerRoom
+		panic("envelope: internal error: no room for the part table") // TestTrailerRoom
 	}
 	w.zeros(size - len(w.b))
 	return w.b, nil
@@ -164,18 +162,18 @@ func (t *Trailer) encodeTable(size int) ([]byte, error) {
 func parseTable(plaintext []byte, count int) ([]Part, error) {
 	r := reader{b: plaintext}
 	if got := r.u32(); int64(got) != int64(count) || count < 1 || count > MaxParts || len(r.b) < count*entrySize {
-		return nil, fmt.Errorf("%d parts, by the summary %d", got, count)
+		return nil, fmt.Errorf("%d parts, but %d in the summary", got, count)
 	}
 	if !allZero(r.b[count*entrySize:]) {
-		return nil, errors.New("padding that is not zero")
+		return nil, errors.New("the padding is not zero")
 	}
-	// A copy, so that a trailer that is kept does not keep the padding.
+	// Clone, so that keeping a trailer does not keep the padding in memory.
 	r.b = bytes.Clone(r.b[:count*entrySize])
 	parts := make([]Part, count)
 	for i := range parts {
 		p := &parts[i]
 		p.Number = int(r.u16())
-		p.Size = int64(r.u64()) // over 2^63 it is negative and refused by check
+		p.Size = int64(r.u64()) // negative if over 2^63; check refuses that
 		p.ID = PartID(r.take(len(p.ID)))
 		p.MD5 = r.md5()
 		p.Checksum.Algorithm = Algorithm(r.u8())
@@ -184,8 +182,7 @@ func parseTable(plaintext []byte, count int) ([]Part, error) {
 	return parts, r.end()
 }
 
-// summary is what stands at a fixed distance from the end. That its facts are
-// legal is for Trailer.check.
+// summary sits at a fixed distance from the end. Trailer.check checks its facts.
 type summary struct {
 	size        int64
 	tableLength int64 // sealed
@@ -235,7 +232,7 @@ func (t *Trailer) equal(o *Trailer) bool {
 		sameParts(t.Parts, o.Parts) && sameFacts(t.Parts, o.Parts)
 }
 
-// sameParts compares what segments are authenticated with.
+// sameParts compares the fields that segments are authenticated with.
 func sameParts(a, b []Part) bool {
 	if len(a) != len(b) {
 		return false

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// manyParts is a trailer of count parts of 5 MiB and all that a part can have.
+// manyParts returns a trailer with count parts of 5 MiB that have every optional field.
 func manyParts(count int) *Trailer {
 	t := &Trailer{Kind: KindMultipart, UploadHash: UploadHash("many"), Facts: Facts{MD5: make([]byte, 16), Checksum: Checksum{SHA512, Composite, make([]byte, 64)}}}
 	for i := range count {
@@ -118,7 +118,7 @@ func TestATrailerOfAnotherStoredSizeIsRefused(t *testing.T) {
 	}
 }
 
-// Else a faulty writer could have a reader ask for 4 GiB.
+// Otherwise a faulty writer could make a reader ask for 4 GiB.
 func TestAnImpossibleTableLengthIsNotAskedFor(t *testing.T) {
 	for _, v := range loadVectors(t) {
 		if v.name != "bad_trailer_table_length_huge" {
@@ -129,5 +129,5 @@ func TestAnImpossibleTableLengthIsNotAskedFor(t *testing.T) {
 		}
 		return
 	}
-	t.Error("the vector is not there")
+	t.Error("the vector is missing")
 }

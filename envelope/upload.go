@@ -5,19 +5,19 @@ import (
 	"fmt"
 )
 
-// Upload is what a client asked for when it began a multipart upload and what
-// every replica that takes a part of it must know.
+// Upload holds what a client asked for when it created a multipart upload. Every replica that
+// receives a part needs it.
 type Upload struct {
-	// Checksum and Type are those of the finished object; NoChecksum and NoType
-	// when the client named none.
+	// Checksum and Type describe the finished object; NoChecksum and NoType if the client named
+	// none.
 	Checksum Algorithm
 	Type     ChecksumType
-	// MD5 says that the parts' MD5s are computed: the ETag is made of them.
+	// MD5 says that the MD5 of each part is computed, because the ETag is made from them.
 	MD5 bool
 }
 
-// SealUpload gives the body of an upload's state object. The upload's hash
-// ([UploadHash]) is authenticated.
+// SealUpload returns the body of an upload's state object. The upload's hash ([UploadHash]) is
+// authenticated.
 func (d *DEK) SealUpload(uploadHash [16]byte, u Upload) ([]byte, error) {
 	if err := u.check(); err != nil {
 		return nil, fmt.Errorf("%w: upload: %w", ErrLayout, err)
@@ -33,8 +33,8 @@ func (d *DEK) SealUpload(uploadHash [16]byte, u Upload) ([]byte, error) {
 	return d.seal(nil, w.b, uploadAAD(uploadHash))
 }
 
-// OpenUpload opens what SealUpload gave for the same upload. ErrTampered when it
-// does not authenticate, ErrMetadata when it is malformed.
+// OpenUpload opens the result of SealUpload for the same upload. It returns ErrTampered if the data
+// does not authenticate, ErrMetadata if it is malformed.
 func (d *DEK) OpenUpload(uploadHash [16]byte, sealed []byte) (Upload, error) {
 	plaintext, err := d.open(sealed, uploadAAD(uploadHash))
 	if err != nil {

@@ -21,11 +21,11 @@ import (
 	"testing/iotest"
 )
 
-// wantVectors is how many there are, so that a lost folder or a loader that
-// passes files over is a failure and not a green run.
+// wantVectors is the number of vectors. It makes the test fail if the folder is lost or the loader
+// skips files.
 const wantVectors = 216
 
-// vector is one file of testdata/vectors; testdata/README.md has the names.
+// vector is one file of testdata/vectors; testdata/README.md explains the fields.
 type vector struct {
 	name                string
 	expect, what        string
@@ -119,7 +119,7 @@ func parseVector(name string, raw []byte) (vector, error) {
 	return v, errors.Join(append(errs, lines.Err())...)
 }
 
-// class names the one class of an error, as expect lines do.
+// class names an error's one class in the words of the expect lines.
 func class(err error) string {
 	if err == nil {
 		return "ok"
@@ -161,7 +161,7 @@ func TestEveryVectorGivesItsErrorAndReleasesNothingElse(t *testing.T) {
 	}
 }
 
-// readings are the ways to read out of an OpenReader; all must release the same.
+// readings are the ways to read from an OpenReader; all must release the same bytes.
 var readings = map[string]func(w io.Writer, o *OpenReader) error{
 	"WriteTo":   func(w io.Writer, o *OpenReader) error { _, err := o.WriteTo(w); return err },
 	"Read":      func(w io.Writer, o *OpenReader) error { return readWith(w, o, 32<<10) },
@@ -182,7 +182,7 @@ func readWith(w io.Writer, r io.Reader, size int) error {
 	}
 }
 
-// open does what a reader has to, in docs/FORMAT.md's order.
+// open makes the checks that a reader must make, in the order of docs/FORMAT.md.
 func (v vector) open(w io.Writer, read func(io.Writer, *OpenReader) error) error {
 	if v.what == "record" {
 		return v.openRecord()
@@ -240,7 +240,7 @@ func (v vector) reader(dek *DEK, k Kind) (*OpenReader, error) {
 	return dek.Open(k, l, s, source), nil
 }
 
-// canonical is kms.Context.Canonical, written again from docs/FORMAT.md.
+// canonical is kms.Context.Canonical, written independently from docs/FORMAT.md.
 func canonical(pairs map[string]string) []byte {
 	out := []byte("s3proxy context v1")
 	out = binary.BigEndian.AppendUint32(out, uint32(len(pairs)))
@@ -255,7 +255,7 @@ func canonical(pairs map[string]string) []byte {
 
 func hexOf(s string) string { sum := sha256.Sum256([]byte(s)); return hex.EncodeToString(sum[:]) }
 
-// rawGCM is a tink.AEAD with IVs of the test's choice.
+// rawGCM is a tink.AEAD whose IVs the test chooses.
 type rawGCM struct {
 	cipher.AEAD
 	random func([]byte)
@@ -286,7 +286,7 @@ func (r rawGCM) Decrypt(sealed, aad []byte) ([]byte, error) {
 	return r.Open(nil, sealed[:12], sealed[12:], aad)
 }
 
-// unwrap is the keyring's work, with a raw AES key in place of a KMS.
+// unwrap does the keyring's work, with a raw AES key in place of a KMS.
 func (v vector) unwrap(m *Metadata) (*DEK, error) {
 	kek := newRawGCM(v.kek, nil)
 	if m.Window == nil {

@@ -10,8 +10,8 @@ const md5Size = 16
 
 var errEncoding = errors.New("not in the canonical encoding")
 
-// writer appends the encodings that table, summary, facts and record share.
-// Integers are big-endian.
+// writer appends the encodings shared by table, summary, facts and record. Integers are
+// big-endian.
 type writer struct{ b []byte }
 
 func (w *writer) u8(v uint8)     { w.b = append(w.b, v) }
@@ -22,7 +22,7 @@ func (w *writer) bytes(v []byte) { w.b = append(w.b, v...) }
 
 func (w *writer) zeros(n int) { w.b = append(w.b, make([]byte, n)...) }
 
-// md5 writes 17 bytes: present, and the value or zeros.
+// md5 writes 17 bytes: a presence flag, then the value or zeros.
 func (w *writer) md5(v []byte) {
 	if len(v) == 0 {
 		w.zeros(1 + md5Size)
@@ -31,7 +31,7 @@ func (w *writer) md5(v []byte) {
 	w.shortMD5(v)
 }
 
-// shortMD5 writes the value only where there is one.
+// shortMD5 writes a presence flag, and the value if there is one.
 func (w *writer) shortMD5(v []byte) {
 	if len(v) == 0 {
 		w.u8(0)
@@ -47,8 +47,8 @@ func (w *writer) value(v []byte) {
 	w.zeros(maxChecksum - len(v))
 }
 
-// reader takes the same apart and accepts no second spelling of anything. The
-// first mistake makes it bad, and every later answer zero; end tells.
+// reader decodes what writer wrote, and accepts only the canonical encoding. After the first error
+// it is bad: all further results are zero, and end returns the error.
 type reader struct {
 	b   []byte
 	bad bool
@@ -57,7 +57,7 @@ type reader struct {
 func (r *reader) take(n int) []byte {
 	if r.bad || len(r.b) < n {
 		r.bad = true
-		return make([]byte, n) // n is small and never from the input
+		return make([]byte, n) // n is small, and never comes from the input
 	}
 	v := r.b[:n:n]
 	r.b = r.b[n:]
@@ -107,7 +107,7 @@ func (r *reader) value(a Algorithm) []byte {
 	return v
 }
 
-// end says whether all was well and nothing is left.
+// end returns an error if the reader is bad or has bytes left.
 func (r *reader) end() error {
 	if r.bad || len(r.b) != 0 {
 		return errEncoding
