@@ -5,9 +5,8 @@ import (
 	"errors"
 )
 
-// Bounded is the repeated element of a document that has at most MaxEntries of
-// them. A longer document is refused while it is read: a few bytes of XML make
-// a few hundred of a struct.
+// Bounded is a repeated element that a document may have at most MaxEntries times. A longer
+// document is refused while it is being read: a few bytes of XML become a few hundred of a struct.
 type Bounded[T any] []T
 
 const MaxEntries = 1000
@@ -19,7 +18,7 @@ func (b *Bounded[T]) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error 
 	return AppendEntry((*[]T)(b), MaxEntries, d, start)
 }
 
-// AppendEntry reads one more of at most so many.
+// AppendEntry reads one more entry of a list that may have at most so many.
 func AppendEntry[T any](list *[]T, most int, d *xml.Decoder, start xml.StartElement) error {
 	if len(*list) >= most {
 		return errTooManyEntries

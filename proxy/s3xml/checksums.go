@@ -1,7 +1,6 @@
 package s3xml
 
-// Checksums are the elements that S3's documents have for the checksum of a
-// part or an object.
+// Checksums are the elements that hold the checksum of a part or an object in S3's documents.
 type Checksums struct {
 	ChecksumCRC32     string `xml:"ChecksumCRC32,omitempty"`
 	ChecksumCRC32C    string `xml:"ChecksumCRC32C,omitempty"`

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Element is any element of a document. A nil one has nothing in it.
+// Element is any element of a document. A nil *Element is empty.
 type Element struct {
 	XMLName    xml.Name
 	Attributes []xml.Attr `xml:",any,attr"`
@@ -21,7 +21,7 @@ func (e *Element) Elements() []Element {
 	return e.Children
 }
 
-// Child gives the first element of a name, or nil.
+// Child returns the first child with this name, or nil.
 func (e *Element) Child(name string) *Element {
 	for i := range e.Elements() {
 		if e.Children[i].XMLName.Local == name {
@@ -38,7 +38,7 @@ func (e *Element) Content() string {
 	return e.Text
 }
 
-// Shape says which elements an element may have; nil: it has text alone.
+// Shape lists the elements that an element may contain. If it is nil, the element has only text.
 type Shape map[string]Child
 
 type Child struct {
@@ -46,8 +46,8 @@ type Child struct {
 	Many  bool
 }
 
-// Check refuses what the shape does not name, and clears what says nothing, so that the
-// element can be written again: white space between elements, namespaces.
+// Check refuses anything that the shape does not name. It also clears what carries no meaning
+// (white space between elements, namespaces), so that the element can be written again.
 func (e *Element) Check(shape Shape) error {
 	name := e.XMLName.Local
 	if space := e.XMLName.Space; space != "" && space != Namespace {

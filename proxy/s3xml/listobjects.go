@@ -4,9 +4,9 @@ import (
 	"encoding/xml"
 )
 
-// The documents of ListObjects and ListObjectsV2, as
-// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html has
-// them. Pointers tell an absent element from an empty one.
+// ListObjects is the document of ListObjects and ListObjectsV2, see
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html. Pointers distinguish
+// an absent element from an empty one.
 type ListObjects struct {
 	XMLName               xml.Name              `xml:"ListBucketResult"`
 	Xmlns                 string                `xml:"xmlns,attr"`
@@ -37,8 +37,8 @@ type ListedObject struct {
 	RestoreStatus *RestoreStatus `xml:"RestoreStatus"`
 }
 
-// ListedChecksum is what a list tells of the store's own checksum, which is of ciphertext
-// if the proxy wrote the object.
+// ListedChecksum describes the store's own checksum, which covers ciphertext if the proxy wrote the
+// object.
 type ListedChecksum struct {
 	ChecksumAlgorithm []string `xml:"ChecksumAlgorithm"`
 	ChecksumType      string   `xml:"ChecksumType,omitempty"`
@@ -73,7 +73,7 @@ func (l *ListObjects) Encoding() *string { return &l.EncodingType }
 
 func (l *ListObjects) Entries() int { return len(l.Contents) + len(l.CommonPrefixes) }
 
-// Last is the entry that sorts behind all others of the page.
+// Last is the entry that sorts last on the page.
 func (l *ListObjects) Last() string {
 	last := ""
 	for _, o := range l.Contents {
@@ -85,8 +85,8 @@ func (l *ListObjects) Last() string {
 	return last
 }
 
-// LastV1 is the marker behind a V1 page: without a delimiter stores need not
-// give NextMarker, the last key serves.
+// LastV1 is the marker for the page after a V1 page. Without a delimiter, stores may omit
+// NextMarker; then it is the last key.
 func (l *ListObjects) LastV1() string {
 	if l.NextMarker != nil && *l.NextMarker != "" {
 		return string(*l.NextMarker)
@@ -94,15 +94,15 @@ func (l *ListObjects) LastV1() string {
 	return l.Last()
 }
 
-// Append adds the entries of a further page and takes over its cursor.
+// Append adds the entries of the next page and takes over its cursor.
 func (l *ListObjects) Append(next *ListObjects) {
 	l.Contents = append(l.Contents, next.Contents...)
 	l.CommonPrefixes = appendPrefixes(l.CommonPrefixes, next.CommonPrefixes)
 	l.IsTruncated, l.NextMarker, l.NextContinuationToken = next.IsTruncated, next.NextMarker, next.NextContinuationToken
 }
 
-// appendPrefixes adds those of a further page, which begins on MinIO with the one that the page
-// before ended with.
+// appendPrefixes adds the prefixes of the next page. On MinIO, that page begins with the prefix
+// with which the previous page ended.
 func appendPrefixes(all, next Bounded[CommonPrefix]) Bounded[CommonPrefix] {
 	if n := len(all); n > 0 && len(next) > 0 && all[n-1] == next[0] {
 		next = next[1:]

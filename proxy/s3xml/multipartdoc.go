@@ -19,11 +19,11 @@ type CompletedPart struct {
 	Checksums
 }
 
-// maxParts is how many parts an upload has at most.
+// maxParts is the highest number of parts in an upload.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 const maxParts = 10_000
 
-// CompletedParts is at most as long as S3 allows; see s3xml.Bounded.
+// CompletedParts is limited to the number of parts that S3 allows; see [Bounded].
 type CompletedParts []CompletedPart
 
 // UnmarshalXML implements xml.Unmarshaler, once for each part.
@@ -64,7 +64,7 @@ func (n *PartNumber) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// ParsePartNumber refuses the sign that strconv takes before a number.
+// ParsePartNumber refuses a leading sign, which strconv accepts.
 func ParsePartNumber(text string) (PartNumber, error) {
 	n, err := strconv.Atoi(text)
 	if err == nil && text[0] == '+' {

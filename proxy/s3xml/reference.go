@@ -2,15 +2,15 @@ package s3xml
 
 import "unicode/utf16"
 
-// reference follows a document's bytes through its character references, such as `&#xD800;`.
-// It takes what looks like one for one in comments and CDATA sections, too.
+// reference finds character references, such as `&#xD800;`, in a document's bytes. It does not
+// recognise comments and CDATA sections, and treats references inside them alike.
 type reference struct {
-	at    int // bytes of `&#` that were seen; 2 inside of a number
+	at    int // bytes of `&#` seen so far; 2 inside a number
 	base  rune
 	value rune
 }
 
-// surrogate tells whether c ends a reference to a surrogate.
+// surrogate reports whether c ends a reference to a surrogate.
 func (r *reference) surrogate(c byte) bool {
 	switch {
 	case c == '&':
@@ -30,12 +30,12 @@ func (r *reference) surrogate(c byte) bool {
 			r.at = 0
 			return false
 		}
-		r.value = min(r.value*r.base+d, 0x10FFFF+1) // there are no characters behind
+		r.value = min(r.value*r.base+d, 0x10FFFF+1) // beyond that there are no characters
 	}
 	return false
 }
 
-// digit is the value of c in a number; 16 where it is none.
+// digit is the value of c as a digit; 16 if it is none.
 func digit(c byte) rune {
 	switch {
 	case '0' <= c && c <= '9':

@@ -9,40 +9,39 @@ import (
 	"io"
 )
 
-// The bounds of one document. S3's largest are a listing of 1000 keys of 1024 bytes, each
-// byte perhaps a character reference, and a list of 10,000 parts with their checksums; its
-// deepest has seven elements in each other.
+// The bounds of one document. S3's largest are a listing of 1000 keys of 1024 bytes, in which
+// every byte may be a character reference, and a list of 10,000 parts with their checksums. S3's
+// deepest document nests seven elements.
 const (
 	MaxBytes    = 8 << 20
 	MaxDepth    = 16
 	MaxElements = 100_000
-	// MaxLong is of a document of which its reader keeps little, instead of the bounds of
-	// bytes and elements: MinIO sends all uploads of a bucket at once, 550 bytes for each.
+	// MaxLong replaces the bounds of bytes and elements for documents of which the reader keeps
+	// little: MinIO sends all uploads of a bucket at once, 550 bytes for each.
 	MaxLong = 128 << 20
-	// maxToken bounds a text, and a tag with its attributes.
+	// maxToken bounds a text, and a tag including its attributes.
 	maxToken = 64 << 10
 )
 
-// ErrBounds is the class of errors about a document that passes a bound.
-var ErrBounds = errors.New("the XML document passes a bound")
+// ErrBounds is the class of errors about a document that exceeds a bound.
+var ErrBounds = errors.New("the XML document exceeds a bound")
 
-// ErrSurrogate is the class of errors about a reference to half of a UTF-16 pair, which is no
-// character (XML 1.0, section 2.2). encoding/xml reads it as U+FFFD: of two keys that differ
-// in such references it would make one.
-var ErrSurrogate = errors.New("the XML document refers to a surrogate, which is no character")
+// ErrSurrogate is the class of errors about a reference to half of a UTF-16 pair, which is not a
+// character (XML 1.0, section 2.2). encoding/xml reads it as U+FFFD, so that two keys that differ
+// only in such references would become one.
+var ErrSurrogate = errors.New("the XML document refers to a surrogate, which is not a character")
 
-// Decode reads a document into doc as encoding/xml does. The error is ErrBounds,
-// ErrSurrogate, encoding/xml's, or that of r.
+// Decode reads a document into doc as encoding/xml does. Its error is ErrBounds, ErrSurrogate, an
+// error of encoding/xml, or an error of r.
 func Decode(r io.Reader, doc any) error { return NewDecoder(r).Decode(doc) }
 
-// DecodeLong is Decode of a document of up to MaxLong bytes. It is for a doc that keeps
-// little of it.
+// DecodeLong is Decode for a document of up to MaxLong bytes. doc must keep only little of it.
 func DecodeLong(r io.Reader, doc any) error { return decoder(r, MaxLong, MaxLong).Decode(doc) }
 
-// Unmarshal is Decode of a document in memory.
+// Unmarshal is Decode for a document in memory.
 func Unmarshal(b []byte, doc any) error { return Decode(bytes.NewReader(b), doc) }
 
-// NewDecoder gives a decoder of one document that keeps the bounds.
+// NewDecoder returns a decoder that enforces the bounds. Use one for each document.
 func NewDecoder(r io.Reader) *xml.Decoder { return decoder(r, MaxBytes, MaxElements) }
 
 func decoder(r io.Reader, bytes, elements int) *xml.Decoder {
@@ -51,17 +50,17 @@ func decoder(r io.Reader, bytes, elements int) *xml.Decoder {
 	return xml.NewTokenDecoder(b)
 }
 
-// bounds counts what it reads, by bytes below the tokens of raw.
+// bounds counts what the decoder reads: bytes, and above them the tokens of raw.
 type bounds struct {
 	in                    *bufio.Reader
 	raw                   *xml.Decoder
 	maxBytes, maxElements int
-	bytes, token          int // read of the document, and of this token
+	bytes, token          int // bytes read of the document, and of the current token
 	depth, elements       int
 	reference             reference
 }
 
-// ReadByte implements [io.ByteReader], by which encoding/xml reads.
+// ReadByte implements [io.ByteReader], which encoding/xml uses for reading.
 func (b *bounds) ReadByte() (byte, error) {
 	switch {
 	case b.bytes == b.maxBytes:
@@ -81,7 +80,7 @@ func (b *bounds) ReadByte() (byte, error) {
 	return c, nil
 }
 
-// Read implements [io.Reader], for what asks for one.
+// Read implements [io.Reader] for callers that need one.
 func (b *bounds) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -107,7 +106,7 @@ func (b *bounds) Token() (xml.Token, error) {
 	}
 	switch {
 	case b.depth > MaxDepth:
-		return nil, fmt.Errorf("%w: more than %d elements in each other", ErrBounds, MaxDepth)
+		return nil, fmt.Errorf("%w: elements nested more than %d deep", ErrBounds, MaxDepth)
 	case b.elements > b.maxElements:
 		return nil, fmt.Errorf("%w: more than %d elements", ErrBounds, b.maxElements)
 	}

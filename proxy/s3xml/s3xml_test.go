@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// tree is any document, whole.
+// tree holds a whole document of any kind.
 type tree struct {
 	XMLName    xml.Name
 	Attributes []xml.Attr `xml:",any,attr"`
@@ -94,7 +94,7 @@ func TestAReferenceToASurrogateIsNoCharacter(t *testing.T) {
 	}
 }
 
-// Within the bounds a document is what encoding/xml says that it is.
+// FuzzDecode: a document within the bounds decodes exactly as with encoding/xml.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Contents><Key>a&#x1;</Key></Contents></ListBucketResult>`))
 	f.Add([]byte("<a xmlns:b='c' b:d='e'><b:f/></a>"))

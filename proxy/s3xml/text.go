@@ -9,13 +9,12 @@ import (
 	"time"
 )
 
-// Namespace is that of all of S3's documents. Not every store writes it, so
-// that none is asked for when one is read.
+// Namespace is the namespace of all S3 documents. Not every store writes it, so the reader does not
+// require it.
 const Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-// Text is text that may hold any character. Keys may hold ones that XML 1.0
-// has no place for; S3 writes them as references all the same, which
-// encoding/xml would replace with U+FFFD.
+// Text may hold any character. Keys may contain characters that XML 1.0 does not allow; S3 writes
+// them as character references anyway, and encoding/xml would replace them with U+FFFD.
 type Text string
 
 // MarshalXML implements xml.Marshaler.
@@ -54,9 +53,9 @@ func hexDigits(r rune) string {
 	return string(digits[r>>4]) + string(digits[r&15])
 }
 
-// Keyed is a document with keys in it, which a store may write in URL encoding.
+// Keyed is a document with keys, which a store may URL-encode.
 type Keyed interface {
-	// texts are those that encoding-type=url applies to; some may be nil.
+	// Texts returns the texts to which encoding-type=url applies; some may be nil.
 	Texts() []*Text
 	Encoding() *string
 }
@@ -87,7 +86,7 @@ func EncodeTexts(doc Keyed) {
 	*doc.Encoding() = "url"
 }
 
-// ISOTime is a date of a header as S3's documents have it.
+// ISOTime converts a header's date to the format of S3's documents.
 func ISOTime(header string) string {
 	t, err := http.ParseTime(header)
 	if err != nil {
@@ -96,7 +95,7 @@ func ISOTime(header string) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// ParseTime is the zero time where the store's is none.
+// ParseTime returns the zero time if text is not a time.
 func ParseTime(text string) time.Time {
 	t, _ := time.Parse(time.RFC3339, text)
 	return t

@@ -58,7 +58,7 @@ func (l *ListUploads) Asked(q url.Values) {
 	}
 }
 
-// End says where the page ends, once its keys are decoded.
+// End sets where the page ends. Call it when the keys are decoded.
 func (l *ListUploads) End() {
 	u := &l.Uploads
 	u.encoded = false
@@ -72,23 +72,23 @@ func (l *ListUploads) End() {
 	switch {
 	case u.more:
 		l.IsTruncated, l.NextKeyMarker, l.NextUploadIDMarker = true, last.Key, last.UploadID
-	case l.IsTruncated && l.NextKeyMarker == "": // MinIO names the upload alone
+	case l.IsTruncated && l.NextKeyMarker == "": // MinIO names only the upload
 		l.NextKeyMarker = last.Key
 	}
 }
 
-// uploadList is one page of uploads, out of a document that may have more: MinIO answers a
-// listing of a bucket with all that it has, in the order of their age, whatever page it is
-// asked for. Where a store does that, the page is cut here, and within a key the uploads
-// are in the order of their ids: the place behind an upload is known then when that one has
-// been aborted. What is not of the page is forgotten while the document is read.
+// uploadList is one page of uploads, taken from a document that may have more. Whatever page it is
+// asked for, MinIO answers a listing of a whole bucket with all uploads, ordered by age. If a store
+// does that, uploadList cuts the page itself, and sorts the uploads of a key by id: then the page
+// after an upload can be found even when that upload has been aborted. Uploads that are not on the
+// page are dropped while the document is read.
 type uploadList struct {
 	Page    []ListedUpload
 	Most    int    // uploads on a page
 	key, id string // the marker
 	encoded bool   // keys are in URL encoding
-	unpaged bool   // the store has not kept to marker and page
-	more    bool   // there are others behind the page
+	unpaged bool   // the store ignored marker or page size
+	more    bool   // there are more uploads after the page
 }
 
 // UnmarshalXML implements xml.Unmarshaler, once for each upload.
@@ -119,7 +119,7 @@ func (l uploadList) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
 	return nil
 }
 
-// cut takes the page out of what the store has sent.
+// cut reduces the uploads that the store has sent to the page.
 func (l *uploadList) cut() {
 	l.Page = slices.DeleteFunc(l.Page, func(u ListedUpload) bool { return l.keyOf(u) == l.key && u.UploadID <= l.id })
 	slices.SortFunc(l.Page, func(a, b ListedUpload) int {

@@ -23,12 +23,12 @@ type ListVersions struct {
 	CommonPrefixes      Bounded[CommonPrefix] `xml:"CommonPrefixes"`
 }
 
-// versionList has the versions and the delete markers of a document in its order. S3
-// interleaves them, each key's newest first, and clients read the age from that.
+// versionList holds the versions and delete markers of a document in the document's order. S3
+// interleaves them, newest first within each key, and clients rely on that order for their age.
 type versionList []ListedVersion
 
-// UnmarshalXML implements xml.Unmarshaler, once for each element that no other field of
-// the document takes.
+// UnmarshalXML implements xml.Unmarshaler, once for each element that matches no other field of
+// the document.
 func (l *versionList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
 	if start.Name.Local != "Version" && start.Name.Local != "DeleteMarker" {
 		return d.Skip()
@@ -53,7 +53,8 @@ func orNew[T any](p *T) *T {
 	return p
 }
 
-// ListedVersion is one of them; XMLName tells which. A delete marker has no content.
+// ListedVersion is a version or a delete marker, depending on XMLName. A delete marker has no
+// content.
 type ListedVersion struct {
 	XMLName      xml.Name
 	Key          Text    `xml:"Key"`
@@ -68,17 +69,17 @@ type ListedVersion struct {
 	Owner         *Owner         `xml:"Owner"`
 }
 
-// Deletes tells whether it is a delete marker.
+// Deletes reports whether it is a delete marker.
 func (v *ListedVersion) Deletes() bool { return v.XMLName.Local == "DeleteMarker" }
 
-// VersionMarker is the place behind which a page begins, or the next one.
+// VersionMarker is the place after which a page begins.
 type VersionMarker struct {
 	Key     Text
 	Version string
 }
 
-// Next is the place behind a page that is truncated. Where that ends with a folder,
-// versitygw 1.8 names it without its slash, and would list it once more.
+// Next is the place after a truncated page. If the page ends with a folder, versitygw 1.8 names the
+// folder without its slash, and would list it a second time.
 func (l *ListVersions) Next() (m VersionMarker) {
 	if l.NextKeyMarker != nil {
 		m.Key = *l.NextKeyMarker
@@ -96,7 +97,7 @@ func (l *ListVersions) Next() (m VersionMarker) {
 	return m
 }
 
-// NameEnd has the document name the place behind the page as Next does.
+// NameEnd sets the document's end-of-page markers to the result of Next.
 func (l *ListVersions) NameEnd() {
 	if next := l.Next(); l.NextKeyMarker != nil && *l.NextKeyMarker != next.Key {
 		l.NextKeyMarker, l.NextVersionIDMarker = &next.Key, &next.Version
@@ -116,14 +117,14 @@ func (l *ListVersions) Texts() []*Text {
 
 func (l *ListVersions) Encoding() *string { return &l.EncodingType }
 
-// Clear makes it the page of no entries, which ends nowhere; MinIO takes 0 for no number.
+// Clear makes the page empty and final, which is the answer to max-keys=0. MinIO ignores a 0.
 func (l *ListVersions) Clear() {
 	l.Versions, l.CommonPrefixes, l.IsTruncated, l.NextKeyMarker, l.NextVersionIDMarker = nil, nil, false, nil, nil
 }
 
 func (l *ListVersions) Entries() int { return len(l.Versions) + len(l.CommonPrefixes) }
 
-// Last is the entry that sorts behind all others of the page.
+// Last is the entry that sorts last on the page.
 func (l *ListVersions) Last() string {
 	last := ""
 	for _, v := range l.Versions {
@@ -135,14 +136,14 @@ func (l *ListVersions) Last() string {
 	return last
 }
 
-// Append adds the entries of a further page and takes over its end.
+// Append adds the entries of the next page and takes over its end.
 func (l *ListVersions) Append(next *ListVersions) {
 	l.Versions = append(l.Versions, next.Versions...)
 	l.CommonPrefixes = appendPrefixes(l.CommonPrefixes, next.CommonPrefixes)
 	l.IsTruncated, l.NextKeyMarker, l.NextVersionIDMarker = next.IsTruncated, next.NextKeyMarker, next.NextVersionIDMarker
 }
 
-// AnyList takes a listing of versions, or one of objects.
+// AnyList decodes a listing of versions or of objects.
 type AnyList struct {
 	EncodingType string `xml:"EncodingType"`
 
