@@ -23,7 +23,7 @@ unexport S3PROXY_TEST_ALL S3PROXY_TEST_LONG S3PROXY_TEST_STEPS
 PRODUCT := S3PROXY_TEST_BINARY="$(CURDIR)/bin/s3proxy"
 ALL := S3PROXY_TEST_ALL=1
 
-.PHONY: build sbom servers test test-all test-long test-hostile test-differential test-linearizable soak cover lint fuzz bench
+.PHONY: build sbom servers test test-all test-clients test-long test-hostile test-differential test-linearizable soak cover lint fuzz bench
 
 build:
 	@echo 'building s3proxy: the first time this takes minutes'
@@ -48,6 +48,11 @@ test-all: build servers
 	$(PRODUCT) $(ALL) $(GO) test -count=1 -vet=off $(COMMAND)
 	$(PRODUCT) $(ALL) $(GO) run ./test/report -slowest 20 -- -count=1 -p 2 -vet=off -cover -timeout 40m \
 		$$($(GO) list -f '{{if ne .ImportPath "$(COMMAND)"}}{{.ImportPath}}{{end}}' $(PACKAGES))
+
+# All clients, each at the stores themselves and through three replicas behind HAProxy; writes the
+# table in docs/clients/README.md. CLIENT=restic runs one, and keeps the other rows.
+test-clients: build servers
+	$(PRODUCT) $(ALL) S3PROXY_TEST_CLIENTS=1 $(GO) test -count=1 -vet=off -timeout 4h -v -run 'TestEveryClient/$(CLIENT)' ./test/everyclient
 
 test-long: build servers
 	$(PRODUCT) $(ALL) S3PROXY_TEST_LONG=1 $(GO) run ./test/report -slowest 20 -- -count=1 -vet=off -timeout 120m $(PACKAGES)

@@ -29,15 +29,18 @@ func TestLinksOfTheDocsLeadSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme, links := "", 0
-	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md") {
+	recipes, err := filepath.Glob("../docs/clients/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	linksTo := map[string]string{}
+	links := 0
+	for _, page := range append(append(pages, recipes...), "../README.md", "../CONTRIBUTING.md", "../SECURITY.md") {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if filepath.Base(page) == "README.md" {
-			readme = string(text)
-		}
+		linksTo[filepath.Clean(page)] = string(text)
 		for _, m := range docLink.FindAllStringSubmatch(string(text), -1) {
 			if strings.Contains(m[1], "://") {
 				continue
@@ -64,8 +67,13 @@ func TestLinksOfTheDocsLeadSomewhere(t *testing.T) {
 		t.Errorf("the docs have %d links", links)
 	}
 	for _, page := range pages {
-		if !strings.Contains(readme, "(docs/"+filepath.Base(page)+")") {
+		if !strings.Contains(linksTo["../README.md"], "(docs/"+filepath.Base(page)+")") {
 			t.Errorf("README.md has no link to docs/%s", filepath.Base(page))
+		}
+	}
+	for _, page := range recipes {
+		if name := filepath.Base(page); name != "README.md" && !strings.Contains(linksTo["../docs/clients/README.md"], "("+name+")") {
+			t.Errorf("docs/clients/README.md has no link to %s", name)
 		}
 	}
 }

@@ -67,6 +67,7 @@ var mayImport = []arrows{
 	{"test/limits", nil, []string{"test/lab", "test/s3test"}},
 	{"test/hostile", nil, []string{"envelope", "test/lab", "test/s3test"}},
 	{"test/clients", nil, []string{"test/lab", "test/s3test"}},
+	{"test/everyclient", nil, []string{"test/lab", "test/s3test"}},
 	{"test/attacks", nil, []string{"test/lab", "test/s3test"}},
 	{"test/multipart", nil, []string{"test/lab", "test/s3test"}},
 	{"test/objects", nil, []string{"test/lab", "test/s3test"}},

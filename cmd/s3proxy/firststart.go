@@ -15,6 +15,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/kms/localfile"
+	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
 // firstKeyset makes the keyset of the data folder if there is none and --kms names no other
@@ -65,6 +66,9 @@ func announce(out io.Writer, c *config.Config, client config.ClientKey, endpoint
 	fmt.Fprintf(out, "s3proxy listens on %s and encrypts everything in %s\n", endpoint, store)
 	if n := len(c.Buckets); n > 0 {
 		fmt.Fprintf(out, "Buckets with settings of their own: %s\n", strings.Join(slices.Sorted(maps.Keys(c.Buckets)), ", "))
+	}
+	if object.ETagMode(c.ETag) == object.ETagOpaque {
+		fmt.Fprintln(out, "ETags are no MD5s: rclone's providers AWS and Minio want --etag md5 (docs/clients).")
 	}
 	if c.KMS == "" {
 		verb := "The key is"

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -114,7 +115,7 @@ func S3proxy(t testing.TB) string {
 
 func serverBinary(t testing.TB, name string) string {
 	t.Helper()
-	for _, s := range servers {
+	for _, s := range slices.Concat(servers, clients) {
 		if s.name == name {
 			if s.foreign != "" {
 				needAll(t, s.title)
@@ -126,7 +127,7 @@ func serverBinary(t testing.TB, name string) string {
 			return path
 		}
 	}
-	t.Fatalf("lab: no server is called %q", name)
+	t.Fatalf("lab: no server or client is called %q", name)
 	return ""
 }
 
@@ -140,12 +141,24 @@ func buildServer(s server) (string, error) {
 	if s.foreign == "" {
 		sources = append(sources, filepath.Join(top, "go.mod"))
 	}
+	// Built beside and renamed: a build that was interrupted leaves nothing that looks whole.
+	return made(sources, s.name, func(cache string) error {
+		out := filepath.Join(cache, s.name)
+		if err := goBuild(folder, out+".new", s.pkg); err != nil {
+			return err
+		}
+		return os.Rename(out+".new", out)
+	})
+}
+
+// made gives the path of a name in the folder for what sources build to, and has it made there if
+// it is missing. Test packages run in parallel; the second waits here and finds it.
+func made(sources []string, name string, build func(cache string) error) (string, error) {
 	cache, err := cacheDir(sources)
 	if err != nil {
 		return "", err
 	}
-	// Test packages run in parallel; the second waits here and finds the binary.
-	lock, err := os.OpenFile(filepath.Join(cache, s.name+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	lock, err := os.OpenFile(filepath.Join(cache, name+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return "", err
 	}
@@ -153,15 +166,11 @@ func buildServer(s server) (string, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("locking %s: %w", lock.Name(), err)
 	}
-	out := filepath.Join(cache, s.name)
+	out := filepath.Join(cache, name)
 	if _, err := os.Stat(out); err == nil {
 		return out, nil
 	}
-	// Built beside and renamed: a build that was interrupted leaves nothing that looks whole.
-	if err := goBuild(folder, out+".new", s.pkg); err != nil {
-		return "", err
-	}
-	return out, os.Rename(out+".new", out)
+	return out, build(cache)
 }
 
 // cacheDir is a folder for what files, and the files of folders, build to.

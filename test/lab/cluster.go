@@ -19,6 +19,7 @@ type Cluster struct {
 	Client, HTTP2 *http.Client // which trust the balancer's certificate
 	Replicas      []*Replica
 	KMS           string // URI of the keyset
+	CA            string // file of who signed the balancer's certificate
 }
 
 // Replica is one of the proxies.
@@ -64,7 +65,7 @@ func NewCluster(t *testing.T, o ClusterOptions) *Cluster {
 	dir, authority, address := at.folder("balancer"), NewAuthority(t), FreeAddress(t)
 	cert, key := filepath.Join(dir, "s3.crt"), filepath.Join(dir, "s3.key")
 	authority.Issue(t, "s3.test", cert, key)
-	c.S3 = c.Replicas[0].S3()
+	c.S3, c.CA = c.Replicas[0].S3(), authority.File
 	c.URL = "https://" + address
 	if o.Plain {
 		c.URL = "http://" + address

@@ -53,7 +53,7 @@ func (a *Authority) IssueClient(t testing.TB, commonName string, otherNames []st
 func (a *Authority) Issue(t testing.TB, name, certFile, keyFile string) {
 	t.Helper()
 	template, key := certificateOf(name), newKey(t)
-	template.DNSNames, template.IPAddresses = []string{name, "localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
+	template.DNSNames, template.IPAddresses = []string{name, "localhost", "*.localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	a.sign(t, template, key, certFile)
 	writeKey(t, key, keyFile)
@@ -116,13 +116,13 @@ func SecureVersitygw(t testing.TB, by *Authority) *Store {
 	return secured(at, startVersitygw(at, at.folder("versitygw"), []string{"--cert", cert, "--key", key}, nil), by)
 }
 
-// SecureMinIO does the same with a MinIO.
+// SecureMinIO does the same with a MinIO, whose buckets are also hosts below localhost.
 func SecureMinIO(t testing.TB, by *Authority) *Store {
 	t.Helper()
 	at := place{t: t}
 	dir := at.folder("certs")
 	by.Issue(t, "store.test", filepath.Join(dir, "public.crt"), filepath.Join(dir, "private.key"))
-	return secured(at, startMinIO(at, []string{"--certs-dir", dir}), by)
+	return secured(at, startMinIO(at, []string{"--certs-dir", dir}, "MINIO_DOMAIN=localhost"), by)
 }
 
 func secured(at place, s *Store, by *Authority) *Store {
