@@ -85,7 +85,7 @@ func TestS3cmdChecksMD5sInModeMD5(t *testing.T) {
 
 // libcloud compares the ETag of each upload with the MD5 unless the answer says that
 // the store encrypts with KMS; so do the Java and PHP SDKs.
-func TestAClientThatComparesETagAndMD5IsContentInBothModes(t *testing.T) {
+func TestLibcloudAndTheJavaAndPHPSDKsCompareETagsWithMD5s(t *testing.T) {
 	lab.OnEachMode(t, func(t *testing.T, at lab.Target, mode string) {
 		python := lab.NeedBoto3(t, lab.Newest)
 		lab.MustRun(t, at.Env(), python, "compare_etag.py", at.URL, s3test.NewBucket(t, at.S3), mode)

@@ -168,7 +168,7 @@ func TestCompleteJudgesTheClientsListByThePlaintext(t *testing.T) {
 	})
 }
 
-func TestPart10000IsAPartLikeAnyOther(t *testing.T) {
+func TestPart10000WhichTheGoAndJavaScriptSDKsReachIsAPartLikeAnyOther(t *testing.T) {
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client := s3test.SDK(t, at.S3)
 		bucket := s3test.NewBucket(t, at.S3)

@@ -106,7 +106,7 @@ const enoughIncrements = 5
 // Each increment that a writer was told of counts, and no other does: a lost or a
 // double one shows in the sum. On MinIO alone: versitygw 1.8 as it is, without a
 // proxy, loses increments in each run (its Abort says 204 beside a Complete that wins).
-func TestARegisterMadeOfUploadsIsLinearizable(t *testing.T) {
+func TestElasticsearchsRegisterMadeOfUploadsIsLinearizable(t *testing.T) {
 	for _, name := range []string{lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
