@@ -25,7 +25,7 @@ func (c *Config) validateForward() (err error) {
 		return Usagef("forward-proxy is set, but no host is a store's: set upstream, or forward-host for the embedded store")
 	case len(stores) == 0 && len(c.ConnectHosts) == 0:
 		c.ConnectHosts = []string{forward.NoTunnels}
-	case c.MaxTunnels < 1:
+	case c.MaxTunnels < 1 && c.Given("max-tunnels"): // other commands than serve have no default
 		return Usagef("max-tunnels must be at least 1; connect-host none allows no tunnels")
 	}
 	if c.Intercept != (c.InterceptCACert != "") || c.Intercept != (c.InterceptCAKey != "") {

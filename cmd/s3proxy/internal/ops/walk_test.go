@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,5 +80,37 @@ func TestARunWhoseObjectsAllFailEnds(t *testing.T) {
 	found, err := r.run(t.Context())
 	if !errors.Is(err, errTooMany) || len(found.Failed) != maxFailed {
 		t.Errorf("%d failures are kept, and the run ends with: %v", len(found.Failed), err)
+	}
+}
+
+// What a run may touch is what it was asked for, not what the store says.
+func TestAListingHasNoKeyThatWasNotAskedFor(t *testing.T) {
+	t.Parallel()
+	const root = `<Key>public/a</Key><Size>1</Size><LastModified>2026-01-02T00:00:00.000Z</LastModified>`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		other := strings.Replace(root, "public/a", "private/b", 1)
+		if r.URL.Query().Has("versions") {
+			version := "<Version>%s<VersionId>v</VersionId><IsLatest>false</IsLatest></Version>"
+			fmt.Fprintf(w, "<ListVersionsResult>"+version+version+"</ListVersionsResult>", root, other)
+			return
+		}
+		fmt.Fprintf(w, "<ListBucketResult><Contents>%s</Contents><Contents>%s</Contents></ListBucketResult>", root, other)
+	}))
+	t.Cleanup(server.Close)
+	endpoint, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := upstream.New(upstream.Config{Endpoint: endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := walker{Store: store}
+	for name, list := range map[string]func(context.Context, string, string, func(listed) error) error{"objects": w.Objects, "versions": w.versions} {
+		var visited []string
+		err := list(t.Context(), "bucket", "public/", func(l listed) error { visited = append(visited, l.Key); return nil })
+		if !errors.Is(err, upstream.ErrStored) || !slices.Equal(visited, []string{"public/a"}) {
+			t.Errorf("%s: visited %v, %v", name, visited, err)
+		}
 	}
 }

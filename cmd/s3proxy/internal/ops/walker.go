@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/s3proxy/s3proxy/proxy/multipart"
@@ -67,7 +68,7 @@ func (w walker) Objects(ctx context.Context, bucket, prefix string, visit func(l
 		}
 		w.Place.DropOwn(page)
 		for _, c := range page.Contents {
-			if err := visit(listed{Key: string(c.Key), Bytes: c.Size, Modified: s3xml.ParseTime(c.LastModified)}); err != nil {
+			if err := visitBelow(prefix, visit, listed{Key: string(c.Key), Bytes: c.Size, Modified: s3xml.ParseTime(c.LastModified)}); err != nil {
 				return err
 			}
 		}
@@ -125,7 +126,7 @@ func (w walker) versions(ctx context.Context, bucket, prefix string, visit func(
 			if v.Deletes() {
 				continue
 			}
-			err := visit(listed{Key: string(v.Key), Version: v.VersionID, Old: !v.IsLatest, Bytes: *v.Size, Modified: s3xml.ParseTime(v.LastModified)})
+			err := visitBelow(prefix, visit, listed{Key: string(v.Key), Version: v.VersionID, Old: !v.IsLatest, Bytes: *v.Size, Modified: s3xml.ParseTime(v.LastModified)})
 			if err != nil {
 				return err
 			}
@@ -144,6 +145,14 @@ func (w walker) versions(ctx context.Context, bucket, prefix string, visit func(
 			q.Set("version-id-marker", next.Version)
 		}
 	}
+}
+
+// visitBelow refuses a key that was not asked for: a store could have more decrypted than it was to see.
+func visitBelow(prefix string, visit func(listed) error, l listed) error {
+	if !strings.HasPrefix(l.Key, prefix) {
+		return fmt.Errorf("%w: the listing of what begins with %q has the key %q", upstream.ErrStored, prefix, l.Key)
+	}
+	return visit(l)
 }
 
 // Uploads visits the uploads in progress of a bucket.
