@@ -20,6 +20,9 @@ type perBucket[T any] struct {
 	wait   time.Duration    // how long an answer waits for a look at most
 	known  *expirable.LRU[s3name.Bucket, looked[T]]
 	flight singleflight.Group
+	// looks are those that ask a store. Whoever names buckets that are none has others made, before
+	// he has shown a key: they are no more than this at once.
+	looks chan struct{}
 	// changes counts what was set, so that an older look does not replace it.
 	changes atomic.Int64
 }
@@ -29,8 +32,11 @@ type looked[T any] struct {
 	err   error
 }
 
+// maxLooks bounds how many buckets are looked at at once.
+const maxLooks = 32
+
 func newPerBucket[T any](buckets int, age, wait time.Duration, look func(context.Context, *object.Objects, s3name.Bucket) (T, error), keep func(error) bool) *perBucket[T] {
-	return &perBucket[T]{look: look, keep: keep, wait: wait, known: expirable.NewLRU[s3name.Bucket, looked[T]](buckets, nil, age)}
+	return &perBucket[T]{looks: make(chan struct{}, maxLooks), look: look, keep: keep, wait: wait, known: expirable.NewLRU[s3name.Bucket, looked[T]](buckets, nil, age)}
 }
 
 // set is for what has just been written.
@@ -49,7 +55,13 @@ func (c *perBucket[T]) begin(o *object.Objects, bucket s3name.Bucket) (wait func
 		ctx, cancel := context.WithTimeout(context.Background(), c.wait)
 		defer cancel()
 		var l looked[T]
-		l.value, l.err = c.look(ctx, o, bucket)
+		select {
+		case c.looks <- struct{}{}:
+			l.value, l.err = c.look(ctx, o, bucket)
+			<-c.looks
+		case <-ctx.Done():
+			l.err = context.Cause(ctx)
+		}
 		if c.changes.Load() == before && (l.err == nil || c.keep(l.err)) {
 			c.known.Add(bucket, l)
 		}
