@@ -99,11 +99,25 @@ func (r *Rule) origin(origin string) (pattern string, ok bool) {
 	return r.Origins[i], true
 }
 
-// takes tells whether the rule allows all these headers.
+// takes tells whether the rule allows all these headers. A document has room for thousands of
+// patterns and a request for thousands of names, before anybody has shown a key: what can be done
+// once is not done for each pair.
 func (r *Rule) takes(names []string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool {
-		return !slices.ContainsFunc(r.Headers, func(p string) bool { return fits(strings.ToLower(p), name) })
-	})
+	exact, wild := map[string]bool{}, []string{}
+	for _, p := range r.Headers {
+		if p = strings.ToLower(p); strings.Contains(p, "*") {
+			wild = append(wild, p)
+		} else {
+			exact[p] = true
+		}
+	}
+	for _, name := range names {
+		if !exact[name] && !slices.ContainsFunc(wild, func(p string) bool { return fits(p, name) }) {
+			return false
+		}
+		exact[name] = true // not again
+	}
+	return true
 }
 
 // fits compares a text with a pattern of at most one *.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/s3proxy/s3proxy/proxy/s3err"
@@ -150,5 +151,18 @@ func TestAStarStandsForAnyTextAndNoLetterForTwo(t *testing.T) {
 		if got := fits(c.pattern, c.text); got != c.want {
 			t.Errorf("%q fits %q: %v", c.text, c.pattern, got)
 		}
+	}
+}
+
+// Anybody may ask, before he has shown a key.
+func TestManyHeadersAgainstManyPatternsAreNoWorkForEachPair(t *testing.T) {
+	const patterns, names = 1000, 1000
+	c := parsed(t, "<AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin>"+strings.Repeat("<AllowedHeader>AB</AllowedHeader>", patterns)+"<AllowedHeader>*</AllowedHeader>")
+	q, err := OfPreflight(http.Header{OriginHeader: {"a"}, MethodHeader: {"GET"}, HeadersHeader: {strings.Repeat("b,", names) + "b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(3, func() { c.Match(q) }); n > 2*(patterns+names) {
+		t.Errorf("%v allocations", n)
 	}
 }
