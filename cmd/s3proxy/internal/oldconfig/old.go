@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -140,9 +141,10 @@ func (b *Bucket) check() error {
 // wrong says what is wrong with a field.
 func wrong(field, what string) error { return fmt.Errorf("%s %s", field, what) }
 
-// unprintable tells whether a text would not survive in a file of one line.
+// unprintable tells whether a text would not survive in a file of one line. To YAML, U+0085, U+2028
+// and U+2029 end a line, too, even that of a comment.
 func unprintable(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.TrimSpace(s) != s
+	return strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.TrimSpace(s) != s
 }
 
 // checkKey wants a key that opens the old objects.

@@ -53,6 +53,8 @@ func TestAMistakeIsNamedWithItsPlaceAndWithoutAnyValue(t *testing.T) {
 		"more behind":         {old("", "") + secret, "there is more behind"},
 		"no server":           {`{"Buckets": {}}`, "Server is missing"},
 		"no buckets":          {`{"Server": {"Address": "a", "Port": 1}}`, "Buckets names none"},
+		"a YAML line's end":   {`{"Server": {"Address": "a\u0085auth: none\u0085#", "Port": 1}, "Buckets": {"photos": {}}}`, "Server.Address is missing, or is no address"},
+		"another":             {`{"Server": {"Address": "a\u2028auth: none", "Port": 1}, "Buckets": {"photos": {}}}`, "Server.Address is missing, or is no address"},
 		"no port":             {`{"Server": {"Address": "a"}}`, "Server.Port is missing"},
 		"no secret":           {`{"Server": {"Address": "a", "Port": 1}, "Buckets": {"photos": {"AccessKeyId": "` + secret + `"}}}`, "Buckets.photos.SecretAccessKey is missing"},
 		"a protocol":          {old("", `, "Protocol": "`+secret+`"`), "Protocol must be http or https"},
