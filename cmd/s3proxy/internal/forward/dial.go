@@ -68,18 +68,26 @@ func isOurs(ip netip.Addr, local []net.Addr) bool {
 }
 
 // metadata are the addresses beside 169.254.0.0/16 at which clouds keep what a machine may know
-// of itself: AWS over IPv6, Alibaba, Oracle.
-var metadata = []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("192.0.0.192")}
+// of itself, credentials among it: AWS over IPv6 (fd00:ec2::254, and ::23 of EKS Pod Identity),
+// Google over IPv6, Scaleway over IPv6, Azure's WireServer, Alibaba, Oracle.
+var metadata = []netip.Prefix{
+	netip.MustParsePrefix("fd00:ec2::/32"), netip.MustParsePrefix("fd20:ce::254/128"), netip.MustParsePrefix("fd00:42::42/128"),
+	netip.MustParsePrefix("168.63.129.16/32"), netip.MustParsePrefix("100.100.100.200/32"), netip.MustParsePrefix("192.0.0.192/32"),
+}
 
 // translated are the prefixes whose last four bytes are an address of version 4 (RFC 6052, RFC 8215).
 var translated = []netip.Prefix{netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48")}
 
 // isReserved tells whether an address is no place of a store that has a name.
 func isReserved(ip netip.Addr) bool {
-	if slices.ContainsFunc(translated, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+	if isIn(translated, ip) {
 		raw := ip.As16()
 		ip = netip.AddrFrom4([4]byte(raw[12:]))
 	}
 	thisNetwork := ip.Is4() && (ip.As4()[0] == 0 || ip.As4()[0] >= 240)
-	return thisNetwork || ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || slices.Contains(metadata, ip)
+	return thisNetwork || ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || isIn(metadata, ip)
+}
+
+func isIn(places []netip.Prefix, ip netip.Addr) bool {
+	return slices.ContainsFunc(places, func(p netip.Prefix) bool { return p.Contains(ip) })
 }

@@ -75,7 +75,7 @@ func TestWhichAddressesAreNoPlaceOfAStore(t *testing.T) {
 	for text, want := range map[string]bool{
 		"127.0.0.1": true, "127.8.8.8": true, "::1": true, "0.0.0.0": true, "0.1.2.3": true, "::": true, "169.254.169.254": true, "fe80::1": true, "224.0.0.1": true, "255.255.255.255": true,
 		"fd00:ec2::254": true, "100.100.100.200": true, "64:ff9b::7f00:1": true, "64:ff9b::a9fe:a9fe": true, "64:ff9b::808:808": false,
-		"10.0.0.1": false, "192.168.1.1": false, "8.8.8.8": false, "2001:db8::1": false, "fd00::1": false,
+		"10.0.0.1": false, "192.168.1.1": false, "fd00:ec2::23": true, "fd20:ce::254": true, "168.63.129.16": true, "64:ff9b::a83f:8110": true, "fd20:ce::255": false, "8.8.8.8": false, "2001:db8::1": false, "fd00::1": false,
 	} {
 		if got := isReserved(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: %v", text, got)
