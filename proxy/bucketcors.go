@@ -155,12 +155,12 @@ func newCORSCache() *perBucket[*cors.Configuration] {
 // beginCORS has the answer, whatever it will be, tell a page of another site what it may see. The
 // rules are looked up while the request goes on.
 func (x *exchange) beginCORS() {
-	if x.bucket == (s3name.Bucket{}) || !x.ownsCORS() {
+	if !x.ownsCORS() {
 		return
 	}
-	x.ownRules = true
+	x.ownRules = true // of ListBuckets, too, to which no rules apply
 	q, asked := cors.OfAnswered(x.r)
-	if !asked || x.r.Method == http.MethodOptions {
+	if !asked || x.bucket == (s3name.Bucket{}) || x.r.Method == http.MethodOptions {
 		return
 	}
 	rules := x.proxy.cors.begin(x.Objects, x.bucket)

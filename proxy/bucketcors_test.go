@@ -107,6 +107,9 @@ func TestEveryAnswerToAPageThatMayTellsItSo(t *testing.T) {
 	if resp := of(page, "PUT", "/bucket/k"); resp.StatusCode != 200 || allowedOrigin(resp) != "" || resp.Header.Get("Vary") != "" || resp.Header.Get("Access-Control-Expose-Headers") != "" {
 		t.Errorf("the store's rules are told: %v", resp.Header)
 	}
+	if resp := of(page, "GET", "/"); allowedOrigin(resp) != "" || resp.Header.Get("Vary") != "" {
+		t.Errorf("the store's rules are told of its buckets: %s %v", resp.Status, resp.Header)
+	}
 	setCORS(t, s, "bucket")
 	for _, c := range []struct {
 		method, path string
