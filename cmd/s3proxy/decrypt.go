@@ -86,7 +86,7 @@ func decryptStored(ctx context.Context, c *config.Config, o *offlineFlags, bucke
 	if err != nil {
 		return fmt.Errorf("s3://%s/%s: %w", bucket, key, err)
 	}
-	return writePlain(object, o, "s3://"+bucket+"/"+key, errOut)
+	return writePlain(object, o, "s3://"+bucket+"/"+key, errOut, log)
 }
 
 func decryptRaw(ctx context.Context, c *config.Config, o *offlineFlags, path string, errOut io.Writer, log *slog.Logger) error {
@@ -107,12 +107,15 @@ func decryptRaw(ctx context.Context, c *config.Config, o *offlineFlags, path str
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return writePlain(object, o, path, errOut)
+	return writePlain(object, o, path, errOut, log)
 }
 
 // writePlain writes the output file and closes the object.
-func writePlain(object *object.Opened, o *offlineFlags, name string, errOut io.Writer) error {
+func writePlain(object *object.Opened, o *offlineFlags, name string, errOut io.Writer, log *slog.Logger) error {
 	defer object.Close()
+	if object.Old {
+		log.Warn("the object is of the older s3proxy: the MD5 in its header is compared, nothing authenticates it", "object", name)
+	}
 	out, err := createOutput(o.output, o.force)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 
 func encryptExistingCommand() *cobra.Command {
 	var o bucketFlags
-	var ciphertext bool
+	var ciphertext, old bool
 	cmd := &cobra.Command{
 		Use:   "encrypt-existing s3://bucket[/prefix]...",
 		Short: "Encrypt, in place, the objects of a bucket that are not encrypted",
@@ -31,7 +31,11 @@ makes no copy of an object under any other name.
 
 What another tool has encrypted (the older s3proxy, gaul's S3Proxy, rclone crypt, the Amazon
 S3 Encryption Client, SSE-C) is left as it is, and counts as a failure that names the tool:
-encrypted once more, nobody would know that it has two layers.`,
+encrypted once more, nobody would know that it has two layers.
+
+With --legacy, objects of the older s3proxy are read with the bucket's legacy-key-file and
+become objects of s3proxy. One whose content does not have the MD5 that was kept with it is
+left as it is, and counts as a failure.`,
 		Example: `  s3proxy encrypt-existing --dry-run s3://photos
   s3proxy encrypt-existing --rate 100 s3://photos --upstream https://s3.example.com --kms vault://transit/photos`,
 		Args: someArgs("what to encrypt, s3://bucket or s3://bucket/prefix"),
@@ -41,7 +45,7 @@ encrypted once more, nobody would know that it has two layers.`,
 				return err
 			}
 			return overBuckets(cmd, c, &o, targets, forEach(func(job ops.Job, at ops.Target) ops.Plan[*ops.EncryptedExisting] {
-				return &ops.EncryptExisting{Job: job, Target: at, OnlyWriter: o.writer(), Ciphertext: ciphertext}
+				return &ops.EncryptExisting{Job: job, Target: at, OnlyWriter: o.writer(), Ciphertext: ciphertext, Legacy: old}
 			}), func(out io.Writer, e *ops.EncryptedExisting) error { return printEncrypted(out, e, o.dryRun) })
 		},
 	}
@@ -52,6 +56,7 @@ encrypted once more, nobody would know that it has two layers.`,
 	o.add(f, "place")
 	o.addOnlyWriter(f)
 	o.addDryRun(f, "change")
+	f.BoolVar(&old, "legacy", false, "encrypt also the objects of the older s3proxy, which the bucket's legacy-key-file opens")
 	f.BoolVar(&ciphertext, "also-ciphertext", false, "encrypt also what another tool has encrypted: its users go on to read it with that tool, through s3proxy")
 	return cmd
 }
@@ -67,9 +72,14 @@ func printEncrypted(out io.Writer, e *ops.EncryptedExisting, dryRun bool) error 
 	if e.OldVersions > 0 {
 		fmt.Fprintf(out, "  %d versions that are not current are not encrypted: the store's operator can read them until they are deleted\n", e.OldVersions)
 	}
+	if e.OldLegacy > 0 {
+		fmt.Fprintf(out, "  %d versions that are not current are of the older s3proxy: nothing authenticates them\n", e.OldLegacy)
+	}
 	printReasons(out, "not looked at: ", e.Unreadable)
 	switch {
 	case dryRun:
+	case e.Done && e.LegacyKey:
+		fmt.Fprintln(out, "  All current objects are of s3proxy: you can remove the bucket's legacy-key-file if all writers go through s3proxy and nobody needs the old versions through it.")
 	case e.Done && e.OldVersions == 0 && len(e.Unreadable) == 0:
 		fmt.Fprintln(out, "  All objects are encrypted: you can switch off allow-plaintext-reads if all writers go through s3proxy.")
 	case e.Done:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/cmd/s3proxy/internal/config"
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
@@ -24,6 +25,7 @@ type inspection struct {
 	LastModified string          `json:"last-modified"`
 	StoredBytes  int64           `json:"stored-bytes"`
 	Encrypted    bool            `json:"encrypted"`
+	Legacy       bool            `json:"legacy,omitempty"`
 	Format       int             `json:"format,omitempty"`
 	Kind         string          `json:"kind,omitempty"`
 	KEK          string          `json:"kek,omitempty"`
@@ -86,7 +88,7 @@ func inspect(ctx context.Context, c *config.Config, bucket, key string, asJSON b
 	}
 	shown := inspection{
 		Object: "s3://" + bucket + "/" + key, ETag: object.ETag, LastModified: object.LastModified,
-		StoredBytes: object.StoredBytes, Size: object.Size, Encrypted: object.Metadata != nil,
+		StoredBytes: object.StoredBytes, Size: object.Size, Encrypted: object.Metadata != nil, Legacy: object.Legacy,
 	}
 	var opening error
 	if m := object.Metadata; m != nil {
@@ -95,6 +97,9 @@ func inspect(ctx context.Context, c *config.Config, bucket, key string, asJSON b
 			shown.Window = hex.EncodeToString(m.WindowID())
 		}
 		opening = shown.open(ctx, stores, object)
+	}
+	if object.Legacy {
+		opening = shown.openOld(ctx, stores, object)
 	}
 	if asJSON {
 		if err := json.NewEncoder(out).Encode(shown); err != nil {
@@ -138,6 +143,22 @@ func (i *inspection) open(ctx context.Context, stores *stores, object *object.In
 	return nil
 }
 
+// openOld adds what the header of an object of the older s3proxy says.
+func (i *inspection) openOld(ctx context.Context, stores *stores, object *object.Inspection) error {
+	opens := false
+	i.Opens = &opens
+	bucket, err := stores.bucket(ctx, object.Bucket)
+	if err == nil {
+		var old *legacy.Object
+		if old, err = object.OldContents(bucket); err == nil {
+			opens, i.MD5 = true, hex.EncodeToString(old.MD5)
+			return nil
+		}
+	}
+	i.Error = err.Error()
+	return err
+}
+
 func (i *inspection) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	row := func(name string, value any) { fmt.Fprintf(w, "%s:\t%v\n", name, value) }
@@ -145,6 +166,12 @@ func (i *inspection) print(out io.Writer) error {
 	row("Upstream ETag", i.ETag)
 	row("Last modified", i.LastModified)
 	row("Stored bytes", i.StoredBytes)
+	if i.Legacy {
+		row("Encrypted", "by the older s3proxy (AES-CFB): not authenticated, anybody who can write to the store can change it")
+		row("Size", i.Size)
+		i.printOpening(row)
+		return w.Flush()
+	}
 	if !i.Encrypted {
 		row("Encrypted", "no: s3proxy did not write this object")
 		return w.Flush()
@@ -158,14 +185,7 @@ func (i *inspection) print(out io.Writer) error {
 	}
 	row("Window", window)
 	row("Size", i.Size)
-	if i.Error != "" {
-		row("Opens", "no: "+i.Error)
-		return w.Flush()
-	}
-	row("Opens", "yes")
-	if i.MD5 != "" {
-		row("MD5", i.MD5)
-	}
+	i.printOpening(row)
 	if i.Checksum != "" {
 		row("Checksum", i.Checksum)
 	}
@@ -173,4 +193,16 @@ func (i *inspection) print(out io.Writer) error {
 		row("Part", fmt.Sprintf("%d, %d bytes", p.Number, p.Size))
 	}
 	return w.Flush()
+}
+
+// printOpening says whether the keys open the object, and its MD5 where they do.
+func (i *inspection) printOpening(row func(name string, value any)) {
+	if i.Error != "" {
+		row("Opens", "no: "+i.Error)
+		return
+	}
+	row("Opens", "yes")
+	if i.MD5 != "" {
+		row("MD5", i.MD5)
+	}
 }

@@ -90,6 +90,9 @@ func printStatus(out io.Writer, c *ops.KeyStatus) error {
 			fmt.Fprintf(out, "  needs %s: %v\n", use.KEK, name)
 		}
 	}
+	if c.Legacy > 0 {
+		fmt.Fprintf(out, "  %d objects are of the older s3proxy: nothing authenticates them, and none of these keys is needed for them\n", c.Legacy)
+	}
 	if c.Plain > 0 {
 		fmt.Fprintf(out, "  %d objects are not encrypted\n", c.Plain)
 	}

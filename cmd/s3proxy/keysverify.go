@@ -24,7 +24,9 @@ metadata. For a whole bucket it also opens the window records (copies of wrapped
 Clients may write meanwhile.
 
 Objects that are not encrypted cannot be authenticated; they count as damaged unless
-the bucket has allow-plaintext-reads. The exit code is 1 if anything is damaged, or
+the bucket has allow-plaintext-reads. Those of the older s3proxy are not authenticated
+either: where the bucket has their legacy-key-file, the MD5 in their header is compared, and
+they are counted. The exit code is 1 if anything is damaged, or
 could not be read.`,
 		Example: `  s3proxy keys verify s3://photos
   s3proxy keys verify --sample 0.01 --versions s3://photos/2026/ s3://archive
@@ -59,6 +61,9 @@ could not be read.`,
 func printVerified(out io.Writer, v *ops.Verified) error {
 	_, err := fmt.Fprintf(out, "s3://%s/%s: %d objects with %d bytes read, %d window records opened, %d objects not encrypted, %d bad\n",
 		v.Bucket, v.Prefix, v.Objects, v.Bytes, v.Records, v.Plain, len(v.Bad))
+	if v.Legacy > 0 {
+		fmt.Fprintf(out, "  %d of the objects are of the older s3proxy: their MD5 was compared, nothing authenticates them\n", v.Legacy)
+	}
 	printReasons(out, "", v.Bad)
 	return err
 }

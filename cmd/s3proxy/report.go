@@ -19,6 +19,12 @@ func printReasons(out io.Writer, before string, reasons ops.Reasons) {
 func printRewritten(out io.Writer, r *ops.Rewritten, name, verb string) error {
 	_, err := fmt.Fprintf(out, "%s: %d of %d objects %s, %d were already, %d gone meanwhile, %d locked, %d archived, %d failed\n",
 		name, r.Rewritten, r.Objects, verb, r.Done, r.Gone, r.Locked, r.Archived, len(r.Failed))
+	if r.Legacy > 0 {
+		fmt.Fprintf(out, "  %d of these are of the older s3proxy\n", r.Legacy)
+	}
+	if r.LegacyLeft > 0 {
+		fmt.Fprintf(out, "  %d objects of the older s3proxy, which nothing authenticates, were left as they are: encrypt-existing --legacy makes them ours\n", r.LegacyLeft)
+	}
 	printReasons(out, "", r.Failed)
 	return err
 }

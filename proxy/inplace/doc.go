@@ -9,7 +9,7 @@
 //   - probe.go: whether the store refuses a write whose If-Match does not hold.
 //   - renewer.go: Renewer, which reads an object's state, lets a change say what is to be
 //     written, and begins anew where another writer was faster.
-//   - rekey.go, encrypt.go, decrypt.go: the changes that need more than a new wrapped key.
+//   - rekey.go, encrypt.go, encryptold.go, decrypt.go: the changes that need more than a new wrapped key.
 //   - headers.go, acl.go: what an object keeps.
 //   - tries.go: how often something is begun anew.
 //

@@ -10,6 +10,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -25,8 +26,10 @@ var (
 
 // Renewal is one state of an object that is to be written again under its own name.
 type Renewal struct {
-	// Meta is our metadata, nil for plaintext. What the change leaves here is written.
+	// Meta is our metadata, nil for what is not of format 1. What the change leaves here is written.
 	Meta *envelope.Metadata
+	// Old is what the header of an object of the older s3proxy says; nil for all others.
+	Old *legacy.Object
 	// DEK is its key, open until the change returns; nil for plaintext.
 	DEK *envelope.DEK
 	// Stored is its size in the store, in bytes.
@@ -99,7 +102,7 @@ func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 	if err != nil {
 		return err
 	}
-	n := &Renewal{Meta: src.Meta, Stored: src.Bytes, Header: preservedHeaders(src.Stored)}
+	n := &Renewal{Meta: src.Meta, Old: src.Legacy, Stored: src.Bytes, Header: preservedHeaders(src.Stored)}
 	if src.Meta == nil {
 		n.checksum = checksum.OfHeader(src.Header)
 	} else {

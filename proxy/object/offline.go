@@ -13,12 +13,25 @@ import (
 
 // Opened is a stored object on its way to plaintext, without a running proxy.
 type Opened struct {
-	Size  int64 // of the plaintext
-	plain *envelope.OpenReader
+	Size int64 // of the plaintext
+	// Old says that the older s3proxy wrote it: its MD5 is compared, and nothing authenticates it.
+	Old   bool
+	plain plainReader
 	close func() error
 }
 
-// WriteTo writes the plaintext, each segment after it was authenticated. What was written is
+type plainReader interface {
+	io.WriterTo
+	io.Closer
+}
+
+// oldReader is the plaintext of an old object.
+type oldReader struct{ io.Reader }
+
+func (r oldReader) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, r.Reader) }
+func (oldReader) Close() error                         { return nil }
+
+// WriteTo writes the plaintext, each segment of format 1 after it was authenticated. What was written is
 // the whole object only if it returns no error; an error names the damaged part and segment.
 func (o *Opened) WriteTo(w io.Writer) (int64, error) { return o.plain.WriteTo(w) }
 
@@ -84,6 +97,9 @@ func OpenRaw(ctx context.Context, b Settings, bucket, key string, metadata http.
 
 // open prepares a whole object; suffix gives its last n stored bytes.
 func (o *Objects) open(ctx context.Context, s *Stored, body io.Reader, suffix func(n int64) ([]byte, error)) (*Opened, error) {
+	if s.Legacy != nil {
+		return &Opened{Size: s.Size, Old: true, plain: oldReader{s.Legacy.Read(0, s.Size, body)}, close: func() error { return nil }}, nil
+	}
 	dek, _, err := o.Unlock(ctx, s)
 	if err != nil {
 		return nil, err

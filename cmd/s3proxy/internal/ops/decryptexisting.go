@@ -46,7 +46,7 @@ func (d *DecryptedExisting) Failures() (failed []error) {
 var errNotReadable = errors.New("a proxy with these settings refuses its clients what is not encrypted: set allow-plaintext-reads for the bucket, and restart serve, before anything is decrypted")
 
 // errOldObject refuses ciphertext that would pass for plaintext.
-var errOldObject = errors.New("the older s3proxy has encrypted it, without anything that authenticates it: write it anew through s3proxy first (docs/MIGRATE.md)")
+var errOldObject = errors.New("the older s3proxy has encrypted it, without anything that authenticates it: make it ours first, by encrypt-existing --legacy (docs/MIGRATE.md)")
 
 // PlanDecryption looks at the settings of all buckets before anything is written in one of them.
 func PlanDecryption(ctx context.Context, o DecryptExisting, targets []Target) ([]Plan[*DecryptedExisting], error) {
@@ -98,7 +98,7 @@ func (d *DecryptExisting) Run(ctx context.Context) (*DecryptedExisting, error) {
 	}); err != nil {
 		return found, err
 	}
-	found.OldVersions, found.Unreadable, err = r.countOld(ctx, func(m *envelope.Metadata) bool { return m != nil })
+	found.OldVersions, found.Unreadable, err = r.countOld(ctx, func(o *object.Inspection) bool { return o.Metadata != nil })
 	if err != nil {
 		return found, err
 	}

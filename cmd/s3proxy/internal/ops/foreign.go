@@ -25,6 +25,9 @@ func (e errForeign) Error() string {
 // rcloneMagic begins each file of rclone crypt (https://rclone.org/crypt/#header).
 var rcloneMagic = []byte("RCLONE\x00\x00")
 
+// olderS3proxy is the tool whose objects encrypt-existing --legacy reads.
+const olderS3proxy = "the older s3proxy (AES-CFB)"
+
 // foreignTool names the tool that has encrypted an object which is none of ours, by its key, its
 // headers and its first bytes; "" if none of those is known to have.
 func foreignTool(key string, h http.Header, first []byte) string {
@@ -38,7 +41,7 @@ func foreignTool(key string, h http.Header, first []byte) string {
 	}
 	switch {
 	case meta("S3proxy"):
-		return "the older s3proxy (AES-CFB)"
+		return olderS3proxy
 	// https://github.com/awslabs/aws-encryption-sdk-specification, s3-encryption/data-format
 	case meta("X-Amz-Key", "X-Amz-Key-V2", "X-Amz-C", "X-Amz-Crypto-Instr-File"), strings.HasSuffix(key, ".instruction") && bytes.Contains(first, []byte(`"x-amz-`)):
 		return "the Amazon S3 Encryption Client"

@@ -90,7 +90,7 @@ func (s *SweepRecords) Run(ctx context.Context) (*SweptRecords, error) {
 			}
 			return nil
 		},
-		object: func(_ context.Context, _ Item, m *envelope.Metadata) error { name(m); return nil },
+		object: func(_ context.Context, _ Item, m *envelope.Metadata, _ bool) error { name(m); return nil },
 	}
 	if found.Unreadable, err = all.take(ctx); err != nil {
 		return nil, err

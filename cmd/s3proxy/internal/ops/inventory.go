@@ -24,9 +24,9 @@ type inventory struct {
 	// upload is called first: an upload that ends meanwhile is then an object that the walk
 	// has yet to visit.
 	upload func(multipart.InProgress) error
-	// object is called concurrently, for settings too. The metadata is nil for an object that is not
-	// encrypted.
-	object func(ctx context.Context, item Item, m *envelope.Metadata) error
+	// object is called concurrently, for settings too. The metadata is nil for an object that is not of
+	// format 1; old says that it is of the older s3proxy.
+	object func(ctx context.Context, item Item, m *envelope.Metadata, old bool) error
 }
 
 // take runs the inventory. unreadable has what could not be read. An
@@ -41,7 +41,7 @@ func (i *inventory) take(ctx context.Context) (unreadable Reasons, err error) {
 			unreadable[item] = err.Error()
 			return nil
 		}
-		return i.object(ctx, item, m)
+		return i.object(ctx, item, m, false)
 	})
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (i *inventory) take(ctx context.Context) (unreadable Reasons, err error) {
 		case gone:
 			return Step{}, nil
 		case err == nil:
-			return Step{}, i.object(ctx, named(l), found.Metadata)
+			return Step{}, i.object(ctx, named(l), found.Metadata, found.Legacy)
 		case ctx.Err() != nil:
 			return Step{}, ctx.Err()
 		}

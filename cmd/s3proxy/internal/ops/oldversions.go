@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// countOld counts the versions that are not current and that of picks by their metadata, which is nil
-// for plaintext. A rewrite in place leaves them. unseen are those that could not be looked at.
-func (r *rewrite) countOld(ctx context.Context, of func(*envelope.Metadata) bool) (count int, unseen Reasons, err error) {
+// countOld counts the versions that are not current and that of picks. A rewrite in place leaves them. unseen are those that could not be looked at.
+func (r *rewrite) countOld(ctx context.Context, of func(*object.Inspection) bool) (count int, unseen Reasons, err error) {
 	unseen = Reasons{}
 	var mu sync.Mutex
 	old := walk{Rate: r.rate, progress: unwatched{}, list: func(ctx context.Context, visit func(listed) error) error {
@@ -31,7 +29,7 @@ func (r *rewrite) countOld(ctx context.Context, of func(*envelope.Metadata) bool
 				return Step{}, fmt.Errorf("%w: %w", errTooMany, err)
 			}
 			unseen[named(l)] = err.Error()
-		case of(found.Metadata):
+		case of(found):
 			count++
 		}
 		return Step{}, nil

@@ -73,7 +73,7 @@ func (r *rekeying) objectKEKs(ctx context.Context) ([]string, error) {
 	all := inventory{
 		walker: r.rewrite.walker, bucket: r.found.Bucket, rate: r.Rate, progress: unwatched{},
 		upload: func(u multipart.InProgress) error { add(u.Meta); return nil },
-		object: func(_ context.Context, _ Item, m *envelope.Metadata) error { add(m); return nil },
+		object: func(_ context.Context, _ Item, m *envelope.Metadata, _ bool) error { add(m); return nil },
 	}
 	unreadable, err := all.take(ctx)
 	if err != nil {

@@ -70,7 +70,11 @@ type Rewritten struct {
 	Locked    int     `json:"locked"`    // the store refuses to write them
 	Archived  int     `json:"archived"`  // the store refuses to read them
 	Failed    Reasons `json:"failed"`
-	mu        sync.Mutex
+	// Objects of the older s3proxy: of Rewritten, and of Done, which were left as they are.
+	Legacy     int `json:"legacy,omitempty"`
+	LegacyLeft int `json:"legacy-left,omitempty"`
+
+	mu sync.Mutex
 }
 
 // errNotDue ends a renewal that is no longer needed, since somebody else has written the object.
@@ -97,6 +101,7 @@ func (r *rewrite) again(ctx context.Context, found *Rewritten) error {
 		return failed || r.uploading[l.Key] || l.Modified.IsZero() || l.Modified.After(since)
 	})
 	found.Rewritten += more.Rewritten
+	found.Legacy += more.Legacy
 	if err != nil {
 		maps.Copy(found.Failed, more.Failed)
 		return err
@@ -117,7 +122,7 @@ func (r *rewrite) pass(ctx context.Context, take func(listed) bool) (*Rewritten,
 		})
 	}}
 	return found, objects.each(ctx, func(ctx context.Context, l listed) (Step, error) {
-		wrote, err := r.object(ctx, l.Key)
+		wrote, old, err := r.object(ctx, l.Key)
 		gone, err := deletedSince(l, err)
 		switch {
 		case ctx.Err() != nil:
@@ -145,29 +150,37 @@ func (r *rewrite) pass(ctx context.Context, take func(listed) bool) (*Rewritten,
 			r.log.Warn("an object was left as it is", "bucket", r.bucket, "key", l.Key, "error", err)
 		case wrote:
 			found.Rewritten++
+			if old {
+				found.Legacy++
+			}
 			return Step{Bytes: l.Bytes}, nil
 		default:
 			found.Done++
+			if old {
+				found.LegacyLeft++
+			}
 		}
 		return Step{Failed: err != nil && !gone}, nil
 	})
 }
 
-func (r *rewrite) object(ctx context.Context, key string) (wrote bool, err error) {
+// object writes an object again if it is due; old says that it is, or was, of the older s3proxy.
+func (r *rewrite) object(ctx context.Context, key string) (wrote, old bool, err error) {
 	object, err := object.Inspect(ctx, r.walker.Store, r.bucket, key, "")
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
+	old = object.Legacy
 	if r.refuse != nil {
 		if err := r.refuse(object); err != nil {
-			return false, err
+			return false, old, err
 		}
 	}
 	if due, err := r.due(ctx, key, object.Metadata); err != nil || !due {
-		return false, err
+		return false, old, err
 	}
 	if r.dryRun {
-		return true, nil
+		return true, old, nil
 	}
 	err = r.renewer.Renew(ctx, r.bucket, key, func(ctx context.Context, n *inplace.Renewal) error {
 		if due, err := r.due(ctx, key, n.Meta); err != nil {
@@ -178,7 +191,7 @@ func (r *rewrite) object(ctx context.Context, key string) (wrote bool, err error
 		return r.change(ctx, key, n)
 	})
 	if errors.Is(err, errNotDue) {
-		return false, nil
+		return false, false, nil
 	}
-	return err == nil, err
+	return err == nil, old, err
 }

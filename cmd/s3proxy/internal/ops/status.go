@@ -28,8 +28,9 @@ type KeyStatus struct {
 	Records    int       `json:"records"`
 	Objects    bool      `json:"objects-looked-at"`
 	Plain      int       `json:"not-encrypted"`
-	Keys       []*KEKUse `json:"keys"`   // by KEK
-	Unreadable Reasons   `json:"unseen"` // what could not be looked at, and why
+	Legacy     int       `json:"legacy,omitempty"` // of the older s3proxy: not authenticated
+	Keys       []*KEKUse `json:"keys"`             // by KEK
+	Unreadable Reasons   `json:"unseen"`           // what could not be looked at, and why
 
 	asked bool // for certain KEKs: the answer is no unless all of them are safe to destroy
 }

@@ -130,7 +130,7 @@ func TestAnObjectIsCoveredOnlyByARecordThatAnotherKEKOpensNow(t *testing.T) {
 			if err != nil || got != c.want {
 				t.Fatalf("%v %v, want %v", got, err, c.want)
 			}
-			if err := count.object(t.Context(), Item{Key: "key"}, m); err != nil {
+			if err := count.object(t.Context(), Item{Key: "key"}, m, false); err != nil {
 				t.Fatal(err)
 			}
 			use := count.use(m.KEK)
@@ -162,10 +162,10 @@ func TestPlaintextAndRecordsAreCountedOnceEach(t *testing.T) {
 	m := k.object(time.Hour)
 	count := k.counting()
 	for range 2 {
-		if err := count.object(t.Context(), Item{Key: "plain"}, nil); err != nil {
+		if err := count.object(t.Context(), Item{Key: "plain"}, nil, false); err != nil {
 			t.Fatal(err)
 		}
-		if err := count.object(t.Context(), Item{Key: "key"}, m); err != nil {
+		if err := count.object(t.Context(), Item{Key: "key"}, m, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -173,7 +173,7 @@ func TestPlaintextAndRecordsAreCountedOnceEach(t *testing.T) {
 		t.Errorf("%+v, %+v", count.KeyStatus, use)
 	}
 	var none *envelope.Metadata
-	if err := count.object(t.Context(), Item{Key: "plain"}, none); err != nil || count.Plain != 3 {
+	if err := count.object(t.Context(), Item{Key: "plain"}, none, false); err != nil || count.Plain != 3 {
 		t.Errorf("%d plain, %v", count.Plain, err)
 	}
 }

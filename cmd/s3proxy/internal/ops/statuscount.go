@@ -100,12 +100,16 @@ func (c *statusCount) record(ctx context.Context, id string) (readRecord, error)
 	return read, nil
 }
 
-// object counts an object with the metadata m.
-func (c *statusCount) object(ctx context.Context, item Item, m *envelope.Metadata) error {
+// object counts an object with the metadata m; old says that it is of the older s3proxy.
+func (c *statusCount) object(ctx context.Context, item Item, m *envelope.Metadata, old bool) error {
 	if m == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.Plain++
+		if old {
+			c.Legacy++
+		} else {
+			c.Plain++
+		}
 		return nil
 	}
 	cover, err := c.cover(ctx, m)
@@ -171,7 +175,7 @@ func (c *statusCount) countObjects(ctx context.Context, job Job) error {
 		walker: c.bucket.walker(), bucket: c.Bucket, rate: job.Rate, progress: job.Progress,
 		upload: func(u multipart.InProgress) error {
 			c.zeroUpload = c.zeroUpload || u.Meta.Window == nil
-			return c.object(ctx, Item{Key: u.Key, Upload: u.ID}, u.Meta)
+			return c.object(ctx, Item{Key: u.Key, Upload: u.ID}, u.Meta, false)
 		},
 		object: c.object,
 	}

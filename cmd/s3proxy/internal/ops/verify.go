@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
+	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 	"github.com/s3proxy/s3proxy/proxy/state"
@@ -31,6 +32,7 @@ type Verified struct {
 	Objects int     `json:"objects"` // read
 	Bytes   int64   `json:"bytes"`   // of plaintext
 	Plain   int     `json:"not-encrypted"`
+	Legacy  int     `json:"legacy,omitempty"` // of Objects, those of the older s3proxy: their MD5 was compared, nothing authenticates them
 	Records int     `json:"records"`
 	Bad     Reasons `json:"bad"`
 
@@ -81,6 +83,7 @@ const maxReads = 3
 
 func (v *Verified) object(ctx context.Context, b object.Settings, l listed) (Step, error) {
 	var size int64
+	var old bool
 	var err error
 	for try := range maxReads {
 		select {
@@ -88,7 +91,7 @@ func (v *Verified) object(ctx context.Context, b object.Settings, l listed) (Ste
 			return Step{}, ctx.Err()
 		case <-time.After(time.Duration(try) * 100 * time.Millisecond):
 		}
-		size, err = readThrough(ctx, b, v.Bucket, l)
+		size, old, err = readThrough(ctx, b, v.Bucket, l)
 		if err == nil || errors.Is(err, s3err.NoSuchKey) || errors.Is(err, s3err.NoSuchVersion) || errors.Is(err, envelope.ErrNotEncrypted) {
 			break
 		}
@@ -103,6 +106,7 @@ func (v *Verified) object(ctx context.Context, b object.Settings, l listed) (Ste
 		return Step{}, nil
 	case errors.Is(err, kms.ErrUnavailable): // so it would be for all others
 		return Step{}, fmt.Errorf("%v: %w", named(l), err)
+	case errors.Is(err, legacy.ErrNoKey): // bad, whatever may be read
 	case errors.Is(err, envelope.ErrNotEncrypted):
 		v.Plain++
 		if b.AllowPlaintextReads {
@@ -111,23 +115,27 @@ func (v *Verified) object(ctx context.Context, b object.Settings, l listed) (Ste
 	}
 	v.Objects++
 	v.Bytes += size
+	if old {
+		v.Legacy++
+	}
 	if err != nil {
 		v.Bad[named(l)] = err.Error()
 	}
 	return Step{size, err != nil}, nil
 }
 
-// readThrough authenticates an object and discards its bytes.
-func readThrough(ctx context.Context, b object.Settings, bucket string, l listed) (int64, error) {
+// readThrough authenticates an object and discards its bytes. Of one of the older s3proxy it compares
+// the MD5.
+func readThrough(ctx context.Context, b object.Settings, bucket string, l listed) (n int64, old bool, err error) {
 	object, err := object.OpenStored(ctx, b, bucket, l.Key, l.Version)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	n, err := object.WriteTo(io.Discard)
+	n, err = object.WriteTo(io.Discard)
 	if err == nil && n != object.Size {
 		err = fmt.Errorf("got %d of %d bytes", n, object.Size)
 	}
-	return n, errors.Join(err, object.Close())
+	return n, object.Old, errors.Join(err, object.Close())
 }
 
 // records opens all window records of a bucket.
