@@ -108,6 +108,9 @@ func (x *exchange) mayBeOld(s storeState) bool {
 // showKnown adds what is known about the entry's object.
 func (x *exchange) showKnown(e listedState, s storeState, k knownState) {
 	switch {
+	case k.now != nil:
+		*e.size, *e.etag, *e.checksum = k.now.size, k.now.etag, s3xml.ListedChecksum{}
+		return
 	case k.old:
 		*e.size, *e.checksum = s.size-legacy.Overhead, s3xml.ListedChecksum{}
 	case s.sized && !k.plain:
@@ -129,6 +132,13 @@ type knownState struct {
 	plain bool   // the proxy did not write it
 	old   bool   // the older s3proxy wrote it
 	shown string // its ETag; "" for the opaque one
+	now   *listedNow
+}
+
+// listedNow is an object that is not in the listed state any more.
+type listedNow struct {
+	size int64
+	etag string
 }
 
 // stateCache caches what is known about objects' states, for listings. A state is named by bucket,
@@ -174,7 +184,7 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 		return k, err
 	}
 	if object.BareETag(resp.Header.Get("Etag")) != object.BareETag(etag) || stored != size {
-		return k, nil // another state
+		return x.knownNow(ctx, key, k, resp) // another state
 	}
 	if k.plain && x.Legacy != nil {
 		s, err := x.ReadStored(x.bucket, key, x.unsigned(), resp)
@@ -196,6 +206,24 @@ func (x *exchange) known(ctx context.Context, e listedState, etag string, size i
 		x.proxy.states.states.Set(id, k)
 	}
 	return k, nil
+}
+
+// knownNow tells of an object that was replaced between the listing and the answer. Where there may
+// be old objects the listing's size says too little: one that is migrated meanwhile is shown as it is
+// then, and not kept.
+func (x *exchange) knownNow(ctx context.Context, key s3name.Key, k knownState, resp *http.Response) (knownState, error) {
+	if x.Legacy == nil {
+		return k, nil
+	}
+	s, err := x.ReadStored(x.bucket, key, x.unsigned(), resp)
+	if err != nil {
+		return k, nil // it cannot be read
+	}
+	tag, err := x.ObjectETag(ctx, s)
+	if object.Unreadable(err) || errors.Is(err, object.ErrChanged) {
+		return k, nil
+	}
+	return knownState{now: &listedNow{s.Size, tag.Shown}}, err
 }
 
 // listedName checks what a listing calls an object.

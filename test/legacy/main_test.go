@@ -1,5 +1,6 @@
 // Package legacy proves that objects of the older s3proxy stay readable, and become objects of format
-// 1. They are made by testdata/make.py, from their description, or by make_test.go here.
+// 1. They are made by testdata/make.py, from their description, or by make_test.go here; those in
+// testdata/written.json were written into a MinIO by the older program itself (alsarins 1.0.17).
 package legacy
 
 import (
@@ -75,13 +76,17 @@ type golden struct {
 // goldens are the objects of each key.
 func goldens(t *testing.T) map[string][]golden {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/manifest.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []golden
-	if err := json.Unmarshal(raw, &all); err != nil {
-		t.Fatal(err)
+	for _, list := range []string{"testdata/manifest.json", "testdata/written.json"} {
+		raw, err := os.ReadFile(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var more []golden
+		if err := json.Unmarshal(raw, &more); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, more...)
 	}
 	byKey := map[string][]golden{}
 	for _, g := range all {

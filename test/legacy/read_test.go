@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -229,5 +230,26 @@ func TestACopyOfAnOldObjectIsOfFormat1(t *testing.T) {
 		if raw := s3test.RawGet(t, store.S3(), "/"+open+"/copy"); s3test.SameBytes(raw.Body, plain) != nil || slices.Contains(sorted(raw.Meta), oldHeader) {
 			t.Errorf("%d bytes, %v", len(raw.Body), sorted(raw.Meta))
 		}
+	})
+}
+
+func TestAnObjectThatIsMigratedDuringAListIsListedAsItIsThen(t *testing.T) {
+	onOld(t, func(t *testing.T, store *lab.Store, mode string) {
+		o := newOldBucket(t, store, testKey, "etag: "+mode)
+		plain := plaintext(428) // stored in 444 bytes, as an empty object of ours is
+		o.put(t, "object", makeOld(t, plain))
+		through := lab.Count(t, store)
+		var once sync.Once
+		through.First = func(r *http.Request) {
+			if r.Method == http.MethodHead && r.URL.Path == o.path("object") {
+				once.Do(func() {
+					if _, out, code := o.run(t, "encrypt-existing", "--legacy", "s3://"+o.bucket); code != 0 {
+						t.Errorf("exit code %d: %s", code, out)
+					}
+				})
+			}
+		}
+		p := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: through.URL, Args: []string{"--kms", o.kms, "--config", o.config}})
+		listsOld(t, p, o, mode, map[string][]byte{"object": plain})
 	})
 }
