@@ -109,26 +109,32 @@ func (a *Authority) Config(host func(net.Conn) string) *tls.Config {
 	return conf
 }
 
-// leaf gives a certificate for one host.
+// leaf gives a certificate for one host. Nobody waits for one that is made for another.
 func (a *Authority) leaf(host string) (*tls.Certificate, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	now := a.now()
-	if known, ok := a.leaves.Get(host); ok && (now.Before(known.Leaf.NotAfter.Add(-leafLife/2)) || known.Leaf.NotAfter.Equal(a.ca.Leaf.NotAfter) && now.Before(known.Leaf.NotAfter)) {
+	a.mu.Lock()
+	ca := a.ca
+	known, ok := a.leaves.Get(host)
+	a.mu.Unlock()
+	if ok && (now.Before(known.Leaf.NotAfter.Add(-leafLife/2)) || known.Leaf.NotAfter.Equal(ca.Leaf.NotAfter) && now.Before(known.Leaf.NotAfter)) {
 		return known, nil
 	}
-	if err := a.check(a.ca.Leaf); err != nil {
+	if err := a.check(ca.Leaf); err != nil {
 		return nil, err
 	}
-	made, err := a.issue(host, now)
+	made, err := issue(ca, host, now)
 	if err != nil {
 		return nil, fmt.Errorf("a certificate for %s: %w", host, err)
 	}
-	a.leaves.Add(host, made)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ca == ca {
+		a.leaves.Add(host, made)
+	}
 	return made, nil
 }
 
-func (a *Authority) issue(host string, now time.Time) (*tls.Certificate, error) {
+func issue(ca *tls.Certificate, host string, now time.Time) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -138,7 +144,7 @@ func (a *Authority) issue(host string, now time.Time) (*tls.Certificate, error) 
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, NotBefore: latest(now.Add(-leafSkew), a.ca.Leaf.NotBefore), NotAfter: earliest(now.Add(leafLife), a.ca.Leaf.NotAfter),
+		SerialNumber: serial, NotBefore: latest(now.Add(-leafSkew), ca.Leaf.NotBefore), NotAfter: earliest(now.Add(leafLife), ca.Leaf.NotAfter),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
 		Subject: pkix.Name{Organization: []string{"s3proxy, in the place of a store"}},
 	}
@@ -147,7 +153,7 @@ func (a *Authority) issue(host string, now time.Time) (*tls.Certificate, error) 
 	} else {
 		template.DNSNames = []string{host}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.ca.Leaf, &key.PublicKey, a.ca.PrivateKey.(crypto.Signer))
+	der, err := x509.CreateCertificate(rand.Reader, template, ca.Leaf, &key.PublicKey, ca.PrivateKey.(crypto.Signer))
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +161,7 @@ func (a *Authority) issue(host string, now time.Time) (*tls.Certificate, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Certificate{Certificate: append([][]byte{der}, a.ca.Certificate...), PrivateKey: key, Leaf: leaf}, nil
+	return &tls.Certificate{Certificate: append([][]byte{der}, ca.Certificate...), PrivateKey: key, Leaf: leaf}, nil
 }
 
 func latest(a, b time.Time) time.Time {
