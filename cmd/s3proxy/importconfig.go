@@ -111,7 +111,8 @@ func privateFolder(dir string) (*os.Root, error) {
 
 // writeImported makes all files or, if one of them exists, none. The configuration comes last.
 func writeImported(folder *os.Root, dir string, made *oldconfig.New) (err error) {
-	names := append(slices.Sorted(maps.Keys(made.Secrets)), oldconfig.KeysetName, oldconfig.ConfigName)
+	const keysetHistory = oldconfig.KeysetName + ".history" // made with the keyset
+	names := append(slices.Sorted(maps.Keys(made.Secrets)), keysetHistory, oldconfig.KeysetName, oldconfig.ConfigName)
 	for _, name := range slices.Backward(names) {
 		if _, err := folder.Lstat(name); err == nil {
 			return config.Usagef("%s exists already, and is never replaced", filepath.Join(dir, name))
@@ -129,6 +130,8 @@ func writeImported(folder *os.Root, dir string, made *oldconfig.New) (err error)
 	}()
 	for _, name := range names {
 		switch name {
+		case keysetHistory:
+			continue
 		case oldconfig.KeysetName:
 			err = localfile.Create(filepath.Join(dir, name), fromEnvironment)
 		case oldconfig.ConfigName:
@@ -139,7 +142,11 @@ func writeImported(folder *os.Root, dir string, made *oldconfig.New) (err error)
 		if err != nil {
 			return err
 		}
-		done = append(done, name)
+		if done = append(done, name); name == oldconfig.KeysetName {
+			if _, err := folder.Lstat(keysetHistory); err == nil {
+				done = append(done, keysetHistory)
+			}
+		}
 	}
 	return nil
 }
