@@ -31,6 +31,8 @@ type Connection struct {
 	Received, Sent int64 // through the tunnel, in bytes, from and to the client
 	Took           time.Duration
 	Err            error
+
+	entered bool // it has a place among the tunnels
 }
 
 // refusal is an answer to a CONNECT that is no tunnel.
@@ -66,6 +68,9 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request) {
 	}
 	c.Took = time.Since(c.Start)
 	p.tell(c)
+	if c.entered { // Shutdown waits until it was told of, too
+		p.tunnels.leave()
+	}
 }
 
 // join does what CONNECT asks for, or says why not.
@@ -97,7 +102,7 @@ func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request, to Target, c *Con
 	if !p.tunnels.enter() {
 		return &refusal{Limited, http.StatusServiceUnavailable, "there are as many tunnels as there may be (--max-tunnels)", nil}
 	}
-	defer p.tunnels.leave()
+	c.entered = true
 	host, err := p.dialer.dial(r.Context(), to)
 	switch {
 	case errors.Is(err, errReserved) || errors.Is(err, errOurselves):

@@ -45,7 +45,12 @@ func (t *tunnels) enter() bool {
 	}
 }
 
-func (t *tunnels) leave() { <-t.places }
+func (t *tunnels) leave() {
+	<-t.places
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.none.Broadcast()
+}
 
 func (t *tunnels) maxIdle() time.Duration {
 	if t.draining.Load() {
@@ -64,7 +69,8 @@ func (t *tunnels) drain() {
 	}
 }
 
-// end waits for all tunnels, and cuts them when ctx ends.
+// end waits for all tunnels, those whose host is yet to answer among them, and cuts them when ctx
+// ends.
 func (t *tunnels) end(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
 		t.mu.Lock()
@@ -72,12 +78,13 @@ func (t *tunnels) end(ctx context.Context) error {
 		for one := range t.open {
 			one.close()
 		}
+		t.none.Broadcast()
 	})
 	defer stop()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	cut := false
-	for len(t.open) > 0 {
+	for len(t.open) > 0 || len(t.places) > 0 && ctx.Err() == nil {
 		t.none.Wait()
 		cut = cut || ctx.Err() != nil
 	}
