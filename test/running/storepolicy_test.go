@@ -150,6 +150,17 @@ func (c policyClient) everyday() error {
 			_, err := c.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: b, Key: aws.String("copy")})
 			return err
 		}},
+		{"put, get and delete CORS rules", func() error {
+			rules := &types.CORSConfiguration{CORSRules: []types.CORSRule{{AllowedOrigins: []string{"*"}, AllowedMethods: []string{"GET"}}}}
+			if _, err := c.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: b, CORSConfiguration: rules}); err != nil {
+				return err
+			}
+			if _, err := c.GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: b}); err != nil {
+				return err
+			}
+			_, err := c.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: b})
+			return err
+		}},
 		{"delete several", func() error {
 			out, err := c.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: b, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("parts")}}}})
 			if err == nil && len(out.Errors) > 0 {
