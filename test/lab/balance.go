@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// balanced are two proxies behind a load balancer. They are exchanged one after the other.
+// balanced is two proxies behind a load balancer; Exchange replaces them one after the other.
 type balanced struct {
 	t     *testing.T
 	store *Store
@@ -30,22 +30,22 @@ func (b *balanced) S3() S3 {
 	return at
 }
 
-// Exchange begins each proxy anew with other settings: it is taken out, ended in order,
-// and the new one put in.
+// Exchange restarts each proxy with other settings. It takes the old one out of the balancer, ends
+// it gracefully, and puts the new one in.
 func (b *balanced) Exchange(env []string, args ...string) {
 	for range 2 {
 		b.mu.Lock()
 		old := b.proxies[0]
 		b.proxies = slices.Clone(b.proxies[1:])
 		b.mu.Unlock()
-		time.Sleep(200 * time.Millisecond) // a request that was just sent arrives
+		time.Sleep(200 * time.Millisecond) // let a request that was just sent arrive
 		old.Term()
 		old.Wait(AnswerWithin)
 		fresh := Proxy(b.t, ProxyOptions{Upstream: b.store, Env: env, Args: args})
 		b.mu.Lock()
 		b.proxies = append(b.proxies, fresh)
 		b.mu.Unlock()
-		time.Sleep(time.Second) // both are used
+		time.Sleep(time.Second) // let both be used
 	}
 }
 

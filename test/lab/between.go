@@ -20,7 +20,7 @@ type Counted struct {
 	asked []string
 }
 
-// During gives the requests that the store gets while a function runs.
+// During returns the requests that the store gets while a function runs.
 func (c *Counted) During(do func()) []string {
 	c.mu.Lock()
 	c.asked = nil
@@ -31,7 +31,7 @@ func (c *Counted) During(do func()) []string {
 	return c.asked
 }
 
-// Count stands in front of a store and records the requests.
+// Count puts a recording proxy in front of a store.
 func Count(t *testing.T, store *Store) *Counted {
 	t.Helper()
 	c := &Counted{}
@@ -49,7 +49,7 @@ func Count(t *testing.T, store *Store) *Counted {
 	return c
 }
 
-// WayTo is a way to a store that keeps the requests' host, which they are signed for.
+// WayTo forwards to a store and keeps the requests' Host, which is part of their signature.
 func WayTo(t *testing.T, store *Store) *httputil.ReverseProxy {
 	t.Helper()
 	target, err := url.Parse(store.URL)
@@ -61,8 +61,8 @@ func WayTo(t *testing.T, store *Store) *httputil.ReverseProxy {
 	}}
 }
 
-// KilledAt runs a program that writes to a store, and kills it at the n-th request of
-// those that it picks: the store gets that one when nobody waits for the answer any more.
+// KilledAt runs a program that writes to a store, and kills it at the n-th of the requests that
+// picks selects. The store receives that request when nobody waits for the answer any more.
 func KilledAt(t *testing.T, store *Store, n int, picks func(*http.Request) bool, run func(through *Counted) *Process) {
 	t.Helper()
 	through := Count(t, store)
@@ -76,15 +76,15 @@ func KilledAt(t *testing.T, store *Store, n int, picks func(*http.Request) bool,
 	p := run(through)
 	for picked.Load() < int64(n) {
 		if code, ended := p.Wait(5 * time.Millisecond); ended {
-			t.Fatalf("%s ended with exit code %d after %d requests, of which the %d-th was to end it: %s", p.Name, code, picked.Load(), n, p.Log())
+			t.Fatalf("%s ended with exit code %d after %d requests; it should have been killed at request %d: %s", p.Name, code, picked.Load(), n, p.Log())
 		}
 	}
 	p.Kill()
 	close(killed)
 }
 
-// Replaces tells whether a request is what takes the place of an object below a prefix, on
-// a condition: a PUT, or the Complete of an upload. No part has this condition.
+// Replaces reports whether a request replaces an object below a prefix under a condition: a PUT, or
+// the Complete of an upload. Parts never carry this condition.
 func Replaces(req *http.Request, bucket, below string) bool {
 	return (req.Method == http.MethodPut || req.Method == http.MethodPost) && req.Header.Get("If-Match") != "" && strings.HasPrefix(req.URL.Path, "/"+bucket+"/"+below)
 }

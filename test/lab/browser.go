@@ -8,19 +8,19 @@ import (
 	"testing"
 )
 
-// Browser is a headless Chromium with an empty profile of its own.
+// Browser is a headless Chromium with a fresh profile.
 type Browser struct {
 	in  *json.Encoder
 	out *bufio.Scanner
 }
 
-// Order is what a browser is to do: what is set, in this order.
+// Order is what a browser is to do: the fields that are set, in this order.
 type Order struct {
 	Width, Height int64             `json:",omitempty"` // of the window, in CSS pixels
 	Scheme        string            `json:",omitempty"` // light or dark
 	Headers       map[string]string `json:",omitempty"` // of all requests from now on
 	Open          string            `json:",omitempty"` // a URL
-	Keys          string            `json:",omitempty"` // are typed; "\t" is the Tab key, "\r" Enter
+	Keys          string            `json:",omitempty"` // to type; "\t" is the Tab key, "\r" Enter
 	Eval          string            `json:",omitempty"` // an expression, or a promise
 	Picture       string            `json:",omitempty"` // a file for a picture of the whole page
 }
@@ -52,14 +52,14 @@ func NewBrowser(t testing.TB) *Browser {
 	t.Cleanup(func() {
 		in.Close()
 		cmd.Wait()
-		os.RemoveAll(profile) // a process of the browser's may still be on its way out: that is no failure of the test
+		os.RemoveAll(profile) // may fail while a process of the browser is still ending, which is no failure of the test
 	})
 	b := &Browser{json.NewEncoder(in), bufio.NewScanner(out)}
 	b.out.Buffer(nil, 16<<20)
 	return b
 }
 
-// Do gives the value of o.Eval, and what the page or the browser has complained of since the last
+// Do returns the value of o.Eval, and what the page or the browser has complained of since the last
 // order.
 func (b *Browser) Do(t testing.TB, o Order) (value any, complaints []string) {
 	t.Helper()

@@ -17,15 +17,14 @@ import (
 	"testing"
 )
 
-// server is a program of a folder in test/servers.
+// server is a program from a folder of test/servers.
 type server struct {
-	name    string // of the binary, and of the folder if that is no module of its own
+	name    string // of the binary, and of the folder unless foreign names one
 	title   string // in messages
-	pkg     string // main package: of the folder, or pinned by its module's tool directive
-	foreign string // folder that is a module of its own, with hundreds of packages that nothing else needs
+	pkg     string // main package: in the folder, or pinned by a tool directive of its module
+	foreign string // folder with a module of its own, because of hundreds of packages that nothing else needs
 }
 
-// servers is the list; one line each.
 var servers = []server{
 	{"gateway", "the small versitygw", ".", ""},
 	{"versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw", "versitygw"},
@@ -45,8 +44,8 @@ var servers = []server{
 	{"browser", "what drives a browser", ".", "browser"},
 }
 
-// BuildServers builds what the tests will start; make does it before them, so
-// that no test's time limit pays for it.
+// BuildServers builds what the tests will start. make runs it before the tests, so that the build
+// does not count against a test's time limit.
 func BuildServers() (map[string]string, error) {
 	paths := map[string]string{}
 	for _, s := range servers {
@@ -68,7 +67,7 @@ var productBuild = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	if path := os.Getenv("S3PROXY_TEST_BINARY"); path != "" {
-		_, err := os.Stat(path) // has Go forget cached results when the binary is another
+		_, err := os.Stat(path) // makes Go forget cached results when the binary changes
 		return path, err
 	}
 	if err := readSources(top); err != nil {
@@ -85,8 +84,8 @@ var productBuild = sync.OnceValues(func() (string, error) {
 	return out, goBuild(top, out, "./cmd/s3proxy")
 })
 
-// readSources looks at each file that the product is built from: Go caches a test's result until
-// a file changes that the test itself has looked at, and does not know about the build.
+// readSources stats each file that the product is built from. Go caches a test's result until a
+// file changes that the test itself has looked at; it does not see what the build reads.
 func readSources(top string) error {
 	for _, folder := range []string{"go.mod", "cmd", "envelope", "internal", "kms", "proxy"} {
 		err := filepath.WalkDir(filepath.Join(top, folder), func(path string, _ fs.DirEntry, err error) error {
@@ -102,8 +101,8 @@ func readSources(top string) error {
 	return nil
 }
 
-// S3proxy is the path of the product's binary: the one that S3PROXY_TEST_BINARY names
-// (make builds it once for all packages), or one built from this tree.
+// S3proxy is the path of the product's binary: the one named by S3PROXY_TEST_BINARY (make builds it
+// once for all packages), or one built from this tree.
 func S3proxy(t testing.TB) string {
 	t.Helper()
 	path, err := productBuild()
@@ -173,12 +172,12 @@ func made(sources []string, name string, build func(cache string) error) (string
 	return out, build(cache)
 }
 
-// cacheDir is a folder for what files, and the files of folders, build to.
+// cacheDir is the cache folder for what these files, and the files in these folders, build to.
 func cacheDir(sources []string) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintln(sum, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	for _, source := range sources {
-		err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error { // in order of name
+		err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error { // in lexical order
 			if err != nil || d.IsDir() {
 				return err
 			}

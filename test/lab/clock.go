@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Jump is a moment of a process's life from which on its wall clock is wrong. The clock that ages are
-// measured by does not jump, as in reality.
+// Jump is a moment in a process's life at which its wall clock becomes wrong. The monotonic clock,
+// which measures ages, does not jump, as in reality.
 type Jump struct {
 	After time.Duration // since the start of the process
-	By    time.Duration // in whole seconds; 0: it is right again
+	By    time.Duration // in whole seconds; 0: the clock is right again
 }
 
-// jumping is what is added to Go's package time.
+// jumping is the code added to Go's package time.
 const jumping = `package time
 
 import "syscall"
@@ -52,8 +52,8 @@ func jumped(age int64) (by int64) {
 }
 `
 
-// JumpyS3proxy builds an s3proxy whose wall clock can jump (see JumpsOf): nothing is replaced but
-// time.Now of Go's own library. Everything is compiled anew.
+// JumpyS3proxy builds an s3proxy whose wall clock can jump (see JumpsOf). It replaces only time.Now
+// of Go's library, but compiles everything anew.
 func JumpyS3proxy(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -65,7 +65,7 @@ func JumpyS3proxy(t testing.TB) string {
 	}
 	const at = "\tmono -= startNano\n"
 	if strings.Count(string(raw), at) != 1 {
-		t.Fatal("this Go has another time.Now")
+		t.Fatal("time.Now of this Go version is different")
 	}
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -90,7 +90,7 @@ func JumpyS3proxy(t testing.TB) string {
 	return out
 }
 
-// JumpsOf is the environment of a process whose clock jumps.
+// JumpsOf is the environment that makes a process's clock jump.
 func JumpsOf(jumps ...Jump) string {
 	var all []string
 	for _, j := range jumps {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Cluster is three replicas of a proxy with one keyset, and a load balancer in front of them that
-// is configured by an example of deploy/examples.
+// Cluster is three replicas of a proxy with one keyset. The load balancer in front of them is
+// configured by one of deploy/examples.
 type Cluster struct {
 	S3
 	Client, HTTP2 *http.Client // which trust the balancer's certificate
@@ -30,7 +30,7 @@ type Replica struct {
 	options ProxyOptions
 }
 
-// Restart starts the replica again, at its address, after it has ended.
+// Restart starts the replica again at its old address, after it has ended.
 func (r *Replica) Restart(t testing.TB) {
 	t.Helper()
 	r.ProxyProcess = Proxy(t, r.options)
@@ -45,8 +45,8 @@ type ClusterOptions struct {
 	Env      []string
 }
 
-// NewCluster starts one, and waits until the balancer sends requests on. It skips the test if the
-// balancer is not installed (see Skip).
+// NewCluster starts a cluster, and waits until the balancer forwards requests. It skips the test if
+// the balancer is not installed (see Skip).
 func NewCluster(t *testing.T, o ClusterOptions) *Cluster {
 	t.Helper()
 	if Direct {
@@ -84,7 +84,7 @@ func NewCluster(t *testing.T, o ClusterOptions) *Cluster {
 	return c
 }
 
-// await waits until the balancer has found a replica.
+// await waits until the balancer forwards requests to a replica.
 func (c *Cluster) await(t testing.TB) {
 	t.Helper()
 	for deadline := time.Now().Add(AnswerWithin); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
@@ -97,7 +97,7 @@ func (c *Cluster) await(t testing.TB) {
 			return
 		}
 	}
-	t.Fatal("the balancer has no proxy")
+	t.Fatal("the balancer found no proxy")
 }
 
 func haproxyArgs(t testing.TB, c *Cluster, o ClusterOptions, address, dir string) []string {
@@ -140,11 +140,11 @@ func nginxArgs(t testing.TB, c *Cluster, _ ClusterOptions, address, dir string) 
 	return []string{"-c", exampleOf(t, dir, "nginx.conf", pairs), "-g", "daemon off; master_process off;"}
 }
 
-// example is the address of a replica in the examples.
+// example is the address of replica i in the examples.
 func example(i int) string { return fmt.Sprintf("10.0.0.1%d:8080", i+1) }
 
-// exampleOf writes an example with other addresses and files: pairs of what stands there, and must,
-// and what is to stand there.
+// exampleOf writes an example with other addresses and files. pairs alternates a text that the
+// example must contain with its replacement.
 func exampleOf(t testing.TB, dir, name string, pairs []string) (path string) {
 	t.Helper()
 	raw, err := os.ReadFile(Path(t, "deploy/examples/"+name))

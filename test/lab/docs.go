@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// DocBlocks gives the code blocks of a language in a page of docs/.
+// DocBlocks returns the code blocks of a language in a page of docs/.
 func DocBlocks(t testing.TB, page, language string) (blocks []string) {
 	t.Helper()
 	text, err := os.ReadFile(Path(t, "docs", page))
@@ -25,13 +25,13 @@ func DocBlocks(t testing.TB, page, language string) (blocks []string) {
 	return blocks
 }
 
-// VaultPolicy gives the policy in docs/KEYS.md for a key: that for serve or, with rotate, that
+// VaultPolicy returns docs/KEYS.md's policy for a key: the one for serve or, with rotate, the one
 // for the commands.
 func VaultPolicy(t testing.TB, key string, rotate bool) string {
 	t.Helper()
 	blocks := DocBlocks(t, "KEYS.md", "hcl")
 	if len(blocks) != 2 {
-		t.Fatalf("docs/KEYS.md has %d policies of Vault", len(blocks))
+		t.Fatalf("docs/KEYS.md has %d Vault policies", len(blocks))
 	}
 	policy := blocks[0]
 	if rotate {
@@ -40,8 +40,8 @@ func VaultPolicy(t testing.TB, key string, rotate bool) string {
 	return strings.ReplaceAll(policy, "/photos", "/"+key)
 }
 
-// WantAllowed checks that the IAM policy in docs/KEYS.md allows exactly the calls of AWS KMS
-// that were made.
+// WantAllowed checks that the IAM policy in docs/KEYS.md allows exactly the AWS KMS calls that were
+// made.
 func WantAllowed(t *testing.T, calls map[string]int) {
 	t.Helper()
 	var policy struct {
@@ -52,7 +52,7 @@ func WantAllowed(t *testing.T, calls map[string]int) {
 	}
 	blocks := DocBlocks(t, "KEYS.md", "json")
 	if len(blocks) != 1 || json.Unmarshal([]byte(blocks[0]), &policy) != nil || len(policy.Statement) != 1 {
-		t.Fatalf("docs/KEYS.md has no IAM policy of one statement: %q", blocks)
+		t.Fatalf("docs/KEYS.md has no IAM policy with one statement: %q", blocks)
 	}
 	allowed := map[string]bool{}
 	for _, action := range policy.Statement[0].Action {
@@ -79,12 +79,12 @@ func WantAllowed(t *testing.T, calls map[string]int) {
 	}
 }
 
-// documented is a name in the first column of a table, with or without the sign that it may be
-// left out.
+// documented matches a name in the first column of a table, with or without the mark for "may be
+// missing".
 var documented = regexp.MustCompile("`([^`]+)`( \\(–\\))?")
 
-// DocFields gives the names in the first columns of a page's tables, by the section that they are
-// in, and of each whether it may be left out.
+// DocFields returns the names in the first columns of a page's tables by section, and whether each
+// of them may be missing.
 func DocFields(t testing.TB, page string) map[string]map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile(Path(t, "docs", page))

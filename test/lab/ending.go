@@ -7,24 +7,24 @@ import (
 	"sync/atomic"
 )
 
-// Ending is how a process reaches its store that ends at one of its requests: nothing that it sends
-// afterwards goes out.
+// Ending is a process's way to its store. It simulates that the process ends at one of its
+// requests: nothing that the process sends afterwards goes out.
 type Ending struct {
-	// Answered says that the request at which it ends still reaches the store, whose answer
-	// nobody reads.
+	// Answered says that the last request still reaches the store, but nobody reads the store's
+	// answer.
 	Answered bool
 
 	left atomic.Int64
 }
 
-// NewEnding ends behind so many requests.
+// NewEnding lets a number of requests through before the process ends.
 func NewEnding(requests int, answered bool) *Ending {
 	e := &Ending{Answered: answered}
 	e.left.Store(int64(requests))
 	return e
 }
 
-// Lives tells whether the process got through without ending.
+// Lives reports whether the process got through without ending.
 func (e *Ending) Lives() bool { return e.left.Load() >= 0 }
 
 var errEnded = errors.New("the process has ended")

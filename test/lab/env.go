@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// dropped are the settings of the machine that would change what a client or
-// server does: AWS_CA_BUNDLE breaks plain-http clients, a proxy would be asked
-// for the loopback address, and the user's own AWS profile must stay out.
+// dropped are the settings of the machine that would change what a client or server does:
+// AWS_CA_BUNDLE breaks plain-http clients, a proxy setting would apply to the loopback address, and
+// the user's own AWS profile must stay out.
 var dropped = []string{
 	"AWS_", "S3PROXY_", "OTEL_", "MINIO_", "RCLONE_", "RESTIC_",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
 	"SSL_CERT_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTPLIB2_CA_CERTS",
 }
 
-// Env gives the environment for a child process: the machine's without what would disturb, and
+// Env returns the environment for a child process: the machine's, less the dropped settings, plus
 // the given "NAME=value" settings.
 func Env(set ...string) []string {
 	var env []string

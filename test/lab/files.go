@@ -32,7 +32,7 @@ func NewKeyset(t *testing.T) (uri, path string) {
 	return uri, path
 }
 
-// KeysetIn gives the file in the data folder that holds the Tink keyset.
+// KeysetIn returns the file in the data folder that holds the Tink keyset.
 func KeysetIn(t *testing.T, dir string) string {
 	t.Helper()
 	found := FindIn(t, dir, []byte("primaryKeyId"))
@@ -56,7 +56,7 @@ func FindIn(t *testing.T, dir string, needles ...[]byte) (found []string) {
 	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return nil // gone since it was listed
+			return nil // removed since it was listed
 		}
 		if has([]byte(path)) || has(attributes(path)) {
 			found = append(found, path)
@@ -76,7 +76,7 @@ func FindIn(t *testing.T, dir string, needles ...[]byte) (found []string) {
 	return found
 }
 
-// attributes gives the values of a file's extended attributes, one after the other.
+// attributes returns the values of a file's extended attributes, concatenated.
 func attributes(path string) (all []byte) {
 	names := make([]byte, 16<<10)
 	n, err := unix.Listxattr(path, names)

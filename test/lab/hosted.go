@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// HostDomain is a domain that no resolver knows: the tests tell clients where it is.
+// HostDomain is a domain that no resolver knows: the tests tell clients its address.
 const HostDomain = "s3.test"
 
-// Hosted gives an HTTP client for which every host is at address, and the URL of
-// the domain with its port.
+// Hosted returns an HTTP client that finds every host at address, and the URL of the domain with
+// its port.
 func Hosted(address string) (*http.Client, string) {
 	_, port, _ := net.SplitHostPort(address)
 	return &http.Client{Transport: &http.Transport{
@@ -22,7 +22,7 @@ func Hosted(address string) (*http.Client, string) {
 	}}, "http://" + HostDomain + ":" + port
 }
 
-// HostedProxy starts a proxy whose buckets are hosts below HostDomain.
+// HostedProxy starts a proxy that serves each bucket as a host below HostDomain.
 func HostedProxy(t testing.TB) *ProxyProcess {
 	t.Helper()
 	if Direct {

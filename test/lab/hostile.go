@@ -12,17 +12,17 @@ import (
 	"testing"
 )
 
-// Reply is a complete answer of a store, for a lie to change.
+// Reply is the complete answer of a store, which a lie can change.
 type Reply struct {
 	Request *http.Request
 	Status  int
 	Header  http.Header
 	Body    []byte
-	Endless bool // the body's last bytes are repeated until nobody listens
-	Cut     bool // the connection ends instead of an answer
+	Endless bool // repeat the body's last bytes until nobody listens
+	Cut     bool // close the connection instead of answering
 }
 
-// Lie changes an answer, or leaves it alone if it does not apply.
+// Lie changes an answer, or leaves it alone if the lie does not apply.
 type Lie func(*Reply)
 
 // HostileStore stands in front of a real store and tells one lie at a time.
@@ -34,8 +34,8 @@ type HostileStore struct {
 	told  int
 }
 
-// endlessUntil is where even an endless body stops, so that a reader without a bound
-// fails its test and not the machine.
+// endlessUntil is the length at which even an endless body stops, so that a reader without a bound
+// fails its test but does not exhaust the machine.
 const endlessUntil = 64 << 20
 
 // Hostile makes a HostileStore in front of a store; it is honest at first.
@@ -63,7 +63,7 @@ func Hostile(t testing.TB, store *Store) *HostileStore {
 	return h
 }
 
-// Tell sets the lie; nil stands for the truth. It gives how many answers the previous lie changed.
+// Tell sets the lie; nil means the truth. It returns how many answers the previous lie changed.
 func (h *HostileStore) Tell(lie Lie) (told int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -71,8 +71,9 @@ func (h *HostileStore) Tell(lie Lie) (told int) {
 	return told
 }
 
-// Preempt answers requests that then never reach the store, without reading the body; a nil
-// answer, or a nil function, lets them pass. It gives how many requests the previous one answered.
+// Preempt answers requests without reading the body; these requests never reach the store. If the
+// function or its answer is nil, the request passes. Preempt returns how many requests the previous
+// function answered.
 func (h *HostileStore) Preempt(answer func(*http.Request) *Reply) (told int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,7 +98,7 @@ func (h *HostileStore) preempt(r *http.Request) *Reply {
 func (h *HostileStore) answer(w http.ResponseWriter, a *Reply) {
 	h.mu.Lock()
 	if h.lie != nil {
-		// What counts is a difference, not that a lie was tried.
+		// Count a lie only if it made a difference.
 		status, header, body := a.Status, a.Header.Clone(), bytes.Clone(a.Body)
 		h.lie(a)
 		same := a.Status == status && bytes.Equal(a.Body, body) && !a.Endless && !a.Cut &&
@@ -135,7 +136,7 @@ func (a *Reply) send(w http.ResponseWriter) {
 	}
 }
 
-// SetBody replaces the body, and the length that is claimed for it.
+// SetBody replaces the body and its claimed length.
 func (a *Reply) SetBody(b []byte) {
 	a.Body = b
 	a.Header.Set("Content-Length", strconv.Itoa(len(b)))

@@ -11,11 +11,11 @@ import (
 	"github.com/s3proxy/s3proxy/kms/awskms/fakekms"
 )
 
-// KEK is a key that a test rotates: what proxies and commands must know about it, and how to end
-// its old versions, or all of them.
+// KEK is a key that a test rotates: what proxies and commands must know about it, and how to
+// destroy its old versions, or all of them.
 type KEK struct {
 	URI    string
-	Read   []string // flags that name what it was before it is renewed
+	Read   []string // flags that name the former key after a renewal
 	Env    []string
 	Renew  func(t *testing.T) // nil: by keys rotate --new-version
 	Retire func(t *testing.T)
@@ -45,7 +45,7 @@ func LocalKEK(t *testing.T) KEK {
 	return k
 }
 
-// VaultKEK makes a key in a Vault, to which proxies and commands log in by AppRole.
+// VaultKEK makes a key in a Vault. Proxies and commands log in by AppRole.
 func VaultKEK(t *testing.T) KEK {
 	v := SharedVault(t)
 	name := FreeName("kek")
@@ -66,13 +66,13 @@ func VaultKEK(t *testing.T) KEK {
 	}
 }
 
-// AWSKEK makes an alias in the fake of AWS KMS. A new version of it is another key.
+// AWSKEK makes an alias in the fake AWS KMS. There, a new version is a different key.
 func AWSKEK(t *testing.T) KEK {
 	uri, env, fake := FakeKMS(t)
 	return MovingAlias(uri, env, fake)
 }
 
-// MovingAlias gives alias/photos a key, and others when it is renewed.
+// MovingAlias returns a KEK for alias/photos, which points to another key after each renewal.
 func MovingAlias(uri string, env []string, fake *fakekms.Server) KEK {
 	k := KEK{URI: uri, Env: env}
 	var all []string
@@ -95,7 +95,7 @@ func MovingAlias(uri string, env []string, fake *fakekms.Server) KEK {
 	return k
 }
 
-// EmulatedKEK makes an alias in an emulator of AWS KMS that others wrote.
+// EmulatedKEK makes an alias in local-kms, an AWS KMS emulator that is not ours.
 func EmulatedKEK(t *testing.T) KEK {
 	server := NewLocalKMS(t)
 	server.Alias(t, "alias/photos", server.CreateKey(t))
@@ -103,8 +103,8 @@ func EmulatedKEK(t *testing.T) KEK {
 	return KEK{URI: uri, Env: env}
 }
 
-// FakeKMS is a key of the fake of AWS KMS, by an alias. Programs reach it by a profile of
-// its own: their other AWS credentials are those of the store.
+// FakeKMS returns an alias for a key in the fake AWS KMS. Programs reach it with a separate AWS
+// profile, because their other AWS credentials are those of the store.
 func FakeKMS(t *testing.T) (uri string, env []string, fake *fakekms.Server) {
 	t.Helper()
 	fake = fakekms.New()
@@ -114,8 +114,8 @@ func FakeKMS(t *testing.T) (uri string, env []string, fake *fakekms.Server) {
 	return uri, env, fake
 }
 
-// FakeKMSProfile gives the URI of alias/photos at an endpoint, and the environment in which
-// its profile has the credentials.
+// FakeKMSProfile returns the URI of alias/photos at an endpoint, and the environment with a profile
+// that holds the credentials.
 func FakeKMSProfile(t *testing.T, id, secret, region, endpoint string) (uri string, env []string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "credentials")

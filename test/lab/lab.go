@@ -1,10 +1,10 @@
-// Package lab starts what the black-box tests need, and stops it: the real s3proxy binary, real
-// S3 stores, Vault and local-kms. Each is a process of its own on a free loopback port, with a
-// folder of its own.
+// Package lab starts and stops what the black-box tests need: the real s3proxy binary, real S3
+// stores, Vault and local-kms. Each is a separate process with its own folder on a free loopback
+// port.
 //
-// The stores are built from test/servers, once, into the user's cache folder. Those of
-// others are nested modules there, which pin their versions, so that their dependencies
-// stay out of the product's go.mod; they are run with S3PROXY_TEST_ALL=1 only.
+// The servers are built once from test/servers and kept in the user's cache folder. Other people's
+// servers are nested modules there, which pin their versions and keep their dependencies out of the
+// product's go.mod. They run only with S3PROXY_TEST_ALL=1.
 package lab
 
 import (
@@ -22,10 +22,9 @@ var shared struct {
 	folders   []string
 }
 
-// Main runs a package's tests and stops the shared processes. TestMain calls it and
-// nothing else.
+// Main runs a package's tests and stops the shared processes. It is the whole of TestMain.
 func Main(m *testing.M) {
-	// The Go clients in this process get the same settings as foreign ones get from Env.
+	// Give the Go clients in this process the settings that foreign clients get from Env.
 	for _, e := range os.Environ() {
 		if name, _, _ := strings.Cut(e, "="); strings.HasPrefix(name, "AWS_") {
 			os.Unsetenv(name)
@@ -46,7 +45,7 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// place says how long a process lives: as long as one test, or as long as the package.
+// place says how long a process lives: as long as one test, or as long as the package's tests.
 type place struct {
 	t      testing.TB
 	shared bool
@@ -66,8 +65,7 @@ func (p place) folder(name string) string {
 	return dir
 }
 
-// SharedFolder makes a folder that every user can enter, and that lives as long as the package's
-// tests.
+// SharedFolder makes a folder that every user can enter. It lives as long as the package's tests.
 func SharedFolder(t testing.TB) string {
 	t.Helper()
 	dir := place{t: t, shared: true}.folder("shared")
@@ -92,7 +90,7 @@ func (p place) keep(proc *Process) {
 	})
 }
 
-// ShowOnFailure adds the end of a shared process's log to a failed test's output.
+// ShowOnFailure adds the end of a shared process's log to the output of a failed test.
 func ShowOnFailure(t testing.TB, p *Process) {
 	from := p.logSize()
 	t.Cleanup(func() {
@@ -102,7 +100,7 @@ func ShowOnFailure(t testing.TB, p *Process) {
 	})
 }
 
-// Path gives the path of a file or folder in this repository.
+// Path returns the path of a file or folder in this repository.
 func Path(t testing.TB, elements ...string) string {
 	t.Helper()
 	top, err := root()
@@ -112,7 +110,7 @@ func Path(t testing.TB, elements ...string) string {
 	return filepath.Join(append([]string{top}, elements...)...)
 }
 
-// root gives the folder of the product's go.mod.
+// root returns the folder of the product's go.mod.
 func root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
-// LocalKMS is a running local-kms, an emulator of AWS KMS that others wrote. It does not check
+// LocalKMS is a running local-kms, an emulator of AWS KMS that is not ours. It does not check
 // signatures.
 type LocalKMS struct {
 	*Process
@@ -37,7 +37,7 @@ func NewLocalKMS(t testing.TB) *LocalKMS {
 	return k
 }
 
-// Environment gives the variables with which AWS's SDKs find it.
+// Environment returns the variables with which AWS's SDKs find the emulator.
 func (k *LocalKMS) Environment() map[string]string {
 	return map[string]string{"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_REGION": LocalKMSRegion, "AWS_ENDPOINT_URL_KMS": k.URL}
 }
@@ -47,7 +47,7 @@ func (k *LocalKMS) Admin() *kms.Client {
 	return kms.New(kms.Options{Region: LocalKMSRegion, BaseEndpoint: &k.URL, Credentials: credentials.NewStaticCredentialsProvider("any", "any", "")})
 }
 
-// CreateKey makes a symmetric key and gives its ARN.
+// CreateKey makes a symmetric key and returns its ARN.
 func (k *LocalKMS) CreateKey(t testing.TB) string {
 	t.Helper()
 	made, err := k.Admin().CreateKey(t.Context(), &kms.CreateKeyInput{})

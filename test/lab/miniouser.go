@@ -14,8 +14,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// MinIOUser makes a user of a MinIO who may do what a policy says and nothing else, and gives the
-// variables that make a program this user: a session of the administrator, within the policy.
+// MinIOUser makes a MinIO user who may do only what a policy allows. It returns the variables with
+// which a program acts as this user: a session of the administrator, limited by the policy.
 //
 // https://docs.min.io/enterprise/aistor-object-store/developers/security-token-service/assumerole/
 func MinIOUser(t testing.TB, s *Store, policy string) (env []string) {

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// FreeName gives a bucket name that no other test uses.
+// FreeName returns a bucket name that no other test uses.
 func FreeName(prefix string) string {
 	return fmt.Sprintf("%s-%d", prefix, bucketNumber.Add(1))
 }

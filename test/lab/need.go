@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Need gives the path of a foreign program, or skips the test (see Skip).
+// Need returns the path of a foreign program, or skips the test (see Skip).
 func Need(t testing.TB, name string) string {
 	t.Helper()
 	needAll(t, name)
@@ -21,20 +21,20 @@ func Need(t testing.TB, name string) string {
 	return path
 }
 
-// Generations of a client: today's, which send and check CRC trailers by default, and an older
-// one, which does not.
+// Generations of a client: the newest sends and checks CRC trailers by default, the older one does
+// not.
 const (
 	Newest = "newest"
 	Older  = "older"
 )
 
-// NeedAWS gives an aws-cli of a generation, or skips the test.
+// NeedAWS returns an aws-cli of a generation, or skips the test.
 func NeedAWS(t testing.TB, generation string) string {
 	t.Helper()
 	return need(t, "aws-cli", generation, awsVersions)
 }
 
-// NeedCryptography gives a python3 that has the cryptography package, or skips the test.
+// NeedCryptography returns a python3 with the cryptography package, or skips the test.
 func NeedCryptography(t testing.TB) string {
 	t.Helper()
 	needAll(t, "python3-cryptography")
@@ -54,7 +54,7 @@ var cryptography = sync.OnceValue(func() string {
 	return ""
 })
 
-// NeedBoto3 gives a python3 that has a boto3 of a generation, or skips the test.
+// NeedBoto3 returns a python3 with a boto3 of a generation, or skips the test.
 func NeedBoto3(t testing.TB, generation string) string {
 	t.Helper()
 	return need(t, "boto3", generation, boto3Versions)
@@ -80,9 +80,8 @@ var (
 	})
 )
 
-// generations looks at every program of a name in PATH and sorts it by its
-// version; the first of a generation is taken. PATH often holds a newer one
-// that was installed by hand and the distribution's.
+// generations sorts every program called name in PATH by its version, and takes the first of each
+// generation. PATH often holds both a newer one, installed by hand, and the distribution's.
 func generations(name string, args []string, pattern string, modern map[int]int) map[string]string {
 	found := map[string]string{}
 	version := regexp.MustCompile(pattern)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Collector is a running OpenTelemetry collector, as far as it receives OTLP.
+// Collector is a running OpenTelemetry collector that receives OTLP.
 type Collector struct {
 	*Process
 	GRPC, HTTP string // URLs
@@ -27,7 +27,7 @@ func NewCollector(t testing.TB) *Collector {
 	return c
 }
 
-// Span is a span as the collector has received it.
+// Span is a span as the collector received it.
 type Span struct {
 	Name         string
 	Kind         int // 1: internal, 2: server, 3: client
@@ -41,12 +41,12 @@ type Span struct {
 	Begins, Ends time.Time
 }
 
-// Spans gives all spans so far.
+// Spans returns all spans received so far.
 func (c *Collector) Spans(t testing.TB) (all []Span) {
 	t.Helper()
 	for line := range strings.Lines(c.Log()) {
 		if !strings.HasSuffix(line, "\n") {
-			break // it is being written
+			break // the last line is still being written
 		}
 		var got struct {
 			ResourceSpans []struct {
@@ -83,7 +83,7 @@ func (c *Collector) Spans(t testing.TB) (all []Span) {
 	return all
 }
 
-// AwaitSpan waits for the first span that is wanted.
+// AwaitSpan waits for the first span that wanted accepts.
 func (c *Collector) AwaitSpan(t testing.TB, what string, wanted func(Span) bool) Span {
 	t.Helper()
 	for until := time.Now().Add(AnswerWithin); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
@@ -93,7 +93,7 @@ func (c *Collector) AwaitSpan(t testing.TB, what string, wanted func(Span) bool)
 			}
 		}
 	}
-	t.Fatalf("the collector has not got %s:\n%s", what, c.Log())
+	t.Fatalf("the collector did not receive %s:\n%s", what, c.Log())
 	return Span{}
 }
 

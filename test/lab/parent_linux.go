@@ -2,7 +2,7 @@ package lab
 
 import "syscall"
 
-// dieWithParent ends the children of a test run that is killed or panics.
+// dieWithParent makes child processes end when the test run is killed or panics.
 func dieWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -22,16 +22,16 @@ import (
 type Process struct {
 	Name string
 	cmd  *exec.Cmd
-	log  string // file that stdout and stderr go to
+	log  string // file with stdout and stderr
 	done chan struct{}
-	err  error // of Wait; valid when done is closed
+	err  error // from Wait; valid when done is closed
 }
 
-// AnswerWithin is how long any answer may take on a machine that runs other tests, too.
+// AnswerWithin is how long any answer may take on a machine that runs other tests as well.
 const AnswerWithin = 30 * time.Second
 
-// Start runs a program with the given environment, its output kept for Log, and
-// kills it at the end of the test.
+// Start runs a program with the given environment, keeps its output for Log, and kills it at the
+// end of the test.
 func Start(t testing.TB, name, bin string, args, env []string) *Process {
 	t.Helper()
 	return start(place{t: t}, name, bin, args, env)
@@ -42,7 +42,7 @@ func start(at place, name, bin string, args, env []string) *Process {
 	return startAs(at, name, bin, args, env, nil)
 }
 
-// startAs starts a program as another user, in the folder /, if as is not nil.
+// startAs starts a program; if as is not nil, as another user, in the folder /.
 func startAs(at place, name, bin string, args, env []string, as *syscall.Credential) *Process {
 	at.t.Helper()
 	p := &Process{Name: name, log: filepath.Join(at.folder("log"), name+".log"), done: make(chan struct{})}
@@ -72,9 +72,9 @@ func startAs(at place, name, bin string, args, env []string, as *syscall.Credent
 	return p
 }
 
-// starter gives the thread that starts all children. Linux sends the signal that dieWithParent
-// asks for when the *thread* ends that started the child, and Go ends threads as it likes. This
-// thread stays as long as the process.
+// starter returns the thread that starts all children. Linux sends the signal requested by
+// dieWithParent when the *thread* that started the child ends, and Go ends threads at will. This
+// thread lives as long as the process.
 var starter = sync.OnceValue(func() chan<- func() {
 	work := make(chan func())
 	go func() {
@@ -86,7 +86,7 @@ var starter = sync.OnceValue(func() chan<- func() {
 	return work
 })
 
-// PID gives the process id.
+// PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Term asks the process to end (SIGTERM) and does not wait.
@@ -98,8 +98,8 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// finish is Kill. Where coverage is measured, the process may end by itself first: only then does it
-// write what it has covered.
+// finish is Kill, except when coverage is measured: then the process may first end by itself,
+// because only then does it write its coverage.
 func (p *Process) finish() {
 	if os.Getenv("GOCOVERDIR") != "" {
 		p.Term()
@@ -108,8 +108,8 @@ func (p *Process) finish() {
 	p.Kill()
 }
 
-// Wait gives the exit code (-1: ended by a signal); ok is false when the
-// process is still there after the time given.
+// Wait returns the exit code (-1: ended by a signal); ok is false if the process still runs when
+// the limit has passed.
 func (p *Process) Wait(limit time.Duration) (code int, ok bool) {
 	select {
 	case <-p.done:
@@ -119,7 +119,7 @@ func (p *Process) Wait(limit time.Duration) (code int, ok bool) {
 	}
 }
 
-// Log gives everything that the process has printed so far, on both streams.
+// Log returns everything the process has printed so far, on both streams.
 func (p *Process) Log() string {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
@@ -138,7 +138,7 @@ func (p *Process) logSize() int64 {
 
 func (p *Process) tail() string { return p.tailFrom(0) }
 
-// tailFrom gives the end, at most 8 KiB, of what was written to the log after an offset.
+// tailFrom returns what was written to the log after an offset, at most the last 8 KiB.
 func (p *Process) tailFrom(offset int64) string {
 	const most = 8 << 10
 	f, err := os.Open(p.log)
@@ -156,11 +156,11 @@ func (p *Process) tailFrom(offset int64) string {
 	return fmt.Sprintf("--- log of %s ---\n%s", p.Name, bytes.TrimSpace(b))
 }
 
-// Children gives the processes that the process has started, on Linux only.
+// Children returns the processes that the process has started. Linux only.
 func (p *Process) Children() (pids []int, err error) {
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.PID()))
 	if err != nil || len(tasks) == 0 {
-		return nil, errors.New("nothing tells the process's children")
+		return nil, errors.New("this system does not list a process's children")
 	}
 	for _, task := range tasks {
 		list, err := os.ReadFile(task)
@@ -181,8 +181,8 @@ func (p *Process) Children() (pids []int, err error) {
 	return pids, nil
 }
 
-// PeakMemory gives the largest resident size, in bytes (VmHWM), that the process or one of its
-// children has had: s3proxy's embedded store is a child.
+// PeakMemory returns the largest resident size, in bytes (VmHWM), of the process or any of its
+// children: s3proxy's embedded store is a child.
 func (p *Process) PeakMemory() (int64, error) {
 	children, err := p.Children()
 	if err != nil {
@@ -210,7 +210,7 @@ func peakMemory(pid int) (int64, error) {
 			return kb << 10, err
 		}
 	}
-	return 0, errors.New("no VmHWM in the process's status")
+	return 0, errors.New("the process's status has no VmHWM")
 }
 
 // AwaitListening waits until the process accepts connections at an address. The test fails if the
@@ -220,8 +220,8 @@ func (p *Process) AwaitListening(t testing.TB, address string) {
 	p.until(t, 20*time.Second, func() bool { return Listens(address) })
 }
 
-// until asks ready every few milliseconds. The test fails if the process ends first, or if it
-// takes longer than the limit.
+// until calls ready every few milliseconds. The test fails if the process ends first, or if the
+// limit passes.
 func (p *Process) until(t testing.TB, limit time.Duration, ready func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
@@ -237,16 +237,16 @@ func (p *Process) until(t testing.TB, limit time.Duration, ready func() bool) {
 	}
 }
 
-// claims hold, by a UDP socket of the same number, the ports that this process has given away:
-// packages are tested side by side, and another process must not give one to its own server,
-// which would then be taken for ours.
+// claims reserve the ports that this process has given away, by a UDP socket with the same number.
+// Test packages run in parallel: another process must not give the port to its own server, which we
+// would then take for ours.
 var claims struct {
 	sync.Mutex
 	held []net.PacketConn
 }
 
-// FreeAddress gives a loopback address with a port that nothing listens on. No test of any
-// process gets it again.
+// FreeAddress returns a loopback address with a port that nothing listens on. No test in any
+// process gets the same address again.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	claims.Lock()
@@ -266,7 +266,7 @@ func FreeAddress(t testing.TB) string {
 	}
 }
 
-// Listens tells whether something accepts connections at the address.
+// Listens reports whether something accepts connections at the address.
 func Listens(address string) bool {
 	c, err := net.DialTimeout("tcp", address, time.Second)
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// Prometheus is a running one, which scrapes every second.
+// Prometheus is a running Prometheus that scrapes every second.
 type Prometheus struct {
 	*Process
 	URL string
 }
 
-// NewPrometheus starts a Prometheus for one test, which evaluates a file of rules and scrapes
-// addresses as the job s3proxy.
+// NewPrometheus starts a Prometheus for one test. It evaluates a file of rules and scrapes the
+// given addresses as the job s3proxy.
 func NewPrometheus(t testing.TB, rules string, scraped ...string) *Prometheus {
 	t.Helper()
 	at := place{t: t}
@@ -42,7 +42,7 @@ func NewPrometheus(t testing.TB, rules string, scraped ...string) *Prometheus {
 	return p
 }
 
-// Query gives how many series a query has now.
+// Query returns how many series a query yields now.
 func (p *Prometheus) Query(t testing.TB, query string) (series int) {
 	t.Helper()
 	var answer struct {

@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// The key of the proxy's client, with which tests sign.
+// The credentials of the proxy's client, with which tests sign.
 const (
 	ClientAccessKey = "client-access-key"
 	ClientSecretKey = "client+secret/5hQz8Lr2Vt6Yc0Jm4Ks"
 )
 
-// ProxyOptions say how Proxy starts s3proxy.
+// ProxyOptions say how to start s3proxy.
 type ProxyOptions struct {
 	Upstream    *Store   // nil: the embedded store
 	UpstreamURL string   // instead of Upstream's own URL
@@ -39,14 +39,14 @@ func Proxy(t testing.TB, o ProxyOptions) *ProxyProcess {
 	return awaitProxy(t, launch(place{t: t}, o))
 }
 
-// SharedProxy starts an s3proxy that lives as long as the package's tests. The
-// caller keeps it for the other tests.
+// SharedProxy starts an s3proxy that lives as long as the package's tests. The caller keeps it for
+// the other tests.
 func SharedProxy(t testing.TB, o ProxyOptions) *ProxyProcess {
 	t.Helper()
 	return awaitProxy(t, launch(place{t: t, shared: true}, o))
 }
 
-// Launch starts the built s3proxy and does not wait, for starts that fail.
+// Launch starts the built s3proxy without waiting, for starts that should fail.
 func Launch(t testing.TB, o ProxyOptions) *ProxyProcess {
 	t.Helper()
 	return launch(place{t: t}, o)
@@ -87,8 +87,8 @@ func launch(at place, o ProxyOptions) *ProxyProcess {
 	return p
 }
 
-// ownKeyset gives a proxy without another key a keyset in the data folder, and makes it if it is
-// missing: with an upstream, s3proxy needs a named key.
+// ownKeyset makes sure that a proxy without another key has a keyset in the data folder: with an
+// upstream, s3proxy needs a named key.
 func ownKeyset(at place, bin, dataDir string, args, env []string) []string {
 	at.t.Helper()
 	if slices.Contains(args, "--kms") {
@@ -113,22 +113,22 @@ func awaitProxy(t testing.TB, p *ProxyProcess) *ProxyProcess {
 	return p
 }
 
-// S3 says where and how a test speaks S3: to a proxy, or to a store as it is.
+// S3 says where and with which credentials a test speaks S3: to a proxy, or directly to a store.
 type S3 struct {
 	URL       string
 	AccessKey string
 	SecretKey string
 }
 
-// S3 is the proxy's client side.
+// S3 is the endpoint of the proxy for its client.
 func (p *ProxyProcess) S3() S3 {
 	return S3{URL: p.URL, AccessKey: ClientAccessKey, SecretKey: ClientSecretKey}
 }
 
-// S3 is the store's own side, as its operator sees it.
+// S3 is the store itself, as its operator sees it.
 func (s *Store) S3() S3 { return S3{URL: s.URL, AccessKey: s.AccessKey, SecretKey: s.SecretKey} }
 
-// Env is the environment for a foreign client that speaks to this place.
+// Env is the environment for a foreign client of this endpoint.
 func (s S3) Env(set ...string) []string {
 	return Env(append([]string{
 		"AWS_ACCESS_KEY_ID=" + s.AccessKey, "AWS_SECRET_ACCESS_KEY=" + s.SecretKey,
@@ -136,7 +136,7 @@ func (s S3) Env(set ...string) []string {
 	}, set...)...)
 }
 
-// ProxyAs is the proxy's client side for another key.
+// ProxyAs is the endpoint of the proxy for a client with other credentials.
 func ProxyAs(p *ProxyProcess, id, secret string) S3 {
 	return S3{URL: p.URL, AccessKey: id, SecretKey: secret}
 }

@@ -20,20 +20,20 @@ func MustRun(t testing.TB, env []string, program string, args ...string) string 
 	return out
 }
 
-// Run runs a foreign client and gives what it printed on stdout.
+// Run runs a foreign client and returns what it printed on stdout.
 func Run(t testing.TB, env []string, program string, args ...string) (string, error) {
 	t.Helper()
 	out, _, err := runApart(t, env, "", program, args...)
 	return out, err
 }
 
-// RunBoth is Run, but gives what was printed on stdout, followed by stderr.
+// RunBoth is Run, but returns stdout followed by stderr.
 func RunBoth(t testing.TB, env []string, program string, args ...string) (string, error) {
 	t.Helper()
 	return RunOn(t, env, "", program, args...)
 }
 
-// RunOn is RunBoth for a program that reads something on stdin.
+// RunOn is RunBoth for a program that reads stdin.
 func RunOn(t testing.TB, env []string, stdin, program string, args ...string) (string, error) {
 	t.Helper()
 	out, errs, err := runApart(t, env, stdin, program, args...)
@@ -77,7 +77,7 @@ func RunKeys(t *testing.T, o ProxyOptions, args ...string) (string, int) {
 	p := Start(t, "keys", S3proxy(t), append(append(append([]string{"keys"}, args...), "--upstream", o.Upstream.URL), o.Args[:2]...), o.Upstream.S3().Env(o.Env...))
 	code, ended := p.Wait(2 * time.Minute)
 	if !ended {
-		t.Fatalf("keys %v does not end", args)
+		t.Fatalf("keys %v did not end", args)
 	}
 	return p.Log(), code
 }
@@ -91,7 +91,7 @@ func RunS3proxy(t *testing.T, args ...string) (string, error) {
 	return string(out), err
 }
 
-// JSONLine gives the line of a command's output that does not belong to its log.
+// JSONLine returns the line of a command's output that is not part of its log.
 func JSONLine(out string) string {
 	for line := range strings.Lines(out) {
 		if strings.HasPrefix(line, "{") {
@@ -101,5 +101,5 @@ func JSONLine(out string) string {
 	return out
 }
 
-// Generations gives those generations of foreign clients that a test runs with.
+// Generations are the generations of foreign clients that tests run with.
 var Generations = []string{Newest, Older}

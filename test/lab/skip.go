@@ -5,16 +5,16 @@ import (
 	"testing"
 )
 
-// All tells whether tests may use other people's programs: servers that take minutes to build, and
-// clients that may not be installed. `make test-all` sets it.
+// All reports whether tests may use other people's programs: servers that take minutes to build,
+// and clients that may not be installed. `make test-all` sets it.
 func All() bool { return os.Getenv("S3PROXY_TEST_ALL") == "1" }
 
-// Skip skips a test for a reason, which `make test` counts. With S3PROXY_TEST_REQUIRE=1
-// (as .ci/run sets it for `make test-all`) a skip is a failure.
+// Skip skips a test for a reason, which `make test` counts. With S3PROXY_TEST_REQUIRE=1 (.ci/run
+// sets it for `make test-all`) a skip is a failure.
 func Skip(t testing.TB, reason string) {
 	t.Helper()
 	if os.Getenv("S3PROXY_TEST_REQUIRE") == "1" {
-		t.Fatalf("%s, and S3PROXY_TEST_REQUIRE=1 allows no skip", reason)
+		t.Fatalf("%s, and S3PROXY_TEST_REQUIRE=1 forbids skipping", reason)
 	}
 	t.Skip(reason)
 }
@@ -27,8 +27,8 @@ func needAll(t testing.TB, program string) {
 	}
 }
 
-// TakesLong skips a test that takes long by nature, or looks at very many cases, unless All is
-// set: with `make test` somebody is waiting.
+// TakesLong skips a test that is slow by nature or tries very many cases, unless All is set:
+// somebody is waiting for `make test`.
 func TakesLong(t testing.TB) {
 	t.Helper()
 	if !All() {
@@ -36,8 +36,8 @@ func TakesLong(t testing.TB) {
 	}
 }
 
-// Every is the step through a long list of cases, whose first is always tried: short for
-// `make test`, all for `make test-all`, and with Long every case.
+// Every is the step through a long list of cases, of which the first is always tried: short for
+// `make test`, all for `make test-all`, and 1 with Long.
 func Every(short, all int) int {
 	switch {
 	case Long:
@@ -49,10 +49,10 @@ func Every(short, all int) int {
 	}
 }
 
-// Direct runs the tests against the stores as they are, without a proxy. It shows that a test is
-// fair (what fails there too is not the proxy's fault) and able to fail (attacks and searches
-// must find something).
+// Direct runs the tests against the bare stores, without a proxy. It shows that a test is fair (a
+// failure there is not the proxy's fault) and able to fail (attacks and searches must find
+// something).
 var Direct = os.Getenv("S3PROXY_TEST_DIRECT") == "1"
 
-// Long makes the tests look at more places and larger objects (make test-long).
+// Long makes the tests try more places and larger objects (make test-long).
 var Long = os.Getenv("S3PROXY_TEST_LONG") == "1"

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// MustNotStart starts a proxy that must stop by itself, with a message that contains all the
-// texts; with oneLine, in one line.
+// MustNotStart starts a proxy that must end by itself with a message that contains all the texts;
+// with oneLine, in a single line.
 func MustNotStart(t *testing.T, o ProxyOptions, oneLine bool, texts ...string) {
 	t.Helper()
 	if Direct {

@@ -22,21 +22,21 @@ type Store struct {
 	AccessKey string
 	SecretKey string
 	Dir       string // where it keeps objects
-	Address   string // of a store below a domain: where it listens
+	Address   string // where a store below a domain listens
 
-	roots *x509.CertPool // that its certificate is signed by; nil: it speaks no TLS
+	roots *x509.CertPool // authorities that sign its certificate; nil: no TLS
 	start func() *Process
 }
 
-// Restart starts a store that was killed again, at the same address with the same objects.
+// Restart starts a store again after it was killed, at the same address with the same objects.
 func (s *Store) Restart(t testing.TB) {
 	t.Helper()
 	s.Process = s.start()
 	await(place{t: t}, s, "/")
 }
 
-// The stores' keys differ from the proxy's clients', so that a test which uses
-// one for the other fails.
+// The stores' credentials differ from those of the proxy's clients, so that a test fails if it uses
+// one for the other.
 const (
 	storeAccessKey = "store-access-key"
 	storeSecretKey = "store+secret/0d9f7Kq3mZ1vXn5Rb8Tw"
@@ -48,14 +48,14 @@ func Versitygw(t testing.TB) *Store { t.Helper(); return versitygw(place{t: t}) 
 // MinIO starts a MinIO for one test.
 func MinIO(t testing.TB) *Store { t.Helper(); return minio(place{t: t}) }
 
-// VersitygwBelow starts a versitygw whose buckets are also hosts below a domain. Its URL names the
-// domain, which no resolver knows.
+// VersitygwBelow starts a versitygw that also serves its buckets as hosts below a domain. Its URL
+// names the domain, which no resolver knows.
 func VersitygwBelow(t testing.TB, domain string) *Store {
 	t.Helper()
 	return below(versitygwIn(place{t: t}, place{t: t}.folder("versitygw"), []string{"--virtual-domain", domain}, nil), domain)
 }
 
-// MinIOBelow does the same with a MinIO.
+// MinIOBelow is VersitygwBelow with a MinIO.
 func MinIOBelow(t testing.TB, domain string) *Store {
 	t.Helper()
 	return below(minioWith(place{t: t}, "MINIO_DOMAIN="+domain), domain)
@@ -68,14 +68,14 @@ func below(s *Store, domain string) *Store {
 	return s
 }
 
-// VersitygwAt starts a versitygw on a folder that holds a store already, such as
-// the embedded one's; sidecar is where its metadata is, or "" for extended attributes.
+// VersitygwAt starts a versitygw on a folder that already holds a store, such as the embedded
+// one's; sidecar is the folder of its metadata, or "" for extended attributes.
 func VersitygwAt(t testing.TB, dir, sidecar string) *Store {
 	t.Helper()
 	return versitygwAt(place{t: t}, dir, sidecar)
 }
 
-// VersitygwForSuite starts a versitygw with versions, as its own suite wants it.
+// VersitygwForSuite starts a versitygw with versioning, as versitygw's own test suite requires.
 func VersitygwForSuite(t testing.TB) *Store {
 	t.Helper()
 	at := place{t: t}
@@ -83,16 +83,16 @@ func VersitygwForSuite(t testing.TB) *Store {
 	return versitygwIn(at, at.folder("versitygw"), nil, []string{"--versioning-dir", versions})
 }
 
-// VersitygwBinary gives the path of versitygw's real command.
+// VersitygwBinary returns the path of the real versitygw command.
 func VersitygwBinary(t testing.TB) string { t.Helper(); return serverBinary(t, "versitygw") }
 
-// SharedVersitygw gives the one versitygw that all tests of the package share.
+// SharedVersitygw returns the versitygw that all tests of the package share.
 func SharedVersitygw(t testing.TB) *Store { t.Helper(); return share(t, &sharedVersitygw, versitygw) }
 
-// SharedMinIO gives the one MinIO that all tests of the package share.
+// SharedMinIO returns the MinIO that all tests of the package share.
 func SharedMinIO(t testing.TB) *Store { t.Helper(); return share(t, &sharedMinIO, minio) }
 
-// SharedStores gives the stores that this run may use: versitygw and, with All, MinIO.
+// SharedStores returns the stores that this run may use: versitygw and, with All, MinIO.
 func SharedStores(t testing.TB) []*Store {
 	t.Helper()
 	stores := []*Store{SharedVersitygw(t)}
@@ -133,7 +133,7 @@ func versitygwAt(at place, dir, sidecar string) *Store {
 	return versitygwIn(at, dir, nil, nil)
 }
 
-// versitygwIn gives further flags to the gateway and to its posix backend.
+// versitygwIn starts a versitygw with further flags for the gateway and for its posix backend.
 func versitygwIn(at place, dir string, flags, posix []string) *Store {
 	at.t.Helper()
 	return await(at, startVersitygw(at, dir, flags, posix), "/")
@@ -171,7 +171,7 @@ func startMinIO(at place, flags []string, settings ...string) *Store {
 	return &Store{Process: run(), URL: "http://" + address, Dir: dir, start: run}
 }
 
-// Forward sends a request that a test received in the store's place on to the store.
+// Forward passes on to the store a request that a test received in its place.
 func (s *Store) Forward(via http.RoundTripper, r *http.Request) (*http.Response, error) {
 	out := r.Clone(r.Context())
 	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", strings.TrimPrefix(s.URL, "http://"), ""
@@ -181,7 +181,7 @@ func (s *Store) Forward(via http.RoundTripper, r *http.Request) (*http.Response,
 	return via.RoundTrip(out)
 }
 
-// await waits until the store answers as it should at a path.
+// await waits until the store answers properly at a path.
 func await(at place, s *Store, path string) *Store {
 	at.t.Helper()
 	s.AccessKey, s.SecretKey = storeAccessKey, storeSecretKey
@@ -192,7 +192,7 @@ func await(at place, s *Store, path string) *Store {
 		if err != nil {
 			return false
 		}
-		// Signed: MinIO listens before it knows its users.
+		// Signed, because MinIO listens before it knows its users.
 		credentials := aws.Credentials{AccessKeyID: s.AccessKey, SecretAccessKey: s.SecretKey}
 		req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 		if err := v4.NewSigner().SignHTTP(req.Context(), credentials, req, "UNSIGNED-PAYLOAD", "s3", "us-east-1", time.Now()); err != nil {

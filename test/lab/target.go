@@ -12,8 +12,8 @@ import (
 type Target struct {
 	S3
 	Name  string
-	Store *Store // what is behind; nil for the embedded store
-	Dir   string // what the store wrote lies below
+	Store *Store // the store behind it; nil for the embedded store
+	Dir   string // the folder that holds everything the store writes
 }
 
 const (
@@ -22,7 +22,7 @@ const (
 	OnMinIO     = "minio"
 )
 
-// AllTargets are what OnEach goes through.
+// AllTargets are the targets of OnEach.
 var AllTargets = []string{OnEmbedded, OnVersitygw, OnMinIO}
 
 var sharedProxies = struct {
@@ -30,7 +30,7 @@ var sharedProxies = struct {
 	byName map[string]*ProxyProcess
 }{byName: map[string]*ProxyProcess{}}
 
-// Open gives a target that all tests share.
+// Open returns a target that all tests share.
 func Open(t testing.TB, name string) Target {
 	t.Helper()
 	return OpenMode(t, name, ModeOpaque)
@@ -42,7 +42,7 @@ const (
 	ModeMD5    = "md5"
 )
 
-// OpenMode is open with an ETag mode.
+// OpenMode is Open with an ETag mode.
 func OpenMode(t testing.TB, name, mode string) Target {
 	t.Helper()
 	var store *Store
@@ -73,7 +73,7 @@ func OpenMode(t testing.TB, name, mode string) Target {
 	return Target{S3: p.S3(), Name: name, Store: store, Dir: dir}
 }
 
-// OnEach runs a test against each target, side by side.
+// OnEach runs a test against each target, in parallel.
 func OnEach(t *testing.T, test func(t *testing.T, at Target)) {
 	OnThese(t, AllTargets, test)
 }
@@ -89,9 +89,9 @@ func OnThese(t *testing.T, names []string, test func(t *testing.T, at Target)) {
 	}
 }
 
-// OneOfTwo skips the test of one target, which is named last in the test's name, unless All is
-// set: the embedded store keeps objects as versitygw does, and where names has both, one of them
-// will do while somebody is waiting. Which one it is depends on the test.
+// OneOfTwo skips the test for one target, named last in the test's name, unless All is set. The
+// embedded store keeps objects as versitygw does, so while somebody is waiting one of the two is
+// enough if names has both. Which one runs depends on the test.
 func OneOfTwo(t testing.TB, names []string) {
 	t.Helper()
 	test, name := path.Split(t.Name())
@@ -126,7 +126,7 @@ func OnEachMode(t *testing.T, test func(t *testing.T, at Target, mode string)) {
 // RealStores are the targets whose store can be reached without the proxy.
 var RealStores = []string{OnVersitygw, OnMinIO}
 
-// SharedStore is the store of a target, for all tests of the package.
+// SharedStore is the store of a target, shared by all tests of the package.
 func SharedStore(t testing.TB, name string) *Store {
 	t.Helper()
 	if name == OnMinIO {

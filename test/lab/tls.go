@@ -31,14 +31,14 @@ func NewAuthority(t testing.TB) *Authority {
 	a := &Authority{File: filepath.Join(t.TempDir(), "ca.pem"), Pool: x509.NewCertPool()}
 	template := certificateOf("authority of a test")
 	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-	a.cert, a.key = template, newKey(t) // signs itself
+	a.cert, a.key = template, newKey(t) // self-signed
 	a.cert = a.sign(t, template, a.key, a.File)
 	a.Pool.AddCert(a.cert)
 	return a
 }
 
-// IssueClient writes a client's certificate and its key, with other names besides the common one
-// or without.
+// IssueClient writes a client certificate and its key. otherNames, if any, are names besides the
+// common one.
 func (a *Authority) IssueClient(t testing.TB, commonName string, otherNames []string, certFile, keyFile string) {
 	t.Helper()
 	template, key := certificateOf(commonName), newKey(t)
@@ -48,8 +48,8 @@ func (a *Authority) IssueClient(t testing.TB, commonName string, otherNames []st
 	writeKey(t, key, keyFile)
 }
 
-// Issue writes a certificate for a name and for the loopback address, and its key, over what is
-// there: for servers and for clients.
+// Issue writes a certificate for a name and the loopback address, and its key, replacing existing
+// files. It serves servers and clients.
 func (a *Authority) Issue(t testing.TB, name, certFile, keyFile string) {
 	t.Helper()
 	template, key := certificateOf(name), newKey(t)
@@ -106,7 +106,7 @@ func writePEM(t testing.TB, file, kind string, der []byte) {
 	}
 }
 
-// SecureVersitygw starts a versitygw that speaks TLS, with a certificate of an authority.
+// SecureVersitygw starts a versitygw with TLS and a certificate from an authority.
 func SecureVersitygw(t testing.TB, by *Authority) *Store {
 	t.Helper()
 	at := place{t: t}
@@ -116,7 +116,8 @@ func SecureVersitygw(t testing.TB, by *Authority) *Store {
 	return secured(at, startVersitygw(at, at.folder("versitygw"), []string{"--cert", cert, "--key", key}, nil), by)
 }
 
-// SecureMinIO does the same with a MinIO, whose buckets are also hosts below localhost.
+// SecureMinIO is SecureVersitygw with a MinIO, which also serves its buckets as hosts below
+// localhost.
 func SecureMinIO(t testing.TB, by *Authority) *Store {
 	t.Helper()
 	at := place{t: t}

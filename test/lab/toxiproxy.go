@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// Network is the way to a server, by a Toxiproxy, which can make it go wrong.
+// Network is a network path to a server through a Toxiproxy, which can disturb it.
 type Network struct {
-	URL string // of the server by this way
+	URL string // of the server through this path
 
 	api   string
 	named int
@@ -34,15 +34,15 @@ func NetworkTo(t testing.TB, url string) *Network {
 	return n
 }
 
-// Toxic makes the way go wrong in one more manner, on a share of its connections (0 to 1), in one
-// direction: "upstream" is to the server. The kinds and their attributes are Toxiproxy's.
+// Toxic adds a disturbance to a share of the connections (0 to 1) in one direction; "upstream" is
+// towards the server. Kinds and attributes are Toxiproxy's.
 func (n *Network) Toxic(t testing.TB, kind, direction string, share float64, attributes map[string]int) {
 	t.Helper()
 	n.named++
 	n.call(t, http.MethodPost, "/proxies/way/toxics", map[string]any{"name": fmt.Sprint(n.named), "type": kind, "stream": direction, "toxicity": share, "attributes": attributes})
 }
 
-// Cut ends all connections there are; new ones get through.
+// Cut ends all current connections; new ones get through.
 func (n *Network) Cut(t testing.TB) {
 	t.Helper()
 	for _, enabled := range []bool{false, true} {
@@ -50,7 +50,7 @@ func (n *Network) Cut(t testing.TB) {
 	}
 }
 
-// Heal makes everything right again.
+// Heal removes all disturbances.
 func (n *Network) Heal(t testing.TB) {
 	t.Helper()
 	n.call(t, http.MethodPost, "/reset", nil)
@@ -76,8 +76,8 @@ func (n *Network) call(t testing.TB, method, path string, body any) {
 	}
 }
 
-// FailingWay starts an HAProxy in front of the server at a URL, which answers a request with a
-// status of its own where a condition of HAProxy's holds: "{ rand(100) lt 3 }".
+// FailingWay starts an HAProxy in front of the server at a URL. If a condition of HAProxy's holds,
+// such as "{ rand(100) lt 3 }", the HAProxy itself answers with a status.
 func FailingWay(t testing.TB, url string, status int, condition string) (failing string) {
 	t.Helper()
 	address := FreeAddress(t)

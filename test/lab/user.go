@@ -8,21 +8,20 @@ import (
 	"testing"
 )
 
-// User is somebody without a home and without rights, as a container's process is.
+// User is a user without a home and without rights, like that of a container's process.
 type User struct {
 	ID, Group uint32
 	Groups    []uint32 // further ones
 }
 
-// StartAs is Start for a program that runs as another user, in the folder /. Only root can do
-// that.
+// StartAs is Start for a program that runs as another user, in the folder /. Only root can do that.
 func StartAs(t testing.TB, u User, name, bin string, args, env []string) *Process {
 	t.Helper()
 	NeedRoot(t)
 	return startAs(place{t: t}, name, bin, args, env, &syscall.Credential{Uid: u.ID, Gid: u.Group, Groups: u.Groups})
 }
 
-// NeedRoot skips a test that nobody but root can do.
+// NeedRoot skips a test that only root can run.
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -44,7 +43,7 @@ func PublicFolder(t testing.TB) string {
 	return dir
 }
 
-// PublicS3proxy gives the path of an s3proxy that every user can run.
+// PublicS3proxy returns the path of an s3proxy that every user can run.
 func PublicS3proxy(t testing.TB) string {
 	t.Helper()
 	from, err := os.Open(S3proxy(t))
@@ -65,8 +64,8 @@ func PublicS3proxy(t testing.TB) string {
 	return to.Name()
 }
 
-// MountSecret lays out files as the kubelet mounts a Secret: a link for each, to a folder that
-// an update exchanges as a whole. They belong to root and to a group, which may read them.
+// MountSecret lays out files as the kubelet mounts a Secret: each is a link into a folder that an
+// update replaces as a whole. They belong to root and to a group, which may read them.
 func MountSecret(t testing.TB, folder string, group int, mode os.FileMode, files map[string]string) {
 	t.Helper()
 	version, err := os.MkdirTemp(folder, "..2026_")

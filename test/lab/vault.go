@@ -12,7 +12,7 @@ import (
 )
 
 // Vault is a running HashiCorp Vault with the transit engine at transit/ and AppRole at
-// auth/approle. It keeps its data over Stop and Start.
+// auth/approle. Its data survives Stop and Restart.
 type Vault struct {
 	*Process
 	URL       string
@@ -20,7 +20,7 @@ type Vault struct {
 
 	at           place
 	address, dir string
-	key          string // opens the seal
+	key          string // unseals it
 }
 
 // NewVault starts a Vault for one test, unsealed.
@@ -43,7 +43,7 @@ var sharedVault struct {
 	vault *Vault
 }
 
-// EmptyVault starts a Vault that nobody has initialized.
+// EmptyVault starts a Vault that is not initialized.
 func EmptyVault(t testing.TB) *Vault { t.Helper(); return emptyVault(place{t: t}) }
 
 func emptyVault(at place) *Vault {
@@ -75,10 +75,10 @@ func (v *Vault) start() {
 	v.AwaitListening(v.at.t, v.address)
 }
 
-// Env is what programs need to use it as root.
+// Env is the environment for programs that use the Vault as root.
 func (v *Vault) Env() []string { return []string{"VAULT_ADDR=" + v.URL, "VAULT_TOKEN=" + v.RootToken} }
 
-// Do sends a request as root and gives the status, and the "data" or "auth" of the answer.
+// Do sends a request as root and returns the status, and the "data" or "auth" of the answer.
 func (v *Vault) Do(t testing.TB, method, path string, body map[string]any) (status int, data map[string]any) {
 	t.Helper()
 	var answer struct {
@@ -92,7 +92,7 @@ func (v *Vault) Do(t testing.TB, method, path string, body map[string]any) (stat
 	return status, answer.Data
 }
 
-// Must is Do, and ends the test when Vault refuses.
+// Must is Do, but ends the test if Vault refuses.
 func (v *Vault) Must(t testing.TB, method, path string, body map[string]any) map[string]any {
 	t.Helper()
 	status, data := v.Do(t, method, path, body)
@@ -141,14 +141,14 @@ func (v *Vault) CreateKey(t testing.TB, name string) {
 	v.Must(t, "POST", "transit/keys/"+name, map[string]any{})
 }
 
-// Policy makes a policy of what HCL says.
+// Policy makes a policy from HCL.
 func (v *Vault) Policy(t testing.TB, name, hcl string) {
 	t.Helper()
 	v.Must(t, "PUT", "sys/policies/acl/"+name, map[string]any{"policy": hcl})
 }
 
-// Token makes a token with policies that lives for a time, and can be renewed up to longest
-// (zero: for ever) if renewable.
+// Token makes a token with policies and a TTL. If renewable, it can be renewed until it is longest
+// old (zero: without limit).
 func (v *Vault) Token(t testing.TB, policies []string, ttl, longest time.Duration, renewable bool) string {
 	t.Helper()
 	body := map[string]any{"policies": policies, "ttl": ttl.String(), "renewable": renewable, "no_default_policy": false}
@@ -158,8 +158,8 @@ func (v *Vault) Token(t testing.TB, policies []string, ttl, longest time.Duratio
 	return v.Must(t, "POST", "auth/token/create", body)["client_token"].(string)
 }
 
-// AppRole makes a role whose tokens have policies, live for a time and can be renewed up to
-// longest.
+// AppRole makes a role. Its tokens have policies and a TTL, and can be renewed until they are
+// longest old.
 func (v *Vault) AppRole(t testing.TB, name string, policies []string, ttl, longest time.Duration) (roleID, secretID string) {
 	t.Helper()
 	v.Must(t, "POST", "auth/approle/role/"+name, map[string]any{"token_policies": policies, "token_ttl": ttl.String(), "token_max_ttl": longest.String()})
@@ -167,25 +167,25 @@ func (v *Vault) AppRole(t testing.TB, name string, policies []string, ttl, longe
 	return roleID, v.Must(t, "POST", "auth/approle/role/"+name+"/secret-id", map[string]any{})["secret_id"].(string)
 }
 
-// Seal has it refuse everything until Unseal.
+// Seal makes Vault refuse everything until Unseal.
 func (v *Vault) Seal(t testing.TB) { t.Helper(); v.Must(t, "PUT", "sys/seal", nil) }
 
-// Unseal opens it again, and waits until it serves.
+// Unseal unseals Vault again, and waits until it serves.
 func (v *Vault) Unseal(t testing.TB) {
 	t.Helper()
 	v.Must(t, "PUT", "sys/unseal", map[string]any{"key": v.key})
 	v.until(t, 20*time.Second, func() bool { return v.do(t, "GET", "sys/health", nil, nil) == http.StatusOK })
 }
 
-// Stop kills it; its address refuses connections until Restart.
+// Stop kills Vault; its address refuses connections until Restart.
 func (v *Vault) Stop() { v.Kill() }
 
-// Restart starts it again at the same address with the same data, unsealed.
+// Restart starts Vault again at the same address with the same data, unsealed.
 func (v *Vault) Restart(t testing.TB) {
 	t.Helper()
 	v.start()
 	v.Unseal(t)
 }
 
-// String is its address: a Vault in a message must not show its token.
+// String is only the address: a Vault printed in a message must not show its token.
 func (v *Vault) String() string { return fmt.Sprintf("Vault at %s", v.URL) }
