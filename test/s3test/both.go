@@ -20,19 +20,19 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// GoClient is what the SDKs have in common, so that one test fits both.
+// GoClient is the common part of the Go SDKs, so that one test fits both.
 type GoClient interface {
 	Put(ctx context.Context, key string, body []byte, meta map[string]string) error
-	// Get reads a range as in an HTTP Range header; "" is all.
+	// Get reads a range as in an HTTP Range header; "" reads the whole object.
 	Get(ctx context.Context, key, byteRange string) ([]byte, error)
 	Head(ctx context.Context, key string) (size int64, meta map[string]string, etag string, err error)
 	List(ctx context.Context, v2 bool, prefix, delimiter string) (sizes map[string]int64, prefixes []string, err error)
 	Remove(ctx context.Context, key string) error
 	RemoveAll(ctx context.Context, keys []string) error
-	Status(err error) int // of the HTTP answer that the error stands for
+	Status(err error) int // HTTP status of the answer behind an error
 }
 
-// SDKClient is GoClient by aws-sdk-go-v2.
+// SDKClient implements GoClient with aws-sdk-go-v2.
 type SDKClient struct {
 	*s3.Client
 	Bucket string
@@ -65,7 +65,7 @@ func (c SDKClient) Head(ctx context.Context, key string) (int64, map[string]stri
 	if err != nil {
 		return 0, nil, "", err
 	}
-	// versitygw gives folders a type of its own.
+	// versitygw returns folders its own content type.
 	if *out.ContentType != "text/x-test" && !strings.HasSuffix(key, "/") {
 		return 0, nil, "", fmt.Errorf("content type %q", *out.ContentType)
 	}
@@ -134,7 +134,7 @@ func (SDKClient) Status(err error) int {
 	return 0
 }
 
-// GetVersion reads one version.
+// GetVersion reads a specific version.
 func (c SDKClient) GetVersion(ctx context.Context, key, version string) ([]byte, error) {
 	out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.Bucket, Key: &key, VersionId: &version})
 	if err != nil {
@@ -219,7 +219,7 @@ func (c minioClient) RemoveAll(ctx context.Context, keys []string) error {
 
 func (minioClient) Status(err error) int { return minio.ToErrorResponse(err).StatusCode }
 
-// NewMinioClient is GoClient by minio-go.
+// NewMinioClient implements GoClient with minio-go.
 func NewMinioClient(t *testing.T, at lab.S3, bucket string) minioClient {
 	t.Helper()
 	u, err := url.Parse(at.URL)

@@ -32,8 +32,8 @@ const (
 	contentSHA256Name = "x-amz-content-sha256"
 )
 
-// Call is an S3 request written and signed by hand, so that each of its parts
-// can be wrong. The zero values are right.
+// Call is an S3 request written and signed by hand, so that each of its parts can be wrong. The
+// zero value of a field means the correct value.
 type Call struct {
 	Method  string
 	Path    string            // as on the wire: "/bucket/escaped-key"
@@ -48,21 +48,21 @@ type Call struct {
 	AccessKey   string
 	Secret      string // instead of the target's
 	Unsigned    bool
-	AuthHeader  string // instead of the one that is right
+	AuthHeader  string // instead of the correct one
 
-	Length  int64 // Content-Length that is claimed; 0: the true one
-	SendNow int   // of the body, in bytes, before the sending side is shut; 0: all
-	Vanish  bool  // after sendNow the whole connection is reset
+	Length  int64 // Content-Length to claim; 0: the true one
+	SendNow int   // bytes of the body to send before shutting the sending side; 0: all
+	Vanish  bool  // reset the whole connection after SendNow
 }
 
-// Answer is what came back.
+// Answer is the response.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 	Code   string // of S3's XML error
 	Text   string // its message
-	Err    error  // the transfer broke; what came before is there
+	Err    error  // the transfer broke; what came before is kept
 
 	Signature string // of the request
 }
@@ -77,8 +77,8 @@ func (a Answer) String() string {
 	return fmt.Sprintf("%d with %d bytes, transfer error: %v", a.Status, len(a.Body), a.Err)
 }
 
-// Do sends the call and reads the answer side by side with the sending, as a
-// server may well answer before it has read everything.
+// Do sends the call and reads the answer concurrently, because a server may answer before it has
+// read everything.
 func (c Call) Do(t testing.TB, at lab.S3) Answer {
 	t.Helper()
 	u, err := url.Parse(at.URL)
@@ -116,7 +116,7 @@ func (c Call) Do(t testing.TB, at lab.S3) Answer {
 	return a
 }
 
-// ReadAnswer reads the answer to a request of a method.
+// ReadAnswer reads the answer to a request with this method.
 func ReadAnswer(r *bufio.Reader, method string) (a Answer) {
 	var resp *http.Response
 	for {
@@ -140,7 +140,7 @@ func ReadAnswer(r *bufio.Reader, method string) (a Answer) {
 	return a
 }
 
-// Wire is the request's head and body, and the signature it carries.
+// Wire returns the request's head and body, and its signature.
 func (c Call) Wire(at lab.S3, host string) (head, body []byte, signature string) {
 	if c.At.IsZero() {
 		c.At = time.Now()
@@ -192,7 +192,7 @@ func (c Call) Wire(at lab.S3, host string) (head, body []byte, signature string)
 	return b.Bytes(), body, signature
 }
 
-// sign makes the signature of the call with these headers (all signed).
+// sign computes the signature of the call, with all of these headers signed.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 func (c Call) sign(headers map[string]string, key []byte, scope string) (signature, names string) {
 	sorted := sortedKeys(headers)
@@ -207,7 +207,7 @@ func (c Call) sign(headers map[string]string, key []byte, scope string) (signatu
 	return hex.EncodeToString(MAC(key, toSign)), names
 }
 
-// Presign gives the same call with its signature in the query, valid for a time.
+// Presign returns the same call with its signature in the query, valid for a time.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 func (c Call) Presign(at lab.S3, valid time.Duration) Call {
 	if c.At.IsZero() {
@@ -245,14 +245,14 @@ func signingKey(secret string, at time.Time, region string) []byte {
 	return key
 }
 
-// MAC is one step of a signing key.
+// MAC is one step in the derivation of a signing key.
 func MAC(key []byte, s string) []byte {
 	h := hmac.New(sha256.New, key)
 	io.WriteString(h, s)
 	return h.Sum(nil)
 }
 
-// HexSHA256 is what x-amz-content-sha256 says of a body.
+// HexSHA256 is the x-amz-content-sha256 of a body.
 func HexSHA256(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
@@ -284,7 +284,7 @@ func canonicalQuery(q string) string {
 	return b.String()
 }
 
-// canonicalPath is S3's own encoding of what the wire form means.
+// canonicalPath is S3's encoding of the path that the wire form means.
 func canonicalPath(p string) string {
 	plain, err := url.PathUnescape(p)
 	if err != nil {
@@ -293,7 +293,7 @@ func canonicalPath(p string) string {
 	return Escape(plain, true)
 }
 
-// Escape is S3's URI encoding: all but the unreserved bytes, and a path's slashes.
+// Escape is S3's URI encoding: it escapes all but the unreserved bytes and, in a path, slashes.
 func Escape(s string, path bool) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -317,7 +317,7 @@ func sortedKeys(m map[string]string) []string {
 	return keys
 }
 
-// OrElse is s, or the other where s is empty.
+// OrElse is s, or otherwise if s is empty.
 func OrElse(s, otherwise string) string {
 	if s != "" {
 		return s
@@ -325,7 +325,7 @@ func OrElse(s, otherwise string) string {
 	return otherwise
 }
 
-// IfAny is s with something before it, or nothing where s is empty.
+// IfAny is s with a prefix, or empty if s is empty.
 func IfAny(before, s string) string {
 	if s == "" {
 		return ""
@@ -333,7 +333,7 @@ func IfAny(before, s string) string {
 	return before + s
 }
 
-// CopyHead gives a request of Go's client the headers of a call's wire form.
+// CopyHead copies the headers of a call's wire form to a request of Go's client.
 func CopyHead(req *http.Request, head []byte) {
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 	if err != nil {
@@ -344,8 +344,8 @@ func CopyHead(req *http.Request, head []byte) {
 	req.Header = r.Header
 }
 
-// Streamed sends a call with a body of any length, signed as UNSIGNED-PAYLOAD,
-// through Go's client, and gives its open response.
+// Streamed sends a call with a body of any length through Go's client, signed as UNSIGNED-PAYLOAD,
+// and returns the open response.
 func (c Call) Streamed(t testing.TB, at lab.S3, client *http.Client, body io.Reader, length int64) (*http.Response, error) {
 	t.Helper()
 	u, err := url.Parse(at.URL)
@@ -363,7 +363,7 @@ func (c Call) Streamed(t testing.TB, at lab.S3, client *http.Client, body io.Rea
 	return client.Do(req)
 }
 
-// Get reads an object, signed.
+// Get reads an object with a signed request.
 func Get(t testing.TB, at lab.S3, path string) Answer {
 	t.Helper()
 	return Call{Method: http.MethodGet, Path: path}.Do(t, at)
@@ -377,13 +377,13 @@ func MustPut(t testing.TB, at lab.S3, path string, body []byte) {
 	}
 }
 
-// MustGet reads an object by the SDK and compares it.
+// MustGet reads an object through the SDK and compares it.
 func MustGet(t *testing.T, at lab.S3, bucket, key string, want []byte) *s3.GetObjectOutput {
 	t.Helper()
 	return MustRead(t, SDK(t, at), bucket, key, want)
 }
 
-// MustRead is MustGet by a client that there is already.
+// MustRead is MustGet with an existing client.
 func MustRead(t *testing.T, client *s3.Client, bucket, key string, want []byte) *s3.GetObjectOutput {
 	t.Helper()
 	out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
@@ -411,7 +411,7 @@ func RoundTrip(t *testing.T, at lab.S3, bucket string, n int) {
 	MustGet(t, at, bucket, "k", body)
 }
 
-// Fetch sends a request that needs no more than its URL.
+// Fetch sends a request for which the URL is enough.
 func Fetch(t testing.TB, method, address, kind string, body io.Reader) (status int, header http.Header, got []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, body)

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Content is n bytes that no compression shortens, the same for the same seed.
+// Content returns n incompressible bytes, the same for the same seed.
 func Content(seed uint64, n int) []byte {
 	b := make([]byte, n)
 	if _, err := io.ReadFull(Generator(seed), b); err != nil {
@@ -22,14 +22,14 @@ func Content(seed uint64, n int) []byte {
 	return b
 }
 
-// Generator is an endless stream, the same for the same seed.
+// Generator returns an endless stream, the same for the same seed.
 func Generator(seed uint64) io.Reader {
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[:], seed)
 	return rand.NewChaCha8(key)
 }
 
-// SameBytes says where two contents differ, or nothing.
+// SameBytes says where two contents differ; nil if they do not.
 func SameBytes(got, want []byte) error {
 	if bytes.Equal(got, want) {
 		return nil
@@ -41,36 +41,35 @@ func SameBytes(got, want []byte) error {
 	return fmt.Errorf("%d bytes, want %d; the first difference is at %d", len(got), len(want), at)
 }
 
-// XMLText is a string as XML has it.
+// XMLText escapes a string for XML.
 func XMLText(s string) string {
 	var b strings.Builder
 	xml.EscapeText(&b, []byte(s))
 	return b.String()
 }
 
-// MD5Of is what Content-MD5 says of a body.
+// MD5Of is the Content-MD5 of a body.
 func MD5Of(b []byte) string {
 	sum := md5.Sum(b)
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// MD5ETag is S3's ETag of an object of one PUT.
+// MD5ETag is S3's ETag for an object written with one PUT.
 func MD5ETag(body []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(body)) }
 
-// Marker is plaintext that is searched for where none may be.
+// Marker is plaintext that tests search for where no plaintext may be.
 const Marker = "MARKER-that-must-not-reach-the-store-7f3a9c"
 
-// MiB is a mebibyte.
 const MiB = 1 << 20
 
-// Flipped is a copy with one bit changed.
+// Flipped returns a copy with one bit changed.
 func Flipped(b []byte, at int) []byte {
 	c := slices.Clone(b)
 	c[at] ^= 1
 	return c
 }
 
-// OddKeys are keys that S3 allows and that are easily got wrong.
+// OddKeys are keys that S3 allows and that are easy to get wrong.
 var OddKeys = []string{
 	"with space", " leading", "trailing ", "a+b", "a%b", "a%20b", "a%2Fb", "%", "%%", "100%25",
 	"?query=1", "a&b=c", "#fragment", "a=b;c", "semi;colon", "a,b", "quote'\"", "back\\slash", "<tag>&amp;", "[b]{c}|d^e`f~",

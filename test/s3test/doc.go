@@ -1,6 +1,6 @@
-// Package s3test is what a black-box test does as a client of S3, and as the operator of a
-// store: requests written and signed by hand, of which each part can be wrong (Call,
-// Stream, SignedForm), the SDKs (SDK, GoClient, Begin), what lies in the store (RawGet,
-// RawPut, SealMultipart), and content to send and to compare (Content, SameBytes). Where
-// it is said is a lab.S3: a proxy, or a store.
+// Package s3test is how black-box tests act as a client of S3, and as the operator of a store. It
+// has requests written and signed by hand, each part of which can be wrong (Call, Stream,
+// SignedForm), the SDKs (SDK, GoClient, Begin), access to what the store holds (RawGet, RawPut,
+// SealMultipart), and content to send and compare (Content, SameBytes). A lab.S3 names the proxy or
+// store to talk to.
 package s3test

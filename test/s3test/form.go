@@ -12,8 +12,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// SignedForm gives a form for a key, up to its file's first byte, and its end. Its
-// policy allows every further field that is named.
+// SignedForm returns a form for a key: the part before the file's first byte, and the part after
+// the file. Its policy allows all the further fields.
 func SignedForm(t testing.TB, at lab.S3, bucket, key string, further ...[2]string) (kind string, head, tail []byte) {
 	t.Helper()
 	return RegionalForm(t, at, "us-east-1", bucket, key, further...)

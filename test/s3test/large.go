@@ -10,10 +10,10 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// LargeSize is that of an object much larger than what the proxy holds of it.
+// LargeSize is the size of an object much larger than what the proxy holds of it in memory.
 var LargeSize = 100_000_000
 
-// PutStream uploads size bytes of a generator.
+// PutStream uploads size bytes from a generator.
 func PutStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) error {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -29,7 +29,7 @@ func PutStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) er
 	return err
 }
 
-// GetStream reads an object and compares it with size bytes of a generator.
+// GetStream reads an object and compares it with size bytes from a generator.
 func GetStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) error {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -45,7 +45,7 @@ func GetStream(t testing.TB, at lab.S3, path string, seed uint64, size int64) er
 	}
 	io.Copy(want, io.LimitReader(Generator(seed), size))
 	if resp.StatusCode != http.StatusOK || n != size || resp.ContentLength != size || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
-		t.Errorf("GET %s: %d with %d bytes (Content-Length %d), or others than were put", path, resp.StatusCode, n, resp.ContentLength)
+		t.Errorf("GET %s: %d with %d bytes (Content-Length %d), or not the bytes that were put", path, resp.StatusCode, n, resp.ContentLength)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// Begin begins an upload in parts.
+// Begin creates a multipart upload.
 func Begin(t *testing.T, client *s3.Client, bucket, key string) *Upload {
 	t.Helper()
 	out, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ContentType: aws.String("text/plain"), Metadata: map[string]string{"color": "red"}})
@@ -26,7 +26,7 @@ func Begin(t *testing.T, client *s3.Client, bucket, key string) *Upload {
 	return &Upload{T: t, Client: client, Bucket: bucket, Key: key, ID: *out.UploadId}
 }
 
-// Upload is one upload by a test.
+// Upload is a multipart upload made by a test.
 type Upload struct {
 	T           *testing.T
 	Client      *s3.Client
@@ -34,7 +34,7 @@ type Upload struct {
 	ID          string
 }
 
-// Send uploads a part by a client, which may be another replica's.
+// Send uploads a part through a client, possibly that of another replica.
 func (m *Upload) Send(client *s3.Client, number int32, body []byte) types.CompletedPart {
 	m.T.Helper()
 	out, err := client.UploadPart(m.T.Context(), &s3.UploadPartInput{Bucket: &m.Bucket, Key: &m.Key, UploadId: &m.ID, PartNumber: &number, Body: bytes.NewReader(body)})
@@ -44,7 +44,7 @@ func (m *Upload) Send(client *s3.Client, number int32, body []byte) types.Comple
 	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32}
 }
 
-// Complete completes the upload by a client, which may be another replica's.
+// Complete completes the upload through a client, possibly that of another replica.
 func (m *Upload) Complete(client *s3.Client, parts ...types.CompletedPart) (*s3.CompleteMultipartUploadOutput, error) {
 	return client.CompleteMultipartUpload(m.T.Context(), &s3.CompleteMultipartUploadInput{Bucket: &m.Bucket, Key: &m.Key, UploadId: &m.ID, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
 }
@@ -68,14 +68,15 @@ func PutParts(ctx context.Context, client *s3.Client, in *s3.CreateMultipartUplo
 	return err
 }
 
-// UploadID is the id in an answer to CreateMultipartUpload, escaped for a query.
+// UploadID is the id from an answer to CreateMultipartUpload, escaped for a query.
 func UploadID(a Answer) string {
 	_, rest, _ := strings.Cut(string(a.Body), "<UploadId>")
 	id, _, _ := strings.Cut(rest, "</UploadId>")
 	return Escape(id, false)
 }
 
-// BeginUploads begins so many uploads of each key, side by side, and gives "key id" of each.
+// BeginUploads creates each uploads for every one of keys keys, in parallel, and returns "key id"
+// for each.
 func BeginUploads(t *testing.T, at lab.S3, bucket string, keys, each int) (begun []string) {
 	t.Helper()
 	client := SDK(t, at)

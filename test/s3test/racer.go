@@ -15,16 +15,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Racer is an object that one client overwrites, again and again, and others read.
+// Racer is an object that one client keeps overwriting while others read it.
 type Racer struct {
 	Key            string
-	Updates        bool // every other write is an update of the metadata alone
-	Parts          bool // the others are uploads in parts
+	Updates        bool // every other write updates only the metadata
+	Parts          bool // the other writes are multipart uploads
 	started, acked atomic.Int64
-	seen           atomic.Int64 // the newest that a read has given
+	seen           atomic.Int64 // the newest write that a read has returned
 }
 
-// Write writes the next number, as body and metadata, or as metadata alone.
+// Write writes the next number as body and metadata, or as metadata only.
 func (c *Racer) Write(t *testing.T, client *s3.Client, bucket string) error {
 	n := c.started.Add(1)
 	meta := map[string]string{"n": strconv.FormatInt(n, 10)}
@@ -45,9 +45,10 @@ func (c *Racer) Write(t *testing.T, client *s3.Client, bucket string) error {
 	return nil
 }
 
-// Read checks what one writer and any readers of a register demand: nothing older than
-// what was acknowledged or Read before, nothing that was not begun, and body and metadata
-// of one write (an update of the metadata keeps the body of the write before it).
+// Read checks the guarantees of a register with one writer and any number of readers. It must
+// return nothing older than what was acknowledged or read before, nothing that was not yet begun,
+// and body and metadata of the same write (an update of the metadata keeps the body of the write
+// before it).
 func (c *Racer) Read(t *testing.T, client *s3.Client, bucket string) error {
 	least := max(c.acked.Load(), c.seen.Load())
 	if least == 0 {

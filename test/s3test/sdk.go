@@ -20,7 +20,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// SDK is an aws-sdk-go-v2 client with the SDK's default settings.
+// SDK returns an aws-sdk-go-v2 client with the SDK's default settings.
 func SDK(t testing.TB, at lab.S3) *s3.Client {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-east-1"),
@@ -35,7 +35,7 @@ func SDK(t testing.TB, at lab.S3) *s3.Client {
 	})
 }
 
-// NewBucket makes a bucket of the test's own.
+// NewBucket makes a bucket for this test alone.
 func NewBucket(t testing.TB, at lab.S3) string {
 	t.Helper()
 	last := t.Name()[strings.LastIndex(t.Name(), "/")+1:]
@@ -55,7 +55,7 @@ func NewBucket(t testing.TB, at lab.S3) string {
 	return name
 }
 
-// MakeBucket makes a bucket of a name.
+// MakeBucket makes a bucket with a given name.
 func MakeBucket(t *testing.T, at lab.S3, name string) {
 	t.Helper()
 	if _, err := SDK(t, at).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
@@ -63,7 +63,7 @@ func MakeBucket(t *testing.T, at lab.S3, name string) {
 	}
 }
 
-// Code is the S3 error code of an SDK's error, "" for none.
+// Code is the S3 error code in an SDK's error; "" if there is none.
 func Code(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -75,7 +75,7 @@ func Code(err error) string {
 	return ""
 }
 
-// WantObject reads an object whole and by part, and compares HEAD and LIST with it.
+// WantObject reads an object whole and by part, and compares HEAD and LIST with the result.
 func WantObject(t *testing.T, client *s3.Client, bucket, key string, parts ...[]byte) {
 	t.Helper()
 	want := slices.Concat(parts...)
@@ -119,7 +119,7 @@ func WantObject(t *testing.T, client *s3.Client, bucket, key string, parts ...[]
 	}
 }
 
-// Tagged shows tags, which have no order.
+// Tagged formats tags independently of their order.
 func Tagged(tags []types.Tag) string {
 	var all []string
 	for _, tag := range tags {
@@ -129,10 +129,10 @@ func Tagged(tags []types.Tag) string {
 	return strings.Join(all, " ")
 }
 
-// TwoTags is a tagging header.
+// TwoTags is the value of a tagging header.
 const TwoTags = "a=b&color=dark%20red"
 
-// HostedSDK is aws-sdk-go-v2 as it is by default: the bucket is in the host.
+// HostedSDK is aws-sdk-go-v2 with its default addressing: the bucket is in the host name.
 func HostedSDK(t testing.TB, at lab.S3, client *http.Client, endpoint string) *s3.Client {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-east-1"), config.WithHTTPClient(client),
@@ -146,7 +146,7 @@ func HostedSDK(t testing.TB, at lab.S3, client *http.Client, endpoint string) *s
 	})
 }
 
-// Once is a client that repeats nothing by itself.
+// Once returns a client that never retries.
 func Once(t testing.TB, at lab.S3) *s3.Client {
 	return s3.New(SDK(t, at).Options(), func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
 }

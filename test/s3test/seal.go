@@ -12,9 +12,8 @@ import (
 	"github.com/s3proxy/s3proxy/kms/localfile"
 )
 
-// SealMultipart gives metadata and stored bytes of an object that a client
-// uploaded in parts, as docs/FORMAT.md has them; withMD5 says whether the parts' MD5s
-// are known.
+// SealMultipart returns the metadata and stored bytes of an object that a client uploaded in parts,
+// as docs/FORMAT.md defines them; withMD5 says whether the parts' MD5s are known.
 func SealMultipart(t *testing.T, keyset, bucket, key string, sizes []int, plain []byte, withMD5 bool) (map[string]string, []byte) {
 	t.Helper()
 	kek, err := localfile.Open(keyset)

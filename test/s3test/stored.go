@@ -16,9 +16,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// Operator is what the store's own operator can do behind the proxy's back: S3
-// with the upstream credentials. For the embedded store it is a store of the
-// same kind started on the same folder.
+// Operator is what the store's operator can use behind the proxy's back: S3 with the upstream
+// credentials. For the embedded store it is a store of the same kind, started on the same folder.
 func Operator(t *testing.T, at lab.Target, bucket string) lab.S3 {
 	t.Helper()
 	if at.Store != nil {
@@ -42,7 +41,7 @@ func Operator(t *testing.T, at lab.Target, bucket string) lab.S3 {
 	return lab.VersitygwAt(t, root, sidecar).S3()
 }
 
-// Stored is an object as the store has it.
+// Stored is an object as the store holds it.
 type Stored struct {
 	Body []byte
 	Meta map[string]string // user metadata, lower-case names without x-amz-meta-
@@ -50,7 +49,7 @@ type Stored struct {
 
 const userMetadata = "x-amz-meta-"
 
-// RawGet reads an object as the store has it.
+// RawGet reads an object as the store holds it.
 func RawGet(t *testing.T, at lab.S3, path string) Stored {
 	t.Helper()
 	a := Get(t, at, path)
@@ -66,7 +65,7 @@ func RawGet(t *testing.T, at lab.S3, path string) Stored {
 	return s
 }
 
-// RawPut writes one to the store.
+// RawPut writes such an object to the store.
 func RawPut(t *testing.T, at lab.S3, path string, s Stored) {
 	t.Helper()
 	headers := map[string]string{}
@@ -78,22 +77,22 @@ func RawPut(t *testing.T, at lab.S3, path string, s Stored) {
 	}
 }
 
-// With is a copy with other metadata in one place.
+// With returns a copy with one metadata field changed.
 func (s Stored) With(name, value string) Stored {
 	meta := maps.Clone(s.Meta)
 	meta[name] = value
 	return Stored{Body: s.Body, Meta: meta}
 }
 
-// Without is a copy that lacks a name in the metadata.
+// Without returns a copy that lacks one metadata field.
 func (s Stored) Without(name string) Stored {
 	meta := maps.Clone(s.Meta)
 	delete(meta, name)
 	return Stored{Body: s.Body, Meta: meta}
 }
 
-// OnlyWholeGoodSegments fails when more of the plaintext came than the segments
-// before the damaged one, or when the transfer looks whole.
+// OnlyWholeGoodSegments fails if the answer has more of the plaintext than the segments before the
+// damaged one, or if the transfer looks whole.
 func OnlyWholeGoodSegments(a Answer, plaintext []byte, goodSegments int) error {
 	const segment = 64 << 10
 	if a.Status == 0 || a.Status >= 400 {
@@ -103,21 +102,21 @@ func OnlyWholeGoodSegments(a Answer, plaintext []byte, goodSegments int) error {
 		return fmt.Errorf("the transfer looks whole: %v", a)
 	}
 	if len(a.Body) > goodSegments*segment {
-		return fmt.Errorf("%d bytes came, only %d segments before were good", len(a.Body), goodSegments)
+		return fmt.Errorf("%d bytes came, but only the %d segments before were good", len(a.Body), goodSegments)
 	}
 	if len(a.Body)%segment != 0 {
-		return fmt.Errorf("%d bytes came, which is no number of whole segments", len(a.Body))
+		return fmt.Errorf("%d bytes came, which is not a whole number of segments", len(a.Body))
 	}
 	if string(a.Body) != string(plaintext[:len(a.Body)]) {
-		return fmt.Errorf("what came is not how the plaintext begins")
+		return fmt.Errorf("what came is not the beginning of the plaintext")
 	}
 	return nil
 }
 
-// StoredSegment is the length of a whole segment in the store: nonce and tag with it.
+// StoredSegment is the length of a full segment in the store, with IV and tag.
 const StoredSegment = 64<<10 + 28
 
-// TamperSize is that of an object that is worth damaging.
+// TamperSize is the size of objects that tests damage.
 const TamperSize = 200_000 // four segments, the last one short
 
 // Records counts the window records in a bucket of a store.
@@ -143,5 +142,5 @@ func KeysOf(t *testing.T, at lab.S3, bucket, prefix string) (keys []string) {
 	return keys
 }
 
-// SomeKey is a key of AWS KMS that a client may name.
+// SomeKey is an AWS KMS key that a client may name.
 const SomeKey = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"

@@ -17,22 +17,21 @@ const (
 	CRCTrailer            = "x-amz-checksum-crc32"
 )
 
-// Stream is an aws-chunked body. The zero values of what follows the shape are
-// a right one.
+// Stream is an aws-chunked body. From Chunk on, the zero value of a field means the correct value.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 type Stream struct {
 	Shape string
 	Body  []byte
 
-	Chunk        int    // bytes of each chunk but the last; 0: 64 KiB, S3's least is 8 KiB
+	Chunk        int    // bytes in each chunk but the last; 0: 64 KiB; S3's minimum is 8 KiB
 	Decoded      int    // x-amz-decoded-content-length; 0: the true one
-	Forge        int    // number of the chunk, from 1, that gets a wrong signature
-	NoFinal      bool   // the chunk of no bytes is left out
-	Cut          int    // bytes left out at the end of all
-	Checksum     string // instead of the right one in the trailer
-	NoTrailer    bool   // promised, and not sent
-	OtherTrailer string // this line instead of the promised one
-	ForgeTrailer bool   // a wrong signature of the trailer
+	Forge        int    // number of the chunk, from 1, to sign wrongly
+	NoFinal      bool   // omit the chunk of no bytes
+	Cut          int    // bytes to omit at the very end
+	Checksum     string // instead of the correct one in the trailer
+	NoTrailer    bool   // promise the trailer, but do not send it
+	OtherTrailer string // line to send instead of the promised one
+	ForgeTrailer bool   // sign the trailer wrongly
 }
 
 func (s *Stream) headers() map[string]string {
@@ -49,7 +48,7 @@ func (s *Stream) headers() map[string]string {
 	return h
 }
 
-// chunkSigner chains the signatures of chunks, beginning with the request's.
+// chunkSigner chains the signatures of chunks, starting from the request's.
 type chunkSigner struct {
 	key         []byte
 	date, scope string
@@ -114,7 +113,7 @@ func (s *Stream) trailer(b *bytes.Buffer, sign *chunkSigner) {
 	}
 }
 
-// CRC32Of is what x-amz-checksum-crc32 says of a body.
+// CRC32Of is the x-amz-checksum-crc32 of a body.
 func CRC32Of(b []byte) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(b)))
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// PresignV2 gives the call with a signature of version 2 in the query. signed is what of the query
-// is in the text, as "?name=value" with decoded values. Headers are sent; those of x-amz-* are
-// signed, as are content-type and content-md5.
+// PresignV2 returns the call with a version 2 signature in the query. signed is the part of the
+// query that is signed, as "?name=value" with decoded values. All headers are sent; x-amz-*,
+// content-type and content-md5 are signed.
 func (c Call) PresignV2(at lab.S3, expires time.Time, signed string) Call {
 	date := fmt.Sprint(expires.Unix())
 	c.Query += IfAny("&", "AWSAccessKeyId="+url.QueryEscape(OrElse(c.AccessKey, at.AccessKey))+"&Expires="+date+"&Signature="+url.QueryEscape(c.signV2(at, date, signed)))
@@ -27,7 +27,7 @@ func (c Call) PresignV2(at lab.S3, expires time.Time, signed string) Call {
 	return c
 }
 
-// SignedV2 gives the call with a header of version 2.
+// SignedV2 returns the call with a version 2 Authorization header.
 func (c Call) SignedV2(at lab.S3, signed string) Call {
 	if c.At.IsZero() {
 		c.At = time.Now()
@@ -58,7 +58,7 @@ func sumV2(secret, text string) string {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
-// FormV2 gives a form that is signed with version 2, with a file.
+// FormV2 returns a form with a file, signed with version 2.
 func FormV2(t testing.TB, at lab.S3, bucket, key string, file []byte) (kind string, body []byte) {
 	t.Helper()
 	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"expiration": %q, "conditions": [{"bucket": %q}, {"key": %q}]}`,
