@@ -14,16 +14,15 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// attack is a PUT that must not become an object.
+// attack is a PUT that must not create an object.
 type attack struct {
 	name   string
 	status int
-	code   string // S3's; empty: no answer is needed
+	code   string // S3's error code; empty: no answer is needed
 	call   func(path string, body []byte) s3test.Call
 }
 
-// attacks are the bad uploads that the issue lists, in each shape of signature
-// that can carry them.
+// attacks are the bad uploads, each in every shape of signature that can carry it.
 var attacks = []attack{
 	{"signed with a wrong secret", 403, "SignatureDoesNotMatch", func(path string, body []byte) s3test.Call {
 		return s3test.Call{Path: path, Body: body, Secret: "not-the-secret"}
@@ -131,14 +130,14 @@ var attacks = []attack{
 	}},
 }
 
-// Bodies that the proxy holds whole, holds several segments of, and streams.
+// Sizes of bodies that the proxy holds whole, holds several segments of, and streams.
 var attackSizes = []int{10, 100 << 10, 3 << 20}
 
 func TestBadUploadsLeaveWhatWasThereBefore(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) { wantNoBadUpload(t, at.S3, s3test.NewBucket(t, at.S3)) })
 }
 
-// versitygw keeps what came of a bare body that is cut.
+// versitygw keeps what arrived of a bare body that is cut.
 func TestBadUploadsLeaveWhatWasThereBeforeThoughTheStoreChecksNoBodies(t *testing.T) {
 	store := lab.SharedVersitygw(t)
 	encrypted, plain := s3test.NewBucket(t, store.S3()), s3test.NewBucket(t, store.S3())
@@ -149,13 +148,13 @@ func TestBadUploadsLeaveWhatWasThereBeforeThoughTheStoreChecksNoBodies(t *testin
 	for _, bucket := range []string{encrypted, plain} {
 		left, err := s3test.SDK(t, store.S3()).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
 		if err != nil || len(left.Uploads) > 0 {
-			t.Errorf("uploads that are left: %v, %v", left.Uploads, err)
+			t.Errorf("uploads left behind: %v, %v", left.Uploads, err)
 		}
 	}
 }
 
-// wantNoBadUpload tries all attacks on objects of a bucket, old and new; in `make test` each
-// with one of the sizes.
+// wantNoBadUpload tries all attacks on objects of a bucket, existing and new; in `make test`, each
+// attack with one of the sizes.
 func wantNoBadUpload(t *testing.T, at lab.S3, bucket string) {
 	t.Helper()
 	want := 0
@@ -179,7 +178,7 @@ func wantNoBadUpload(t *testing.T, at lab.S3, bucket string) {
 						t.Errorf("the answer is %v, want %d %s", got, a.status, a.code)
 					}
 					if a.code == "" && got.Status != 0 && got.Status < 400 {
-						t.Errorf("the answer is %v to half a body", got)
+						t.Errorf("half a body is answered with %v", got)
 					}
 				}
 				if got := s3test.Get(t, at, old); got.Status != 200 || s3test.SameBytes(got.Body, before) != nil {
@@ -191,7 +190,7 @@ func wantNoBadUpload(t *testing.T, at lab.S3, bucket string) {
 			})
 		}
 	}
-	// A client gone is noticed a little after it went; whatever came of it is there now.
+	// The proxy notices a little late that a client is gone; by now any consequence is visible.
 	list, err := s3test.SDK(t, at).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +257,7 @@ func TestConditionsHoldForBodiesThatTheStoreCannotCheck(t *testing.T) {
 	}
 }
 
-// wantConditions writes on If-None-Match and If-Match.
+// wantConditions writes with If-None-Match and If-Match.
 func wantConditions(t *testing.T, at lab.S3, bucket string) {
 	t.Helper()
 	for _, size := range attackSizes {

@@ -1,5 +1,5 @@
-// Package attacks proves that what an attacker without keys can send or change is refused, and
-// that no plaintext and no secret is where he can look.
+// Package attacks proves that the proxy refuses whatever an attacker without keys can send or
+// change, and that no plaintext and no secret is in any place an attacker can look at.
 package attacks
 
 import (

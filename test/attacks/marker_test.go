@@ -27,14 +27,14 @@ func TestNothingOfThePlaintextIsInTheStoresFolder(t *testing.T) {
 		if got := (s3test.Call{Method: http.MethodPut, Path: folder + "text", Body: bytes.Repeat([]byte(s3test.Marker), 3000), Headers: map[string]string{"content-type": "text/plain"}}).Do(t, at.S3); got.Status != 200 {
 			t.Fatalf("PUT: %v", got)
 		}
-		// Uploads that failed leave nothing either.
+		// Failed uploads leave nothing either.
 		s3test.Call{Method: http.MethodPut, Path: folder + "bad", Body: long, PayloadHash: s3test.HexSHA256(nil)}.Do(t, at.S3)
 		s3test.Call{Method: http.MethodPut, Path: folder + "half", Body: long, PayloadHash: s3test.UnsignedPayload, SendNow: 2 << 20}.Do(t, at.S3)
 		if got := s3test.Get(t, at.S3, folder+"long"); s3test.SameBytes(got.Body, long) != nil {
 			t.Fatalf("read back: %v", got)
 		}
 		if found := lab.FindIn(t, at.Dir, []byte(bucket)); len(found) == 0 {
-			t.Fatalf("the search finds not even the bucket's name below %s", at.Dir)
+			t.Fatalf("the search does not even find the bucket's name below %s", at.Dir)
 		}
 		if found := lab.FindIn(t, at.Dir, []byte(s3test.Marker), []byte(hex.EncodeToString([]byte(s3test.Marker))), []byte(base64.StdEncoding.EncodeToString([]byte(s3test.Marker)))); len(found) > 0 {
 			t.Errorf("the plaintext's marker is in %q", found)

@@ -14,8 +14,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// stateKeys are spellings, as on the wire, that some store folds into a key of
-// the proxy's own objects.
+// stateKeys are spellings, as on the wire, that some stores normalize to a key of the proxy's state
+// objects.
 var stateKeys = []string{
 	".s3proxy/keys/x",
 	".s3proxy/uploads/x",
@@ -100,8 +100,8 @@ func TestStateObjectsAreNotListed(t *testing.T) {
 	})
 }
 
-// listAll gives the keys and common prefixes of all pages; each page but the
-// last must be as full as was asked for.
+// listAll returns the keys and common prefixes of all pages. Each page but the last must be as full
+// as requested.
 func listAll(t *testing.T, at lab.Target, bucket, query string, version int) (all []string) {
 	t.Helper()
 	client := s3test.SDK(t, at.S3)
@@ -135,7 +135,7 @@ func listAll(t *testing.T, at lab.Target, bucket, query string, version int) (al
 			}
 			if more = aws.ToBool(out.IsTruncated); more {
 				in1.Marker = out.NextMarker
-				if in1.Marker == nil { // S3 gives it only with a delimiter
+				if in1.Marker == nil { // S3 returns NextMarker only with a delimiter
 					in1.Marker = aws.String(slices.Max(keys))
 				}
 			}
@@ -157,7 +157,7 @@ func listAll(t *testing.T, at lab.Target, bucket, query string, version int) (al
 			in2.ContinuationToken = out.NextContinuationToken
 		}
 		if more && in1.MaxKeys != nil && len(keys) != int(*in1.MaxKeys) {
-			t.Errorf("a page that is not the last has %d entries (%s, v%d)", len(keys), query, version)
+			t.Errorf("a page before the last has %d entries (%s, v%d)", len(keys), query, version)
 		}
 		all = append(all, keys...)
 		if !more {
@@ -168,8 +168,8 @@ func listAll(t *testing.T, at lab.Target, bucket, query string, version int) (al
 	return nil
 }
 
-// What the proxy does not do yet, or never, must be refused and not forwarded:
-// the store would do it with ciphertext, or write plaintext.
+// The proxy must refuse what it does not support and not forward it: the store would apply it to
+// ciphertext, or write plaintext.
 func TestWhatIsNotDoneIsRefused(t *testing.T) {
 	ssec := map[string]string{
 		"x-amz-server-side-encryption-customer-algorithm": "AES256",
@@ -193,7 +193,7 @@ func TestWhatIsNotDoneIsRefused(t *testing.T) {
 				t.Errorf("%s: %v, want 501 NotImplemented", name, got)
 			}
 		}
-		// A query that a store could read as another operation is a refusal of some kind.
+		// A query that a store could read as another operation must be refused in some way.
 		for _, query := range []string{"uploadId=u", "partNumber=1", "acl&partNumber=1", "uploads", "nobody-knows-this=1", "versionId=1&versionId=2", "%75ploads", "tagging"} {
 			c := s3test.Call{Method: "PUT", Path: object, Query: query, Body: []byte("plaintext")}
 			if got := c.Do(t, at.S3); got.Status < 400 {
@@ -280,7 +280,7 @@ func TestPresignedRequestsWorkUntilTheyExpire(t *testing.T) {
 				t.Errorf("%s: %v, want %d %s", name, got, c.status, c.code)
 			}
 		}
-		// SDKs in browsers put an empty body's checksum into the query; it is not the body's.
+		// Browser SDKs put an empty body's checksum into the query; it does not apply to the body.
 		quirk := s3test.Call{Method: "PUT", Path: "/" + bucket + "/quirk", Body: body, Query: "x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32"}
 		if got := quirk.Presign(at.S3, time.Minute).Do(t, at.S3); got.Status != 200 {
 			t.Errorf("presigned PUT with the checksum of an empty body in its query: %v", got)

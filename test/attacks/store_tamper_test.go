@@ -13,8 +13,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// tamperPositions are about 60 places in a stored object: in each segment its
-// IV, its ciphertext and its tag, then the trailer.
+// tamperPositions are about 60 places in a stored object: the IV, ciphertext and tag of each
+// segment, then the trailer.
 func tamperPositions(stored int) []int {
 	var at []int
 	for start := 0; start < s3test.TamperSize+4*28; start += s3test.StoredSegment {
@@ -54,7 +54,7 @@ func TestOneFlippedBitInTheBodyIsNeverServed(t *testing.T) {
 			if position >= s3test.TamperSize+4*28 {
 				continue
 			}
-			// A range within the damaged segment gives nothing of it.
+			// A range within the damaged segment returns none of it.
 			first := segment * 64 << 10
 			got = s3test.Call{Method: http.MethodGet, Path: path, Headers: map[string]string{"range": fmt.Sprintf("bytes=%d-%d", first+5, first+10)}}.Do(t, at.S3)
 			if got.Status < 400 && (got.Err == nil || len(got.Body) > 0) {
@@ -108,7 +108,7 @@ func TestOneChangedCharacterInTheMetadataIsNeverServed(t *testing.T) {
 		}
 		s3test.RawPut(t, store, path, whole.With("s3proxy-new", "A"))
 		if got := s3test.Get(t, at.S3, path); got.Status < 400 {
-			t.Errorf("a field that no format knows: %v", got)
+			t.Errorf("a field that is in no format: %v", got)
 		}
 		s3test.RawPut(t, store, path, whole)
 		if got := s3test.Get(t, at.S3, path); got.Status != 200 {
@@ -168,7 +168,7 @@ func TestStoredObjectsCannotBeMovedMixedOrCut(t *testing.T) {
 				t.Errorf("%s: %v", what, got)
 			}
 			if got.Status < 400 && !strings.HasPrefix(string(first), string(got.Body)) {
-				t.Errorf("%s: what came is not how the object begins", what)
+				t.Errorf("%s: what came is not the beginning of the object", what)
 			}
 			s3test.RawPut(t, store, "/"+bucket+"/first", a)
 			s3test.RawPut(t, store, "/"+bucket+"/second", b)
@@ -193,7 +193,7 @@ func TestAnUnknownFormatIsNamed(t *testing.T) {
 	})
 }
 
-// A store that may inject plaintext could forge any content.
+// A store that can inject plaintext could forge any content.
 func TestPlaintextInTheStoreIsRefusedUnlessAllowed(t *testing.T) {
 	for _, name := range []string{lab.OnVersitygw, lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
@@ -218,30 +218,30 @@ func TestPlaintextInTheStoreIsRefusedUnlessAllowed(t *testing.T) {
 			allowing := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, Args: []string{"--allow-plaintext-reads"}}).S3()
 			got := s3test.Get(t, allowing, path)
 			if err := s3test.SameBytes(got.Body, plain); got.Status != 200 || err != nil {
-				t.Errorf("where it is allowed: %v %v", got, err)
+				t.Errorf("with --allow-plaintext-reads: %v %v", got, err)
 			}
 			if got.Header.Get("X-Amz-Meta-Colour") != "blue" {
-				t.Errorf("where it is allowed: headers %v", got.Header)
+				t.Errorf("with --allow-plaintext-reads: headers %v", got.Header)
 			}
 			got = s3test.Call{Method: http.MethodGet, Path: path, Headers: map[string]string{"range": "bytes=65530-65540"}}.Do(t, allowing)
 			if got.Status != 206 || s3test.SameBytes(got.Body, plain[65530:65541]) != nil {
-				t.Errorf("a range where it is allowed: %v", got)
+				t.Errorf("a range with --allow-plaintext-reads: %v", got)
 			}
 			sdkList := s3test.SDKClient{Client: s3test.SDK(t, allowing), Bucket: bucket}
 			found, _, err := sdkList.List(t.Context(), true, "", "")
 			if err != nil || found["plain"] != int64(len(plain)) {
-				t.Errorf("a listing where it is allowed: %v %v", found, err)
+				t.Errorf("a listing with --allow-plaintext-reads: %v %v", found, err)
 			}
 			s3test.MustPut(t, allowing, path, plain)
 			if raw := s3test.RawGet(t, at.Store.S3(), path); s3test.SameBytes(raw.Body, plain) == nil {
-				t.Error("where plaintext may be read it was also written")
+				t.Error("the proxy that may read plaintext also wrote it")
 			}
 		})
 	}
 }
 
-// What the proxy adds to an object never shows, and what it stores never looks
-// like what the client sent.
+// Clients never see what the proxy adds to an object, and what it stores never looks like what the
+// client sent.
 func TestTheProxysMetadataIsHiddenFromClients(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := s3test.NewBucket(t, at.S3)

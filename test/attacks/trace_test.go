@@ -74,7 +74,7 @@ func TestATraceShowsExchangesAndNoSecret(t *testing.T) {
 				secrets["the keyset's key"] = m[1]
 			}
 			if secrets["the keyset's key"] == "" {
-				t.Fatal("no key was found in the keyset")
+				t.Fatal("the keyset has no key")
 			}
 			p.Term()
 			p.Wait(10 * time.Second)
@@ -84,7 +84,7 @@ func TestATraceShowsExchangesAndNoSecret(t *testing.T) {
 					t.Errorf("%s is in the log", name)
 				}
 			}
-			// Nor is any whole signature there, such as those of upstream requests.
+			// Nor is any whole signature, such as those of upstream requests.
 			for _, m := range regexp.MustCompile(`(?i)signature=([0-9a-f]{64})`).FindAllStringSubmatch(log, -1) {
 				t.Errorf("a signature is in the log: %s", m[0])
 			}
@@ -96,7 +96,7 @@ func TestATraceShowsExchangesAndNoSecret(t *testing.T) {
 			if format == "json" {
 				for line := range strings.Lines(log) {
 					if strings.HasPrefix(line, "{") && !json.Valid([]byte(line)) {
-						t.Errorf("a line that is no JSON: %s", line)
+						t.Errorf("a line that is not JSON: %s", line)
 					}
 				}
 			}

@@ -14,7 +14,7 @@ import (
 func TestURLsOfVersion2WorkUntilTheyExpireAndForWhatTheyAreSigned(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		if lab.Direct {
-			t.Skip("versitygw knows version 4 alone")
+			t.Skip("versitygw supports only signature version 4")
 		}
 		bucket, body := s3test.NewBucket(t, at.S3), s3test.Content(3, 100_000)
 		soon := time.Now().Add(time.Minute)
@@ -45,7 +45,7 @@ func TestURLsOfVersion2WorkUntilTheyExpireAndForWhatTheyAreSigned(t *testing.T) 
 		}
 		typed.Body = s3test.Flipped(body, 0)
 		if got := typed.PresignV2(at.S3, soon, "").Do(t, at.S3); got.Status != 400 || got.Code != "BadDigest" {
-			t.Errorf("PUT of a body that is not that of its MD5: %v", got)
+			t.Errorf("PUT of a body that does not match its MD5: %v", got)
 		}
 		if got := s3test.Get(t, at.S3, path+"-typed"); s3test.SameBytes(got.Body, body) != nil || got.Header.Get("Content-Type") != "text/x" || got.Header.Get("X-Amz-Meta-A") != "b" {
 			t.Errorf("%v %v", got, got.Header)
@@ -183,12 +183,12 @@ func TestHeadersAndFormsOfVersion2WorkWhereTheyAreAllowed(t *testing.T) {
 				t.Errorf("a form for another key: %d %s", status, got)
 			}
 			if got := s3test.Get(t, at, "/"+bucket+"/form"); s3test.SameBytes(got.Body, body[:size]) != nil {
-				t.Errorf("of the form: %v", got)
+				t.Errorf("the form's object: %v", got)
 			}
 		}
 	}
 	off := lab.Proxy(t, lab.ProxyOptions{Args: []string{"--auth-v2", "off"}}).S3()
 	if got := (s3test.Call{Method: "GET", Path: "/"}).PresignV2(off, time.Now().Add(time.Minute), "").Do(t, off); got.Status != 400 || got.Code != "InvalidRequest" {
-		t.Errorf("a URL where version 2 is off: %v", got)
+		t.Errorf("a URL although version 2 is off: %v", got)
 	}
 }
