@@ -13,7 +13,7 @@ import (
 
 var etagElement = regexp.MustCompile(`<ETag>[^<]*</ETag>`)
 
-// answerLies are about what a store says when it has done as it was told.
+// answerLies are false answers from a store that has done as it was told.
 func answerLies() (all []lie) {
 	add := func(name string, tell lab.Lie) { all = append(all, lie{name: name, tell: tell}) }
 	header := func(name, value string) {
@@ -71,7 +71,7 @@ func answerLies() (all []lie) {
 	return all
 }
 
-// when is a lie about those answers that which picks.
+// when tells a lie only in the answers to the requests that which picks.
 func when(l lie, which func(*http.Request) bool) lab.Lie {
 	return func(a *lab.Reply) {
 		if which(a.Request) {
@@ -80,7 +80,7 @@ func when(l lie, which func(*http.Request) bool) lab.Lie {
 	}
 }
 
-// aboutLarge tells a lie where much is answered: an object's end is read true.
+// aboutLarge tells lies only in large answers, so that an object's end is read honestly.
 func aboutLarge(lies []lie) (all []lie) {
 	for _, l := range lies {
 		all = append(all, lie{name: l.name + ", but not at the end", bytes: l.bytes, tell: func(a *lab.Reply) {

@@ -11,8 +11,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// chunkNonsense is wrong in its framing: of the body `hello`, as it should be sent
-// unsigned with a checksum behind it.
+// chunkNonsense has wrong chunk framing. The body is `hello`, which should be sent unsigned with a
+// trailing checksum.
 func chunkNonsense(_ testing.TB, g ground) (all []nonsense) {
 	checksum := s3test.CRCTrailer + ":" + s3test.CRC32Of([]byte("hello")) + "\r\n"
 	headers := map[string]string{"content-encoding": "aws-chunked", "x-amz-decoded-content-length": "5", "x-amz-trailer": s3test.CRCTrailer}
@@ -59,7 +59,7 @@ func chunkNonsense(_ testing.TB, g ground) (all []nonsense) {
 	return all
 }
 
-// documentNonsense is what is no document of the kind that is asked for.
+// documentNonsense is anything that is not a document of the expected kind.
 func documentNonsense(_ testing.TB, g ground) (all []nonsense) {
 	for _, of := range []struct {
 		path, query, root, inner string
@@ -83,7 +83,7 @@ func documentNonsense(_ testing.TB, g ground) (all []nonsense) {
 		for name, value := range map[string]string{"content-md5": s3test.MD5Of([]byte("other")), "x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-sha256": "x"} {
 			c := documentCall(of.path, of.query, good)
 			if of.root != "Delete" && name != "content-md5" {
-				continue // those are the object's there
+				continue // for an object, those are valid
 			}
 			c.Headers = map[string]string{name: value}
 			all = append(all, nonsense{name: "?" + of.query + " with another " + name, Call: c})
@@ -142,7 +142,7 @@ func multipartNonsense(_ testing.TB, g ground) (all []nonsense) {
 	return all
 }
 
-// formNonsense are browsers' uploads that are none.
+// formNonsense are malformed browser uploads.
 func formNonsense(t testing.TB, g ground) (all []nonsense) {
 	add := func(name, kind string, body []byte) {
 		all = append(all, nonsense{name: name, Call: s3test.Call{Method: "POST", Path: "/" + g.bucket, Unsigned: true, Headers: map[string]string{"content-type": kind}, Body: body}})

@@ -29,30 +29,30 @@ import (
 type nonsense struct {
 	name string
 	s3test.Call
-	edit func(head string) string // of the head as it would be sent
-	wire string                   // instead of the call: all that is sent
-	// gone allows a connection that is closed without an answer: for what is no HTTP.
+	edit func(head string) string // changes the head before it is sent
+	wire string                   // instead of the call: everything that is sent
+	// gone allows the proxy to close the connection without an answer, for input that is not HTTP.
 	gone bool
-	// inList allows 200 for a list of keys of which none was deleted; an empty one is for
-	// the store to judge, and versitygw takes it.
+	// inList allows 200 for a list of keys if none was deleted. The store judges an empty key, and
+	// versitygw accepts it.
 	inList bool
 }
 
-// ground is where nonsense is tried: a bucket of each kind, with a victim beside.
+// ground is where nonsense is tried: a bucket of each kind, with a victim beside it.
 type ground struct {
 	lab.S3
 	host   string
 	bucket string
 	plain  bool   // the bucket is not encrypted
 	victim string // a bucket with an object `k`
-	upload string // that was begun for the key `parts`
-	etag   string // of its first part
+	upload string // an upload created for the key `parts`
+	etag   string // of the upload's first part
 }
 
 func (g ground) at(key string) string { return "/" + g.bucket + "/" + key }
 
-// send gives the answer to a request. What waits for more than was sent is told after a
-// moment that there is no more; not at once, for that is how a client gives up.
+// send returns the answer to a request. If the proxy waits for more than was sent, send shuts its
+// side after a moment, but not at once, because that is how a client gives up.
 func (n nonsense) send(t testing.TB, g ground) s3test.Answer {
 	t.Helper()
 	all := n.wire
@@ -65,7 +65,7 @@ func (n nonsense) send(t testing.TB, g ground) s3test.Answer {
 	}
 	conn, err := net.DialTimeout("tcp", g.host, 5*time.Second)
 	if err != nil {
-		t.Fatalf("%s: nothing listens any more: %v", n.name, err)
+		t.Fatalf("%s: nothing listens any longer: %v", n.name, err)
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(lab.AnswerWithin))
@@ -82,7 +82,7 @@ func (n nonsense) send(t testing.TB, g ground) s3test.Answer {
 	return got
 }
 
-// refused says what is wrong with the answer, or nothing.
+// refused says what is wrong with the answer; nil if it is a proper refusal.
 func (n nonsense) refused(got s3test.Answer) error {
 	switch {
 	case got.Status/100 == 4, got.Status == http.StatusNotImplemented, got.Status == http.StatusHTTPVersionNotSupported && n.gone:
@@ -95,7 +95,7 @@ func (n nonsense) refused(got s3test.Answer) error {
 	return fmt.Errorf("%v: %.300s", got, got.Body)
 }
 
-// nonsenseGroups are the kinds of nonsense, each made for a ground.
+// nonsenseGroups are the kinds of nonsense; each is made for a ground.
 var nonsenseGroups = []struct {
 	name string
 	of   func(t testing.TB, g ground) []nonsense
@@ -115,11 +115,11 @@ var nonsenseGroups = []struct {
 	{"what is no HTTP", wireNonsense},
 }
 
-// TestHostileRequestsAreRefusedAndChangeNothing is about clients with a key and without:
-// whatever they send, no store sees more of it than a client may do.
+// TestHostileRequestsAreRefusedAndChangeNothing covers clients with and without a key: whatever
+// they send, no store receives more of it than a client may do.
 func TestHostileRequestsAreRefusedAndChangeNothing(t *testing.T) {
 	if lab.Direct {
-		t.Skip("it is about what the proxy refuses")
+		t.Skip("only the proxy refuses these requests")
 	}
 	for _, name := range lab.AllTargets {
 		t.Run(name, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestHostileRequestsAreRefusedAndChangeNothing(t *testing.T) {
 					tree = h.tree(t)
 				}
 				if log := h.proxy.Log(); strings.Contains(log, "panic") || strings.Contains(log, "goroutine ") {
-					t.Fatalf("%s: the log tells of a panic:\n%s", group.name, log)
+					t.Fatalf("%s: the log has a panic:\n%s", group.name, log)
 				}
 			}
 			if code, ended := h.proxy.Wait(0); ended {
@@ -177,11 +177,11 @@ func TestHostileRequestsAreRefusedAndChangeNothing(t *testing.T) {
 	}
 }
 
-// hostileLab is a store of the test's own with a proxy before it.
+// hostileLab is a store for one test with a proxy in front of it.
 type hostileLab struct {
 	proxy   *lab.ProxyProcess
 	admin   string
-	root    string // all that the store or the proxy could write is below
+	root    string // everything that the store or the proxy could write is below it
 	grounds []ground
 }
 
@@ -227,14 +227,14 @@ func newHostileLab(t *testing.T, name string) *hostileLab {
 	return h
 }
 
-// tree gives the hash of every file that is there, but logs and MinIO's own.
+// tree returns the hash of every file, except logs and MinIO's own files.
 func (h *hostileLab) tree(t testing.TB) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	err := filepath.WalkDir(h.root, func(path string, e fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return nil // taken away meanwhile
+			return nil // removed meanwhile
 		case err != nil:
 			return err
 		case e.IsDir() && e.Name() == ".minio.sys":
@@ -255,8 +255,8 @@ func (h *hostileLab) tree(t testing.TB) map[string]string {
 	return files
 }
 
-// changed says how the files differ from what they were. A store may take a moment to
-// clean up behind a request that it refused.
+// changed says how the files differ from before. A store may take a moment to clean up after a
+// request that it refused.
 func (h *hostileLab) changed(t testing.TB, before map[string]string) (difference string) {
 	t.Helper()
 	for end := time.Now().Add(3 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -280,7 +280,7 @@ func (h *hostileLab) changed(t testing.TB, before map[string]string) (difference
 	}
 }
 
-// goroutines counts them at the proxy's own address for that.
+// goroutines asks the proxy how many goroutines it has.
 func (h *hostileLab) goroutines(t testing.TB) (n int) {
 	t.Helper()
 	resp, err := http.Get("http://" + h.admin + "/debug/pprof/goroutine?debug=1")
@@ -294,7 +294,7 @@ func (h *hostileLab) goroutines(t testing.TB) (n int) {
 	return n
 }
 
-// attackLikeKeys look like attacks, and are keys of S3 all the same.
+// attackLikeKeys look like attacks, but are valid S3 keys.
 var attackLikeKeys = []string{
 	"..a", "a..", "a..b/c", "...", "a/...", "%2e%2e/x", "%2E%2E%2Fvictim%2Fk", "%252e", "a%00b", "a?versionId=1", "a#b", "a&b=c", "a+b c", "a;b", "a,b", "a'b\"c", "<k>&amp;", "]]>",
 	"ü/日本/😀", "a\tb", "a\nb", "a\x7fb", "key=value", "~", "-", "_", "$(x)", "`x`", "{a,b}", "[x]", "x|y", "x:y", "C:", "@", "*", "minio", "admin", "s3proxy", ".s3prox", "null", strings.Repeat("k", 200),

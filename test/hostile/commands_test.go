@@ -17,7 +17,7 @@ import (
 
 const oneKeyForAll = "a list with one key for all"
 
-// listLies are about a bucket's lists.
+// listLies falsify a bucket's lists.
 func listLies() []lie {
 	document := func(name string, change func(string) string) lie {
 		return lie{name: name, tell: func(a *lab.Reply) {
@@ -49,7 +49,7 @@ func listLies() []lie {
 	}
 }
 
-// objectLies are a share of the lies about content, about every object that is not the proxy's own.
+// objectLies are some of the lies about content, for every object that is not the proxy's own.
 func objectLies() (all []lie) {
 	ofBytes := append(bodyLies(), aboutLarge(bodyLies())...)
 	lies := slices.Concat(ofBytes, headLies(), metaLies())
@@ -69,7 +69,8 @@ func objectLies() (all []lie) {
 	return all
 }
 
-// Whatever a store says to a command: it ends, and what was there is there afterwards and reads as it was.
+// Whatever a store tells a command: the command ends, and afterwards everything that was there is
+// still there and reads as before.
 func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 	lab.TakesLong(t)
 	if lab.Direct {
@@ -97,9 +98,9 @@ func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 			attacks := 0
 			for _, l := range append(objectLies(), listLies()...) {
 				if name == "keys rekey" && l.name == oneKeyForAll {
-					continue // what a list leaves out is not encrypted again: it is the store's word (THREATS.md)
+					continue // encryption skips what a list leaves out: lists are the store's word (THREATS.md)
 				}
-				bucket := s3test.NewBucket(t, proxy.S3()) // a lie may leave work half done
+				bucket := s3test.NewBucket(t, proxy.S3()) // a new one, as a lie may leave work half done
 				for n, body := range bodies {
 					s3test.MustPut(t, proxy.S3(), fmt.Sprintf("/%s/object-%d", bucket, n), body)
 				}
@@ -118,15 +119,15 @@ func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 					attacks++
 				}
 				if code < 0 {
-					t.Errorf("%s: it does not end:\n%.2000s", l.name, out)
+					t.Errorf("%s: the command does not end:\n%.2000s", l.name, out)
 				}
 				if code == 0 && told > 0 && name == "keys verify" && l.bytes {
-					t.Errorf("%s: it finds nothing:\n%.1500s", l.name, out)
+					t.Errorf("%s: the command finds nothing:\n%.1500s", l.name, out)
 				}
 				if len(strays) > 0 {
-					t.Errorf("%s: it removed %v", l.name, strays)
+					t.Errorf("%s: the command removed %v", l.name, strays)
 				}
-				// One that begins now: --settle 0 is for when none runs.
+				// A proxy that starts only now: --settle 0 assumes that none was running.
 				settings := []string{"--kms", uri}
 				if name == "decrypt-existing" {
 					settings = append(settings, "--allow-plaintext-reads")
@@ -151,7 +152,7 @@ func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
 	}
 }
 
-// boundedCommand is command with an end: -1 is the code of one that had to be killed.
+// boundedCommand is lab.Command with a time limit; code -1 means that it had to be killed.
 func boundedCommand(t *testing.T, store *lab.Store, args ...string) (code int, out string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -13,12 +13,12 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// copyDeed is a way to copy an object. It ends with the first answer that is no success.
+// copyDeed is a way to copy an object. It ends at the first unsuccessful answer.
 type copyDeed struct {
 	name    string
 	inPlace bool // the source is the destination
-	plain   bool // into a bucket that is not encrypted
-	ranged  bool // bytes 10 to 69999 of it
+	plain   bool // the destination's bucket is not encrypted
+	ranged  bool // copies only bytes 10 to 69999
 	do      func(t testing.TB, at lab.S3, from, to string) s3test.Answer
 }
 
@@ -27,7 +27,7 @@ const (
 	anOlderState = "an older state"
 )
 
-// right is what the destination reads as, of the source's bytes.
+// right is what the destination must read as, given the source's bytes.
 func (d copyDeed) right(body []byte) []byte {
 	if d.ranged {
 		return body[10:70_000]
@@ -66,7 +66,7 @@ func copyInPart(ask string) func(testing.TB, lab.S3, string, string) s3test.Answ
 	}
 }
 
-// noAnswerOfUse is an answer that lacks what the client needs to go on.
+// noAnswerOfUse marks a 200 without what the client needs to go on as a failure.
 func noAnswerOfUse(a s3test.Answer) s3test.Answer {
 	if succeeded(a) {
 		a.Err = io.ErrUnexpectedEOF
@@ -83,7 +83,8 @@ func between(text []byte, before, after string) string {
 	return rest
 }
 
-// succeeded tells whether a client takes an answer for a success: a copy's may be a 200 with an error.
+// succeeded reports whether a client takes an answer for a success. A copy may answer 200 with an
+// error.
 func succeeded(a s3test.Answer) bool {
 	return a.Status/100 == 2 && a.Err == nil && !bytes.Contains(a.Body, []byte("<Error>"))
 }
@@ -98,13 +99,13 @@ var copyDeeds = []copyDeed{
 	{name: "a range of it, as a part of what is not encrypted", ranged: true, plain: true, do: copyInPart(copiedRange)},
 }
 
-// copyPlace is a bucket with objects to copy, and one that is not encrypted.
+// copyPlace is a bucket with objects to copy, and an unencrypted bucket.
 type copyPlace struct {
 	*hostilePlace
 	config  string
 	plain   string
 	reader  lab.S3
-	older   []byte // what the victim "segments" was before
+	older   []byte // an earlier content of the victim "segments"
 	reading []lie
 	copies  int
 }
@@ -116,7 +117,7 @@ func newCopyPlace(t *testing.T, mode string) *copyPlace {
 	p.config = lab.PrivateFile(t, fmt.Sprintf("buckets:\n  %s: {encrypt: false}\n", p.plain))
 	p.reader = lab.Proxy(t, lab.ProxyOptions{Upstream: h.store, DataDir: h.dir, Args: []string{"--etag", mode, "--config", p.config}}).S3()
 	p.victims = slices.DeleteFunc(p.victims, func(v victim) bool { return len(v.body) < 70_000 })
-	if lab.Long { // in place it is copied inside the store
+	if lab.Long { // copied in place, inside the store
 		v := victim{key: "streamed", body: s3test.Content(77, 9<<20), parts: []int{9 << 20}}
 		s3test.MustPut(t, p.reader, "/"+h.bucket+"/"+v.key, v.body)
 		p.victims = append(p.victims, v)
@@ -135,7 +136,7 @@ func newCopyPlace(t *testing.T, mode string) *copyPlace {
 	return p
 }
 
-// try copies a victim while a lie is told, and looks at what the destination then is.
+// try copies a victim while a lie is told, and then checks the destination.
 func (p *copyPlace) try(t *testing.T, at lab.S3, d copyDeed, v victim, name string, tell lab.Lie) (told, copied int) {
 	t.Helper()
 	p.copies++
@@ -153,12 +154,12 @@ func (p *copyPlace) try(t *testing.T, at lab.S3, d copyDeed, v victim, name stri
 	after := s3test.Get(t, p.reader, to)
 	whole := after.Status == 200 && after.Err == nil
 	right := whole && (s3test.SameBytes(after.Body, d.right(v.body)) == nil || len(v.body) == len(p.older) && s3test.SameBytes(after.Body, d.right(p.older)) == nil)
-	// The store itself copied what it has under the ETag that it gave to the older state: nobody reads that.
+	// The store copied its own bytes under the ETag of the older state; nobody can read those.
 	lost := name == anOlderState && !d.inPlace && after.Status >= 500
 	if whole && !right || succeeded(got) && !right && !lost || d.inPlace && !right {
 		t.Errorf("%s of %s, %s, %d answers changed: %v, and the destination reads as %v", d.name, v.key, name, told, got, after)
 	}
-	if d.inPlace && !right { // for the lies that follow
+	if d.inPlace && !right { // restore it for the lies that follow
 		s3test.MustPut(t, p.reader, from, v.body)
 	}
 	if p.mode == lab.ModeMD5 && succeeded(got) && right && !d.plain {
@@ -173,7 +174,7 @@ func (p *copyPlace) try(t *testing.T, at lab.S3, d copyDeed, v victim, name stri
 	return min(told, 1), copied
 }
 
-// tryAll tells one lie about all copies, to a proxy that knows nothing yet.
+// tryAll tells one lie about all copies, to a proxy with an empty cache.
 func (p *copyPlace) tryAll(t *testing.T, name string, withLarge bool, tell func(from string) lab.Lie) (attacks, copied int) {
 	t.Helper()
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: p.store, UpstreamURL: p.hostile.URL, DataDir: p.dir, Args: []string{"--etag", p.mode, "--config", p.config}})
@@ -190,7 +191,7 @@ func (p *copyPlace) tryAll(t *testing.T, name string, withLarge bool, tell func(
 	return attacks, copied
 }
 
-// Whatever a store says of a copy's source or of the copy: it was an error, or its destination
+// Whatever a store says about a copy or its source: the client gets an error, or the destination
 // reads as the source.
 func TestACopyBeforeAHostileStoreIsRightOrAnError(t *testing.T) {
 	lab.TakesLong(t)

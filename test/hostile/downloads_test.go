@@ -17,7 +17,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// downloads are how clients fetch a large object, in ranges one after another.
+// downloads are ways in which clients fetch a large object, as a series of ranges.
 func downloads() map[string]func(t *testing.T, at lab.S3, bucket, key, file string) error {
 	manager := func(how tmtypes.GetObjectType) func(t *testing.T, at lab.S3, bucket, key, file string) error {
 		return func(t *testing.T, at lab.S3, bucket, key, file string) error {
@@ -48,10 +48,10 @@ func downloads() map[string]func(t *testing.T, at lab.S3, bucket, key, file stri
 	}
 }
 
-// A store exchanges an object for an older one of the same size in the middle of a
-// download, under one ETag. Whoever says that all is well has one of the two, whole.
-// Behind a load balancer, in mode opaque, each replica may have met another version:
-// that is what THREATS.md leaves open, and what the next test is about.
+// In the middle of a download, a store replaces an object with an older one of the same size under
+// the same ETag. A client that reports success must have one of the two, whole. Behind a load
+// balancer in mode opaque, each replica may have seen another version: THREATS.md leaves that open,
+// and the next test covers it.
 func TestNoClientTakesTwoVersionsOfAHostileStoreForOneObject(t *testing.T) {
 	lab.TakesLong(t)
 	if lab.Direct {
@@ -112,7 +112,7 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 				}
 				got, err := os.ReadFile(file)
 				if err != nil || s3test.SameBytes(got, newer) != nil && s3test.SameBytes(got, older) != nil {
-					t.Errorf("exchanged after %d answers (%d told): success with bytes of no version: %v, %v", after, told, err, s3test.SameBytes(got, newer))
+					t.Errorf("exchanged after %d answers (%d told): success with the bytes of neither version: %v, %v", after, told, err, s3test.SameBytes(got, newer))
 				}
 			}
 		})
@@ -123,9 +123,9 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 	}
 }
 
-// Two replicas, to each of which a store shows another version under one ETag, for good. In
-// mode md5 a client that says that all is well has one version. In mode opaque it may have
-// both, segment by segment, which THREATS.md leaves open: never a byte that nobody wrote there.
+// A store permanently shows each of two replicas another version under one ETag. In mode md5, a
+// client that reports success has one version. In mode opaque it may have a mix of both, segment by
+// segment, which THREATS.md leaves open; but never a byte that nobody wrote there.
 func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 	lab.TakesLong(t)
 	if lab.Direct {
@@ -161,7 +161,7 @@ func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 				file := filepath.Join(t.TempDir(), "file")
 				err := download(t, at, bucket, path[len(bucket)+2:], file)
 				if told := hostile[1].Tell(nil); told == 0 {
-					continue // one request was all
+					continue // a single request fetched everything
 				}
 				if err != nil {
 					refused++
@@ -170,7 +170,7 @@ func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 				got, err := os.ReadFile(file)
 				switch whole, written := versionsIn(got, older, newer); {
 				case err != nil || !written || mode == lab.ModeMD5 && !whole:
-					t.Errorf("%s: success with bytes that are of no version: %v, %v", name, err, s3test.SameBytes(got, newer))
+					t.Errorf("%s: success with bytes of neither version: %v, %v", name, err, s3test.SameBytes(got, newer))
 				case whole:
 					one++
 				default:
@@ -185,8 +185,8 @@ func TestADownloadOfAHostileStoreByTwoReplicasIsOfWhatWasWritten(t *testing.T) {
 	}
 }
 
-// versionsIn tells whether bytes are one of the versions, and whether each segment is what
-// one of them has in its place.
+// versionsIn reports whether the bytes are one of the versions, and whether each segment is the
+// segment of some version at that place.
 func versionsIn(got []byte, versions ...[]byte) (whole, written bool) {
 	for _, v := range versions {
 		if s3test.SameBytes(got, v) == nil {

@@ -18,10 +18,10 @@ import (
 type lie struct {
 	name  string
 	tell  lab.Lie
-	bytes bool // about the bytes themselves
+	bytes bool // the lie is about the bytes themselves
 }
 
-// bodyLies change the bytes and claim a length that fits.
+// bodyLies change the bytes, and claim a matching length.
 func bodyLies() (all []lie) {
 	add := func(name string, change func([]byte) []byte) {
 		all = append(all, lie{name: name, tell: func(a *lab.Reply) {
@@ -62,7 +62,7 @@ func bodyLies() (all []lie) {
 	return all
 }
 
-// headLies change what stands before the body.
+// headLies change the status and headers.
 func headLies() (all []lie) {
 	set := func(name, value string) {
 		all = append(all, lie{name: name + ": " + value, tell: func(a *lab.Reply) { a.Header.Set(name, value) }})
@@ -124,7 +124,7 @@ func headLies() (all []lie) {
 	)
 }
 
-// metaLies change each of the fields that s3proxy keeps with an object.
+// metaLies change each field that s3proxy keeps with an object.
 func metaLies() (all []lie) {
 	add := func(name string, change func(h http.Header, field string, others []string)) {
 		for n := range 8 {
@@ -156,8 +156,8 @@ func metaLies() (all []lie) {
 	return all
 }
 
-// instead answers with another stored object, whatever range was asked for: its bytes,
-// its metadata, or both.
+// instead answers with another stored object (its bytes, its metadata, or both), whatever range was
+// requested.
 func instead(s s3test.Stored, bytesToo, metaToo bool) lab.Lie {
 	return func(a *lab.Reply) {
 		if a.Status >= 300 {

@@ -14,13 +14,13 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// A list's entries and sizes are the store's word (docs/THREATS.md). What the proxy answers for is that
-// sizes are made of the store's by arithmetic, that none of its own objects is among them, that
-// the answer ends, and what it costs.
+// A list's entries and sizes are the store's word (docs/THREATS.md). The proxy guarantees only that
+// it computes sizes from the store's, that no state object is listed, that the answer ends, and
+// what it costs.
 
-// shownList is what a client reads of any list.
+// shownList is what a client reads of a list of any kind.
 type shownList struct {
-	Name, Bucket, Key, UploadID string // Bucket, Key and UploadId are of uploads and parts
+	Name, Bucket, Key, UploadID string // Bucket, Key and UploadId are in lists of uploads and parts
 	Contents                    []shownEntry
 	Version                     []shownEntry
 	DeleteMarker                []shownEntry
@@ -47,7 +47,7 @@ func (l shownList) names() (all []string) {
 	return all
 }
 
-// ownSpellings are names of the proxy's own objects, as some store may write them.
+// ownSpellings are names of state objects as some stores may spell them.
 var ownSpellings = []string{
 	".s3proxy/keys/0123456789abcdef0123456789abcdef", ".s3proxy/", ".s3proxy", "/.s3proxy/floor", "//.s3proxy//floor", "./.s3proxy/floor",
 	"a/../.s3proxy/floor", ".S3Proxy/floor", `.s3proxy\floor`, ".s3proxy/uploads/x/key", ".s3proxy/../.s3proxy/floor",
@@ -63,7 +63,7 @@ var (
 	lastElement = regexp.MustCompile(`</(ListBucketResult|ListVersionsResult|ListMultipartUploadsResult|ListPartsResult)>`)
 )
 
-// clientListLies are about what a client lists.
+// clientListLies falsify what a client lists.
 func clientListLies() (all []lie) {
 	text := func(name string, change func(string) string) {
 		all = append(all, lie{name: name, tell: func(a *lab.Reply) { a.SetBody([]byte(change(string(a.Body)))) }})
@@ -151,7 +151,7 @@ func clientListLies() (all []lie) {
 		return `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>` + strings.ReplaceAll(s, "<Key>", "<Key>&b;")
 	})
 	text("half of it", func(s string) string { return s[:len(s)/2] })
-	for _, l := range answerLies() { // what is no list at all
+	for _, l := range answerLies() { // answers that are not lists at all
 		if strings.HasPrefix(l.name, "status") || strings.HasPrefix(l.name, "an e") || strings.HasPrefix(l.name, "a w") || strings.HasPrefix(l.name, "a body") || strings.HasPrefix(l.name, "no ") {
 			all = append(all, l)
 		}
@@ -189,14 +189,14 @@ func newListPlace(t *testing.T, at lab.S3) listPlace {
 	return p
 }
 
-// judge says what is wrong with a list that a client was shown; told is all that the store said.
+// judge says what is wrong with the list shown to a client; told is everything the store said.
 func (p listPlace) judge(asked listing, shown s3test.Answer, told []byte) error {
 	if !succeeded(shown) {
 		return nil
 	}
 	var list shownList
 	if err := xml.Unmarshal(shown.Body, &list); err != nil {
-		return fmt.Errorf("no list that can be parsed: %w", err)
+		return fmt.Errorf("not a list that can be parsed: %w", err)
 	}
 	for _, name := range list.names() {
 		if isOwn(name) {
@@ -214,7 +214,7 @@ func (p listPlace) judge(asked listing, shown s3test.Answer, told []byte) error 
 		}
 		return nil
 	}
-	honest := map[string]bool{} // empty where there is nothing to compare
+	honest := map[string]bool{} // empty if there is nothing to compare
 	for _, element := range sizeElement.FindAll(told, -1) {
 		var stored int64
 		if _, err := fmt.Sscan(between(element, "<Size>", "</Size>"), &stored); err == nil {
@@ -234,12 +234,12 @@ func (p listPlace) judge(asked listing, shown s3test.Answer, told []byte) error 
 }
 
 const (
-	maxListRequests = 24               // of one list to the store
-	listWithin      = 10 * time.Second // on a machine that does much else
+	maxListRequests = 24               // to the store, for one list
+	listWithin      = 10 * time.Second // on a busy machine
 	listMemory      = 150 << 20
 )
 
-// Whatever a store says of what there is: a client gets an error, or a list as it is promised.
+// Whatever a store lists, a client gets an error, or a list that keeps the proxy's guarantees.
 func TestAListOfAHostileStoreIsAsPromisedOrAnError(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no proxy to lie to")

@@ -1,5 +1,5 @@
-// Package hostile proves that neither a store that lies, nor clients that send what no client
-// should, are believed.
+// Package hostile proves that the proxy believes neither a store that lies nor clients that send
+// what no client should.
 package hostile
 
 import (

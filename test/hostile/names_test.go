@@ -8,7 +8,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// Names that lead out of a bucket, or into what is the proxy's or a store's own.
+// Names that lead out of a bucket, or to objects of the proxy's or the store's own.
 var (
 	climbingKeys = []string{
 		"../victim-sealed/k", "../victim-plain/k", "a/../../victim-plain/k", "..", "x/..", "../../../keyset.json", "../../../../../../etc/passwd", "./../victim-plain/k",
@@ -22,7 +22,7 @@ var (
 	climbingPlaces = []string{"../victim-plain/", "a/../../victim-plain", "/../x", "\x00", "\xff\xfe"}
 )
 
-// spellings of a key in a path.
+// spellings are the ways to write a key in a path.
 func spellings(key string) map[string]string {
 	return map[string]string{
 		"bare":         (&url.URL{Path: key}).EscapedPath(),
@@ -62,10 +62,10 @@ func queryNonsense(_ testing.TB, g ground) (all []nonsense) {
 			{"GET", "/" + g.bucket, "uploads=&key-marker=k&upload-id-marker="}, {"GET", "/" + g.bucket, "versions=&key-marker=k&version-id-marker="},
 		} {
 			if strings.Contains(c.query, "marker") && !strings.ContainsAny(id, "./\\%\x00\x01ü") {
-				continue // a marker need not exist
+				continue // a marker may name a key that does not exist
 			}
 			if c.method == "DELETE" && strings.HasPrefix(c.query, "versionId") && !strings.ContainsAny(id, "./\\%\x00\x01ü") {
-				continue // a version need not exist to be deleted
+				continue // deleting a version that does not exist is allowed
 			}
 			n := nonsense{name: c.method + " " + c.query + id, Call: s3test.Call{Method: c.method, Path: c.path, Query: c.query + url.QueryEscape(id)}}
 			if c.method == "POST" {
@@ -135,7 +135,7 @@ func copyNonsense(_ testing.TB, g ground) (all []nonsense) {
 	return all
 }
 
-// documentCall sends a document as S3 wants lists of keys, with its MD5.
+// documentCall sends a document with its MD5, as S3 requires for lists of keys.
 func documentCall(path, query, document string) s3test.Call {
 	return s3test.Call{Method: "POST", Path: path, Query: query, Body: []byte(document), Headers: map[string]string{"content-md5": s3test.MD5Of([]byte(document))}}
 }

@@ -14,12 +14,13 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// recordPlace is a bucket whose objects open by their windows' records alone: the version of
-// the key that wrapped what is in their metadata is destroyed. Each has a window of its own.
+// recordPlace is a bucket whose objects can be opened only with their window records: the key
+// version that wrapped the window keys in their metadata is destroyed. Each object has its own
+// window.
 type recordPlace struct {
 	bucket  string
 	records []string          // ids
-	body    map[string][]byte // of all records, by path
+	body    map[string][]byte // of every record, by path
 }
 
 const recordFolder = "/.s3proxy/keys/"
@@ -33,7 +34,7 @@ func newRecordPlace(t *testing.T, at lab.S3, objects int) recordPlace {
 	return p
 }
 
-// read keeps the records as the store has them.
+// read remembers the records as the store holds them.
 func (p *recordPlace) read(t *testing.T, store *lab.Store) {
 	t.Helper()
 	list := s3test.Call{Method: http.MethodGet, Path: "/" + p.bucket, Query: "list-type=2&prefix=.s3proxy%2Fkeys%2F"}.Do(t, store.S3())
@@ -45,7 +46,7 @@ func (p *recordPlace) read(t *testing.T, store *lab.Store) {
 	slices.Sort(p.records)
 }
 
-// recordLies are about window records. others are some that were put elsewhere.
+// recordLies falsify window records. others are records of another place.
 func recordLies(p recordPlace, others []lie) (all []lie) {
 	all = slices.Concat(bodyLies(), headLies(), others)
 	for _, text := range []string{"", "null", "{}", "[]", `{"format":1}`, `{"format":99,"kek":"x","wrapped":""}`, strings.Repeat("{", 100_000), "<Error/>"} {
@@ -58,7 +59,8 @@ func recordLies(p recordPlace, others []lie) (all []lie) {
 	return append(all, lie{name: "another window's record", tell: another})
 }
 
-// Whatever a store says of a window's record: its objects read as they were written, or not at all.
+// Whatever a store says of a window record, the window's objects read as they were written, or not
+// at all.
 func TestTheRecordsOfAHostileStoreOpenNothingElse(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
@@ -127,8 +129,8 @@ func TestTheRecordsOfAHostileStoreOpenNothingElse(t *testing.T) {
 
 const anOlderMetadata = "an older version's metadata"
 
-// A store may roll an object back to an older version of itself, whole (docs/THREATS.md), and do
-// nothing else to a version that is named.
+// A store may roll an object back to an older version, as a whole (docs/THREATS.md). It can do
+// nothing else to a version that a client names.
 func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no proxy to lie to")
@@ -195,7 +197,7 @@ func TestAVersionOfAHostileStoreIsOneOfTheObject(t *testing.T) {
 						continue
 					}
 					err := q.judge(v, mode, got)
-					// All of an older version that a HEAD is about is its metadata.
+					// A HEAD shows only the metadata of an older version.
 					older := l.name == anOlderState || q.method == http.MethodHead && l.name == anOlderMetadata
 					if err != nil && older && q.judge(rolled, mode, got) == nil {
 						back++

@@ -10,7 +10,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// signatureNonsense is signed in each wrong way, for reading and for writing.
+// signatureNonsense is signed in every wrong way, for reading and for writing.
 func signatureNonsense(_ testing.TB, g ground) (all []nonsense) {
 	now := time.Now().UTC()
 	day := now.Format("20060102")
@@ -53,7 +53,7 @@ func signatureNonsense(_ testing.TB, g ground) (all []nonsense) {
 	} {
 		for _, method := range []string{"GET", "PUT", "DELETE", "POST"} {
 			if method != "PUT" && (name == "of another body" || name == "a hash in capitals" || name == "a token") {
-				continue // read by what takes a body
+				continue // only requests with a body read this header
 			}
 			if name == "a hash in capitals" {
 				continue // the same number
@@ -80,7 +80,7 @@ func signatureNonsense(_ testing.TB, g ground) (all []nonsense) {
 	return all
 }
 
-// presignedNonsense are URLs with a part of their signature wrong, left out or given twice.
+// presignedNonsense are URLs in which a part of the signature is wrong, missing or doubled.
 func presignedNonsense(_ testing.TB, g ground) (all []nonsense) {
 	for _, method := range []string{"GET", "PUT"} {
 		good := s3test.Call{Method: method, Path: g.at("k")}.Presign(g.S3, time.Minute)
@@ -120,7 +120,7 @@ func presignedNonsense(_ testing.TB, g ground) (all []nonsense) {
 	return all
 }
 
-// lineOf gives a header's line, without its end.
+// lineOf returns a header's line without its line end.
 func lineOf(head, name string) string {
 	for line := range strings.SplitSeq(head, "\r\n") {
 		if before, _, _ := strings.Cut(line, ":"); strings.EqualFold(before, name) {
@@ -134,17 +134,17 @@ func withoutLine(head, name string) string {
 	return strings.Replace(head, lineOf(head, name)+"\r\n", "", 1)
 }
 
-// addLines puts lines behind all others.
+// addLines adds lines after all others.
 func addLines(head string, lines ...string) string {
 	return strings.TrimSuffix(head, "\r\n") + strings.Join(lines, "\r\n") + "\r\n\r\n"
 }
 
-// setLine gives a header another value than the one that is signed.
+// setLine replaces a header's value after signing.
 func setLine(name, value string) func(string) string {
 	return func(head string) string { return addLines(withoutLine(head, name), name+": "+value) }
 }
 
-// split makes two headers of one with a list as its value, which is signed in the same way.
+// split turns one header with a list as its value into two, which have the same signature.
 func split(name, first, second string) func(string) string {
 	return func(head string) string {
 		return strings.Replace(head, name+": "+first+","+second+"\r\n", name+": "+first+"\r\n"+name+": "+second+"\r\n", 1)

@@ -12,7 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// victim is an object that a hostile store answers about.
+// victim is an object about which a hostile store lies.
 type victim struct {
 	key   string
 	body  []byte
@@ -20,7 +20,7 @@ type victim struct {
 	parts []int
 }
 
-// question is a call whose answer is judged: which bytes of the object it asks for.
+// question is a call whose answer is judged. It says which bytes of the object it asks for.
 type question struct {
 	name          string
 	method, query string
@@ -42,7 +42,7 @@ var questions = []question{
 	{name: "part 2", method: "GET", query: "partNumber=2", part: 2, warm: true},
 }
 
-// right gives the bytes that a question asks for, nil and false where it has none.
+// right returns the bytes that a question asks for; nil and false if there are none.
 func (q question) right(v victim, body []byte) (first int, want []byte, ok bool) {
 	last := len(body) - 1
 	switch {
@@ -55,7 +55,7 @@ func (q question) right(v victim, body []byte) (first int, want []byte, ok bool)
 		}
 		return 0, nil, false
 	case strings.HasPrefix(q.ask, "bytes=-") && len(body) == 0:
-		return 0, nil, true // all that there is, by status 200
+		return 0, nil, true // the whole object, with status 200
 	case strings.HasPrefix(q.ask, "bytes=-"):
 		var n int
 		fmt.Sscanf(q.ask, "bytes=-%d", &n)
@@ -70,8 +70,9 @@ func (q question) right(v victim, body []byte) (first int, want []byte, ok bool)
 	return first, body[first : last+1], true
 }
 
-// judge says what is wrong with an answer: anything but an error, a transfer that broke
-// behind good bytes, or the right bytes under the right size and, where it is sealed, ETag.
+// judge says what is wrong with an answer. Acceptable are an error, a transfer that broke after
+// correct bytes, and the correct bytes with the right size and, if the answer has one that is
+// sealed, ETag.
 func (q question) judge(v victim, mode string, a s3test.Answer) error {
 	if a.Status >= 300 || a.Status == 0 {
 		return nil
@@ -89,11 +90,11 @@ func (q question) judge(v victim, mode string, a s3test.Answer) error {
 func (q question) judgeContent(v victim, body []byte, a s3test.Answer) error {
 	first, want, ok := q.right(v, body)
 	if !ok {
-		return fmt.Errorf("%v to what is not there", a)
+		return fmt.Errorf("%v for something that does not exist", a)
 	}
-	if a.Err != nil { // the client knows; what it has must be the beginning
+	if a.Err != nil { // the client notices; what it has must be the beginning
 		if len(a.Body) > len(want) || s3test.SameBytes(a.Body, want[:len(a.Body)]) != nil {
-			return fmt.Errorf("a broken transfer with bytes that are wrong: %v", a)
+			return fmt.Errorf("a broken transfer with wrong bytes: %v", a)
 		}
 		return nil
 	}
@@ -121,7 +122,8 @@ func (q question) put(t testing.TB, at lab.S3, bucket string, v victim) s3test.A
 	return c.Do(t, at)
 }
 
-// hostilePlace is a bucket with a victim of each shape, and what a hostile store knows of others.
+// hostilePlace is a bucket with a victim of each shape, and what a hostile store knows of other
+// objects.
 type hostilePlace struct {
 	store   *lab.Store
 	hostile *lab.HostileStore
@@ -177,7 +179,7 @@ func newHostilePlace(t *testing.T, mode string) *hostilePlace {
 	return h
 }
 
-// about tells a lie about the victims only: the proxy's own records stay true.
+// about tells a lie about the victims only; the store stays honest about state objects.
 func (h *hostilePlace) about(tell lab.Lie) lab.Lie {
 	return func(a *lab.Reply) {
 		for _, v := range h.victims {
@@ -209,8 +211,8 @@ func TestAHostileStoreIsNeverBelievedAboutContent(t *testing.T) {
 	}
 }
 
-// hurried are the flags of a proxy that asks once: a lie about which it asks again takes seconds,
-// which make test-all has.
+// hurried are the flags of a proxy that does not retry. Retrying after a lie takes seconds, which
+// only make test-all has.
 func hurried(args ...string) []string {
 	if lab.All() {
 		return args
@@ -218,7 +220,7 @@ func hurried(args ...string) []string {
 	return append(args, "--upstream-attempts", "1")
 }
 
-// tryLie asks a proxy that knows nothing yet, and then one that has read the objects honestly.
+// tryLie asks a proxy with an empty cache, then one that has read the objects honestly.
 func (h *hostilePlace) tryLie(t *testing.T, l lie) (attacks int) {
 	t.Helper()
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: h.store, UpstreamURL: h.hostile.URL, DataDir: h.dir, Args: hurried("--etag", h.mode)})
@@ -266,15 +268,15 @@ func TestTheJudgeOfAHostileStoreSeesWrongAnswers(t *testing.T) {
 		"a wrong total":                    {Status: 206, Body: body, Header: http.Header{"Etag": {v.etag}, "Content-Length": {"150000"}, "Content-Range": {"bytes 0-149999/150001"}}},
 	} {
 		if q.judge(v, lab.ModeMD5, a) == nil {
-			t.Errorf("%s: the judge is content", name)
+			t.Errorf("%s: the judge does not object", name)
 		}
 	}
 	if (question{method: "HEAD"}).judge(v, lab.ModeOpaque, s3test.Answer{Status: 200, Header: http.Header{"Content-Length": {"149999"}}}) == nil {
-		t.Error("the judge takes a wrong size from HEAD")
+		t.Error("the judge accepts a wrong size in HEAD")
 	}
 }
 
-// The same lies, where nothing is sealed: the judge must find them.
+// The same lies about unencrypted objects succeed: the judge must notice them.
 func TestTheLiesOfAHostileStoreWorkWhereNothingIsEncrypted(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no proxy to lie to")
@@ -295,7 +297,7 @@ func TestTheLiesOfAHostileStoreWorkWhereNothingIsEncrypted(t *testing.T) {
 		q := question{name: "GET", method: "GET"}
 		got := q.put(t, proxy.S3(), bucket, v)
 		if told := hostile.Tell(nil); told > 0 && q.judge(v, lab.ModeOpaque, got) == nil {
-			t.Errorf("%s: the judge is content with %v", l.name, got)
+			t.Errorf("%s: the judge accepts %v", l.name, got)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// headerNonsense are headers that contradict each other, or say nothing that can be.
+// headerNonsense are headers that contradict each other or have impossible values.
 func headerNonsense(_ testing.TB, g ground) (all []nonsense) {
 	body := []byte("x")
 	put := s3test.Call{Method: "PUT", Path: g.at("k"), Body: body}
@@ -54,8 +54,8 @@ func headerNonsense(_ testing.TB, g ground) (all []nonsense) {
 	return all
 }
 
-// wireNonsense is sent as it stands. What another server in front of this one could read
-// in another way must not be read at all.
+// wireNonsense is sent verbatim. The proxy must not accept anything that another server in front of
+// it could read differently.
 func wireNonsense(_ testing.TB, g ground) (all []nonsense) {
 	add := func(name, wire string) {
 		all = append(all, nonsense{name: name, gone: true, wire: wire, Call: s3test.Call{Method: "PUT"}})

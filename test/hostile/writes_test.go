@@ -10,7 +10,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// writeDeed is a way to write an object. It ends with the first answer that is no success.
+// writeDeed is a way to write an object. It ends at the first unsuccessful answer.
 type writeDeed struct {
 	name string
 	size int
@@ -22,7 +22,7 @@ func putWhole(t testing.TB, at lab.S3, path string, body []byte) (s3test.Answer,
 	return a, a.Header.Get("ETag")
 }
 
-// putInPartsOf sends parts of so many bytes, and the rest.
+// putInPartsOf uploads in parts of so many bytes, and the rest.
 func putInPartsOf(size int) func(testing.TB, lab.S3, string, []byte) (s3test.Answer, string) {
 	return func(t testing.TB, at lab.S3, path string, body []byte) (s3test.Answer, string) {
 		begun := s3test.Call{Method: http.MethodPost, Path: path, Query: "uploads="}.Do(t, at)
@@ -46,7 +46,7 @@ func putInPartsOf(size int) func(testing.TB, lab.S3, string, []byte) (s3test.Ans
 	}
 }
 
-// unescapeETag is an ETag as a document has it.
+// unescapeETag unescapes an ETag from an XML document.
 func unescapeETag(text string) string {
 	return strings.NewReplacer("&#34;", `"`, "&quot;", `"`).Replace(text)
 }
@@ -59,11 +59,11 @@ var writeDeeds = []writeDeed{
 	{name: "upload of two parts", size: 5<<20 + 70_001, do: putInPartsOf(5 << 20)},
 }
 
-// step is a kind of request that a write makes of the store.
+// step is a kind of request that a write makes to the store.
 type step struct {
 	name  string
 	is    func(r *http.Request, own bool) bool // own: to one of the proxy's own objects
-	lists bool                                 // it is answered with a list
+	lists bool                                 // the answer is a list
 }
 
 var writeSteps = []step{
@@ -89,7 +89,7 @@ var writeSteps = []step{
 	}},
 }
 
-// writePlace is a bucket into which is written while lies are told.
+// writePlace is a bucket in which tests write while lies are told.
 type writePlace struct {
 	mode             string
 	hostile          *lab.HostileStore
@@ -112,7 +112,8 @@ func newWritePlace(t *testing.T, mode string) *writePlace {
 	return p
 }
 
-// try writes over an object, or where none is, while told is told, and looks at what is there then.
+// try writes over an object, or where there is none, and then checks what is there. told counts the
+// lies.
 func (p *writePlace) try(t *testing.T, d writeDeed, name string, over bool, told func() int) {
 	t.Helper()
 	p.writes++
