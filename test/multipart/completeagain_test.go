@@ -8,7 +8,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// A client that unpacks what is said to be gzip could not read the document.
+// If the answer claimed to be gzip, a client that unpacks it could not read the document.
 func TestACompleteThatIsSentAgainIsNotAnsweredWithTheObjectsHeaders(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		path := "/" + s3test.NewBucket(t, at.S3) + "/k"

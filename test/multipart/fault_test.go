@@ -21,9 +21,9 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// faultyStore stands before a real store and does something at one request of a
-// proxy: cut the connection before the store sees it, cut it when the store has
-// done it, or whatever else a test wants to happen between two requests.
+// faultyStore stands in front of a real store and triggers a fault at one request of a proxy: it
+// cuts the connection before the store sees the request, cuts it after the store has carried it
+// out, or does whatever else a test wants to happen between two requests.
 type faultyStore struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -73,14 +73,14 @@ func newFaultyStore(t *testing.T, store *lab.Store) *faultyStore {
 	return f
 }
 
-// arm lets the n-th request from now meet the fault.
+// arm makes the n-th request from now meet the fault.
 func (f *faultyStore) arm(n int, before, after func() bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.armed, f.left, f.hit, f.before, f.after = true, n, "", before, after
 }
 
-// disarm tells which request met it; "" for none.
+// disarm names the request that met the fault; "" if none did.
 func (f *faultyStore) disarm() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -88,7 +88,7 @@ func (f *faultyStore) disarm() string {
 	return f.hit
 }
 
-// fault is a way for something to end at a request.
+// fault is a way for a request to fail.
 type fault string
 
 const (
@@ -97,14 +97,14 @@ const (
 	killAfter fault = "killed after"
 )
 
-// crashes is what one test of faults works with.
+// crashes is the setup of a test of faults.
 type crashes struct {
 	t      *testing.T
 	store  *lab.Store
 	faulty *faultyStore
 	dir    string // of the keys
 	proxy  *lab.ProxyProcess
-	steady *s3.Client // another replica, before the store itself
+	steady *s3.Client // of another replica, directly in front of the store
 	bucket string
 }
 
@@ -126,8 +126,8 @@ func (c *crashes) restart() {
 	c.proxy = lab.Proxy(c.t, lab.ProxyOptions{Upstream: c.store, UpstreamURL: c.faulty.URL, DataDir: c.dir})
 }
 
-// strike does something while the n-th request of the proxy meets a fault; false
-// when there was no n-th.
+// strike calls do while the n-th request of the proxy meets a fault. hit is empty if there was no
+// n-th request.
 func (c *crashes) strike(f fault, n int, do func(*s3.Client) error) (hit string, err error) {
 	c.t.Helper()
 	end := func() bool { return false }
@@ -169,7 +169,7 @@ func (c *crashes) put(key string, body []byte) {
 	}
 }
 
-// sweptClean runs gc and looks that no state of uploads is left.
+// sweptClean runs gc and checks that no state of uploads is left.
 func (c *crashes) sweptClean() {
 	c.t.Helper()
 	out, code := lab.Command(c.t, c.store, "gc", "s3://"+c.bucket, "--grace", "0s", "--upstream", c.store.URL)
@@ -192,7 +192,7 @@ func faultShapes() []shape {
 	return shapes
 }
 
-// begin begins an upload over an old object and sends its parts.
+// begin creates an upload over an existing object and sends its parts.
 func (c *crashes) begin(key string, s shape) (m *s3test.Upload, list []types.CompletedPart, old, made []byte) {
 	c.t.Helper()
 	a, b := s3test.Content(1, 5*s3test.MiB), s3test.Content(2, s.last)
@@ -230,7 +230,7 @@ func TestAFaultAtAnyStepOfCompleteLeavesTheOldObjectOrTheNewOne(t *testing.T) {
 						}
 						if hit == "" {
 							if n < 6 {
-								t.Errorf("Complete has %d requests only: is the store in front?", n-1)
+								t.Errorf("Complete has only %d requests: is the store in front?", n-1)
 							}
 							break
 						}
@@ -316,7 +316,7 @@ func TestCreatePartAndAbortAreSimplyRepeatedAfterAnyFault(t *testing.T) {
 	}
 }
 
-// abortInStore aborts uploads as a lifecycle rule of the store does.
+// abortInStore aborts uploads as a lifecycle rule of the store would.
 func (c *crashes) abortInStore(state []string) {
 	c.t.Helper()
 	client := s3test.SDK(c.t, c.store.S3())
@@ -337,7 +337,7 @@ func (c *crashes) abortInStore(state []string) {
 	}
 }
 
-// Uploads that end without a proxy leave state; gc waits before it removes it.
+// Uploads that end without a proxy leave state behind; gc waits before removing it.
 func TestGcRemovesTheStateOfUploadsThatAreGoneAndNoOther(t *testing.T) {
 	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
@@ -367,10 +367,10 @@ func TestGcRemovesTheStateOfUploadsThatAreGoneAndNoOther(t *testing.T) {
 			gc(`"live":1,"removed":1,"waiting":0`, "--dry-run", "--grace", "0s")
 			gc(`"live":1,"removed":0,"waiting":1`)
 			gc(`"live":1,"removed":0,"waiting":1`)
-			if left := uploadState(t, at, c.bucket); len(left) != 2*len(ended)+1 { // and the mark
+			if left := uploadState(t, at, c.bucket); len(left) != 2*len(ended)+1 { // plus the mark
 				t.Errorf("state after a gc that waits: %v", left)
 			}
-			time.Sleep(2200 * time.Millisecond) // the dates are of whole seconds
+			time.Sleep(2200 * time.Millisecond) // dates have a resolution of whole seconds
 			gc(`"live":1,"removed":1,"waiting":0`, "--grace", "1s")
 			if left := uploadState(t, at, c.bucket); len(left) != len(ended) {
 				t.Errorf("state after gc: %v", left)

@@ -10,7 +10,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// Of part 10,000 the store's upload knows nothing, and versitygw and AWS list whole seconds.
+// The store's upload does not contain part 10,000, and versitygw and AWS list whole seconds.
 func TestPart10000IsTheSendingThatWasAcknowledgedLastHoweverFastTheyFollow(t *testing.T) {
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client := s3test.SDK(t, at.S3)

@@ -1,5 +1,5 @@
-// Package multipart proves uploads in parts, and that they end whole or not at all when the
-// proxy or the store dies between any two calls.
+// Package multipart proves that multipart uploads work, and that they end whole or not at all when
+// the proxy or the store dies between any two calls.
 package multipart
 
 import (

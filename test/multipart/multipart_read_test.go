@@ -69,7 +69,7 @@ func TestAMultipartObjectOfFormat1IsReadWholeByRangeAndByPart(t *testing.T) {
 				t.Errorf("HEAD: %d bytes, checksum %s", aws.ToInt64(head.ContentLength), aws.ToString(head.ChecksumCRC32))
 			}
 			if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key, PartNumber: aws.Int32(2)}); (s3test.SDKClient{}).Status(err) != http.StatusRequestedRangeNotSatisfiable {
-				t.Errorf("part 2, which is not there: %v", err)
+				t.Errorf("part 2, which does not exist: %v", err)
 			}
 			list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
 			if err != nil || len(list.Contents) != 1 || aws.ToInt64(list.Contents[0].Size) != int64(len(plain)) {

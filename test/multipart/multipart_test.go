@@ -19,7 +19,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// uploadState are the keys of the uploads' state objects in the store.
+// uploadState lists the keys of the upload states in the store.
 func uploadState(t *testing.T, store *lab.Store, bucket string) []string {
 	t.Helper()
 	out, err := s3test.SDK(t, store.S3()).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/uploads/")})
@@ -58,7 +58,7 @@ func TestAMultipartUploadOfAnyShapeBecomesTheObject(t *testing.T) {
 				}
 				list := make([]types.CompletedPart, len(bodies))
 				var group sync.WaitGroup
-				for i := range bodies { // all at once, in whatever order
+				for i := range bodies { // all in parallel, in any order
 					group.Go(func() { list[i] = m.Send(client, int32(i+1), bodies[i]) })
 				}
 				group.Wait()
@@ -76,10 +76,10 @@ func TestAMultipartUploadOfAnyShapeBecomesTheObject(t *testing.T) {
 				}
 				if at.Store != nil && !lab.Direct {
 					if left := uploadState(t, at.Store, bucket); len(left) > 0 {
-						t.Errorf("state that is left: %v", left)
+						t.Errorf("state left behind: %v", left)
 					}
 				}
-				// A repeated Complete ends well and changes nothing.
+				// A repeated Complete succeeds and changes nothing.
 				again, err := m.Complete(client, list...)
 				if err != nil || aws.ToString(again.ETag) != aws.ToString(out.ETag) {
 					t.Errorf("a repeated Complete: %v, ETag %s, want %s", err, aws.ToString(again.ETag), aws.ToString(out.ETag))
@@ -97,7 +97,7 @@ func TestCompleteJudgesTheClientsListByThePlaintext(t *testing.T) {
 		a, b, small, last := s3test.Content(1, 5*s3test.MiB), s3test.Content(2, 6*s3test.MiB), s3test.Content(3, 5*s3test.MiB-1), s3test.Content(4, 10)
 		first := m.Send(client, 1, a)
 		replaced := m.Send(client, 2, s3test.Content(5, 7*s3test.MiB))
-		second := m.Send(client, 2, b) // again, with other content and size
+		second := m.Send(client, 2, b) // again, with different content and size
 		third := m.Send(client, 3, small)
 		fifth := m.Send(client, 5, s3test.Content(6, 5*s3test.MiB))
 		tenth := m.Send(client, 10, last)
@@ -158,8 +158,8 @@ func TestCompleteJudgesTheClientsListByThePlaintext(t *testing.T) {
 			t.Errorf("ListMultipartUploads: %+v, %v", uploads, err)
 		}
 
-		// A subset, with gaps; part 3 and part 5 are left out, though 3 is the number
-		// behind the last listed one.
+		// A subset with gaps: parts 3 and 5 are left out, although 3 is the number after the last
+		// listed one.
 		if _, err := client.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &m.ID, MpuObjectSize: aws.Int64(11 * s3test.MiB),
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{first, second}}}); err != nil {
 			t.Fatal(err)
@@ -244,7 +244,7 @@ func TestAnAbortedUploadIsNoSuchUploadWhateverStandsAtTheKey(t *testing.T) {
 			if err := abort(); err != nil {
 				t.Fatal(err)
 			}
-			if err := abort(); s3test.Code(err) != "NoSuchUpload" && !(lab.Direct && at.Name == lab.OnMinIO) { // which says 204
+			if err := abort(); s3test.Code(err) != "NoSuchUpload" && !(lab.Direct && at.Name == lab.OnMinIO) { // MinIO answers 204
 				t.Errorf("%s: a second Abort: %v", what, err)
 			}
 			if _, err := m.Complete(client, part); s3test.Code(err) != "NoSuchUpload" {
@@ -261,7 +261,7 @@ func TestAnAbortedUploadIsNoSuchUploadWhateverStandsAtTheKey(t *testing.T) {
 			}
 			if !lab.Direct {
 				if left := uploadState(t, at.Store, bucket); len(left) > 0 {
-					t.Errorf("%s: state that is left: %v", what, left)
+					t.Errorf("%s: state left behind: %v", what, left)
 				}
 			}
 		}
@@ -296,7 +296,7 @@ func testConditionalComplete(t *testing.T, at lab.S3) {
 		t.Fatal(err)
 	}
 	if _, err := finish(onlyNew, two); s3test.Code(err) != "PreconditionFailed" {
-		t.Errorf("If-None-Match on an object that is there: %v", err)
+		t.Errorf("If-None-Match on an existing object: %v", err)
 	}
 	if _, err := finish(func(in *s3.CompleteMultipartUploadInput) {
 		in.IfMatch = aws.String(`"d41d8cd98f00b204e9800998ecf8427e-1"`)
@@ -335,7 +335,7 @@ func TestEachReplicaTakesAnyPartAndCompletes(t *testing.T) {
 				bodies = append(bodies, s3test.Content(uint64(i), 5*s3test.MiB+i*100_000))
 				list = append(list, m.Send(clients[i%3], int32(i+1), bodies[i]))
 			}
-			// A replica is killed in the middle of a part; another one takes it.
+			// A replica is killed in the middle of a part; another replica receives the part again.
 			half, killed := make(chan struct{}), make(chan struct{})
 			sent := make(chan error, 1)
 			go func() {
@@ -350,7 +350,7 @@ func TestEachReplicaTakesAnyPartAndCompletes(t *testing.T) {
 			replicas[1].Kill()
 			close(killed)
 			if err := <-sent; err == nil {
-				t.Error("a part was acknowledged by a replica that was killed in its middle")
+				t.Error("a replica acknowledged a part although it was killed in the middle of it")
 			}
 			bodies = append(bodies, s3test.Content(10, 70))
 			list = append(list, m.Send(clients[2], 7, bodies[6]))
@@ -364,7 +364,7 @@ func TestEachReplicaTakesAnyPartAndCompletes(t *testing.T) {
 	}
 }
 
-// stopsHalfway gives a part of a body and then waits until the end.
+// stopsHalfway returns half of a body and then blocks until the end.
 type stopsHalfway struct {
 	left      int
 	half, end chan struct{}

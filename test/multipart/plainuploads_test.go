@@ -11,12 +11,12 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// TestAnUploadIdLeadsIntoNoOtherBucketOfMinIO: its ids are Base64, and a path follows the
-// first dot in them. By such an id a client of a bucket that is not encrypted replaced and
-// removed objects of buckets that it may not use.
+// TestAnUploadIdLeadsIntoNoOtherBucketOfMinIO: MinIO's upload ids are Base64 and contain a path
+// after the first dot. With such an id, a client of an unencrypted bucket was able to replace and
+// remove objects in buckets that it may not use.
 func TestAnUploadIdLeadsIntoNoOtherBucketOfMinIO(t *testing.T) {
 	if lab.Direct {
-		t.Skip("it is about what the proxy refuses")
+		t.Skip("only the proxy refuses these ids")
 	}
 	for name, store := range map[string]*lab.Store{"minio": lab.SharedMinIO(t), "versitygw": lab.SharedVersitygw(t)} {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestAnUploadIdLeadsIntoNoOtherBucketOfMinIO(t *testing.T) {
 			if a := s3test.Get(t, store.S3(), "/"+victim+"/big"); a.Status != 200 || string(a.Body) != string(body) {
 				t.Errorf("the other bucket's object: %v", a.Status)
 			}
-			// An upload of the client's own goes on, also at a proxy that has not seen its begin.
+			// The client's own upload goes on, even at a proxy that has not seen it begin.
 			a := (s3test.Call{Method: http.MethodPost, Path: "/" + plain + "/own", Query: "uploads="}).Do(t, at)
 			_, id, _ := strings.Cut(string(a.Body), "<UploadId>")
 			id, _, _ = strings.Cut(id, "</UploadId>")
@@ -61,7 +61,7 @@ func TestAnUploadIdLeadsIntoNoOtherBucketOfMinIO(t *testing.T) {
 			if a := s3test.Get(t, at, "/"+plain+"/own"); a.Status != 200 || string(a.Body) != string(body) {
 				t.Errorf("the client's own object: %v", a.Status)
 			}
-			// The admin API is on MinIO's port of S3.
+			// MinIO serves its admin API on the same port as S3.
 			for _, c := range []s3test.Call{{Method: http.MethodDelete, Path: "/minio/admin/v3/tier/FOO"}, {Method: http.MethodGet, Path: "/minio/admin/v3/info"}} {
 				if a := c.Do(t, proxy.S3()); a.Status != http.StatusBadRequest {
 					t.Errorf("%s %s: %v", c.Method, c.Path, a)

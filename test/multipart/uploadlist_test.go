@@ -13,7 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// uploadPages visits the pages of uploads by S3's markers.
+// uploadPages visits the pages of uploads, following S3's markers.
 func uploadPages(t *testing.T, at lab.S3, in *s3.ListMultipartUploadsInput, visit func([]types.MultipartUpload)) {
 	t.Helper()
 	client := s3test.SDK(t, at)
@@ -31,7 +31,7 @@ func uploadPages(t *testing.T, at lab.S3, in *s3.ListMultipartUploadsInput, visi
 		}
 		in.KeyMarker, in.UploadIdMarker = page.NextKeyMarker, page.NextUploadIdMarker
 	}
-	t.Fatal("the pages have no end")
+	t.Fatal("the pages do not end")
 }
 
 func TestUploadsAreListedInPagesThoughMinIOGivesAllOfThemAtOnce(t *testing.T) {
@@ -49,13 +49,13 @@ func TestUploadsAreListedInPagesThoughMinIOGivesAllOfThemAtOnce(t *testing.T) {
 	begun := append(s3test.BeginUploads(t, at.Store.S3(), many, 340, 3), s3test.BeginUploads(t, at.S3, many, 10, 2)...)
 	slices.Sort(begun)
 	if got := list(many, nil); !slices.Equal(got, begun) {
-		t.Errorf("of %d uploads %d are listed, or not by key and id", len(begun), len(got))
+		t.Errorf("%d of %d uploads are listed, or not ordered by key and id", len(got), len(begun))
 	}
 	few := s3test.NewBucket(t, at.S3)
 	begun = s3test.BeginUploads(t, at.S3, few, 5, 5)
 	for _, most := range []int32{1, 3, 24, 25, 26} {
 		got := list(few, &most)
-		slices.Sort(got) // one page is in the store's order
+		slices.Sort(got) // a single page is in the store's order
 		if !slices.Equal(got, begun) {
 			t.Errorf("in pages of %d: %q, want %q", most, got, begun)
 		}
@@ -71,7 +71,7 @@ func TestUploadsAreListedInPagesThoughMinIOGivesAllOfThemAtOnce(t *testing.T) {
 	if want := slices.DeleteFunc(slices.Clone(begun), func(u string) bool { return !strings.HasPrefix(u, key) }); !slices.Equal(got, want) {
 		t.Errorf("of one key: %q, want %q", got, want)
 	}
-	// As cleaners do it: what is on a page is gone when the next one is asked for.
+	// As cleaners do: abort the uploads of a page before asking for the next page.
 	client := s3test.SDK(t, at.S3)
 	most = 4
 	uploadPages(t, at.S3, &s3.ListMultipartUploadsInput{Bucket: &few, MaxUploads: &most}, func(page []types.MultipartUpload) {
@@ -117,7 +117,7 @@ func TestAnUploadWhoseStateCannotBeOpenedIsListedWithoutItsChecksum(t *testing.T
 			}
 			strange = append(strange, damaged...)
 		}
-		fresh := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, DataDir: first.DataDir}) // has nothing in a cache
+		fresh := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, DataDir: first.DataDir}) // has an empty cache
 		out, err := s3test.SDK(t, fresh.S3()).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
 		if err != nil {
 			t.Fatal(err)
@@ -129,12 +129,12 @@ func TestAnUploadWhoseStateCannotBeOpenedIsListedWithoutItsChecksum(t *testing.T
 			}
 		}
 		if len(out.Uploads) != 4 {
-			t.Errorf("listed are %d of 4 uploads", len(out.Uploads))
+			t.Errorf("%d of 4 uploads are listed", len(out.Uploads))
 		}
 	})
 }
 
-// The uploads of one key MinIO lists by age, behind a marker: none is lost between pages.
+// MinIO lists the uploads of one key by age, after a marker: none may be lost between pages.
 func TestAllUploadsOfOneKeyAreListed(t *testing.T) {
 	at := lab.Open(t, lab.OnMinIO)
 	client, bucket, key := s3test.SDK(t, at.S3), s3test.NewBucket(t, at.S3), "k"
