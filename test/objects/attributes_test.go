@@ -25,9 +25,9 @@ func TestAFoldersAttributesHaveItsChecksum(t *testing.T) {
 	})
 }
 
-// The store gets a checksum of the ciphertext, by the algorithm that the client named.
+// The store gets a checksum of the ciphertext, with the algorithm that the client named.
 func TestListsNameTheChecksumAlgorithmThatTheClientNamed(t *testing.T) {
-	lab.OnThese(t, []string{lab.OnVersitygw}, func(t *testing.T, at lab.Target) { // MinIO's lists name none
+	lab.OnThese(t, []string{lab.OnVersitygw}, func(t *testing.T, at lab.Target) { // MinIO's lists name no algorithm
 		bucket := s3test.NewBucket(t, at.S3)
 		sum := sha256.Sum256(s3test.Content(1, 1000))
 		if a := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/named", Body: s3test.Content(1, 1000), Headers: map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(sum[:])}}).Do(t, at.S3); a.Status != 200 {
@@ -60,7 +60,7 @@ func TestListsTellTheStoresChecksumOfPlaintextObjects(t *testing.T) {
 				t.Errorf("--etag %s, ?%s: %v: %s", mode, query, a, a.Body)
 			}
 			if mode == lab.ModeMD5 && strings.Count(string(a.Body), strings.Trim(s3test.MD5ETag(s3test.Content(1, 12_345)), `"`)) != 2 {
-				t.Errorf("?%s has not the MD5 of both: %s", query, a.Body)
+				t.Errorf("?%s lacks the MD5 of both: %s", query, a.Body)
 			}
 		}
 	}

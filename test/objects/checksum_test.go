@@ -11,8 +11,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// Known answers: the "check" values of the CRC catalogue, RFC 1321, FIPS 180-4,
-// and the empty input of the xxHash specification.
+// Known answers: the "check" values of the CRC catalogue, RFC 1321, FIPS 180-4, and the empty input
+// of the xxHash specification.
 var knownChecksums = []struct{ name, body, sum string }{
 	{"crc32", "123456789", "cbf43926"},
 	{"crc32c", "123456789", "e3069283"},
@@ -60,7 +60,7 @@ func TestAChecksumOfALargeBodyComesFromItsTrailer(t *testing.T) {
 		bucket := s3test.NewBucket(t, at.S3)
 		body := s3test.Content(11, 3_000_000)
 		path := "/" + bucket + "/large"
-		// In a trailer it is known only behind the body: not in the metadata.
+		// A checksum in a trailer is known only after the body, so it is not in the metadata.
 		put := s3test.Call{Method: "PUT", Path: path, Stream: &s3test.Stream{Shape: s3test.SignedStreamTrailer, Body: body}}.Do(t, at.S3)
 		if put.Status != 200 {
 			t.Fatal(put)
@@ -71,7 +71,7 @@ func TestAChecksumOfALargeBodyComesFromItsTrailer(t *testing.T) {
 				t.Errorf("%s: status %d, checksum %q, want %q", method, a.Status, a.Header.Get(s3test.CRCTrailer), s3test.CRC32Of(body))
 			}
 		}
-		// In a header it is known before.
+		// A checksum in a header is known before the body.
 		sum := sha512.Sum512(body)
 		encoded := base64.StdEncoding.EncodeToString(sum[:])
 		put = s3test.Call{Method: "PUT", Path: path, Body: body, Headers: map[string]string{"x-amz-checksum-sha512": encoded}}.Do(t, at.S3)

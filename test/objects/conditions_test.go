@@ -33,7 +33,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 			absent = `"00000000000000000000000000000000-0"`
 		}
 		if a := send("PUT", []byte("early"), "if-match", absent); a.Status != 404 {
-			t.Errorf("If-Match on what is not there: %v", a)
+			t.Errorf("If-Match on a missing object: %v", a)
 		}
 		first := send("PUT", []byte("first"))
 		etag, encryption := first.Header.Get("ETag"), first.Header.Get("x-amz-server-side-encryption")
@@ -60,7 +60,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 			{[]string{"if-match", absent, "if-none-match", etag}, 412}, {[]string{"if-match", etag, "if-none-match", etag}, 304},
 		} {
 			if mode == lab.ModeOpaque && at.Name == lab.OnMinIO && slices.Contains(c.headers, absent) && slices.Contains(c.headers, etag) {
-				continue // MinIO looks at If-None-Match first
+				continue // MinIO checks If-None-Match first
 			}
 			for _, method := range []string{"GET", "HEAD"} {
 				a := send(method, nil, c.headers...)
@@ -80,7 +80,8 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 				t.Errorf("a range with %s: %v", c.headers, a)
 			}
 		}
-		// The proxy itself compares lists, and in this mode weak ETags and both forms, too.
+		// The proxy itself compares lists of ETags and, in this mode, also weak ETags and both
+		// forms.
 		compared := map[string]int{"if-match " + both: 200, "if-none-match " + both: 304, "if-match " + absent + "," + absent: 412, "if-none-match " + absent + "," + absent: 200}
 		if mode == lab.ModeMD5 {
 			compared["if-match W/"+etag], compared["if-none-match W/"+etag] = 412, 304
@@ -98,7 +99,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 				t.Errorf("If-Range %s: %v, want %d", value, a, status)
 			}
 		}
-		for _, size := range []int{4, 1<<20 + 1} { // held, and streamed
+		for _, size := range []int{4, 1<<20 + 1} { // held in memory, and streamed
 			body := s3test.Content(uint64(size), size)
 			if a := send("PUT", body, "if-match", absent); a.Status != 412 || a.Code != "PreconditionFailed" || (mode == lab.ModeMD5 || at.Name != lab.OnMinIO) && !bytes.Contains(a.Body, []byte("<Condition>If-Match</Condition>")) {
 				t.Errorf("PUT of %d bytes with another If-Match: %v: %s", size, a, a.Body)
@@ -106,7 +107,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 			if a := send("PUT", body, "if-none-match", "*"); a.Status != 412 {
 				t.Errorf("PUT of %d bytes with If-None-Match: *: %v", size, a)
 			}
-			// versitygw, as AWS, takes nothing but "*" there in a PUT.
+			// versitygw, like AWS, accepts only "*" there in a PUT.
 			if a := send("PUT", body, "if-none-match", etag); a.Status != 412 && (at.Name == lab.OnMinIO || a.Status != 501) {
 				t.Errorf("PUT of %d bytes with If-None-Match: the current ETag: %v", size, a)
 			}
@@ -124,7 +125,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 			}
 			etag = now
 		}
-		if mode == lab.ModeMD5 { // opaque: what the store does, which may be nothing
+		if mode == lab.ModeMD5 { // in mode opaque, the store decides, and may do nothing
 			if a := send("DELETE", nil, "if-match", absent); a.Status != 412 {
 				t.Errorf("DELETE with another If-Match: %v", a)
 			}
@@ -180,7 +181,8 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 			t.Errorf("a bucket with an object: %v", err)
 		}
 		if at.Name == lab.OnMinIO {
-			// A version that is not current: listings show nothing, and the store refuses.
+			// A noncurrent version: listings show nothing, but the store refuses to delete the
+			// bucket.
 			raw := s3test.SDK(t, at.Store.S3())
 			if _, err := raw.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}}); err != nil {
 				t.Fatal(err)
@@ -192,7 +194,7 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 				t.Errorf("a bucket with an old version: %v", err)
 			}
 			if n := s3test.Records(t, at.Store.S3(), bucket); n != 1 {
-				t.Errorf("%d records are left, want the one", n)
+				t.Errorf("%d records are left, want one", n)
 			}
 			return
 		}
@@ -202,7 +204,7 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 		if err := remove(); err != nil {
 			t.Fatal(err)
 		}
-		// Made anew under the running process: a new window, with its record.
+		// Created again while the process runs: a new window, with its record.
 		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +220,7 @@ func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testi
 func TestPagesAreFullThoughOurOwnObjectsAreLeftOut(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client, bucket := s3test.SDK(t, at.S3), s3test.NewBucket(t, at.S3)
-		// "-" sorts before ".s3proxy/", letters behind it.
+		// "-" sorts before ".s3proxy/", letters after it.
 		var keys []string
 		for i := range 3 {
 			keys = append(keys, fmt.Sprintf("-before%d", i))

@@ -19,7 +19,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// sourceOf is a value of x-amz-copy-source.
+// sourceOf is the x-amz-copy-source for a key.
 func sourceOf(bucket, key string) *string {
 	return aws.String(bucket + "/" + strings.ReplaceAll((&url.URL{Path: key}).EscapedPath(), "+", "%2B"))
 }
@@ -81,7 +81,7 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 			s3test.WantObject(t, client, bucket, key, body)
 			after, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
 			if err != nil || after.Metadata["shape"] != "square" || after.Metadata["color"] != "" || !lab.Direct && aws.ToString(after.ETag) == aws.ToString(before.ETag) {
-				// By the same ETag a conditional write could not see that this one was there.
+				// With the same ETag, a conditional write could not notice this update.
 				t.Errorf("%s onto itself: %v: metadata %v, ETag %s, before %s", key, err, after.Metadata, aws.ToString(after.ETag), aws.ToString(before.ETag))
 			}
 		}
@@ -187,8 +187,8 @@ func TestAPartIsCopiedFromARangeOfAnyObject(t *testing.T) {
 	})
 }
 
-// Between buckets that are encrypted under different keys, not encrypted at all, or in
-// another store, a copy is what the destination's settings say.
+// Source and destination may be encrypted with different keys or not at all, and be in different
+// stores: the settings of the destination decide what the copy is.
 func TestACopyBetweenBucketsFollowsTheSettingsOfBoth(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there are no settings without the proxy")
@@ -310,7 +310,7 @@ func TestABucketThatIsNotEncryptedIsTheStoresOwn(t *testing.T) {
 			m := s3test.Begin(t, client, bucket, "parts")
 			a, b := s3test.Content(1, 5*s3test.MiB), s3test.Content(2, 77)
 			first, last := m.Send(client, 1, a), m.Send(client, 2, b)
-			first.ChecksumCRC32, last.ChecksumCRC32 = nil, nil // versitygw wants none where the upload named none
+			first.ChecksumCRC32, last.ChecksumCRC32 = nil, nil // versitygw refuses them if the upload named no checksum
 			if _, err := m.Complete(client, first, last); err != nil {
 				t.Fatal(err)
 			}

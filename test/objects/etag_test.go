@@ -15,7 +15,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// listedETags gives the ETags and sizes of a bucket's objects, by both versions of LIST.
+// listedETags returns the ETags and sizes of a bucket's objects, from both versions of LIST.
 func listedETags(t *testing.T, at lab.S3, bucket string) map[string]string {
 	t.Helper()
 	client, found := s3test.SDK(t, at), map[string]string{}
@@ -161,7 +161,7 @@ func TestAListingCostsWhatADirectOneCostsAndInModeMD5TheSecondTime(t *testing.T)
 			for i := range objects {
 				size := i * 100
 				if i == 7 {
-					size = 2 << 20 // its MD5 is in the trailer alone
+					size = 2 << 20 // its MD5 is only in the trailer
 				}
 				if a := (s3test.Call{Method: "PUT", Path: fmt.Sprintf("/%s/z%02d", bucket, i), Body: s3test.Content(1, size)}).Do(t, proxy.S3()); a.Status != 200 {
 					t.Fatal(a)

@@ -19,8 +19,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// bothModes gives two proxies with the same keys before the same store: a bucket
-// whose mode is switched.
+// bothModes returns two proxies with the same keys in front of the same store, as if a bucket's
+// mode were switched.
 func bothModes(t *testing.T, at lab.Target) map[string]lab.S3 {
 	t.Helper()
 	if lab.Direct {
@@ -31,8 +31,8 @@ func bothModes(t *testing.T, at lab.Target) map[string]lab.S3 {
 	return map[string]lab.S3{lab.ModeMD5: first.S3(), lab.ModeOpaque: second.S3()}
 }
 
-// TestListingsAreExact writes random objects in every way and compares what LIST,
-// HEAD and GET tell of each, in both modes.
+// TestListingsAreExact writes random objects in every way, and compares LIST, HEAD and GET of each,
+// in both modes.
 func TestListingsAreExact(t *testing.T) {
 	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
 		modes := bothModes(t, at)
@@ -42,7 +42,7 @@ func TestListingsAreExact(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		type written struct {
 			body []byte
-			md5  string // the ETag in mode md5; "" for one that nobody knows
+			md5  string // the ETag in mode md5; "" if nobody knows it
 		}
 		objects := map[string]written{}
 		for i := range 60 {
@@ -66,7 +66,7 @@ func TestListingsAreExact(t *testing.T) {
 			if mode == lab.ModeOpaque {
 				w.md5 = ""
 			}
-			if i == 4 || i == 31 || i == 49 { // in parts
+			if i == 4 || i == 31 || i == 49 { // multipart
 				client := s3test.SDK(t, modes[mode])
 				m := s3test.Begin(t, client, bucket, key)
 				first := s3test.Content(seed^uint64(i), 5<<20+random.IntN(100_000))
@@ -142,14 +142,14 @@ func TestABucketWhoseModeWasSwitchedTakesTheETagsOfBothModesInConditions(t *test
 	})
 }
 
-// TestNoUpdateIsLostInModeMD5 counts: each writer reads the number and writes the
-// next one with If-Match, and begins again when it is refused.
+// TestNoUpdateIsLostInModeMD5 counts: each writer reads the number, writes the next one with
+// If-Match, and starts over when that is refused.
 func TestNoUpdateIsLostInModeMD5(t *testing.T) {
 	lab.TakesLong(t)
 	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
 		at = lab.OpenMode(t, at.Name, lab.ModeMD5)
 		bucket := s3test.NewBucket(t, at.S3)
-		for _, c := range []struct{ size, each int }{{10, 6}, {1<<20 + 10, 2}} { // held, and streamed
+		for _, c := range []struct{ size, each int }{{10, 6}, {1<<20 + 10, 2}} { // held in memory, and streamed
 			path := fmt.Sprintf("/%s/%d", bucket, c.size)
 			number := func(n int) []byte {
 				text := strconv.Itoa(n)
@@ -171,7 +171,7 @@ func TestNoUpdateIsLostInModeMD5(t *testing.T) {
 							return
 						}
 						if got := now.Header.Get("ETag"); got != s3test.MD5ETag(now.Body) {
-							t.Errorf("GET gives the ETag %s, not that of its bytes", got)
+							t.Errorf("GET returns the ETag %s, which is not that of its bytes", got)
 						}
 						switch a := (s3test.Call{Method: "PUT", Path: path, Body: number(n + 1), Headers: map[string]string{"if-match": now.Header.Get("ETag")}}).Do(t, at.S3); a.Status {
 						case 200:
@@ -191,9 +191,9 @@ func TestNoUpdateIsLostInModeMD5(t *testing.T) {
 				t.Errorf("%d bytes: the count ends with …%s, want …%s", c.size, got.Body[len(got.Body)-10:], want[len(want)-10:])
 			}
 			if refused.Load() == 0 {
-				t.Error("no writer met another one")
+				t.Error("no two writers met")
 			}
-			t.Logf("%d bytes: %d writes were refused and begun again", c.size, refused.Load())
+			t.Logf("%d bytes: %d writes were refused and repeated", c.size, refused.Load())
 		}
 	})
 }
@@ -220,11 +220,11 @@ func TestVersionsAreListedWithTheirOwnETags(t *testing.T) {
 					t.Fatal(a)
 				}
 				if status == types.BucketVersioningStatusSuspended {
-					want = want[:len(want)-1] // it takes the place of the one before versioning
+					want = want[:len(want)-1] // it replaces the object from before versioning
 				}
 				want = append([]string{fmt.Sprintf("%s %d", s3test.MD5ETag(body), len(body))}, want...)
 			}
-			for range 2 { // asked, and out of the cache
+			for range 2 { // from the store, then from the cache
 				list, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket})
 				if err != nil {
 					t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// countingReader counts what is read of it.
+// countingReader counts the bytes read from it.
 type countingReader struct {
 	io.Reader
 	read atomic.Int64
@@ -28,8 +28,8 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// putExpecting sends a signed PUT with Expect: 100-continue through Go's
-// client, and tells the status and how much of the body was sent.
+// putExpecting sends a signed PUT with Expect: 100-continue through Go's client, and returns the
+// status and how much of the body was sent.
 func putExpecting(t testing.TB, at lab.S3, c s3test.Call) (status int, sent int64) {
 	t.Helper()
 	u, err := url.Parse(at.URL)
@@ -71,7 +71,7 @@ func TestExpect100ContinueIsHonoured(t *testing.T) {
 				t.Errorf("%s: %d, want %d", c.key, status, c.status)
 			}
 			if c.status != 200 && sent > 0 {
-				t.Errorf("%s: %d bytes of a body were asked for before the refusal", c.key, sent)
+				t.Errorf("%s: the proxy asked for %d bytes of the body before refusing", c.key, sent)
 			}
 		}
 		if got := s3test.Get(t, at.S3, fmt.Sprintf("/%s/good", bucket)); s3test.SameBytes(got.Body, body) != nil {
@@ -80,10 +80,10 @@ func TestExpect100ContinueIsHonoured(t *testing.T) {
 	})
 }
 
-// botocore keeps a final answer to `Expect: 100-continue` as the status of the
-// next answer on the same connection, and then waits a minute for the end of a
-// body that is none. It sends the header with bodies of no bytes too (an `aws
-// s3 cp --recursive` with an empty file hangs): S3 says 100 to them as to all.
+// botocore takes a final answer to `Expect: 100-continue` for the status of the next answer on the
+// same connection, and then waits a minute for the end of a body that does not exist. It sends the
+// header even with empty bodies, so that `aws s3 cp --recursive` hangs at an empty file. S3 answers
+// 100 to those as to all others.
 func TestExpect100ContinueWithAnEmptyBodyGets100(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := s3test.NewBucket(t, at.S3)

@@ -42,7 +42,7 @@ func TestSettingsOfBucketsAndObjectsReachTheStoreAndComeBack(t *testing.T) {
 		if p, err := client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &bucket}); err != nil || !strings.Contains(*p.Policy, "s3:GetObject") {
 			t.Errorf("GetBucketPolicy: %v, %v", p, err)
 		}
-		// A policy that opens the bucket opens it at the store, not at the proxy.
+		// A policy that makes the bucket public does so at the store, not at the proxy.
 		resp, err := http.Get(at.URL + "/" + bucket + "/" + key)
 		if err != nil {
 			t.Fatal(err)
@@ -134,8 +134,8 @@ func TestVersionsAreListedReadAndDeletedByTheirIDs(t *testing.T) {
 	}
 }
 
-// A bucket with a default retention locks what is written into it. The proxy's own
-// objects must not be locked as long as its clients'.
+// A bucket with a default retention locks everything written to it. The state objects must not be
+// locked as long as the clients' objects.
 func TestOwnObjectsAreLockedForAMinuteWhereTheBucketLocksForADay(t *testing.T) {
 	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
@@ -147,15 +147,15 @@ func TestOwnObjectsAreLockedForAMinuteWhereTheBucketLocksForADay(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := s3test.Begin(t, client, bucket, "parts")
-			m.Send(client, 1, s3test.Content(1, 100)) // its state stays: the upload is not completed
+			m.Send(client, 1, s3test.Content(1, 100)) // not completed, so that its state stays
 			head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("k")})
-			if err != nil || name == lab.OnMinIO && time.Until(aws.ToTime(head.ObjectLockRetainUntilDate)) < 12*time.Hour { // versitygw 1.8 keeps the default to itself
+			if err != nil || name == lab.OnMinIO && time.Until(aws.ToTime(head.ObjectLockRetainUntilDate)) < 12*time.Hour { // versitygw 1.8 does not report the default
 				t.Errorf("the client's object: locked until %v, %v", aws.ToTime(head.ObjectLockRetainUntilDate), err)
 			}
 			raw := s3test.SDK(t, at.store)
 			list, err := raw.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String(".s3proxy/")})
 			if err != nil || len(list.Contents) < 3 {
-				t.Fatalf("%d own objects, %v", len(list.Contents), err)
+				t.Fatalf("%d state objects, %v", len(list.Contents), err)
 			}
 			for _, o := range list.Contents {
 				head, err := raw.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: o.Key})
@@ -167,10 +167,10 @@ func TestOwnObjectsAreLockedForAMinuteWhereTheBucketLocksForADay(t *testing.T) {
 	}
 }
 
-// What a store refuses, a client sees in the store's own words.
+// When a store refuses something, the client sees the store's own words.
 func TestARefusalOfTheStoreIsTheSameThroughTheProxy(t *testing.T) {
 	if lab.Direct {
-		t.Skip("it compares the two by itself")
+		t.Skip("the test itself compares store and proxy")
 	}
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		bucket := s3test.NewBucket(t, at.S3)
@@ -201,7 +201,7 @@ func TestARefusalOfTheStoreIsTheSameThroughTheProxy(t *testing.T) {
 	})
 }
 
-// versioned is a proxy before a store that has versions.
+// versioned is a proxy in front of a store with versioning.
 type versioned struct {
 	lab.S3
 	store lab.S3

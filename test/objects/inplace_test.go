@@ -19,9 +19,9 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// An update of an object's metadata beside a writer of the same key: no acknowledged
-// write is lost, and no body stands under another's metadata. A store's own CopyObject
-// fails this within seconds (S3PROXY_TEST_DIRECT=1 shows it).
+// An object's metadata is updated while another client writes the same key: no acknowledged write
+// may be lost, and no body may appear under another's metadata. A store's own CopyObject fails this
+// within seconds (S3PROXY_TEST_DIRECT=1 shows it).
 func TestAnUpdateInPlaceLosesNoWriteBesideIt(t *testing.T) {
 	for name, change := range map[string]func(*s3.CopyObjectInput){
 		"metadata":         func(*s3.CopyObjectInput) {},
@@ -63,7 +63,7 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 		_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), Metadata: map[string]string{"n": fmt.Sprint(n)}})
 		return err
 	}
-	// read gives the number in the body, and fails when it is not that of the metadata.
+	// read returns the number in the body, and fails if the metadata has a different one.
 	readBy := func(client *s3.Client, match *string) (int64, error) {
 		out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key, IfMatch: match})
 		if err != nil {
@@ -92,7 +92,7 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 	goOn := s3test.GoOn(limit, 3)
 	var lost, mixed int
 	var group sync.WaitGroup
-	group.Go(func() { // the updater keeps the metadata's number and changes another field
+	group.Go(func() { // the updater keeps the number in the metadata and changes another field
 		for goOn(updates.Load()) {
 			head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
 			if err != nil {
@@ -121,7 +121,7 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 		var status interface{ HTTPStatusCode() int }
 		switch {
 		case errors.As(err, &status) && status.HTTPStatusCode() >= 500:
-			// Fails closed while the object is replaced in the middle of a read.
+			// It fails closed if the object is replaced in the middle of a read.
 		case err != nil:
 			mixed++
 			t.Logf("%v", err)
@@ -132,14 +132,14 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 	group.Wait()
 	t.Logf("%d writes, %d updates in place, %d lost, %d mixed", written.Load(), updates.Load(), lost, mixed)
 	if lost > 0 || mixed > 0 {
-		t.Errorf("%d acknowledged writes were lost, %d bodies stood under other metadata", lost, mixed)
+		t.Errorf("%d acknowledged writes were lost, %d bodies appeared under other metadata", lost, mixed)
 	}
 	if updates.Load() == 0 {
 		t.Error("no update in place succeeded: nothing was tested")
 	}
 	n, err := readBy(s3test.SDK(t, after()), nil)
-	// Of versitygw's HEAD in the middle of an overwrite a proxy believes for a minute that the
-	// object has another key, and refuses it; one that has not seen it does not.
+	// versitygw's HEAD in the middle of an overwrite makes a proxy believe for a minute that the
+	// object has another key, and refuse it. A proxy that has not seen that HEAD reads the object.
 	if lab.Long {
 		n, err = read(nil)
 		for until := time.Now().Add(70 * time.Second); err != nil && time.Now().Before(until); n, err = read(nil) {
@@ -153,7 +153,7 @@ func updateBesideAWriter(t *testing.T, at lab.Target, change func(*s3.CopyObject
 
 func TestACopyOntoItselfHonoursConditionsOnTheDestination(t *testing.T) {
 	if lab.Direct {
-		t.Skip("versitygw and MinIO look at no conditions of a copy's destination")
+		t.Skip("versitygw and MinIO ignore conditions on a copy's destination")
 	}
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client, bucket, key := s3test.SDK(t, at.S3), s3test.NewBucket(t, at.S3), "k"
@@ -187,8 +187,8 @@ func TestACopyOntoItselfHonoursConditionsOnTheDestination(t *testing.T) {
 	})
 }
 
-// The size of a source is the store's word: a body cut to that of an empty object is no
-// empty object, whoever reads it.
+// The size of a source is the store's word: no reader may take a body cut to the size of an empty
+// object for an empty object.
 func TestASourceThatTheStoreEmptiedIsNotCopied(t *testing.T) {
 	if lab.Direct {
 		t.Skip("only the proxy authenticates")
@@ -207,7 +207,7 @@ func TestASourceThatTheStoreEmptiedIsNotCopied(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key}); err == nil {
-			t.Error("it can be read")
+			t.Error("a GET succeeds")
 		}
 		for _, to := range []string{"copy", key} {
 			if _, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: &to, CopySource: sourceOf(bucket, key), ChecksumAlgorithm: types.ChecksumAlgorithmSha1, MetadataDirective: types.MetadataDirectiveReplace}); err == nil {
@@ -221,8 +221,8 @@ func TestASourceThatTheStoreEmptiedIsNotCopied(t *testing.T) {
 	})
 }
 
-// A copy to another name looks at its source and then copies: a source that is replaced
-// meanwhile is copied anew, and the client hears of no condition that it did not give.
+// A copy to another name first looks at its source, then copies it. If the source is replaced in
+// between, the copy starts over, and the client never hears of a condition that it did not set.
 func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		client, bucket := s3test.SDK(t, at.S3), s3test.NewBucket(t, at.S3)
@@ -275,7 +275,7 @@ func TestACopyBesideAWriterOfItsSourceIsOneStateOfIt(t *testing.T) {
 	})
 }
 
-// boto3's copy and rclone's server-side copy of large objects use parts.
+// boto3's copy and rclone's server-side copy use parts for large objects.
 func TestAPartIsCopiedIntoABucketThatIsNotEncrypted(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there are no settings without the proxy")

@@ -17,10 +17,10 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// outcome is what happened with one key, step by step; equal outcomes are equal strings.
+// outcome is what happened to one key at each step. Equal outcomes have equal strings.
 type outcome map[string]string
 
-// tryKey does with one key what clients do, in an empty bucket.
+// tryKey does with one key, in an empty bucket, what clients do.
 func tryKey(t *testing.T, at lab.S3, bucket, key string, body []byte) outcome {
 	client := s3test.SDKClient{Client: s3test.SDK(t, at), Bucket: bucket}
 	ctx := t.Context()
@@ -58,7 +58,7 @@ func tryKey(t *testing.T, at lab.S3, bucket, key string, body []byte) outcome {
 	return result
 }
 
-// listed is what a listing says of keys and sizes to a client that can read it.
+// listed is how a listing shows keys and sizes to a client that can read it.
 func listed(a s3test.Answer) string {
 	if a.Status != http.StatusOK {
 		return a.String()
@@ -72,7 +72,7 @@ func listed(a s3test.Answer) string {
 		CommonPrefixes []struct{ Prefix string }
 	}
 	if err := xml.Unmarshal(a.Body, &list); err != nil {
-		return unreadable // S3 too writes characters that XML 1.0 does not have
+		return unreadable // S3, too, writes characters that XML 1.0 does not allow
 	}
 	decode := func(s string) string {
 		if list.EncodingType == "url" {
@@ -102,12 +102,12 @@ func emptyBucket(ctx context.Context, c s3test.SDKClient) {
 	}
 }
 
-// What works on a store directly must work through the proxy, and with the same
-// results; the store decides which of the odd keys it keeps, and how.
+// What works directly on a store must work through the proxy, with the same results. The store
+// decides which of the odd keys it keeps, and how.
 func TestOddKeysBehaveAsOnTheStoreItself(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		store := at.Store
-		if store == nil { // the same backend as the embedded store's
+		if store == nil { // versitygw has the same backend as the embedded store
 			store = lab.SharedVersitygw(t)
 		}
 		through, onStore := s3test.NewBucket(t, at.S3), s3test.NewBucket(t, store.S3())
@@ -131,8 +131,8 @@ func TestOddKeysBehaveAsOnTheStoreItself(t *testing.T) {
 	})
 }
 
-// A zero-byte object whose key ends in "/" is a folder to posix-like stores,
-// which refuse a body there.
+// A zero-byte object whose key ends in "/" is a folder to posix-like stores, which refuse a body
+// there.
 func TestFoldersAreZeroByteObjects(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client := s3test.SDKClient{Client: s3test.SDK(t, at.S3), Bucket: s3test.NewBucket(t, at.S3)}
@@ -158,14 +158,14 @@ func TestFoldersAreZeroByteObjects(t *testing.T) {
 	})
 }
 
-// The paging of a client is by two here, over keys that sort in odd ways.
+// The client pages by two, over keys that sort in odd ways.
 func TestPagesOfTwoGiveEveryKeyOnce(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client := s3test.SDKClient{Client: s3test.SDK(t, at.S3), Bucket: s3test.NewBucket(t, at.S3)}
 		want := map[string]int64{}
 		for n, key := range []string{"a", "a b", "a+b", "a-b", "a.b", "a/b", "a/b/c", "a0", "é", "日本", "z%", "z&<", "~"} {
 			if key == "a" || key == "a/b" {
-				continue // a file and a folder of one name are not for posix-like stores
+				continue // posix-like stores cannot have a file and a folder with the same name
 			}
 			if err := client.Put(t.Context(), key, s3test.Content(1, n*40_000), nil); err != nil {
 				t.Fatalf("put %q: %v", key, err)

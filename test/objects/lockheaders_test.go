@@ -9,8 +9,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// versitygw refuses these before it has read the body, and its answer is lost under the reset
-// of the connection.
+// versitygw refuses these headers before it has read the body, and its answer is lost when the
+// connection is reset.
 func TestObjectLockHeadersThatCannotHoldAreRefusedAsS3DoesWhateverTheStore(t *testing.T) {
 	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
@@ -45,13 +45,14 @@ func TestObjectLockHeadersThatCannotHoldAreRefusedAsS3DoesWhateverTheStore(t *te
 	}
 }
 
-// What the proxy does not know, the store says again when it is asked for an upload.
+// When the store's answer is lost, the proxy asks it for an upload with the same headers, to hear
+// the refusal again.
 func TestWhatVersitygwRefusesBeforeItHasReadTheBodyIsToldInItsWords(t *testing.T) {
 	at := openVersioned(t, lab.OnVersitygw).S3
 	path := "/" + s3test.NewBucket(t, at) + "/k"
 	for what, headers := range map[string]map[string]string{
 		"InvalidArgument": {"x-amz-tagging": "=x"},
-		"InvalidRequest":  {"x-amz-object-lock-legal-hold": "ON"}, // of a bucket without object lock
+		"InvalidRequest":  {"x-amz-object-lock-legal-hold": "ON"}, // the bucket has no object lock
 	} {
 		for range 5 {
 			if a := (s3test.Call{Method: "PUT", Path: path, Headers: headers, Body: s3test.Content(1, 3_000_000)}).Do(t, at); a.Status != 400 || a.Code != what {

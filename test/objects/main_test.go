@@ -1,5 +1,5 @@
-// Package objects proves what clients do with objects: writes, reads, copies, conditions,
-// checksums, lists, versions, forms, encryption at the server.
+// Package objects proves what clients can do with objects: writes, reads, copies, conditions,
+// checksums, lists, versions, forms, server-side encryption.
 package objects
 
 import (

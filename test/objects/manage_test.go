@@ -74,7 +74,7 @@ func TestALifecycleRuleSparesTheProxysObjects(t *testing.T) {
 	for name, c := range map[string]struct {
 		p      *lab.ProxyProcess
 		doc    []byte
-		stored string // in the store's document; "" for refused
+		stored string // in the store's document; "" if the proxy refuses
 	}{
 		"everything":            {beside, rule("<Filter></Filter>", days), ""},
 		"the proxy's objects":   {beside, rule("<Filter><Prefix>.s3proxy/keys/</Prefix></Filter>", days), ""},

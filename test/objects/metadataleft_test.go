@@ -12,10 +12,10 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// docs/S3.md says how much of S3's 2 KiB of user metadata the proxy takes.
+// docs/S3.md says how much of S3's 2 KiB of user metadata the proxy uses.
 func TestTheProxyTakesNoMoreMetadataThanTheDocsSay(t *testing.T) {
 	if lab.Direct {
-		t.Skip("there is no metadata of the proxy's")
+		t.Skip("without the proxy there is no proxy metadata")
 	}
 	text, err := os.ReadFile("../../docs/S3.md")
 	if err != nil {
@@ -26,7 +26,7 @@ func TestTheProxyTakesNoMoreMetadataThanTheDocsSay(t *testing.T) {
 			t.Parallel()
 			said := regexp.MustCompile(`about (\d+) with ` + name).FindSubmatch(text)
 			if said == nil {
-				t.Fatalf("docs/S3.md says nothing of %s", name)
+				t.Fatalf("docs/S3.md does not mention %s", name)
 			}
 			limit, err := strconv.Atoi(string(said[1]))
 			if err != nil {
@@ -52,7 +52,7 @@ func TestTheProxyTakesNoMoreMetadataThanTheDocsSay(t *testing.T) {
 				}
 				t.Logf("%d bytes", taken)
 				if taken == 0 || taken > limit || taken < limit-40 {
-					t.Errorf("%d bytes are taken, the docs say about %d", taken, limit)
+					t.Errorf("the proxy uses %d bytes, the docs say about %d", taken, limit)
 				}
 			}
 		})

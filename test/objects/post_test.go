@@ -100,7 +100,7 @@ func TestAFormThatIsCutMakesNoObject(t *testing.T) {
 				}
 			}
 		}
-		// The same form in whole, so that the cuts were what was refused.
+		// The complete form works, so it was the cuts that were refused.
 		kind, head, tail := s3test.SignedForm(t, at.S3, bucket, "cut")
 		resp, err := http.Post(at.URL+"/"+bucket, kind, bytes.NewReader(append(append(head, "content"...), tail...)))
 		if err != nil || resp.StatusCode != http.StatusNoContent {
@@ -170,7 +170,7 @@ func TestTheTagsOfAFormAreTheObjects(t *testing.T) {
 func TestAnUnsignedFormIsForTheStoreToJudge(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {
-		t.Skip("it is about the proxy's choice")
+		t.Skip("the proxy makes this choice")
 	}
 	store := lab.SharedMinIO(t)
 	deny := lab.Proxy(t, lab.ProxyOptions{Upstream: store})

@@ -11,7 +11,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// listedNames are the keys and the common prefixes of one page, sorted.
+// listedNames are the keys and common prefixes on one page, sorted.
 func listedNames(t *testing.T, at lab.S3, bucket, query string) (names []string) {
 	t.Helper()
 	a := s3test.Call{Method: "GET", Path: "/" + bucket, Query: query}.Do(t, at)
@@ -36,7 +36,7 @@ func listedNames(t *testing.T, at lab.S3, bucket, query string) (names []string)
 	return names
 }
 
-// rolledUp is what a listing with a delimiter shows of keys.
+// rolledUp is what a listing with a delimiter shows of the keys.
 func rolledUp(keys []string, prefix, delimiter string) (names []string) {
 	for _, key := range keys {
 		rest, ok := strings.CutPrefix(key, prefix)
@@ -67,7 +67,7 @@ func TestACommonPrefixIsShownIfAClientsObjectHasIt(t *testing.T) {
 					s3test.MustPut(t, place, "/"+bucket+"/"+key, []byte(key))
 				}
 				for _, delimiter := range []string{".", "s", "y", "/", "y/", "e", "k"} {
-					if delimiter == "." && at.Name == lab.OnMinIO { // no value of a query may be that there
+					if delimiter == "." && at.Name == lab.OnMinIO { // which refuses that value in a query
 						continue
 					}
 					for _, prefix := range []string{"", ".s3", "t"} {
@@ -101,15 +101,15 @@ func TestAListingBelowTheProxysOwnObjectsIsEmptyOnEveryPage(t *testing.T) {
 	})
 }
 
-// Own objects are left out of the page before, and what they took is asked for. MinIO begins
-// again with the prefix that a page of its own ended with.
+// The proxy leaves state objects out of a page, and asks the store for more entries in their place.
+// MinIO begins the next page with the prefix with which the page before ended.
 func TestACommonPrefixIsListedOnceOnAPage(t *testing.T) {
 	lab.OnThese(t, []string{lab.OnVersitygw, lab.OnMinIO}, func(t *testing.T, at lab.Target) {
 		bucket := s3test.NewBucket(t, at.S3)
 		for _, key := range []string{"CAPS/and", "CAPS/are", "b", "ba"} {
 			s3test.MustPut(t, at.S3, "/"+bucket+"/"+key, []byte("x"))
 		}
-		s3test.Begin(t, s3test.SDK(t, at.S3), bucket, "upload") // its state is one more own object
+		s3test.Begin(t, s3test.SDK(t, at.S3), bucket, "upload") // its state is one more state object
 		for _, list := range []string{"versions", "list-type=2", "prefix="} {
 			for most := 1; most <= 5; most++ {
 				got := listedNames(t, at.S3, bucket, fmt.Sprintf("%s&delimiter=a&max-keys=%d", list, most))
@@ -121,7 +121,7 @@ func TestACommonPrefixIsListedOnceOnAPage(t *testing.T) {
 	})
 }
 
-// versitygw counts no common prefixes: of more than were asked for a page is made all the same.
+// versitygw does not count common prefixes; if it returns too many, the proxy cuts the page.
 func TestAPageOfVersionsBehindAVersionMayHaveCommonPrefixesAlone(t *testing.T) {
 	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
@@ -139,8 +139,8 @@ func TestAPageOfVersionsBehindAVersionMayHaveCommonPrefixesAlone(t *testing.T) {
 	}
 }
 
-// MinIO, asked for one entry behind a folder that is an object, too, finds none. It must not be
-// asked so for what is missing on a page.
+// MinIO finds nothing if it is asked for one entry after a folder that is also an object. The proxy
+// must not ask like that for the entries missing on a page.
 func TestNothingIsLostBehindAFolderAtTheEndOfAPage(t *testing.T) {
 	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
 		bucket := s3test.NewBucket(t, at.S3)
@@ -161,7 +161,7 @@ func TestNothingIsLostBehindAFolderAtTheEndOfAPage(t *testing.T) {
 					query = list.kind + "&" + list.cursor + "=" + url.QueryEscape(next)
 				}
 			}
-			// versitygw lists the version of the marker again.
+			// versitygw lists the marker's version again.
 			if want := []string{"CAPS/", "dir/", "z"}; !slices.Equal(slices.Compact(got), want) {
 				t.Errorf("%s: %q", list.kind, got)
 			}

@@ -16,10 +16,10 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// What is under the proxy's own retention does not keep a bucket that its client has emptied.
+// State objects under retention must not keep alive a bucket that its client has emptied.
 func TestABucketWithADefaultRetentionGoesWhenItsClientsObjectsHave(t *testing.T) {
 	if lab.Direct {
-		t.Skip("there are no objects of the proxy's own")
+		t.Skip("without the proxy there are no state objects")
 	}
 	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
@@ -37,19 +37,19 @@ func TestABucketWithADefaultRetentionGoesWhenItsClientsObjectsHave(t *testing.T)
 				t.Fatal(err)
 			}
 			if _, err := client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &bucket}); err == nil || !strings.Contains(err.Error(), "BucketNotEmpty") {
-				t.Errorf("with an object of the client's: %v", err)
+				t.Errorf("with an object of the client: %v", err)
 			}
 			if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String("k"), VersionId: put.VersionId, BypassGovernanceRetention: aws.Bool(true)}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &bucket}); err != nil {
-				t.Errorf("with our own objects alone: %v", err)
+				t.Errorf("with only state objects: %v", err)
 			}
 		})
 	}
 }
 
-// A proxy whose credentials at the store may bypass no retention ends uploads all the same.
+// A proxy ends uploads even if its credentials at the store may not bypass retention.
 func TestAnUploadEndsThoughTheStoreKeepsItsStateForAMinute(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no state")

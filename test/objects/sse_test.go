@@ -16,7 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// shownSSE is what an answer says of server-side encryption.
+// shownSSE is what an answer says about server-side encryption.
 type shownSSE struct {
 	algorithm types.ServerSideEncryption
 	key       string
@@ -27,7 +27,7 @@ func shown(algorithm types.ServerSideEncryption, key *string, bucketKey *bool) s
 	return shownSSE{algorithm, aws.ToString(key), aws.ToBool(bucketKey)}
 }
 
-// ofMode is what is shown where a client asked for it: with ETags that are no MD5, SSE-KMS.
+// ofMode is what is shown if a client asked for s: with ETags that are not MD5s, SSE-KMS.
 func (s shownSSE) ofMode(mode string) shownSSE {
 	if mode == lab.ModeOpaque && s.algorithm == types.ServerSideEncryptionAes256 {
 		return shownSSE{algorithm: types.ServerSideEncryptionAwsKms}
@@ -74,7 +74,7 @@ func TestStoresThatKnowNoEncryptionTakeWhatClientsAskFor(t *testing.T) {
 			}
 			check("CopyObject", shown(copy.ServerSideEncryption, copy.SSEKMSKeyId, copy.BucketKeyEnabled))
 			s3test.WantObject(t, client, bucket, copied, body)
-			// In place: what it is encrypted by counts as a change.
+			// In place: a different encryption counts as a change.
 			if _, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &name, CopySource: aws.String(bucket + "/" + name), ServerSideEncryption: want.algorithm, SSEKMSKeyId: key}); err != nil {
 				t.Errorf("CopyObject in place to %+v: %v", want, err)
 			}
@@ -164,7 +164,7 @@ func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
 			}
 		}
 		if r := rule(); r.ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAes256 || aws.ToBool(r.BucketKeyEnabled) {
-			t.Errorf("a bucket that was told nothing has %+v", r)
+			t.Errorf("a bucket without a setting has %+v", r)
 		}
 		told(shownSSE{algorithm: types.ServerSideEncryptionAes256})
 		if _, err := client.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{Bucket: &bucket, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
@@ -192,15 +192,15 @@ func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
 			}
 		}
 		if r := rule(); r.ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAes256 {
-			t.Errorf("after its deletion the bucket has %+v", r)
+			t.Errorf("after the setting was deleted the bucket has %+v", r)
 		}
 		told(shownSSE{algorithm: types.ServerSideEncryptionAes256})
 		none := aws.String("no-such-bucket-here")
 		if _, err := client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: none}); s3test.Code(err) != "NoSuchBucket" {
-			t.Errorf("GetBucketEncryption of no bucket: %v", err)
+			t.Errorf("GetBucketEncryption of a missing bucket: %v", err)
 		}
 		if _, err := client.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: none}); s3test.Code(err) != "NoSuchBucket" {
-			t.Errorf("DeleteBucketEncryption of no bucket: %v", err)
+			t.Errorf("DeleteBucketEncryption of a missing bucket: %v", err)
 		}
 	})
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// An object of before versioning, or of a time when it was suspended, is the version "null",
-// which not every store takes for a copy's source.
+// An object written before versioning, or while it was suspended, is the version "null". Not every
+// store accepts that version as a copy's source.
 func TestObjectsWithoutAVersionAreCopiedWhateverTheBucketsVersioning(t *testing.T) {
 	for name, store := range map[string]func(testing.TB) *lab.Store{lab.OnVersitygw: lab.VersitygwForSuite, lab.OnMinIO: lab.SharedMinIO} {
 		t.Run(name, func(t *testing.T) {

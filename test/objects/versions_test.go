@@ -15,14 +15,14 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// versionsPage is a page of versions as it stands in the document.
+// versionsPage is a page of versions, in the order of the document.
 type versionsPage struct {
 	entries             []string // kind, key and version; or a common prefix
 	truncated           bool
 	nextKey, nextMarker string
 }
 
-// versionsOf asks for one page; query is what stands behind "versions&".
+// versionsOf asks for one page; query follows "versions&".
 func versionsOf(t *testing.T, at lab.S3, bucket, query string) (page versionsPage) {
 	t.Helper()
 	a := s3test.Call{Method: "GET", Path: "/" + bucket, Query: "versions=" + query}.Do(t, at)
@@ -58,7 +58,7 @@ func versionsOf(t *testing.T, at lab.S3, bucket, query string) (page versionsPag
 	return page
 }
 
-// allVersionsOf goes through pages of at most so many.
+// allVersionsOf collects all pages of at most each entries.
 func allVersionsOf(t *testing.T, at lab.S3, bucket string, each int, query string) (entries []string) {
 	t.Helper()
 	q := ""
@@ -76,12 +76,12 @@ func allVersionsOf(t *testing.T, at lab.S3, bucket string, each int, query strin
 			q += "&version-id-marker=" + url.QueryEscape(page.nextMarker)
 		}
 	}
-	t.Fatalf("pages of %d have no end", each)
+	t.Fatalf("pages of %d do not end", each)
 	return nil
 }
 
-// bucketOfVersions has versions and delete markers of four keys, on both sides of the
-// proxy's own objects. All are made within a second or two.
+// bucketOfVersions makes versions and delete markers of four keys, which sort before and after the
+// state objects. All are made within a second or two.
 func bucketOfVersions(t *testing.T, at lab.S3) (bucket string) {
 	t.Helper()
 	bucket = s3test.NewBucket(t, at)
@@ -125,7 +125,7 @@ func TestVersionsAndDeleteMarkersAreListedInTheStoresOrderOnEveryPage(t *testing
 			for each := 1; each < 12; each++ {
 				got := allVersionsOf(t, proxy.S3(), bucket, each, "")
 				want := want
-				if name == lab.OnVersitygw { // it has the delete markers of a page before the versions
+				if name == lab.OnVersitygw { // it lists a page's delete markers before the versions
 					slices.Sort(got)
 					want = slices.Sorted(slices.Values(want))
 				}
@@ -167,7 +167,7 @@ func TestAListOfNoVersionsTellsNothing(t *testing.T) {
 	})
 }
 
-// versitygw 1.8 leaves the slash out of the marker behind a folder.
+// versitygw 1.8 omits the slash from the marker after a folder.
 func TestAFolderAtTheEndOfAPageOfVersionsIsListedOnce(t *testing.T) {
 	for _, name := range lab.RealStores {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestAFolderAtTheEndOfAPageOfVersionsIsListedOnce(t *testing.T) {
 	}
 }
 
-// versitygw 1.8 answers a HEAD of it with 404.
+// versitygw 1.8 answers a HEAD of this version with 404.
 func TestTheVersionNullOfAnObjectOfBeforeVersioningIsReadOnConditions(t *testing.T) {
 	for name, start := range map[string]func(testing.TB) *lab.Store{lab.OnVersitygw: lab.VersitygwForSuite, lab.OnMinIO: lab.SharedMinIO} {
 		t.Run(name, func(t *testing.T) {
