@@ -13,7 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// closedWindow opens a connection of HTTP/2 whose client takes no byte of any answer, and asks for
+// closedWindow opens an HTTP/2 connection whose client accepts no byte of any answer, and requests
 // one on each of its streams.
 func closedWindow(t *testing.T, address string, streams int) {
 	t.Helper()
@@ -65,7 +65,7 @@ func TestAClientOfHTTP2ThatTakesNoAnswerHoldsNothing(t *testing.T) {
 	if now := goroutines(); now < before+connections*streams/2 {
 		t.Errorf("%d goroutines: too few wait to prove anything", now)
 	}
-	// Those of the connections stay.
+	// The goroutines of the connections themselves stay.
 	for deadline := time.Now().Add(40 * time.Second); goroutines() > before+10*connections; time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines before, %d after 40 seconds", before, goroutines())

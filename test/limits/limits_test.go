@@ -17,7 +17,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// watched is a proxy whose memory and goroutines a test looks at.
+// watched starts a proxy whose memory and goroutines a test watches.
 func watched(t *testing.T, args ...string) (p *lab.ProxyProcess, goroutines func() int) {
 	t.Helper()
 	if lab.Direct {
@@ -43,7 +43,7 @@ func watched(t *testing.T, args ...string) (p *lab.ProxyProcess, goroutines func
 	}
 }
 
-// crowd opens n connections at once and runs work on each.
+// crowd opens n connections at once and runs work on each of them.
 func crowd(t *testing.T, p *lab.ProxyProcess, n int, work func(i int, c net.Conn)) {
 	t.Helper()
 	var group sync.WaitGroup
@@ -62,10 +62,10 @@ func crowd(t *testing.T, p *lab.ProxyProcess, n int, work func(i int, c net.Conn
 	group.Wait()
 }
 
-// littleMemory is what a proxy may need that serves no bodies, in bytes.
+// littleMemory is what a proxy without bodies to serve may need, in bytes.
 const littleMemory = 150 << 20
 
-// flat checks what the proxy needed, and that it is at rest again.
+// flat checks the memory that the proxy needed, and that the proxy has come to rest.
 func flat(t *testing.T, p *lab.ProxyProcess, limit int64, before int, goroutines func() int) {
 	t.Helper()
 	peak, err := p.PeakMemory()
@@ -169,7 +169,7 @@ func TestConnectionsOverTheLimitWaitAndTheOthersGoOn(t *testing.T) {
 	}
 	for _, c := range clients {
 		if err := request(c); err != nil {
-			t.Error("a connection that was there:", err)
+			t.Error("a connection from before:", err)
 		}
 	}
 	clients[0].CloseIdleConnections()
@@ -179,6 +179,6 @@ func TestConnectionsOverTheLimitWaitAndTheOthersGoOn(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(lab.AnswerWithin):
-		t.Error("a connection was not served when another had ended")
+		t.Error("no connection was served after another had ended")
 	}
 }

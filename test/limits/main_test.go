@@ -1,4 +1,4 @@
-// Package limits proves how much memory and how many connections a proxy needs.
+// Package limits proves bounds on the memory and the connections of a proxy.
 package limits
 
 import (

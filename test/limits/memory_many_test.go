@@ -13,8 +13,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// sink is a store that forgets bodies of more than 1 MiB, for uploads that would
-// need gigabytes of disk. It proves nothing of S3; here only memory is measured.
+// sink is a store that forgets bodies of more than 1 MiB, for uploads that would need gigabytes of
+// disk. It proves nothing about S3: the test only measures memory.
 func sink(t *testing.T) *httptest.Server {
 	var mu sync.Mutex
 	kept := map[string]http.Header{}
@@ -56,7 +56,8 @@ func sink(t *testing.T) *httptest.Server {
 	return s
 }
 
-// peakBelow runs work on n clients at once and compares the proxy's peak memory.
+// peakBelow runs work on n clients at once and checks that the proxy's peak memory is below the
+// limit.
 func peakBelow(t *testing.T, p *lab.ProxyProcess, limit int64, n int, work func(i int) error) {
 	t.Helper()
 	var group sync.WaitGroup
@@ -81,8 +82,8 @@ func peakBelow(t *testing.T, p *lab.ProxyProcess, limit int64, n int, work func(
 	}
 }
 
-// scaled is a size in full with S3PROXY_TEST_LONG=1, else a tenth of it: what many
-// streams at once need does not grow with their length.
+// scaled is the full size with S3PROXY_TEST_LONG=1, else a tenth of it: the memory for many
+// concurrent streams does not grow with their length.
 func scaled(size int64) int64 {
 	if lab.Long {
 		return size
@@ -136,7 +137,7 @@ func TestManyStreamsAtOnceNeedLittleMemory(t *testing.T) {
 	})
 }
 
-// drained reads an answer to its end; another status than 200 is an error.
+// drained reads an answer to its end; any status but 200 is an error.
 func drained(resp *http.Response, err error) error {
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// A stream of 1 GB goes through a proxy in constant memory, both ways.
+// A stream of 1 GB passes through a proxy in constant memory, in both directions.
 func TestAStreamOfOneGigabyteNeedsLittleMemory(t *testing.T) {
 	lab.TakesLong(t)
 	const limit = 64 << 20

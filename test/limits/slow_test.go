@@ -15,8 +15,9 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// slowClients are half uploads, half downloads of 8 MiB that move a byte now and then, for a while.
-// Those that the proxy lets in stay; it gives their number, and that of the refused.
+// slowClients are clients that move 8 MiB a byte now and then for a while, half of them uploading,
+// half downloading. Those that the proxy lets in stay. It returns their number, and that of the
+// refused.
 func slowClients(t *testing.T, p *lab.ProxyProcess, n int, while time.Duration, path string) (in, refused int64) {
 	t.Helper()
 	const size = 8 << 20
@@ -29,7 +30,7 @@ func slowClients(t *testing.T, p *lab.ProxyProcess, n int, while time.Duration, 
 		}
 		head, _, _ := call.Wire(p.S3(), p.Address)
 		if tcp, ok := c.(*net.TCPConn); ok {
-			_ = tcp.SetReadBuffer(4096) // so that the proxy waits
+			_ = tcp.SetReadBuffer(4096) // small, so that the proxy has to wait
 		}
 		if _, err := c.Write(head); err != nil {
 			t.Error(err)
@@ -50,13 +51,14 @@ func slowClients(t *testing.T, p *lab.ProxyProcess, n int, while time.Duration, 
 				refused := io.LimitReader(c, 1000)
 				_ = c.SetReadDeadline(time.Now().Add(time.Second))
 				body, _ := io.ReadAll(refused)
-				// The end of the connection may overtake the answer to a client that still sends.
+				// To a client that still sends, the end of the connection may arrive before the
+				// answer.
 				if !bytes.Contains(body, []byte("<Code>SlowDown</Code>")) && (len(body) > 0 || i%2 != 0) {
 					t.Errorf("refused by %.300q", body)
 				}
 				away.Add(1)
 				return
-			case err != nil && got == 0 && i%2 == 0: // nothing: it waits for the body
+			case err != nil && got == 0 && i%2 == 0: // no answer: the proxy waits for the body
 			case err != nil && !isTimeout(err):
 				t.Errorf("client %d: %v after %q", i, err, text)
 				return
@@ -72,8 +74,8 @@ func isTimeout(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// Those over the limit are told to come back, those of another key are served, and memory stays
-// what the requests need that are let in.
+// Clients over the limit are told to come back, clients with another key are served, and memory
+// stays within the needs of the requests that are let in.
 func TestTwoThousandSlowClientsNeedLittleMemory(t *testing.T) {
 	lab.TakesLong(t)
 	list := lab.PrivateFile(t, "- {access-key-id: other, secret-access-key: other-secret}\n")
@@ -123,14 +125,14 @@ func TestRequestsOverALimitGetSlowDown(t *testing.T) {
 	if a := s3test.Get(t, other, "/"+bucket+"/k"); a.Status != 200 {
 		t.Errorf("another client: %v", a)
 	}
-	// Whoever shows no key that is right takes nothing from the one that it names.
+	// Requests without a valid signature take nothing from the limit of the key that they name.
 	for range 30 {
 		s3test.Get(t, lab.S3{URL: p.URL, AccessKey: "other", SecretKey: "wrong"}, "/"+bucket+"/k")
 	}
 	if a := s3test.Get(t, other, "/"+bucket+"/k"); a.Status != 200 {
 		t.Errorf("after forged requests in another client's name: %v", a)
 	}
-	// Nor is a preflight, which needs no key, without limits: they are those of all who do not sign.
+	// Preflights need no key, but have a limit: the one for all unsigned requests.
 	preflights := 0
 	for range 30 {
 		headers := map[string]string{"origin": "https://a.example", "access-control-request-method": "GET"}
@@ -141,7 +143,7 @@ func TestRequestsOverALimitGetSlowDown(t *testing.T) {
 	if preflights < 10 {
 		t.Errorf("%d of 30 preflights were refused", preflights)
 	}
-	// What SDKs do by default: they wait, and try again.
+	// SDKs, by default, wait and try again.
 	sdk := s3test.SDK(t, at)
 	for range 8 {
 		s3test.MustRead(t, sdk, bucket, "k", s3test.Content(1, 1000))
@@ -151,7 +153,7 @@ func TestRequestsOverALimitGetSlowDown(t *testing.T) {
 	}
 }
 
-// A place is free again when a request ends, however it ends.
+// A request that ends frees its place, however it ends.
 func TestARequestThatEndsMakesRoomForTheNext(t *testing.T) {
 	t.Parallel()
 	p, _ := watched(t, "--max-requests", "2")
@@ -174,9 +176,9 @@ func TestARequestThatEndsMakesRoomForTheNext(t *testing.T) {
 			if n, err := c.Read(make([]byte, 1)); n == 0 && isTimeout(err) {
 				return c
 			}
-			// A request that was just answered still has its place.
+			// A request that was just answered still holds its place.
 		}
-		t.Fatal("there is no place")
+		t.Fatal("no place became free")
 		return nil
 	}
 	becomes := func(want int) {
