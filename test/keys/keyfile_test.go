@@ -89,7 +89,7 @@ func TestAProxyDoesNotStartWithAKeysetFileThatIsNotGood(t *testing.T) {
 				if err := os.WriteFile(path, c.content, c.mode); err != nil {
 					t.Fatal(err)
 				}
-				os.Chmod(path, c.mode) // whatever the umask is
+				os.Chmod(path, c.mode) // regardless of the umask
 				uri = "localfile://" + path
 			}
 			o := lab.ProxyOptions{Args: []string{"--kms", uri}, UpstreamURL: "http://127.0.0.1:1"}
@@ -130,7 +130,7 @@ func TestARunningProxyOutlivesABrokenKeysetFileAndSaysSo(t *testing.T) {
 	eventually(t, "/readyz is well again", func() bool { return !warns() })
 }
 
-// eventually waits a few seconds for what is so after a while.
+// eventually waits a few seconds for a condition to become true.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
@@ -138,7 +138,7 @@ func eventually(t *testing.T, what string, so func() bool) {
 			return
 		}
 	}
-	t.Fatalf("it is not so that %s", what)
+	t.Fatalf("after a while it is still not true that %s", what)
 }
 
 func TestANewVersionIsUsedByRunningProxiesWithoutARestart(t *testing.T) {
@@ -157,7 +157,7 @@ func TestANewVersionIsUsedByRunningProxiesWithoutARestart(t *testing.T) {
 		t.Errorf("added: %+v", added)
 	}
 	mustKeys(t, uri, nil, "promote", added.Version)
-	time.Sleep(1100 * time.Millisecond) // a second of use, at most
+	time.Sleep(1100 * time.Millisecond) // a proxy uses what it has read for at most a second
 	other := s3test.NewBucket(t, proxies[0].S3())
 	s3test.RoundTrip(t, proxies[0].S3(), other, 2000)
 	if kek := s3test.RawGet(t, store.S3(), "/"+other+"/k").Meta["s3proxy-kek"]; kek != "localfile:#"+added.Version {
@@ -166,7 +166,7 @@ func TestANewVersionIsUsedByRunningProxiesWithoutARestart(t *testing.T) {
 	s3test.MustGet(t, proxies[1].S3(), other, "k", s3test.Content(2000, 2000))
 	s3test.MustGet(t, proxies[1].S3(), bucket, "k", s3test.Content(1000, 1000))
 
-	// The old version, and what it opens, ends.
+	// The old version is disabled and destroyed; what it opens is lost.
 	if out, err := keys(t, uri, nil, "disable", added.Version); err == nil || !strings.Contains(out, "primary") {
 		t.Errorf("the primary was disabled: %v: %s", err, out)
 	}
@@ -209,7 +209,7 @@ func TestAStolenKeysetFileUnderAPassphraseIsOfNoUseAlone(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 
-	// From a file that the orchestrator mounts, changed to another passphrase.
+	// From a file mounted by the orchestrator, to a new passphrase.
 	file := filepath.Join(t.TempDir(), "passphrase")
 	if err := os.WriteFile(file, []byte("another "+passphrase+"\n"), 0o600); err != nil {
 		t.Fatal(err)

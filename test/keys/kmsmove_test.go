@@ -11,8 +11,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// The steps of docs/KEYS.md, "Move to another KMS": from a local file to Vault and on to
-// AWS KMS, without one request that fails.
+// The steps of docs/KEYS.md, "Move to another KMS": from a local file to Vault and on to AWS KMS,
+// without a single failing request.
 func TestAKMSIsExchangedWithNoDowntime(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {

@@ -13,20 +13,20 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// kmsTrouble is what goes wrong with a KMS under a running proxy, and what is seen of it.
+// kmsTrouble is a fault of a KMS under a running proxy, and its visible effects.
 type kmsTrouble struct {
 	uri     string
 	env     []string
 	begin   func()
-	end     func() // nil: it cannot be put right without a restart
+	end     func() // nil: only a restart can put it right
 	status  int    // that clients get for a new window
 	says    []string
 	warns   string // in the log, before any request fails
 	private []string
 }
 
-// What the operator sees when the KMS refuses or is away: /readyz and the log say why, and
-// what to do; the clients' answers say nothing of it.
+// If the KMS refuses or is unreachable, /readyz and the log tell the operator why and what to do;
+// the answers to clients reveal none of it.
 func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()
@@ -92,7 +92,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 			if !strings.Contains(p.Log(), trouble.warns) {
 				t.Errorf("nothing warned before a request failed, wanted %q:\n%s", trouble.warns, p.Log())
 			}
-			time.Sleep(2100 * time.Millisecond) // the window, and what /readyz remembers
+			time.Sleep(2100 * time.Millisecond) // longer than the window, and than /readyz caches its result
 			a := s3test.Call{Method: http.MethodPut, Path: "/" + bucket + "/refused", Body: []byte("x")}.Do(t, p.S3())
 			if a.Status != trouble.status || trouble.status == 503 != (a.Header.Get("Retry-After") != "") {
 				t.Errorf("a PUT: %v %v", a, a.Header)
@@ -111,9 +111,9 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 					t.Errorf("the log has no %q:\n%s", says, p.Log())
 				}
 			}
-			// What is there is read on: its window's key is known.
+			// Existing objects remain readable: their window key is cached.
 			s3test.MustGet(t, p.S3(), bucket, "k", s3test.Content(1000, 1000))
-			// So a command says it, and a proxy that begins now.
+			// A command reports it likewise, and so does a proxy that starts now.
 			out, code := lab.RunKeys(t, lab.ProxyOptions{Upstream: store, Env: trouble.env, Args: args}, "rotate", "s3://"+bucket)
 			if code != 1 || !strings.Contains(out, trouble.says[0]) {
 				t.Errorf("keys rotate: exit code %d: %s", code, out)
@@ -148,7 +148,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 	}
 }
 
-// awsTrouble has a key of the fake of AWS KMS be in a state, or denied for "".
+// awsTrouble puts a key of the fake AWS KMS into a state, or denies access to it if state is "".
 func awsTrouble(t *testing.T, state string, says ...string) kmsTrouble {
 	uri, env, fake := lab.FakeKMS(t)
 	arn := fake.CreateKey("", "")

@@ -22,7 +22,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// vaultKey is a key of a Vault of the test's own, with a token that lasts.
+// vaultKey makes a key in a Vault for this test alone, with a long-lived token.
 func vaultKey(t *testing.T) (v *lab.Vault, o lab.ProxyOptions) {
 	t.Helper()
 	v = lab.NewVault(t)
@@ -36,7 +36,7 @@ func vaultKey(t *testing.T) (v *lab.Vault, o lab.ProxyOptions) {
 	}
 }
 
-// inUse is a bucket that clients write to and read from all the time.
+// inUse is a bucket that clients constantly write to and read from.
 type inUse struct {
 	t      *testing.T
 	at     lab.S3
@@ -46,7 +46,7 @@ type inUse struct {
 
 	mu     sync.Mutex
 	stored map[string][]byte // acknowledged
-	busy   map[string]bool   // refused, perhaps in the middle of one that is repeated
+	busy   map[string]bool   // refused, perhaps in the middle of a retry
 	writes []answered
 	reads  []answered
 }
@@ -74,16 +74,16 @@ func (u *inUse) stop() {
 	u.group.Wait()
 }
 
-// write puts new objects and overwrites older ones of this writer.
+// write puts new objects and overwrites older objects of this writer.
 func (u *inUse) write(writer int) {
 	for n := 0; !u.ended.Load(); n++ {
 		if n%4 == 3 {
-			n -= 2 // once more
+			n -= 2 // repeat
 		}
 		key := fmt.Sprintf("w%d-%05d", writer, n)
 		body := []byte(s3test.Marker + key + strconv.Itoa(rand.Int()))
 		if rand.IntN(20) == 0 {
-			body = bytes.Repeat(body, 20_000) // more than is held in memory
+			body = bytes.Repeat(body, 20_000) // more than the proxy holds in memory
 		}
 		u.mu.Lock()
 		u.busy[key] = true
@@ -96,7 +96,7 @@ func (u *inUse) write(writer int) {
 			u.stored[key] = body
 			delete(u.busy, key)
 		} else if a.Status == http.StatusServiceUnavailable {
-			delete(u.busy, key) // refused: what was there is there
+			delete(u.busy, key) // refused: the former object is still there
 		}
 		u.mu.Unlock()
 		if n%4 == 2 {
@@ -131,8 +131,8 @@ func (u *inUse) read() {
 	}
 }
 
-// check reads all that was acknowledged, with a fresh proxy, and looks at all that the
-// store has: nothing is plaintext, nothing is undecryptable.
+// check reads everything that was acknowledged through a fresh proxy, and checks that nothing in
+// the store is plaintext or undecryptable.
 func (u *inUse) check(o lab.ProxyOptions) {
 	t := u.t
 	t.Helper()
@@ -174,7 +174,7 @@ func (u *inUse) check(o lab.ProxyOptions) {
 	}
 }
 
-// Vault is away for less than the window: nobody notices.
+// If Vault is away for less than a window, nobody notices.
 func TestNobodyNoticesThatVaultIsAwayWithinAWindow(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {
@@ -205,8 +205,8 @@ func TestNobodyNoticesThatVaultIsAwayWithinAWindow(t *testing.T) {
 	t.Logf("%d writes and %d reads, with Vault away for %v", len(u.writes), len(u.reads), away)
 }
 
-// Vault is away for longer: writes are refused with 503, and what was written is read on.
-// When it is back, so are they.
+// If Vault is away for longer, writes are refused with 503, and existing objects remain readable.
+// When Vault is back, writes succeed again.
 func TestAVaultOutageBeyondTheWindowRefusesWritesUntilItIsOver(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {
@@ -270,7 +270,7 @@ func TestAVaultOutageBeyondTheWindowRefusesWritesUntilItIsOver(t *testing.T) {
 	u.check(o)
 }
 
-// recorder is a Vault behind a reverse proxy that counts what it is asked.
+// recorder is a Vault behind a reverse proxy that counts requests.
 type recorder struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -288,7 +288,7 @@ func record(t *testing.T, to string) *recorder {
 	forward := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
-			p.Out.Host = p.In.Host // which a signature is about
+			p.Out.Host = p.In.Host // part of signatures
 		},
 		ModifyResponse: r.keepAnswer,
 	}
@@ -300,7 +300,7 @@ func record(t *testing.T, to string) *recorder {
 	return r
 }
 
-// A window costs one call of the KMS for each bucket, whatever the number of objects.
+// A window costs one KMS call for each bucket, however many objects it has.
 func TestAWindowCostsOneCallOfTheKMSForEachBucket(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {
@@ -333,7 +333,7 @@ func TestAWindowCostsOneCallOfTheKMSForEachBucket(t *testing.T) {
 	}
 	kms.mu.Lock()
 	defer kms.mu.Unlock()
-	const looks = 1 // of the start, whether the KMS works
+	const looks = 1 // at the start, to check that the KMS works
 	if kms.calls["encrypt"] > 4+looks || kms.calls["encrypt"] <= looks || kms.calls["decrypt"] > looks {
 		t.Errorf("%d PUTs cost %v", objects, kms.calls)
 	}

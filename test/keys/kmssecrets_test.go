@@ -24,7 +24,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// keepRequest counts a request and notes the secrets in it.
+// keepRequest counts a request and records the secrets in it.
 func (r *recorder) keepRequest(req *http.Request) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -45,7 +45,7 @@ func (r *recorder) keepRequest(req *http.Request) {
 	r.noteFields(body)
 }
 
-// keepAnswer notes the secrets in an answer.
+// keepAnswer records the secrets in an answer.
 func (r *recorder) keepAnswer(resp *http.Response) error {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -58,7 +58,7 @@ func (r *recorder) keepAnswer(resp *http.Response) error {
 	return nil
 }
 
-// noteFields notes what is secret in a JSON document, at any depth.
+// noteFields records the secrets in a JSON document, at any depth.
 func (r *recorder) noteFields(body []byte) {
 	var document any
 	if json.Unmarshal(body, &document) != nil {
@@ -85,7 +85,7 @@ func (r *recorder) noteFields(body []byte) {
 	walk("", document)
 }
 
-// note keeps a secret; the caller holds mu.
+// note records a secret; the caller holds mu.
 func (r *recorder) note(name, secret string) {
 	if secret == "" {
 		return
@@ -98,7 +98,7 @@ func (r *recorder) note(name, secret string) {
 
 const plaintextField = "plaintext"
 
-// noteBytes keeps a secret in the forms in which it could be written; the caller holds mu.
+// noteBytes records a secret in every form in which it could be written; the caller holds mu.
 func (r *recorder) noteBytes(name string, raw []byte) {
 	r.secrets[string(raw)] = name + inItself
 	r.secrets[hex.EncodeToString(raw)] = name + ", in hexadecimal"
@@ -109,7 +109,7 @@ func (r *recorder) noteBytes(name string, raw []byte) {
 
 const inItself = ", raw"
 
-// seenKey is a KMS for which there is one key: one that another KMS was seen to be given.
+// seenKey is a KMS with a single key, which the recorder saw passing to or from another KMS.
 type seenKey struct {
 	kms.Key
 	uri string
@@ -122,7 +122,7 @@ func (k seenKey) Unwrap(context.Context, kms.Wrapped, kms.Context) ([]byte, erro
 	return []byte(k.raw), nil
 }
 
-// seenKeys are all keys that the KMS at uri was seen to be given, or to give.
+// seenKeys are all keys that passed to or from the KMS at uri.
 func (r *recorder) seenKeys(uri string) (keys []kms.Key) {
 	for secret, name := range r.secrets {
 		if name == plaintextField+inItself && len(secret) == envelope.KeySize {
@@ -132,8 +132,8 @@ func (r *recorder) seenKeys(uri string) (keys []kms.Key) {
 	return keys
 }
 
-// noteDataKeys keeps the data keys of objects, each of which one of the keys opens; the
-// caller holds mu.
+// noteDataKeys records the data keys of objects, each of which one of the keys opens; the caller
+// holds mu.
 func (r *recorder) noteDataKeys(t *testing.T, store *lab.Store, bucket string, objects []string, keys []kms.Key) {
 	t.Helper()
 	for _, object := range objects {
@@ -163,7 +163,7 @@ func (r *recorder) noteDataKeys(t *testing.T, store *lab.Store, bucket string, o
 	}
 }
 
-// wantNone wants a log to have no secret; the caller holds mu.
+// wantNone fails if a log has a secret; the caller holds mu.
 func (r *recorder) wantNone(t *testing.T, what, log string) {
 	t.Helper()
 	for secret, name := range r.secrets {
@@ -173,8 +173,8 @@ func (r *recorder) wantNone(t *testing.T, what, log string) {
 	}
 }
 
-// tracedKeyset is a keyset of two versions in a file under a passphrase. No log may have
-// what is in it.
+// tracedKeyset is a keyset of two versions in a file with a passphrase. No log may contain any of
+// it.
 func tracedKeyset(t *testing.T) (lab.KEK, *recorder, kms.Key) {
 	t.Helper()
 	uri, path := lab.NewKeyset(t)
@@ -216,12 +216,12 @@ func tracedKeyset(t *testing.T) (lab.KEK, *recorder, kms.Key) {
 	}}, seen, key
 }
 
-// plainMarker is in what a store is given as plaintext; another test looks for marker in all
-// that the store has.
+// plainMarker is in what a store is given as plaintext. (Marker is different: another test searches
+// all of the store for it.)
 const plainMarker = "plaintext-that-no-log-may-have-51c0de"
 
-// The log of a whole run at the highest level, of proxies and of commands, has no key, no
-// token, no secret and no byte of an object.
+// The logs of a whole run at the highest level, of proxies and of commands, have no key, no token,
+// no secret and no byte of an object.
 func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()
@@ -229,9 +229,10 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 		t.Skip("there are no keys without the proxy")
 	}
 	for name, c := range map[string]struct {
-		// The key, if there is one, opens what objects carry; the others do by what is seen.
+		// key, if any, opens the keys in the objects' metadata; otherwise the keys that were seen
+		// do.
 		start func(*testing.T) (kek lab.KEK, seen *recorder, key kms.Key)
-		least int // secrets beside the data keys
+		least int // number of secrets, not counting data keys
 	}{
 		"localfile": {tracedKeyset, 20},
 		"vault": {func(t *testing.T) (lab.KEK, *recorder, kms.Key) {
@@ -269,7 +270,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 					s3test.RoundTrip(t, p.S3(), bucket, 1000+i)
 					s3test.MustPut(t, p.S3(), "/"+bucket+"/"+fmt.Sprint(i), []byte(strings.Repeat(s3test.Marker, 10)))
 					if name == "vault" {
-						time.Sleep(time.Second) // its token is renewed and exchanged meanwhile
+						time.Sleep(time.Second) // meanwhile its token is renewed and replaced
 					}
 				}
 				kek.Renew(t)
@@ -329,7 +330,7 @@ func TestATraceOfAWholeRunHasNoSecretOfAKMS(t *testing.T) {
 	}
 }
 
-// recordedKMS is a key of the fake of AWS KMS behind a recorder.
+// recordedKMS is a key of the fake AWS KMS behind a recorder.
 func recordedKMS(t *testing.T) (uri string, env []string, fake *fakekms.Server, kms *recorder) {
 	t.Helper()
 	uri, env, fake = lab.FakeKMS(t)

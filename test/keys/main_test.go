@@ -1,5 +1,5 @@
-// Package keys proves what becomes of keys: rotation and rekeying under load, a KMS that is
-// moved, away or watched, the keyset's file.
+// Package keys proves what happens to keys: rotation and rekeying under load, a KMS that is
+// replaced, unreachable or watched, and the keyset file.
 package keys
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// Most of what these tests do is wait: for a window, a lease, a proxy's next look at the store.
+// These tests mostly wait: for a window, a lease, or a proxy's next look at the store.
 func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)

@@ -36,7 +36,7 @@ type thief struct {
 	bucket string
 }
 
-// memoryRecords keeps what a keyring of the thief's would store.
+// memoryRecords keeps what the thief's own keyring would store.
 type memoryRecords map[string][]byte
 
 func (m memoryRecords) PutRecord(_ context.Context, _, id string, record []byte) error {
@@ -53,7 +53,7 @@ func (m memoryRecords) GetRecord(_ context.Context, _, id string) ([]byte, error
 	return nil, kms.ErrNoRecord
 }
 
-// seal makes what the store has of an object under a key.
+// sealForged makes what the store holds of an object sealed with a key.
 func sealForged(t *testing.T, dek *envelope.DEK, m *envelope.Metadata, content []byte) s3test.Stored {
 	t.Helper()
 	var err error
@@ -71,7 +71,7 @@ func sealForged(t *testing.T, dek *envelope.DEK, m *envelope.Metadata, content [
 	return s3test.Stored{Body: body, Meta: fields}
 }
 
-// withOwnWindow forges an object in a window of the thief's, and gives that window's record.
+// withOwnWindow forges an object in a window of the thief's own, and returns that window's record.
 func (th *thief) withOwnWindow(t *testing.T, key string, content []byte) (object s3test.Stored, id string, record []byte) {
 	t.Helper()
 	records := memoryRecords{}
@@ -88,7 +88,7 @@ func (th *thief) withOwnWindow(t *testing.T, key string, content []byte) (object
 	return sealForged(t, dek, m, content), id, record
 }
 
-// inWindowOf forges an object in the window of one that a proxy wrote.
+// inWindowOf forges an object in the window of an object that a proxy wrote.
 func (th *thief) inWindowOf(t *testing.T, written s3test.Stored, key string, content []byte) s3test.Stored {
 	t.Helper()
 	m, err := envelope.ParseMetadata(written.Meta)
@@ -117,8 +117,8 @@ func (th *thief) inWindowOf(t *testing.T, written s3test.Stored, key string, con
 	return sealForged(t, dek, forged, content)
 }
 
-// A keyset is stolen. Rotation does not help, and even launders what the thief plants; after
-// `keys rekey` nothing is read that the thief can make, whatever the store does with the floor.
+// A keyset is stolen. Rotation does not help, and even launders objects planted by the thief. After
+// `keys rekey`, nothing that the thief can make is read, whatever the store does with the floor.
 func TestAfterATheftRekeyRefusesAllThatTheThiefCanMake(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()
@@ -216,12 +216,12 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 	plant()
 	forged(one, true, "before anything was done")
 
-	// Rotation, and the end of the stolen version, change nothing.
+	// Rotating, and disabling the stolen version, change nothing.
 	keys("rotate", "--new-version", "--settle", "0", "s3://"+bucket)
 	for _, old := range versions() {
 		keys("destroy", old, "--yes")
 	}
-	one, two = start(), start("--etag", "md5") // the others write in windows of the old version for a while
+	one, two = start(), start("--etag", "md5") // the other proxies write in windows of the old version for a while
 	forged(one, true, "after a rotation and the end of the stolen version")
 	for _, key := range []string{"by-record", "by-window"} {
 		if a := (s3test.Call{Method: http.MethodDelete, Path: "/" + bucket + "/" + key}).Do(t, store.S3()); a.Status != 204 {
@@ -229,7 +229,7 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 		}
 	}
 
-	// Clients go on while the bucket is encrypted anew.
+	// Clients go on while the bucket is re-encrypted.
 	var stop atomic.Bool
 	var group sync.WaitGroup
 	var writes, reads atomic.Int64
@@ -271,7 +271,7 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 	floor := killedRekey(t, killed)
 	open := s3test.RawGet(t, store.S3(), "/"+bucket+"/.s3proxy/floor")
 	if out, err := lab.RunBoth(t, env, lab.S3proxy(t), command("rekey", "--settle", "0", "s3://"+bucket)...); err == nil || !strings.Contains(out, "--resume") {
-		t.Errorf("with an open floor that is not named: %v %s", err, out)
+		t.Errorf("with an open floor that the settings do not name: %v %s", err, out)
 	}
 	out := keys("rekey", "--resume", floor, "--settle", "0", "s3://"+bucket)
 	if !strings.Contains(out, "is closed") || !strings.Contains(out, floor) || !strings.Contains(out, " 0 failed") {
@@ -281,9 +281,9 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 	stop.Store(true)
 	group.Wait()
 	t.Logf("%d writes and %d reads beside it; %s", writes.Load(), reads.Load(), out)
-	time.Sleep(6 * time.Second) // the proxies look for the floor every five
+	time.Sleep(6 * time.Second) // the proxies look for the floor every five seconds
 
-	// What is there is read, and what the thief can make is not.
+	// Existing objects can be read, and what the thief can make cannot.
 	config := filepath.Join(dir, "pinned.yaml")
 	if err := os.WriteFile(config, []byte(fmt.Sprintf("buckets:\n  %s: {floor: [%s]}\n", bucket, floor)), 0o600); err != nil {
 		t.Fatal(err)
@@ -307,7 +307,7 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 		t.Errorf("the MD5 of an object in parts is %s, was %s: %v", aws.ToString(after.ETag), aws.ToString(tag.ETag), err)
 	}
 
-	// The store takes the floor back.
+	// The store puts the former floor back.
 	closed := s3test.RawGet(t, store.S3(), "/"+bucket+"/.s3proxy/floor")
 	s3test.RawPut(t, store.S3(), "/"+bucket+"/.s3proxy/floor", open)
 	replayed := start("--config", config)
@@ -331,8 +331,8 @@ func theftAndRekey(t *testing.T, store *lab.Store) {
 	}
 }
 
-// killedRekey starts the command, kills it in the middle of its work, and gives the floor that
-// it has opened.
+// killedRekey starts the command, kills it in the middle of its work, and returns the floor that it
+// has opened.
 func killedRekey(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	stdout, err := cmd.StdoutPipe()

@@ -16,7 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// rekeyFixture is a bucket of window 0 with one object: no record names a key there.
+// rekeyFixture is a bucket of window 0 with one object, so that no record names a key.
 type rekeyFixture struct {
 	t      *testing.T
 	store  *lab.Store
@@ -75,7 +75,7 @@ func (f *rekeyFixture) reads(keys ...string) {
 	}
 }
 
-// floor is the bucket's, as the store has it.
+// floor is the bucket's floor, as the store holds it.
 func (f *rekeyFixture) floor() (floor struct {
 	State   string
 	Refused []string
@@ -112,7 +112,7 @@ func TestAFloorRefusesEveryKEKThatObjectsName(t *testing.T) {
 	f.reads("one", "two")
 }
 
-// After a rotation nothing names the version that was stolen first.
+// After a rotation, nothing names the version that was stolen first.
 func TestAFloorRefusesTheStolenKEKThatNothingNames(t *testing.T) {
 	f := newRekeyFixture(t)
 	first := regexp.MustCompile(`(?m)^(\d+) `).FindStringSubmatch(f.keys("list"))[1]
@@ -130,7 +130,8 @@ func TestAFloorRefusesTheStolenKEKThatNothingNames(t *testing.T) {
 	}
 }
 
-// With AWS a new key comes by --kms alone, and clients have it write before the rekey begins.
+// With AWS, a new key comes only from --kms, and clients make proxies write under it before the
+// rekey begins.
 func TestRekeyBeginsUnderANewKeyThatProxiesWriteUnderAlready(t *testing.T) {
 	f := newRekeyFixture(t)
 	old := f.path
@@ -161,7 +162,7 @@ func TestRekeyLeavesTheFloorOpenWhileSomethingIsBelowIt(t *testing.T) {
 	}
 	out, err := rekey("--new-version")
 	if err == nil || f.floor().State != "open" {
-		t.Errorf("an upload is left: %v, %s: %s", err, f.floor().State, out)
+		t.Errorf("an upload is left over: %v, %s: %s", err, f.floor().State, out)
 	}
 	_, id, _ := strings.Cut(out, "--resume ")
 	id, _, _ = strings.Cut(id, "\n")
@@ -190,7 +191,7 @@ func TestRekeyLeavesTheFloorOpenWhileAnOldVersionIsBelowIt(t *testing.T) {
 	args := f.command("rekey", "--settle", "0", "--key-window", "0", "s3://"+f.bucket)
 	out, err := lab.RunBoth(t, f.env, lab.S3proxy(t), append(args, "--new-version")...)
 	if err == nil || f.floor().State != "open" || !strings.Contains(out, "2 versions that are not current") {
-		t.Errorf("old versions are left: %v, %s: %s", err, f.floor().State, out)
+		t.Errorf("old versions are left over: %v, %s: %s", err, f.floor().State, out)
 	}
 	_, id, _ := strings.Cut(out, "--resume ")
 	id, _, _ = strings.Cut(id, "\n")

@@ -17,8 +17,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// The keyset rotates while a proxy serves and a client writes; then the old version is
-// destroyed, and everything still reads: no object was touched.
+// The keyset rotates while a proxy serves and a client writes. Then the old version is destroyed,
+// and everything still reads, although no object was touched.
 func TestKeysRotateBesideAWriterAndTheOldVersionMayGo(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()

@@ -29,26 +29,26 @@ type rotating struct {
 	t       *testing.T
 	store   *lab.Store
 	kek     lab.KEK
-	before  *lab.KEK // the one that kek takes the place of
+	before  *lab.KEK // the KEK that kek replaces
 	proxies []*lab.ProxyProcess
-	clients []*s3.Client // of the three
-	slow    *s3.Client   // of the fourth, which sees last that a key was rotated
+	clients []*s3.Client // of the three proxies
+	slow    *s3.Client   // of the fourth, which learns last that a key was rotated
 	bucket  string
-	settled map[string]*settledObject // nobody writes to them
+	settled map[string]*settledObject // nobody writes to these
 	racing  []*s3test.Racer
-	written atomic.Int64 // keys that are new since the load began
+	written atomic.Int64 // keys added since the load began
 	reads   atomic.Int64
-	met     [2]atomic.Int64 // writes of the command to what is racing: by one PUT, in parts
+	met     [2]atomic.Int64 // the command's writes to racing objects: by one PUT, in parts
 }
 
-// settledObject is what one looked like before the rotation.
+// settledObject is what an object looked like before the rotation.
 type settledObject struct {
 	parts [][]byte
 	head  *s3.HeadObjectOutput
 	tags  []types.Tag
 }
 
-// populate writes objects and multipart ones through all proxies, in many short windows.
+// populate writes single and multipart objects through all proxies, in many short windows.
 func (r *rotating) populate(objects, multipart int) {
 	t := r.t
 	r.settled = map[string]*settledObject{}
@@ -125,8 +125,8 @@ func (r *rotating) eachSettled(do func(client *s3.Client, key string, o *settled
 
 func (r *rotating) client(i int) *s3.Client { return r.clients[i%len(r.clients)] }
 
-// A command comes to these in the order of their names: first to what is racing, while the
-// fourth proxy still writes under the old version, and last to what is new.
+// A command visits these in the order of their names: first the racing objects, while the fourth
+// proxy still writes under the old version, and the new ones last.
 const (
 	racingPrefix  = "racing/"
 	settledPrefix = "settled/"
@@ -135,13 +135,13 @@ const (
 
 func newKey(n int64) string { return fmt.Sprintf("%s%08d", newPrefix, n) }
 
-// load writes new objects, overwrites some, and reads all kinds, until the function that
-// it gives is called. It comes back when all that is racing has been written to: the fourth
-// proxy has its window then.
+// load writes new objects, overwrites some, and reads objects of all kinds, until the returned
+// function is called. It returns when all racing objects have been written to; by then the fourth
+// proxy has its window.
 func (r *rotating) load() (stop func()) {
 	t := r.t
-	// The machine has other tests, and most of the time the command waits for the proxies'
-	// looks. Of each kind of racer there is one.
+	// The machine runs other tests too, and the command mostly waits for the proxies to look. Of
+	// each kind of racer there is one.
 	racers, pace := 4, time.Duration(10)
 	if lab.Long {
 		racers, pace = 8, 1
@@ -187,8 +187,8 @@ func (r *rotating) load() (stop func()) {
 	var begun sync.WaitGroup
 	for _, racing := range r.racing {
 		begun.Add(1)
-		// So long that a renewal, which takes several requests, sometimes comes between two
-		// writes, and sometimes does not.
+		// Long enough for a renewal, which takes several requests, to fit between two writes
+		// sometimes, but not always.
 		loop(200*time.Millisecond, func(i int) error {
 			if i == 0 {
 				defer begun.Done()
@@ -204,7 +204,7 @@ func (r *rotating) load() (stop func()) {
 	}
 }
 
-// readSettled reads an object that nobody writes.
+// readSettled reads an object that nobody writes to.
 func (r *rotating) readSettled(client *s3.Client, key string, o *settledObject) error {
 	out, err := client.GetObject(r.t.Context(), &s3.GetObjectInput{Bucket: &r.bucket, Key: &key})
 	if err != nil {
@@ -218,14 +218,14 @@ func (r *rotating) readSettled(client *s3.Client, key string, o *settledObject) 
 	return s3test.SameBytes(got, bytes.Join(o.parts, nil))
 }
 
-// command begins keys rotate on the bucket, through a counter of its requests.
+// command starts keys rotate on the bucket, and counts its requests to the store.
 func (r *rotating) command(through *lab.Counted, args ...string) *lab.Process {
 	kms, env := r.kms()
 	args = slices.Concat([]string{"keys", "rotate", "--upstream", through.URL}, kms, args, []string{"s3://" + r.bucket})
 	return lab.Start(r.t, "rotate", lab.S3proxy(r.t), args, r.store.S3().Env(env...))
 }
 
-// kms are the flags and the environment that name the keys.
+// kms returns the flags and the environment that name the keys.
 func (r *rotating) kms() (flags, env []string) {
 	flags = append([]string{"--kms", r.kek.URI}, r.kek.Read...)
 	if r.before == nil {
@@ -234,7 +234,7 @@ func (r *rotating) kms() (flags, env []string) {
 	return append(flags, "--kms-read", r.before.URI), slices.Concat(r.kek.Env, r.before.Env)
 }
 
-// keks are the KEKs that the store's objects below a prefix name, or its records, by key.
+// keks returns, by key, the KEKs that the store's objects below a prefix, or their records, name.
 func (r *rotating) keks(below string) map[string]string {
 	t := r.t
 	t.Helper()
@@ -269,7 +269,7 @@ func (r *rotating) keks(below string) map[string]string {
 	return all
 }
 
-// stored are the keys below a prefix at the store.
+// stored lists the keys below a prefix in the store.
 func (r *rotating) stored(below string) (keys []string) {
 	t := r.t
 	t.Helper()
@@ -286,7 +286,7 @@ func (r *rotating) stored(below string) (keys []string) {
 	return keys
 }
 
-// meet counts the command's writes to what is racing.
+// meet counts the command's writes to racing objects.
 func (r *rotating) meet(req *http.Request) {
 	switch {
 	case !lab.Replaces(req, r.bucket, racingPrefix):
@@ -297,9 +297,9 @@ func (r *rotating) meet(req *http.Request) {
 	}
 }
 
-// rotate makes a new version, if the key stays, and rotates, under load. What is below the
-// prefix is to be written by it: with a quarter of that done the command is killed, with
-// half of the rest once more, and then it runs to its end.
+// rotate makes a new version, if the key stays, and rotates under load. The command is to write
+// everything below the prefix. It is killed after a quarter of that, again after half of the rest,
+// and then runs to its end.
 func (r *rotating) rotate(below string, args ...string) {
 	t := r.t
 	t.Helper()
@@ -342,7 +342,7 @@ func (r *rotating) rotate(below string, args ...string) {
 		killed.Sub(began).Seconds(), time.Since(killed).Seconds(), len(asked), r.written.Load(), r.reads.Load(), strings.TrimSpace(p.Log()))
 }
 
-// countLeft counts what still names the KEK that it named before.
+// countLeft counts what still names the same KEK as before.
 func (r *rotating) countLeft(before map[string]string, below string) (left int) {
 	r.t.Helper()
 	for key, kek := range r.keks(below) {
@@ -353,11 +353,11 @@ func (r *rotating) countLeft(before map[string]string, below string) (left int) 
 	return left
 }
 
-// loadWindow is how many objects a window has while the key rotates.
+// loadWindow is the number of objects in a window while the key rotates.
 const loadWindow = 20
 
-// startProxies starts all: three with windows of so few objects that a rotation soon shows
-// in them, and one with a window that goes on under the old version for as long as one may.
+// startProxies starts all proxies: three with windows so short that a rotation soon shows in them,
+// and one whose window goes on under the old version for as long as permitted.
 func (r *rotating) startProxies(window int) {
 	for _, p := range r.proxies {
 		p.Kill()
@@ -375,8 +375,8 @@ func (r *rotating) startProxies(window int) {
 	r.slow = start()
 }
 
-// check reads everything, with new proxies. What nobody wrote to is as it was, its date
-// too if the objects were not written again.
+// check reads everything through new proxies. Objects that nobody wrote to must be as before,
+// including their date if the objects were not renewed.
 func (r *rotating) check(sameDates bool) {
 	t := r.t
 	t.Helper()
@@ -416,7 +416,7 @@ func (r *rotating) check(sameDates bool) {
 
 const recordPrefix = ".s3proxy/keys/"
 
-// dropRecords deletes all window records at the store.
+// dropRecords deletes all window records in the store.
 func (r *rotating) dropRecords() {
 	t := r.t
 	t.Helper()
@@ -441,7 +441,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	for name, c := range map[string]struct {
 		kek, before func(*testing.T) lab.KEK
 		objects     int
-		always      bool // without test-long: a rotation and a move, of two KMS
+		always      bool // run without test-long: a rotation and a move, for two KMSs
 	}{
 		"vault":                   {lab.VaultKEK, nil, 10_000, true},
 		"localfile":               {lab.LocalKEK, nil, 2000, false},
@@ -463,7 +463,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 			} else {
 				r.kek = c.kek(t)
 			}
-			r.startProxies(min(objects/50, loadWindow)) // records enough to be in the middle of
+			r.startProxies(min(objects/50, loadWindow)) // enough records to be in the middle of them
 			r.bucket = s3test.NewBucket(t, r.proxies[0].S3())
 			r.populate(objects, multipart)
 			if c.before != nil {
@@ -473,7 +473,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 			r.startProxies(loadWindow)
 			for _, pass := range []struct {
 				args      []string
-				below     string // what it is about
+				below     string // the prefix that the command must write
 				sameDates bool
 			}{
 				{nil, recordPrefix, true},
@@ -488,7 +488,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 				}
 				if pass.args != nil {
 					t.Logf("the command wrote to racing keys %d times by one PUT, and %d times in parts", r.met[0].Load(), r.met[1].Load())
-					// Which of them is up to the machine; with few objects perhaps none.
+					// Which of them depends on the machine; with few objects, perhaps none.
 					if lab.Long && r.met[0].Load()+r.met[1].Load() == 0 {
 						t.Error("it met no writer")
 					}

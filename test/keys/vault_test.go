@@ -7,7 +7,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// What the other tests take for granted of the Vault that they run.
+// The test checks what the other tests assume about their Vault.
 func TestTheLabsVaultIsOne(t *testing.T) {
 	t.Parallel()
 	v := lab.NewVault(t)
