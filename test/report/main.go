@@ -1,6 +1,6 @@
-// Command report runs `go test` and prints what somebody who waits wants to know: a line for
-// each package when it is done, a line now and then while nothing is, the output of what
-// failed, and in the end what was skipped and why, and what took longest.
+// Command report runs `go test` and prints what a waiting person wants to know: a line for each
+// package when it is done, a line now and then during silence, the output of what failed, and in
+// the end what was skipped and why, and what took longest.
 //
 //	report [-slowest N] -- arguments of go test
 package main
@@ -21,7 +21,7 @@ import (
 func main() {
 	slowest := flag.Int("slowest", 10, "how many of the slowest tests to list")
 	flag.Parse()
-	// An interrupt reaches go test as well; what it says then is still printed.
+	// An interrupt reaches go test as well; report still prints what go test then says.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	passed, err := run(flag.Args(), *slowest, os.Stdout)
 	if err != nil {

@@ -17,20 +17,20 @@ type report struct {
 	now            func() time.Time
 	started, spoke time.Time
 
-	output   map[test][]string // of what has not ended
+	output   map[test][]string // of tests that have not ended
 	running  map[string]int    // packages, and how many of their tests have ended
 	coverage map[string]string
 	cached   map[string]bool
-	parents  map[test]bool // have subtests
+	parents  map[test]bool // tests with subtests
 
 	passed, failed, skipped int
 	require                 bool // a skip is a failure, unless it is by design
-	forbidden               int  // skips that are
+	forbidden               int  // skips that are failures
 	reasons                 map[string]int
 	times                   map[test]float64
 }
 
-// test names one; without a name it is the package itself.
+// test names a test; without a name it is the package itself.
 type test struct{ pkg, name string }
 
 func newReport(to io.Writer, now func() time.Time) *report {
@@ -108,7 +108,7 @@ func (r *report) testEnds(e event) {
 
 var logged = regexp.MustCompile(`^\s+\S+\.go:\d+: (.+)`)
 
-// reason is what a skipped test said last.
+// reason is the last line that a skipped test printed.
 func reason(output []string) string {
 	for _, line := range slices.Backward(output) {
 		if m := logged.FindStringSubmatch(line); m != nil {
@@ -125,7 +125,7 @@ func (r *report) packageEnds(e event) {
 		return // no test files
 	}
 	if e.Action == "fail" {
-		// What the package itself said: a build that failed, a panic outside of a test.
+		// The package's own output: a failed build, or a panic outside a test.
 		r.print("%s", strings.Join(r.output[test{pkg: e.Package}], ""))
 	}
 	how := fmt.Sprintf("%6.1fs", e.Elapsed)
@@ -139,7 +139,7 @@ func (r *report) packageEnds(e event) {
 	r.print("%-4s %s  %s (%d tests%s)\n", strings.ReplaceAll(e.Action, "pass", "ok"), how, short(e.Package), tests, covered)
 }
 
-// progress says what runs when nothing was printed for a time.
+// progress says what is running when nothing was printed for a while.
 func (r *report) progress(quiet time.Duration) {
 	if r.now().Sub(r.spoke) < quiet {
 		return

@@ -2,13 +2,14 @@ package main
 
 import "slices"
 
-// byDesign are the skips that prove nothing less: of what a driver or a store does not have,
-// and of what is made for a release. With S3PROXY_TEST_REQUIRE=1 every other one fails the run.
+// byDesign are the skips that take nothing away from the proof: for features that a driver or a
+// store does not have, and for tools that make a release. With S3PROXY_TEST_REQUIRE=1 any other
+// skip fails the run.
 var byDesign = []struct {
 	pkg     string
 	reasons []string
 }{
-	{"kms", []string{"no kms.Namer"}}, // of the fake
+	{"kms", []string{"no kms.Namer"}}, // the fake KMS
 	{"kms/awskms", []string{"the key is no kms.Rotator"}},
 	{"kms/localfile", []string{"the key is no kms.Rewrapper", "the harness has no Unavailable", "the harness has no Denied", "the harness has no RemovedKey"}},
 	{"kms/vault", []string{"the key is no kms.Rewrapper"}},
