@@ -15,8 +15,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// --all-buckets goes through what the store lists and what is configured elsewhere, each once and
-// where it is served from; whatever fails stops no other.
+// --all-buckets covers the buckets that the store lists and those configured elsewhere, each of them
+// once and where it is served from. A failure of one does not stop the others.
 func TestAllBucketsAreThoseOfTheStoreAndThoseElsewhere(t *testing.T) {
 	k, elsewhere := onStore(t, lab.Versitygw(t)), lab.Versitygw(t)
 	for _, name := range []string{"aa-photos", "ab-replica", "ac-plain", "ad-moved"} {
@@ -60,7 +60,7 @@ func TestAllBucketsAreThoseOfTheStoreAndThoseElsewhere(t *testing.T) {
 			lines[l.Bucket] = l
 		}
 		if len(lines) != 6 || lines["af-gone"].Error == "" {
-			t.Errorf("%q: not all buckets, or no word of the one that is gone: %s", args, out)
+			t.Errorf("%q: not all buckets, or no mention of the missing one: %s", args, out)
 		}
 		return lines
 	}
@@ -95,7 +95,7 @@ func TestAllBucketsAreThoseOfTheStoreAndThoseElsewhere(t *testing.T) {
 	}
 }
 
-// copyAll makes a raw copy of a bucket, as a replication of the store does.
+// copyAll makes a raw copy of a bucket, as replication by the store would.
 func copyAll(t *testing.T, store *s3.Client, from, to string) {
 	t.Helper()
 	all, err := store.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &from})
@@ -109,7 +109,7 @@ func copyAll(t *testing.T, store *s3.Client, from, to string) {
 	}
 }
 
-// A store that lists no buckets is not one that has none.
+// A store that does not list buckets is not a store without buckets.
 func TestAllBucketsNeedAStoreThatListsThem(t *testing.T) {
 	k := onStore(t, lab.SharedVersitygw(t))
 	hostile := lab.Hostile(t, k.store)

@@ -22,7 +22,7 @@ func onStore(t *testing.T, store *lab.Store) *keyed {
 	return k
 }
 
-// apart is command, with the two streams apart, and gives the exit code.
+// apart is command, but returns the two output streams separately, and the exit code.
 func (k *keyed) apart(args ...string) (out, errs string, code int) {
 	k.t.Helper()
 	cmd := exec.Command(lab.S3proxy(k.t), append(args, "--kms", k.kms, "--upstream", k.store.URL)...)

@@ -84,7 +84,7 @@ func TestKeysAreMadeOnceAndListedWithoutTheirMaterial(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 	if out, err = lab.RunS3proxy(t, "keys", "list", "--kms", "localfile://"+path+".gone"); err == nil {
-		t.Errorf("a file that is not there: %s", out)
+		t.Errorf("a missing file: %s", out)
 	}
 }
 

@@ -54,7 +54,7 @@ func TestCommandsGoOnBesideABusyStore(t *testing.T) {
 	})
 }
 
-// afterObjects calls then at the first request for the n-th different object below a path.
+// afterObjects calls then at the first request for the n-th distinct object below a path.
 func afterObjects(n int, below string, then func()) func(*http.Request) {
 	var mu sync.Mutex
 	seen := map[string]bool{}

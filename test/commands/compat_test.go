@@ -19,15 +19,15 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// compatFolder has a folder for each release whose objects every later one must read.
+// compatFolder has a folder for each release whose objects every later release must read.
 const compatFolder = "../compat"
 
-// kept is what a release left in a store: the objects as they are there, its own among
-// them, and what a client must get for those that are the client's.
+// kept is what a release left in a store: all objects as stored, including state objects, and what
+// a client must get for its own objects.
 type kept struct {
 	Objects []keptObject
 	Want    []keptAnswer
-	Floors  map[string]string // of a bucket that went through `keys rekey`: what its settings name
+	Floors  map[string]string // by bucket that went through `keys rekey`: what its settings name
 }
 
 type keptObject struct {
@@ -38,11 +38,11 @@ type keptObject struct {
 type keptAnswer struct {
 	Bucket, Key, SHA256 string
 	Size                int
-	ETag                string `json:",omitempty"` // where the store does not make it
+	ETag                string `json:",omitempty"` // unless the store makes it
 	Checksum            string `json:",omitempty"` // CRC32
 }
 
-// keptBuckets are the buckets of a release and the ETag mode of each.
+// keptBuckets are the buckets of a release, with the ETag mode of each.
 var keptBuckets = map[string]string{"compat-opaque": lab.ModeOpaque, "compat-md5": lab.ModeMD5, "compat-rekeyed": lab.ModeOpaque}
 
 func TestThisBuildReadsWhatEarlierReleasesWrite(t *testing.T) {
@@ -134,8 +134,8 @@ func readsOne(t *testing.T, at lab.S3, want keptAnswer) {
 	}
 }
 
-// TestAReleaseLeavesItsObjects makes the folder of the release that S3PROXY_TEST_KEEP
-// names, and never changes one that is there: what was written once stays written.
+// TestAReleaseLeavesItsObjects makes the folder for the release that S3PROXY_TEST_KEEP names. It
+// never changes an existing folder: what was written once stays as it is.
 func TestAReleaseLeavesItsObjects(t *testing.T) {
 	version := os.Getenv("S3PROXY_TEST_KEEP")
 	if version == "" {
@@ -146,7 +146,7 @@ func TestAReleaseLeavesItsObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err) // it is there
+		t.Fatal(err) // the folder exists
 	}
 	store := lab.Versitygw(t)
 	uri, keyset := lab.NewKeyset(t)
@@ -207,7 +207,7 @@ func keepsObjects(t *testing.T, at lab.S3, bucket, mode string) (all []keptAnswe
 		t.Fatal(got)
 	}
 	note("checksum", body, s3test.CRC32Of(body))
-	// One part: parts before the last have 5 MiB, too much to keep.
+	// A single part: any part but the last has at least 5 MiB, which is too much to keep.
 	key, number, client := "multipart", int32(1), s3test.SDK(t, at)
 	upload, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key})
 	if err != nil {
@@ -227,7 +227,7 @@ func keepsObjects(t *testing.T, at lab.S3, bucket, mode string) (all []keptAnswe
 	return all
 }
 
-// keepsStored copies what the store has of a bucket.
+// keepsStored copies what the store holds of a bucket.
 func keepsStored(t *testing.T, store lab.S3, dir, bucket string, from int) (all []keptObject) {
 	t.Helper()
 	list, err := s3test.SDK(t, store).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, EncodingType: types.EncodingTypeUrl})
@@ -240,7 +240,7 @@ func keepsStored(t *testing.T, store lab.S3, dir, bucket string, from int) (all 
 			t.Fatal(err)
 		}
 		if strings.HasSuffix(key, "/") {
-			continue // a folder of the store
+			continue // a folder in the store
 		}
 		raw := s3test.RawGet(t, store, "/"+bucket+"/"+s3test.Escape(key, true))
 		file := fmt.Sprintf("object-%02d", from+len(all))

@@ -8,8 +8,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// What a shell asks: the values of flags, files by their kind, and the buckets that the
-// configuration names, without a request to anybody.
+// Completion knows what a shell asks for: the values of flags, files by type, and the configured
+// buckets. It sends no request to anybody.
 func TestCompletionKnowsTheValuesOfFlags(t *testing.T) {
 	config := lab.PrivateFile(t, "buckets:\n  photos: {etag: md5}\n  archive: {encrypt: false}\nupstream: http://127.0.0.1:1\nbucket-alias: [copy=photos]\n")
 	for _, c := range []struct {

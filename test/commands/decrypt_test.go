@@ -21,16 +21,16 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// decryptedVectors is how many vectors are whole objects or ranges of one; the
-// others (part records, upload states) are not what decrypt.py reads.
+// decryptedVectors is the number of vectors that are whole objects or ranges; decrypt.py does not
+// read the others (part records, upload states).
 const decryptedVectors = 192
 
-// needPython gives the python3 that runs decrypt.py.
+// needPython returns the python3 that runs decrypt.py.
 func needPython(t *testing.T) string {
 	t.Helper()
 	python := lab.NeedCryptography(t)
-	// Go keeps results of tests by what the test itself has opened: without
-	// this a change in the program would show an old result.
+	// Go caches test results by the files that the test itself has opened: without this read, a
+	// change in the program would still show the old result.
 	if _, err := os.ReadFile("../decrypt.py"); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func decrypt(t *testing.T, meta map[string]string, object string, args ...string
 	}
 	if status != "0" {
 		diagnosis, err := os.ReadFile(errFile)
-		// A crash is not a refusal.
+		// A crash does not count as a refusal.
 		if err != nil || !strings.HasPrefix(string(diagnosis), "decrypt.py: refused: ") {
 			t.Fatalf("decrypt.py failed: exit code %s, %v\n%s", status, err, diagnosis)
 		}
@@ -69,7 +69,7 @@ func decrypt(t *testing.T, meta map[string]string, object string, args ...string
 	return out, nil
 }
 
-// decrypters is the process that runs decrypt.py for all tests; it ends with this one.
+// decrypters is the process that runs decrypt.py for all tests; it ends with the test process.
 var decrypters decryptProcess
 
 type decryptProcess struct {
@@ -104,12 +104,12 @@ func (d *decryptProcess) run(python string, args []string) (status string, err e
 	return strings.TrimSpace(status), err
 }
 
-// decryptVector is what of a vector file is needed here.
+// decryptVector is the part of a vector file that decrypt.py needs.
 type decryptVector struct {
 	name   string
 	fields map[string]string
 	meta   map[string]string
-	object []byte // where the vector has only pieces, zeros between them
+	object []byte // with zeros between the pieces, if the vector has only pieces
 }
 
 func loadDecryptVectors(t *testing.T) (out []decryptVector) {
@@ -203,8 +203,8 @@ func (v decryptVector) compare(t *testing.T, got []byte, err error) {
 	}
 }
 
-// The vectors cannot hold a whole object of several parts (each but the last
-// has 5 MiB), so one is sealed here.
+// The vectors cannot hold a whole object of several parts, each of which but the last has at least
+// 5 MiB. Therefore the test seals one.
 func TestDecryptPyOpensAMultipartObjectThatWasSealedNow(t *testing.T) {
 	needPython(t)
 	dek, err := envelope.NewDEK()

@@ -20,7 +20,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// decryptResult is what decrypt-existing --json prints.
+// decryptResult is the output of decrypt-existing --json.
 type decryptResult struct {
 	Objects, Rewritten, Done, Gone, Locked, Uploads int
 	Failed                                          reasons
@@ -29,7 +29,7 @@ type decryptResult struct {
 	Off                                             bool `json:"encrypt-is-off"`
 }
 
-// ofParts is an object that is uploaded in parts, with a checksum of a kind.
+// ofParts is an object uploaded in parts, with a checksum of some type.
 type ofParts struct {
 	key       string
 	algorithm types.ChecksumAlgorithm
@@ -52,7 +52,7 @@ func (o ofParts) bodies() (bodies [][]byte) {
 	return bodies
 }
 
-// plainETag is S3's ETag of an object without encryption.
+// plainETag is S3's ETag of an unencrypted object.
 func plainETag(parts [][]byte) string {
 	sum := md5.New()
 	for _, part := range parts {
@@ -62,9 +62,9 @@ func plainETag(parts [][]byte) string {
 	return fmt.Sprintf(`"%x-%d"`, sum.Sum(nil), len(parts))
 }
 
-// An encrypted bucket becomes one of plaintext while clients read all of it and write to a part; the
-// command is killed twice. In the end any client of the store reads what was written through s3proxy,
-// with the ETags and checksums that a store without s3proxy would have made.
+// An encrypted bucket becomes a plaintext one while clients read all of it and write to some of it;
+// the command is killed twice. In the end, any client of the store reads what was written through
+// s3proxy, with the ETags and checksums that a store without s3proxy would have made.
 func TestABucketIsDecryptedInPlaceWhileItIsUsed(t *testing.T) {
 	lab.TakesLong(t)
 	for _, mode := range []string{"md5", "opaque"} {
@@ -79,7 +79,7 @@ func TestABucketIsDecryptedInPlaceWhileItIsUsed(t *testing.T) {
 						k.t.Fatalf("%s: %v", o.key, err)
 					}
 				}
-				large := s3test.Content(50, 9*s3test.MiB) // more than is read before it is written
+				large := s3test.Content(50, 9*s3test.MiB) // more than the command reads before it writes
 				k.put(client, "large", large)
 				args := []string{"decrypt-existing", "--json", "--allow-plaintext-reads", "--kms", k.kms, "s3://" + k.bucket}
 				out, code, args := k.killedTwice(client, all, args)
@@ -92,7 +92,7 @@ func TestABucketIsDecryptedInPlaceWhileItIsUsed(t *testing.T) {
 					k.t.Errorf("a second run: exit code %d: %s", code, out)
 				}
 				if k.versioned() != (again.OldVersions > 0) {
-					k.t.Errorf("old versions that are encrypted: %d", again.OldVersions)
+					k.t.Errorf("%d old versions are still encrypted", again.OldVersions)
 				}
 				k.checkPlain(all, large)
 			})
@@ -100,7 +100,7 @@ func TestABucketIsDecryptedInPlaceWhileItIsUsed(t *testing.T) {
 	}
 }
 
-// checkPlain reads, past s3proxy, what was decrypted.
+// checkPlain reads the decrypted objects directly from the store.
 func (k *keyed) checkPlain(all []*existing, large []byte) {
 	t, raw := k.t, k.raw()
 	t.Helper()
@@ -140,8 +140,8 @@ func (k *keyed) checkPlain(all []*existing, large []byte) {
 	}
 }
 
-// What the store has changed is not decrypted: it is named, and left as it is. Nothing is begun before
-// clients may read plaintext.
+// decrypt-existing does not decrypt what the store has changed: it names the object and leaves it
+// alone. Nothing begins before clients may read plaintext.
 func TestDecryptExistingLeavesWhatItCannotProve(t *testing.T) {
 	k := onStore(t, lab.SharedVersitygw(t))
 	raw, small, large := k.raw(), s3test.Content(1, 100_000), s3test.Content(2, 9*s3test.MiB)
@@ -168,7 +168,7 @@ func TestDecryptExistingLeavesWhatItCannotProve(t *testing.T) {
 		}
 		return body
 	}
-	// In place, since versitygw keeps metadata with the file.
+	// Changed in place, because versitygw keeps metadata with the file.
 	for _, key := range []string{"forged", "large", "parts"} {
 		flipByte(t, at(key), int64(len(read(key))*2/3))
 	}
@@ -177,7 +177,7 @@ func TestDecryptExistingLeavesWhatItCannotProve(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The store passes one object off as another.
+	// The store serves one object under the name of another.
 	moved := s3test.RawGet(t, k.store.S3(), "/"+k.bucket+"/good")
 	s3test.RawPut(t, k.store.S3(), "/"+k.bucket+"/moved", moved)
 	// An object of the older s3proxy has no metadata of ours, and is no plaintext for that.
@@ -200,7 +200,7 @@ func TestDecryptExistingLeavesWhatItCannotProve(t *testing.T) {
 		t.Errorf("of a bucket whose proxies refuse plaintext: %s", out)
 	}
 	if body := read("good"); bytes.Equal(body, small) {
-		t.Fatal("it has begun all the same")
+		t.Fatal("decryption has begun anyway")
 	}
 	run(1, 7, "--dry-run")
 	got, _ := run(1, 1, "--allow-plaintext-reads")
@@ -217,9 +217,9 @@ func TestDecryptExistingLeavesWhatItCannotProve(t *testing.T) {
 	}
 	uploads, err := raw.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &k.bucket})
 	if err != nil || len(uploads.Uploads) != 1 {
-		t.Errorf("plaintext is left in uploads: %v %v", uploads, err)
+		t.Errorf("plaintext is left behind in uploads: %v %v", uploads, err)
 	}
-	// Where proxies write plaintext, the command goes on.
+	// If proxies write plaintext, the command goes on.
 	settings := filepath.Join(t.TempDir(), "s3proxy.yaml")
 	if err := os.WriteFile(settings, []byte("buckets:\n  "+k.bucket+":\n    encrypt: false\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -12,14 +12,15 @@ import (
 
 var (
 	continuedLine = regexp.MustCompile(`\\\n\s*`)
-	// inDocs is a command in a block of code, or in a sentence; at the beginning of a line it may be
-	// the sentence itself.
+	// inDocs matches a command in a code block or in a sentence; at the beginning of a line it may
+	// also be the sentence itself.
 	inDocs      = regexp.MustCompile("(?m)(^|`|sudo |^ +)(s3proxy [a-z][^`\n#|>]*)")
 	commandWord = regexp.MustCompile(`^[a-z][a-z-]*$`)
 )
 
-// Each command of s3proxy in the docs is one that there is, with flags that it has. What they do
-// is shown by the tests of each; docs/QUICKSTART.md and docs/INSTALL.md are run as they are.
+// Each s3proxy command in the docs exists and has the flags that it is shown with. What the
+// commands do is covered by their own tests; docs/QUICKSTART.md and docs/INSTALL.md are run as they
+// are.
 func TestTheCommandsInTheDocsAreThere(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob(lab.Path(t, "docs", "*.md"))
@@ -62,7 +63,7 @@ func TestTheCommandsInTheDocsAreThere(t *testing.T) {
 	}
 }
 
-// parsed gives the words of a command that say which one it is, and its flags.
+// parsed splits a command line into the words that name the command, and its flags.
 func parsed(line string) (path string, flags []string) {
 	var words []string
 	arguments := false

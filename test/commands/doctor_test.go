@@ -20,13 +20,13 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// diagnosis is what doctor says, by check; of several of one name the worst, which is the last
-// among ok, skipped, warning, failed.
+// diagnosis is the output of doctor by check. If a check occurs several times, it holds the worst
+// result, that is the last in the order ok, skipped, warning, failed.
 type diagnosis map[string]struct{ Check, At, State, Found, Do string }
 
 var badness = map[string]int{"ok": 1, "skipped": 2, "warning": 3, "failed": 4}
 
-// doctor runs it with a store's credentials and gives what it says.
+// doctor runs doctor with a store's credentials and returns its diagnosis.
 func (k *keyed) doctor(want int, env []string, args ...string) diagnosis {
 	k.t.Helper()
 	cmd := exec.Command(lab.S3proxy(k.t), append([]string{"doctor", "--json"}, args...)...)
@@ -50,7 +50,7 @@ func (k *keyed) doctor(want int, env []string, args ...string) diagnosis {
 	return found
 }
 
-// want looks for a state, and for a part of what was found or is to be done.
+// want checks for a state, and for a part of the finding or the advice.
 func (d diagnosis) want(t *testing.T, check, state, part string) {
 	t.Helper()
 	one := d[check]
@@ -62,7 +62,7 @@ func (d diagnosis) want(t *testing.T, check, state, part string) {
 	}
 }
 
-// On stores that do what they should, all is well, and nothing is left in the bucket.
+// On stores that behave, all checks are ok, and nothing is left in the bucket.
 func TestDoctorFindsARealStoreWellAndLeavesNothingBehind(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		t := k.t
@@ -91,7 +91,7 @@ func TestDoctorFindsARealStoreWellAndLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-// What is wrong with the store or the bucket is found by the check that it is for, and each
+// Whatever is wrong with the store or the bucket is found by the check made for it, and each
 // finding says what to do.
 func TestDoctorFindsWhatIsWrongWithTheStore(t *testing.T) {
 	lab.TakesLong(t)
@@ -172,7 +172,7 @@ func answer(status int, code string) *lab.Reply {
 	return &lab.Reply{Status: status, Header: http.Header{}, Body: []byte("<Error><Code>" + code + "</Code></Error>")}
 }
 
-// MinIO knows lifecycle rules: one over everything takes the window records.
+// MinIO supports lifecycle rules: a rule for all objects would expire the window records.
 func TestDoctorFindsALifecycleRuleOverItsOwnObjects(t *testing.T) {
 	k := onStore(t, lab.SharedMinIO(t))
 	for prefix, state := range map[string]string{"": "failed", "tmp/": "ok", ".s3": "failed"} {
@@ -194,7 +194,7 @@ func TestDoctorFindsALifecycleRuleOverItsOwnObjects(t *testing.T) {
 	}
 }
 
-// What is wrong with addresses, credentials, clocks and settings.
+// Doctor finds faults in addresses, credentials, clocks and settings.
 func TestDoctorFindsWhatIsWrongBeforeTheStore(t *testing.T) {
 	k := onStore(t, lab.SharedVersitygw(t))
 	late := lab.Hostile(t, k.store)
@@ -252,7 +252,7 @@ func TestDoctorFindsWhatIsWrongBeforeTheStore(t *testing.T) {
 	}
 }
 
-// A doctor that is interrupted among its test objects removes them.
+// A doctor interrupted while its test objects exist removes them.
 func TestDoctorCleansUpWhenItIsInterrupted(t *testing.T) {
 	k := onStore(t, lab.SharedVersitygw(t))
 	through, begun := lab.Count(t, k.store), make(chan struct{})
@@ -266,7 +266,7 @@ func TestDoctorCleansUpWhenItIsInterrupted(t *testing.T) {
 	select {
 	case <-begun:
 	case <-time.After(lab.AnswerWithin):
-		t.Fatalf("it sends no body that is cut: %s", p.Log())
+		t.Fatalf("doctor sends no truncated body: %s", p.Log())
 	}
 	p.Term()
 	if code, ended := p.Wait(lab.AnswerWithin); !ended || code != 1 || !strings.Contains(p.Log(), "interrupted") {
@@ -277,7 +277,7 @@ func TestDoctorCleansUpWhenItIsInterrupted(t *testing.T) {
 	}
 }
 
-// What docs/STORE-POLICY.md allows is enough for all checks; what it allows less is found.
+// The policy of docs/STORE-POLICY.md is enough for all checks; if it allows less, doctor notices.
 func TestDoctorIsContentWithTheDocumentedPolicyOfTheStore(t *testing.T) {
 	k := onStore(t, lab.SharedMinIO(t))
 	policy := strings.NewReplacer(":photos", ":"+k.bucket).Replace(lab.DocBlocks(t, "STORE-POLICY.md", "json")[0])

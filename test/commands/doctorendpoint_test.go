@@ -12,8 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// From a client's side: a balancer that rewrites what clients have signed, and others that do
-// not.
+// Seen from a client: one balancer rewrites what clients have signed, others do not.
 func TestDoctorFindsABalancerThatRewritesTheHost(t *testing.T) {
 	k := onStore(t, lab.SharedVersitygw(t))
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: k.store, Args: []string{"--kms", k.kms}})

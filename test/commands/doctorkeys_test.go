@@ -15,8 +15,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// Vault tells what a token may do: the policy of docs/KEYS.md is what is needed, more is a
-// warning, and less says what is missing.
+// Vault says what a token may do. docs/KEYS.md's policy is the minimum: with more, doctor warns;
+// with less, it says what is missing.
 func TestDoctorTellsAWideTokenOfVaultFromTheLeastPrivilege(t *testing.T) {
 	k, vault := onStore(t, lab.SharedVersitygw(t)), lab.NewVault(t)
 	vault.CreateKey(t, "photos")
@@ -81,7 +81,7 @@ path "transit/decrypt/photos" { capabilities = ["update"] }`)
 	diagnose(3, vault.URL, vault.RootToken).want(t, "kms", "failed", "unseal it")
 }
 
-// AWS does not tell, but has a clock.
+// AWS does not say what is allowed, but its clock can be checked.
 func TestDoctorLooksAtAKeyOfAWS(t *testing.T) {
 	k := onStore(t, lab.SharedVersitygw(t))
 	kek := lab.AWSKEK(t)

@@ -31,7 +31,8 @@ func TestDoctorRemovesTheStateObjectThatItCannotRead(t *testing.T) {
 	}
 }
 
-// No version of the test object stays, nor a delete marker, whether its PUT is acknowledged or not.
+// No version of the test object stays, and no delete marker, whether its PUT is acknowledged or
+// not.
 func TestDoctorLeavesNoVersionBehindAnEndpoint(t *testing.T) {
 	k := onStore(t, lab.SharedMinIO(t))
 	_, err := k.raw().PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &k.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
@@ -62,7 +63,7 @@ func TestDoctorLeavesNoVersionBehindAnEndpoint(t *testing.T) {
 	}
 }
 
-// What is written to such a bucket cannot be deleted.
+// Objects written to such a bucket cannot be deleted.
 func TestDoctorWritesNothingToABucketWithADefaultRetention(t *testing.T) {
 	k := onStore(t, lab.SharedMinIO(t))
 	k.bucket = lab.FreeName("locked")
@@ -86,7 +87,7 @@ func TestDoctorWritesNothingToABucketWithADefaultRetention(t *testing.T) {
 	k.nothingOfTheDoctor()
 }
 
-// nothingOfTheDoctor looks for versions of test objects.
+// nothingOfTheDoctor fails if any version of a test object is left.
 func (k *keyed) nothingOfTheDoctor() {
 	k.t.Helper()
 	left, err := k.raw().ListObjectVersions(k.t.Context(), &s3.ListObjectVersionsInput{Bucket: &k.bucket})

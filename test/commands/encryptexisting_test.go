@@ -16,8 +16,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// A bucket with objects that are not encrypted becomes an encrypted one while clients read
-// all of it and write to a part; the command is killed twice.
+// A bucket of unencrypted objects becomes an encrypted one while clients read all of it and write
+// to some of it; the command is killed twice.
 func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 	lab.TakesLong(t)
 	onKeyed(t, func(k *keyed) {
@@ -35,7 +35,7 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 			t.Errorf("a second run: exit code %d: %s", code, out)
 		}
 		if k.versioned() != (again.OldVersions > 0) {
-			t.Errorf("old versions that are not encrypted: %d", again.OldVersions)
+			t.Errorf("%d old versions are still unencrypted", again.OldVersions)
 		}
 		if out, code := lab.Command(t, k.store, "keys", "verify", "--kms", k.kms, "--upstream", k.store.URL, "s3://"+k.bucket); code != 0 || !strings.Contains(out, " 0 objects not encrypted, 0 bad") {
 			t.Errorf("keys verify: exit code %d: %s", code, out)
@@ -50,7 +50,7 @@ func TestABucketIsEncryptedInPlaceWhileItIsUsed(t *testing.T) {
 	})
 }
 
-// encryptResult is what encrypt-existing --json prints.
+// encryptResult is the output of encrypt-existing --json.
 type encryptResult struct {
 	Objects, Rewritten, Done, Gone, Locked int
 	Failed                                 reasons
@@ -58,8 +58,8 @@ type encryptResult struct {
 	Off                                    bool `json:"allow-plaintext-reads-can-be-switched-off"`
 }
 
-// An object whose bytes rotted at the store does not become an encrypted one that
-// authenticates, and what the store locks or the settings forbid is said.
+// An object whose bytes rotted in the store does not become an encrypted object that authenticates.
+// The command names objects that the store locks or the settings forbid.
 func TestEncryptExistingLeavesWhatItCannotProve(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there are no keys without the proxy")

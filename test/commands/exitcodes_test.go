@@ -33,7 +33,7 @@ func TestTheExitCodeTellsANoFromAFailure(t *testing.T) {
 		{2, []string{"keys", "verify"}},
 		{2, []string{"keys", "verify", "--all-buckets", s3url}},
 		{2, []string{"encrypt-existing", "--all-buckets"}},
-		{2, []string{"decrypt-existing", s3url}}, // of which proxies refuse plaintext
+		{2, []string{"decrypt-existing", s3url}}, // proxies refuse plaintext in this bucket
 		{1, []string{"keys", "verify", gone}},
 		{1, []string{"gc", gone}},
 	} {

@@ -10,7 +10,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// Encrypted once more, nobody would know that an object has two layers.
+// If it were encrypted again, nobody would know that the object has two layers.
 func TestWhatAnotherToolHasEncryptedIsNotEncryptedUnasked(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {
@@ -26,7 +26,7 @@ func TestWhatAnotherToolHasEncryptedIsNotEncryptedUnasked(t *testing.T) {
 			t.Fatal(a)
 		}
 	}
-	foreign := map[string]string{ // key, and what the report has to say
+	foreign := map[string]string{ // key, and what the report must say
 		"cfb": "the older s3proxy", "v1": "Amazon S3 Encryption Client", "v2": "Amazon S3 Encryption Client", "v3": "Amazon S3 Encryption Client",
 		"v2.instruction": "Amazon S3 Encryption Client", "gaul.s3enc": "gaul's S3Proxy", "crypt": "rclone crypt", "empty": "the older s3proxy",
 	}
@@ -80,12 +80,12 @@ func TestWhatAnotherToolHasEncryptedIsNotEncryptedUnasked(t *testing.T) {
 	}
 	for key := range foreign {
 		if !encrypted(key) {
-			t.Errorf("%s was not encrypted, though that was asked for", key)
+			t.Errorf("%s was not encrypted, although the flag asks for it", key)
 		}
 	}
 }
 
-// The real rclone has written it, and goes on to read it through the proxy.
+// The real rclone writes the objects, and can still read them through the proxy.
 func TestWhatRcloneHasEncryptedIsReadByItThroughTheProxy(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {

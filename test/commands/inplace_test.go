@@ -28,13 +28,13 @@ type existing struct {
 	body []byte
 	in   s3.PutObjectInput
 
-	change  string // by a client, once; "" for none
+	change  string // made once by a client; "" for none
 	changed atomic.Bool
 	head    *s3.HeadObjectOutput
 	tags    []types.Tag
 }
 
-// manyObjects is how many small objects there are.
+// manyObjects is the number of small objects.
 func manyObjects() int {
 	if lab.Long {
 		return 3000
@@ -42,7 +42,7 @@ func manyObjects() int {
 	return 240
 }
 
-// existing writes objects of all kinds, some of which a client will change meanwhile.
+// existing writes objects of all kinds; a client will change some of them later.
 func (k *keyed) existing(client *s3.Client) (all []*existing) {
 	t, ctx := k.t, k.t.Context()
 	t.Helper()
@@ -112,9 +112,8 @@ func (k *keyed) headAndTags(client *s3.Client, key string) (*s3.HeadObjectOutput
 
 const changedBody = "a client's own"
 
-// changeBetween changes each of the objects that are to be changed once, at the very moment
-// when the command reads it, or when it writes it: after that request has begun, and
-// before the store has it.
+// changeBetween makes each planned change at the very moment when the command reads the object, or
+// when it writes the object: after that request has begun, and before the store has it.
 func changeBetween(t *testing.T, client *s3.Client, bucket string, all []*existing) func(*http.Request) {
 	at := map[string]*existing{}
 	for i, o := range all {
@@ -124,7 +123,7 @@ func changeBetween(t *testing.T, client *s3.Client, bucket string, all []*existi
 	}
 	return func(r *http.Request) {
 		o := at[r.Method+" "+r.URL.Path]
-		whole := r.Method == "PUT" || r.Header.Get("Range") != "" // not of tags, nor the ACL
+		whole := r.Method == "PUT" || r.Header.Get("Range") != "" // a request for the content, not for tags or the ACL
 		if o == nil || !whole || !o.changed.CompareAndSwap(false, true) {
 			return
 		}
@@ -134,9 +133,9 @@ func changeBetween(t *testing.T, client *s3.Client, bucket string, all []*existi
 	}
 }
 
-// killedTwice runs a command that writes all objects again in place, while clients read all of it and
-// change a part. It is killed twice; the third run is the one whose output is given, with arguments
-// for further ones.
+// killedTwice runs a command that writes all objects again in place, while clients read all of them
+// and change some. The command is killed twice. It returns the output of the third run, and
+// arguments for further runs.
 func (k *keyed) killedTwice(client *s3.Client, all []*existing, args []string) (out string, code int, further []string) {
 	t := k.t
 	t.Helper()
@@ -160,7 +159,7 @@ func (k *keyed) killedTwice(client *s3.Client, all []*existing, args []string) (
 	return out, code, args
 }
 
-// readMeanwhile reads what nobody writes to, until the function that it gives is called.
+// readMeanwhile reads the objects that nobody writes to, until the returned function is called.
 func (k *keyed) readMeanwhile(client *s3.Client, all []*existing) (stop func()) {
 	t := k.t
 	var group sync.WaitGroup
@@ -205,7 +204,7 @@ func (o *existing) doChange(ctx context.Context, client *s3.Client, bucket strin
 	return err
 }
 
-// checkKept wants an object as its last writer left it.
+// checkKept fails unless the object is as its last writer left it.
 func (k *keyed) checkKept(client *s3.Client, o *existing) {
 	t := k.t
 	t.Helper()
@@ -230,7 +229,7 @@ func (k *keyed) checkKept(client *s3.Client, o *existing) {
 	shown := func(h *s3.HeadObjectOutput, tags []types.Tag) string {
 		etag := aws.ToString(h.ETag)
 		if strings.Contains(etag, "-") || strings.Contains(aws.ToString(o.head.ETag), "-") {
-			etag = "" // of parts before
+			etag = "" // the object was uploaded in parts
 		}
 		return fmt.Sprint(etag, aws.ToInt64(h.ContentLength), h.Metadata, aws.ToString(h.ContentType), aws.ToString(h.CacheControl), s3test.Tagged(tags),
 			aws.ToString(h.ChecksumCRC32C), aws.ToString(h.ChecksumSHA256))

@@ -16,8 +16,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// A run that is interrupted tells what it has done until then, and that it can go on; run again,
-// it does the rest.
+// An interrupted run says what it has done so far, and that it can be resumed. Run again, it does
+// the rest.
 func TestARunThatIsInterruptedSaysSoAndGoesOnWhenItIsRunAgain(t *testing.T) {
 	lab.TakesLong(t)
 	onKeyed(t, func(k *keyed) {
@@ -28,7 +28,7 @@ func TestARunThatIsInterruptedSaysSoAndGoesOnWhenItIsRunAgain(t *testing.T) {
 		}
 		s3url := "s3://" + k.bucket
 		for _, c := range []struct {
-			counted string // of the summary
+			counted string // in the summary
 			args    []string
 		}{
 			{"objects encrypted", []string{"encrypt-existing"}},
@@ -82,12 +82,12 @@ func TestARunThatIsInterruptedSaysSoAndGoesOnWhenItIsRunAgain(t *testing.T) {
 	})
 }
 
-// interrupted runs a command on the bucket's objects slowly, interrupts it when it asks for the
-// twelfth, and gives what it has printed.
+// interrupted runs a command on the bucket's objects slowly, interrupts it when it requests the
+// twelfth object, and returns its output.
 func (k *keyed) interrupted(method string, args []string) string {
 	k.t.Helper()
 	through, enough := lab.Count(k.t, k.store), make(chan struct{})
-	// Eight at once: when it comes to the twelfth object, some are done.
+	// The command works on eight objects at once: when it reaches the twelfth, some are done.
 	twelfth := afterObjects(12, "/"+k.bucket+"/o", func() { close(enough) })
 	through.First = func(r *http.Request) {
 		if r.Method == method {

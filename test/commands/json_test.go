@@ -13,8 +13,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// Every command with --json prints one object a line, in kebab-case, whose fields are those that
-// docs/COMMANDS.md has, and on standard output nothing else.
+// With --json, every command prints one object per line, in kebab-case, with the fields documented
+// in docs/COMMANDS.md, and nothing else on standard output.
 func TestTheJSONOfAllCommandsIsAsDocumented(t *testing.T) {
 	k := onStore(t, lab.SharedVersitygw(t))
 	k.proxied(func(client *s3.Client) {
@@ -72,7 +72,7 @@ func (k *keyed) versionJSON() (out, errs string, code int) {
 
 var kebab = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
-// checkLine compares a line of a command with its section of the page.
+// checkLine compares a line of a command's output with its section of the page.
 func checkLine(t *testing.T, section, line string, fields, common map[string]bool) {
 	t.Helper()
 	var shown map[string]any

@@ -19,8 +19,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// The commands find the records and uploads of a bucket where its proxies put them, under
-// the names that its keys are bound to.
+// The commands find a bucket's records and uploads where its proxies put them, under the origin
+// that its keys are bound to.
 func TestKeyCommandsKnowWhereABucketsStateIs(t *testing.T) {
 	lab.TakesLong(t)
 	for name, where := range map[string]func(k *keyed) []string{
@@ -46,8 +46,8 @@ func TestKeyCommandsKnowWhereABucketsStateIs(t *testing.T) {
 	}
 }
 
-// Versioning that was enabled and is suspended: the current object may be a version with an
-// id or the one without.
+// Versioning was enabled and is now suspended: the current object may be a version with an id, or
+// the one without.
 func TestKeyCommandsOnABucketWithSuspendedVersioning(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		t := k.t
@@ -69,7 +69,7 @@ func TestKeyCommandsOnABucketWithSuspendedVersioning(t *testing.T) {
 		k.command(0, "encrypt-existing", "s3://"+k.bucket)
 		k.command(0, "keys", "rotate", "--new-version", "--objects", "--settle", "0", "s3://"+k.bucket)
 		k.wantAnswer(first, true, "yes", "--objects")
-		// The versions with an id are there still, and only their records cover them.
+		// The versions with an id still exist, and only their records cover them.
 		var shown struct {
 			Keys []struct{ Objects, Covered int }
 		}
@@ -87,8 +87,8 @@ func TestKeyCommandsOnABucketWithSuspendedVersioning(t *testing.T) {
 	})
 }
 
-// wholeLife has a key's objects encrypted, rotated, counted, verified and cleaned up, with
-// the settings that say where records and uploads are.
+// wholeLife encrypts, rotates, counts, verifies and cleans up a key's objects, with the settings
+// that say where records and uploads are.
 func (k *keyed) wholeLife(prefix string, where []string) {
 	t := k.t
 	const objects = 4
@@ -121,11 +121,11 @@ func (k *keyed) wholeLife(prefix string, where []string) {
 			t.Fatal(err)
 		}
 	}, where...)
-	// What is not current, and what was uploaded, name their records; the others can go.
+	// Noncurrent versions and the upload name their records; the other records can go.
 	var removed struct{ Records, Named, Removed int }
-	time.Sleep(1100 * time.Millisecond) // Last-Modified has whole seconds
+	time.Sleep(1100 * time.Millisecond) // Last-Modified has a resolution of whole seconds
 	out = do("gc", "--records", "--records-grace", "0", "--json", s3url)
-	named := 2 // that of the upload, and that of the objects written again
+	named := 2 // the record of the upload, and the one of the renewed objects
 	if k.versioned() {
 		named = rotated.Records
 	}
@@ -134,7 +134,7 @@ func (k *keyed) wholeLife(prefix string, where []string) {
 	}
 	do("keys", "destroy", "--yes", first)
 	if k.versioned() {
-		k.purgeOld(key(objects)) // the version that is not encrypted
+		k.purgeOld(key(objects)) // the unencrypted version
 	}
 	if out := do("keys", "verify", "--versions", s3url); !strings.Contains(out, fmt.Sprintf(" %d window records opened", named)) || !strings.Contains(out, " 0 bad") {
 		t.Errorf("keys verify, wanted %d records: %s", named, out)
@@ -147,8 +147,8 @@ func (k *keyed) wholeLife(prefix string, where []string) {
 	}, where...)
 }
 
-// A proxy that has not seen the new version yet makes a window while keys status looks: its
-// record was not there when the records were listed.
+// A proxy that has not yet seen the new version makes a window while keys status is at work: its
+// record did not exist when the records were listed.
 func TestKeysStatusCountsARecordThatIsPutMeanwhile(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		t := k.t
@@ -191,8 +191,9 @@ func TestKeysStatusCountsARecordThatIsPutMeanwhile(t *testing.T) {
 	})
 }
 
-// Several places at once, of buckets with keys of their own. Objects elsewhere stay as they
-// are, and those whose first key is gone are renewed through their records.
+// The commands cover several places at once, with buckets that have their own keys. Objects
+// elsewhere stay as they are, and objects whose first key is gone are renewed by means of their
+// records.
 func TestKeyCommandsOnSeveralPlaces(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		t := k.t
@@ -208,10 +209,11 @@ func TestKeyCommandsOnSeveralPlaces(t *testing.T) {
 		k.put(k.raw(), "b/plain", s3test.Content(9, 1000))
 		k.put(k.raw(), "c/plain", s3test.Content(9, 1000))
 		first, others := k.primary(), other.primary()
-		// A misspelt bucket is found before anything is done, also where it has no records of its own.
+		// A misspelt bucket is noticed before anything is done, even if it would have no records of
+		// its own.
 		for _, args := range [][]string{{"keys", "rotate", "--new-version"}, {"keys", "rotate", "--dry-run", "--state-bucket", other.bucket}, {"keys", "status", "--state-bucket", other.bucket}, {"gc", "--state-bucket", other.bucket}, {"gc", "--records"}, {"keys", "verify"}, {"encrypt-existing", "--dry-run"}} {
 			if out := k.command(1, append(args, "--config", config, "s3://"+k.bucket, "s3://misspelt")...); !strings.Contains(out, "s3://misspelt") || !strings.Contains(out, "NoSuchBucket") {
-				t.Errorf("%q of a bucket that is not there: %s", args, out)
+				t.Errorf("%q of a missing bucket: %s", args, out)
 			}
 		}
 		if k.primary() != first {
@@ -253,14 +255,14 @@ func TestKeyCommandsOnSeveralPlaces(t *testing.T) {
 	})
 }
 
-// Keys of every kind, some of which XML has no place for.
+// Keys of every kind, including some that XML cannot express.
 func TestKeyCommandsOnOddKeys(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		t := k.t
 		const nameless = "ctl\x01x"
 		bodies := map[string][]byte{"plain\x02": s3test.Content(99, 100)}
 		for i, key := range s3test.OddKeys {
-			// versitygw takes some for others, and overwrites none with a long name.
+			// versitygw confuses some of these, and cannot overwrite a key with a long name.
 			if path.Clean("/"+key) == "/"+key && !strings.Contains(key, strings.Repeat("k", 255)) && !strings.Contains(key, strings.Repeat("é", 120)) {
 				bodies[key] = s3test.Content(uint64(i), 100)
 			}
@@ -275,7 +277,7 @@ func TestKeyCommandsOnOddKeys(t *testing.T) {
 		k.put(k.raw(), "plain\x02", bodies["plain\x02"])
 		s3url := "s3://" + k.bucket
 		first := k.primary()
-		if !k.versioned() { // versitygw lists U+FFFD there: nothing must be taken for deleted
+		if !k.versioned() { // versitygw lists U+FFFD there: the commands must not take objects for deleted
 			for _, args := range [][]string{{"encrypt-existing"}, {"keys", "rotate", "--objects", "--settle", "0", "--new-version"}, {"gc", "--records"}, {"keys", "verify"}, {"keys", "status", "--objects"}} {
 				if out := k.command(1, append(args, s3url)...); strings.Count(out, "cannot list its name") < 2 || strings.Contains(out, "you can switch off") {
 					t.Errorf("%q with names that cannot be listed: %s", args, out)
@@ -299,7 +301,7 @@ func TestKeyCommandsOnOddKeys(t *testing.T) {
 		k.wantAnswer(first, true, "yes", "--objects")
 		k.command(0, "gc", "--records", "--records-grace", "0", s3url)
 		k.command(0, "keys", "destroy", "--yes", first)
-		k.command(0, "keys", "verify", "--versions", "--allow-plaintext-reads", s3url) // the version that was plaintext
+		k.command(0, "keys", "verify", "--versions", "--allow-plaintext-reads", s3url) // allows for the version that was plaintext
 		k.proxied(func(client *s3.Client) {
 			for key, body := range bodies {
 				s3test.MustRead(t, client, k.bucket, key, body)

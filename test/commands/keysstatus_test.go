@@ -19,7 +19,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// keyed is a bucket of a store and a keyset of its own.
+// keyed is a bucket of a store with its own keyset.
 type keyed struct {
 	t      *testing.T
 	store  *lab.Store
@@ -27,7 +27,7 @@ type keyed struct {
 	bucket string
 }
 
-// onKeyed runs a test on both real stores; MinIO's bucket keeps versions.
+// onKeyed runs a test on both real stores; the bucket on MinIO has versioning.
 func onKeyed(t *testing.T, test func(k *keyed)) {
 	if lab.Direct {
 		t.Skip("there are no keys without the proxy")
@@ -57,7 +57,7 @@ func (k *keyed) versioned() bool { return k.store == lab.SharedMinIO(k.t) }
 // raw is a client of the store itself.
 func (k *keyed) raw() *s3.Client { return s3test.SDK(k.t, k.store.S3()) }
 
-// command runs the binary and wants its exit code.
+// command runs the binary and checks its exit code.
 func (k *keyed) command(want int, args ...string) string {
 	k.t.Helper()
 	out, code := lab.Command(k.t, k.store, append(args, "--kms", k.kms, "--upstream", k.store.URL)...)
@@ -67,7 +67,8 @@ func (k *keyed) command(want int, args ...string) string {
 	return out
 }
 
-// proxied runs do with a client of a proxy that is ended then, its records put.
+// proxied calls do with a client of a proxy. When it returns, that proxy has ended and its records
+// are stored.
 func (k *keyed) proxied(do func(client *s3.Client), args ...string) {
 	k.t.Helper()
 	p := lab.Proxy(k.t, lab.ProxyOptions{Upstream: k.store, Args: append([]string{"--kms", k.kms}, args...)})
@@ -83,7 +84,7 @@ func (k *keyed) put(client *s3.Client, key string, body []byte) {
 	}
 }
 
-// primary is the version of the key that is current.
+// primary is the current version of the key.
 func (k *keyed) primary() string {
 	k.t.Helper()
 	for line := range strings.Lines(k.command(0, "keys", "list")) {
@@ -95,7 +96,7 @@ func (k *keyed) primary() string {
 	return ""
 }
 
-// records are the keys of the bucket's window records.
+// records lists the keys of the bucket's window records.
 func (k *keyed) records() (keys []string) {
 	k.t.Helper()
 	out, err := k.raw().ListObjectsV2(k.t.Context(), &s3.ListObjectsV2Input{Bucket: &k.bucket, Prefix: aws.String(".s3proxy/keys/")})
@@ -131,7 +132,7 @@ func (k *keyed) wantAnswer(version string, mayGo bool, why string, flags ...stri
 	switch {
 	case mayGo:
 		want = 0
-	case strings.Contains(why, "looked at"): // it could not be found out
+	case strings.Contains(why, "looked at"): // the answer could not be determined
 		want = 1
 	}
 	out := k.command(want, append([]string{"keys", "status", "--kek", version, "s3://" + k.bucket}, flags...)...)
@@ -140,8 +141,8 @@ func (k *keyed) wantAnswer(version string, mayGo bool, why string, flags ...stri
 	}
 }
 
-// The answers of keys status in the life of a key: each no has its own reason, and after
-// a yes the version is destroyed and everything reads.
+// The answers of keys status over the life of a key: each no has its own reason, and after a yes
+// the version can be destroyed and everything still reads.
 func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		first := k.primary()
@@ -166,7 +167,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		k.wantAnswer("vault://transit/photos#1", false, "no configured key has this name", "--objects")
 		k.wantAnswer("localfile:///elsewhere#"+first, false, "no configured key has this name", "--objects")
 		if out := k.command(1, "keys", "status", "--objects", "--kek", "x1", "s3://"+k.bucket); !strings.Contains(out, "does not contain a key id") {
-			k.t.Errorf("a version that is none: %s", out)
+			k.t.Errorf("an unknown version: %s", out)
 		}
 		if out := k.command(2, "keys", "status", "--objects", "--kek", k.kms, "s3://"+k.bucket); !strings.Contains(out, "several versions") {
 			k.t.Errorf("a key without a version: %s", out)
@@ -184,7 +185,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &shown); err != nil || shown.Current != "localfile:#"+second || shown.Plain != 1 || len(shown.Keys) != 2 {
 			t.Fatalf("%v: %s", err, out)
 		}
-		objects := 7 // with the upload
+		objects := 7 // including the upload
 		if k.versioned() {
 			objects++
 		}
@@ -195,7 +196,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 			}
 		}
 
-		// A record that is gone, then one that says what it is not.
+		// A missing record, then one with false contents.
 		name := k.recordOf("o5")
 		record, err := k.raw().GetObject(t.Context(), &s3.GetObjectInput{Bucket: &k.bucket, Key: &name})
 		if err != nil {
@@ -209,7 +210,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		k.delete(name)
 		k.wantAnswer(first, false, "have no window record any more", "--objects")
 		wrapped := []byte(fields["wrapped"].(string))
-		if wrapped[20] == 'A' { // another letter of base64
+		if wrapped[20] == 'A' { // replace a letter of the base64
 			wrapped[20] = 'B'
 		} else {
 			wrapped[20] = 'A'
@@ -223,7 +224,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		k.put(k.raw(), name, whole)
 		k.wantAnswer(first, true, "yes", "--objects")
 
-		// What cannot be looked at.
+		// An object that the command cannot examine.
 		_, err = k.raw().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &k.bucket, Key: aws.String("odd"), Body: strings.NewReader("x"), Metadata: map[string]string{"s3proxy-format": "1"}})
 		if err != nil {
 			t.Fatal(err)
@@ -237,7 +238,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 		k.wantAnswer(second, false, "window 0", "--objects")
 		k.command(0, "keys", "rotate", "--objects", "--settle", "0", "s3://"+k.bucket)
 		if k.versioned() {
-			k.wantAnswer(second, false, "window 0", "--objects") // the version that is not current
+			k.wantAnswer(second, false, "window 0", "--objects") // because of the noncurrent version
 			k.purgeOld("alone")
 		}
 		k.wantAnswer(second, true, "yes", "--objects")
@@ -262,7 +263,7 @@ func TestKeysStatusSaysWhetherAVersionMayBeDestroyed(t *testing.T) {
 // purge deletes an object with all its versions.
 func (k *keyed) purge(key string) { k.purgeVersions(key, false) }
 
-// purgeOld deletes the versions of an object that are not current.
+// purgeOld deletes the noncurrent versions of an object.
 func (k *keyed) purgeOld(key string) { k.purgeVersions(key, true) }
 
 func (k *keyed) purgeVersions(key string, keepLatest bool) {
@@ -291,7 +292,7 @@ func (k *keyed) purgeVersions(key string, keepLatest bool) {
 	}
 }
 
-// gc --records removes the records of windows whose objects are all gone, and no other.
+// gc --records removes the records of windows all of whose objects are gone, and no other records.
 func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		const objects = 8
@@ -300,8 +301,8 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 			for i := range objects {
 				k.put(client, fmt.Sprintf("o%d", i), s3test.Content(uint64(i), 1000))
 			}
-			time.Sleep(1100 * time.Millisecond)                    // Last-Modified has whole seconds
-			upload = s3test.Begin(t, client, k.bucket, "uploaded") // in a window of its own
+			time.Sleep(1100 * time.Millisecond)                    // Last-Modified has a resolution of whole seconds
+			upload = s3test.Begin(t, client, k.bucket, "uploaded") // in its own window
 		}, "--key-window-objects", "2")
 		all := k.records()
 		if len(all) != objects/2+1 {
@@ -323,7 +324,7 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 				t.Errorf("wanted %d removed, %d named, %d young: %v %s", removed, named, young, err, out)
 			}
 		}
-		if k.versioned() { // the versions that the deletes left name it
+		if k.versioned() { // versions left by the deletes still name the record
 			want(k.command(0, "gc", "--records", "--records-grace", "0", "--json", s3url), 0, len(all), 0)
 			k.purge("o2")
 			want(k.command(0, "gc", "--records", "--records-grace", "0", "--json", s3url), 0, len(all), 0)
@@ -331,7 +332,7 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 		}
 		want(k.command(0, "gc", "--records", "--json", s3url), 0, len(all)-1, 1)
 		want(k.command(0, "gc", "--records", "--records-grace", "0", "--dry-run", "--json", s3url), 1, len(all)-1, 0)
-		// Nothing goes while something cannot be looked at.
+		// Nothing is removed while an object cannot be examined.
 		_, err := k.raw().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &k.bucket, Key: aws.String("odd"), Body: strings.NewReader("x"), Metadata: map[string]string{"s3proxy-format": "1"}})
 		if err != nil {
 			t.Fatal(err)
@@ -343,7 +344,7 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 		if got := k.records(); len(got) != len(all) {
 			t.Fatalf("%d records, before any went %d", len(got), len(all))
 		}
-		// What others put there is not a record, nor is it the beginning of ones.
+		// Foreign objects are neither records nor prefixes of records.
 		foreign := []string{".s3proxy/keys/0", ".s3proxy/keys/" + strings.ToUpper(strings.TrimPrefix(all[0], ".s3proxy/keys/")), gone + "x"}
 		for _, key := range foreign {
 			k.put(k.raw(), key, []byte("x"))
@@ -362,7 +363,7 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 		}
 		config := lab.PrivateFile(t, "key-window: 1h\n")
 		if out := k.command(2, "gc", "--records", "--records-grace", "90m", "--config", config, s3url); !strings.Contains(out, "at least twice key-window") {
-			t.Errorf("a grace that is shorter than a window may be long: %s", out)
+			t.Errorf("a grace shorter than the longest window: %s", out)
 		}
 
 		first := k.primary()
@@ -381,7 +382,7 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 	})
 }
 
-// keys verify names each damaged object with the first segment that is.
+// keys verify names each damaged object and its first damaged segment.
 func TestKeysVerifyNamesTheFirstBadSegment(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		k.proxied(func(client *s3.Client) {
@@ -451,7 +452,7 @@ func TestKeysVerifyNamesTheFirstBadSegment(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &sampled); err != nil || sampled.Objects == 20 {
 			t.Errorf("half of 20: %v %s", err, out)
 		}
-		// The good state is there as an old version.
+		// The good state still exists as an old version.
 		if k.versioned() {
 			for _, key := range []string{"trailer", "short", "meta", "moved", "bad-parts", "plain"} {
 				k.purge(key)

@@ -1,5 +1,5 @@
-// Package commands proves the commands beside serve, and what is read without a proxy:
-// decrypt.py, the objects of earlier releases.
+// Package commands proves the commands other than serve, and what can be read without a proxy:
+// decrypt.py, and the objects of earlier releases.
 package commands
 
 import (

@@ -22,7 +22,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// offline runs encrypt and decrypt with a store and a key; no proxy need run.
+// offline runs encrypt and decrypt with a store and a key; no proxy needs to run.
 type offline struct {
 	store  *lab.Store
 	uri    string
@@ -38,7 +38,7 @@ func (o offline) proxy(t *testing.T) lab.S3 {
 	return lab.Proxy(t, lab.ProxyOptions{Upstream: o.store, Args: []string{"--kms", o.uri}}).S3()
 }
 
-// run gives what the command printed, both outputs in one.
+// run returns what the command printed, both outputs together.
 func (o offline) run(t *testing.T, args ...string) (string, int) {
 	t.Helper()
 	return lab.Command(t, o.store, append(args, "--kms", o.uri, "--upstream", o.store.URL)...)
@@ -51,7 +51,7 @@ func (o offline) must(t *testing.T, args ...string) {
 	}
 }
 
-// decrypts fails unless the command gives exactly want, in a private file.
+// decrypts fails unless the command writes exactly want to a private file.
 func (o offline) decrypts(t *testing.T, want []byte, args ...string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "out")
@@ -68,7 +68,8 @@ func (o offline) decrypts(t *testing.T, want []byte, args ...string) {
 	}
 }
 
-// refuses fails unless the command ends with an error of this text and leaves nothing.
+// refuses fails unless the command ends with an error that contains text, and leaves nothing
+// behind.
 func (o offline) refuses(t *testing.T, text string, args ...string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -266,7 +267,7 @@ func TestPipesWorkOnBothSides(t *testing.T) {
 	}
 }
 
-// Disaster recovery with nothing but a foreign client, the key and this program.
+// Disaster recovery needs only a foreign client, the key and this program.
 func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 	cli := lab.Need(t, "aws")
 	t.Parallel()
@@ -296,7 +297,7 @@ func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 		for _, metadata := range []string{got, head} {
 			of := []string{raw, "--metadata", metadata, "--bucket", bucket, "--key"}
 			file := filepath.Join(t.TempDir(), "out")
-			// No store at all.
+			// Without any store.
 			if out, err := lab.RunS3proxy(t, append([]string{"decrypt", "-o", file, "--kms", o.uri}, append(of, key)...)...); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
@@ -309,7 +310,7 @@ func TestRawBytesThatAnotherToolFetchedDecrypt(t *testing.T) {
 			}
 			o.refuses(t, "key", append(slices.Clone(of), "another")...)
 		}
-		// Damaged on the way.
+		// Damaged in transit.
 		bytesOf, err := os.ReadFile(raw)
 		if err != nil {
 			t.Fatal(err)
@@ -354,7 +355,7 @@ func TestDecryptPyAndTheProxyReadWhatEncryptWroteIntoFiles(t *testing.T) {
 	}
 }
 
-// dataKey opens the key of an object, for decrypt.py.
+// dataKey unwraps the data key of an object, for decrypt.py.
 func dataKey(t *testing.T, keyset, bucket, key string, fields map[string]string) string {
 	t.Helper()
 	kek, err := localfile.Open(keyset)

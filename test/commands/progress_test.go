@@ -16,7 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// onTerminal runs the binary on a terminal of 100 columns and gives what it shows.
+// onTerminal runs the binary on a terminal of 100 columns and returns what it shows.
 func (k *keyed) onTerminal(args ...string) string {
 	k.t.Helper()
 	cmd := exec.Command(lab.S3proxy(k.t), append(args, "--kms", k.kms, "--upstream", k.store.URL)...)
@@ -27,15 +27,15 @@ func (k *keyed) onTerminal(args ...string) string {
 	}
 	defer terminal.Close()
 	var shown bytes.Buffer
-	_, _ = io.Copy(&shown, terminal) // Linux ends it with an error when the program is gone
+	_, _ = io.Copy(&shown, terminal) // on Linux, it ends with an error when the program is gone
 	if err := cmd.Wait(); err != nil {
 		k.t.Fatalf("%q: %v\n%s", args, err, &shown)
 	}
 	return shown.String()
 }
 
-// On a terminal the commands that take long show how far they are, how fast, and for how
-// long still; elsewhere nothing but their result is written.
+// On a terminal, long commands show their progress, their speed and the remaining time; elsewhere
+// they write only their result.
 func TestLongCommandsShowTheirProgressOnATerminal(t *testing.T) {
 	lab.TakesLong(t)
 	onKeyed(t, func(k *keyed) {
@@ -64,8 +64,8 @@ func TestLongCommandsShowTheirProgressOnATerminal(t *testing.T) {
 	})
 }
 
-// Where there is no terminal, a line every ten seconds says how far a command is, on standard
-// error, and names no object.
+// Without a terminal, a line on standard error every ten seconds says how far the command is. It
+// names no object.
 func TestLongCommandsShowTheirProgressInLines(t *testing.T) {
 	lab.TakesLong(t)
 	k := onStore(t, lab.SharedVersitygw(t))

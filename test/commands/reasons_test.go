@@ -2,7 +2,7 @@ package commands
 
 import "encoding/json"
 
-// reasons are what a command's JSON says is wrong, by key or record.
+// reasons are the faults in a command's JSON, by key or record.
 type reasons map[string]string
 
 // UnmarshalJSON implements json.Unmarshaler.

@@ -20,15 +20,15 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// asked is what decrypt.py --ask prints.
+// asked is the output of decrypt.py --ask.
 type asked struct {
 	KEK, Blob string
 	Context   map[string]string
 	Data      string `json:"associated_data"`
 }
 
-// docs/KEYS.md, "Recover with the proxy gone": the store, the KMS's own program and
-// decrypt.py, which shares nothing with s3proxy, are enough; after a rotation, too.
+// docs/KEYS.md, "Recover with the proxy gone": the store, the KMS's own program, and decrypt.py,
+// which shares nothing with s3proxy, are enough, even after a rotation.
 func TestObjectsAreRecoveredWithTheProxyGone(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there are no keys without the proxy")

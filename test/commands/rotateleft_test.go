@@ -16,9 +16,9 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// What cannot be renewed in place is counted and named as what it is, and is no failure: the
-// records cover it. The store's refusals to write what is locked and to read what is archived
-// are made up, since MinIO refuses neither.
+// Objects that cannot be renewed in place are counted and named for what they are. That is not a
+// failure, because the records cover them. The test fakes the store's refusals to write locked
+// objects and to read archived ones, because MinIO refuses neither.
 func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		t := k.t
@@ -37,7 +37,7 @@ func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 					k.put(client, key, body)
 				}
 			}
-			k.put(client, "free", bodies["free"]) // the version before is not current
+			k.put(client, "free", bodies["free"]) // makes the version before it noncurrent
 			_, err := client.PutObjectLegalHold(t.Context(), &s3.PutObjectLegalHoldInput{Bucket: &k.bucket, Key: aws.String("locked"), LegalHold: &types.ObjectLockLegalHold{Status: types.ObjectLockLegalHoldStatusOn}})
 			if err != nil {
 				t.Fatal(err)
@@ -84,7 +84,7 @@ func TestKeysRotateSaysWhatItCannotRenew(t *testing.T) {
 		if out := rotate("--json"); json.Unmarshal([]byte(lab.JSONLine(out)), &shown) != nil || shown.Objects.Locked != 1 || shown.Objects.Archived != 1 || shown.Objects.Uploads != 1 {
 			t.Errorf("as JSON: %s", out)
 		}
-		// The records cover them: the old version may go, and all of them read.
+		// The records cover them: the old version may be destroyed, and all of them read.
 		k.wantAnswer(first, true, "yes", "--objects")
 		k.command(0, "keys", "destroy", "--yes", first)
 		k.proxied(func(client *s3.Client) {

@@ -20,7 +20,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// stored is what the store has under the bucket's keys: each one's bytes, ETag and date.
+// stored is what the store holds under the bucket's keys: bytes, ETag and date of each object.
 func (k *keyed) stored(keys ...string) map[string]string {
 	k.t.Helper()
 	all := map[string]string{}
@@ -38,8 +38,8 @@ func (k *keyed) stored(keys ...string) map[string]string {
 	return all
 }
 
-// keys rotate says by name what it could not do and does the rest, and with --dry-run and
-// --from leaves what it is told to leave.
+// keys rotate names what it could not do, and does the rest. With --dry-run and --from it leaves
+// alone what it should.
 func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		const windows = 4
@@ -109,7 +109,8 @@ func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
 
 		want(rotate(0, "--dry-run"), 1, windows-1, 0, 0)
 		want(rotate(0, "--from", "localfile:#"+second), 0, windows-1, 1, 0)
-		// A key is also called as --kms has it. What no key is called is not taken for one that wraps nothing.
+		// A key may also be named as in --kms. An unknown name is not treated as a key that wraps
+		// nothing.
 		want(rotate(0, "--from", k.kms+"#"+second), 0, windows-1, 1, 0)
 		want(rotate(0, "--from", k.kms, "--dry-run"), 1, windows-1, 0, 0)
 		want(rotate(0, "--from", first, "--dry-run"), 1, windows-1, 0, 0)
@@ -129,7 +130,7 @@ func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
 			}
 		}
 
-		// The same with objects: one has metadata that nobody can read.
+		// The same with objects, one of which has metadata that nobody can read.
 		_, err = k.raw().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &k.bucket, Key: aws.String("odd"), Body: strings.NewReader("x"), Metadata: map[string]string{"s3proxy-format": "1"}})
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +161,7 @@ func TestKeysRotateNamesWhatFailsAndDoesTheRest(t *testing.T) {
 	})
 }
 
-// A KMS driver's log has the format and the level that the command was told.
+// The log of a KMS driver has the format and level that the command was given.
 func TestTheLogOfACommandsKMSIsInItsFormat(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		out := k.command(0, "keys", "rotate", "--new-version", "--json", "--settle", "0", "--log-format", "json", "s3://"+k.bucket)
@@ -178,8 +179,8 @@ func TestTheLogOfACommandsKMSIsInItsFormat(t *testing.T) {
 	})
 }
 
-// On AWS an object that was uploaded in parts has the date of the upload's begin: one that
-// ends between the passes of a rotation seems older than the rotation.
+// On AWS, an object uploaded in parts is dated at the start of its upload. If the upload completes
+// between the passes of a rotation, the object therefore seems older than the rotation.
 func TestKeysRotateRenewsAnUploadThatEndsMeanwhile(t *testing.T) {
 	onKeyed(t, func(k *keyed) {
 		t := k.t
@@ -213,7 +214,7 @@ func TestKeysRotateRenewsAnUploadThatEndsMeanwhile(t *testing.T) {
 			}
 		})
 		if out := k.command(0, "inspect", "--json", "s3://"+k.bucket+"/uploaded"); !strings.Contains(out, "localfile:#"+k.primary()) {
-			t.Errorf("it is not under version %s: %s", k.primary(), out)
+			t.Errorf("the object is not under version %s: %s", k.primary(), out)
 		}
 	})
 }
