@@ -29,7 +29,7 @@ func TestWithoutAuthenticationEverySignatureWillDoAndNone(t *testing.T) {
 		at := lab.ProxyAs(p, "whoever", "whatever")
 		bucket := s3test.NewBucket(t, at)
 		for _, n := range []int{0, 1000, 3_000_000} {
-			s3test.RoundTrip(t, at, bucket, n) // signed, by hand and by SDKs
+			s3test.RoundTrip(t, at, bucket, n) // signed, both by hand and by SDKs
 		}
 		body := s3test.Content(7, 300_000)
 		if a := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/unsigned", Body: body, Unsigned: true}).Do(t, at); a.Status != 200 {
@@ -41,7 +41,7 @@ func TestWithoutAuthenticationEverySignatureWillDoAndNone(t *testing.T) {
 		if a := (s3test.Call{Method: "PUT", Path: "/" + bucket, Query: "versioning", Unsigned: true, Body: []byte(`<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>`)}).Do(t, at); a.Status/100 != 2 && a.Status != 501 {
 			t.Errorf("a setting of the bucket: %v", a)
 		}
-		// What is wrong with the body is still seen.
+		// The body is still checked.
 		if a := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/other", Body: body, PayloadHash: strings.Repeat("0", 64)}).Do(t, at); a.Status != 400 {
 			t.Errorf("another body than was signed: %v", a)
 		}
@@ -54,7 +54,7 @@ func TestWithoutAuthenticationEverySignatureWillDoAndNone(t *testing.T) {
 			}
 		}
 		if a := (s3test.Call{Method: "PUT", Path: "/" + bucket + "/streamed", Stream: &s3test.Stream{Shape: s3test.SignedStream, Body: body, NoFinal: true}}).Do(t, at); a.Status == 200 {
-			t.Errorf("a stream that is cut: %v", a)
+			t.Errorf("a truncated stream: %v", a)
 		}
 		presigned, err := s3.NewPresignClient(s3test.SDK(t, at)).PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("unsigned")}, s3.WithPresignExpires(time.Minute))
 		if err != nil {
@@ -90,7 +90,7 @@ func TestWithoutAuthenticationEverySignatureWillDoAndNone(t *testing.T) {
 	}
 }
 
-// corsForAll lets every page do everything.
+// corsForAll lets every web page do everything.
 const corsForAll = `<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedHeader>*</AllowedHeader><AllowedMethod>GET</AllowedMethod><AllowedMethod>HEAD</AllowedMethod><AllowedMethod>PUT</AllowedMethod><AllowedMethod>POST</AllowedMethod><AllowedMethod>DELETE</AllowedMethod></CORSRule></CORSConfiguration>`
 
 func TestABucketsRulesLetNoPageInWhereNobodyIsAsked(t *testing.T) {

@@ -20,13 +20,13 @@ func TestTheStoreThatAWSToolsUseIsTheUpstream(t *testing.T) {
 		bucket := s3test.NewBucket(t, proxy.S3())
 		s3test.RoundTrip(t, proxy.S3(), bucket, 1000)
 		if a := (s3test.Call{Method: "HEAD", Path: "/" + bucket + "/k"}).Do(t, store.S3()); a.Status != 200 {
-			t.Errorf("in the store there is %v", a)
+			t.Errorf("the store holds %v", a)
 		}
 		if !strings.Contains(proxy.Log(), store.URL+" (from AWS_ENDPOINT_URL_S3)") {
-			t.Errorf("the start does not say where the store is from:\n%s", proxy.Log())
+			t.Errorf("the start does not say where the store's address comes from:\n%s", proxy.Log())
 		}
 		lab.MustNotStart(t, lab.ProxyOptions{Env: at}, true, "AWS_ENDPOINT_URL_S3", "--kms", "--upstream ''")
-		// It has an embedded store, whose buckets would seem to be gone.
+		// The proxy has an embedded store, whose buckets would seem to be gone.
 		embedded := lab.Proxy(t, lab.ProxyOptions{})
 		lab.MustNotStart(t, lab.ProxyOptions{DataDir: embedded.DataDir, Env: at, Args: []string{"--kms", uri}}, true, "AWS_ENDPOINT_URL_S3", embedded.DataDir, "--upstream ''")
 	}
@@ -47,7 +47,7 @@ func TestAMachineSetUpForAWSStillStartsWithTheEmbeddedStore(t *testing.T) {
 			t.Errorf("%s:\n%s", name, proxy.Log())
 		}
 	}
-	// Its clients' endpoint is not its store.
+	// The endpoint for the clients of the proxy is not the store of the proxy.
 	address := lab.FreeAddress(t)
 	proxy := lab.Proxy(t, lab.ProxyOptions{Address: address, Env: []string{"AWS_ENDPOINT_URL_S3=http://" + address}})
 	s3test.RoundTrip(t, proxy.S3(), s3test.NewBucket(t, proxy.S3()), 1000)

@@ -17,7 +17,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// bucketNames lists by pages of two.
+// bucketNames lists the buckets in pages of two.
 func bucketNames(t *testing.T, at lab.S3, in s3.ListBucketsInput) (names []string) {
 	t.Helper()
 	pages := s3.NewListBucketsPaginator(s3test.SDK(t, at), &in)
@@ -62,7 +62,7 @@ buckets:
 		Env: []string{"ABSENT_ID=" + second.AccessKey, "ABSENT_SECRET=" + second.SecretKey}})
 	s3test.MakeBucket(t, proxy.S3(), here)
 	s3test.MakeBucket(t, proxy.S3(), there)
-	s3test.MakeBucket(t, first.S3(), absent) // nobody reaches it here: that name is the second store's
+	s3test.MakeBucket(t, first.S3(), absent) // unreachable here: that name belongs to the second store
 	for _, bucket := range []string{here, there} {
 		s3test.RoundTrip(t, proxy.S3(), bucket, 100_000)
 		if _, err := s3test.SDK(t, proxy.S3()).HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: &bucket}); err != nil {
@@ -97,7 +97,7 @@ buckets:
 	})
 }
 
-// A store whose policy lets the proxy use a bucket, and not list them all.
+// The store's policy lets the proxy use a bucket, but not list all buckets.
 func TestABucketElsewhereIsListedThoughItsStoreRefusesToList(t *testing.T) {
 	t.Parallel()
 	first, second := lab.Versitygw(t), lab.SharedMinIO(t)
@@ -149,8 +149,8 @@ func TestASettingThatCannotWorkStopsTheStart(t *testing.T) {
 	}
 }
 
-// copyRaw copies a bucket as a store's own replication would: bytes and metadata,
-// to other names than the proxy knows.
+// copyRaw copies a bucket as replication by the store would: bytes and metadata, under a bucket
+// name that the proxy does not know.
 func copyRaw(t *testing.T, store *lab.Store, from, to string) {
 	t.Helper()
 	raw := s3test.SDK(t, store.S3())
@@ -186,7 +186,7 @@ func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
 				reader := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: append(args, "--kms", oldURI)})
 				s3test.MustGet(t, reader.S3(), replica, "k", want)
 				s3test.MustGet(t, reader.S3(), origin, "k", want)
-				// What is written there reads there, and in a copy back.
+				// What is written there can be read there, and in a copy back.
 				body := s3test.Content(5, 5000)
 				s3test.MustPut(t, reader.S3(), "/"+replica+"/new", body)
 				s3test.MustGet(t, reader.S3(), replica, "new", body)
@@ -202,7 +202,7 @@ func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
 				t.Errorf("decrypt of the replica gave %d bytes, %v", len(got), err)
 			}
 
-			// With the key in the metadata gone the record in the replica serves.
+			// Without the key that the metadata names, the record in the replica serves.
 			if list := s3test.Records(t, store.S3(), replica); list != 3 {
 				t.Fatalf("%d records in the replica, want that of the origin and two of the readers", list)
 			}
@@ -251,16 +251,16 @@ func TestTwoReplicasOfOneOriginKeepTheirOwnRecords(t *testing.T) {
 			t.Errorf("%d records in %s, want its own", n, bucket)
 		}
 	}
-	// Deleted and made anew: the window must not outlive its record.
+	// The bucket is deleted and created again: the window must not outlive its record.
 	deleteBucket(t, proxy.S3(), one)
 	s3test.MakeBucket(t, proxy.S3(), one)
 	s3test.RoundTrip(t, proxy.S3(), one, 1000)
 	if n := s3test.Records(t, store.S3(), one); n != 1 {
-		t.Errorf("%d records in %s made anew, want one", n, one)
+		t.Errorf("%d records in the recreated bucket %s, want one", n, one)
 	}
 }
 
-// deleteBucket deletes a bucket with the one object of roundTrip.
+// deleteBucket deletes a bucket that holds only the object of RoundTrip.
 func deleteBucket(t *testing.T, at lab.S3, bucket string) {
 	t.Helper()
 	client := s3test.SDK(t, at)

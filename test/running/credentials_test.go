@@ -87,7 +87,7 @@ func TestCredentialsAreReadAgainAtAHangup(t *testing.T) {
 				return s3test.Call{Method: "GET", Path: "/" + bucket + "/k"}.Do(t, lab.ProxyAs(proxy, id, secret)).Status
 			}
 			if got := status("two", "hidden-2"); got != 403 {
-				t.Fatalf("a key that is not there yet: %d", got)
+				t.Fatalf("a key that is not configured yet: %d", got)
 			}
 			reload := func(content, logged string) {
 				t.Helper()
@@ -132,7 +132,7 @@ func TestCredentialsAreReadAgainAtAHangup(t *testing.T) {
 			if err := os.Chmod(file, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			reload(text(two), "not reloaded") // others may read it
+			reload(text(two), "not reloaded") // because others may read the file
 			check("after an open file", 200, 200)
 			if err := os.Chmod(file, 0o600); err != nil {
 				t.Fatal(err)
@@ -165,7 +165,7 @@ func TestCredentialsInAFileMakeNoFurtherKey(t *testing.T) {
 	}
 }
 
-// Otherwise its user would find out by a refusal.
+// Otherwise its user would learn of it only from a refusal.
 func TestTheStartSaysThatTheDataFoldersClientIsUsedNoLonger(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {
@@ -177,7 +177,7 @@ func TestTheStartSaysThatTheDataFoldersClientIsUsedNoLonger(t *testing.T) {
 	first.Term()
 	first.Wait(lab.AnswerWithin)
 	if strings.Contains(first.Log(), words) {
-		t.Error("it says so when it is used")
+		t.Error("the start says so although that client is used")
 	}
 	second := lab.Proxy(t, lab.ProxyOptions{DataDir: dir, NoKeys: true, Args: []string{"--credentials", lab.PrivateFile(t, "- {access-key-id: one, secret-access-key: hidden-1}\n")}})
 	if !strings.Contains(second.Log(), words) {

@@ -11,7 +11,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// proxyBefore starts a proxy of the test's own before a store of the test's own.
+// proxyBefore starts a proxy for this test alone in front of a store for this test alone.
 func proxyBefore(t *testing.T, name string, args ...string) (*lab.ProxyProcess, *lab.Store) {
 	t.Helper()
 	if lab.Direct {
@@ -27,8 +27,8 @@ func proxyBefore(t *testing.T, name string, args ...string) (*lab.ProxyProcess, 
 	return lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: args}), store
 }
 
-// openGet starts to read an object and gives the open response with its first
-// mebibyte read. The client's buffers hold a few MiB of an object of many.
+// openGet starts to read an object and returns the open response with its first MiB read. The
+// client's buffers hold a few MiB of the object, which has many.
 func openGet(t *testing.T, at lab.S3, path string) *http.Response {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -66,7 +66,7 @@ func TestAStoreThatDiesInAGetBreaksTheTransfer(t *testing.T) {
 			if err == nil || n+1<<20 >= int64(s3test.LargeSize) {
 				t.Errorf("%d bytes of %d came and the transfer ended with %v", n+1<<20, s3test.LargeSize, err)
 			}
-			// With the store away, what comes next is an S3 error and not a hang.
+			// With the store down, the next request gets an S3 error instead of hanging.
 			if !lab.Direct {
 				if got := s3test.Get(t, at, path); got.Status < 500 || got.Code == "" {
 					t.Errorf("with no store: %v", got)
@@ -119,11 +119,11 @@ func TestRunningTransfersFinishAfterSIGTERM(t *testing.T) {
 				feed.Close()
 			}()
 			if err := <-put; err != nil {
-				t.Errorf("the upload that was running: %v", err)
+				t.Errorf("the upload in progress: %v", err)
 			}
 			n, err := io.Copy(io.Discard, resp.Body)
 			if err != nil || n+1<<20 != int64(s3test.LargeSize) {
-				t.Errorf("the download that was running: %d bytes, %v", n+1<<20, err)
+				t.Errorf("the download in progress: %d bytes, %v", n+1<<20, err)
 			}
 			if code, ok := p.Wait(10 * time.Second); !ok || code != 0 {
 				t.Errorf("exit code %d (ended: %v), want 0\n%s", code, ok, p.Log())
@@ -150,7 +150,7 @@ func TestTransfersThatDoNotFinishAreCutAfterTheDrainTimeout(t *testing.T) {
 		t.Errorf("it ended after %v, want about the drain timeout of 1s", took)
 	}
 	if n, err := io.Copy(io.Discard, resp.Body); err == nil {
-		t.Errorf("the transfer that was cut looks whole, %d bytes", n)
+		t.Errorf("the interrupted transfer looks whole, %d bytes", n)
 	}
 }
 
@@ -179,7 +179,7 @@ func TestTwoProxiesOnOneStoreAndOneKeyfileReadEachOthersObjects(t *testing.T) {
 						t.Errorf("object %d: %v", n, got)
 					}
 				}
-				// And over what the other wrote.
+				// And each overwrites what the other wrote.
 				s3test.MustPut(t, pair[1], path, body[1:])
 				if got := s3test.Get(t, pair[0], path); s3test.SameBytes(got.Body, body[1:]) != nil {
 					t.Errorf("object %d after the other wrote it: %v", n, got)

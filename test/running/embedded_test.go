@@ -13,7 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// storeProcess is the process of a proxy's embedded store.
+// storeProcess returns the process of a proxy's embedded store.
 func storeProcess(t *testing.T, p *lab.ProxyProcess) int {
 	t.Helper()
 	children, err := p.Children()
@@ -32,7 +32,7 @@ func gone(t *testing.T, pid int) {
 	for deadline := time.Now().Add(lab.AnswerWithin); ; time.Sleep(5 * time.Millisecond) {
 		err := syscall.Kill(pid, 0)
 		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if errors.Is(err, syscall.ESRCH) || strings.Contains(string(stat), ") Z ") { // nobody may be there to wait for it
+		if errors.Is(err, syscall.ESRCH) || strings.Contains(string(stat), ") Z ") { // a zombie: perhaps no parent waits for it
 			return
 		}
 		if time.Now().After(deadline) {

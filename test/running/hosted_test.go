@@ -46,7 +46,7 @@ func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 				if read, err := io.ReadAll(got.Body); err != nil || s3test.SameBytes(read, body) != nil {
 					t.Errorf("%s: %v, or other bytes", key, err)
 				}
-				// The other style means the same object.
+				// The other addressing style names the same object.
 				same, err := byPath.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 				if err != nil {
 					t.Fatalf("%s by path: %v", key, err)
@@ -104,7 +104,7 @@ func TestClientsMayPutTheBucketIntoTheHost(t *testing.T) {
 	})
 }
 
-// A signature is over the host: one bucket's does not open another.
+// The host is signed: a signature for one bucket does not open another.
 func TestTheHostThatNamesTheBucketIsSigned(t *testing.T) {
 	t.Parallel()
 	p := lab.HostedProxy(t)
@@ -133,8 +133,8 @@ func TestTheHostThatNamesTheBucketIsSigned(t *testing.T) {
 	}
 }
 
-// storeHosts is a forward proxy to a store whose name no resolver knows, and
-// notes the hosts that it is asked for.
+// storeHosts is a forward proxy to a store whose name no resolver knows. It records the hosts of
+// its requests.
 type storeHosts struct {
 	*httptest.Server
 	sync.Mutex
@@ -162,7 +162,7 @@ func forwardTo(t testing.TB, address string) *storeHosts {
 
 func TestStoresMayHaveTheBucketInTheHost(t *testing.T) {
 	if lab.Direct {
-		t.Skip("it is about the proxy's own requests")
+		t.Skip("the test observes the proxy's own requests")
 	}
 	for name, start := range map[string]func(testing.TB, string) *lab.Store{lab.OnVersitygw: lab.VersitygwBelow, lab.OnMinIO: lab.MinIOBelow} {
 		for _, addressing := range []string{"virtual", "path", "auto"} {

@@ -1,5 +1,5 @@
-// Package running proves how a proxy starts, is set up, finds its store and buckets, knows its
-// clients, and ends.
+// Package running proves how a proxy starts, is configured, finds its store and buckets, identifies
+// its clients, and ends.
 package running
 
 import (

@@ -10,7 +10,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// The process of a pod, and the group that its Secrets are mounted for (fsGroup).
+// The user of a pod's process, and the group for which its Secrets are mounted (fsGroup).
 const (
 	podUser  = 65532
 	podGroup = 65533
@@ -18,7 +18,7 @@ const (
 
 var pod = lab.User{ID: podUser, Group: podUser, Groups: []uint32{podGroup}}
 
-// mounted has what a proxy needs of Secrets: a folder with a keyset, clients and a
+// mounted lays out the Secrets that a proxy needs: a folder with a keyset, clients and a
 // configuration.
 func mounted(t *testing.T, group int, mode os.FileMode) string {
 	t.Helper()

@@ -9,7 +9,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// serveNowhere runs a proxy that is told all places, so that it needs none of its own.
+// serveNowhere runs a proxy with every location given, so that it needs no folder of its own.
 func serveNowhere(t *testing.T, bin string, env []string, before ...string) {
 	t.Helper()
 	store, folder, address := lab.SharedVersitygw(t), mounted(t, podGroup, 0o440), lab.FreeAddress(t)
@@ -41,7 +41,7 @@ func TestNoFolderIsNeededWhereEverythingHasAPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); serveNowhere(t, bin, env) })
 	}
-	// What is mounted is seen in the new namespace alone, and ends with it.
+	// A mount in the new namespace is visible only there, and ends with it.
 	t.Run("a root file system that is read-only", func(t *testing.T) {
 		t.Parallel()
 		lab.NeedRoot(t)

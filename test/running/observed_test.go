@@ -15,7 +15,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// requestLine is the line of the log about one request.
+// requestLine is the log line about a request.
 type requestLine struct {
 	Msg, Level, ID, Client, Remote, Op, Method, Bucket, Key, KEK, Code, Integrity, Error string
 	UpstreamID                                                                           string `json:"upstream_id"`
@@ -26,7 +26,7 @@ type requestLine struct {
 	Duration                                                                             float64 `json:"duration_ms"`
 }
 
-// lineOf waits for the line of a request, by the id that the client got.
+// lineOf waits for the log line of a request, found by the request id that the client got.
 func lineOf(t *testing.T, p *lab.ProxyProcess, id string) requestLine {
 	t.Helper()
 	for until := time.Now().Add(lab.AnswerWithin); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
@@ -136,7 +136,7 @@ func TestTheMetricsListenerServesMetricsAndHealthAndNothingElse(t *testing.T) {
 	}
 }
 
-// While a balancer has not seen yet that a replica goes, it still sends requests there.
+// Until a balancer notices that a replica is going away, it still sends requests there.
 func TestAProxyServesOnAfterSIGTERMForTheShutdownDelay(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no proxy")

@@ -18,7 +18,7 @@ import (
 
 const adminToken = "an admin token for tests/1"
 
-// askAdmin gives the status and the text of a page of the admin listener.
+// askAdmin returns the status and the text of a page of the admin listener.
 func askAdmin(t *testing.T, address, path string, headers ...string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, "http://"+address+path, nil)
@@ -111,7 +111,7 @@ func TestWhatIsForOperatorsIsForThisMachineOrForTheToken(t *testing.T) {
 	lab.MustNotStart(t, lab.ProxyOptions{Args: []string{"--admin-listen", lab.FreeAddress(t), "--admin-token-file", file}}, false, "admin-token-file", "chmod 600")
 }
 
-// look is what a test asks the page for.
+// look is the script with which a test inspects the page.
 const look = `(() => {
   const text = (id) => document.getElementById(id).innerText;
   return {
@@ -124,7 +124,8 @@ const look = `(() => {
   };
 })()`
 
-// contrast gives each text that is hard to read on what is behind it: WCAG 2.1, 1.4.3.
+// contrast is a script that returns each text with too little contrast to its background: WCAG 2.1,
+// 1.4.3.
 const contrast = `(() => {
   const parse = (c) => { const m = c.match(/[\d.]+/g).map(Number); return { r: m[0], g: m[1], b: m[2], a: m.length > 3 ? m[3] : 1 }; };
   const light = (c) => [c.r, c.g, c.b].map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
@@ -174,7 +175,7 @@ func await(t *testing.T, b *lab.Browser, what string, wanted func(seen) bool) se
 	return s
 }
 
-// picture keeps what the page looks like, for eyes, where S3PROXY_TEST_PICTURES says.
+// picture saves a picture of the page for human eyes in S3PROXY_TEST_PICTURES.
 func picture(t *testing.T, b *lab.Browser, name string) {
 	t.Helper()
 	folder := os.Getenv("S3PROXY_TEST_PICTURES")
@@ -263,14 +264,14 @@ func TestThePageShowsWhatAProxyDoes(t *testing.T) {
 	}
 }
 
-// looks checks the page in both schemes, narrow and wide.
+// looks checks the page in both colour schemes, narrow and wide.
 func looks(t *testing.T, b *lab.Browser) {
 	t.Helper()
 	backs := map[string]string{}
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{1600, 768, 360} {
 			b.Do(t, lab.Order{Width: width, Height: 900, Scheme: scheme})
-			time.Sleep(300 * time.Millisecond) // a colour may be on its way
+			time.Sleep(300 * time.Millisecond) // colours may still be in transition
 			s := see(t, b)
 			backs[scheme] = s.Back
 			if s.Wide > 0 {
@@ -288,7 +289,7 @@ func looks(t *testing.T, b *lab.Browser) {
 	b.Do(t, lab.Order{Width: 1600, Height: 1000, Scheme: "light"})
 }
 
-// byKeyboard goes through the page with the Tab key alone.
+// byKeyboard goes through the page with only the Tab key.
 func byKeyboard(t *testing.T, b *lab.Browser) {
 	t.Helper()
 	b.Do(t, lab.Order{Keys: "\t"})

@@ -13,7 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// scraped gives what Prometheus would get from a proxy.
+// scraped returns what Prometheus would get from a proxy.
 func scraped(t *testing.T, address string) string {
 	t.Helper()
 	resp, err := http.Get("http://" + address + "/metrics")

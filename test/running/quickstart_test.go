@@ -10,10 +10,10 @@ import (
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
-// mustFail is a command that the page wants to fail; set -e does not look at these.
+// mustFail matches a command that the page expects to fail; set -e ignores these.
 var mustFail = regexp.MustCompile(`(?m)^! (.*)$`)
 
-// The commands are one script: what a reader does in one shell.
+// The commands are one script, as a reader enters them in one shell.
 func TestTheQuickstartWorksAsItIsWritten(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()
@@ -23,7 +23,7 @@ func TestTheQuickstartWorksAsItIsWritten(t *testing.T) {
 	script := strings.Join(lab.DocBlocks(t, "QUICKSTART.md", "sh"), "\n")
 	script = mustFail.ReplaceAllString(script, "if $1; then exit 1; fi")
 	bash, curl, aws := lab.Need(t, "bash"), lab.Need(t, "curl"), lab.NeedAWS(t, lab.Newest)
-	// Not the shared ones: the page's bucket has a name that others may use.
+	// Not the shared stores: other tests may use the name of the page's bucket.
 	for name, start := range map[string]func(testing.TB) *lab.Store{lab.OnVersitygw: lab.Versitygw, lab.OnMinIO: lab.MinIO} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

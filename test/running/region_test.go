@@ -32,7 +32,7 @@ s3.delete_object(Bucket=bucket, Key="k")
 s3.delete_bucket(Bucket=bucket)
 `
 
-// Each of these regions is nobody's here but us-east-1.
+// Of these regions, only us-east-1 is in use here.
 func TestClientsMaySignForAnyRegion(t *testing.T) {
 	t.Parallel()
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
@@ -74,7 +74,7 @@ func TestClientsOfAnotherRegionMakeAndUseBuckets(t *testing.T) {
 			if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket, CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: region}}); err != nil {
 				t.Fatal(err)
 			}
-			// They are told where the store is, and what they are told works.
+			// Clients are told where the store is, and that answer works.
 			location, err := client.GetBucketLocation(t.Context(), &s3.GetBucketLocationInput{Bucket: bucket})
 			if err != nil || location.LocationConstraint != "" {
 				t.Errorf("location: %+v, %v", location, err)

@@ -14,8 +14,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// firstStart runs `serve` with nothing configured but a home folder (and a
-// port, since the default may be taken on the machine).
+// firstStart runs `serve` with nothing configured but a home folder (and a port, because the
+// default may be taken on this machine).
 func firstStart(t *testing.T, home, address string) *lab.Process {
 	t.Helper()
 	if lab.Direct {
@@ -29,7 +29,7 @@ func firstStart(t *testing.T, home, address string) *lab.Process {
 
 var credentialsFile = regexp.MustCompile(`AWS_SHARED_CREDENTIALS_FILE=('?)(\S+?)('?) `)
 
-// tryLine is the line of the output that is to be copied and pasted.
+// tryLine is the line of the output that users copy and paste.
 func tryLine(t *testing.T, output string) (line, credentials string) {
 	t.Helper()
 	for l := range strings.Lines(output) {
@@ -82,7 +82,7 @@ func TestTheFirstStartNeedsNothingAndTheSecondReadsEverythingBack(t *testing.T) 
 	}
 }
 
-// The line works as it is printed, and as the beginning of other commands.
+// The line works as printed, and as the beginning of other commands.
 func TestTheLineOfTheFirstStartWorksInAShell(t *testing.T) {
 	aws := lab.NeedAWS(t, lab.Newest)
 	home, address := t.TempDir(), lab.FreeAddress(t)
@@ -137,7 +137,7 @@ func readCredentials(t *testing.T, path string) (id, secret string) {
 	return id, secret
 }
 
-// privateFiles fails for files that others may read, and when there are none.
+// privateFiles fails if others may read a file, or if there are no files.
 func privateFiles(t *testing.T, home string) {
 	t.Helper()
 	n := 0
@@ -268,7 +268,7 @@ func TestFlagsBeatTheEnvironmentWhichBeatsTheFile(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no proxy")
 	}
-	// The region shows from outside which of the three was taken.
+	// The region shows from outside which of the three settings was used.
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte("region: from-file\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -288,7 +288,7 @@ func TestFlagsBeatTheEnvironmentWhichBeatsTheFile(t *testing.T) {
 	}
 }
 
-// The start waits at most a second for what it looks at; a look takes four.
+// The start waits at most a second for its checks; a single check takes up to four.
 func TestItListensThoughTheUpstreamHangs(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no proxy")
@@ -307,7 +307,7 @@ func TestItListensThoughTheUpstreamHangs(t *testing.T) {
 			t.Cleanup(func() { c.Close() })
 		}
 	}()
-	lab.S3proxy(t) // built before the clock starts
+	lab.S3proxy(t) // build it before the clock starts
 	store := lab.SharedVersitygw(t)
 	started := time.Now()
 	lab.Proxy(t, lab.ProxyOptions{Upstream: store})
@@ -319,7 +319,7 @@ func TestItListensThoughTheUpstreamHangs(t *testing.T) {
 			t.Errorf("an upstream that %s: an unsigned request gets %v", name, got)
 		}
 		if took := time.Since(started); took > well+3*time.Second {
-			t.Errorf("an upstream that %s: it answers only after %v, and with one that is well after %v", name, took, well)
+			t.Errorf("an upstream that %s: the proxy answers only after %v; with a healthy one after %v", name, took, well)
 		}
 		p.Term()
 		if code, ok := p.Wait(10 * time.Second); !ok || code != 0 {
@@ -335,7 +335,7 @@ func TestATakenAdminPortOnlyWarns(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:6060")
 	if err == nil {
 		defer l.Close()
-	} // else something else has it, which serves as well
+	} // else another program has the port, which serves the test as well
 	home, address := t.TempDir(), lab.FreeAddress(t)
 	p := firstStart(t, home, address)
 	if out := waitForOutput(t, p, "6060"); !strings.Contains(out, "6060") {

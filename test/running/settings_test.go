@@ -51,7 +51,7 @@ func TestTheUpstreamIsReachedThroughTheProxyOfTheEnvironment(t *testing.T) {
 		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
 	}})
 	t.Cleanup(forward.Close)
-	// No such host: only the forward proxy can know the way.
+	// The host does not exist: only the forward proxy can know the way.
 	proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: store, UpstreamURL: "http://store.invalid", Env: []string{"HTTP_PROXY=" + forward.URL, "http_proxy=" + forward.URL, "NO_PROXY=", "no_proxy="}})
 	s3test.RoundTrip(t, proxy.S3(), s3test.NewBucket(t, proxy.S3()), 1000)
 	if host := <-seen; host != "store.invalid" {
@@ -164,7 +164,7 @@ func TestUnsignedRequestsAreRefusedUnlessTheStoreShallJudge(t *testing.T) {
 
 func TestTheEmbeddedStoreWorksWithoutExtendedAttributes(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "metadata"), 0o700); err != nil { // as on a file system that has none
+	if err := os.Mkdir(filepath.Join(dir, "metadata"), 0o700); err != nil { // as on a file system without extended attributes
 		t.Fatal(err)
 	}
 	proxy := lab.Proxy(t, lab.ProxyOptions{DataDir: dir})
@@ -184,10 +184,10 @@ func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
 	bucket := s3test.NewBucket(t, writer.S3())
 	s3test.RoundTrip(t, writer.S3(), bucket, 100_000)
 
-	// Both keys: reads go on.
+	// With both keys, reads go on.
 	both := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", newURI, "--kms-read", oldURI}})
 	s3test.MustGet(t, both.S3(), bucket, "k", s3test.Content(100_000, 100_000))
-	// The new key alone: refused.
+	// With only the new key, they are refused.
 	alone := lab.Proxy(t, lab.ProxyOptions{Upstream: store, Args: []string{"--kms", newURI}})
 	if a := (s3test.Call{Method: "GET", Path: "/" + bucket + "/k"}).Do(t, alone.S3()); a.Status != 500 {
 		t.Errorf("without the key: %v", a)
@@ -197,8 +197,8 @@ func TestARecordThatWasWrappedAgainOpensWhatTheOldKeyWrote(t *testing.T) {
 	s3test.MustGet(t, alone.S3(), bucket, "k", s3test.Content(100_000, 100_000))
 }
 
-// rewrapRecord wraps the one window record in a bucket under another key, as the
-// rotation does; origin is the bucket that the record is bound to.
+// rewrapRecord wraps the only window record in a bucket under another key, as a rotation does;
+// origin is the bucket that the record is bound to.
 func rewrapRecord(t *testing.T, store *lab.Store, bucket, origin, oldPath, newPath string) {
 	t.Helper()
 	rewrapRecordAt(t, store, bucket, ".s3proxy/keys/", origin, oldPath, newPath)
@@ -224,7 +224,7 @@ func rewrapRecordAt(t *testing.T, store *lab.Store, bucket, folder, origin, oldP
 	if err := json.NewDecoder(out.Body).Decode(&body); err != nil {
 		t.Fatal(err)
 	}
-	first := kms.Context{"bucket": origin} // a new record is the metadata's own form
+	first := kms.Context{"bucket": origin} // a new record has the form used in metadata
 	bound := kms.Context{"bucket": origin, "id": strings.TrimPrefix(*record, folder)}
 	from, err := localfile.Open(oldPath)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// saysAtStart starts a proxy, which goes on, and waits for its one line about what does not work.
+// saysAtStart starts a proxy, which keeps running, and waits for its one line about what does not
+// work.
 func saysAtStart(t *testing.T, o lab.ProxyOptions, what, toDo string) *lab.ProxyProcess {
 	t.Helper()
 	if lab.Direct {

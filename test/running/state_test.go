@@ -34,7 +34,7 @@ func TestStateObjectsLiveWhereTheyAreConfigured(t *testing.T) {
 				t.Fatalf("the state bucket has %q", s3test.KeysOf(t, store.S3(), state, ""))
 			}
 			record := of(bucket)[0]
-			// Hidden and refused, in the state bucket as in every other.
+			// Hidden and refused in the state bucket as in every other bucket.
 			if got := s3test.KeysOf(t, proxy.S3(), state, ""); len(got) != 0 {
 				t.Errorf("a client sees %q", got)
 			}
@@ -47,11 +47,11 @@ func TestStateObjectsLiveWhereTheyAreConfigured(t *testing.T) {
 					t.Errorf("%s %s: %v", c.Method, c.Path, a)
 				}
 			}
-			// A client's DELETE of the state bucket is the store's to refuse.
+			// The store decides whether to refuse a client's DELETE of the state bucket.
 			if a := (s3test.Call{Method: "DELETE", Path: "/" + state}).Do(t, proxy.S3()); a.Status != 409 || len(of(bucket)) != 1 {
 				t.Errorf("the state bucket deleted: %v; left %q", a, of(bucket))
 			}
-			// One that the store refuses loses nothing.
+			// If the store refuses to delete a bucket, nothing is lost.
 			if a := (s3test.Call{Method: "DELETE", Path: "/" + bucket}).Do(t, proxy.S3()); a.Status != 409 || len(of(bucket)) != 1 {
 				t.Errorf("a bucket with an object deleted: %v; left %q", a, of(bucket))
 			}
@@ -62,7 +62,7 @@ func TestStateObjectsLiveWhereTheyAreConfigured(t *testing.T) {
 			s3test.MakeBucket(t, proxy.S3(), bucket)
 			s3test.RoundTrip(t, proxy.S3(), bucket, 1000)
 			if len(of(bucket)) != 1 {
-				t.Errorf("the bucket made anew has the records %q", of(bucket))
+				t.Errorf("the recreated bucket has the records %q", of(bucket))
 			}
 		})
 	}
@@ -88,7 +88,7 @@ func TestRecordsInTheStateBucketServeWhenTheKeyInTheMetadataIsGone(t *testing.T)
 	}
 }
 
-// The store lets the proxy touch one prefix of the bucket only.
+// The store lets the proxy touch only one prefix of the bucket.
 func TestAPolicyThatAllowsOnePrefixIsEnough(t *testing.T) {
 	t.Parallel()
 	store := lab.SharedMinIO(t)

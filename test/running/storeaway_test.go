@@ -13,7 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// readiness asks /readyz until it answers with a status, and gives its text.
+// readiness polls /readyz until it answers with a status, and returns the text.
 func readiness(t *testing.T, address string, status int, within time.Duration) (text string) {
 	t.Helper()
 	for until := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
@@ -54,7 +54,7 @@ func TestAProxyWhoseStoreIsAwayIsNotReadyUntilTheStoreIsBack(t *testing.T) {
 			t.Errorf("it says %q", text)
 		}
 		if text := scraped(t, address); !strings.Contains(text, "\ns3proxy_ready 0\n") || !strings.Contains(text, fmt.Sprintf("\ns3proxy_upstream_up{store=%q} 0\n", store.URL)) {
-			t.Errorf("the metrics do not tell:\n%s", text)
+			t.Errorf("the metrics do not show it:\n%s", text)
 		}
 		store.Restart(t)
 		if text := readiness(t, address, http.StatusOK, lab.AnswerWithin); text != "ready\n" {
@@ -113,7 +113,7 @@ func TestAProxyStaysReadyWithoutItsStoreIfThatDoesNotCount(t *testing.T) {
 	}
 }
 
-// Nobody asks the proxy, which has to look itself.
+// No client sends requests, so the proxy has to look by itself.
 func TestAProxyThatNobodyAsksNoticesThatItsStoreHangs(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no proxy")

@@ -17,7 +17,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// policy is one of docs/STORE-POLICY.md.
+// policy is one of the policies in docs/STORE-POLICY.md.
 type policy struct {
 	Version   string
 	Statement []statement
@@ -29,7 +29,7 @@ type statement struct {
 	Resource string
 }
 
-// actions are one, or a list.
+// actions are a single action or a list.
 type actions []string
 
 func (a *actions) UnmarshalJSON(text []byte) error {
@@ -41,7 +41,7 @@ func (a *actions) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(a))
 }
 
-// storePolicy reads the page's nth policy, for other buckets than the page's.
+// storePolicy reads the page's nth policy, with other buckets in place of the page's.
 func storePolicy(t *testing.T, n int, photos, states string) policy {
 	t.Helper()
 	blocks := lab.DocBlocks(t, "STORE-POLICY.md", "json")
@@ -64,13 +64,13 @@ func (p policy) text(t *testing.T) string {
 	return string(text)
 }
 
-// allowing is the policy with one statement more.
+// allowing returns the policy with one more statement.
 func (p policy) allowing(resource string, more ...string) policy {
 	p.Statement = append(slices.Clone(p.Statement), statement{"Allow", more, resource})
 	return p
 }
 
-// withoutEach calls with the policy without each of its actions, statement by statement.
+// withoutEach calls do with the policy less one of its actions, for each action of each statement.
 func (p policy) withoutEach(do func(action string, less policy)) {
 	for i, s := range p.Statement {
 		for j, action := range s.Action {
@@ -84,7 +84,7 @@ func (p policy) withoutEach(do func(action string, less policy)) {
 	}
 }
 
-// client does what a proxy's clients do, in one bucket.
+// policyClient does what a proxy's clients do, in one bucket.
 type policyClient struct {
 	*s3.Client
 	t      *testing.T
@@ -108,7 +108,7 @@ func (c policyClient) get(key string, version *string) error {
 	return out.Body.Close()
 }
 
-// everyday is a proxy's everyday work, to its first failure.
+// everyday does a proxy's everyday work, until its first failure.
 func (c policyClient) everyday() error {
 	ctx, b := c.t.Context(), &c.bucket
 	for _, work := range []struct {
@@ -176,7 +176,7 @@ func (c policyClient) everyday() error {
 	return nil
 }
 
-// alike are actions that MinIO does not ask for, as docs/STORE-POLICY.md says.
+// alike reports whether MinIO does not ask for an action, as docs/STORE-POLICY.md says.
 func alike(action string) bool {
 	for _, of := range []string{"s3:ListBucketVersions", "s3:GetObjectVersion", "s3:GetObjectVersionTagging", "s3:PutObjectTagging"} {
 		if strings.HasPrefix(action, of+" ") {
@@ -207,7 +207,7 @@ func newPolicyTest(t *testing.T) policyTest {
 	return at
 }
 
-// client starts a proxy whose user at the store has a policy.
+// client starts a proxy whose user at the store has the policy.
 func (at policyTest) client(p policy, args ...string) policyClient {
 	at.t.Helper()
 	proxy := lab.Proxy(at.t, lab.ProxyOptions{Upstream: at.store, Args: append([]string{"--kms", at.keyset}, args...), Env: lab.MinIOUser(at.t, at.store, p.text(at.t))})
@@ -244,7 +244,7 @@ func TestAProxyDoesItsWorkWithTheDocumentedPolicyAndNotWithLess(t *testing.T) {
 func TestTheCommandsThatWriteObjectsNeedTheDocumentedPolicyAndNotLess(t *testing.T) {
 	at := newPolicyTest(t)
 	everyday, further := storePolicy(t, 0, at.photos, at.states), storePolicy(t, 1, at.photos, at.states)
-	// MinIO's own, as the page says.
+	// MinIO's own actions, as the page says.
 	versioning, objects := &further.Statement[0], &further.Statement[1]
 	versioning.Action = append(versioning.Action, "s3:GetBucketPolicy")
 	objects.Action = slices.DeleteFunc(objects.Action, func(action string) bool { return action == "s3:GetObjectAcl" })

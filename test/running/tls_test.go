@@ -21,11 +21,11 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// secured is a proxy whose listener speaks TLS.
+// secured is a proxy whose listener uses TLS.
 type secured struct {
 	*lab.ProxyProcess
 	authority *lab.Authority
-	cert, key string // its files
+	cert, key string // files with its certificate and key
 }
 
 // secureProxy starts one in front of versitygw.
@@ -47,7 +47,7 @@ func (s *secured) at(id, secret string) lab.S3 {
 
 func (s *secured) S3() lab.S3 { return s.at(lab.ClientAccessKey, lab.ClientSecretKey) }
 
-// client trusts the authority; each of its connections is as conf says.
+// client trusts the authority; conf configures its connections.
 func (s *secured) client(t *testing.T, http2 bool, conf *tls.Config) *http.Client {
 	t.Helper()
 	conf.RootCAs = s.authority.Pool
@@ -56,7 +56,7 @@ func (s *secured) client(t *testing.T, http2 bool, conf *tls.Config) *http.Clien
 	return c
 }
 
-// as is a client that shows a certificate.
+// as is a client that presents a certificate.
 func (s *secured) as(t *testing.T, cert, key string) *http.Client {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(cert, key)
@@ -66,7 +66,7 @@ func (s *secured) as(t *testing.T, cert, key string) *http.Client {
 	return s.client(t, true, &tls.Config{Certificates: []tls.Certificate{pair}})
 }
 
-// shown is the certificate that a new connection is shown.
+// shown is the certificate that the proxy presents on a new connection.
 func (s *secured) shown(t *testing.T) *x509.Certificate {
 	t.Helper()
 	c, err := tls.Dial("tcp", s.Address, &tls.Config{RootCAs: s.authority.Pool})
@@ -77,7 +77,7 @@ func (s *secured) shown(t *testing.T) *x509.Certificate {
 	return c.ConnectionState().PeerCertificates[0]
 }
 
-// answered sends a request and gives its status, 0 for none.
+// answered sends a request and returns its status; 0 if there was no answer.
 func answered(t *testing.T, client *http.Client, r *http.Request) (status int, body string) {
 	t.Helper()
 	resp, err := client.Do(r)
@@ -117,7 +117,8 @@ func TestClientsSpeakTLSWithTheProxyOverHTTP1AndHTTP2(t *testing.T) {
 				t.Fatalf("%s, %d bytes: %v", proto, n, err)
 			}
 			s3test.MustRead(t, sdk, bucket, proto, body)
-			// As clients do that wait before they send: the answer must not be mixed up with theirs.
+			// With Expect, a client waits before it sends the body: the answer must not be confused
+			// with the 100.
 			put := s3test.Call{Method: http.MethodPut, Path: "/" + bucket + "/k", Headers: map[string]string{"expect": "100-continue"}}
 			resp, err := put.Streamed(t, s.S3(), client, bytes.NewReader(body), int64(n))
 			if err != nil {
@@ -134,7 +135,7 @@ func TestClientsSpeakTLSWithTheProxyOverHTTP1AndHTTP2(t *testing.T) {
 	}
 }
 
-// A stream that HTTP/2 ends well would be a whole object to the client.
+// If HTTP/2 ended the stream normally, the client would take it for a whole object.
 func TestADamagedObjectIsAnErrorOverHTTP2Too(t *testing.T) {
 	t.Parallel()
 	s := secureProxy(t)
@@ -254,8 +255,8 @@ func TestAKeyThatOthersCanReadIsNoListeners(t *testing.T) {
 	}
 }
 
-// mutual starts a proxy whose clients show certificates, and issues one for each common name, with
-// those of the list besides.
+// mutual starts a proxy whose clients present certificates. It issues a certificate for each common
+// name, with the names listed for it.
 func mutual(t *testing.T, credentials string, args []string, names map[string][]string) (s *secured, clients map[string]*http.Client) {
 	t.Helper()
 	authority := lab.NewAuthority(t)
@@ -280,9 +281,9 @@ func TestTheNameOfAClientsCertificateStandsForACredential(t *testing.T) {
 - {access-key-id: two, certificate: two.test}
 `, nil, map[string][]string{
 		"backup.test": {"backup.test", "unknown.test"}, "reader": nil, "twice": {"one.test", "two.test"}, "stranger": nil,
-		"one.test": {"elsewhere.test"}, // with others, a common name counts for nothing
+		"one.test": {"elsewhere.test"}, // if there are other names, the common name is ignored
 	})
-	setUp := clients["stranger"] // a signature is as good as ever
+	setUp := clients["stranger"] // whose signature is as good as ever
 	body := s3test.Content(3, 2_000_000)
 	for _, bucket := range []string{granted, other} {
 		if must(t, setUp, s3test.Call{Method: "PUT", Path: "/" + bucket}, s.S3(), nil) != 200 || must(t, setUp, s3test.Call{Method: "PUT", Path: "/" + bucket + "/k"}, s.S3(), body) != 200 {
@@ -299,7 +300,7 @@ func TestTheNameOfAClientsCertificateStandsForACredential(t *testing.T) {
 		{"backup.test", "DELETE", "/" + other + "/k", 403},
 		{"reader", "GET", "/" + other + "/k", 200},
 		{"reader", "PUT", "/" + other + "/k", 403},
-		{"twice", "GET", "/" + other + "/k", 403}, // it would be two clients'
+		{"twice", "GET", "/" + other + "/k", 403}, // the certificate fits two clients
 		{"one.test", "GET", "/" + other + "/k", 403},
 		{"stranger", "GET", "/" + other + "/k", 403},
 	} {
@@ -314,7 +315,7 @@ func TestTheNameOfAClientsCertificateStandsForACredential(t *testing.T) {
 	if status, text := answered(t, s.client(t, true, &tls.Config{}), request(t, "GET", s.S3().URL+"/", nil)); status != 0 {
 		t.Errorf("without a certificate: %d %s", status, text)
 	}
-	// Who has no secret has none that could be guessed.
+	// A client without a secret has none that could be guessed.
 	for _, secret := range []string{"", "backup", "backup.test"} {
 		call := s3test.Call{Method: "GET", Path: "/" + granted + "/k"}
 		resp, err := call.Streamed(t, s.at("backup", secret), setUp, nil, 0)
@@ -326,8 +327,8 @@ func TestTheNameOfAClientsCertificateStandsForACredential(t *testing.T) {
 			t.Errorf("signed with the secret %q: %s", secret, resp.Status)
 		}
 	}
-	// A page that its user's browser has open may not use the browser's certificate, whatever the
-	// bucket's rules let pages do.
+	// A page in the user's browser may not use the browser's certificate, whatever the bucket's
+	// rules let pages do.
 	if must(t, setUp, s3test.Call{Method: "PUT", Path: "/" + granted, Query: "cors"}, s.S3(), []byte(corsForAll)) != 200 {
 		t.Fatal("no rules")
 	}
@@ -339,7 +340,7 @@ func TestTheNameOfAClientsCertificateStandsForACredential(t *testing.T) {
 			t.Errorf("%s by another site's page: %d %s", method, status, text)
 		}
 	}
-	// Nor may a page that one client has stored act as another, whose browser opens it.
+	// Nor may a page stored by one client act as another client, in whose browser it is open.
 	resp, err := clients["reader"].Do(request(t, "GET", s.S3().URL+"/"+other+"/k?response-content-type=text/html", nil))
 	if err != nil {
 		t.Fatal(err)
@@ -349,7 +350,7 @@ func TestTheNameOfAClientsCertificateStandsForACredential(t *testing.T) {
 		t.Errorf("an object may be a page with the rights of its reader: %v", resp.Header)
 	}
 	if !strings.Contains(s.Log(), "client=backup ") || !strings.Contains(s.Log(), "client=reader ") {
-		t.Errorf("the log does not say who it was:\n%s", s.Log())
+		t.Errorf("the log does not name the client:\n%s", s.Log())
 	}
 }
 
@@ -375,7 +376,7 @@ func TestACertificateOfAnotherAuthorityIsNobodys(t *testing.T) {
 	}
 }
 
-// A connection that is busy need never end.
+// A busy connection might never end.
 func TestAnAuthorityThatIsTakenAwayIsTrustedNoLongerOnOldConnectionsEither(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -22,7 +22,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// headersOf records one header of all requests that a store gets.
+// headersOf records one header of every request that a store gets.
 type headersOf struct {
 	*lab.Counted
 	mu  sync.Mutex
@@ -48,7 +48,7 @@ func (h *headersOf) of(name string) (values []string) {
 	return values
 }
 
-// The span that a client names, as W3C Trace Context has it.
+// The span that a client names, as defined by W3C Trace Context.
 const (
 	clientTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
 	clientSpan  = "00f067aa0ba902b7"
@@ -117,7 +117,7 @@ func TestARequestIsATraceWithChildrenForKMSAndStore(t *testing.T) {
 				t.Errorf("the store was asked for %s", full)
 			}
 			if stored.Begins.Before(put.Begins) || stored.Ends.After(put.Ends) || read.Kind != 3 || put.Kind != 2 {
-				t.Errorf("%+v is no part of %+v", stored, put)
+				t.Errorf("%+v is not part of %+v", stored, put)
 			}
 			told := through.of("Traceparent")
 			for _, s := range []lab.Span{stored, read} {
@@ -229,7 +229,7 @@ func TestTracesAreOffUnlessTheEnvironmentSaysWhereTo(t *testing.T) {
 	}
 }
 
-// listen gives the address of a listener that serves each connection by a function.
+// listen returns the address of a listener that calls serve for each connection.
 func listen(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -337,7 +337,7 @@ func TestTimesHaveATraceAsExemplarInOpenMetrics(t *testing.T) {
 	}
 }
 
-// openMetrics asks for metrics as Prometheus does that keeps exemplars.
+// openMetrics requests metrics like a Prometheus that keeps exemplars.
 func openMetrics(t *testing.T, address string) string {
 	t.Helper()
 	ask, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+address+"/metrics", nil)

@@ -10,8 +10,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// A key that a start made in a folder of its own would be lost with the container, and
-// with it all that was written to a store that lives on.
+// A key made at the start, in a folder of the container, would be lost with the container, and with
+// it everything written to a store that lives on.
 func TestAnUpstreamWithoutANamedKeyIsRefusedAndNoKeyIsMade(t *testing.T) {
 	store := lab.SharedVersitygw(t)
 	bucket := s3test.NewBucket(t, store.S3())

@@ -13,7 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// secureStores are stores that speak TLS with a certificate of an authority.
+// secureStores are stores that use TLS with a certificate of an authority.
 func secureStores(t *testing.T, by *lab.Authority) []*lab.Store {
 	t.Helper()
 	if lab.Direct {
@@ -92,7 +92,7 @@ func TestABucketsStoreHasSettingsOfTLSOfItsOwn(t *testing.T) {
 	}
 }
 
-// No S3 server asks for clients' certificates itself; a proxy before it does.
+// No S3 server asks for client certificates itself, but a reverse proxy in front of one does.
 func TestTheProxyShowsTheStoreACertificateAlsoOneThatIsRenewed(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {
@@ -102,7 +102,7 @@ func TestTheProxyShowsTheStoreACertificateAlsoOneThatIsRenewed(t *testing.T) {
 	names := make(chan string, 1000)
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		names <- r.TLS.PeerCertificates[0].Subject.CommonName
-		w.Header().Set("Connection", "close") // each request is a handshake
+		w.Header().Set("Connection", "close") // so that each request needs a handshake
 		lab.WayTo(t, store).ServeHTTP(w, r)
 	}))
 	dir := t.TempDir()

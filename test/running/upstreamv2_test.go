@@ -19,7 +19,7 @@ import (
 // sentToStore records how the requests to a store are signed.
 type sentToStore struct {
 	sync.Mutex
-	odd []string // not as they should be
+	odd []string // signed wrongly
 	n   int
 }
 
@@ -33,7 +33,7 @@ func (s *sentToStore) look(r *http.Request) {
 	}
 }
 
-// MinIO takes version 2; versitygw does not.
+// MinIO accepts version 2; versitygw does not.
 func TestAStoreThatWantsVersion2GetsNothingElse(t *testing.T) {
 	store := lab.SharedMinIO(t)
 	sent := &sentToStore{}
@@ -131,7 +131,8 @@ func versionsAndTags(t *testing.T, client *s3.Client, bucket string) {
 	}
 }
 
-// lockAndUnlock asks for what MinIO signs and others do not.
+// lockAndUnlock uses the subresource legal-hold, which only MinIO includes in a version 2
+// signature.
 func lockAndUnlock(t *testing.T, client *s3.Client, bucket string) {
 	t.Helper()
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {

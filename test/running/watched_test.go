@@ -12,7 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// becomes waits until a key's requests are answered so.
+// becomes waits until requests with a key are answered with this status.
 func becomes(t *testing.T, at lab.S3, want int) {
 	t.Helper()
 	for deadline := time.Now().Add(lab.AnswerWithin); ; time.Sleep(10 * time.Millisecond) {
@@ -35,7 +35,7 @@ func awaitLog(t *testing.T, p *lab.ProxyProcess, text string) {
 	}
 }
 
-// A Secret's update sends no signal.
+// An update of a Secret sends no signal.
 func TestMountedCredentialsThatChangeAreReadWithoutASignal(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {
