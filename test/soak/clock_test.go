@@ -11,8 +11,8 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// A clock that is a little wrong harms nothing. One that is far off stops all requests, since no
-// signature is valid then, and all goes on when it is right again; nothing is lost or wrong.
+// A clock that is slightly wrong does no harm. While it is far off, all requests fail because no
+// signature is valid; once it is right again, everything works, and nothing is lost or wrong.
 func TestAClockThatJumpsDamagesNothing(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()
@@ -32,7 +32,7 @@ func TestAClockThatJumpsDamagesNothing(t *testing.T) {
 			p.AwaitListening(t, address)
 			at := lab.S3{URL: "http://" + address, AccessKey: lab.ClientAccessKey, SecretKey: lab.ClientSecretKey}
 			bucket := s3test.NewBucket(t, at)
-			small := by.Abs() < 15*time.Minute // what S3 allows
+			small := by.Abs() < 15*time.Minute // the difference that S3 allows
 			written, refused := 0, 0
 			for i := 0; time.Since(began) < returns+3*time.Second; i++ {
 				put := s3test.Call{Method: http.MethodPut, Path: fmt.Sprintf("/%s/k%d", bucket, i), Body: s3test.Content(uint64(i), 1000)}.Do(t, at)

@@ -15,18 +15,19 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// faulty is one fault on the way to the store.
+// faulty is a fault on the way to the store.
 type faulty struct {
-	// via gives the URL by which the proxy reaches the store, and how the fault begins and ends.
+	// via returns the URL by which the proxy reaches the store, and functions that begin and end
+	// the fault.
 	via func(t *testing.T, store string) (url string, begin, end func())
-	// most is the greatest share of operations that may fail, as the SDK has it after its own
-	// repetitions, while the fault lasts.
+	// most is the largest share of operations that may fail during the fault, as the SDK sees it
+	// after its own retries.
 	most float64
-	// least is how many operations must have been done all the same.
+	// least is the number of operations that must succeed nevertheless.
 	least int64
 }
 
-// toxic is a fault of Toxiproxy's, both ways.
+// toxic is a Toxiproxy fault, in both directions.
 func toxic(kind string, share float64, attributes map[string]int) func(*testing.T, string) (string, func(), func()) {
 	return func(t *testing.T, store string) (string, func(), func()) {
 		way := lab.NetworkTo(t, store)
@@ -38,7 +39,8 @@ func toxic(kind string, share float64, attributes map[string]int) func(*testing.
 	}
 }
 
-// answers is a fault of HAProxy's: some requests get a status from it. It lasts as long as the test.
+// answers is an HAProxy fault: HAProxy answers some requests itself, with a status. It lasts as
+// long as the test.
 func answers(status int, condition string) func(*testing.T, string) (string, func(), func()) {
 	return func(t *testing.T, store string) (string, func(), func()) {
 		return lab.FailingWay(t, store, status, condition), func() {}, func() {}
@@ -58,8 +60,9 @@ var faults = map[string]faulty{
 	"a stranger's answers": {answers(200, "{ method PUT } { rand(100) lt 5 }"), .3, 50},
 }
 
-// For some seconds clients work while the way to the store is out of order, and then while it is
-// well. Nothing may be lost or wrong, operations go on once it is well, and nothing stays behind.
+// Clients work for some seconds while the way to the store is disturbed, and then while it is well.
+// Nothing may be lost or wrong, operations succeed again once it is well, and nothing is left
+// behind.
 func TestFaultsOnTheWayToTheStoreLoseNothingAndLeaveNothing(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()
@@ -77,7 +80,7 @@ func TestFaultsOnTheWayToTheStoreLoseNothingAndLeaveNothing(t *testing.T) {
 			r := &run{t: t, bucket: lab.FreeName("faults")}
 			s3test.MakeBucket(t, store.S3(), r.bucket)
 			workers := r.workers(p.S3(), 6)
-			r.together(workers, time.Second) // all caches and connections are there
+			r.together(workers, time.Second) // fills all caches and opens all connections
 			before := goroutines(t, metrics)
 			sofar, failed := r.done(), r.failed.Load()
 
@@ -99,7 +102,7 @@ func TestFaultsOnTheWayToTheStoreLoseNothingAndLeaveNothing(t *testing.T) {
 	}
 }
 
-// workers are SDK clients at one place.
+// workers are SDK clients of one endpoint.
 func (r *run) workers(at lab.S3, n int) (all []*worker) {
 	for i := range n {
 		all = append(all, &worker{run: r, name: fmt.Sprintf("w%d", i), sdk: s3test.SDK(r.t, at)})
@@ -107,7 +110,7 @@ func (r *run) workers(at lab.S3, n int) (all []*worker) {
 	return all
 }
 
-// together lets them work for a while.
+// together lets the workers work for a while, concurrently.
 func (r *run) together(workers []*worker, while time.Duration) {
 	ctx, stop := context.WithTimeout(r.t.Context(), while)
 	defer stop()
@@ -120,8 +123,8 @@ func (r *run) together(workers []*worker, while time.Duration) {
 
 func (r *run) done() int64 { return r.writes.Load() + r.reads.Load() }
 
-// readBack reads all that was written, as soon as the way is well again; what a fault still
-// fails is tried again.
+// readBack reads everything that was written as soon as the way is well again. It retries whatever
+// the fault still makes fail.
 func (r *run) readBack(at lab.S3, workers []*worker) {
 	var all sync.WaitGroup
 	for _, w := range workers {
@@ -164,7 +167,7 @@ func goroutines(t *testing.T, metrics string) int {
 	return int(n)
 }
 
-// settles waits until there are no more goroutines than those that idle connections have.
+// settles waits until there are no more goroutines than before plus those of idle connections.
 func settles(t *testing.T, metrics string, before int) {
 	t.Helper()
 	now := 0

@@ -18,7 +18,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// content is what an object may be; size -1: there is none.
+// content is a possible content of an object; size -1 means that there is no object.
 type content struct {
 	seed uint64
 	size int
@@ -26,16 +26,17 @@ type content struct {
 
 func (c content) bytes() []byte { return s3test.Content(c.seed, c.size) }
 
-// object is a key that one worker alone writes to.
+// object is a key to which only one worker writes.
 type object struct {
 	key   string
 	acked content
-	// maybe are the writes that were not acknowledged: each may have taken effect, or may yet.
+	// maybe are the writes that were not acknowledged: each may have taken effect, or may still do
+	// so.
 	maybe []content
 }
 
-// worker writes, reads, copies and deletes objects of its own with an SDK. A key with a write of
-// unknown outcome is written to no more: it is only read at the end.
+// worker writes, reads, copies and deletes its own objects with an SDK. After a write of unknown
+// outcome it no longer writes to that key, and only reads it at the end.
 type worker struct {
 	*run
 	name    string
@@ -77,14 +78,14 @@ func (w *worker) step(ctx context.Context) {
 	}
 }
 
-// miss counts a failure; what the end of the work cuts is none.
+// miss counts a failure, unless it comes from the end of the work.
 func (w *worker) miss(ctx context.Context) {
 	if ctx.Err() == nil {
 		w.failed.Add(1)
 	}
 }
 
-// write gives false where the outcome is unknown.
+// write returns false if the outcome is unknown.
 func (w *worker) write(ctx context.Context, o *object, inParts bool) (known bool) {
 	c := content{seed: rand.Uint64(), size: []int{0, 1, 1000, 70_000, 1_100_000, 3_000_000}[rand.IntN(6)]}
 	if inParts {
@@ -117,7 +118,7 @@ func (w *worker) remove(ctx context.Context, o *object) (known bool) {
 	return true
 }
 
-// read compares an object with all that it may be.
+// read compares an object with every content that it may have.
 func (w *worker) read(ctx context.Context, sdk *s3.Client, o *object) (known bool) {
 	got, err := fetch(ctx, sdk, w.bucket, o.key, "")
 	if err != nil {
@@ -152,7 +153,7 @@ func (w *worker) ranged(ctx context.Context, o *object) (known bool) {
 	return true
 }
 
-// fetch gives nil for an object that is not there.
+// fetch returns nil if there is no object.
 func fetch(ctx context.Context, sdk *s3.Client, bucket, key, byteRange string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

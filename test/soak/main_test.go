@@ -1,6 +1,6 @@
 // Package soak lets real clients work for minutes on three replicas behind a load balancer, while
-// replicas and the store are killed and the key is rotated. Nothing that was acknowledged may be
-// lost, no byte may be wrong, and memory must not grow.
+// replicas and the store are killed and the key is rotated. No acknowledged write may be lost, no
+// byte may be wrong, and memory must not grow.
 package soak
 
 import (

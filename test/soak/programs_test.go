@@ -14,11 +14,11 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// program is a client that people run. A round fails where the store is away for longer than it
-// tries again, and is begun anew; what a round has said was done must be there.
+// program is a client that people run. A round fails if the store is down for longer than the
+// program retries, and is then repeated. Whatever a round reported as done must be there.
 type program struct {
 	name  string
-	round func(ctx context.Context, n int) error // an error is a round that failed
+	round func(ctx context.Context, n int) error // an error means that the round failed
 }
 
 func (r *run) programs(t *testing.T) []program {
@@ -77,7 +77,7 @@ func (r *run) rclone(t *testing.T, tree string) program {
 	}}
 }
 
-// same compares what a program has fetched.
+// same compares a tree with what a program has fetched.
 func (r *run) same(name, tree, down string) error {
 	files, err := os.ReadDir(tree)
 	if err != nil {
@@ -95,7 +95,7 @@ func (r *run) same(name, tree, down string) error {
 	return nil
 }
 
-// restic's own check reads all that it has stored.
+// restic's own check reads everything that it has stored.
 func (r *run) restic(t *testing.T) program {
 	restic, changing := lab.Need(t, "restic"), t.TempDir()
 	env := r.cluster.Env("RESTIC_PASSWORD=x", "RESTIC_REPOSITORY=s3:"+r.cluster.URL+"/"+r.bucket+"/restic", "RESTIC_CACHE_DIR="+t.TempDir())
@@ -116,7 +116,7 @@ func (r *run) restic(t *testing.T) program {
 		if err := os.WriteFile(filepath.Join(changing, "file"), s3test.Content(uint64(n), 2_000_000), 0o600); err != nil {
 			return err
 		}
-		_ = r.command(ctx, env, restic, "unlock") // of a round that was cut
+		_ = r.command(ctx, env, restic, "unlock") // a lock left by an interrupted round
 		return r.command(ctx, env, restic, "backup", changing)
 	}}
 }

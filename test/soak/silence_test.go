@@ -16,7 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// within fails if something takes longer; what it gives is how long it took.
+// within fails the test if do takes longer than the limit. It returns how long do took.
 func within(t *testing.T, limit time.Duration, what string, do func()) {
 	t.Helper()
 	began := time.Now()
@@ -26,7 +26,7 @@ func within(t *testing.T, limit time.Duration, what string, do func()) {
 	}
 }
 
-// The connection is there, and nothing comes through it any more.
+// The connection stays open, but nothing comes through it any more.
 func TestAStoreThatFallsSilentIsGivenUp(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()
@@ -77,7 +77,7 @@ func TestAStoreThatFallsSilentIsGivenUp(t *testing.T) {
 	body, writer := io.Pipe()
 	go func() {
 		_, _ = io.CopyN(writer, s3test.Generator(2), 4<<20)
-		signal(syscall.SIGSTOP) // it takes nothing any more
+		signal(syscall.SIGSTOP) // the store no longer accepts anything
 		_, _ = io.Copy(writer, s3test.Generator(3))
 	}()
 	within(t, 2*time.Second+2*slack, "an upload", func() {
@@ -97,7 +97,7 @@ func TestAStoreThatFallsSilentIsGivenUp(t *testing.T) {
 	}
 }
 
-// While a window's key is in memory, no request waits for a KMS that takes half a minute.
+// While a window key is in memory, no request waits for a KMS that takes half a minute.
 func TestASlowKMSDelaysOnlyWhatNeedsIt(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()
@@ -141,7 +141,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// inNamespace starts a proxy with mounts of its own, made by a shell script first.
+// inNamespace starts a proxy in a mount namespace that a shell script has prepared.
 func inNamespace(t *testing.T, script string, env []string, args ...string) (*lab.Process, lab.S3) {
 	t.Helper()
 	lab.NeedRoot(t)
@@ -153,8 +153,8 @@ func inNamespace(t *testing.T, script string, env []string, args ...string) (*la
 	return p, lab.S3{URL: "http://" + address, AccessKey: lab.ClientAccessKey, SecretKey: lab.ClientSecretKey}
 }
 
-// The disk fills in the middle of uploads. What was there stays, what was refused is no object,
-// and when there is room again all goes on.
+// The disk fills up in the middle of uploads. Existing objects stay, refused ones do not appear,
+// and once there is room again everything works.
 func TestAFullDiskUnderTheEmbeddedStoreDamagesNothing(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()
@@ -205,7 +205,7 @@ func TestAFullDiskUnderTheEmbeddedStoreDamagesNothing(t *testing.T) {
 	}
 }
 
-// The store's name is resolved no more, and then again.
+// The store's name no longer resolves, and then does again.
 func TestAStoreWhoseNameIsGoneComesBack(t *testing.T) {
 	lab.TakesLong(t)
 	t.Parallel()
@@ -232,7 +232,7 @@ func TestAStoreWhoseNameIsGoneComesBack(t *testing.T) {
 	path := "/" + bucket + "/k"
 	s3test.MustPut(t, at, path, s3test.Content(1, 1000))
 	names("")
-	network.Cut(t) // a connection that is in use needs no name
+	network.Cut(t) // because a connection in use needs no name
 	eventually(t, "requests fail", func() bool {
 		a := s3test.Get(t, at, path)
 		if a.Status != 200 && (a.Status != 503 || a.Code != "ServiceUnavailable") {

@@ -20,7 +20,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// run is one soak.
+// run is one soak test.
 type run struct {
 	t       *testing.T
 	store   *lab.Store
@@ -31,13 +31,13 @@ type run struct {
 	writes, reads, failed, rounds, badRounds, bad atomic.Int64
 }
 
-// wrong is what must never happen.
+// wrong reports something that must never happen.
 func (r *run) wrong(format string, args ...any) {
 	r.bad.Add(1)
 	r.t.Errorf(format, args...)
 }
 
-// length is S3PROXY_TEST_SOAK, such as 10m; a minute by default.
+// length is S3PROXY_TEST_SOAK, for example 10m; the default is a minute.
 func length(t *testing.T) time.Duration {
 	text := os.Getenv("S3PROXY_TEST_SOAK")
 	if text == "" {
@@ -45,7 +45,7 @@ func length(t *testing.T) time.Duration {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 30*time.Second {
-		t.Fatalf("S3PROXY_TEST_SOAK: %q is no time of 30s or more", text)
+		t.Fatalf("S3PROXY_TEST_SOAK: %q is not a duration of at least 30s", text)
 	}
 	return d
 }
@@ -100,8 +100,8 @@ func TestClientsLoseNothingWhileReplicasAndTheStoreAreKilledAndTheKeyIsRotated(t
 	}
 }
 
-// disturb kills a replica every few seconds, restarts the store at a third and two thirds, and
-// rotates the key between.
+// disturb kills a replica every few seconds, restarts the store after a third and two thirds of the
+// time, and rotates the key in between.
 func (r *run) disturb(ctx context.Context, lasts time.Duration) {
 	began := time.Now()
 	at := func(part float64) time.Time { return began.Add(time.Duration(part * float64(lasts))) }
@@ -121,7 +121,7 @@ func (r *run) disturb(ctx context.Context, lasts time.Duration) {
 			events = events[1:]
 			continue
 		}
-		replica := r.cluster.Replicas[rand.IntN(2)] // the third lives, so that its memory can be watched
+		replica := r.cluster.Replicas[rand.IntN(2)] // the third stays alive, so that its memory can be watched
 		replica.Kill()
 		replica.Restart(r.t)
 	}
@@ -143,7 +143,7 @@ func (r *run) rotate() {
 	}
 }
 
-// readAll reads what every worker has written, from each replica.
+// readAll reads, from each replica, everything that the workers have written.
 func (r *run) readAll(workers []*worker) {
 	var all sync.WaitGroup
 	for i, w := range workers {
@@ -163,7 +163,7 @@ func (r *run) readAll(workers []*worker) {
 
 var resident = regexp.MustCompile(`(?m)^process_resident_memory_bytes (\S+)`)
 
-// watchMemory gives the most that the third replica had in the second and in the last quarter.
+// watchMemory returns the third replica's peak memory in the second and in the last quarter.
 func (r *run) watchMemory(ctx context.Context) func() (first, last int64) {
 	var mu sync.Mutex
 	var seen []int64
