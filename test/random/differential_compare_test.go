@@ -13,17 +13,17 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// comparison is one call's answers, direct and through a proxy.
+// comparison has the answers to one call, from the store directly and through a proxy.
 type comparison struct {
 	name        string
 	changes     bool
-	gone        bool // as the draft's
+	gone        bool // as in the draft
 	side        int
-	call        s3test.Call // as the proxy got it
+	call        s3test.Call // as sent to the proxy
 	direct, got s3test.Answer
 }
 
-// deviation is one thing in which the two differ.
+// deviation is one difference between the two answers.
 type deviation struct {
 	comparison
 	store, kind string
@@ -31,12 +31,12 @@ type deviation struct {
 	had, has    string
 }
 
-// notCompared are headers of no meaning for an object, or of a time.
+// notCompared are headers without meaning for an object, or that depend on the time.
 var notCompared = []string{"Date", "Server", "X-Amz-Request-Id", "X-Amz-Id-2", "Connection", "Vary", "Strict-Transport-Security",
 	"X-Content-Type-Options", "X-Xss-Protection", "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "Content-Security-Policy", "Transfer-Encoding",
 	"Retry-After", "X-Minio-Error-Code", "X-Minio-Error-Desc", "X-Accel-Buffering", "X-Frame-Options", "Referrer-Policy"}
 
-// compared tells whether a header of an answer means something to clients.
+// compared reports whether a header of an answer means something to clients.
 func compared(c comparison, name string) bool {
 	switch {
 	case slices.Contains(notCompared, name):
@@ -61,10 +61,10 @@ func compared(c comparison, name string) bool {
 
 func (c comparison) of(names ...string) bool { return slices.Contains(names, c.name) }
 
-// tokenHeaders are those whose values each side makes itself.
+// tokenHeaders are headers whose values each side chooses itself.
 var tokenHeaders = map[string]string{"Etag": anETag, "X-Amz-Version-Id": aVersion, "X-Amz-Copy-Source-Version-Id": aVersion}
 
-// compare reports the deviations that nobody wants.
+// compare reports all deviations except the wanted ones.
 func (q *sequence) compare(c comparison) {
 	for _, d := range q.deviations(c) {
 		d.store, d.kind = q.sides.store, q.kind
@@ -148,9 +148,9 @@ type element struct {
 
 type leaf struct{ path, text string }
 
-// leaves are a document's texts, each with its path: of each element first its own fields,
-// for whose order S3 has no rule, then owners and common prefixes, then the other elements,
-// in the document's order. An empty field is none.
+// leaves are a document's texts, each with its path. Within an element its own fields come first,
+// because S3 does not define their order; then owners and common prefixes; then the other elements
+// in the document's order. An empty field counts as absent.
 func leaves(e element, above string) (all []leaf) {
 	path := above + e.XMLName.Local
 	for _, inner := range e.Inner {
@@ -169,7 +169,7 @@ func leaves(e element, above string) (all []leaf) {
 	return all
 }
 
-// tokenElements are those whose texts each side makes itself; "" of which only the
+// tokenElements are elements whose texts each side chooses itself; "" means that only their
 // presence counts.
 var tokenElements = map[string]string{
 	"ETag": anETag, "VersionId": aVersion, "DeleteMarkerVersionId": aVersion, "UploadId": anUpload, "VersionIdMarker": aVersion, "NextVersionIdMarker": aVersion,
@@ -202,7 +202,7 @@ func (q *sequence) documents(c comparison) (found []deviation) {
 		add("XML "+path, "left out", "there")
 	}
 	if len(found) > 0 {
-		// What both have as often is compared all the same.
+		// Elements that occur equally often on both sides are still compared.
 		uneven := func(l leaf) bool {
 			return slices.ContainsFunc(found, func(d deviation) bool { return d.what == "XML "+l.path })
 		}
@@ -217,9 +217,9 @@ func (q *sequence) documents(c comparison) (found []deviation) {
 	return append(found, q.texts(c, had, has)...)
 }
 
-// arrange puts in order what versitygw lists in an order of its own: tags in any, uploads of
-// one key by their ids, which are of each side's making, and delete markers in front of the
-// versions of each of its pages, which are not the proxy's.
+// arrange sorts what versitygw lists in its own order: tags; uploads of one key by their ids, which
+// differ on each side; and delete markers, which come before the versions on each of its pages,
+// while the proxy's pages end elsewhere.
 func (q *sequence) arrange(side int, e *element, encoded bool) {
 	place := func(e element) string {
 		field := func(name string) string {
@@ -250,7 +250,7 @@ func (q *sequence) arrange(side int, e *element, encoded bool) {
 	slices.SortStableFunc(e.Inner, func(a, b element) int { return strings.Compare(place(a), place(b)) })
 }
 
-// missing are the paths of leaves that are fewer in another document.
+// missing lists the paths of leaves that occur less often in another document.
 func missing(of, in []leaf) (paths []string) {
 	left := map[string]int{}
 	for _, l := range in {
@@ -264,7 +264,7 @@ func missing(of, in []leaf) (paths []string) {
 	return paths
 }
 
-// texts compares the leaves of two documents, which have the same paths.
+// texts compares the leaves of two documents with the same paths.
 func (q *sequence) texts(c comparison, had, has []leaf) (found []deviation) {
 	encoded := strings.Contains(c.call.Query, "encoding-type=url")
 	storeEncodes := encoded && isEncoded(c.direct)
@@ -301,7 +301,7 @@ func isEncoded(a s3test.Answer) bool {
 	return strings.Contains(string(a.Body), "<EncodingType>url</EncodingType>")
 }
 
-// decoded is what an encoded key means: which bytes are encoded is left to the store.
+// decoded is the meaning of an encoded key: the store may choose which bytes to encode.
 func decoded(text string) string {
 	if plain, err := url.QueryUnescape(text); err == nil {
 		return plain
@@ -309,13 +309,13 @@ func decoded(text string) string {
 	return text
 }
 
-// bareMarker is a marker without the notes that MinIO makes behind the key.
+// bareMarker is a marker without the notes that MinIO appends to the key.
 func bareMarker(text string) string {
 	key, _, _ := strings.Cut(text, "[minio_cache:")
 	return key
 }
 
-// quoted is an ETag as headers have it: GetObjectAttributes alone leaves the quotes out.
+// quoted is an ETag as in headers: only GetObjectAttributes omits the quotes.
 func quoted(etag string) string {
 	if etag == "" {
 		return ""

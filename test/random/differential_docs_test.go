@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// docs/S3.md has the wanted differences in front of the table of operations: each of them,
-// and no other.
+// docs/S3.md lists the wanted differences before the table of operations: all of them, and no
+// others.
 func TestDocsHaveTheDifferencesThatTheComparisonAccepts(t *testing.T) {
 	page, err := os.ReadFile("../../docs/S3.md")
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// sequenceKeys are what sequences choose their keys from.
+// sequenceKeys are the keys that sequences choose from.
 var sequenceKeys = []string{"a", "b.txt", "dir/a", "dir/b", "dir/sub/c", "dir/", "ü/日本語", "two  blanks + plus", "100%25%/x", "what?versionId=null&x#y",
 	`"quoted" <&'>`, "~tilde*()!", "s3", "deep/er/and/deeper/", "\u00a0nbsp", "emoji-😀", "z|z;z,z", "back`tick", "eq=&amp;", "CAPS/and.dots..x"}
 
@@ -27,20 +27,20 @@ func choose[T any](q *sequence, what string, from ...T) T {
 	return rapid.SampledFrom(from).Draw(q.t, what)
 }
 
-// once in so many is true.
+// rarely is true once in so many draws.
 func (q *sequence) rarely(what string, in int) bool {
 	return rapid.IntRange(0, in-1).Draw(q.t, what) == in-1
 }
 
 func (q *sequence) key() string { return choose(q, "key", q.keys...) }
 
-// body is one that no call has sent before.
+// body returns a body that no call has sent before.
 func (q *sequence) body(sizes ...int) []byte {
 	q.number++
 	return s3test.Content(q.number, choose(q, "size", sizes...))
 }
 
-// etagOf is one that the key has, or had, or another one.
+// etagOf returns an ETag that the key has, or had, or another one.
 func (q *sequence) etagOf(key string) token {
 	all := q.etags[key]
 	if n := len(all); n > 0 {
@@ -54,12 +54,12 @@ func (q *sequence) etagOf(key string) token {
 	return same(`"0123456789abcdef0123456789abcdef"`)
 }
 
-// wrote notes what a call that wrote an object has answered.
+// wrote records the answers to a call that wrote an object.
 func (q *sequence) wrote(key string, answers [sideCount]s3test.Answer, etag token) {
 	if answers[atStore].Status != 200 {
 		return
 	}
-	// Of the same bytes written twice the store has one ETag, and the opaque ones differ.
+	// If the same bytes are written twice, the store's ETags are equal, and the opaque ones differ.
 	q.etags[key] = slices.DeleteFunc(q.etags[key], func(t token) bool { return t[atStore] == etag[atStore] })
 	q.etags[key] = append(q.etags[key], etag)
 	q.noteVersion(key, header(answers, "X-Amz-Version-Id"))
@@ -71,7 +71,7 @@ func (q *sequence) noteVersion(key string, version token) {
 	}
 }
 
-// version adds one to a query, now and then.
+// version sometimes adds a version to a query.
 func (q *sequence) version(d *draft, rarity int) {
 	if !q.rarely("version", rarity) {
 		return
@@ -83,8 +83,8 @@ func (q *sequence) version(d *draft, rarity int) {
 	d.askOf("versionId", choose(q, "which version", all...))
 }
 
-// times for conditions: the objects' own would be another second on each side, and one to
-// come is ignored by S3 and not by MinIO.
+// Times for conditions. The objects' own dates would differ by a second between the sides, and a
+// future time is ignored by S3, but not by MinIO.
 const (
 	longAgo = "Mon, 02 Jan 2006 15:04:05 GMT"
 	farOff  = "Wed, 01 Jan 2098 00:00:00 GMT"
@@ -92,7 +92,7 @@ const (
 
 func justNow() string { return time.Now().UTC().Format(http.TimeFormat) }
 
-// conditions adds those of a read; before is what stands before their names.
+// conditions adds the conditions of a read; before is the prefix of their names.
 func (q *sequence) conditions(d *draft, key, before string) {
 	if q.rarely("if-match", 4) {
 		d.headOf(before+"if-match", q.etagForms(key))
@@ -108,7 +108,7 @@ func (q *sequence) conditions(d *draft, key, before string) {
 	}
 }
 
-// etagForms is an ETag, now and then without its quotes, or any.
+// etagForms is an ETag of the key, sometimes without quotes, or "*".
 func (q *sequence) etagForms(key string) token {
 	etag := q.etagOf(key)
 	switch choose(q, "form", "plain", "plain", "plain", "bare", "any") {
@@ -122,7 +122,7 @@ func (q *sequence) etagForms(key string) token {
 	return etag
 }
 
-// writeConditions adds those of a write.
+// writeConditions adds the conditions of a write.
 func (q *sequence) writeConditions(d *draft, key string, rarity int) {
 	if !q.rarely("condition", rarity) {
 		return
@@ -173,7 +173,7 @@ func (q *sequence) describe(d *draft, rarity int) {
 	}
 }
 
-// sums adds a body's checksums, now and then a wrong one.
+// sums adds checksums of the body, sometimes a wrong one.
 func (q *sequence) sums(d *draft) {
 	of := d.body
 	if q.rarely("wrong sum", 12) {

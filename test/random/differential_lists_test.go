@@ -34,7 +34,7 @@ func (q *sequence) most(d *draft, name string) {
 	}
 }
 
-// somewhere is a key to go on behind: one that there is, or a place between.
+// somewhere is a key after which to continue: an existing key, or a place in between.
 func (q *sequence) somewhere() string {
 	return choose(q, "where", append(q.keys, "c", "dir", "zzz", "")...)
 }
@@ -61,8 +61,8 @@ func (q *sequence) listObjectsV2() {
 	q.page("ListObjectsV2", d, "NextContinuationToken", "continuation-token")
 }
 
-// page asks for a list and for what follows it, as a client does, to the end that the first
-// side finds; that nothing is lost behind it is for wholeList.
+// page requests a list and its following pages, as a client does, up to the end that the first side
+// finds. wholeList checks that nothing is lost after that.
 func (q *sequence) page(name string, d draft, next, parameterName string) {
 	for range 10 {
 		answers := q.send(name, false, d)
@@ -75,7 +75,7 @@ func (q *sequence) page(name string, d draft, next, parameterName string) {
 	}
 }
 
-// uneven tells whether the sides' pages do not end at the same place.
+// uneven reports whether the sides' pages end at different places.
 func uneven(answers [sideCount]s3test.Answer) bool {
 	return entriesOf(answers[throughMD5]) != entriesOf(answers[atStore]) || entriesOf(answers[throughOpaque]) != entriesOf(answers[atStore])
 }
@@ -104,7 +104,7 @@ func (q *sequence) listVersions() {
 
 func (q *sequence) listUploads() {
 	d := q.listing("uploads")
-	// versitygw lists uploads of one key by their ids: which are on a page is by chance.
+	// versitygw lists uploads of one key by id, so chance decides which of them are on a page.
 	paged := q.store != lab.OnVersitygw || !q.uploadsShareKeys()
 	if paged {
 		q.most(&d, "max-uploads")
@@ -138,7 +138,8 @@ func (q *sequence) pageByMarkers(name string, d draft, keyName, nextKey, idName,
 			return
 		}
 		for i := range key {
-			// MinIO says now and then that more follows where nothing does: then nothing must be there.
+			// MinIO sometimes says that more follows although nothing does: then nothing must be
+			// there.
 			key[i] = s3test.OrElse(key[i], bareMarker(key[atStore]))
 			id[i] = s3test.OrElse(id[i], q.names[i][aVersion+id[atStore]])
 			if strings.Contains(q.form(d, i).Query, "encoding-type") {
@@ -146,7 +147,7 @@ func (q *sequence) pageByMarkers(name string, d draft, keyName, nextKey, idName,
 			}
 		}
 		if key[throughMD5] == key[atStore]+"/" {
-			key[atStore] += "/" // versitygw would begin with the folder that the page ended with
+			key[atStore] += "/" // otherwise versitygw would begin with the folder that the page ended with
 		}
 		d.query = without(d.query, keyName, idName)
 		d.askOf(keyName, key)

@@ -8,13 +8,13 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// pending is an upload that was begun, with its parts as the sides know them.
+// pending is an upload in progress, with its parts as the sides know them.
 type pending struct {
 	key   string
 	id    token
 	parts map[int]token // number: ETag
 	last  func(side int) string
-	made  string // the ETag of what was completed, at the store
+	made  string // the ETag of the completed object, at the store
 }
 
 var partNumbers = []int{1, 2, 3, 7, 100, 10000}
@@ -40,7 +40,7 @@ func (q *sequence) createUpload() {
 	}
 }
 
-// upload is one that is pending, or rarely one that has ended, or none.
+// upload is an upload in progress, or rarely one that has ended or never existed.
 func (q *sequence) upload() *pending {
 	if len(q.ended) > 0 && q.rarely("ended", 10) {
 		return choose(q, "which ended", q.ended...)

@@ -19,7 +19,7 @@ func (q *sequence) putObject() {
 	q.writeConditions(&d, d.key, 8)
 	answers := q.send("PutObject", true, d)
 	if q.store == lab.OnVersitygw && strings.HasSuffix(d.key, "/") && answers[atStore].Code == "BadDigest" {
-		q.apart = true // it has made the folder
+		q.apart = true // the store has made the folder
 	}
 	q.wrote(d.key, answers, header(answers, "Etag"))
 }
@@ -113,7 +113,7 @@ func (q *sequence) deleteObjects() {
 	}
 }
 
-// copySource adds the source of a copy, with its version and conditions, and gives its key.
+// copySource adds the source of a copy, with version and conditions, and returns its key.
 func (q *sequence) copySource(d *draft) string {
 	from := q.key()
 	var source token
@@ -141,7 +141,7 @@ func (q *sequence) copyObject() {
 	}
 	q.describe(&d, 8)
 	if d.headers["x-amz-tagging-directive"] != same("REPLACE") {
-		delete(d.headers, "x-amz-tagging") // S3 copies the source's then; MinIO takes these
+		delete(d.headers, "x-amz-tagging") // S3 then copies the source's tags; MinIO uses these
 	}
 	if q.rarely("checksum", 8) {
 		d.head("x-amz-checksum-algorithm", choose(q, "algorithm", "CRC32", "SHA256"))
@@ -153,7 +153,7 @@ func (q *sequence) copyObject() {
 	q.wrote(d.key, answers, elements(answers, "ETag"))
 }
 
-// elements gives what each side's document has first under a name, as one token.
+// elements returns, as one token, the first element with a name in each side's document.
 func elements(answers [sideCount]s3test.Answer, name string) (all token) {
 	for i, a := range answers {
 		var root element

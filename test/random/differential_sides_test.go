@@ -16,7 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// The sides that a sequence of calls is sent to.
+// The sides to which a sequence of calls is sent.
 const (
 	atStore = iota
 	throughMD5
@@ -26,7 +26,7 @@ const (
 
 var sideNames = [sideCount]string{"direct", lab.ModeMD5, lab.ModeOpaque}
 
-// sides are one store, as it is and through a proxy in each ETag mode.
+// sides are the same store directly and through a proxy in each ETag mode.
 type sides struct {
 	store string
 	at    [sideCount]lab.S3
@@ -42,7 +42,7 @@ func newSides(t *testing.T, store *lab.Store, name string) *sides {
 	return s
 }
 
-// tally counts what was called, and which of the wanted differences were seen.
+// tally counts the calls, and the wanted differences that occurred.
 type tally struct {
 	sync.Mutex
 	steps              int
@@ -77,11 +77,11 @@ func (c *tally) String() string {
 	return b.String()
 }
 
-// token is one thing under the name that each side has given it: an ETag, a version, an
-// upload, a place in a list.
+// token is one thing under the name that each side has given it: an ETag, a version, an upload, a
+// place in a list.
 type token [sideCount]string
 
-// same is a token whose name is the same on each side.
+// same is a token with the same name on each side.
 func same(s string) (all token) {
 	for i := range all {
 		all[i] = s
@@ -98,25 +98,25 @@ const (
 	nullValue = "null"
 )
 
-// sequence is one sequence of calls, in a bucket of its own on each side.
+// sequence is one sequence of calls, in a separate bucket on each side.
 type sequence struct {
 	*sides
 	outer  *testing.T
 	t      *rapid.T
 	kind   string
 	bucket token
-	number uint64 // of the last body: no two are the same
-	apart  bool   // the sides' states differ from here on
+	number uint64 // of the last body; no two bodies are equal
+	apart  bool   // from here on, the states of the sides differ
 
-	meaning [sideCount]map[string]string // kind and a side's token: the store's
-	names   [sideCount]map[string]string // kind and the store's token: the side's, where there is one only
+	meaning [sideCount]map[string]string // kind and a side's token -> the store's token
+	names   [sideCount]map[string]string // kind and the store's token -> the side's token, if there is only one
 
 	keys     []string
 	etags    map[string][]token
 	versions map[string][]token
 	uploads  []*pending
 	ended    []*pending
-	cursors  map[string][]token // by what is listed
+	cursors  map[string][]token // by the kind of list
 }
 
 func newSequence(outer *testing.T, t *rapid.T, s *sides, kind string) *sequence {
@@ -138,7 +138,7 @@ func newSequence(outer *testing.T, t *rapid.T, s *sides, kind string) *sequence 
 	return q
 }
 
-// path is the wire form of an object's path, or with the key "" the bucket's.
+// path is the wire form of an object's path; with the key "", of the bucket's.
 func (q *sequence) path(side int, key string) string {
 	if key == "" {
 		return "/" + q.bucket[side]
@@ -146,15 +146,15 @@ func (q *sequence) path(side int, key string) string {
 	return "/" + q.bucket[side] + "/" + s3test.Escape(key, true)
 }
 
-// draft is a call before the sides' own names are in it.
+// draft is a call before the names of each side are filled in.
 type draft struct {
-	method, key string // no key: of the bucket
+	method, key string // no key: a call on the bucket
 	query       []parameter
 	headers     map[string]token
 	body        []byte
 	document    func(side int) string // instead of the body
-	stream      string                // the shape of a body in chunks
-	gone        bool                  // the store has no object, or a delete marker, where the condition is
+	stream      string                // the shape of an aws-chunked body
+	gone        bool                  // the condition refers to no object, or to a delete marker
 }
 
 type parameter struct {
@@ -193,8 +193,8 @@ func (q *sequence) form(d draft, side int) s3test.Call {
 	return c
 }
 
-// send makes a call on each side, compares the answers, and gives them. changes says
-// that a call that succeeds changes the state.
+// send makes a call on each side, compares the answers, and returns them. changes says that the
+// call changes the state if it succeeds.
 func (q *sequence) send(name string, changes bool, d draft) (answers [sideCount]s3test.Answer) {
 	var calls [sideCount]s3test.Call
 	var all sync.WaitGroup
@@ -223,7 +223,7 @@ func shortBody(c s3test.Call) string {
 	return fmt.Sprintf("(%d bytes)", len(body))
 }
 
-// header gives what each side's answer has in a header, as one token.
+// header returns, as one token, a header of each side's answer.
 func header(answers [sideCount]s3test.Answer, name string) (all token) {
 	for i, a := range answers {
 		all[i] = a.Header.Get(name)
@@ -231,8 +231,7 @@ func header(answers [sideCount]s3test.Answer, name string) (all token) {
 	return all
 }
 
-// means checks that a side's token stands for the same thing as the store's, as often as
-// it is seen.
+// means checks that a side's token always stands for the same thing as the store's token.
 func (q *sequence) means(side int, kind, direct, got string) error {
 	if (direct == "") != (got == "") || (direct == nullValue) != (got == nullValue) {
 		return fmt.Errorf("%s %q, direct %q", kind, got, direct)
@@ -248,7 +247,7 @@ func (q *sequence) means(side int, kind, direct, got string) error {
 	}
 	q.meaning[side][kind+got] = direct
 	if kind == anETag {
-		return nil // the same bytes have one MD5, and an opaque ETag for each time they are written
+		return nil // the same bytes have one MD5, but an opaque ETag for each time they are written
 	}
 	if before, seen := q.names[side][kind+direct]; seen && before != got {
 		return fmt.Errorf("%s %q is %q, before %q", kind, direct, got, before)

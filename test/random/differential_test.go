@@ -22,11 +22,11 @@ const (
 	lockedBucket    = "locked"
 )
 
-// stepsEach is how many calls one sequence has on average.
+// stepsEach is the average number of calls in a sequence.
 const stepsEach = 40
 
-// differentialSteps is how many random calls are made in each mode, over all kinds of
-// buckets of a store: S3PROXY_TEST_STEPS, or a few.
+// differentialSteps is the number of random calls in each mode, over all kinds of buckets of a
+// store: S3PROXY_TEST_STEPS, or a few.
 func differentialSteps(t *testing.T, otherwise int) int {
 	t.Helper()
 	set := os.Getenv("S3PROXY_TEST_STEPS")
@@ -40,8 +40,8 @@ func differentialSteps(t *testing.T, otherwise int) int {
 	return n
 }
 
-// rapidFlags gives rapid its settings, unless the command line has them. What make test has
-// of it begins with the same seed each time; longer runs with a new one, which is printed.
+// rapidFlags sets rapid's flags, unless the command line has them. In make test, the seed is always
+// the same; longer runs use a new seed, which is printed.
 var rapidFlags = sync.OnceFunc(func() {
 	given := map[string]bool{}
 	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -60,8 +60,8 @@ var rapidFlags = sync.OnceFunc(func() {
 	}
 })
 
-// TestRandomCallsGetTheAnswersOfTheStore sends one random sequence of S3 calls to a
-// store as it is and through a proxy in each ETag mode, and compares all that comes back.
+// TestRandomCallsGetTheAnswersOfTheStore sends one random sequence of S3 calls directly to a store
+// and through a proxy in each ETag mode, and compares everything that comes back.
 func TestRandomCallsGetTheAnswersOfTheStore(t *testing.T) {
 	if lab.Direct {
 		t.Skip("it compares the two by itself")
@@ -70,7 +70,7 @@ func TestRandomCallsGetTheAnswersOfTheStore(t *testing.T) {
 	for _, store := range []struct {
 		name  string
 		start func(testing.TB) *lab.Store
-		steps int // in make test, of each kind of bucket
+		steps int // in make test, for each kind of bucket
 		kinds []string
 	}{
 		{lab.OnMinIO, lab.SharedMinIO, 160, []string{plainBucket, versionedBucket, lockedBucket}},
@@ -93,13 +93,13 @@ func TestRandomCallsGetTheAnswersOfTheStore(t *testing.T) {
 	}
 }
 
-// run makes the calls until one ended in a difference that leaves two states.
+// run makes calls until one of them leaves the sides in different states.
 func (q *sequence) run() {
 	var drawn []func()
 	for _, op := range q.operations() {
 		drawn = append(drawn, slices.Repeat([]func(){op.do}, op.weight)...)
 	}
-	uniform := rapid.SliceOfN(rapid.Bool(), 10, 10) // an index would be one of the first too often
+	uniform := rapid.SliceOfN(rapid.Bool(), 10, 10) // rapid draws small indexes too often
 	q.t.Repeat(map[string]func(*rapid.T){"step": func(t *rapid.T) {
 		q.t = t
 		if q.apart {
@@ -121,7 +121,7 @@ type operation struct {
 	do     func()
 }
 
-// operations are the calls that a sequence is made of, and how often each is drawn.
+// operations are the calls in sequences, and how often each is drawn.
 func (q *sequence) operations() []operation {
 	all := []operation{
 		{12, q.putObject}, {12, q.getObject}, {6, q.headObject}, {5, q.deleteObject}, {2, q.deleteObjects}, {8, q.copyObject}, {3, q.getAttributes},

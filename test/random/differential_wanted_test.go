@@ -9,7 +9,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// wantedDifference is one that the proxy makes on purpose. docs/S3.md has the same list.
+// wantedDifference is a difference that the proxy makes on purpose. docs/S3.md has the same list.
 type wantedDifference struct {
 	what, why string
 	is        func(d deviation) bool
@@ -234,8 +234,8 @@ var wantedDifferences = []wantedDifference{
 	}},
 }
 
-// refusals are what a request with a condition, a version, a range or an attribute can be
-// answered with.
+// refusals are the possible answers to a request with a condition, a version, a range or an
+// attribute.
 var refusals = []string{"", "PreconditionFailed", "NoSuchKey", "NoSuchVersion", "NoSuchUpload", "InvalidRange", "InvalidPartNumber", "InvalidPart", "InvalidPartOrder",
 	"EntityTooSmall", "InvalidStorageClass", "InvalidTag", "InvalidRequest", "InvalidArgument", "MethodNotAllowed", "BadDigest", "InvalidDigest", "ObjectLocked", "DirectoryObjectContainsData"}
 
@@ -244,7 +244,7 @@ func isRefusal(s string) bool {
 	return (status == "304" || strings.HasPrefix(status, "4")) && slices.Contains(refusals, code)
 }
 
-// risks counts what a call can fail for, with one for its key or upload.
+// risks counts the reasons for which a call can fail, including its key or upload.
 func risks(c s3test.Call) int {
 	n := 1
 	for name := range c.Headers {
@@ -262,13 +262,13 @@ func risks(c s3test.Call) int {
 
 func (d deviation) isOne(whats ...string) bool { return slices.Contains(whats, d.what) }
 
-// isOntoItself tells whether a copy's source is the key that it is written to.
+// isOntoItself reports whether a copy's source is also its destination.
 func (d deviation) isOntoItself() bool {
 	source, _, _ := strings.Cut(d.call.Headers["x-amz-copy-source"], "?")
 	return "/"+source == d.call.Path
 }
 
-// size is that of the call's body.
+// size is the size of the call's body.
 func (d deviation) size() int {
 	if d.call.Stream != nil {
 		return len(d.call.Stream.Body)
@@ -276,7 +276,7 @@ func (d deviation) size() int {
 	return len(d.call.Body)
 }
 
-// entriesOf counts what is on a page of a list.
+// entriesOf counts the entries on a page of a list.
 func entriesOf(page s3test.Answer) (n int) {
 	for _, element := range []string{"<Contents>", "<Version>", "<DeleteMarker>", "<CommonPrefixes>"} {
 		n += strings.Count(string(page.Body), element)
@@ -288,7 +288,7 @@ func (d deviation) turns(had, has string) bool {
 	return d.what == "status" && d.had == had && d.has == has
 }
 
-// accepted gives the name of a difference that is wanted or known, or "".
+// accepted returns the name of a wanted or known difference, or "".
 func accepted(d deviation) string {
 	for _, w := range wantedDifferences {
 		if w.is(d) {

@@ -12,7 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// listedPage takes a page of any list.
+// listedPage parses a page of any list.
 type listedPage struct {
 	IsTruncated                       bool
 	NextMarker, NextContinuationToken string
@@ -27,11 +27,12 @@ type pageEntry struct {
 	Key       string
 	VersionID string `xml:"VersionId"`
 	UploadID  string `xml:"UploadId"`
-	Prefix    string // the common one
+	Prefix    string // the common prefix
 }
 
-// wholeList goes through a list in small pages, on each side by the side's own markers, and
-// compares what came in all. How a page ends is for the side; what is on none of them is lost.
+// wholeList pages through a list in small pages, on each side with the side's own markers, and
+// compares the totals. Each side may choose where a page ends, but an entry that is on no page is
+// lost.
 func (q *sequence) wholeList() {
 	kind := choose(q, "list", "uploads", "versions", "list-type=2", "")
 	query := url.Values{}
@@ -55,12 +56,12 @@ func (q *sequence) wholeList() {
 	q.seen.add(q.seen.calls, "a whole list")
 }
 
-// walkList gives the entries of all pages, with ids as the store has them, and behind them
-// the common prefixes: where these stand in a document S3 has no rule. Uploads are sorted,
-// for MinIO lists them by age, and versitygw's versions, for it has a page's delete markers first.
+// walkList returns the entries of all pages, with ids as the store has them, followed by the common
+// prefixes, because S3 does not define where these stand in a document. It sorts uploads, which
+// MinIO lists by age, and versions, of which versitygw puts a page's delete markers first.
 func (q *sequence) walkList(side int, query url.Values) (all []string) {
 	if q.store == lab.OnVersitygw && (query.Has("uploads") || query.Has("versions")) {
-		query = maps.Clone(query) // it refuses its own upload marker, and lists a marker's version again
+		query = maps.Clone(query) // versitygw refuses its own upload marker, and repeats a marker's version
 		query.Del("max-uploads")
 		query.Del("max-keys")
 	}
@@ -105,7 +106,7 @@ func (q *sequence) walkList(side int, query url.Values) (all []string) {
 			}
 		}
 		if query.Has("uploads") {
-			next.Set("key-marker", s3test.OrElse(page.NextKeyMarker, last)) // MinIO names the upload alone
+			next.Set("key-marker", s3test.OrElse(page.NextKeyMarker, last)) // MinIO names only the upload
 		} else if len(next) == 0 {
 			next.Set("marker", s3test.OrElse(page.NextMarker, last))
 		}
@@ -114,8 +115,8 @@ func (q *sequence) walkList(side int, query url.Values) (all []string) {
 	return nil
 }
 
-// asStores is the store's id for one of a side. One that no answer has told yet (of a delete
-// marker that a quiet DeleteObjects made) is so on each side.
+// asStores translates a side's id to the store's. An id that no answer has revealed yet (of a
+// delete marker made by a quiet DeleteObjects) is unknown on each side.
 func (q *sequence) asStores(side int, kind, id string) string {
 	if id == "" || id == nullValue {
 		return id

@@ -17,12 +17,12 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// oneKey is what an object is to those who read and write it: a body and metadata, each
-// with the number of the write that made it; zero is no object.
+// oneKey is the state of an object for its readers and writers: a body and metadata, each with the
+// number of the write that made it; zero means that there is no object.
 type oneKey struct{ body, meta int }
 
-// access is one call to the key. Of a write wrote is what it makes; an update keeps the
-// body. Of a read saw is what it got, -1 what it does not tell.
+// access is one call to the key. For a write, wrote is what it makes; an update keeps the body. For
+// a read, saw is what it got; -1 stands for what the answer does not show.
 type access struct {
 	what     string
 	wrote    oneKey
@@ -32,17 +32,17 @@ type access struct {
 	end      end
 }
 
-// end is how a write ended.
+// end is the outcome of a write.
 type end int
 
 const (
 	done    end = iota
-	refused     // it changed nothing
-	absent      // it changed nothing, for there was no object
+	refused     // nothing changed
+	absent      // nothing changed, because there was no object
 	unknown     // 5xx, or no answer
 )
 
-// ofOneKey is S3's promise for one key: a register of which each call sees the last write.
+// ofOneKey is S3's promise for a single key: a register in which each call sees the last write.
 var ofOneKey = porcupine.NondeterministicModel{
 	Init: func() []any { return []any{oneKey{}} },
 	Step: func(state, input, _ any) []any {
@@ -72,7 +72,7 @@ var ofOneKey = porcupine.NondeterministicModel{
 	DescribeOperation: func(input, _ any) string { return fmt.Sprintf("%+v", input) },
 }
 
-// contenders are clients of some replicas that meet at one key.
+// contenders are clients of several replicas that contend for the same key.
 type contenders struct {
 	t        *testing.T
 	replicas []lab.S3
@@ -80,7 +80,7 @@ type contenders struct {
 	number   atomic.Int64 // of the last write
 }
 
-// bodyOf is a write's body: its length and each of its words tell the number.
+// bodyOf is the body of write n: its length and each of its words reveal the number.
 func bodyOf(n int) []byte {
 	return []byte(strings.Repeat(fmt.Sprintf("%08d ", n), 100) + strings.Repeat(".", n%1000))
 }
@@ -90,7 +90,7 @@ func (c *contenders) call(random *rand.Rand, method, key, query string, headers 
 	return s3test.Call{Method: method, Path: "/" + c.bucket + "/" + key, Query: query, Headers: headers, Body: body}.Do(c.t, at)
 }
 
-// history is that of one key under so many clients, each with so many calls.
+// history records the calls to one key by so many clients, each making so many calls.
 func (c *contenders) history(key string, clients, calls int) []porcupine.Operation {
 	var mu sync.Mutex
 	var all []porcupine.Operation
@@ -124,7 +124,8 @@ func (c *contenders) history(key string, clients, calls int) []porcupine.Operati
 	return all
 }
 
-// prepare chooses a call; what it gives makes it, and does not tell of a read that failed.
+// prepare chooses a call and returns a function that makes it. The function returns false for a
+// read that failed.
 func (c *contenders) prepare(random *rand.Rand, key string) func() (access, bool) {
 	if random.IntN(2) == 0 {
 		return func() (access, bool) { return c.read(random, key) }
@@ -140,8 +141,9 @@ func (c *contenders) prepare(random *rand.Rand, key string) func() (access, bool
 	case 0:
 		return write("delete", oneKey{}, false, "DELETE", "", nil, nil)
 	case 1:
-		// Each copy has a source of its own. Copies of one object inside the store have one ETag, and a
-		// renewal that meets the second of them may write the first one's metadata (docs/KEYS.md).
+		// Each copy has its own source. Copies of one object inside the store have the same ETag,
+		// so a renewal that meets the second copy may write the first one's metadata
+		// (docs/KEYS.md).
 		source := fmt.Sprintf("source-%d", n)
 		if a := c.call(random, "PUT", source, "", nil, bodyOf(n)); a.Status != 200 {
 			return nil
@@ -155,7 +157,7 @@ func (c *contenders) prepare(random *rand.Rand, key string) func() (access, bool
 		id := s3test.UploadID(c.call(random, "POST", key, "uploads", meta, nil))
 		part := c.call(random, "PUT", key, "partNumber=1&uploadId="+id, nil, bodyOf(n))
 		if id == "" || part.Status != 200 {
-			return nil // what has not got so far cannot be seen
+			return nil // an upload that has not got this far is invisible
 		}
 		list := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + s3test.XMLText(part.Header.Get("ETag")) + "</ETag></Part></CompleteMultipartUpload>"
 		return write("complete", oneKey{n, n}, false, "POST", "uploadId="+id, nil, []byte(list))
@@ -172,12 +174,12 @@ func endOf(a s3test.Answer) end {
 	case a.Status >= 300:
 		return refused
 	case strings.Contains(string(a.Body), "<Error>"):
-		return unknown // it began with 200
+		return unknown // the answer began with 200
 	}
 	return done
 }
 
-// read is a GET, a GET of a range or a HEAD.
+// read makes a GET, a GET of a range or a HEAD.
 func (c *contenders) read(random *rand.Rand, key string) (access, bool) {
 	what := []string{"GET", "GET", "range", "HEAD"}[random.IntN(4)]
 	method, headers := "GET", map[string]string{}
@@ -207,8 +209,8 @@ func (c *contenders) read(random *rand.Rand, key string) (access, bool) {
 	return access{what: what, isRead: true, saw: saw}, true
 }
 
-// TestOneKeyIsLinearizableThroughThreeReplicas has clients meet at keys while commands
-// write all objects again, and asks for an order of their calls that explains all answers.
+// TestOneKeyIsLinearizableThroughThreeReplicas lets clients contend for keys while commands write
+// all objects again, and searches for an order of the calls that explains all answers.
 func TestOneKeyIsLinearizableThroughThreeReplicas(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there are no replicas")
@@ -270,7 +272,7 @@ func TestOneKeyIsLinearizableThroughThreeReplicas(t *testing.T) {
 	}
 }
 
-// The check above can fail: it finds a write that got lost, and body and metadata of two.
+// The check above can fail: it detects a lost write, and body and metadata from different writes.
 func TestAnUnexplainedReadIsNotLinearizable(t *testing.T) {
 	read := func(saw oneKey) access { return access{what: "GET", isRead: true, saw: saw} }
 	put := func(n int, end end) access { return access{what: "put", wrote: oneKey{n, n}, end: end} }

@@ -1,5 +1,5 @@
-// Package random proves with random calls that the answers are the store's own, and that
-// concurrent clients of several replicas see one order.
+// Package random proves with random calls that the answers are the store's own, and that concurrent
+// clients of several replicas see a single order.
 package random
 
 import (

@@ -20,9 +20,9 @@ import (
 	"github.com/s3proxy/s3proxy/test/s3test"
 )
 
-// register is a number that many writers compare and exchange, as Elasticsearch's
-// S3BlobContainer does it without conditional writes: a multipart upload of one tiny
-// part; of all uploads that are listed the first one goes on, and aborts the others.
+// register is a number that many writers update with compare-and-exchange, done without conditional
+// writes as in Elasticsearch's S3BlobContainer: by a multipart upload of one tiny part. Of all
+// listed uploads, the first one goes on, and aborts the others.
 type register struct {
 	client      *s3.Client
 	bucket, key string
@@ -46,7 +46,7 @@ func (r register) read(t *testing.T) (int, error) {
 	return strconv.Atoi(string(b))
 }
 
-// compareAndExchange tells whether it wrote; an error leaves that open.
+// compareAndExchange reports whether it wrote; after an error, that is unknown.
 func (r register) compareAndExchange(t *testing.T, expected, updated int) (bool, error) {
 	ctx := t.Context()
 	abort := func(id *string) error {
@@ -59,7 +59,7 @@ func (r register) compareAndExchange(t *testing.T, expected, updated int) (bool,
 	}
 	part, err := r.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: &r.bucket, Key: &r.key, UploadId: create.UploadId, PartNumber: aws.Int32(1), Body: bytes.NewReader([]byte(strconv.Itoa(updated)))})
 	if err != nil {
-		return false, nil // aborted by another writer: nothing was written
+		return false, nil // another writer aborted the upload: nothing was written
 	}
 	list, err := r.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &r.bucket, Prefix: &r.key})
 	if err != nil {
@@ -92,7 +92,7 @@ func (r register) compareAndExchange(t *testing.T, expected, updated int) (bool,
 	_, err = r.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &r.bucket, Key: &r.key, UploadId: create.UploadId,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: part.ETag}}}})
 	if s3test.Code(err) == "NoSuchUpload" {
-		return false, nil // S3's word for: aborted, so nothing was written
+		return false, nil // S3's code for an aborted upload: nothing was written
 	}
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", errContended, err)
@@ -100,12 +100,12 @@ func (r register) compareAndExchange(t *testing.T, expected, updated int) (bool,
 	return true, nil
 }
 
-// enoughIncrements is how many have to get through, however busy the machine is.
+// enoughIncrements is the number of increments that must get through, however busy the machine is.
 const enoughIncrements = 5
 
-// Each increment that a writer was told of counts, and no other does: a lost or a
-// double one shows in the sum. On MinIO alone: versitygw 1.8 as it is, without a
-// proxy, loses increments in each run (its Abort says 204 beside a Complete that wins).
+// Every increment reported to a writer counts, and no other does: the sum reveals a lost or doubled
+// one. The test uses only MinIO, because versitygw 1.8 alone, without a proxy, loses increments in
+// every run: its Abort answers 204 beside a Complete that wins.
 func TestElasticsearchsRegisterMadeOfUploadsIsLinearizable(t *testing.T) {
 	for _, name := range []string{lab.OnMinIO} {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +141,8 @@ func TestElasticsearchsRegisterMadeOfUploadsIsLinearizable(t *testing.T) {
 						case wrote:
 							acknowledged.Add(1)
 						}
-						// As the original does: writers that meet go on after pauses of their own.
+						// As in the original, writers that meet pause for individual times before
+						// they go on.
 						time.Sleep(rand.N(300*time.Millisecond + 3*time.Since(start)))
 					}
 				})
