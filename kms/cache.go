@@ -9,9 +9,9 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// cache keeps unwrapped window keys for reading. When it is full it drops the least recently
-// used one, and it drops each after the TTL, used or not. (The expirable LRU of the same
-// module leaves a goroutine behind for every cache and has no clock to set.)
+// cache keeps unwrapped window keys for reading. When it is full it drops the least recently used
+// one, and it drops each key after the TTL, used or not. (The expirable LRU of the same module
+// leaks a goroutine for every cache, and its clock cannot be set.)
 type cache struct {
 	ttl time.Duration
 	now func() time.Time
@@ -28,8 +28,8 @@ type cached struct {
 	timer *time.Timer
 }
 
-// cacheName is a hash of everything that selects a window key, never of its id alone: the
-// store may put an id on anything.
+// cacheName is a hash of everything that selects a window key. The id alone would not do: the store
+// may put any id on a record.
 type cacheName [sha256.Size]byte
 
 func newCacheName(bucket, kek string, wrapped []byte) cacheName {
@@ -40,13 +40,13 @@ func newCacheName(bucket, kek string, wrapped []byte) cacheName {
 func newCache(size int, ttl time.Duration, now func() time.Time) *cache {
 	c := &cache{ttl: ttl, now: now}
 	if size > 0 && ttl > 0 {
-		// It fails only for a size that is not positive.
+		// It fails only if size is not positive.
 		c.keys, _ = simplelru.NewLRU(size, func(_ cacheName, e *cached) { e.timer.Stop() })
 	}
 	return c
 }
 
-// enabled tells whether keys are kept for reading at all.
+// enabled reports whether keys are kept for reading at all.
 func (c *cache) enabled() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +76,7 @@ func (c *cache) put(name cacheName, aead tink.AEAD) {
 	if c.keys == nil {
 		return
 	}
-	c.keys.Remove(name) // Add alone would not stop the old one's timer
+	c.keys.Remove(name) // Add alone would not stop the old key's timer
 	e := &cached{aead: aead, until: c.now().Add(c.ttl)}
 	e.timer = time.AfterFunc(c.ttl, func() { c.drop(name, e) })
 	c.keys.Add(name, e)
@@ -93,7 +93,7 @@ func (c *cache) drop(name cacheName, e *cached) {
 	}
 }
 
-// close drops all keys and keeps none from now on.
+// close drops all keys, and keeps none from then on.
 func (c *cache) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

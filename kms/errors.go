@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// The classes of a driver's errors, to be told apart with errors.Is. Callers decide by them,
-// so that a driver must put every error into exactly one, or return the context's error when
-// the caller's context is done.
+// The classes of a driver's errors, to be distinguished with errors.Is. Callers decide by them.
+// Therefore a driver must put every error into exactly one, or return the context's error if the
+// caller's context is done.
 var (
 	// ErrUnavailable: the KMS did not answer, or answered that it cannot do it now (sealed,
 	// throttled, a 5xx). The same call may succeed later.
@@ -36,8 +36,8 @@ func Permanent(err error) bool {
 		!errors.Is(err, context.DeadlineExceeded)
 }
 
-// Class names the class of a driver's error, for logs and metrics: ok for nil, unavailable,
-// denied, not-found, invalid, canceled (the caller gave up), or error for what is in none.
+// Class names the class of a driver's error, for logs and metrics: ok for nil, unavailable, denied,
+// not-found, invalid, canceled (the caller gave up), or error for an error without a class.
 func Class(err error) string {
 	for _, c := range []struct {
 		name string

@@ -18,8 +18,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 )
 
-// fakeKey is a KMS in memory. It passes the suite, so what the Keyring does with it
-// it does with any driver.
+// fakeKey is a KMS in memory. It passes the driver suite, so the Keyring treats it like any driver.
 type fakeKey struct {
 	uri string
 
@@ -27,9 +26,9 @@ type fakeKey struct {
 	current  string
 	versions map[string]*subtle.AESGCM
 	wraps    []kms.Context // of every Wrap that succeeded
-	unwraps  []kms.Context // of every Unwrap that was asked
-	fail     error         // of every call
-	gate     chan struct{} // calls wait until it is closed; nil: they do not
+	unwraps  []kms.Context // of every Unwrap call
+	fail     error         // returned by every call
+	gate     chan struct{} // calls wait until it is closed; nil: they do not wait
 	padding  int           // makes blobs longer
 
 	currents    int           // calls of Current
@@ -156,7 +155,7 @@ func (f *fakeKey) Current(ctx context.Context) (string, error) {
 	return kek, nil
 }
 
-// holdCurrent makes Current's answers, which it then knows, wait for releaseCurrent.
+// holdCurrent makes Current wait for releaseCurrent, with the answer that it knows at that time.
 func (f *fakeKey) holdCurrent() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -202,14 +201,14 @@ func (f *fakeKey) unwrapped() int {
 	return len(f.unwraps)
 }
 
-// richKey is a fakeKey whose KMS can do all that a KMS may.
+// richKey is a fakeKey whose KMS has all optional abilities.
 type richKey struct {
 	*fakeKey
 	others []*fakeKey // of the same KMS
 
 	rewraps    int
 	failRewrap error
-	spoil      func(w kms.Wrapped) kms.Wrapped // of what Rewrap answers
+	spoil      func(w kms.Wrapped) kms.Wrapped // changes the answer of Rewrap
 }
 
 func (r *richKey) Rotate(ctx context.Context) (string, error) {
@@ -275,11 +274,11 @@ func TestTheFakeKeyPassesTheSuite(t *testing.T) {
 	})
 }
 
-// fakeRecords is a store of records that counts what it was asked.
+// fakeRecords is a store of records that counts calls.
 type fakeRecords struct {
 	mu      sync.Mutex
 	records map[string][]byte // bucket/id
-	puts    []string          // bucket/id of every PutRecord that was asked
+	puts    []string          // bucket/id of every PutRecord call
 	gets    int
 	fail    error
 	missing error // of the bucket
@@ -389,8 +388,8 @@ type fixture struct {
 	log     *lockedBuffer
 }
 
-// newFixture makes a Keyring with windows of an hour and 1000 objects and a cache,
-// closed at the test's end. change may be nil.
+// newFixture makes a Keyring with windows of an hour and 1000 objects and with a cache. It is
+// closed when the test ends. change may be nil.
 func newFixture(t *testing.T, change func(c *kms.Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, key: newFakeKey("fake://a/key"), records: newFakeRecords(), log: &lockedBuffer{}}
@@ -398,7 +397,7 @@ func newFixture(t *testing.T, change func(c *kms.Config)) *fixture {
 	return f
 }
 
-// another makes a second Keyring of the same KMS and store: another replica.
+// another makes a second Keyring with the same KMS and store, like another replica.
 func (f *fixture) another(change func(c *kms.Config)) *kms.Keyring {
 	f.t.Helper()
 	c := kms.Config{
@@ -418,8 +417,7 @@ func (f *fixture) another(change func(c *kms.Config)) *kms.Keyring {
 	return k
 }
 
-// object makes an object's key and gives its metadata. It may be called in another
-// goroutine.
+// object makes an object's key and returns its metadata. It may be called from another goroutine.
 func (f *fixture) object(bucket, key string) *envelope.Metadata {
 	f.t.Helper()
 	_, m, err := f.NewKey(f.t.Context(), name(bucket, key))

@@ -15,8 +15,8 @@ const defaultTimeout = 30 * time.Second
 // timeout is how long one exchange with the KMS and the record's store may take.
 type timeout time.Duration
 
-// bound runs f with a deadline. If that ends f, and not the caller's, the error is
-// ErrUnavailable: a context error would tell the caller that it gave up itself.
+// bound runs f with a deadline. If this deadline ends f, and not the caller's, the error is
+// ErrUnavailable: a context error would mean that the caller itself gave up.
 func (t timeout) bound(ctx context.Context, f func(context.Context) error) error {
 	inner, cancel := context.WithTimeout(ctx, time.Duration(t))
 	defer cancel()
@@ -34,9 +34,9 @@ type flights[T any] struct {
 	group   singleflight.Group
 }
 
-// do waits for the load of name, and starts one if none is running, but waits no longer than
-// ctx lasts. The load does not end with the caller that started it, since others may be
-// waiting for it; it ends after the timeout.
+// do waits for the load of name, starting one if none is running, but no longer than ctx lasts. The
+// load goes on when the caller that started it gives up, because others may be waiting for it; it
+// ends after the timeout.
 func (f *flights[T]) do(ctx context.Context, name string, load func(context.Context) (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {

@@ -14,20 +14,20 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// A floor is what `keys rekey` puts under a bucket after the theft of a KEK: a secret that the
-// commitments of all keys are made with from then on (envelope.DEK.Under). Whoever held the
-// old KEK knows every window key that existed, and could make objects that open under one, but
-// without the secret cannot commit to any key. While the floor is open, keys that were
-// committed to without it, or with the previous floor, are accepted too, so that their objects
-// can be encrypted again. Once it is closed, they no longer are.
+// A floor is what `keys rekey` puts under a bucket after the theft of a KEK: a secret with which
+// the commitments of all keys are made from then on (envelope.DEK.Under). Whoever held the old KEK
+// knows every window key that existed, and could make objects that open under one, but without the
+// secret cannot commit to any key. While the floor is open, keys committed to without it, or with
+// the previous floor, are accepted too, so that their objects can be encrypted again. Once it is
+// closed, they no longer are.
 //
-// The floor is kept beside the window records, sealed by the KEK. The context of what is sealed
-// contains everything that the floor says: the store can remove it or put an older one back,
+// The floor is kept beside the window records, sealed by the KEK. The context of the sealed data
+// contains everything that the floor says: the store can remove the floor or put an older one back,
 // but cannot change it.
 
 // Floors stores the floors of buckets. The Keyring returns its errors as they are.
 type Floors interface {
-	// GetFloor gives a bucket's floor and the store's ETag for it, or ErrNoFloor.
+	// GetFloor returns a bucket's floor and the store's ETag for it, or ErrNoFloor.
 	GetFloor(ctx context.Context, bucket string) (floor []byte, etag string, err error)
 	// PutFloor replaces the floor that has this ETag; "" stands for no floor. If something
 	// else is stored, it answers ErrRaced.
@@ -50,19 +50,19 @@ const (
 	floorIDInfo = "s3proxy floor id v1"
 	noPrevious  = "none"
 
-	// maxRefused bounds the KEKs that a floor refuses, so that its record stays below the size
-	// that is read.
+	// maxRefused limits the number of KEKs that a floor refuses, so that its record stays below the
+	// size limit for reading.
 	maxRefused = 64
 )
 
 // floor is an opened floorRecord.
 type floor struct {
 	raw      []byte   // the record
-	keks     []string // that wrap it
+	keks     []string // KEKs that wrap it
 	id       string
 	closed   bool
 	secret   []byte
-	previous *floorSecret // of an open floor; nil if there was none before
+	previous *floorSecret // the floor before an open floor; nil if there was none
 	refused  []string
 }
 
@@ -71,7 +71,7 @@ type floorSecret struct {
 	secret []byte
 }
 
-// secrets gives the secrets that a key may be committed to with, the current one first. A nil
+// secrets returns the secrets that a key may be committed to with, the current one first. A nil
 // secret stands for no floor.
 func (f *floor) secrets() [][]byte {
 	switch {
@@ -85,7 +85,7 @@ func (f *floor) secrets() [][]byte {
 	return [][]byte{f.secret, f.previous.secret}
 }
 
-// current gives the secret for new keys.
+// current returns the secret for new keys.
 func (f *floor) current() []byte {
 	if f == nil {
 		return nil
@@ -93,7 +93,7 @@ func (f *floor) current() []byte {
 	return f.secret
 }
 
-// open tells whether there is an open floor.
+// open reports whether there is an open floor.
 func (f *floor) open() bool { return f != nil && !f.closed }
 
 func (f *floor) name() string {
@@ -103,7 +103,7 @@ func (f *floor) name() string {
 	return f.id
 }
 
-// floorID derives a floor's name from its secret without revealing anything of it.
+// floorID derives a floor's name from its secret without revealing any of it.
 func floorID(secret []byte) string {
 	out, err := hkdf.Key(sha256.New, secret, nil, floorIDInfo, 16)
 	if err != nil {
@@ -112,7 +112,7 @@ func floorID(secret []byte) string {
 	return hex.EncodeToString(out)
 }
 
-// openFloor asks the KMS for what a record seals.
+// openFloor asks the KMS to open what a record seals.
 func (k *Keyring) openFloor(ctx context.Context, bucket string, body []byte) (*floor, error) {
 	r, err := parseFloor(body)
 	if err != nil {
@@ -169,7 +169,7 @@ func (k *Keyring) sealFloor(ctx context.Context, bucket string, r *floorRecord, 
 	if err := seal(&r.Floor, secret, floorContext(bucket, r)); err != nil {
 		return nil, err
 	}
-	if slices.Contains(r.Refused, r.Floor.KEK) { // it would give the secret to the thief
+	if slices.Contains(r.Refused, r.Floor.KEK) { // it would reveal the secret to the thief
 		return nil, fmt.Errorf("%w: the key for writing is %s", errRefusedKEK, r.Floor.KEK)
 	}
 	return encodeFloor(r)
@@ -182,11 +182,11 @@ var errRefusedKEK = fmt.Errorf("%w: the floor refuses the key that would wrap it
 type FloorState struct {
 	ID      string // "" for none
 	Closed  bool
-	KEKs    []string // that wrap it
+	KEKs    []string // KEKs that wrap it
 	Refused []string // KEKs that wrap no key under it
 }
 
-// ReadFloor opens a bucket's floor and gives its state. The error is one of the classes in
+// ReadFloor opens a bucket's floor and returns its state. The error is one of the classes in
 // errors.go, the context's, or that of Floors.
 func (k *Keyring) ReadFloor(ctx context.Context, bucket string) (FloorState, error) {
 	if k.floors == nil {
@@ -248,8 +248,8 @@ func (k *Keyring) OpenFloor(ctx context.Context, bucket string, refused []string
 	}
 }
 
-// ownFloor goes on with the floor that was just put, and no other: the one seen before may be a
-// thief's, and so may the one that is stored now.
+// ownFloor goes on with the floor that this process has just put, and with no other: the floor seen
+// before may be a thief's, and so may the one stored now.
 func (k *Keyring) ownFloor(ctx context.Context, bucket string, own *floor) (FloorState, error) {
 	k.floors.adopt(bucket, own)
 	state, err := k.ReadFloor(ctx, bucket)
@@ -259,8 +259,8 @@ func (k *Keyring) ownFloor(ctx context.Context, bucket string, own *floor) (Floo
 	return state, err
 }
 
-// CloseFloor closes a bucket's floor: what is from before it can no longer be opened. id is that
-// of the floor; it is an error if the bucket has another one.
+// CloseFloor closes a bucket's floor: keys from before it can no longer be opened. id is the
+// floor's name; it is an error if the bucket has another floor.
 func (k *Keyring) CloseFloor(ctx context.Context, bucket, id string) error {
 	return k.changeFloor(ctx, bucket, func(f *floor) (*floorRecord, *floorSecret, error) {
 		switch {
@@ -327,9 +327,9 @@ func (k *Keyring) changeFloor(ctx context.Context, bucket string, change func(*f
 	}
 }
 
-// storedFloor gives the bucket's floor as it is stored now, provided that it may be the
-// bucket's: that it follows from the one seen last, and is pinned if any is. f is nil if there
-// is none.
+// storedFloor returns the bucket's floor as stored now, provided that it may be the bucket's: it
+// must follow from the floor seen last and, if any floors are pinned, be one of those. f is nil if
+// there is no floor.
 func (k *Keyring) storedFloor(ctx context.Context, bucket string) (etag string, f *floor, err error) {
 	if k.floors == nil {
 		return "", nil, errors.New("this keyring does not support floors")
@@ -353,5 +353,5 @@ func (k *Keyring) storedFloor(ctx context.Context, bucket string) (etag string, 
 	return "", nil, fmt.Errorf("%w each time that it was read, or what is stored may not be the bucket's floor", ErrRaced)
 }
 
-// maxFloorLooks bounds how often a floor is read that changes in between.
+// maxFloorLooks limits how often to read a floor that keeps changing in between.
 const maxFloorLooks = 5

@@ -15,7 +15,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// fakeFloors is a store with what it holds in memory.
+// fakeFloors is a store in memory.
 type fakeFloors struct {
 	mu   sync.Mutex
 	all  map[string][]byte
@@ -65,7 +65,7 @@ func (f *fakeFloors) stored(bucket string) []byte {
 
 func etagOf(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
 
-// floorFixture is a KMS, a store, and a clock that keyrings share.
+// floorFixture is a KMS, a store, and a clock that several keyrings share.
 type floorFixture struct {
 	*fixture
 	floors *fakeFloors
@@ -79,7 +79,7 @@ func newFloorFixture(t *testing.T) *floorFixture {
 	return f
 }
 
-// ring is a replica; change may change its settings.
+// ring makes a replica; change may change its settings.
 func (f *floorFixture) ring(change func(*kms.Config)) *kms.Keyring {
 	return f.another(func(c *kms.Config) {
 		c.Floors, c.Now = f.floors, func() time.Time { return f.now }
@@ -100,7 +100,7 @@ func (f *floorFixture) make(k *kms.Keyring, key string) *envelope.Metadata {
 	return m
 }
 
-// opens tells what becomes of reading an object.
+// opens returns the result of opening an object's key.
 func (f *floorFixture) opens(k *kms.Keyring, key string, m *envelope.Metadata) error {
 	dek, err := k.OpenKey(f.t.Context(), name("photos", key), m)
 	if err == nil {
@@ -141,7 +141,7 @@ func TestBelowAClosedFloorNothingOpens(t *testing.T) {
 	f.mustOpen(b, "before", before)
 	floor := f.begin(a, "v2", "v1")
 	after := f.make(a, "after")
-	// b has not looked yet: the new object tells it that there is something to see.
+	// b has not looked yet: the new object reveals that there is a floor to look for.
 	f.now = f.now.Add(2 * time.Second)
 	f.mustOpen(b, "after", after)
 	f.mustOpen(b, "before", before)
@@ -248,7 +248,7 @@ func TestAStoreCannotTakeAFloorBack(t *testing.T) {
 	}
 }
 
-// Whoever has the old KEK can make a floor of his own, before a rekey begins.
+// Whoever has the old KEK can make a floor, even before a rekey begins.
 func TestAPlantedFloorIsNotTakenOver(t *testing.T) {
 	f := newFloorFixture(t)
 	f.begin(f.ring(nil), "v1", "v0") // the thief's
@@ -260,7 +260,7 @@ func TestAPlantedFloorIsNotTakenOver(t *testing.T) {
 		t.Errorf("an open floor that nobody named: %v", err)
 	}
 	if changed, err := a.RewrapFloor(t.Context(), "photos", "fake://a/key#v2"); changed || !errors.Is(err, kms.ErrFloorNotNamed) {
-		t.Errorf("it is wrapped under the new version: %v, %v", changed, err)
+		t.Errorf("the planted floor is rewrapped under the new version: %v, %v", changed, err)
 	}
 	state, err := a.OpenFloor(t.Context(), "photos", []string{"fake://a/key#v1"}, "", true)
 	if err != nil || state.ID == id {
@@ -268,11 +268,11 @@ func TestAPlantedFloorIsNotTakenOver(t *testing.T) {
 	}
 }
 
-// The thief has the KEK that the floor refuses, and the store: neither while the floor is open
-// nor when it is closed does a process that has seen it take one of his.
+// The thief has the KEK that the floor refuses, and controls the store. A process that has seen the
+// floor accepts none of the thief's, neither while the floor is open nor when it is closed.
 func TestAFloorThatARefusedKEKSealsTakesNoOthersPlace(t *testing.T) {
 	for _, closed := range []bool{false, true} {
-		for _, his := range []bool{false, true} { // whether his is closed
+		for _, his := range []bool{false, true} { // whether the thief's floor is closed
 			t.Run(fmt.Sprintf("closed %v, his closed %v", closed, his), func(t *testing.T) {
 				f := newFloorFixture(t)
 				a := f.ring(nil)
@@ -314,8 +314,8 @@ func TestAFloorThatARefusedKEKSealsTakesNoOthersPlace(t *testing.T) {
 	}
 }
 
-// A planted floor may refuse the very key that the next one needs. Whoever discards it has the
-// new one, though this process has seen the planted one first.
+// A planted floor may refuse the very key that the next floor needs. Discarding it must still lead
+// to the new floor, although this process has seen the planted one first.
 func TestAPlantedFloorThatRefusesTheNewKEKIsReplacedAllTheSame(t *testing.T) {
 	f := newFloorFixture(t)
 	thief := f.ring(nil)
@@ -351,7 +351,7 @@ func TestAFloorHasRoomForTheKEKsThatItRefuses(t *testing.T) {
 	}
 }
 
-// Sealed by a KEK that it refuses, a floor would give the thief its secret.
+// A floor sealed by a KEK that it refuses would reveal its secret to the thief.
 func TestAFloorIsNotSealedByAKEKThatItRefuses(t *testing.T) {
 	f := newFloorFixture(t)
 	a := f.ring(nil)
@@ -369,7 +369,7 @@ func TestAFloorIsNotSealedByAKEKThatItRefuses(t *testing.T) {
 	closed := f.floors.stored("photos")
 	f.key.rotate("v1")
 	if changed, err := f.ring(pinned).RewrapFloor(t.Context(), "photos", "fake://a/key#v1"); changed || !errors.Is(err, kms.ErrDenied) || !bytes.Equal(f.floors.stored("photos"), closed) {
-		t.Errorf("wrapped anew under v1: %v, %v", changed, err)
+		t.Errorf("rewrapped under v1: %v, %v", changed, err)
 	}
 }
 
@@ -393,7 +393,7 @@ func TestARekeyGoesOnWithItsFloorAndOneFollowsAnother(t *testing.T) {
 		t.Fatalf("%+v, %v", again, err)
 	}
 	if _, err := a.OpenFloor(t.Context(), "photos", nil, strings.Repeat("0", 32), false); err == nil {
-		t.Error("it goes on with a floor that is not there")
+		t.Error("it goes on with a floor that does not exist")
 	}
 	if err := a.CloseFloor(t.Context(), "photos", first.ID); err != nil {
 		t.Fatal(err)
@@ -414,7 +414,7 @@ func TestARekeyGoesOnWithItsFloorAndOneFollowsAnother(t *testing.T) {
 	f.later()
 	f.mustOpen(a, "under 2", under2)
 	f.mustRefuse(a, "under 1", under1)
-	if err := f.opens(pinned, "under 2", under2); err != nil { // what it has seen, goes on
+	if err := f.opens(pinned, "under 2", under2); err != nil { // what it has seen remains accepted
 		t.Errorf("a replica with the pin of before: %v", err)
 	}
 	if err := f.opens(f.ring(func(c *kms.Config) { c.FloorPins = []string{first.ID} }), "under 1", under1); err == nil {
@@ -425,7 +425,7 @@ func TestARekeyGoesOnWithItsFloorAndOneFollowsAnother(t *testing.T) {
 
 	f.key.rotate("v4")
 	if changed, err := both.RewrapFloor(t.Context(), "photos", "fake://a/key#v4"); !changed || err != nil {
-		t.Errorf("a pinned floor is not wrapped anew: %v", err)
+		t.Errorf("a pinned floor is not rewrapped: %v", err)
 	}
 	state, err := f.ring(nil).ReadFloor(t.Context(), "photos")
 	if err != nil || state.ID != second.ID || !state.Closed || len(state.KEKs) != 1 || state.KEKs[0] != "fake://a/key#v4" {
@@ -458,7 +458,7 @@ func TestAFloorCostsOneLookInFiveSeconds(t *testing.T) {
 	}
 }
 
-// exchangingFloors is a store that has another floor behind each that is put.
+// exchangingFloors is a store that replaces each floor that is put.
 type exchangingFloors struct {
 	*fakeFloors
 	instead []byte
@@ -472,7 +472,7 @@ func (f *exchangingFloors) PutFloor(ctx context.Context, bucket, etag string, bo
 	return err
 }
 
-// Whose floor it is, nobody can tell: it is sealed by a key that the new floor does not refuse.
+// Nobody can tell whose floor it is: the key that seals it is not refused by the new floor.
 func TestARekeyGoesOnWithNoFloorButTheOneThatItHasPut(t *testing.T) {
 	f := newFloorFixture(t)
 	other := &fakeFloors{all: map[string][]byte{}}
@@ -482,6 +482,6 @@ func TestARekeyGoesOnWithNoFloorButTheOneThatItHasPut(t *testing.T) {
 	}
 	a := f.ring(func(c *kms.Config) { c.Floors = &exchangingFloors{f.floors, other.stored("photos")} })
 	if state, err := a.OpenFloor(t.Context(), "photos", []string{"fake://a/key#v1"}, "", false); !errors.Is(err, kms.ErrInvalid) {
-		t.Errorf("it goes on with the floor %s, which it has not put: %v", state.ID, err)
+		t.Errorf("it goes on with the floor %s, which it did not put: %v", state.ID, err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// floorRecord is a floor as it is stored: JSON of exactly these fields in this order.
+// floorRecord is a floor as stored: JSON with exactly these fields in this order.
 type floorRecord struct {
 	Format   int          `json:"format"`
 	State    string       `json:"state"`
@@ -24,7 +24,7 @@ type sealedFloor struct {
 	Wrapped []byte `json:"wrapped"`
 }
 
-// keks gives the KEKs that wrap the record.
+// keks returns the KEKs that wrap the record.
 func (r *floorRecord) keks() []string {
 	keks := []string{r.Floor.KEK}
 	if r.Previous != nil && r.Previous.KEK != r.Floor.KEK {

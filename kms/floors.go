@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// floorEvery is how long the last look at a bucket's floor counts. A rekey waits longer
-	// before it relies on what other processes do.
+	// floorEvery is how long a look at a bucket's floor remains valid. A rekey waits longer before
+	// it relies on what other processes do.
 	floorEvery = 5 * time.Second
-	// floorAgain is the shortest time between two looks for a commitment that fits no floor.
+	// floorAgain is the shortest time between two looks made because a commitment fits no floor.
 	floorAgain = time.Second
-	// maxFloors bounds how many buckets' floors are remembered.
+	// maxFloors limits how many buckets' floors are remembered.
 	maxFloors = 10_000
 )
 
@@ -39,17 +39,17 @@ type floors struct {
 }
 
 type knownFloor struct {
-	floor *floor // nil: there is none
+	floor *floor // nil: the bucket has none
 	at    time.Time
 }
 
 func newFloors(c Config, k *Keyring) *floors {
-	// It fails only for a size that is not positive.
+	// It fails only if maxFloors is not positive.
 	known, _ := simplelru.NewLRU[string, *knownFloor](maxFloors, nil)
 	return &floors{ring: k, store: c.Floors, pins: c.FloorPins, now: c.Now, log: c.Log, known: known, loads: flights[*floor]{timeout: timeout(c.Timeout)}}
 }
 
-// of gives a bucket's floor, not older than floorEvery.
+// of returns a bucket's floor, no older than floorEvery.
 func (s *floors) of(ctx context.Context, bucket string) (*floor, error) {
 	if k, ok := s.look(bucket); ok && s.now().Sub(k.at) < floorEvery {
 		return k.floor, nil
@@ -67,7 +67,7 @@ func (s *floors) look(bucket string) (knownFloor, bool) {
 	return *k, true
 }
 
-// again looks once more, because a commitment fits none of the known floors.
+// again looks once more because a commitment fits none of the known floors.
 func (s *floors) again(ctx context.Context, bucket string) (*floor, error) {
 	if k, ok := s.look(bucket); ok && s.now().Sub(k.at) < floorAgain {
 		return k.floor, nil
@@ -119,7 +119,8 @@ func (s *floors) load(ctx context.Context, bucket string, before *floor) (*floor
 	if before == nil {
 		return f, nil
 	}
-	// Whoever has a KEK that the previous floor refuses is the one it protects against.
+	// A holder of a KEK that the previous floor refuses is exactly whom that floor protects
+	// against.
 	for _, kek := range f.keks {
 		if slices.Contains(before.refused, kek) {
 			return nil, fmt.Errorf("%w: %s wraps the floor %s, but the floor %s refuses it", ErrInvalid, kek, f.id, before.id)
@@ -135,7 +136,7 @@ func (s *floors) load(ctx context.Context, bucket string, before *floor) (*floor
 	return f, nil
 }
 
-// adopt remembers a floor as the bucket's; nil stands for none.
+// adopt remembers a floor as the bucket's; nil means that there is none.
 func (s *floors) adopt(bucket string, f *floor) {
 	if before, seen := s.look(bucket); seen && before.floor.name() != f.name() && s.ring.windows != nil {
 		s.ring.windows.end(bucket) // the thief may have the key of an earlier window
@@ -145,8 +146,8 @@ func (s *floors) adopt(bucket string, f *floor) {
 	s.known.Add(bucket, &knownFloor{f, s.now()})
 }
 
-// pinned refuses a floor that neither is one of the configured ones nor follows one. It takes a
-// configured floor for closed, whatever the store says.
+// pinned refuses a floor that neither is a configured one nor follows one. It treats a configured
+// floor as closed, whatever the store says.
 func (s *floors) pinned(f, before *floor) (*floor, error) {
 	if s.pins == nil {
 		return f, nil
@@ -158,15 +159,15 @@ func (s *floors) pinned(f, before *floor) (*floor, error) {
 		closed := *f // f itself may be in use
 		closed.closed = true
 		return &closed, nil
-	case !f.closed && f.previous != nil && slices.Contains(s.pins, f.previous.id): // a rekey that goes on
+	case !f.closed && f.previous != nil && slices.Contains(s.pins, f.previous.id): // a rekey in progress
 		return f, nil
-	case before != nil && before.id == f.id: // it was seen to follow a pinned one
+	case before != nil && before.id == f.id: // it was already seen to follow a pinned floor
 		return f, nil
 	}
 	return nil, fmt.Errorf("%w: the settings do not name the floor %s, but others", ErrInvalid, f.id)
 }
 
-// forget is for a deleted bucket: its floor went with it.
+// forget drops the floor of a deleted bucket, which is gone with the bucket.
 func (s *floors) forget(bucket string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

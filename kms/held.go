@@ -2,23 +2,23 @@ package kms
 
 import "time"
 
-// Held is how many keys a Keyring has in memory, unwrapped: with these it works while its
-// KMS does not answer.
+// Held counts the unwrapped keys that a Keyring has in memory: with these it works while its KMS
+// does not answer.
 type Held struct {
-	// Windows are the window keys that new objects get, one for each bucket that is being
-	// written to, by the versioned URI of the key that wrapped them.
+	// Windows counts the window keys for new objects, one for each bucket that is being written to,
+	// by the versioned URI of the key that wrapped them.
 	Windows map[string]int
-	// NextEnd is when the first of Windows ends: the next object of its bucket needs the KMS.
+	// NextEnd is when the first of Windows ends: then the next object of that bucket needs the KMS.
 	// Zero without windows.
 	NextEnd time.Time
-	// Cached are the window keys that objects are read with.
+	// Cached counts the window keys for reading objects.
 	Cached int
-	// Hits and Misses are how often a window key that an object is read with was in memory, and
-	// how often it was not, since the start.
+	// Hits and Misses count, since the start, how often the window key for reading an object was in
+	// memory, and how often it was not.
 	Hits, Misses uint64
 }
 
-// Any tells whether there are keys at all.
+// Any reports whether there are any keys.
 func (h Held) Any() bool { return len(h.Windows) > 0 || h.Cached > 0 }
 
 // Held counts the keys that are in memory now.

@@ -19,12 +19,12 @@ import (
 // objects need it. Its methods must be safe for concurrent use. The Keyring returns their
 // errors as they are.
 type Records interface {
-	// CheckBucket is called before a window is made. An error says that nothing can be
-	// written to the bucket; then the KMS is not called and no record is put.
+	// CheckBucket is called before a window is made. An error means that nothing can be written to
+	// the bucket; then the KMS is not called and no record is put.
 	CheckBucket(ctx context.Context, bucket string) error
-	// PutRecord stores a record unless there is one with this id, which is a success too.
+	// PutRecord stores a record unless there is one with this id, which also counts as success.
 	PutRecord(ctx context.Context, bucket, id string, record []byte) error
-	// GetRecord gives a record, or ErrNoRecord.
+	// GetRecord returns a record, or ErrNoRecord.
 	GetRecord(ctx context.Context, bucket, id string) ([]byte, error)
 }
 
@@ -33,10 +33,10 @@ type Config struct {
 	Write   Key     // wraps new keys, and unwraps
 	Read    []Key   // further keys that may unwrap
 	Records Records // required unless the window is 0; nil: no record is looked up
-	Floors  Floors  // nil: no bucket has one
+	Floors  Floors  // nil: no bucket has a floor
 
-	// FloorPins are the ids of the floors that the Keyring's buckets may have. If it is not
-	// nil, each bucket must have one of them, and that counts as closed.
+	// FloorPins are the ids of the floors that the Keyring's buckets may have. If it is not nil,
+	// each bucket must have one of them, which then counts as closed.
 	FloorPins []string
 
 	// A window key serves at most Window and WindowObjects objects, whichever
@@ -45,14 +45,14 @@ type Config struct {
 	Window        time.Duration
 	WindowObjects int
 
-	// Poll is how often the KMS is asked for the current version of Write while window keys
-	// are in use, so that new windows begin after a rotation; 0: 10 s.
+	// Poll is the interval at which the KMS is asked for the current version of Write while window
+	// keys are in use, so that new windows begin after a rotation; 0: 10 s.
 	Poll time.Duration
 
-	// At most CacheSize unwrapped window keys are kept for reading, each for CacheTTL; the
-	// current ones are kept until their window ends. For that long the Keyring may not notice
-	// that a KMS has withdrawn a key. If either is 0, none is kept for reading, but concurrent
-	// reads still share one call.
+	// At most CacheSize unwrapped window keys are kept for reading, each for CacheTTL; the current
+	// ones are kept until their window ends. For that long the Keyring may not notice that a KMS
+	// has withdrawn a key. If either is 0, no key is kept for reading, but concurrent reads still
+	// share one call.
 	CacheSize int
 	CacheTTL  time.Duration
 
@@ -75,7 +75,7 @@ type Keyring struct {
 	unwraps flights[tink.AEAD]
 	timeout timeout
 
-	hits, misses atomic.Uint64 // of window keys that objects are read with
+	hits, misses atomic.Uint64 // look-ups of window keys for reading objects
 }
 
 // NewKeyring checks c and returns a Keyring. It does not call the KMS.
@@ -153,8 +153,8 @@ func (k *Keyring) bindNew(ctx context.Context, bucket string, dek *envelope.DEK)
 	return nil
 }
 
-// IsCurrent tells whether a key that this Keyring made or opened is under the bucket's floor.
-// A rekey of the bucket need not replace such a key.
+// IsCurrent reports whether a key that this Keyring made or opened is under the bucket's floor. A
+// rekey of the bucket need not replace such a key.
 func (k *Keyring) IsCurrent(ctx context.Context, bucket string, dek *envelope.DEK) (bool, error) {
 	if k.floors == nil {
 		return true, nil
@@ -163,7 +163,7 @@ func (k *Keyring) IsCurrent(ctx context.Context, bucket string, dek *envelope.DE
 	return err == nil && dek.IsUnder(f.current()), err
 }
 
-// refuseKEK refuses to wrap a key that is under the bucket's floor by a KEK that the floor
+// refuseKEK refuses to wrap a key that is under the bucket's floor with a KEK that the floor
 // refuses because others may have it.
 func (k *Keyring) refuseKEK(ctx context.Context, bucket string, dek *envelope.DEK, kek string) error {
 	if k.floors == nil || dek.IsUnder(nil) {
@@ -180,9 +180,9 @@ func (k *Keyring) refuseKEK(ctx context.Context, bucket string, dek *envelope.DE
 }
 
 // WrapKey wraps an existing key for another name: that of a copy, or of the state object of an
-// upload. As in NewKey, the Metadata has no facts, and the errors are the same. The key keeps
-// the floor that it was committed to with: a copy of an object below the bucket's floor is
-// below it too.
+// upload. As in NewKey, the Metadata has no facts, and the errors are the same. The key keeps the
+// floor that it was committed to with: the copy of an object below the bucket's floor is below it
+// too.
 func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*envelope.Metadata, error) {
 	m := &envelope.Metadata{Kind: n.Kind, Commitment: dek.Commitment()}
 	if k.windows == nil {
@@ -203,7 +203,7 @@ func (k *Keyring) WrapKey(ctx context.Context, n Name, dek *envelope.DEK) (*enve
 	if err != nil {
 		return nil, err
 	}
-	// All objects of the window share the slices; nobody may write to them.
+	// All objects of the window share these slices; nobody may write to them.
 	m.KEK, m.Window = w.kek, w.wrapped
 	if err := k.refuseKEK(ctx, n.Bucket, dek, m.KEK); err != nil {
 		k.windows.end(n.Bucket)
@@ -261,7 +261,7 @@ func (k *Keyring) openDEK(ctx context.Context, n Name, m *envelope.Metadata) (*e
 	return envelope.DEKFromBytes(raw)
 }
 
-// openWindow gives the window key of m: from the cache, the KMS, or the record.
+// openWindow returns the window key of m: from the cache, the KMS, or the record.
 func (k *Keyring) openWindow(ctx context.Context, bucket string, m *envelope.Metadata) (tink.AEAD, error) {
 	name := newCacheName(bucket, m.KEK, m.Window)
 	if aead, ok := k.inMemory(name, bucket, m); ok {
@@ -270,7 +270,7 @@ func (k *Keyring) openWindow(ctx context.Context, bucket string, m *envelope.Met
 	}
 	k.misses.Add(1)
 	return k.unwraps.do(ctx, string(name[:]), func(ctx context.Context) (tink.AEAD, error) {
-		// The load before this one may have ended since the look above.
+		// A load may have ended since the look above.
 		if aead, ok := k.cache.get(name); ok {
 			return aead, nil
 		}
@@ -288,13 +288,13 @@ func (k *Keyring) openWindow(ctx context.Context, bucket string, m *envelope.Met
 	})
 }
 
-// inMemory gives a window key that is there already.
+// inMemory returns a window key that is already in memory.
 func (k *Keyring) inMemory(name cacheName, bucket string, m *envelope.Metadata) (tink.AEAD, bool) {
 	if aead, ok := k.cache.get(name); ok {
 		return aead, true
 	}
-	// Even if the cache has dropped it: a key that this process still writes with may be
-	// used for reading, also while the KMS is unreachable.
+	// A key with which this process still writes may also be used for reading, even if the cache
+	// has dropped it and the KMS is unreachable.
 	if k.windows != nil && k.cache.enabled() {
 		return k.windows.holds(bucket, m)
 	}
@@ -347,8 +347,8 @@ func (k *Keyring) OpenRecord(ctx context.Context, bucket, id string, record []by
 	})
 }
 
-// unwrap asks the keys that may have made w, one after the other. A key that does not answer
-// outweighs all that refuse: the answer is not known until it has been asked.
+// unwrap asks the keys that may have made w, one after another. A key that does not answer
+// outweighs all refusals: without its answer the result is unknown.
 func (k *Keyring) unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, error) {
 	var refusals []error
 	var unanswered error
@@ -378,8 +378,8 @@ func (k *Keyring) unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, err
 	return nil, errors.Join(refusals...)
 }
 
-// candidates gives the configured keys of kek's scheme, first those with exactly its URI. The
-// others are asked too: one key may have several names (an AWS alias).
+// candidates returns the configured keys of kek's scheme, those with exactly its URI first. The
+// others are asked too, because a key may have several names (an AWS alias).
 func (k *Keyring) candidates(kek string) []Key {
 	base, _, _ := strings.Cut(kek, "#")
 	var exact, others []Key
@@ -399,8 +399,8 @@ func (k *Keyring) Check(ctx context.Context) error {
 	return k.write.Check(ctx)
 }
 
-// ForgetBucket must be called after a bucket was deleted: the window's record went with it, so
-// that the next write to a bucket of that name must make a new window and record.
+// ForgetBucket must be called after a bucket was deleted. The window's record is gone with it, so
+// the next write to a bucket of that name must make a new window and record.
 func (k *Keyring) ForgetBucket(bucket string) {
 	if k.floors != nil {
 		k.floors.forget(bucket)

@@ -76,7 +76,7 @@ func TestEveryByteOfTheMetadataIsBound(t *testing.T) {
 	}{{"window", nil}, {"window 0", func(c *kms.Config) { c.Window = 0 }}} {
 		t.Run(mode.name, func(t *testing.T) {
 			f := newFixture(t, mode.change)
-			f.key.rotate("v0") // so that a version changed by one bit exists
+			f.key.rotate("v0") // so that a version that differs in one bit exists
 			f.key.rotate("v1")
 			m := f.object("photos", "a")
 			fields, err := withFacts(m).Encode()
@@ -160,7 +160,7 @@ func TestWindowAndKEKOfAnotherObjectAreRefused(t *testing.T) {
 	if _, err := f.OpenKey(t.Context(), name("photos", "a"), &mixed); !errors.Is(err, envelope.ErrKey) {
 		t.Errorf("another window: %v, want %v", err, envelope.ErrKey)
 	}
-	// The record opens whatever the KEK's name is, so the name is bound by itself.
+	// The record opens whatever name the KEK has, so the name has to be bound separately.
 	mixed = *a
 	mixed.KEK = "fake://a/key#v9"
 	if _, err := f.OpenKey(t.Context(), name("photos", "a"), &mixed); !errors.Is(err, envelope.ErrKey) {

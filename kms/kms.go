@@ -18,61 +18,59 @@ type Key interface {
 	// between replicas (an address, a file's path), and never changes.
 	URI() string
 
-	// Wrap encrypts plaintext, a key of at most 64 bytes, and binds it to c. The
-	// answer names the key and version that made it: asked for separately, a
-	// rotation in between would give a wrong label. For 32 bytes the blob is at
-	// most 256 bytes long.
+	// Wrap encrypts plaintext, a key of at most 64 bytes, and binds it to c. The result names the
+	// key and version that made it: if that were asked separately, a rotation in between would give
+	// a wrong label. For 32 bytes the blob is at most 256 bytes long.
 	Wrap(ctx context.Context, plaintext []byte, c Context) (Wrapped, error)
 
-	// Unwrap decrypts what Wrap gave. It refuses with ErrInvalid a blob that was
-	// changed, another context, and a w.KEK whose version is not the one that
-	// the blob itself names; with ErrNotFound a version that is gone, or, of a KMS whose
-	// names do not tell, that never was.
+	// Unwrap decrypts the result of Wrap. It refuses with ErrInvalid a changed blob, another
+	// context, and a w.KEK whose version is not the one that the blob itself names; with
+	// ErrNotFound a version that is gone or, if the KMS cannot tell from the name, that never
+	// existed.
 	Unwrap(ctx context.Context, w Wrapped, c Context) ([]byte, error)
 
-	// Current is the versioned URI that Wrap would answer with now. It is cheap
-	// enough to be asked every few seconds: running proxies see by it that the key
-	// was rotated.
+	// Current is the versioned URI that Wrap would return now. It is cheap enough to call every few
+	// seconds, which is how running proxies notice that the key was rotated.
 	Current(ctx context.Context) (kek string, err error)
 
-	// Check tells whether the key can wrap and unwrap now.
+	// Check returns an error if the key cannot wrap and unwrap now.
 	Check(ctx context.Context) error
 }
 
-// Rotator is a Key that can make a new version of itself, which Wrap uses from then
-// on; what older versions wrapped still opens. It answers the new version's URI.
+// Rotator is a Key that can make a new version of itself, which Wrap uses from then on. What older
+// versions wrapped still opens. It returns the new version's URI.
 type Rotator interface {
 	Rotate(ctx context.Context) (kek string, err error)
 }
 
-// Rewrapper is a Key whose KMS can wrap anew what opener, this key or another one of the
-// same KMS, would unwrap in the context from, and nothing else: under this key's current
-// version, bound to the context to, without the plaintext leaving the KMS. A KMS that would
-// lose the context on the way is none; there the Keyring unwraps and wraps.
+// Rewrapper is a Key whose KMS can rewrap what opener, this key or another key of the same KMS,
+// would unwrap in the context from, and nothing else. The result is wrapped under this key's
+// current version and bound to the context to, and the plaintext never leaves the KMS. A KMS that
+// would lose the context on the way must not implement Rewrapper; for it, the Keyring unwraps and
+// wraps.
 type Rewrapper interface {
 	Rewrap(ctx context.Context, opener Key, w Wrapped, from, to Context) (Wrapped, error)
 }
 
-// Namer is a Key whose versions people may spell differently from Wrapped.KEK. Code that asks
-// whether a version is safe to destroy must not take another spelling of its name for a key
-// that nothing needs.
+// Namer is a Key whose versions people may spell differently from Wrapped.KEK. Code that decides
+// whether a version is safe to destroy must not mistake another spelling of its name for a key that
+// nothing needs.
 type Namer interface {
-	// Named gives Wrapped.KEK's spelling of a version of this key. For "" it gives what the key
+	// Named returns Wrapped.KEK's spelling of a version of this key. For "" it returns what the key
 	// was opened as: its URI, which stands for all versions, or one version if the KMS has no
 	// others. If no version has the name, the error is ErrInvalid or ErrNotFound.
 	Named(ctx context.Context, version string) (kek string, err error)
 }
 
-// Clock is a Key whose KMS tells what time it is there: it refuses requests that are signed at
-// another one.
+// Clock is a Key whose KMS tells its time: it refuses requests that are signed at a different time.
 type Clock interface {
 	Time(ctx context.Context) (time.Time, error)
 }
 
-// Privileged is a Key whose KMS tells what the process's login may do with it.
+// Privileged is a Key whose KMS can say what the process's login may do with it.
 type Privileged interface {
-	// Privileges names what the login may do beyond what a proxy needs, and what it may not do of
-	// that. The error is ErrDenied if it may not ask.
+	// Privileges names what the login may do beyond the needs of a proxy, and which of these needs
+	// it lacks. The error is ErrDenied if it may not ask.
 	Privileges(ctx context.Context) (beyond, lacks []string, err error)
 }
 

@@ -17,7 +17,7 @@ func TestAContextHasOneEncodingWhateverItsOrder(t *testing.T) {
 		"00000002" +
 		"00000006" + "6275636b6574" + "00000006" + "70686f746f73" + // bucket photos
 		"00000002" + "6964" + "00000002" + "3031" // id 01
-	for range 20 { // maps are walked in another order each time
+	for range 20 { // maps are iterated in a different order each time
 		if got := hex.EncodeToString(kms.Context{"id": "01", "bucket": "photos"}.Canonical()); got != want {
 			t.Fatalf("Canonical: %s\nwant       %s", got, want)
 		}

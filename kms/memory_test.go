@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What stays in memory cannot be seen from outside.
+// What stays in memory cannot be observed from outside the package.
 
 func TestAKeyLeavesTheCacheAfterItsTTLThoughNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -17,9 +17,9 @@ type Name struct {
 	UploadID string
 }
 
-// windowContext is the associated data of a data key under a window key. It contains the KEK's
-// name and the window's id so that nobody can exchange them in the metadata: nothing else
-// would notice this if the record opens the window.
+// windowContext is the associated data of a data key under a window key. It contains the KEK's name
+// and the window's id, so that nobody can exchange them in the metadata: if the record opens the
+// window, nothing else would notice.
 func (n Name) windowContext(m *envelope.Metadata) Context {
 	c := Context{
 		"bucket": n.Bucket,
@@ -35,8 +35,8 @@ func (n Name) windowContext(m *envelope.Metadata) Context {
 	return c
 }
 
-// kekContext is the context of a data key that the KEK wraps itself. A KMS logs it, so that it
-// contains only hashes of the names that clients chose.
+// kekContext is the context of a data key that the KEK itself wraps. A KMS logs it, so it contains
+// only hashes of the names that clients chose.
 func (n Name) kekContext() Context {
 	c := Context{
 		"bucket":     n.Bucket,
@@ -50,7 +50,7 @@ func (n Name) kekContext() Context {
 	return c
 }
 
-// bucketContext is the context of a window key as it stands in metadata.
+// bucketContext is the context of a window key as stored in metadata.
 func bucketContext(bucket string) Context {
 	return Context{"bucket": bucket}
 }

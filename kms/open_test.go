@@ -54,7 +54,7 @@ func TestAReaderWhoGivesUpDoesNotFailTheOthers(t *testing.T) {
 		var firstErr, secondErr error
 		var both sync.WaitGroup
 		both.Go(func() { _, firstErr = reader.OpenKey(first, name("photos", "a"), m) })
-		synctest.Wait() // the first one's load is on its way
+		synctest.Wait() // the first caller's load is in progress
 		both.Go(func() { _, secondErr = reader.OpenKey(t.Context(), name("photos", "a"), m) })
 		synctest.Wait()
 		cancel()
@@ -157,7 +157,7 @@ func TestTheWritersOwnWindowIsReadWithoutTheKMS(t *testing.T) {
 	}
 }
 
-// rewrap does to a record what a rotation does: the same window key, wrapped anew.
+// rewrap does to a record what a rotation does: it wraps the same window key again.
 func (f *fixture) rewrap(bucket string, m *envelope.Metadata) {
 	f.t.Helper()
 	raw, err := f.key.Unwrap(f.t.Context(), kms.Wrapped{KEK: m.KEK, Blob: m.Window}, kms.Context{"bucket": bucket})
@@ -208,7 +208,7 @@ func TestAStoreMovedToAnotherKMSIsReadWithTheRecord(t *testing.T) {
 	if _, err := reader.OpenKey(t.Context(), name("photos", "a"), m); err != nil {
 		t.Errorf("OpenKey: %v", err)
 	}
-	// And with the old KMS still there, the record is not needed.
+	// As long as the old KMS exists, the record is not needed.
 	reader = f.another(func(c *kms.Config) { c.Write, c.Read, c.Records, c.Window = moved, []kms.Key{f.key}, nil, 0 })
 	if _, err := reader.OpenKey(t.Context(), name("photos", "a"), m); err != nil {
 		t.Errorf("OpenKey with both: %v", err)
@@ -223,7 +223,7 @@ func TestAnUnavailableKMSIsNotMaskedByTheRecord(t *testing.T) {
 	if _, err := reader.OpenKey(t.Context(), name("photos", "a"), m); !errors.Is(err, kms.ErrUnavailable) {
 		t.Errorf("OpenKey: %v, want %v", err, kms.ErrUnavailable)
 	}
-	// One key that refuses and one that does not answer: the answer is not known.
+	// One key refuses and one does not answer, so the result is unknown.
 	refusing := newFakeKey("fake://another/key")
 	for _, keys := range [][]kms.Key{{refusing, f.key}, {f.key, refusing}} {
 		reader := f.another(func(c *kms.Config) { c.Write, c.Read = keys[0], keys[1:] })
@@ -361,7 +361,7 @@ func TestTheKeyOfExactlyTheNamedURIIsAskedFirst(t *testing.T) {
 	if others[0].unwrapped() != 0 || others[1].unwrapped() != 0 {
 		t.Error("other keys were asked first")
 	}
-	// Without it, keys of the same scheme are asked, and no others.
+	// Without the record, only keys of the same scheme are asked.
 	f.records.set("photos", id(m), nil)
 	reader = f.another(func(c *kms.Config) { c.Write, c.Read = others[0], []kms.Key{others[1]} })
 	if _, err := reader.OpenKey(t.Context(), name("photos", "a"), m); !errors.Is(err, kms.ErrInvalid) {

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// defaultPoll sees a rotation within seconds at a low cost: six calls a minute from a process
+// defaultPoll notices a rotation within seconds at a low cost: six calls a minute from a process
 // that writes, none from one that does not.
 const defaultPoll = 10 * time.Second
 
-// poll asks the KMS for the key's current version while windows are in use, one question for
-// all of them. windows.mu guards its fields.
+// poll asks the KMS for the key's current version while windows are in use, with one call for all
+// windows. windows.mu guards its fields.
 type poll struct {
 	every  time.Duration
-	timer  *time.Timer // of the next question; nil if none is due
+	timer  *time.Timer // for the next call; nil if none is due
 	last   time.Time   // when the KMS last told the version, or was asked
 	used   bool        // a window has served since then
-	failed bool        // the last question did; logged once per outage
+	failed bool        // the last call failed; logged once per outage
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -33,8 +33,8 @@ func (p *poll) end() {
 	}
 }
 
-// pollSoon is called for each use of a window. After a time without use the question is due at
-// once: the key may have been rotated meanwhile.
+// pollSoon is called for each use of a window. After a time without use the call is due at once,
+// because the key may have been rotated meanwhile.
 func (s *windows) pollSoon() {
 	s.poll.used = true
 	if s.poll.timer == nil {
@@ -43,7 +43,7 @@ func (s *windows) pollSoon() {
 }
 
 // look asks for the current version, ends the windows of other versions, and schedules its next
-// call. If no window was used since the last time, it asks nothing, and the next use starts it
+// call. If no window was used since the last time, it does not ask, and the next use starts it
 // again.
 func (s *windows) look() {
 	s.mu.Lock()
@@ -53,7 +53,7 @@ func (s *windows) look() {
 		return
 	}
 	s.poll.used, s.poll.last = false, time.Now()
-	// Only these: a window that is made meanwhile may know a newer version than the answer.
+	// Only these windows: one made meanwhile may know a newer version than the answer.
 	asked := s.current.Values()
 	s.background.Add(1)
 	s.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// mustWrite makes an object's key and gives the KEK that it names.
+// mustWrite makes an object's key and returns the KEK that it names.
 func (f *fixture) mustWrite(bucket string) string {
 	f.t.Helper()
 	return f.object(bucket, "k").KEK
@@ -23,7 +23,7 @@ func TestARotationBeginsNewWindowsWithinThePollOfEveryBucketInUse(t *testing.T) 
 		first := id(f.object("photos", "a"))
 		f.mustWrite("copies")
 		f.key.rotate("v2")
-		for range 9 { // used all the time
+		for range 9 { // with constant use
 			time.Sleep(time.Second)
 			f.mustWrite("photos")
 			f.mustWrite("copies")
@@ -64,7 +64,7 @@ func TestNothingIsAskedWhileNothingIsUsed(t *testing.T) {
 		if f.key.asked() != 1 {
 			t.Errorf("%d questions for one use, want 1", f.key.asked())
 		}
-		// The first use after a pause asks at once: what follows it is new.
+		// The first use after a pause asks at once: the following objects use the new version.
 		f.key.rotate("v2")
 		f.mustWrite("photos")
 		synctest.Wait()
@@ -120,7 +120,7 @@ func TestAWindowThatWasMadeWhileThePollAskedIsNotEndedByItsAnswer(t *testing.T) 
 		f.mustWrite("photos")
 		f.key.holdCurrent()
 		time.Sleep(time.Second)
-		synctest.Wait() // the answer is v1, and on its way
+		synctest.Wait() // the answer is v1, but has not arrived yet
 		f.key.rotate("v2")
 		w := id(f.object("copies", "a"))
 		f.key.releaseCurrent()
@@ -152,7 +152,7 @@ func TestCloseEndsThePoll(t *testing.T) {
 	})
 }
 
-// An outage of the KMS, from a proxy's side.
+// An outage of the KMS, as seen by a proxy.
 
 func TestWithTheKMSAwayWhatIsCachedIsReadUntilItsTTLAndBackAfterwards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestWithTheKMSAwayAWindowsOwnObjectsAreReadToItsEndThoughTheCacheIsShorter(
 	})
 }
 
-// A machine that slept has an old window and a timer that has not fired yet.
+// A machine that slept has an old window, and a timer that has not fired yet.
 func TestAWindowThatIsTooOldIsNotReadWithThoughItsTimerIsLate(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f := newFixture(t, func(c *kms.Config) { c.Now = func() time.Time { return now } })

@@ -27,7 +27,7 @@ func encodeRecord(w Wrapped) ([]byte, error) {
 // parseRecord accepts only what encodeRecord writes, byte for byte. It refuses unknown,
 // repeated or differently spelled fields and any white space.
 func parseRecord(body []byte) (Wrapped, error) {
-	// The format number first: in another format the other fields may be anything.
+	// The format number first: in another format the other fields may have any form.
 	var head struct {
 		Format int `json:"format"`
 	}

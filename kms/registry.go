@@ -33,7 +33,7 @@ func (r *Registry) Register(scheme string, open Opener) {
 	r.openers[scheme] = open
 }
 
-// Schemes are those of the drivers, sorted.
+// Schemes returns the schemes of all drivers, sorted.
 func (r *Registry) Schemes() []string { return slices.Sorted(maps.Keys(r.openers)) }
 
 // Open makes the Key that uri names. The error for an unknown scheme lists the known ones;

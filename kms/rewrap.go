@@ -34,11 +34,11 @@ func (k *Keyring) NewRewrapping(ctx context.Context) (*Rewrapping, error) {
 // KEK is the versioned URI of the key that Record wraps under.
 func (r *Rewrapping) KEK() string { return r.kek }
 
-// Record rewraps a window record for the same window, bucket and id under the current version.
-// id is the record's name, in hexadecimal. It gives the new record, after checking that it
-// opens with the key for writing alone, and that record's KEK: r's, or a newer one if the key
-// was rotated meanwhile. If r's KEK already wraps the record, Record neither changes nor opens
-// it, and newRecord is nil.
+// Record rewraps a window record for the same window, bucket and id under the current version. id
+// is the record's name, in hexadecimal. It returns the new record, after checking that the key for
+// writing alone opens it, and the KEK of that record: r's, or a newer one if the key was rotated
+// meanwhile. If r's KEK already wraps the record, Record neither changes nor opens it, and
+// newRecord is nil.
 //
 // The error is one of the classes in errors.go, or the context's; the caller must then leave
 // the stored record as it is.
@@ -64,7 +64,7 @@ func (r *Rewrapping) Record(ctx context.Context, bucket, id string, record []byt
 	return newRecord, fresh.KEK, true, nil
 }
 
-// rewrap does it inside the KMS if the KMS can, else by unwrapping and wrapping.
+// rewrap uses the KMS's own rewrapping if possible, else it unwraps and wraps.
 func (r *Rewrapping) rewrap(ctx context.Context, bucket, id string, old Wrapped) (Wrapped, error) {
 	fresh, raw, err := r.inside(ctx, bucket, id, old)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -77,7 +77,7 @@ func (r *Rewrapping) rewrap(ctx context.Context, bucket, id string, old Wrapped)
 	if fresh.KEK == old.KEK {
 		return Wrapped{}, fmt.Errorf("%w: it still wraps under %s, although %s is current", ErrUnavailable, fresh.KEK, r.kek)
 	}
-	// With the key for writing alone: it must still open when all others are gone.
+	// With only the key for writing: the record must still open when all other keys are gone.
 	again, err := r.ring.write.Unwrap(ctx, fresh, recordContext(bucket, id))
 	defer clear(again)
 	if err != nil {
@@ -89,9 +89,9 @@ func (r *Rewrapping) rewrap(ctx context.Context, bucket, id string, old Wrapped)
 	return fresh, nil
 }
 
-// inside asks the KMS of the key for writing to rewrap. The error is ErrUnsupported if it
-// cannot or refuses, since its policy may allow only decryption and encryption. The key itself
-// stays in the KMS: raw is nil.
+// inside asks the KMS of the key for writing to rewrap. The error is ErrUnsupported if the KMS
+// cannot, or refuses because its policy allows only decryption and encryption. The key itself stays
+// in the KMS: raw is nil.
 func (r *Rewrapping) inside(ctx context.Context, bucket, id string, old Wrapped) (fresh Wrapped, raw []byte, err error) {
 	key, can := r.ring.write.(Rewrapper)
 	if !can || schemeOf(old.KEK) != schemeOf(r.kek) {
@@ -108,8 +108,8 @@ func (r *Rewrapping) inside(ctx context.Context, bucket, id string, old Wrapped)
 	return Wrapped{}, nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 }
 
-// outside unwraps with any configured key and wraps with the one for writing. The caller must
-// clear raw.
+// outside unwraps with any configured key and wraps with the key for writing. The caller must clear
+// raw.
 func (r *Rewrapping) outside(ctx context.Context, bucket, id string, old Wrapped) (fresh Wrapped, raw []byte, err error) {
 	raw, err = r.ring.unwrap(ctx, old, contextOfRecord(bucket, id, old.Blob))
 	if err != nil {
@@ -119,8 +119,8 @@ func (r *Rewrapping) outside(ctx context.Context, bucket, id string, old Wrapped
 	return fresh, raw, err
 }
 
-// RecordKEK gives the versioned URI of the key that wraps a window record, as the record says.
-// The error is ErrInvalid if it is not a record.
+// RecordKEK returns the versioned URI of the key that wraps a window record, according to the
+// record. The error is ErrInvalid if it is not a record.
 func RecordKEK(record []byte) (string, error) {
 	w, err := parseRecord(record)
 	return w.KEK, err

@@ -12,7 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// mustRewrap re-wraps the record of an object's window, in place.
+// mustRewrap rewraps the record of an object's window, in place.
 func (f *fixture) mustRewrap(k *kms.Keyring, bucket, id string) (kek string, changed bool) {
 	f.t.Helper()
 	r, err := k.NewRewrapping(f.t.Context())
@@ -81,13 +81,13 @@ func TestWhereTheKMSCanRewrapItDoes(t *testing.T) {
 	if rich.rewraps != 2 {
 		t.Errorf("%d of 2 re-wraps were inside the KMS", rich.rewraps)
 	}
-	// It may be forbidden to: then the key is unwrapped and wrapped.
+	// The KMS may forbid it: then the key is unwrapped and wrapped.
 	rich.failRewrap = fmt.Errorf("fake: %w", kms.ErrDenied)
 	f.key.rotate("v4")
 	if kek, changed := f.mustRewrap(ring, "photos", id(m)); !changed || kek != "fake://a/key#v4" {
 		t.Errorf("%s, changed %v", kek, changed)
 	}
-	// An outage is none of that.
+	// An outage is not a refusal.
 	rich.failRewrap = fmt.Errorf("fake: %w", kms.ErrUnavailable)
 	f.key.rotate("v5")
 	r, err := ring.NewRewrapping(t.Context())
@@ -102,9 +102,9 @@ func TestWhereTheKMSCanRewrapItDoes(t *testing.T) {
 func TestARecordMovesToAnotherKMS(t *testing.T) {
 	f := newFixture(t, nil)
 	m := f.object("photos", "a")
-	for _, uri := range []string{"fake://another/key", "other://key"} { // the same scheme, and another one
+	for _, uri := range []string{"fake://another/key", "other://key"} { // with the same scheme, and another
 		to := newFakeKey(uri)
-		// One that can re-wrap, but not what this other KMS has wrapped.
+		// A key that can rewrap, but not what this other KMS has wrapped.
 		ring := f.another(func(c *kms.Config) { c.Write, c.Read = &richKey{fakeKey: to}, []kms.Key{f.key} })
 		record := f.records.records["photos/"+id(m)]
 		if kek, changed := f.mustRewrap(ring, "photos", id(m)); !changed || kek != uri+"#v1" {
@@ -124,7 +124,7 @@ func TestARecordThatDoesNotOpenIsNeverGiven(t *testing.T) {
 	record := f.records.records["photos/"+id(m)]
 	rich := &richKey{fakeKey: f.key}
 	inside := f.another(func(c *kms.Config) { c.Write = rich })
-	// Into the own context of a record first: that is what the KMS re-wraps inside.
+	// First into a record's own context, which the KMS can rewrap inside.
 	f.key.rotate("v2")
 	f.mustRewrap(f.Keyring, "photos", id(m))
 	own := f.records.records["photos/"+id(m)]
@@ -164,7 +164,8 @@ func TestARecordThatDoesNotOpenIsNeverGiven(t *testing.T) {
 			t.Errorf("%s: %d bytes, changed %v, %v; want %v", what, len(got), changed, err, c.want)
 		}
 	}
-	// The KMS goes away before the new record was seen to open: that is no refusal.
+	// The KMS becomes unreachable before the new record has been opened for the check: that is not
+	// a refusal.
 	rich.spoil = func(w kms.Wrapped) kms.Wrapped {
 		f.key.setFail(fmt.Errorf("fake: %w", kms.ErrUnavailable))
 		return w

@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	// assertEvery is how often a window's record is put again while the window is in use. A
-	// bucket that was deleted and created again behind this process's back, or a sweep gone
-	// wrong, may have lost it.
+	// assertEvery is how often a window's record is put again while the window is in use. The
+	// record may be lost because the bucket was deleted and created again behind this process's
+	// back, or a sweep went wrong.
 	assertEvery = 5 * time.Minute
 
-	// maxWindows bounds the buckets that have a current window.
+	// maxWindows limits the number of buckets with a current window.
 	maxWindows = 1024
 
 	// maxKEK and maxBlob, in bytes, keep an object's metadata within its 700 bytes.
@@ -31,21 +31,21 @@ const (
 	maxBlob = 300
 )
 
-// window is a key that this process wraps data keys with, for a limited time and number of
+// window is a key with which this process wraps data keys, for a limited time and number of
 // objects.
 type window struct {
 	bucket  string
 	id      []byte // 16 bytes
 	kek     string
-	wrapped []byte // bound to the bucket: for the metadata of objects
-	record  []byte // what Records keeps
+	wrapped []byte // bound to the bucket; for the metadata of objects
+	record  []byte // for Records
 	aead    tink.AEAD
 	made    time.Time
-	timer   *time.Timer // ends it if the bucket is no longer written to
+	timer   *time.Timer // ends the window if nobody writes to the bucket any longer
 
-	// windows.mu guards these.
+	// Guarded by windows.mu.
 	used     int
-	asserted time.Time // when the record was last put, or a put of it began
+	asserted time.Time // when the last put of the record ended or began
 	ended    bool
 }
 
@@ -64,7 +64,7 @@ type windows struct {
 
 	mu      sync.Mutex
 	current *simplelru.LRU[string, *window]
-	making  map[string]*making // by bucket; flights lets one run at a time
+	making  map[string]*making // by bucket; flights runs one at a time
 	closed  bool
 	poll    poll
 
@@ -77,7 +77,7 @@ type making struct {
 }
 
 func newWindows(c Config, cache *cache) *windows {
-	// It fails only for a size that is not positive.
+	// It fails only if maxWindows is not positive.
 	current, _ := simplelru.NewLRU[string, *window](maxWindows, nil)
 	return &windows{
 		write: c.Write, records: c.Records, age: c.Window, objects: c.WindowObjects,
@@ -88,8 +88,8 @@ func newWindows(c Config, cache *cache) *windows {
 	}
 }
 
-// take gives the bucket's window for one object, and makes one if there is none. If more callers
-// need a new one at once than it may serve, the rest make the next.
+// take returns the bucket's window for one object, making one if necessary. If more callers need a
+// new window at once than it may serve, the rest make the next one.
 func (s *windows) take(ctx context.Context, bucket string) (*window, error) {
 	if w := s.usable(bucket); w != nil && s.reserve(w) {
 		return w, nil
@@ -107,7 +107,7 @@ func (s *windows) take(ctx context.Context, bucket string) (*window, error) {
 	}
 }
 
-// usable gives the bucket's current window if it may serve one more object, else nil.
+// usable returns the bucket's current window if it may serve one more object, else nil.
 func (s *windows) usable(bucket string) *window {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,8 +117,8 @@ func (s *windows) usable(bucket string) *window {
 	return nil
 }
 
-// reserve counts one object for w, which may have left s.current since it was
-// loaded because other buckets needed the room.
+// reserve counts one object for w, which other buckets may have pushed out of s.current since it
+// was loaded.
 func (s *windows) reserve(w *window) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,9 +134,9 @@ func (s *windows) reserve(w *window) bool {
 	return true
 }
 
-// serves tells whether w may serve one more object, and ends it if not. A window that has served
-// none is never too old for its first: else, if the KMS takes longer than the window lasts, it
-// would be asked for ever.
+// serves reports whether w may serve one more object, and ends it if not. A window that has served
+// none is never too old for its first object: otherwise, if the KMS took longer than the window
+// lasts, it would be asked for ever.
 func (s *windows) serves(w *window) bool {
 	if w.ended || s.closed {
 		return false
@@ -160,8 +160,8 @@ func (s *windows) remove(w *window) {
 	s.assert(w)
 }
 
-// assert puts w's record again, in the background. It only logs a failure: the objects open
-// without the record until their KEK's version is retired.
+// assert puts w's record again, in the background. It only logs a failure: the objects open without
+// the record until their KEK's version is retired.
 func (s *windows) assert(w *window) {
 	s.background.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.timeout))
@@ -179,7 +179,7 @@ func (w *window) put(ctx context.Context, records Records) error {
 
 // load makes a window and makes it current.
 func (s *windows) load(ctx context.Context, bucket string) (*window, error) {
-	// The load before this one may have ended since the caller looked.
+	// A load may have ended since the caller looked.
 	if w := s.usable(bucket); w != nil {
 		return w, nil
 	}
@@ -196,7 +196,7 @@ func (s *windows) load(ctx context.Context, bucket string) (*window, error) {
 		return nil, err
 	}
 	if m.forgotten || s.closed {
-		w.ended = true // take tries again
+		w.ended = true // take then tries again
 		return w, nil
 	}
 	s.cache.put(newCacheName(bucket, w.kek, w.wrapped), w.aead)
@@ -207,7 +207,7 @@ func (s *windows) load(ctx context.Context, bucket string) (*window, error) {
 		}
 	}
 	s.current.Add(bucket, w)
-	s.poll.last = time.Now() // the KMS has just said its current version
+	s.poll.last = time.Now() // the KMS has just told its current version
 	return w, nil
 }
 
@@ -228,14 +228,14 @@ func (s *windows) begin(bucket string) (*making, error) {
 }
 
 // make makes a window's key and its wrapped form, and puts the record before any object can name
-// it. A bucket that does not exist costs no call of the KMS.
+// it. A bucket that does not exist costs no KMS call.
 func (s *windows) make(ctx context.Context, bucket string) (*window, error) {
 	if err := s.records.CheckBucket(ctx, bucket); err != nil {
 		return nil, err
 	}
 	w := &window{bucket: bucket, made: s.now()}
 	w.asserted = w.made
-	// A window key is made as a DEK is: 32 bytes from Tink, for AES-256-GCM.
+	// A window key is made like a DEK: 32 bytes from Tink, for AES-256-GCM.
 	key, err := envelope.NewDEK()
 	if err != nil {
 		return nil, fmt.Errorf("making a window key: %w", err)
@@ -256,7 +256,7 @@ func (w *window) fill(ctx context.Context, key Key, raw []byte) error {
 		return err
 	}
 	w.kek, w.wrapped, w.id = forObjects.KEK, forObjects.Blob, envelope.WindowID(forObjects.Blob)
-	// A window needs only one wrap: the record first holds the same form, see contextOfRecord.
+	// A window needs only one wrap: at first the record holds the same form, see contextOfRecord.
 	if w.record, err = encodeRecord(forObjects); err != nil {
 		return err
 	}
@@ -264,7 +264,7 @@ func (w *window) fill(ctx context.Context, key Key, raw []byte) error {
 	return err
 }
 
-// expire ends w by its timer.
+// expire ends w when its timer fires.
 func (s *windows) expire(w *window) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -272,7 +272,7 @@ func (s *windows) expire(w *window) {
 	s.remove(w)
 }
 
-// end ends the bucket's window, even one that is being made: the next object needs a new one.
+// end ends the bucket's window, even one being made: the next object needs a new window.
 func (s *windows) end(bucket string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -299,7 +299,7 @@ func (s *windows) forget(bucket string) {
 	}
 }
 
-// holds gives the window key of m if it is that of the bucket's current window.
+// holds returns the window key of m if m belongs to the bucket's current window.
 func (s *windows) holds(bucket string, m *envelope.Metadata) (tink.AEAD, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -310,7 +310,7 @@ func (s *windows) holds(bucket string, m *envelope.Metadata) (tink.AEAD, bool) {
 	return w.aead, true
 }
 
-// close ends all windows, puts their records, and waits for the background.
+// close ends all windows, puts their records, and waits for background work.
 func (s *windows) close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -335,7 +335,7 @@ func (s *windows) close(ctx context.Context) error {
 			return nil
 		})
 	}
-	_ = group.Wait() // the errors are in failed
+	_ = group.Wait() // failed has the errors
 	background := make(chan struct{})
 	go func() {
 		s.background.Wait()

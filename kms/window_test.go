@@ -22,7 +22,7 @@ func TestAHundredFirstWritersInThreeBucketsMakeThreeWindows(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture(t, nil)
 			release := func() {}
-			if held { // all of them wait for the same three
+			if held { // all of them wait for the same three windows
 				release = f.key.hold()
 			}
 			var mu sync.Mutex
@@ -151,7 +151,7 @@ func TestTheRecordIsWhatTheFormatSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Re-wrapped, it is of its own context.
+	// Once rewrapped, the record has a context of its own.
 	f.key.rotate("v2")
 	f.mustRewrap(f.Keyring, "photos", id(m))
 	if err := json.Unmarshal(f.records.records["photos/"+id(m)], &r); err != nil {
@@ -211,7 +211,7 @@ func TestAWriterWhoGivesUpDoesNotFailTheOthers(t *testing.T) {
 		var firstErr, secondErr error
 		var both sync.WaitGroup
 		both.Go(func() { _, _, firstErr = f.NewKey(first, name("photos", "a")) })
-		synctest.Wait() // the first one's window is on its way
+		synctest.Wait() // the first caller's window is being made
 		both.Go(func() { _, _, secondErr = f.NewKey(t.Context(), name("photos", "b")) })
 		synctest.Wait()
 		cancel()
@@ -260,7 +260,7 @@ func TestABucketForgottenWhileItsWindowIsMadeGetsAnother(t *testing.T) {
 		f.records.gate = gate
 		got := make(chan string)
 		go func() { got <- id(f.object("photos", "a")) }()
-		synctest.Wait() // the first record is on its way
+		synctest.Wait() // the first record is being put
 		f.ForgetBucket("photos")
 		close(gate)
 		used := <-got
@@ -291,8 +291,8 @@ func TestTheRecordIsPutAgainEveryFiveMinutesOfUse(t *testing.T) {
 		at(0, 1)
 		at(5*time.Minute-1, 1)
 		at(1, 2)
-		f.records.set("photos", id(m), nil) // a sweep gone wrong
-		at(17*time.Minute, 3)               // not used meanwhile: once, not three times
+		f.records.set("photos", id(m), nil) // as by a sweep gone wrong
+		at(17*time.Minute, 3)               // unused in between: once, not three times
 		if !f.records.has("photos", id(m)) {
 			t.Error("the record was not put again")
 		}
@@ -470,7 +470,7 @@ func TestAKMSSlowerThanTheWindowStillServes(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f := newFixture(t, func(c *kms.Config) {
-		c.Now = func() time.Time { // every look at the clock is a window later
+		c.Now = func() time.Time { // each look at the clock is one window later
 			mu.Lock()
 			defer mu.Unlock()
 			now = now.Add(2 * time.Hour)
