@@ -14,14 +14,14 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Cache keeps what was seen of objects. Nothing in it answers a client by itself: each
-// read asks the store, and what is kept here tells what to ask for, or refuses the answer.
+// Cache remembers what was seen of objects. It never answers a client by itself: each read asks the
+// store, and the cache says what to ask for, or refuses the answer.
 type Cache struct {
 	trailers *trailerCache
-	// last is the state in which an object was seen last, end included: a range of it is
-	// one request then.
+	// last is the state in which an object was last seen, including its end. With it, a range takes
+	// a single request.
 	last *lru.Cache[name, *seenState]
-	// commitments has, of each ETag of an object, the commitment of the key that came with it.
+	// commitments has, for each ETag of an object, the commitment of the key that came with it.
 	commitments *lru.Cache[[sha256.Size]byte, seenCommitment]
 	now         func() time.Time
 
@@ -29,7 +29,7 @@ type Cache struct {
 }
 
 // Sizes of the caches, in entries. An entry of last holds a trailer that is also among the
-// trailers, one of commitments has about 150 bytes.
+// trailers; an entry of commitments has about 150 bytes.
 const (
 	lastCacheEntries       = 4096
 	commitmentCacheEntries = 100_000
@@ -38,7 +38,7 @@ const (
 func NewCache() *Cache {
 	last, err := lru.New[name, *seenState](lastCacheEntries)
 	if err != nil {
-		panic(err) // only a size below one is refused
+		panic(err) // only if the size is below one
 	}
 	commitments, err := lru.New[[sha256.Size]byte, seenCommitment](commitmentCacheEntries)
 	if err != nil {
@@ -54,7 +54,7 @@ type name struct {
 	version s3name.VersionID
 }
 
-// seenState is a state of an object whose end was seen to be authentic.
+// seenState is a state of an object whose end was authenticated.
 type seenState struct {
 	UpstreamETag string
 	bytes        int64
@@ -62,27 +62,28 @@ type seenState struct {
 	Trailer      *envelope.Trailer
 }
 
-// Is tells whether an answer is about this state.
+// Is reports whether an answer is about this state.
 func (st *seenState) Is(s *Stored) bool {
 	return s.Meta != nil && s.Meta.Commitment == st.commitment && s.Bytes == st.bytes && s.UpstreamETag == st.UpstreamETag && s.Meta.Kind == st.Trailer.Kind
 }
 
-// seenCommitment is a commitment that came with an ETag. proven says that bytes of that very
-// ETag opened under the key; else it is the store's word, of a HEAD, and counts for a while.
+// seenCommitment is a commitment that came with an ETag. proven means that bytes with that very
+// ETag opened under the key; otherwise it is the store's word, from a HEAD, and valid only for a
+// while.
 type seenCommitment struct {
 	commitment [32]byte
 	proven     bool
 	at         time.Time
 }
 
-// unprovenFor is how long a HEAD's word binds the reads that follow. A client that downloads
-// in ranges sends them right behind its HEAD. It cannot bind for good: in the middle of an
-// overwrite versitygw 1.8 answers a HEAD with the metadata of one state and the ETag of the other.
+// unprovenFor is how long a HEAD's word binds the reads that follow. A client that downloads in
+// ranges sends them right after its HEAD. It must not bind for ever, because versitygw 1.8, in the
+// middle of an overwrite, answers a HEAD with the metadata of one state and the ETag of the other.
 const unprovenFor = time.Minute
 
-// sameKey refuses an object that has another key than was seen with its ETag before. Each
-// write has a key of its own, and what is written again with the same bytes keeps it. Objects
-// of kind empty share an ETag and hold nothing.
+// sameKey refuses an object with another key than was seen with its ETag before. Each write has its
+// own key, and writing the same bytes again in place keeps it. Objects of kind empty share an ETag
+// and hold nothing.
 func (c *Cache) sameKey(s *Stored, proven bool) error {
 	if s.UpstreamETag == "" || s.Meta.Kind == envelope.KindEmpty {
 		return nil
@@ -100,14 +101,14 @@ func (c *Cache) sameKey(s *Stored, proven bool) error {
 	return nil
 }
 
-// LastSeen is the state in which an object was seen last, its end included.
+// LastSeen returns the state in which an object was last seen, including its end.
 func (o *Objects) LastSeen(bucket s3name.Bucket, key s3name.Key, version s3name.VersionID) (*seenState, bool) {
 	st, ok := o.cache.last.Get(name{bucket, key, version})
 	o.cache.lastLooks.Count(ok)
 	return st, ok
 }
 
-// SeenTrailer is the trailer of s, where it was seen before.
+// SeenTrailer returns the trailer of s, if it was seen before.
 func (o *Objects) SeenTrailer(s *Stored) (*envelope.Trailer, bool) {
 	t := o.cache.trailers.get(trailerOf(s))
 	o.cache.trailers.looks.Count(t != nil)
@@ -130,8 +131,8 @@ func (c *Cache) prove(s *Stored, t *envelope.Trailer) error {
 	return nil
 }
 
-// trailerID names one state of one object: an entry can never be stale. The
-// commitment stands for the metadata, which may change under the same bytes.
+// trailerID identifies one state of one object, so that an entry is never stale. The commitment
+// stands for the metadata, which may change while the bytes stay the same.
 type trailerID struct {
 	bucket     s3name.Bucket
 	key        s3name.Key
@@ -145,8 +146,8 @@ func trailerOf(s *Stored) trailerID {
 	return trailerID{s.Bucket, s.Key, s.Version, s.UpstreamETag, s.Bytes, s.Meta.Commitment}
 }
 
-// trailerCache keeps opened trailers, bounded by entries and by parts in all
-// of them (about 200 bytes a part).
+// trailerCache keeps opened trailers. It is bounded by the number of entries, and by the number of
+// parts in all of them (about 200 bytes a part).
 type trailerCache struct {
 	mu    sync.Mutex
 	lru   *lru.Cache[trailerID, *envelope.Trailer]
@@ -163,7 +164,7 @@ func newTrailerCache() *trailerCache {
 	c := &trailerCache{}
 	cache, err := lru.NewWithEvict(trailerCacheEntries, func(_ trailerID, t *envelope.Trailer) { c.parts -= len(t.Parts) })
 	if err != nil {
-		panic(err) // only a size below one is refused
+		panic(err) // only if the size is below one
 	}
 	c.lru = cache
 	return c
@@ -171,7 +172,7 @@ func newTrailerCache() *trailerCache {
 
 func (c *trailerCache) get(id trailerID) *envelope.Trailer {
 	if id.etag == "" {
-		return nil // nothing tells two states of the object apart
+		return nil // nothing distinguishes two states of the object
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

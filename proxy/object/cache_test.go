@@ -8,8 +8,6 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3name"
 )
 
-// A HEAD's word is not kept for good: some stores answer one with the metadata of one state
-// and the ETag of another, and the object parsed be readable afterwards.
 func parsed[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -17,6 +15,8 @@ func parsed[T any](v T, err error) T {
 	return v
 }
 
+// Some stores answer a HEAD with the metadata of one state and the ETag of another. Therefore a HEAD's
+// word is not kept for ever, and the object must be readable afterwards.
 func TestAHeadOfTwoStatesDoesNotLockAnObjectForGood(t *testing.T) {
 	c := NewCache()
 	now := time.Unix(1e9, 0)
@@ -28,7 +28,7 @@ func TestAHeadOfTwoStatesDoesNotLockAnObjectForGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.sameKey(of(2), false); err == nil {
-		t.Error("another key is taken right behind a HEAD")
+		t.Error("another key is accepted right after a HEAD")
 	}
 	now = now.Add(unprovenFor + time.Second)
 	if err := c.sameKey(of(2), true); err != nil {
@@ -36,7 +36,7 @@ func TestAHeadOfTwoStatesDoesNotLockAnObjectForGood(t *testing.T) {
 	}
 	now = now.Add(24 * time.Hour)
 	if err := c.sameKey(of(1), false); err == nil {
-		t.Error("another key is taken where bytes of this ETag had opened")
+		t.Error("another key is accepted although bytes with this ETag were opened before")
 	}
 	empty := of(3)
 	empty.Meta.Kind = envelope.KindEmpty

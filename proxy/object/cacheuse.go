@@ -2,14 +2,14 @@ package object
 
 import "sync/atomic"
 
-// CacheUse is what a cache of this process holds, and whether what was looked for was in it.
+// CacheUse says what a cache of this process holds, and how many look-ups found their entry.
 type CacheUse struct {
 	Name         string
 	Entries      int
 	Hits, Misses uint64 // since the start
 }
 
-// Lookups count what was found in a cache, and what was not.
+// Lookups counts the look-ups in a cache, found or not.
 type Lookups struct{ hits, misses atomic.Uint64 }
 
 // Count counts one look-up.
@@ -21,13 +21,13 @@ func (l *Lookups) Count(hit bool) {
 	}
 }
 
-// Of is the use of the cache that the look-ups were in.
+// Of returns the use of the cache to which the look-ups belong.
 func (l *Lookups) Of(name string, entries int) CacheUse {
 	return CacheUse{name, entries, l.hits.Load(), l.misses.Load()}
 }
 
-// Use tells of the caches of objects' ends: those of states, and those of the state in which an
-// object was seen last, which a range is answered by with one request.
+// Use returns the use of the caches of objects' ends: that of all states, and that of the state in
+// which an object was last seen, thanks to which a range takes a single request.
 func (c *Cache) Use() []CacheUse {
 	return []CacheUse{c.trailers.looks.Of("trailers", c.trailers.lru.Len()), c.lastLooks.Of("last_seen", c.last.Len())}
 }

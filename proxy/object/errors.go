@@ -12,7 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// damages are the errors that say that what the store gave is not what was written.
+// damages are the errors that mean that the store did not return what was written.
 var damages = []struct {
 	kind string
 	is   error
@@ -24,10 +24,10 @@ var damages = []struct {
 	{"layout", envelope.ErrLayout}, {"length", envelope.ErrTooLong}, {"answer", upstream.ErrStored},
 }
 
-// Damage is the kind of damage that err tells of, one word of a fixed set: spliced (two objects
-// under one ETag), segment, truncated, commitment, wrapped-key, metadata, trailer, layout,
-// length, legacy-header, legacy-md5, or answer (the store's answer contradicts itself). It is "" where what the store
-// gave may well be what was written.
+// Damage is the kind of damage that err stands for, one word of a fixed set: spliced (two objects
+// under one ETag), segment, truncated, commitment, wrapped-key, metadata, trailer, layout, length,
+// legacy-header, legacy-md5, or answer (the store's answer contradicts itself). It is "" if the
+// store may have returned what was written.
 func Damage(err error) string {
 	for _, d := range damages {
 		if errors.Is(err, d.is) {
@@ -37,7 +37,7 @@ func Damage(err error) string {
 	return ""
 }
 
-// DamageKinds are all words that Damage may answer with.
+// DamageKinds are all words that Damage may return.
 func DamageKinds() (kinds []string) {
 	for _, d := range damages {
 		kinds = append(kinds, d.kind)
@@ -45,10 +45,10 @@ func DamageKinds() (kinds []string) {
 	return kinds
 }
 
-// Damaged tells whether err says that what the store gave is not what was written.
+// Damaged reports whether err means that the store did not return what was written.
 func Damaged(err error) bool { return Damage(err) != "" }
 
-// Unreadable tells whether err is about the object itself: asking again would not help.
+// Unreadable reports whether err is about the object itself, so that retrying would not help.
 func Unreadable(err error) bool {
 	var format *envelope.FormatError
 	var s3 *s3err.Error
@@ -64,15 +64,15 @@ func Unreadable(err error) bool {
 // ErrChanged says that an object was replaced between two requests of one read.
 var ErrChanged = errors.New("the object was replaced between two requests")
 
-// ErrReplaced is what the client is told of it.
+// ErrReplaced is the error for clients in that case.
 var ErrReplaced = s3err.ServiceUnavailable.WithMessage("The object was replaced while it was read; please try again.").Because(ErrChanged)
 
-// ErrSpliced says that a store gave two objects under one ETag. A client that reads in
-// several requests would put together what was never one object.
+// ErrSpliced says that a store returned two objects under one ETag. A client that reads in several
+// requests would combine bytes that were never one object.
 var ErrSpliced = errors.New("the store gives another object under the same ETag")
 
-// ParseRef checks the names that a command was given, or has from a store's listing; version
-// is empty for the current one.
+// ParseRef checks names that a command was given, or read in a store's listing; version is empty
+// for the current version.
 func ParseRef(bucket, key, version string) (b s3name.Bucket, k s3name.Key, v s3name.VersionID, err error) {
 	if b, err = s3name.ParseBucket(bucket); err != nil {
 		return b, k, v, fmt.Errorf("%q: %w", bucket, err)

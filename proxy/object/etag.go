@@ -10,9 +10,9 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// In ETag mode `opaque` a client sees the upstream's ETag. One without a dash
-// would be taken for the MD5 of the plaintext (rclone, the Java SDKs), so it
-// gets a suffix that no real multipart upload ends in.
+// OpaqueSuffix ends ETags in ETag mode `opaque`, in which clients see the upstream's ETag. An ETag
+// without a dash would be taken for the MD5 of the plaintext (rclone, the Java SDKs). No real
+// multipart upload ends in this suffix.
 const OpaqueSuffix = "-0"
 
 // ClientETag is the ETag that a client is shown for the upstream's.
@@ -30,9 +30,8 @@ func ClientETag(upstream string) string {
 	return bare + OpaqueSuffix
 }
 
-// Show is the ETag that clients see of an object or part: in mode md5 the MD5 of its
-// plaintext, where that is known, in quotes; else what clientETag makes of the
-// upstream's.
+// Show is the ETag that clients see of an object or part: in mode md5 the quoted MD5 of its
+// plaintext, if that is known; otherwise the ClientETag of the upstream's.
 func (m ETagMode) Show(upstream string, md5 []byte) string {
 	if m == ETagMD5 && md5 != nil {
 		return `"` + hex.EncodeToString(md5) + `"`
@@ -40,8 +39,8 @@ func (m ETagMode) Show(upstream string, md5 []byte) string {
 	return ClientETag(upstream)
 }
 
-// UpstreamETags translates the list of ETags in a condition: If-Match,
-// If-None-Match. "*" and ETags that the store made itself pass unchanged.
+// UpstreamETags translates the list of ETags in an If-Match or If-None-Match. "*", and ETags made
+// by the store itself, pass unchanged.
 func UpstreamETags(condition string) string {
 	tags := strings.Split(condition, ",")
 	for i, tag := range tags {
@@ -56,7 +55,7 @@ func UpstreamETags(condition string) string {
 	return strings.Join(tags, ", ")
 }
 
-// TranslateConditions rewrites the conditions among headers for the store.
+// TranslateConditions rewrites the conditions in h for the store.
 func TranslateConditions(h http.Header) {
 	for _, name := range []string{"If-Match", "If-None-Match"} {
 		for i, v := range h.Values(name) {
@@ -66,8 +65,8 @@ func TranslateConditions(h http.Header) {
 	}
 }
 
-// MultipartMD5 is S3's ETag of a multipart object: the MD5 of the parts' MD5s, and
-// their number. "" where one is not known.
+// MultipartMD5 is S3's ETag of a multipart object: the MD5 of the parts' MD5s, and their number. It
+// is "" if one of the MD5s is not known.
 func MultipartMD5(parts []envelope.Part) string {
 	sum := md5.New()
 	for _, p := range parts {
@@ -83,19 +82,19 @@ func MultipartMD5(parts []envelope.Part) string {
 type ETag struct {
 	Shown    string // what clients see
 	Upstream string // the store's own
-	// plain says that shown is what S3 has without encryption: an SDK may compare
+	// Plain says that Shown is the ETag that S3 would have without encryption: an SDK may compare
 	// it with an MD5 of its own.
 	Plain bool
 }
 
-// OpaqueETag is the ETag of an object of which nothing but the store's is known.
+// OpaqueETag is the ETag of an object of which only the store's ETag is known.
 func OpaqueETag(upstream string) ETag {
 	return ETag{Shown: ClientETag(upstream), Upstream: upstream}
 }
 
-// IsIn tells whether a list of ETags, as If-Match has it, names this one. Both forms
-// count: what clients see, and what they would see in mode opaque, in case that the
-// bucket's mode was switched. A weak ETag never matches (RFC 9110, section 13.1.1).
+// IsIn reports whether a list of ETags, as in If-Match, contains this one. Both forms count: the
+// ETag that clients see, and the one that they would see in mode opaque, in case the bucket's mode
+// was switched. A weak ETag never matches (RFC 9110, section 13.1.1).
 func (t ETag) IsIn(list string) bool {
 	for tag := range strings.SplitSeq(list, ",") {
 		if tag = strings.TrimSpace(tag); tag == "*" || BareETag(tag) == BareETag(t.Shown) || BareETag(UpstreamETags(tag)) == BareETag(t.Upstream) {
@@ -105,8 +104,8 @@ func (t ETag) IsIn(list string) bool {
 	return false
 }
 
-// IsInWeakly is isIn for If-None-Match, for which `W/` makes no difference
-// (RFC 9110, section 13.1.2).
+// IsInWeakly is IsIn for If-None-Match, for which `W/` makes no difference (RFC 9110, section
+// 13.1.2).
 func (t ETag) IsInWeakly(list string) bool {
 	tags := strings.Split(list, ",")
 	for i, tag := range tags {
@@ -117,7 +116,7 @@ func (t ETag) IsInWeakly(list string) bool {
 
 func BareETag(tag string) string { return strings.Trim(tag, `"`) }
 
-// NamesETag tells whether a condition names an ETag, beside "*".
+// NamesETag reports whether a condition names an ETag, as opposed to "*".
 func NamesETag(condition string) bool {
 	return strings.Trim(condition, "* ,\t") != ""
 }

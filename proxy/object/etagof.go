@@ -12,9 +12,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// TagOf gives an object's ETag from the facts in its metadata and from its trailer,
-// as far as they were read. known is false when only the trailer can tell and t is
-// nil. Mode opaque needs neither.
+// TagOf returns an object's ETag from the facts in its metadata and from its trailer, as far as
+// they were read. known is false if only the trailer can tell and t is nil. Mode opaque needs
+// neither.
 func (o *Objects) TagOf(s *Stored, facts envelope.Facts, t *envelope.Trailer) (tag ETag, known bool) {
 	switch {
 	case o.ETag != ETagMD5:
@@ -38,7 +38,7 @@ func (o *Objects) TagOf(s *Stored, facts envelope.Facts, t *envelope.Trailer) (t
 	return o.MD5Tag(s.UpstreamETag, t.Facts.MD5), true
 }
 
-// MD5Tag is the ETag of an object of one PUT with this MD5, which is empty where it
+// MD5Tag is the ETag of an object, written with one PUT, that has this MD5; sum is empty if the MD5
 // is not known.
 func (o *Objects) MD5Tag(upstream string, sum []byte) ETag {
 	if o.ETag != ETagMD5 || len(sum) == 0 {
@@ -47,9 +47,9 @@ func (o *Objects) MD5Tag(upstream string, sum []byte) ETag {
 	return ETag{Shown: o.ETag.Show(upstream, sum), Upstream: upstream, Plain: true}
 }
 
-// ObjectETag returns the ETag of a stored object, the same that its PUT was answered with.
-// In mode md5 it opens the object's key and, if the metadata do not have the MD5, reads the
-// trailer. An object without an MD5, written in mode opaque, has the opaque ETag.
+// ObjectETag returns the ETag of a stored object, the same with which its PUT was answered. In mode
+// md5 it opens the object's key and, if the metadata lacks the MD5, reads the trailer. An object
+// without an MD5, written in mode opaque, has the opaque ETag.
 func (o *Objects) ObjectETag(ctx context.Context, s *Stored) (ETag, error) {
 	if tag, known := o.TagOf(s, envelope.Facts{}, nil); known {
 		return tag, nil
@@ -70,14 +70,12 @@ func (o *Objects) ObjectETag(ctx context.Context, s *Stored) (ETag, error) {
 	return tag, nil
 }
 
-// TagAt asks the store for an object, or for one version of it, and gives its ETag.
-// An object that cannot be read has its opaque ETag, so that it can still be replaced
-// or deleted.
+// TagAt asks the store for an object, or for one version of it, and returns its ETag. An object
+// that cannot be read has its opaque ETag, so that it can still be replaced or deleted.
 //
-// In mode md5 the store is asked twice. versitygw 1.8 reads metadata and ETag of an
-// object one after the other: in the middle of an overwrite one answer has those of
-// two states, and a condition would hold for the wrong one. Two equal answers in a
-// row are of one state.
+// In mode md5 it asks the store twice. versitygw 1.8 reads an object's metadata and its ETag one
+// after the other, so that in the middle of an overwrite one answer may mix two states, and a
+// condition would hold for the wrong one. Two equal answers in a row belong to one state.
 func (o *Objects) TagAt(ctx context.Context, bucket s3name.Bucket, key s3name.Key, version s3name.VersionID, unsigned bool) (ETag, error) {
 	head := func() (*http.Response, error) {
 		resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key, VersionID: version, Unsigned: unsigned})
@@ -116,8 +114,8 @@ func (o *Objects) TagAt(ctx context.Context, bucket s3name.Bucket, key s3name.Ke
 	return ETag{}, s3err.ConditionalRequestConflict.Because(ErrChanged)
 }
 
-// sameState tells whether two answers are about one state of an object. Each write
-// has a key, and so a commitment, of its own.
+// sameState reports whether two answers are about one state of an object. Each write has its own
+// key, and therefore its own commitment.
 func sameState(a, b *http.Response) bool {
 	for _, name := range []string{"Etag", MetaHeaderPrefix + "Commit"} {
 		if a.Header.Get(name) != b.Header.Get(name) {
@@ -127,7 +125,7 @@ func sameState(a, b *http.Response) bool {
 	return a.ContentLength == b.ContentLength
 }
 
-// TagIn gives the ETag of the object that an answer of the store tells of.
+// TagIn returns the ETag of the object that an answer of the store describes.
 func (o *Objects) TagIn(ctx context.Context, bucket s3name.Bucket, key s3name.Key, unsigned bool, resp *http.Response) (ETag, error) {
 	s, err := o.ReadStored(bucket, key, unsigned, resp)
 	if err != nil {
@@ -136,6 +134,6 @@ func (o *Objects) TagIn(ctx context.Context, bucket s3name.Bucket, key s3name.Ke
 	return o.ObjectETag(ctx, s)
 }
 
-// MaxTries bounds how often both requests are repeated because the object was
-// replaced between them.
+// MaxTries limits how often both requests are repeated because the object was replaced between
+// them.
 const MaxTries = 5

@@ -14,8 +14,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// PutInParts stores a body in parts of partSize bytes. The store puts them together only
-// after the body's io.EOF.
+// PutInParts stores a body in parts of partSize bytes. The store combines them only after the
+// body's io.EOF.
 func PutInParts(ctx context.Context, u *upstream.Upload, h http.Header, body io.Reader, length, partSize int64) (*http.Response, error) {
 	result, header, err := u.InParts(ctx, h, func(list *s3xml.CompleteUpload) error {
 		for number := 1; length > 0; number++ {
@@ -33,15 +33,15 @@ func PutInParts(ctx context.Context, u *upstream.Upload, h http.Header, body io.
 		return nil, err
 	}
 	header = header.Clone()
-	for _, name := range []string{"Content-Length", "Content-Type"} { // of the result's document
+	for _, name := range []string{"Content-Length", "Content-Type"} { // these describe the result's document
 		header.Del(name)
 	}
 	header.Set("Etag", `"`+strings.Trim(result.ETag, `"`)+`"`)
 	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: http.NoBody}, nil
 }
 
-// PutPart sends the next size bytes of a body as a part, and gives its ETag. sum is the checksum that
-// the store gets with it; nil for one of the client's own.
+// PutPart sends the next size bytes of a body as a part, and returns its ETag. sum is the checksum
+// that the store gets with it; nil leaves the choice to the upstream client.
 func PutPart(ctx context.Context, u *upstream.Upload, number int, body io.Reader, size int64, sum *upstream.Checksum) (etag string, err error) {
 	p := &piece{body: body}
 	p.left.Store(size)
@@ -55,8 +55,8 @@ func PutPart(ctx context.Context, u *upstream.Upload, number int, body io.Reader
 	return etag, err
 }
 
-// piece is the next part of a body. What is left of it is known although the transport
-// may go on reading when the store has answered.
+// piece is the next part of a body. It knows what is left of the part, even though the transport
+// may go on reading after the store has answered.
 type piece struct {
 	body io.Reader
 	left atomic.Int64
@@ -72,7 +72,7 @@ func (p *piece) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadEnd reads a body's io.EOF, which says that it was good.
+// ReadEnd reads a body's io.EOF, which confirms that the body was good.
 func ReadEnd(body io.Reader) error {
 	switch n, err := io.ReadFull(body, make([]byte, 1)); {
 	case n > 0:

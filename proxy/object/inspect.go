@@ -10,22 +10,22 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Inspection is what the store has of an object, without any secret.
+// Inspection is what the store reveals about an object, without any secret.
 type Inspection struct {
 	Bucket, Key  string
 	ETag         string // the store's own
 	LastModified string
 	StoredBytes  int64
-	Size         int64              // plaintext, by arithmetic
-	Metadata     *envelope.Metadata // nil: s3proxy did not write the object, or the older one did
-	Legacy       bool               // the older s3proxy wrote it, by its header
+	Size         int64              // of the plaintext, by arithmetic
+	Metadata     *envelope.Metadata // nil: not written by s3proxy, or by the older s3proxy
+	Legacy       bool               // written by the older s3proxy, according to its header
 
 	objects *Objects
 	stored  *Stored
 }
 
-// Inspect asks the store for the headers of an object, or of one version of it if
-// versionID is not empty. It needs no key and no running proxy.
+// Inspect asks the store for the headers of an object, or of one version if versionID is not empty.
+// It needs no key and no running proxy.
 func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID string) (*Inspection, error) {
 	o := New(Settings{Upstream: store, AllowPlaintextReads: true}, state.Place{}, NewCache())
 	o.tellOnly = true
@@ -51,7 +51,7 @@ func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID
 	}, nil
 }
 
-// OldContents opens the header of an object of the older s3proxy.
+// OldContents opens the header of an object written by the older s3proxy.
 func (i *Inspection) OldContents(b Settings) (*legacy.Object, error) {
 	if b.Legacy == nil {
 		return nil, legacy.ErrNoKey
@@ -59,9 +59,9 @@ func (i *Inspection) OldContents(b Settings) (*legacy.Object, error) {
 	return b.Legacy.Open(i.stored.Header, i.StoredBytes)
 }
 
-// Contents opens the object's key, as its bucket is configured, and reads what
-// only it reveals: the facts in the metadata and the trailer. The trailer is nil
-// for an empty object, which has none.
+// Contents opens the object's key with the settings of its bucket, and reads what only the key
+// reveals: the facts in the metadata, and the trailer. The trailer is nil for an empty object,
+// which has none.
 func (i *Inspection) Contents(ctx context.Context, b Settings) (envelope.Facts, *envelope.Trailer, error) {
 	i.objects.Settings = b
 	dek, facts, err := i.objects.Unlock(ctx, i.stored)

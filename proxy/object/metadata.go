@@ -10,17 +10,18 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/legacy"
 )
 
-// MetaHeaderPrefix is that of our own metadata in the store.
+// MetaHeaderPrefix begins the headers with the proxy's own metadata in the store.
 const MetaHeaderPrefix = "X-Amz-Meta-S3proxy-"
 
-// IsOwnMetadata tells whether a header of the store is metadata of ours, or of the older s3proxy.
+// IsOwnMetadata reports whether a header of the store is metadata of s3proxy, or of the older
+// s3proxy.
 func IsOwnMetadata(name string) bool {
 	return strings.HasPrefix(name, MetaHeaderPrefix) || name == legacy.HeaderName
 }
 
-// MetaPrefix begins the names of user metadata, which are lower case in S3.
-// net/http spells header names its own way; a store that keeps the spelling
-// would give "X-Amz-Meta-Color" back for "x-amz-meta-color".
+// MetaPrefix begins the names of user metadata, which are lower case in S3. net/http would spell
+// header names its own way, and a store that keeps the spelling would return "X-Amz-Meta-Color" for
+// "x-amz-meta-color".
 const MetaPrefix = "x-amz-meta-"
 
 func MetaName(header string) string {
@@ -30,8 +31,8 @@ func MetaName(header string) string {
 	return header
 }
 
-// TrimChunkedEncoding takes the transport coding aws-chunked off the object's
-// own Content-Encoding, where SDKs put it.
+// TrimChunkedEncoding removes the transport coding aws-chunked from the object's own
+// Content-Encoding, where SDKs put it.
 func TrimChunkedEncoding(h http.Header) {
 	var kept []string
 	for _, v := range h.Values("Content-Encoding") {
@@ -78,7 +79,7 @@ func MetadataFields(h http.Header) (map[string]string, error) {
 	return fields, nil
 }
 
-// KindOfPut is the kind of an object of one PUT.
+// KindOfPut is the kind of an object written with one PUT.
 func KindOfPut(key string, size int64) envelope.Kind {
 	if size == 0 && strings.HasSuffix(key, "/") {
 		return envelope.KindEmpty // posix-like stores refuse a body under such a key
@@ -86,20 +87,20 @@ func KindOfPut(key string, size int64) envelope.Kind {
 	return envelope.KindSingle
 }
 
-// Locked tells whether an object has a legal hold or a retention.
+// Locked reports whether an object has a legal hold or a retention.
 func (s *Stored) Locked() bool {
 	return s.Retained() || strings.EqualFold(s.Header.Get("X-Amz-Object-Lock-Legal-Hold"), "ON")
 }
 
-// Retained tells whether an object had a retention that was not over, by the store's clock, when
-// the store answered.
+// Retained reports whether an object was, by the store's clock, still under retention when the
+// store answered.
 func (s *Stored) Retained() bool {
 	if s.Header.Get("X-Amz-Object-Lock-Mode") == "" {
 		return false
 	}
 	until, err := time.Parse(time.RFC3339, s.Header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
 	if err != nil {
-		return true // the store may understand its own date
+		return true // the store may understand its own date format
 	}
 	now, err := http.ParseTime(s.Header.Get("Date"))
 	if err != nil {

@@ -35,14 +35,14 @@ func (oldReader) Close() error                         { return nil }
 // the whole object only if it returns no error; an error names the damaged part and segment.
 func (o *Opened) WriteTo(w io.Writer) (int64, error) { return o.plain.WriteTo(w) }
 
-// Close drops the key and what is left of the transfer.
+// Close drops the key and the rest of the transfer.
 func (o *Opened) Close() error {
 	o.plain.Close()
 	return o.close()
 }
 
-// OpenStored asks the store of b for an object, or for one version of it if
-// versionID is not empty. envelope.ErrNotEncrypted if s3proxy did not write it.
+// OpenStored asks the store of b for an object, or for one version if versionID is not empty. It
+// returns envelope.ErrNotEncrypted if s3proxy did not write the object.
 func OpenStored(ctx context.Context, b Settings, bucket, key, versionID string) (*Opened, error) {
 	b.AllowPlaintextReads = false
 	o := New(b, state.Place{}, NewCache())
@@ -72,9 +72,9 @@ func OpenStored(ctx context.Context, b Settings, bucket, key, versionID string) 
 	return opened, nil
 }
 
-// OpenRaw opens an object from its stored bytes, of the given number, and its user metadata (names
-// without x-amz-meta-), as they were copied from a store. bucket and key are those under which it
-// was written. Of b only Keyring and Origin are used.
+// OpenRaw opens an object from copies of its stored bytes (stored is their number) and its user
+// metadata (names without x-amz-meta-). bucket and key are those under which it was written. Of b
+// it uses only Keyring and Origin.
 func OpenRaw(ctx context.Context, b Settings, bucket, key string, metadata http.Header, raw io.ReaderAt, stored int64) (*Opened, error) {
 	b.AllowPlaintextReads = false
 	o := New(b, state.Place{}, NewCache())
@@ -95,7 +95,7 @@ func OpenRaw(ctx context.Context, b Settings, bucket, key string, metadata http.
 	})
 }
 
-// open prepares a whole object; suffix gives its last n stored bytes.
+// open prepares a whole object; suffix returns its last n stored bytes.
 func (o *Objects) open(ctx context.Context, s *Stored, body io.Reader, suffix func(n int64) ([]byte, error)) (*Opened, error) {
 	if s.Legacy != nil {
 		return &Opened{Size: s.Size, Old: true, plain: oldReader{s.Legacy.Read(0, s.Size, body)}, close: func() error { return nil }}, nil

@@ -9,9 +9,9 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// Read gives a range of an object's plaintext, authenticated where it is of format 1; its end says that all of it
-// came. The whole of an object is read with its end: an object's size is the store's word
-// until then, that of an empty one too.
+// Read returns a range of an object's plaintext, authenticated if it is of format 1; its io.EOF
+// confirms that everything has come. A whole object is read with its end, because until then its
+// size is only the store's word, even that of an empty object.
 func (o *Objects) Read(ctx context.Context, s *Stored, offset, length int64) (io.ReadCloser, error) {
 	if s.Meta == nil {
 		return o.readUnsealed(ctx, s, offset, length)
@@ -34,7 +34,7 @@ func (o *Objects) read(ctx context.Context, s *Stored, dek *envelope.DEK, offset
 	}
 	whole := length == s.Size
 	var t *envelope.Trailer
-	if s.Meta.Kind == envelope.KindMultipart || !whole { // the end is seen before a range is believed
+	if s.Meta.Kind == envelope.KindMultipart || !whole { // the end must be seen before a range is trusted
 		var err error
 		if t, err = o.Trailer(ctx, s, dek); err != nil {
 			return nil, err
@@ -57,18 +57,18 @@ func (o *Objects) read(ctx context.Context, s *Stored, dek *envelope.DEK, offset
 	return r, nil
 }
 
-// OpenWhole reads the plaintext of an object from all its stored bytes. t is its end, where that
-// was seen: of a multipart object it must be.
+// OpenWhole reads the plaintext of an object from all its stored bytes. t is its end, if that was
+// seen; for a multipart object it is required.
 func (s *Stored) OpenWhole(dek *envelope.DEK, t *envelope.Trailer, body io.Reader) *envelope.OpenReader {
 	return dek.OpenObject(s.Meta.Kind, s.layout(t), s.Bytes, t, body)
 }
 
-// OpenSpan reads the plaintext of some segments, whose stored bytes begin body.
+// OpenSpan reads the plaintext of some segments; body begins with their stored bytes.
 func (s *Stored) OpenSpan(dek *envelope.DEK, t *envelope.Trailer, span envelope.Span, body io.Reader) *envelope.OpenReader {
 	return dek.Open(s.Meta.Kind, s.layout(t), span, io.LimitReader(body, span.Length))
 }
 
-// layout is by the object's end, and without it by the size that the store tells.
+// layout uses the object's end or, without it, the size reported by the store.
 func (s *Stored) layout(t *envelope.Trailer) envelope.Layout {
 	if t == nil {
 		return envelope.SingleLayout(s.Size)
@@ -76,7 +76,7 @@ func (s *Stored) layout(t *envelope.Trailer) envelope.Layout {
 	return LayoutOf(t)
 }
 
-// reader closes what a read of an object needs.
+// reader closes everything that a read of an object needs.
 type reader struct {
 	*envelope.OpenReader
 	body io.Closer

@@ -8,8 +8,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/legacy"
 )
 
-// readOther reads the store's answer about an object without metadata of format 1: one of the older
-// s3proxy, or plaintext. An object that has both is of format 1 alone.
+// readOther reads the store's answer about an object without metadata of format 1: an old object,
+// or plaintext. An object that has both kinds of metadata counts as format 1 only.
 func (o *Objects) readOther(s *Stored, notEncrypted error) (*Stored, error) {
 	switch old := legacy.Marked(s.Header) && !o.Passthrough; {
 	case old && o.tellOnly:
@@ -30,8 +30,8 @@ func (o *Objects) readOther(s *Stored, notEncrypted error) (*Stored, error) {
 	return s, nil
 }
 
-// readUnsealed gives a range of an object that nothing authenticates. Of an old object that is read
-// whole the MD5 is compared.
+// readUnsealed returns a range of an object that nothing authenticates. If an old object is read
+// whole, its MD5 is compared.
 func (o *Objects) readUnsealed(ctx context.Context, s *Stored, offset, length int64) (io.ReadCloser, error) {
 	if length == 0 {
 		return http.NoBody, nil

@@ -9,12 +9,12 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// To replace an object, its stored bytes are read first: a byte that comes wrong from the store
-// would then replace the right one. So stored bytes are authenticated on their way, and the last one
-// is held back until all of them were.
+// To replace an object, its stored bytes are read first. If the store returned a wrong byte, it
+// would then replace the right one. Therefore stored bytes are authenticated while they are read,
+// and the last one is withheld until all of them were.
 
-// Reread reads the stored bytes of the source from offset on, n of them, which go to its end or
-// to where its trailer begins. dek is nil for plaintext, of which nothing can be proven.
+// Reread reads n stored bytes of the source from offset on, up to its end or to the start of its
+// trailer. dek is nil for plaintext, about which nothing can be proven.
 func (o *Objects) Reread(ctx context.Context, s *Stored, dek *envelope.DEK, offset, n int64) (io.ReadCloser, error) {
 	if n == 0 {
 		return io.NopCloser(bytes.NewReader(nil)), nil
@@ -54,13 +54,14 @@ func (o *Objects) Reread(ctx context.Context, s *Stored, dek *envelope.DEK, offs
 	return p, nil
 }
 
-// proven gives stored bytes as they are. The last one comes when all have authenticated.
+// proven returns stored bytes unchanged. It withholds the last one until all have been
+// authenticated.
 type proven struct {
 	opened *envelope.OpenReader
-	raw    bytes.Buffer // what opened has pulled
+	raw    bytes.Buffer // bytes that opened has pulled
 	body   io.Closer
-	skip   int64 // bytes that were read for the sake of the segment alone
-	err    error // of opened
+	skip   int64 // bytes read only to complete a segment
+	err    error // from opened
 }
 
 func (p *proven) Read(b []byte) (int, error) {

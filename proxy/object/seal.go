@@ -14,12 +14,12 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/state"
 )
 
-// Sealing is an object of one PUT on its way into a store, under a key of its own.
+// Sealing is an object of one PUT on its way into a store, with its own key.
 type Sealing struct {
 	Kind   envelope.Kind
 	Meta   *envelope.Metadata
 	Fields map[string]string // user metadata, the names without x-amz-meta-
-	Length int64             // of what is stored, in bytes; 0 for kind empty, which has no body
+	Length int64             // of the stored bytes; 0 for kind empty, which has no body
 
 	objects *Objects
 	bucket  s3name.Bucket
@@ -27,8 +27,8 @@ type Sealing struct {
 	dek     *envelope.DEK
 }
 
-// NewSealing makes a key for an object of size plaintext bytes. known are the facts that are
-// known before its body: all of them where there is none.
+// NewSealing makes a key for an object of size plaintext bytes. known are the facts known before
+// its body: all of them if there is no body.
 func (o *Objects) NewSealing(ctx context.Context, bucket s3name.Bucket, key s3name.Key, size int64, known envelope.Facts) (*Sealing, error) {
 	s := &Sealing{Kind: KindOfPut(key.String(), size), objects: o, bucket: bucket, size: size}
 	var err error
@@ -47,22 +47,22 @@ func (o *Objects) NewSealing(ctx context.Context, bucket s3name.Bucket, key s3na
 	return s, nil
 }
 
-// SetMetadata puts what the store keeps with the object among the headers of a write.
+// SetMetadata adds the object's metadata to the headers of a write.
 func (s *Sealing) SetMetadata(h http.Header) {
 	for name, value := range s.Fields {
 		h[MetaPrefix+name] = []string{value}
 	}
 }
 
-// Body gives the stored bytes while it pulls the plaintext from src; facts tells of it when it
-// was read. The key is destroyed at its end: in the goroutine that reads, which may be the
-// transport's and go on after the store has answered.
+// Body returns the stored bytes while it pulls the plaintext from src; facts is called when the
+// plaintext was read. The key is destroyed at the end, in the goroutine that reads, which may be
+// the transport's and go on after the store has answered.
 func (s *Sealing) Body(src io.Reader, facts func() envelope.Facts) io.ReadCloser {
 	return &lastUse{s.dek.SealObject(s.size, src, facts), s.dek}
 }
 
-// UnderFloor is src, which ends well only while the key is under the bucket's floor: for a
-// body that may take long.
+// UnderFloor returns src, but lets it end well only if the key is still under the bucket's floor.
+// It is for bodies that may take long.
 func (s *Sealing) UnderFloor(ctx context.Context, src io.Reader) io.Reader {
 	return &floorReader{src, func() error { return s.objects.UnderFloor(ctx, s.bucket, s.dek) }}
 }
@@ -70,7 +70,7 @@ func (s *Sealing) UnderFloor(ctx context.Context, src io.Reader) io.Reader {
 // Close destroys the key of an object whose body was not read to its end.
 func (s *Sealing) Close() { s.dek.Destroy() }
 
-// DestroyAtEnd gives r, and destroys its key at its end, as Sealing.Body does.
+// DestroyAtEnd returns r, and destroys its key at its end, as Sealing.Body does.
 func DestroyAtEnd(r io.ReadCloser, dek *envelope.DEK) io.ReadCloser { return &lastUse{r, dek} }
 
 type lastUse struct {
@@ -86,16 +86,16 @@ func (l *lastUse) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// SealRaw gives what a store would hold of an object of one PUT: the user metadata
-// (names without x-amz-meta-), and the stored bytes while it pulls exactly size
-// bytes of plaintext from src. The caller closes it.
+// SealRaw returns what a store would hold of an object written with one PUT: the user metadata
+// (names without x-amz-meta-), and the stored bytes while it pulls exactly size bytes of plaintext
+// from src. The caller closes it.
 func SealRaw(ctx context.Context, b Settings, bucket, key string, src io.Reader, size int64) (map[string]string, io.ReadCloser, error) {
 	at, k, _, err := ParseRef(bucket, key, "")
 	if err != nil {
 		return nil, nil, err
 	}
 	plain, known := ReadPlain(src, &checksum.Declared{}), envelope.Facts{}
-	if KindOfPut(key, size) == envelope.KindEmpty { // it has no trailer
+	if KindOfPut(key, size) == envelope.KindEmpty { // it has no trailer to hold the facts
 		if known, err = EmptyFacts(plain); err != nil {
 			return nil, nil, err
 		}
@@ -110,8 +110,8 @@ func SealRaw(ctx context.Context, b Settings, bucket, key string, src io.Reader,
 	return s.Fields, &sealedRaw{s.Body(plain, plain.Facts), s}, nil
 }
 
-// ReadPlain reads src with the checksums that an object keeps where no client asked for any:
-// d's or CRC64NVME, and the MD5, which is the ETag in md5 mode.
+// ReadPlain reads src and computes the checksums that an object keeps if no client asked for any:
+// d's or CRC64NVME, and the MD5, which is the ETag in mode md5.
 func ReadPlain(src io.Reader, d *checksum.Declared) *checksum.Reader {
 	if d.WantsMD5 = true; d.Algorithm == envelope.NoChecksum {
 		d.Algorithm = envelope.CRC64NVME
@@ -119,7 +119,7 @@ func ReadPlain(src io.Reader, d *checksum.Declared) *checksum.Reader {
 	return checksum.NewReader(src, nil, d)
 }
 
-// EmptyFacts are those of plain, which must have no byte.
+// EmptyFacts are the facts of plain, which must be empty.
 func EmptyFacts(plain *checksum.Reader) (envelope.Facts, error) {
 	switch n, err := plain.Read(make([]byte, 1)); {
 	case n != 0:
@@ -141,12 +141,12 @@ func (s *sealedRaw) Close() error {
 	return s.ReadCloser.Close()
 }
 
-// errFloorMoved says that a write's key is not the bucket's current kind any more: `keys rekey`
-// has begun since the write did, and would never see what this one leaves.
+// errFloorMoved says that the key of a write no longer fits the bucket's floor: `keys rekey` has
+// begun since the write did, and would never see the object that it leaves.
 var errFloorMoved = s3err.ServiceUnavailable.WithMessage("The keys of this bucket are being made anew; please send the request again.")
 
-// UnderFloor refuses a key that is below the bucket's floor: what it would protect is not
-// encrypted again, and is unreadable once the floor is closed.
+// UnderFloor refuses a key that is below the bucket's floor. An object with that key would not be
+// encrypted again, and would become unreadable once the floor is closed.
 func (o *Objects) UnderFloor(ctx context.Context, bucket s3name.Bucket, dek *envelope.DEK) error {
 	current, err := o.Keyring.IsCurrent(ctx, o.KeyBucket(bucket), dek)
 	if err == nil && !current {

@@ -16,7 +16,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms/localfile"
 )
 
-// keyed are settings of a bucket whose keys the KEK wraps one by one.
+// keyed returns the settings of a bucket in window 0: the KEK wraps each key.
 func keyed(t *testing.T) Settings {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "keyset.json")
@@ -35,7 +35,7 @@ func keyed(t *testing.T) Settings {
 	return Settings{Keyring: keyring}
 }
 
-// sealed is what a store would have of an object.
+// sealed returns what a store would hold of an object.
 func sealed(t *testing.T, b Settings, key string, content []byte) (http.Header, []byte) {
 	t.Helper()
 	fields, r, err := SealRaw(t.Context(), b, "bucket", key, bytes.NewReader(content), int64(len(content)))

@@ -17,21 +17,20 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// CORSRules is the name of the sealed setting that has a bucket's CORS rules.
+// CORSRules is the name of the setting that holds a bucket's CORS rules.
 const CORSRules = "cors"
 
-// maxSetting bounds a setting's document: S3's largest, of 64 KiB, as it is written with its quotes
-// escaped.
+// maxSetting limits a setting's document: S3's largest, of 64 KiB, with its quotes escaped.
 const maxSetting = 512 << 10
 
-// setting is one of the proxy's own objects: a document about a bucket, sealed as a client's object
-// is, so that the store can neither make one nor take that of another bucket. Its key is bound to
-// the name that it has in the bucket itself, wherever it is. Bringing back an older one is what the
-// store still can do.
+// setting is a state object: a document about a bucket, sealed like a client's object, so that the
+// store can neither forge it nor use that of another bucket. Its key is bound to the name that it
+// would have in the bucket itself, wherever it is stored. The store can still bring back an older
+// one.
 type setting struct {
 	*Objects
 	bucket s3name.Bucket
-	key    s3name.Key // that its own key is bound to
+	key    s3name.Key // the name that its key is bound to
 	// Where it is:
 	stateBucket s3name.Bucket
 	stateKey    string
@@ -47,14 +46,14 @@ func (o *Objects) setting(bucket s3name.Bucket, name string) (s setting, err err
 	return s, err
 }
 
-// SettingPlace says where the object is that has a setting.
+// SettingPlace says where the object with a setting is.
 func SettingPlace(at state.Place, bucket s3name.Bucket, name string) (stateBucket, key string) {
 	in, prefix := at.Of(bucket)
 	return in.String(), prefix + name
 }
 
-// ReadSetting gives the document of a setting; nil if the bucket has none. Whatever the store made
-// up is an error.
+// ReadSetting returns the document of a setting; nil if the bucket has none. A document forged by
+// the store is an error.
 func (o *Objects) ReadSetting(ctx context.Context, bucket s3name.Bucket, name string) (document []byte, err error) {
 	s, err := o.setting(bucket, name)
 	if err != nil {
@@ -86,8 +85,8 @@ func (o *Objects) DeleteSetting(ctx context.Context, bucket s3name.Bucket, name 
 	return s.remove(ctx)
 }
 
-// RenewSetting seals a setting again with a new key, if due says so of its metadata. Its key is
-// bound to the name key. A setting that somebody else has changed meanwhile has a new key already.
+// RenewSetting seals a setting again with a new key, if due says so for its metadata. Its key is
+// bound to the name key. A setting that somebody else has changed meanwhile already has a new key.
 func (o *Objects) RenewSetting(ctx context.Context, bucket s3name.Bucket, name string, due func(ctx context.Context, key string, m *envelope.Metadata) (bool, error)) (renewed bool, err error) {
 	s, err := o.setting(bucket, name)
 	if err != nil {
@@ -112,7 +111,7 @@ func (o *Objects) RenewSetting(ctx context.Context, bucket s3name.Bucket, name s
 	return err == nil, err
 }
 
-// get asks for the object; nil if there is none.
+// get asks for the object; nil if it does not exist.
 func (s setting) get(ctx context.Context) (*Stored, *http.Response, error) {
 	req, err := s.State().Request(http.MethodGet, s.stateBucket, s.stateKey)
 	if err != nil {
@@ -154,7 +153,7 @@ func (s setting) open(ctx context.Context, stored *Stored, body io.Reader) ([]by
 	return document, nil
 }
 
-// put replaces what has the ETag of the store's, or whatever there is.
+// put replaces the object with this ETag of the store's, or whatever object there is.
 func (s setting) put(ctx context.Context, document []byte, etag string) error {
 	if len(document) > maxSetting {
 		return fmt.Errorf("the setting %s has %d bytes, more than %d", s.stateKey, len(document), maxSetting)

@@ -15,7 +15,7 @@ import (
 
 // Settings says how the proxy serves a bucket.
 type Settings struct {
-	// Upstream is the store that has the bucket.
+	// Upstream is the store that holds the bucket.
 	Upstream *upstream.Client
 	// Keyring makes and opens the keys of its objects.
 	Keyring Keyring
@@ -23,44 +23,43 @@ type Settings struct {
 	Passthrough bool
 	// ETag says which ETags clients see.
 	ETag ETagMode
-	// SSE says what becomes of S3's server-side encryption; "" is SSEOwn.
+	// SSE says what happens to S3's server-side encryption; "" is SSEOwn.
 	SSE SSEMode
-	// CORS says who answers for pages of other sites; "" is CORSOwn.
+	// CORS says who answers web pages of other sites; "" is CORSOwn.
 	CORS CORSMode
-	// AllowPlaintextReads serves objects that carry no s3proxy metadata as they
-	// are. A store that may inject plaintext can then forge any content.
+	// AllowPlaintextReads serves objects without s3proxy metadata unchanged. A store that can
+	// inject plaintext can then forge any content.
 	AllowPlaintextReads bool
-	// Legacy are the keys of objects that the older s3proxy wrote (package legacy), which nothing
-	// authenticates. nil: they are refused.
+	// Legacy are the keys of old objects (package legacy), which nothing authenticates. If it is
+	// nil, old objects are refused.
 	Legacy *legacy.Keys
-	// SkipRangeCheck answers a range of an object of one PUT without checking the object's end,
-	// which saves a request to the store for the first range of each. Bytes of a refused upload
-	// may then come out, if the store kept its segments.
+	// SkipRangeCheck answers a range of an object written with one PUT without checking the
+	// object's end, which saves a request to the store for the first range of each object. Then
+	// bytes of a refused upload may come out, if the store kept its segments.
 	SkipRangeCheck bool
-	// Origin is the bucket name that keys are bound to, if this bucket is a replica of
-	// another. Empty: its own.
+	// Origin is the bucket name that keys are bound to, if this bucket is a replica of another. If
+	// it is empty, they are bound to the bucket's own name.
 	Origin string
-	// Limits bound what is written again; zero values: the defaults.
+	// Limits are for writing objects again; zero values mean the defaults.
 	Limits Limits
 }
 
-// Limits say how stored objects are written again, in bytes. Only tests set them.
+// Limits say how stored objects are written again; sizes are in bytes. Only tests set them.
 type Limits struct {
-	// CopyObject is the largest object that one CopyObject of the store takes. Larger ones
+	// CopyObject is the size of the largest object that the store's CopyObject takes. Larger ones
 	// are copied in parts.
 	CopyObject int64
-	// CopyPart is how much one UploadPartCopy moves where the object's own parts are not
-	// known.
+	// CopyPart is how much one UploadPartCopy moves if the object's own parts are not known.
 	CopyPart int64
-	// Buffer is the largest object that is read whole before a write in place begins. Larger ones
-	// stream.
+	// Buffer is the size of the largest object that is read whole before a write in place begins.
+	// Larger ones stream.
 	Buffer int64
-	// Stall is how long a streamed body may stand still.
+	// Stall is how long a streamed body may make no progress.
 	Stall time.Duration
 }
 
-// orDefault fills in S3's limit, where it has one (5 GiB for a CopyObject,
-// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html), and ours.
+// orDefault fills in S3's limit, if it has one (5 GiB for a CopyObject,
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html), or else ours.
 func (l Limits) orDefault() Limits {
 	return Limits{
 		CopyObject: cmp.Or(l.CopyObject, 5<<30), CopyPart: cmp.Or(l.CopyPart, 1<<30),
@@ -72,46 +71,46 @@ func (l Limits) orDefault() Limits {
 type ETagMode string
 
 const (
-	// ETagOpaque shows the store's ETags, so that LIST costs no further request.
+	// ETagOpaque shows the store's ETags, so that LIST needs no further requests.
 	ETagOpaque ETagMode = "opaque"
-	// ETagMD5 shows what S3 has without encryption: the MD5 of the plaintext.
+	// ETagMD5 shows the ETags that S3 has without encryption: the MD5 of the plaintext.
 	ETagMD5 ETagMode = "md5"
 )
 
-// Keyring makes and opens the data keys of objects; *kms.Keyring is the one.
+// Keyring makes and opens the data keys of objects; *kms.Keyring implements it.
 type Keyring interface {
 	NewKey(ctx context.Context, n kms.Name) (*envelope.DEK, *envelope.Metadata, error)
 	WrapKey(ctx context.Context, n kms.Name, dek *envelope.DEK) (*envelope.Metadata, error)
 	OpenKey(ctx context.Context, n kms.Name, m *envelope.Metadata) (*envelope.DEK, error)
-	// IsCurrent tells whether a key is under the bucket's floor (kms.Floors).
+	// IsCurrent reports whether a key is under the bucket's floor (kms.Floors).
 	IsCurrent(ctx context.Context, bucket string, dek *envelope.DEK) (bool, error)
 	ForgetBucket(bucket string)
 }
 
-// SSEMode says what becomes of S3's server-side encryption, SSE-S3 and SSE-KMS, in an
-// encrypted bucket.
+// SSEMode says what happens to S3's server-side encryption, SSE-S3 and SSE-KMS, in an encrypted
+// bucket.
 type SSEMode string
 
-// SSEOwn treats it as satisfied by the proxy's own layer: what a client asks for is checked and
-// answered as in S3, and the store does not hear of it. It is the default.
+// SSEOwn, the default, treats it as satisfied by the proxy's own encryption: what a client asks for
+// is checked and answered as in S3, and the store never sees it.
 const SSEOwn SSEMode = "own"
 
-// SSEStore sends it on: the store encrypts once more, below.
+// SSEStore passes it on: the store encrypts once more, underneath.
 const SSEStore SSEMode = "store"
 
-// CORSMode says whose CORS rules answers go by.
+// CORSMode says whose CORS rules apply to answers.
 type CORSMode string
 
 const (
-	// CORSOwn keeps the rules of PutBucketCors here, sealed, and answers by them alone: on any store,
-	// and whatever the store says of itself. It is the default.
+	// CORSOwn, the default, keeps the rules of PutBucketCors in the proxy, sealed, and answers by
+	// them alone, on any store and whatever headers the store sends.
 	CORSOwn CORSMode = "own"
 	// CORSStore leaves rules, preflights and headers to the store.
 	CORSStore CORSMode = "store"
 )
 
-// ComparedHere tells whether one of these conditions, in this ETag mode, is for the proxy to
-// compare.
+// ComparedHere reports whether, in this ETag mode, the proxy has to compare one of these
+// conditions.
 func (m ETagMode) ComparedHere(conditions ...string) bool {
 	return slices.ContainsFunc(conditions, func(c string) bool {
 		return NamesETag(c) && (m == ETagMD5 || strings.Contains(c, ","))

@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// UnnamedFile is a temporary file without a name: it vanishes when it is closed, however this
-// process ends.
+// UnnamedFile returns a temporary file without a name: it vanishes when it is closed or this
+// process ends, however that happens.
 func UnnamedFile(pattern string) (*os.File, error) {
 	f, err := os.CreateTemp("", pattern)
 	if err != nil {

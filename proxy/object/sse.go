@@ -3,7 +3,7 @@ package object
 // The headers of SSE-S3 and SSE-KMS.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
 const (
-	SSEHeader        = "X-Amz-Server-Side-Encryption" // the headers of SSE-C begin with it, too
+	SSEHeader        = "X-Amz-Server-Side-Encryption" // also the beginning of the headers of SSE-C
 	SSEKeyHeader     = SSEHeader + "-Aws-Kms-Key-Id"
 	SSEContextHeader = SSEHeader + "-Context"
 	SSEBucketHeader  = SSEHeader + "-Bucket-Key-Enabled"

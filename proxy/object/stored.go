@@ -25,7 +25,7 @@ type Objects struct {
 	tellOnly bool
 }
 
-// New gives the objects of a bucket. Those of all buckets of a process may share a
+// New returns the objects of a bucket. Those of all buckets of a process may share a
 // cache; place may be zero where none of the proxy's own objects are read or written.
 func New(b Settings, place state.Place, cache *Cache) *Objects {
 	b.Limits = b.Limits.orDefault()
@@ -151,7 +151,7 @@ func (o *Objects) GetRange(ctx context.Context, s *Stored, offset, n int64) (*ht
 	return resp, nil
 }
 
-// SameAs tells whether two answers are about one state of an object. Each write has a
+// SameAs reports whether two answers are about one state of an object. Each write has a
 // key, and so a commitment, of its own.
 func (s *Stored) SameAs(o *Stored) bool {
 	if s.Meta == nil || o.Meta == nil {
