@@ -13,9 +13,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Abort ends an upload; h are the client's headers for the store, whose answer's it gives. It
-// takes the upload's key away first: from then on no Complete that runs beside it may call
-// the upload done unless the object proves it.
+// Abort ends an upload; h are the client's headers for the store. It returns the headers of the
+// store's answer. First it removes the upload's key: from then on, a Complete running beside it may
+// call the upload done only if the object proves it.
 func (a *Uploads) Abort(ctx context.Context, t Target, id s3name.UploadID, h http.Header) (http.Header, error) {
 	u := a.upload(t, id)
 	saved, err := u.stateToAbort(ctx)
@@ -26,8 +26,7 @@ func (a *Uploads) Abort(ctx context.Context, t Target, id s3name.UploadID, h htt
 	if err != nil {
 		return nil, during(stepCheckObject, err)
 	}
-	// The store judges first whether this client may abort, and whether there is
-	// such an upload.
+	// The store decides first whether this client may abort, and whether there is such an upload.
 	var gone error
 	switch err := u.store.IsThere(ctx); {
 	case err == nil:
@@ -36,7 +35,7 @@ func (a *Uploads) Abort(ctx context.Context, t Target, id s3name.UploadID, h htt
 		}
 	case errors.Is(err, s3err.NoSuchUpload):
 		gone = err
-	case errors.Is(err, s3err.AccessDenied): // listing parts is a right of its own
+	case errors.Is(err, s3err.AccessDenied): // listing parts needs a permission of its own
 	default:
 		return nil, err
 	}
@@ -44,15 +43,15 @@ func (a *Uploads) Abort(ctx context.Context, t Target, id s3name.UploadID, h htt
 	resp, err := u.store.Abort(ctx, h)
 	if err == nil {
 		resp.Body.Close()
-		// MinIO says 204 to an Abort of any upload that it does not have.
+		// MinIO answers 204 to an Abort of any upload that it does not have.
 		if err = gone; err == nil {
 			err = u.completedInstead(ctx, saved, before)
 		}
 	}
 	ended := err == nil
 	if errors.Is(err, s3err.NoSuchUpload) {
-		// As long as there is a key the upload may only be hidden (DefaultGrace): the
-		// sweep looks after it. Without one this is the rest of an earlier Abort.
+		// As long as there is a key, the upload may only be hidden (DefaultGrace), and the sweep
+		// takes care of it. Without a key, this is the rest of an earlier Abort.
 		_, there := u.load(ctx)
 		ended = errors.Is(there, ErrNoState)
 	}
@@ -70,8 +69,8 @@ func (a *Uploads) Abort(ctx context.Context, t Target, id s3name.UploadID, h htt
 	return resp.Header, nil
 }
 
-// markAborted leaves something of the state of an upload whose key is gone and whose Abort
-// the store did not take, so that the client's next Abort finds it.
+// markAborted leaves a piece of the state of an upload whose key is gone but whose Abort failed at
+// the store, so that the client's next Abort finds it.
 func (u *Upload) markAborted(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -80,9 +79,9 @@ func (u *Upload) markAborted(ctx context.Context) {
 	}
 }
 
-// stateToAbort reads the state of an upload that shall be aborted. Where the key is gone
-// and something else is left of the state, this is the rest of an earlier Abort. An upload
-// of which nothing is kept is none: its id does not go to the store.
+// stateToAbort reads the state of an upload that is to be aborted. If the key is gone but other
+// state is left, this is the rest of an earlier Abort. An upload without any state does not exist:
+// its id does not go to the store.
 func (u *Upload) stateToAbort(ctx context.Context) (savedUpload, error) {
 	saved, err := u.load(ctx)
 	switch {
@@ -101,9 +100,9 @@ func (u *Upload) stateToAbort(ctx context.Context) (savedUpload, error) {
 	return saved, nil
 }
 
-// completedInstead looks whether the upload became the object while it was being aborted.
-// Another object than stood there before may hide that it did: the upload is gone then, and
-// whether by this Abort nobody can tell.
+// completedInstead checks whether the upload became the object while it was being aborted. That may
+// be hidden if there now is another object than before: then the upload is gone, and nobody can
+// tell whether this Abort ended it.
 func (u *Upload) completedInstead(ctx context.Context, saved savedUpload, before string) error {
 	now, s, err := u.lookAtKey(ctx)
 	switch {
@@ -117,8 +116,8 @@ func (u *Upload) completedInstead(ctx context.Context, saved savedUpload, before
 	return nil
 }
 
-// lookAtKey gives what tells the states of the object at the upload's key apart, "" for none,
-// and the object if it is ours.
+// lookAtKey returns a text that differs between the states of the object at the upload's key ("" if
+// there is none), and the object if it is ours.
 func (u *Upload) lookAtKey(ctx context.Context) (state string, s *object.Stored, err error) {
 	resp, err := u.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: u.Bucket, Key: u.Key})
 	if upstream.IsNotFound(err) {

@@ -12,10 +12,10 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// maxSweptBuckets bounds how many buckets a process remembers for its sweeps.
+// maxSweptBuckets limits how many buckets a process remembers for its sweeps.
 const maxSweptBuckets = 10_000
 
-// remember has the bucket swept by this process.
+// remember makes this process sweep the bucket.
 func (a *Uploads) remember(bucket s3name.Bucket) {
 	a.sweptMu.Lock()
 	defer a.sweptMu.Unlock()
@@ -26,19 +26,19 @@ func (a *Uploads) remember(bucket s3name.Bucket) {
 
 // SweepRound is what one round of SweepSeen did.
 type SweepRound struct {
-	Buckets int // that were to be swept
+	Buckets int // to be swept
 	Removed int // uploads whose state was removed
-	Failed  int // uploads, and buckets as a whole, that could not be swept
+	Failed  int // uploads, and whole buckets, that could not be swept
 }
 
-// SweepState tells how far SweepSeen is.
+// SweepState says how far SweepSeen is.
 type SweepState struct {
-	Bucket   string // that is being swept; "": none is
+	Bucket   string // being swept; "" if none is
 	Done, Of int    // buckets of the round
 	Next     time.Time
 }
 
-// Sweep tells how far SweepSeen is.
+// Sweep returns how far SweepSeen is.
 func (a *Uploads) Sweep() SweepState {
 	if s := a.sweep.Load(); s != nil {
 		return *s
@@ -46,8 +46,8 @@ func (a *Uploads) Sweep() SweepState {
 	return SweepState{}
 }
 
-// SweepSeen sweeps the buckets in which this process has begun or ended uploads, every so
-// often and not all replicas at once, until ctx ends. told gets each round.
+// SweepSeen sweeps the buckets in which this process has created or ended uploads, once per
+// interval but not at the same time on all replicas, until ctx ends. told is called for each round.
 func (a *Uploads) SweepSeen(ctx context.Context, objectsOf func(s3name.Bucket) *object.Objects, every, grace time.Duration, told func(SweepRound)) {
 	for {
 		wait := every/2 + rand.N(every)

@@ -11,8 +11,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
-// CheckList refuses a list that fits no upload, whatever was sent: for every bucket, before
-// a store sees it.
+// CheckList refuses a list that fits no upload, whatever was sent. It applies to every bucket,
+// before a store sees the list.
 func CheckList(l s3xml.CompletedParts) *s3err.Error {
 	before := s3xml.PartNumber(0)
 	for _, asked := range l {
@@ -36,8 +36,8 @@ func CheckList(l s3xml.CompletedParts) *s3err.Error {
 	return nil
 }
 
-// ranges are the parts that the list is about, in few ranges: what lies between two that
-// are near to each other comes along.
+// ranges are the parts in the list, combined into few ranges: parts between two near ones are
+// included.
 func (c *completion) ranges() (all []partRange) {
 	for _, asked := range c.wanted.Parts {
 		number := int(*asked.PartNumber)
@@ -50,8 +50,7 @@ func (c *completion) ranges() (all []partRange) {
 	return all
 }
 
-// choose checks the client's list against the parts that are there. All sizes are
-// of the plaintext.
+// choose checks the client's list against the parts that exist. All sizes are of the plaintext.
 func (c *completion) choose(sent *sentParts) ([]partRecord, error) {
 	if c.wanted.Type != envelope.NoType && c.wanted.Type != c.options.Type {
 		mode := checksum.TypeName(c.options.Type)
@@ -89,8 +88,8 @@ func errNoPart(asked s3xml.CompletedPart) *s3err.Error {
 		s3err.Field{Name: "PartNumber", Value: strconv.Itoa(int(*asked.PartNumber))}, s3err.Field{Name: "ETag", Value: strings.Trim(*asked.ETag, `"`)})
 }
 
-// find gives the sending of a part that the client names by its ETag. A store that puts
-// another one together makes an object that does not authenticate.
+// find returns the sending of a part that the client names by its ETag. If a store combines another
+// sending, the object does not authenticate.
 func (c *completion) find(sendings []partRecord, etag string) (partRecord, bool) {
 	for _, p := range sendings {
 		if c.options.MD5 && isMD5Of(etag, p.Part) || !c.options.MD5 && isETagOf(etag, p.Part.ID) {
@@ -124,7 +123,7 @@ func (c *completion) checkPart(asked s3xml.CompletedPart, p partRecord) error {
 
 var errPartChecksum = s3err.InvalidArgument.WithMessage("Invalid Base64 or multiple checksums present in request")
 
-// trailer is what proves that the object has these parts and no others.
+// trailer proves that the object has these parts and no others.
 func (c *completion) trailer(parts []partRecord) (*envelope.Trailer, error) {
 	t := &envelope.Trailer{Kind: envelope.KindMultipart, UploadHash: c.hash}
 	for _, p := range parts {

@@ -8,8 +8,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
-// FuzzCompleteMultipartUpload: no document makes more parts than S3 allows, or breaks the
-// judging of its list.
+// FuzzCompleteMultipartUpload: no document yields more parts than S3 allows, or breaks the check of
+// its list.
 func FuzzCompleteMultipartUpload(f *testing.F) {
 	for _, seed := range []string{
 		"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>", "<CompleteMultipartUpload/>", "<CompleteMultipartUpload><Part/></CompleteMultipartUpload>",
@@ -28,7 +28,7 @@ func FuzzCompleteMultipartUpload(f *testing.F) {
 		}
 		c := completion{Upload: &Upload{}, wanted: Wanted{Parts: in.Parts}}
 		if chosen, err := c.choose(&sentParts{}); err == nil && len(in.Parts) > 0 {
-			t.Errorf("%q: %d parts are chosen of none that were sent", body, len(chosen))
+			t.Errorf("%q: %d parts are chosen, but none was sent", body, len(chosen))
 		} else if refused := (*s3err.Error)(nil); err != nil && (!errors.As(err, &refused) || refused.Status >= 500) {
 			t.Errorf("%q: %v", body, err)
 		}

@@ -18,15 +18,15 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Wanted is what a client asks of a Complete.
+// Wanted is what a client asks for in a Complete.
 type Wanted struct {
 	Parts    s3xml.CompletedParts // CheckList has passed them
 	Size     int64                // of the object's plaintext in bytes; -1: not given
 	Checksum envelope.Checksum    // of the object; zero: not given
 	Type     envelope.ChecksumType
-	// Header gives the headers of the store's Complete. It is asked anew in each try.
-	// resolved says that the conditions among them are those of an object that may change,
-	// so that a refusal by them need not be the client's.
+	// Header returns the headers for the store's Complete. It is called in each try. resolved says
+	// that the conditions among them belong to an object that may change, so that a refusal because
+	// of them need not be meant for the client.
 	Header func(context.Context) (h http.Header, resolved bool, err error)
 }
 
@@ -37,13 +37,13 @@ type Completed struct {
 	Trailer *envelope.Trailer
 }
 
-// Complete ends an upload: every listed part is known to the store and by a record, the
-// trailer goes up as the last part, and the store puts all of them together. No part that a
-// client sent is overwritten, so that a repeated request, on any replica and after any
-// failure, does the same again, and gives the same object as long as that stands at its key.
+// Complete ends an upload: every listed part must be known to the store and have a record, the
+// trailer is sent as the last part, and the store combines all of them. No part that a client sent
+// is overwritten. Therefore a repeated request, on any replica and after any failure, does the same
+// again, and yields the same object as long as that is at its key.
 func (a *Uploads) Complete(ctx context.Context, t Target, id s3name.UploadID, wanted Wanted) (*Completed, error) {
 	a.remember(t.Bucket)
-	// One at a time in this process: each would replace the other's trailer.
+	// One at a time in this process, because each would replace the other's trailer.
 	release, err := a.completing.acquire(ctx, t.name(id))
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (a *Uploads) Complete(ctx context.Context, t Target, id s3name.UploadID, wa
 	defer release()
 	u, err := a.Open(ctx, t, id)
 	if errors.Is(err, s3err.NoSuchUpload) {
-		// The state is gone: by an Abort, or by a Complete that succeeded.
+		// The state is gone, because of an Abort or a Complete that succeeded.
 		return (&completion{Upload: a.upload(t, id), wanted: wanted}).earlier(ctx, err)
 	}
 	if err != nil {
@@ -62,22 +62,22 @@ func (a *Uploads) Complete(ctx context.Context, t Target, id s3name.UploadID, wa
 	return c.run(ctx)
 }
 
-// completion is one Complete on its way.
+// completion is a Complete in progress.
 type completion struct {
 	*Upload
 	wanted   Wanted
 	resolved bool // see Wanted.Header
 }
 
-// maxCompleteTries bounds how often a Complete begins anew because another request
-// for the same upload, at another replica, came between its steps.
+// maxCompleteTries limits how often a Complete starts over because another request for the same
+// upload, at another replica, came between its steps.
 const maxCompleteTries = 8
 
-// maxInternalErrors is the same for an internal error of the store.
+// maxInternalErrors is the same for internal errors of the store.
 const maxInternalErrors = 4
 
-// run goes through the steps. What the client asked for is checked anew in each
-// try, since parts may be sent again meanwhile.
+// run goes through the steps. In each try it checks the client's request again, because parts may
+// be sent again meanwhile.
 func (c *completion) run(ctx context.Context) (*Completed, error) {
 	for try := range maxCompleteTries {
 		done, err := c.try(ctx)
@@ -85,7 +85,7 @@ func (c *completion) run(ctx context.Context) (*Completed, error) {
 			c.all.forgetEnded(c.name(), err)
 			done, err = c.await(ctx, err)
 		}
-		// versitygw 1.8 has an internal error where another request ends the upload.
+		// versitygw 1.8 has an internal error if another request ends the upload.
 		if errors.Is(err, errAgain) || errors.Is(err, s3err.InternalError) && try < maxInternalErrors {
 			if err := upstream.Wait(ctx, time.Duration(rand.Int64N(int64(try+1)*int64(100*time.Millisecond)))); err != nil {
 				return nil, err
@@ -120,8 +120,8 @@ func (c *completion) try(ctx context.Context) (*Completed, error) {
 		return nil, err
 	}
 	if sent.marked {
-		// versitygw 1.8 hides the upload while it completes it: a sweep that comes
-		// then must begin to count anew.
+		// versitygw 1.8 hides the upload while it completes it: a sweep that comes then must start
+		// counting again.
 		stateBucket, folder := c.folder()
 		if err := c.State().Remove(ctx, stateBucket, folder+goneMark); err != nil {
 			return nil, during(stepForgetGone, err)
@@ -134,9 +134,9 @@ func (c *completion) try(ctx context.Context) (*Completed, error) {
 	return c.complete(ctx, list, trailer)
 }
 
-// sendTrailer sends the trailer as a part of its own, and gives the list that makes the object
-// of it and the chosen parts. A last part that is too small to stand before another one, or
-// is not in the store's upload, goes up with it.
+// sendTrailer sends the trailer as a separate part, and returns the list that makes the object from
+// it and the chosen parts. If the last part is too small to precede another one, or is not in the
+// store's upload, it is sent together with the trailer.
 func (c *completion) sendTrailer(ctx context.Context, sent *sentParts, parts []partRecord, trailer *envelope.Trailer) (s3xml.CompleteUpload, error) {
 	list := s3xml.CompleteUpload{Xmlns: s3xml.Namespace}
 	sealed, err := c.dek.SealTrailer(trailer)
@@ -172,7 +172,7 @@ func (c *completion) sendTrailer(ctx context.Context, sent *sentParts, parts []p
 	return list, nil
 }
 
-// keptBody opens the body of a part that is sent again with the trailer behind it.
+// keptBody opens the body of a part that is sent again with the trailer after it.
 func (u *Upload) keptBody(ctx context.Context, p partRecord) (io.ReadCloser, error) {
 	stateBucket, folder := u.folder()
 	name := p.name
@@ -194,9 +194,9 @@ func (u *Upload) keptBody(ctx context.Context, p partRecord) (io.ReadCloser, err
 	return resp.Body, nil
 }
 
-// complete asks the store to put the parts together, and makes sure that it has: a
-// 200 may hold an error, and versitygw 1.8 answers 200 for any upload that is gone
-// when an object stands at the key.
+// complete asks the store to combine the parts, and makes sure that it has: a 200 may contain an
+// error, and versitygw 1.8 answers 200 for any upload that is gone if there is an object at the
+// key.
 func (c *completion) complete(ctx context.Context, list s3xml.CompleteUpload, trailer *envelope.Trailer) (*Completed, error) {
 	h, resolved, err := c.wanted.Header(ctx)
 	if err != nil {
@@ -207,17 +207,17 @@ func (c *completion) complete(ctx context.Context, list s3xml.CompleteUpload, tr
 	if err != nil {
 		return nil, c.completeFailure(err)
 	}
-	// Whoever says the checksum of the whole has put it together; versitygw 1.8 says
-	// nothing of the kind when it only finds that the upload is gone.
+	// A store that returns the checksum of the whole object has combined it; versitygw 1.8 returns
+	// none if it only finds that the upload is gone.
 	proven := len(checksum.Given(&result.Checksums)) > 0
 	return c.confirm(ctx, &Completed{Header: header, ETag: result.ETag, Trailer: trailer}, proven)
 }
 
-// completeFailure turns the store's refusal into the client's: what it says of the
-// parts is of ours, so they are looked at again.
+// completeFailure turns the store's refusal into the client's. What the store says about parts is
+// about ours, so they are checked again.
 func (c *completion) completeFailure(err error) error {
 	if c.resolved && errors.Is(err, s3err.PreconditionFailed) {
-		return fmt.Errorf("%w: %w", errAgain, err) // and its conditions are looked at again
+		return fmt.Errorf("%w: %w", errAgain, err) // which also checks its conditions again
 	}
 	for _, again := range []*s3err.Error{s3err.InvalidPart, s3err.InvalidPartOrder, s3err.EntityTooSmall} {
 		if errors.Is(err, again) {
@@ -227,7 +227,7 @@ func (c *completion) completeFailure(err error) error {
 	return during(stepComplete, err)
 }
 
-// removeState removes the upload's state; what is left of it is swept later.
+// removeState removes the upload's state; a later sweep removes what is left of it.
 func (c *completion) removeState(ctx context.Context) {
 	if err := c.removeRecords(ctx); err != nil {
 		c.warn("what is left of a completed upload is swept later", during(stepRemoveRecords, err))

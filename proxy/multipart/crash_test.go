@@ -31,7 +31,7 @@ import (
 
 func TestMain(m *testing.M) { lab.Main(m) }
 
-// replica is one process before a real store, which may end at one of its requests.
+// replica is a process in front of a real store. It may end at one of its requests.
 type replica struct {
 	*Uploads
 	Target
@@ -40,7 +40,7 @@ type replica struct {
 
 const never = 1 << 30 // more requests than any test makes
 
-// scene is one object's uploads in a real store.
+// scene has the uploads of one object in a real store.
 type scene struct {
 	t      *testing.T
 	store  *lab.Store
@@ -81,7 +81,7 @@ func (s *scene) must(resp *http.Response, err error) {
 	resp.Body.Close()
 }
 
-// upload takes another key.
+// upload moves on to another key.
 func (s *scene) upload() {
 	s.t.Helper()
 	var err error
@@ -138,7 +138,7 @@ func (r *replica) abort(ctx context.Context, id s3name.UploadID) error {
 	return err
 }
 
-// object is what the store has under the key, opened.
+// object opens the object that the store has under the key.
 func (s *scene) object() (content []byte, there bool) {
 	s.t.Helper()
 	resp, err := s.replica(never, false).Upstream.Do(s.t.Context(), &upstream.Request{Method: http.MethodGet, Bucket: s.bucket, Key: s.key})
@@ -165,7 +165,7 @@ func (s *scene) object() (content []byte, there bool) {
 	return plain.Bytes(), true
 }
 
-// inProgress are the uploads that the store has for the key.
+// inProgress lists the uploads that the store has for the key.
 func (s *scene) inProgress() (ids []s3name.UploadID) {
 	s.t.Helper()
 	var list struct {
@@ -187,8 +187,8 @@ func (s *scene) inProgress() (ids []s3name.UploadID) {
 	return ids
 }
 
-// atEachRequest lets a process end at each of its requests in turn, sent or not, until it is
-// through: try does its work, and tells whether it succeeded.
+// atEachRequest makes a process end at each of its requests in turn, sent or not, until it gets
+// through. try does its work, and returns an error if it did not succeed.
 func atEachRequest(t *testing.T, try func(t *testing.T, s *scene, ending *replica) error) {
 	for _, store := range lab.SharedStores(t) {
 		s := newScene(t, store)
@@ -224,7 +224,7 @@ func TestACompleteThatEndsAtAnyRequestIsMadeGoodByTheNext(t *testing.T) {
 			etags = append(etags, etag)
 		}
 		failed := ending.finish(t.Context(), id, etags...)
-		// A client that has not got the answer repeats it in any case.
+		// A client that did not get the answer repeats the request in any case.
 		if err := s.replica(never, false).finish(t.Context(), id, etags...); err != nil {
 			t.Errorf("Complete again: %v", err)
 		}

@@ -16,9 +16,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Create begins an upload of an object with the headers h, and gives the headers of the
-// store's answer. The store's upload names no checksum algorithm (with one, AWS wants
-// consecutive part numbers).
+// Create creates an upload of an object with the headers h, and returns the headers of the store's
+// answer. The store's upload names no checksum algorithm, because AWS would then require
+// consecutive part numbers.
 func (a *Uploads) Create(ctx context.Context, t Target, options envelope.Upload, h http.Header) (s3name.UploadID, http.Header, error) {
 	none := s3name.UploadID{}
 	dek, meta, err := t.Keyring.NewKey(ctx, kms.Name{Bucket: t.KeyBucket(t.Bucket), Key: t.Key.String(), Kind: envelope.KindMultipart})
@@ -54,7 +54,7 @@ func (a *Uploads) Create(ctx context.Context, t Target, options envelope.Upload,
 	return id, header, nil
 }
 
-// giveUp aborts an upload that no client will hear of; the client may be gone.
+// giveUp aborts an upload that no client will hear of. The client may be gone.
 func (u *Upload) giveUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -71,7 +71,7 @@ func (u *Upload) giveUp(ctx context.Context) {
 	}
 }
 
-// warn logs what has to be seen to later, and stops nothing.
+// warn logs something that needs attention later but does not stop the request.
 func (u *Upload) warn(what string, err error) {
 	u.all.log.Warn(what, "bucket", u.Bucket, "upload", u.store.ID, "error", err)
 }

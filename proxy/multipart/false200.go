@@ -11,10 +11,10 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// probeFalse200 tells whether the store's 200 to a Complete means something. It is asked
-// once for a Complete that cannot be: of this upload at the key of an object of our own,
-// which is of this one probe. A store that says 200 to that says it always: versitygw 1.8
-// does, where an object stands at the key.
+// probeFalse200 finds out whether the store's 200 to a Complete means anything. It sends, once, a
+// Complete that cannot succeed: with this upload's id at the key of a state object made for this
+// probe. A store that answers 200 to that always answers 200: versitygw 1.8 does so if there is an
+// object at the key.
 func (u *Upload) probeFalse200(ctx context.Context) (bool, error) {
 	if known := u.Upstream.Learned.RefusesFalseCompletes.Load(); known != nil {
 		return *known, nil

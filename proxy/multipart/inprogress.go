@@ -16,18 +16,18 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// InProgress is what the state of an upload in progress tells without a key.
+// InProgress is what the state of an upload in progress reveals without a key.
 type InProgress struct {
 	Key   string
 	ID    string    // of the upload
-	Since time.Time // when it was begun, by the store's clock
-	// Meta is that of the state. The object will carry metadata that were made a moment
-	// earlier: with the same DEK, in the same window or in one that ended then.
+	Since time.Time // when it was created, by the store's clock
+	// Meta is the metadata of the state. The object will carry metadata made a moment earlier: with
+	// the same DEK, in the same window or in one that ended then.
 	Meta *envelope.Metadata
 }
 
-// EachInProgress visits the uploads in progress of a bucket. One without state was not begun
-// through s3proxy.
+// EachInProgress visits the uploads in progress in a bucket. An upload without state was not
+// created through s3proxy.
 func EachInProgress(ctx context.Context, store *upstream.Client, place state.Place, bucket string, visit func(InProgress) error) error {
 	at, err := state.ParseBucket(bucket)
 	if err != nil {

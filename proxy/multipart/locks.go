@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// locks serialises work on an upload within this process.
+// locks serialize work on an upload within this process.
 type locks struct {
 	mu   sync.Mutex
 	held map[Name]*lock
@@ -16,7 +16,7 @@ type lock struct {
 	waiting int
 }
 
-// acquire waits for its turn until ctx ends; release ends it.
+// acquire waits for its turn until ctx ends. release ends the turn.
 func (l *locks) acquire(ctx context.Context, name Name) (release func(), err error) {
 	l.mu.Lock()
 	if l.held == nil {

@@ -7,13 +7,12 @@ import (
 	"testing"
 )
 
-// The protocol of a multipart upload as an explicit-state model: some actors on one
-// upload, each request to the store one atomic step with the name that it has in
-// the code, a crash possible between any two. All orders are explored.
+// The protocol of a multipart upload as an explicit-state model: some actors work on one upload,
+// each request to the store is one atomic step with the name that it has in the code, and a crash
+// is possible between any two. All orders are explored.
 //
-// The upload's part 1 is sent as sending 1, by Create's client, and may be sent
-// again as sending 2; part 2 is there from the start. A list is what a Complete
-// asks for.
+// The upload's part 1 is sent as sending 1 by the client that made the Create, and may be sent
+// again as sending 2; part 2 exists from the start. A list is what a Complete asks for.
 const (
 	noList     = iota
 	listFirst  // part 1 as first sent
@@ -22,7 +21,7 @@ const (
 	lists
 )
 
-// What stands at the key when it is no list of this upload.
+// What is at the key if it is not made from a list of this upload.
 const (
 	oldObject   = 0
 	otherObject = lists
@@ -39,8 +38,8 @@ type storeKind int8
 
 const (
 	honest    storeKind = iota
-	versitygw           // 200 for what it has not; hides an upload while it is completed
-	minio               // 204 to an Abort of what it has not
+	versitygw           // answers 200 for what it does not have; hides an upload while it is completed
+	minio               // answers 204 to an Abort of what it does not have
 )
 
 type actorKind int8
@@ -54,7 +53,7 @@ const (
 	putter
 )
 
-// Where an actor is, besides its own numbers.
+// Where an actor is, apart from its own numbers.
 const (
 	begins int8 = iota
 	atEnd  int8 = 100
@@ -63,7 +62,7 @@ const (
 
 // How it ended.
 const (
-	refused int8 = iota + 1 // an error that leaves open what happened, or says what to mend
+	refused int8 = iota + 1 // an error that leaves open what happened, or says what to correct
 	noUpload
 	acknowledged
 )
@@ -73,7 +72,7 @@ type actor struct {
 	list                     int8
 	pc, tries, got, result   int8
 	afterAbort, gone, listed bool
-	made                     bool // the store put the object together for this Complete
+	made                     bool // the store combined the object for this Complete
 }
 
 type world struct {
@@ -83,9 +82,9 @@ type world struct {
 	key, mark, oldMark  bool
 	records             uint8 // by sending
 	object, madeBy      int8
-	was                 uint8 // lists that the object has been
-	known, removing     bool  // the client knows the upload; an Abort got as far as to remove
-	latest              int8  // sending that was acknowledged last
+	was                 uint8 // lists from which the object was ever made
+	known, removing     bool  // the client knows the upload; an Abort got as far as removing
+	latest              int8  // the sending that was acknowledged last
 	aborted             bool
 	actors              [5]actor
 }
@@ -93,7 +92,7 @@ type world struct {
 func (w *world) visible() bool { return w.exists && !w.hidden }
 func (w *world) ours() bool    { return w.object > oldObject && w.object < otherObject }
 
-// broken are deliberate faults, each of which the exploration must see.
+// broken are deliberate faults, each of which the exploration must detect.
 type broken struct {
 	believe200, overwrittenIsDone, anyList, recordsFirst, answerBeforeRecord, abortRemovesAll, abortBelieves204, sweepByListing, noGrace, keepMark, keyDecides, abortLooksOnce bool
 }
@@ -113,7 +112,7 @@ func (m *model) violated(format string, args ...any) {
 	}
 }
 
-// check looks at one world; quiet: nobody is in the middle of anything.
+// check checks one world; quiet means that nobody is in the middle of anything.
 func (m *model) check(w world, quiet bool) {
 	for _, a := range w.actors {
 		if a.kind != completer || a.pc != atEnd {
@@ -146,7 +145,7 @@ func (m *model) check(w world, quiet bool) {
 			m.violated("an actor waits for ever at %d", a.pc)
 		}
 	}
-	// A Complete that is repeated now ends well.
+	// A Complete repeated now would succeed.
 	if !w.known || w.removing || m.fault != "" {
 		return
 	}
@@ -171,7 +170,7 @@ func (m *model) check(w world, quiet bool) {
 	}
 }
 
-// explore visits every world that the actors reach.
+// explore visits every world that the actors can reach.
 func (m *model) explore(actors ...actor) (worlds int) {
 	m.fault = ""
 	var first world
@@ -187,7 +186,7 @@ func (m *model) explore(actors ...actor) (worlds int) {
 			if len(steps) > 0 || w.actors[i].pc == cAnswer && w.actors[i].kind == completer {
 				crashed := w
 				crashed.actors[i] = actor{kind: w.actors[i].kind, pc: dead}
-				if w.actors[i].pc != begins { // else it had never been
+				if w.actors[i].pc != begins { // else it would never have existed
 					todo = m.visit(seen, todo, crashed)
 				}
 			}

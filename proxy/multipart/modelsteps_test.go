@@ -1,6 +1,6 @@
 package multipart
 
-// next gives the worlds behind w by one step of actor i.
+// next returns the worlds that follow w after one step of actor i.
 func (m *model) next(w world, i int) []world {
 	a := &w.actors[i]
 	to := func(pc int8) []world { a.pc = pc; return []world{w} }
@@ -38,7 +38,7 @@ func (m *model) next(w world, i int) []world {
 	case putter:
 		w.object, w.madeBy = otherObject, 0
 		return end(acknowledged)
-	case resender: // its replica has the state in its cache
+	case resender: // its replica has the state cached
 		switch a.pc {
 		case 0:
 			m.step(stepSendPart)
@@ -92,7 +92,7 @@ func (m *model) next(w world, i int) []world {
 				a.gone = true
 			}
 			if a.gone && w.key && !m.bad.abortRemovesAll {
-				return end(noUpload) // the sweep looks after it
+				return end(noUpload) // the sweep takes care of it
 			}
 			return to(4)
 		case 4:
@@ -157,7 +157,7 @@ func (m *model) complete(w world, i int) []world {
 		if w.key {
 			return to(cListParts)
 		}
-		other := w // the replica has it in its cache
+		other := w // the replica has it cached
 		other.actors[i].pc = cListParts
 		return append(to(cLast), other)
 	case cListParts:
@@ -199,7 +199,7 @@ func (m *model) complete(w world, i int) []world {
 		m.step(stepComplete)
 		if !w.visible() {
 			if m.kind == versitygw {
-				return to(cJudge) // 200: an object stands at the key
+				return to(cJudge) // 200, because there is an object at the key
 			}
 			return to(cFinished)
 		}
@@ -210,7 +210,7 @@ func (m *model) complete(w world, i int) []world {
 			w.hidden, w.pending, w.pendingFor = true, a.list, int8(i+1)
 			return to(cAnswer)
 		}
-		other := w // a condition of the client does not hold
+		other := w // one of the client's conditions does not hold
 		other.actors[i].pc, other.actors[i].result = atEnd, refused
 		w.exists, a.made = false, true
 		m.become(&w, a.list, int8(i+1))
@@ -235,7 +235,7 @@ func (m *model) complete(w world, i int) []world {
 			return to(cStillThere)
 		}
 		if m.kind == versitygw && a.made {
-			return done() // its answer has checksums
+			return done() // the store's answer has checksums
 		}
 		return to(cTruth)
 	case cTruth:
@@ -255,7 +255,7 @@ func (m *model) complete(w world, i int) []world {
 		if m.bad.overwrittenIsDone {
 			return done()
 		}
-		return end(refused) // ServiceUnavailable: not known
+		return end(refused) // ServiceUnavailable: the outcome is unknown
 	case cFinished, cLast:
 		m.step(stepCheckObject)
 		if finished() {
@@ -269,7 +269,7 @@ func (m *model) complete(w world, i int) []world {
 		if !w.key {
 			return to(cLast)
 		}
-		a.listed = true // the pauses come to an end
+		a.listed = true // the pauses are over
 		return to(cFinished)
 	case cRemove:
 		m.step(stepRemoveRecords)
@@ -284,8 +284,8 @@ func (m *model) become(w *world, list, by int8) {
 	w.was |= 1 << list
 }
 
-// moves are the store's own: it ends a Complete that it works on, also when the
-// proxy that asked is gone.
+// moves are the store's own steps: it finishes a Complete that it works on, even if the proxy that
+// asked for it is gone.
 func (m *model) moves(w world) []world {
 	if w.pending == noList {
 		return nil
@@ -305,7 +305,7 @@ func (m *model) moves(w world) []world {
 func (m *model) sweep(w world, i int) []world {
 	a := &w.actors[i]
 	to := func(pc int8) []world { a.pc = pc; return []world{w} }
-	// Two sweeps, the grace time apart. No Complete takes that long.
+	// Two sweeps, apart by the grace time. No Complete takes that long.
 	finish := func() []world {
 		if a.tries++; a.tries == 2 {
 			return to(atEnd)
@@ -315,7 +315,7 @@ func (m *model) sweep(w world, i int) []world {
 	switch a.pc {
 	case 0:
 		if m.bad.sweepByListing {
-			a.gone = !w.exists // who is not in the list
+			a.gone = !w.exists // uploads that are not in the list
 			return to(1)
 		}
 		return to(1)

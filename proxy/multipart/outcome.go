@@ -17,20 +17,20 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// outcome is what became of an upload, judged by its state and by the object at its key. The store's
+// outcome is the result of an upload, judged by its state and by the object at its key. The store's
 // answer to a Complete proves neither success nor failure.
 type outcome uint8
 
 const (
-	pending       outcome = iota // its state exists, and the object is another: its own may still come
-	made                         // the object is the upload's, with the parts that the client lists
+	pending       outcome = iota // its state exists, and the object is another: its own may still appear
+	made                         // the object is the upload's, with the parts in the client's list
 	madeOtherwise                // the object is the upload's, with other parts
 	ended                        // its state is gone, and the object is another: aborted, or overwritten since
 )
 
-// confirm makes sure, after the store answered 200, that the object at the key is this upload's, with
-// this list. proven says that the store has put it together, so that any other object there was
-// written since.
+// confirm checks, after the store answered 200, that the object at the key is this upload's, with
+// this list. proven says that the store did combine it, so that any other object there was written
+// later.
 func (c *completion) confirm(ctx context.Context, done *Completed, proven bool) (*Completed, error) {
 	became, err := c.look(ctx, done)
 	switch {
@@ -48,9 +48,9 @@ func (c *completion) confirm(ctx context.Context, done *Completed, proven bool) 
 		}
 	}
 	switch {
-	case proven: // overwritten since, whoever took the state away meanwhile
+	case proven: // overwritten since, whoever removed the state meanwhile
 		return done, nil
-	case became == ended: // aborted, or completed by another request: run looks
+	case became == ended: // aborted, or completed by another request: run finds out
 		return nil, err
 	}
 	for _, wait := range outcomeWaits {
@@ -70,12 +70,12 @@ func (c *completion) confirm(ctx context.Context, done *Completed, proven bool) 
 		Because(fmt.Errorf("%s: the store says 200 for any upload that it does not have", stepCheckObject))
 }
 
-// outcomeWaits are the pauses before looking again whether the object is there.
+// outcomeWaits are the pauses before each look whether the object is there.
 var outcomeWaits = []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond, time.Second, 2 * time.Second}
 
-// await looks for the object of an upload that the store no longer has. While another request's
-// Complete puts the parts together, versitygw 1.8 hides the upload, and shows it again if that
-// fails: as long as the state exists, the object may still come.
+// await waits for the object of an upload that the store no longer has. While versitygw 1.8
+// combines the parts for another request's Complete, it hides the upload, and shows it again if
+// that fails: as long as the state exists, the object may still appear.
 func (c *completion) await(ctx context.Context, gone error) (*Completed, error) {
 	for _, wait := range outcomeWaits {
 		if err := upstream.Wait(ctx, wait); err != nil {
@@ -88,15 +88,15 @@ func (c *completion) await(ctx context.Context, gone error) (*Completed, error) 
 		switch became, err := c.stateOnly(ctx); {
 		case err != nil:
 			return nil, err
-		case became == ended: // perhaps because the object is there
+		case became == ended: // perhaps because the object is complete
 			return c.earlier(ctx, gone)
 		}
 	}
 	return nil, gone
 }
 
-// unlessEnded returns err, or NoSuchUpload if the upload was ended meanwhile, and its records with
-// it.
+// unlessEnded returns err, or NoSuchUpload if the upload, and with it its records, was ended
+// meanwhile.
 func (c *completion) unlessEnded(ctx context.Context, err error) error {
 	if _, gone := c.load(ctx); errors.Is(gone, ErrNoState) {
 		return s3err.NoSuchUpload.Because(gone)
@@ -107,9 +107,9 @@ func (c *completion) unlessEnded(ctx context.Context, err error) error {
 	return err
 }
 
-// look tells what became of the upload, whose object commits to its DEK. With madeOtherwise and ended
-// it returns NoSuchUpload, with pending an error if the look itself failed. With made, done gets the
-// object's trailer and ETag.
+// look finds out the outcome of the upload, whose object commits to its DEK. With madeOtherwise and
+// ended it returns NoSuchUpload; with pending, an error if the look itself failed. With made, done
+// gets the object's trailer and ETag.
 func (c *completion) look(ctx context.Context, done *Completed) (outcome, error) {
 	version, err := upstream.AnsweredVersion(done.Header)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *completion) look(ctx context.Context, done *Completed) (outcome, error)
 	}
 	t, err := c.Objects.Trailer(ctx, s, c.dek)
 	if errors.Is(err, object.ErrChanged) {
-		return pending, nil // it was overwritten in this moment
+		return pending, nil // it was overwritten at this moment
 	}
 	if err != nil {
 		return pending, during(stepCheckObject, err)
@@ -145,7 +145,7 @@ func (c *completion) look(ctx context.Context, done *Completed) (outcome, error)
 	return made, nil
 }
 
-// stateOnly tells pending and ended apart.
+// stateOnly distinguishes pending from ended.
 func (c *completion) stateOnly(ctx context.Context) (outcome, error) {
 	_, err := c.load(ctx)
 	switch {
@@ -157,19 +157,19 @@ func (c *completion) stateOnly(ctx context.Context) (outcome, error) {
 	return pending, nil
 }
 
-// isNoObjectOfOurs tells whether a look at a key failed because it has no object of ours.
+// isNoObjectOfOurs reports whether a look at a key failed because there is no object of ours.
 func isNoObjectOfOurs(err error) bool {
 	return upstream.IsNotFound(err) || errors.Is(err, envelope.ErrNotEncrypted)
 }
 
-// multipartETag matches an ETag that is made from those of parts.
+// multipartETag matches an ETag made from those of parts.
 var multipartETag = regexp.MustCompile(`^[0-9a-f]{32}-[0-9]+$`)
 
 func sameParts(a, b []envelope.Part) bool {
 	return slices.EqualFunc(a, b, func(a, b envelope.Part) bool { return a.Number == b.Number && a.ID == b.ID && a.Size == b.Size })
 }
 
-// maxEarlierTries bounds how often earlier looks at an object that is being overwritten.
+// maxEarlierTries limits how often earlier looks at an object that is being overwritten.
 const maxEarlierTries = 5
 
 // earlier finds out whether a Complete of this upload has succeeded before. Only the object itself
@@ -210,7 +210,7 @@ func (c *completion) earlierNow(ctx context.Context, gone error) (*Completed, er
 	return &Completed{Header: s.Header, ETag: s.UpstreamETag, Trailer: t}, nil
 }
 
-// lists tells whether the client's list is that of a finished object. The ETag mode of the upload is
+// lists reports whether the client's list is that of a finished object. The ETag mode of the upload is
 // gone with its state, so both forms count.
 func (c *completion) lists(parts []envelope.Part) bool {
 	return slices.EqualFunc(c.wanted.Parts, parts, func(wanted s3xml.CompletedPart, p envelope.Part) bool {

@@ -13,7 +13,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// maxTrailer is larger than any trailer. A part that is sent again with the trailer behind it must
+// maxTrailer is larger than any trailer. A part that is sent again with the trailer after it must
 // leave room for that.
 const maxTrailer = 2 << 20
 
@@ -21,8 +21,8 @@ const maxTrailer = 2 << 20
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 const maxPartSize = 5 << 30
 
-// CheckPartSize refuses a part of so many bytes of plaintext whose ciphertext the store could
-// not take.
+// CheckPartSize refuses a part if the store could not take the ciphertext for so many bytes of
+// plaintext.
 func CheckPartSize(number int, size int64) error {
 	limit := int64(maxPartSize)
 	if number == envelope.MaxParts {
@@ -39,9 +39,9 @@ func CheckPartSize(number int, size int64) error {
 	return nil
 }
 
-// Demand sets which checksums are computed for a part that a client sends: the one that the client
-// declares, and the one that the object's is made of, by default CRC64NVME. It refuses a part whose
-// declared checksum does not fit the upload.
+// Demand sets the checksums to compute for a part sent by a client: the one that the client
+// declares, and the one from which the object's is made, by default CRC64NVME. It refuses a part
+// whose declared checksum does not fit the upload.
 func (u *Upload) Demand(p *checksum.Declared) error {
 	p.WantsMD5 = u.options.MD5
 	wanted := u.options.Checksum
@@ -64,7 +64,7 @@ func errOtherChecksum(expected envelope.Algorithm, actual string) error {
 	return s3err.InvalidRequest.WithMessage("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", expected, actual)
 }
 
-// Declared says which checksums are computed for a part that is copied.
+// Declared returns the checksums to compute for a part that is copied.
 func (u *Upload) Declared() *checksum.Declared {
 	p := &checksum.Declared{Algorithm: u.options.Checksum, WantsMD5: u.options.MD5}
 	if p.Algorithm == envelope.NoChecksum {
@@ -93,7 +93,7 @@ func (u *Upload) SendPart(ctx context.Context, number int, size int64, plain *ch
 		if before, err = u.lastPart(ctx); err != nil {
 			break
 		}
-		r.ETag = idETag(r.Part.ID) // the store's upload has none
+		r.ETag = idETag(r.Part.ID) // the part is not in the store's upload
 		err = u.putState(ctx, bodyOf(r.Part), &upstream.Request{Body: sealed, Length: stored})
 	case size < envelope.MinPartSize:
 		if kept, err = u.all.spool(sealed, stored); err != nil {
@@ -124,9 +124,9 @@ func (u *Upload) lastPart(ctx context.Context) ([]partRecord, error) {
 	return records[envelope.MaxParts], err
 }
 
-// replaced removes the sendings of part 10,000 that existed when another one began. Which of them is
-// the part cannot be told later: the store's upload does not have it, and many stores list dates in
-// whole seconds. Sendings that run at the same time do not remove each other.
+// replaced removes the sendings of part 10,000 that existed when another one began. Later, nobody
+// could tell which of them is the part: it is not in the store's upload, and many stores list dates
+// in whole seconds. Concurrent sendings do not remove each other.
 func (u *Upload) replaced(ctx context.Context, sendings []partRecord) error {
 	stateBucket, folder := u.folder()
 	for _, r := range sendings {
@@ -139,15 +139,15 @@ func (u *Upload) replaced(ctx context.Context, sendings []partRecord) error {
 	return nil
 }
 
-// bodyOf is the name of the object that has the body of a sending of part 10,000.
+// bodyOf is the name of the object with the body of a sending of part 10,000.
 func bodyOf(p envelope.Part) string { return bodyPrefix + hex.EncodeToString(p.ID[:]) }
 
-// putRecord stores what Complete must know of a part as the name of an object.
-// kept, if not nil, is its body.
+// putRecord stores what Complete must know about a part as the name of an object. kept, if not nil,
+// is the object's body.
 func (u *Upload) putRecord(ctx context.Context, r envelope.Record, kept *spooledBody) error {
 	name, err := u.dek.SealRecord(u.hash, r)
 	if errors.Is(err, envelope.ErrLayout) && !u.options.MD5 {
-		// A long checksum beside a long ETag: the MD5 is not needed here.
+		// A long checksum and a long ETag leave no room for the MD5, which is not needed here.
 		r.Part.MD5 = nil
 		name, err = u.dek.SealRecord(u.hash, r)
 	}

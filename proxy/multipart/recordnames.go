@@ -16,14 +16,14 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// nameSpan is a range of names in an upload's folder: behind after, up to last.
+// nameSpan is a range of names in an upload's folder: greater than after, up to last.
 type nameSpan struct{ after, last string }
 
 // goneSpan is the span of a sweep's mark.
 var goneSpan = nameSpan{"g", goneMark}
 
-// recordSpans are the spans of names that the records of parts may have. Names sort by their digits
-// ("10-" before "2-"), so there is a span for each number of digits.
+// recordSpans are the spans that contain the names of the parts' records. Names sort by their
+// digits ("10-" before "2-"), so there is a span for each number of digits.
 func recordSpans(of []partRange) (spans []nameSpan) {
 	for _, r := range of {
 		for low := 1; low <= envelope.MaxParts; low *= 10 {
@@ -36,10 +36,10 @@ func recordSpans(of []partRange) (spans []nameSpan) {
 }
 
 // eachState visits the names in the upload's folder that are in these spans, and perhaps others. A
-// folder that fits on one page costs one request.
+// folder that fits on one page takes one request.
 func (u *Upload) eachState(ctx context.Context, spans []nameSpan, visit func(name string, modified time.Time)) error {
 	slices.SortFunc(spans, func(a, b nameSpan) int { return cmp.Compare(a.after, b.after) })
-	read := "" // the last name
+	read := "" // the last name read
 	for _, span := range spans {
 		if span.last <= read {
 			continue
@@ -53,9 +53,9 @@ func (u *Upload) eachState(ctx context.Context, spans []nameSpan, visit func(nam
 	return nil
 }
 
-// eachStateIn visits the names of one span, and returns the last name that was read; all says that it
-// is the last in the folder. Pages go by the store's token, because MinIO lists from the start
-// otherwise.
+// eachStateIn visits the names of one span, and returns the last name that was read; all says that
+// this is the last name in the folder. It pages by the store's token, because otherwise MinIO lists
+// from the start.
 func (u *Upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name string, modified time.Time)) (read string, all bool, err error) {
 	stateBucket, folder := u.folder()
 	read = span.after

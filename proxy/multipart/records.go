@@ -50,20 +50,20 @@ func (u *Upload) records(ctx context.Context, spans []nameSpan) (found map[int][
 	return found, marked, err
 }
 
-// sentParts are the sendings of parts that both the store's list and a record of ours have, by number,
-// the newest first: there may be several if the store gives them the same ETag. Part 10,000 is known
-// only by its records. The store's list alone is never believed.
+// sentParts are the sendings of parts that are in the store's list and also have a record of ours,
+// by number, the newest first. There may be several if the store gives them the same ETag. Part
+// 10,000 is known only by its records. The store's list alone is never trusted.
 type sentParts struct {
 	parts  map[int][]partRecord
-	used   map[int]bool // numbers that the store's upload has,
-	told   int          // as far as it was asked
+	used   map[int]bool // numbers in the store's upload,
+	told   int          // up to the number that was asked for
 	marked bool         // as gone, by a sweep
 }
 
-// free gives the first number from this one on that no part of the store's upload has: a
-// client may have sent one that it does not list, or be sending it. Number 10,000 is never
-// one: what stands there is the trailer of an earlier try. It is taken where the store was not
-// asked about the next ones.
+// free returns the first number from this one on that is not in the store's upload: a client may
+// have sent a part that it does not list, or be sending it. It never considers 10,000 used, because
+// only the trailer of an earlier try can be there. It returns 10,000 if the store was not asked
+// about the next numbers.
 func (s *sentParts) free(number int) int {
 	for number < envelope.MaxParts && s.used[number] {
 		number++
@@ -88,7 +88,7 @@ func (u *Upload) sentParts(ctx context.Context, of []partRange) (*sentParts, err
 			sent.told = page.NextPartNumberMarker
 		}
 	}
-	if sent.told == 0 { // of part 10,000 the store does not know
+	if sent.told == 0 { // the store does not know part 10,000
 		if err := u.store.IsThere(ctx); err != nil {
 			return nil, err
 		}
@@ -104,9 +104,9 @@ func (u *Upload) sentParts(ctx context.Context, of []partRange) (*sentParts, err
 	return sent, nil
 }
 
-// storedParts asks the store for a page of its parts behind a number. The page's marker says up to
-// which number the page is complete. Behind a number that no part has, MinIO finds none: after an
-// empty page the parts are listed from the first one on.
+// storedParts asks the store for a page of parts after a number. The page's marker says up to which
+// number the page is complete. After a number that no part has, MinIO finds none, so an empty page
+// makes storedParts list from the first part on.
 func (u *Upload) storedParts(ctx context.Context, after, most int, h http.Header, unsigned bool) (*s3xml.ListParts, http.Header, error) {
 	page, header, err := u.askParts(ctx, after, most, h, unsigned)
 	if err != nil {
@@ -124,7 +124,7 @@ func (u *Upload) storedParts(ctx context.Context, after, most int, h http.Header
 	return page, header, nil
 }
 
-// partsBehind returns the parts of a page whose numbers are larger than number.
+// partsBehind returns the parts of a page with numbers greater than number.
 func partsBehind(l *s3xml.ListParts, number int) []s3xml.ListedPart {
 	at, _ := slices.BinarySearchFunc(l.Parts, number+1, func(p s3xml.ListedPart, n int) int { return cmp.Compare(p.PartNumber, n) })
 	return l.Parts[at:]
@@ -176,18 +176,18 @@ func matching(stored []s3xml.ListedPart, records map[int][]partRecord) map[int][
 // PartsPage is a page of an upload's parts, by number, each in its newest sending.
 type PartsPage struct {
 	Parts  []ListedPart
-	More   bool             // there may be parts behind them
-	List   *s3xml.ListParts // the store's, whose parts say nothing
+	More   bool             // there may be parts after them
+	List   *s3xml.ListParts // the store's; its parts are meaningless
 	Header http.Header      // of its answer
 }
 
-// ListedPart is one of them, with the time of its sending.
+// ListedPart is a part, with the time of its sending.
 type ListedPart struct {
 	envelope.Part
 	LastModified time.Time
 }
 
-// ListParts lists at most so many parts behind a number. h has the client's headers for the store.
+// ListParts lists at most so many parts after a number. h has the client's headers for the store.
 func (u *Upload) ListParts(ctx context.Context, after, most int, h http.Header) (_ *PartsPage, err error) {
 	defer func() { u.all.forgetEnded(u.name(), err) }()
 	page := &PartsPage{}
@@ -216,7 +216,7 @@ func (u *Upload) ListParts(ctx context.Context, after, most int, h http.Header) 
 	}
 }
 
-// recorded returns the parts on the store's page behind a number that have records. On the last page
+// recorded returns the parts on the store's page after a number that have records. On the last page
 // it adds part 10,000.
 func (u *Upload) recorded(ctx context.Context, list *s3xml.ListParts, after int) (map[int][]partRecord, error) {
 	var of []partRange

@@ -44,7 +44,7 @@ func (a *Uploads) spool(sealed io.Reader, size int64) (*spooledBody, error) {
 	return k, nil
 }
 
-// request has the body, for one sending.
+// request returns a request with the body, for one sending.
 func (k *spooledBody) request() *upstream.Request {
 	if k.file != nil {
 		return &upstream.Request{Body: io.NewSectionReader(k.file, 0, k.size), Length: k.size}

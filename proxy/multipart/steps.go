@@ -2,9 +2,9 @@ package multipart
 
 import "fmt"
 
-// The steps of a multipart upload. Most are a request that changes something in the store; the
-// proxy, the store or the connection may fail before or after each. model_test.go explores what is
-// left then. Errors carry these names.
+// The steps of a multipart upload. Most are requests that change something in the store; the proxy,
+// the store or the connection may fail before or after each. model_test.go explores what that
+// leaves behind. Errors carry these names.
 const (
 	stepCreate        = "create the upload"
 	stepPutState      = "put the upload's state"

@@ -25,24 +25,24 @@ import (
 // says since when.
 const goneMark = "gone"
 
-// DefaultGrace is how long an upload must have been gone before its state is
-// removed. versitygw 1.8 hides an upload while it is completed, which may fail.
+// DefaultGrace is how long an upload must have been gone before its state is removed. While
+// versitygw 1.8 completes an upload it hides it, and completing may fail.
 const DefaultGrace = time.Hour
 
-// Sweeper removes the state of multipart uploads that no longer exist: a proxy died in the middle, or
-// the upload was ended without going through a proxy. It does not need a key, and never touches an
-// upload that the store has.
+// Sweeper removes the state of multipart uploads that no longer exist, because a proxy died in the
+// middle or the upload was ended without going through a proxy. It needs no key, and never touches
+// an upload that the store has.
 type Sweeper struct {
 	Store *upstream.Client
 	Place state.Place
-	// Grace is DefaultGrace, or less where nothing else uses the bucket.
+	// Grace is DefaultGrace, or less if nothing else uses the bucket.
 	Grace time.Duration
 	// DryRun changes nothing.
 	DryRun bool
 	// Log gets a line for each upload that could not be swept. Optional.
 	Log *slog.Logger
-	// Looked is told of each folder of an upload that was looked at, with the error if it could not
-	// be swept. Optional.
+	// Looked is called for each folder of an upload that was examined, with the error if it could
+	// not be swept. Optional.
 	Looked func(folder string, err error)
 }
 
@@ -57,7 +57,7 @@ type Swept struct {
 	Failed  int    `json:"-"`
 }
 
-// maxFolders bounds the work of one sweep of a bucket.
+// maxFolders limits the work of one sweep of a bucket.
 const maxFolders = 100_000
 
 // Bucket sweeps the state of one bucket's uploads. A missing bucket has none.
@@ -95,7 +95,7 @@ func (s *Sweeper) Bucket(ctx context.Context, bucket string) (Swept, error) {
 			continue
 		}
 		folder := prefix + name + "/"
-		after = folder + "~" // behind all that is in it
+		after = folder + "~" // after everything in it
 		if sum, err := hex.DecodeString(name); err != nil || len(sum) != sha256.Size {
 			found.Foreign++
 			continue
@@ -130,12 +130,12 @@ func (s *Sweeper) count(found *Swept, folder string, err error) {
 	}
 }
 
-// folder sweeps what is kept of one upload.
+// folder sweeps the state of one upload.
 func (s *Sweeper) folder(ctx context.Context, o *object.Objects, bucket s3name.Bucket, folder string, found *Swept) error {
 	stateBucket, _ := s.Place.Of(bucket)
 	state, err := s.readState(ctx, o, stateBucket, folder+stateKey)
 	if errors.Is(err, ErrNoState) {
-		// What a removal left, or a part that was sent while its upload was aborted.
+		// Left by a removal, or by a part that was sent while its upload was aborted.
 		return s.ended(ctx, o, stateBucket, folder, found)
 	}
 	if errors.Is(err, upstream.ErrStored) {
@@ -145,7 +145,7 @@ func (s *Sweeper) folder(ctx context.Context, o *object.Objects, bucket s3name.B
 	if err != nil {
 		return err
 	}
-	// The state is the store's word, too, and its names go to the store.
+	// The state, too, is only the store's word, and its names go to the store.
 	key, keyErr := s.Place.ClientKey(state.Key)
 	id, idErr := s3name.ParseUploadID(state.Upload)
 	if keyErr != nil || idErr != nil {
@@ -156,8 +156,8 @@ func (s *Sweeper) folder(ctx context.Context, o *object.Objects, bucket s3name.B
 		found.Foreign++
 		return nil
 	}
-	// Asks for this upload instead of listing uploads: one that begins in between would not
-	// be in the list.
+	// Ask for this upload instead of listing uploads: one created in between would not be in the
+	// list.
 	err = (&upstream.Upload{Client: o.Upstream, Bucket: bucket, Key: key, ID: id}).IsThere(ctx)
 	if err == nil {
 		found.Live++
@@ -176,10 +176,11 @@ func (s *Sweeper) folder(ctx context.Context, o *object.Objects, bucket s3name.B
 type keptState struct {
 	uploadState
 	meta  *envelope.Metadata
-	since time.Time // when it was written; zero if the store's date is none
+	since time.Time // when it was written; zero if the store's date is not a time
 }
 
-// readState fails with ErrNoState, or with upstream.ErrStored for a state that s3proxy did not write.
+// readState fails with ErrNoState, or with upstream.ErrStored for a state that s3proxy did not
+// write.
 func (s *Sweeper) readState(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, key string) (*keptState, error) {
 	req, err := o.State().Request(http.MethodGet, stateBucket, key)
 	if err != nil {
@@ -212,7 +213,7 @@ func (s *Sweeper) readState(ctx context.Context, o *object.Objects, stateBucket 
 	return &state, nil
 }
 
-// became tells whether the upload is the object at its key.
+// became reports whether the upload is the object at its key.
 func (s *Sweeper) became(ctx context.Context, bucket s3name.Bucket, key s3name.Key, commitment [32]byte) bool {
 	resp, err := s.Store.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: bucket, Key: key})
 	if err != nil {
@@ -227,8 +228,8 @@ func (s *Sweeper) became(ctx context.Context, bucket s3name.Bucket, key s3name.K
 	return err == nil && meta.Commitment == commitment
 }
 
-// ended removes the state of an upload that has been gone for the grace time. On the first call it
-// leaves a mark, from which that time counts.
+// ended removes the state of an upload that has been gone for the grace time. The first call leaves
+// a mark, from which that time counts.
 func (s *Sweeper) ended(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string, found *Swept) error {
 	if s.Grace <= 0 {
 		return s.remove(ctx, o, stateBucket, folder, found)
@@ -255,7 +256,7 @@ func (s *Sweeper) ended(ctx context.Context, o *object.Objects, stateBucket s3na
 	return resp.Body.Close()
 }
 
-// marked tells how long ago the mark was left, by the store's clock; negative if there is none.
+// marked returns how long ago the mark was left, by the store's clock; negative if there is none.
 func (s *Sweeper) marked(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string) (time.Duration, error) {
 	req, err := o.State().Request(http.MethodHead, stateBucket, folder+goneMark)
 	if err != nil {
@@ -280,7 +281,7 @@ func (s *Sweeper) marked(ctx context.Context, o *object.Objects, stateBucket s3n
 	return max(now.Sub(then), 0), nil
 }
 
-// unmark removes the mark: the upload is back.
+// unmark removes the mark, because the upload is back.
 func (s *Sweeper) unmark(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string) error {
 	since, err := s.marked(ctx, o, stateBucket, folder)
 	if err != nil || since < 0 || s.DryRun {
@@ -292,8 +293,8 @@ func (s *Sweeper) unmark(ctx context.Context, o *object.Objects, stateBucket s3n
 	return nil
 }
 
-// remove deletes the records first and the key last: as long as there is a key, the
-// next sweep knows what the folder is of.
+// remove deletes the records first and the key last: as long as there is a key, the next sweep
+// knows to which upload the folder belongs.
 func (s *Sweeper) remove(ctx context.Context, o *object.Objects, stateBucket s3name.Bucket, folder string, found *Swept) error {
 	if !s.DryRun {
 		if err := o.State().Remove(ctx, stateBucket, folder); err != nil {

@@ -19,30 +19,30 @@ import (
 )
 
 const (
-	// uploadFolder has the state of multipart uploads among the proxy's own objects.
+	// uploadFolder holds the state of multipart uploads among the state objects.
 	uploadFolder = "uploads/"
-	// stateKey is the object in an upload's folder that has its key; beside it are
-	// the records of its parts.
+	// stateKey is the object with the upload's key in an upload's folder; beside it are the records
+	// of its parts.
 	stateKey = "key"
-	// bodyPrefix begins the name of the object that has the body of a part that is
-	// not in the upload itself (number 10,000).
+	// bodyPrefix begins the name of the object with the body of a part that is not in the store's
+	// upload (number 10,000).
 	bodyPrefix = "body-"
 )
 
-// Upload is a multipart upload that this proxy, or another one, has begun.
+// Upload is a multipart upload created by this proxy or another one.
 type Upload struct {
 	Target
 	all     *Uploads
 	store   upstream.Upload
-	hash    [16]byte // of the id, as it stands in records and trailer
+	hash    [16]byte // of the id, as in records and trailer
 	options envelope.Upload
 	dek     *envelope.DEK
 }
 
-// ID is the store's.
+// ID is the id of the store's upload.
 func (u *Upload) ID() s3name.UploadID { return u.store.ID }
 
-// Checksum is which one the object will have.
+// Checksum is the checksum that the object will have.
 func (u *Upload) Checksum() Checksum { return Checksum{u.options.Checksum, u.options.Type} }
 
 // Close destroys the upload's key.
@@ -55,7 +55,7 @@ func (u *Upload) keyName() kms.Name {
 	return kms.Name{Bucket: u.KeyBucket(u.Bucket), Key: u.Key.String(), Kind: envelope.KindMultipart, UploadID: u.store.ID.String()}
 }
 
-// FolderOf is where the state of an upload is; docs/FORMAT.md.
+// FolderOf is where the state of an upload is; see docs/FORMAT.md.
 func FolderOf(at state.Place, n Name) (stateBucket s3name.Bucket, prefix string) {
 	sum := n.sum()
 	stateBucket, prefix = at.Of(n.Bucket)
@@ -67,8 +67,8 @@ func (u *Upload) folder() (stateBucket s3name.Bucket, prefix string) {
 	return FolderOf(u.Place, u.name())
 }
 
-// uploadState is the body of the state object. Key and upload are there for the
-// sweep, which has only the folder's name.
+// uploadState is the body of the state object. The sweep, which has only the folder's name, needs
+// key and upload.
 type uploadState struct {
 	Format  int    `json:"format"`
 	Key     string `json:"key"`
@@ -76,10 +76,10 @@ type uploadState struct {
 	Options []byte `json:"options"` // sealed
 }
 
-// maxState bounds what is read of a state object.
+// maxState limits how much of a state object is read.
 const maxState = 16 << 10
 
-// savedUpload is what the store has of an upload, still wrapped.
+// savedUpload is what the store holds of an upload, still wrapped.
 type savedUpload struct {
 	meta    *envelope.Metadata
 	options []byte
@@ -116,8 +116,8 @@ func (u *Upload) putState(ctx context.Context, name string, req *upstream.Reques
 	return u.State().Put(ctx, stateBucket, folder+name, req)
 }
 
-// ErrNoState says that the store has no state of an upload: it was aborted, was completed, or
-// was not begun through s3proxy.
+// ErrNoState says that the store has no state of an upload: it was aborted, completed, or not
+// created through s3proxy.
 var ErrNoState = errors.New("no state of this upload")
 
 // loadUpload reads the state of an upload; ErrNoState if there is none.
@@ -158,15 +158,15 @@ func (u *Upload) load(ctx context.Context) (savedUpload, error) {
 	return loadUpload(ctx, u.Objects, u.name())
 }
 
-// hasState tells whether anything of the upload's state exists.
+// hasState reports whether anything of the upload's state exists.
 func (u *Upload) hasState(ctx context.Context) (bool, error) {
 	stateBucket, folder := u.folder()
 	page, err := u.Upstream.ListAny(ctx, upstream.Request{Bucket: stateBucket}, folder, "", 1)
 	return err == nil && len(page.Entries()) > 0, err
 }
 
-// removeKey removes the upload's key: from then on no replica takes parts for it. A key that the store
-// locks for a minute by a default retention gets a delete marker, and is swept later.
+// removeKey removes the upload's key: from then on, no replica takes parts for it. If a default
+// retention makes the store lock the key for a minute, it gets a delete marker, and is swept later.
 func (u *Upload) removeKey(ctx context.Context) error {
 	stateBucket, folder := u.folder()
 	err := u.State().Remove(ctx, stateBucket, folder+stateKey)
@@ -184,7 +184,7 @@ func (u *Upload) removeKey(ctx context.Context) error {
 	return resp.Body.Close()
 }
 
-// removeRecords deletes what else is in the upload's folder.
+// removeRecords deletes everything else in the upload's folder.
 func (u *Upload) removeRecords(ctx context.Context) error {
 	stateBucket, folder := u.folder()
 	return u.State().Remove(ctx, stateBucket, folder)

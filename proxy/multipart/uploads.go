@@ -22,12 +22,12 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Uploads has what a process knows about multipart uploads: caches, and the locks of those that are
-// being completed. It is safe for concurrent use. Everything that has to last is in the store.
+// Uploads is what a process knows about multipart uploads: caches, and the locks of those being
+// completed. It is safe for concurrent use. Everything that must last is in the store.
 type Uploads struct {
 	log    *slog.Logger
 	budget *semaphore.Weighted
-	// Page is how many entries of a listing the store is asked for at once; a test lowers it.
+	// Page is how many entries of a listing to request at once; tests lower it.
 	Page int
 
 	states     *lru.Cache[Name, savedUpload]
@@ -39,14 +39,14 @@ type Uploads struct {
 	sweep   atomic.Pointer[SweepState]
 }
 
-// NewUploads returns the Uploads of a process. budget, in bytes, bounds the small parts that are in
+// NewUploads returns the Uploads of a process. budget, in bytes, limits the small parts held in
 // memory; beyond it they go through temporary files.
 func NewUploads(log *slog.Logger, budget *semaphore.Weighted) *Uploads {
-	// An entry is never stale: an upload's state does not change, and whether the upload is
-	// still there is for the store to say.
+	// An entry is never stale: an upload's state does not change, and only the store decides
+	// whether the upload still exists.
 	states, err := lru.New[Name, savedUpload](1024)
 	if err != nil {
-		panic(err) // only a size below one is refused
+		panic(err) // only if the size is below one
 	}
 	return &Uploads{
 		log: log, budget: budget, Page: s3xml.MaxEntries,
@@ -55,31 +55,31 @@ func NewUploads(log *slog.Logger, budget *semaphore.Weighted) *Uploads {
 	}
 }
 
-// Name tells one upload from all others.
+// Name identifies an upload.
 type Name struct {
 	Bucket s3name.Bucket
 	Key    s3name.Key
 	ID     s3name.UploadID
 }
 
-// nameSum is a hash of a Name, and a fraction of its size.
+// nameSum is a hash of a Name, and much smaller.
 type nameSum [sha256.Size]byte
 
 func (n Name) sum() nameSum {
 	return sha256.Sum256(kms.Context{"bucket": n.Bucket.String(), "key": n.Key.String(), "upload": n.ID.String()}.Canonical())
 }
 
-// Target is the object that an upload is for, and who asks.
+// Target is the object that an upload is for, and the client.
 type Target struct {
 	*object.Objects
 	Bucket   s3name.Bucket
 	Key      s3name.Key
-	Unsigned bool // the store judges the client
+	Unsigned bool // the store decides about the client
 }
 
 func (t Target) name(id s3name.UploadID) Name { return Name{t.Bucket, t.Key, id} }
 
-// upload is an upload of which only the id is known.
+// upload returns an upload of which only the id is known.
 func (a *Uploads) upload(t Target, id s3name.UploadID) *Upload {
 	return &Upload{
 		Target: t, all: a, hash: envelope.UploadHash(id.String()),
@@ -94,7 +94,7 @@ func (a *Uploads) Open(ctx context.Context, t Target, id s3name.UploadID) (*Uplo
 	return u, t.missing(ctx, err)
 }
 
-// find is Open, but fails with ErrNoState alone.
+// find is Open, but fails only with ErrNoState.
 func (a *Uploads) find(ctx context.Context, t Target, id s3name.UploadID) (*Upload, error) {
 	name := t.name(id)
 	saved, cached := a.states.Get(name)
@@ -128,10 +128,10 @@ func (a *Uploads) forgetEnded(name Name, err error) {
 	}
 }
 
-// missing is the answer about an upload without a state of ours: NoSuchUpload. If it was begun past
-// the proxy, its parts would be plaintext; and an id that we have not seen the store make must not
-// go to the store. Whether an anonymous client may ask at all is the store's decision: it is asked
-// first, with an upload that it cannot have.
+// missing is the answer about an upload without a state of ours: NoSuchUpload. If the upload was
+// created past the proxy, its parts would be plaintext; and an id that we did not see the store
+// make must not go to the store. Whether an anonymous client may ask at all is the store's
+// decision, so the store is asked first, with an upload that cannot exist.
 func (t Target) missing(ctx context.Context, err error) error {
 	if !errors.Is(err, ErrNoState) {
 		return err
@@ -143,12 +143,12 @@ func (t Target) missing(ctx context.Context, err error) error {
 		}
 	}
 	if refused := t.Upstream.AskBucket(ctx, t.Bucket, t.Unsigned); errors.Is(refused, s3err.NoSuchBucket) {
-		return refused // S3 says that first
+		return refused // S3 reports that first
 	}
 	return s3err.NoSuchUpload.Because(err)
 }
 
-// Checksum is which one the object of an upload will have, and S3's "checksum type" of it.
+// Checksum is the checksum that the object of an upload will have, and S3's "checksum type" for it.
 type Checksum struct {
 	Algorithm envelope.Algorithm
 	Type      envelope.ChecksumType
