@@ -23,7 +23,7 @@ var grantHeaders = map[string]string{
 	"WRITE_ACP":    "X-Amz-Grant-Write-Acp",
 }
 
-// noACLs tells whether a store's refusal to return an ACL means that it does not have any:
+// noACLs reports whether a store's refusal to return an ACL means that it does not have any:
 // versitygw answers NotImplemented. MinIO returns one that lists only the owner.
 func noACLs(err error) bool {
 	switch status, refused := upstream.Status(err); {
@@ -35,9 +35,8 @@ func noACLs(err error) bool {
 	return errors.Is(err, s3err.AccessControlListNotSupported)
 }
 
-// grants adds to h what the object's ACL grants beside its owner's own full control,
-// which every write grants by itself. It fails if the proxy may not read the ACL, which would
-// otherwise be lost.
+// grants adds to h the grants of the object's ACL, except the owner's full control, which every
+// write grants anyway. It fails if the proxy may not read the ACL, which would otherwise be lost.
 func (src *Source) grants(ctx context.Context, h http.Header) error {
 	type grantee struct {
 		ID  string `xml:"ID"`

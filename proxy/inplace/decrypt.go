@@ -13,17 +13,17 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// plaintext is an object as its client has sent it.
+// plaintext is an object as its client sent it.
 type plaintext struct {
 	kind     envelope.Kind
-	parts    []envelope.Part // of an upload
+	parts    []envelope.Part // of a multipart upload
 	checksum envelope.Checksum
 }
 
-// Decrypt is a change for Renew that leaves an object's plaintext in its place, as its client would
-// have written it without a proxy: by one PUT or in the same parts, so that the store's ETag becomes
-// that of S3 without encryption, and with the checksum that the client gave. The plaintext is not
-// the object before all of it has authenticated, its end included. It fails with
+// Decrypt is a change for Renew that replaces an object by its plaintext, as its client would have
+// written it without a proxy: by one PUT or in the same parts, so that the store's ETag becomes
+// that of S3 without encryption, and with the checksum that the client gave. The plaintext does not
+// become the object before all of it has authenticated, including the end. Decrypt fails with
 // envelope.ErrNotEncrypted for plaintext.
 func (r *Renewer) Decrypt(n *Renewal) error {
 	if n.Meta == nil {
@@ -40,16 +40,17 @@ func (r *Renewer) Decrypt(n *Renewal) error {
 	return nil
 }
 
-// writePlain writes the plaintext in body, whose last byte comes when all of it has authenticated.
+// writePlain writes the plaintext in body, whose last byte comes only after all of it has
+// authenticated.
 func (src *Source) writePlain(ctx context.Context, n *Renewal, body io.Reader) error {
 	switch {
 	case n.plain.kind == envelope.KindMultipart:
 		return src.writeParts(ctx, n, body)
-	case n.Length > src.Limits.CopyObject: // what was encrypted in place may be larger than one PUT
+	case n.Length > src.Limits.CopyObject: // an object encrypted in place may be larger than one PUT
 		return src.writePieces(ctx, n, body)
 	}
 	sum := keptChecksum(n.plain.checksum)
-	if n.Length == 0 { // nothing streams
+	if n.Length == 0 { // nothing to stream
 		if err := object.ReadEnd(body); err != nil {
 			return err
 		}
@@ -85,8 +86,8 @@ func (src *Source) writeParts(ctx context.Context, n *Renewal, body io.Reader) e
 	return src.whyBrokenInPlace(ctx, n.Header, err)
 }
 
-// partChecksums is the checksum that an object of parts can have at the store; the zero value if one
-// of its parts lacks its own.
+// partChecksums is the checksum that a multipart object can have in the store; the zero value if
+// one of its parts lacks a checksum.
 func (p *plaintext) partChecksums() envelope.Checksum {
 	if keptChecksum(p.checksum) == nil {
 		return envelope.Checksum{}
@@ -99,8 +100,8 @@ func (p *plaintext) partChecksums() envelope.Checksum {
 	return p.checksum
 }
 
-// keptChecksum makes the store verify a body by the algorithm of c, and keep the value; nil for those
-// that only some stores know.
+// keptChecksum makes the store verify a body with the algorithm of c, and keep the value. It is nil
+// for algorithms that only some stores support.
 func keptChecksum(c envelope.Checksum) *upstream.Checksum {
 	switch c.Algorithm {
 	case envelope.CRC32, envelope.CRC32C, envelope.CRC64NVME, envelope.SHA1, envelope.SHA256:
@@ -109,7 +110,7 @@ func keptChecksum(c envelope.Checksum) *upstream.Checksum {
 	return nil
 }
 
-// writePieces streams a large body in pieces that are parts for the store alone.
+// writePieces streams a large body in pieces that are parts only for the store.
 func (src *Source) writePieces(ctx context.Context, n *Renewal, body io.Reader) error {
 	resp, err := object.PutInParts(ctx, src.upload(), n.Header, body, n.Length, src.Limits.CopyPart)
 	if err != nil {
@@ -118,7 +119,7 @@ func (src *Source) writePieces(ctx context.Context, n *Renewal, body io.Reader) 
 	return resp.Body.Close()
 }
 
-// upload is one that replaces the object, if the recheck finds it as it was read.
+// upload returns an upload that replaces the object if the recheck finds it as it was read.
 func (src *Source) upload() *upstream.Upload {
 	return &upstream.Upload{Client: src.Upstream, Bucket: src.Bucket, Key: src.Key, BeforeEnd: src.Recheck}
 }

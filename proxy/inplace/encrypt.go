@@ -11,13 +11,13 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// ErrEncrypted says that an object is encrypted already.
+// ErrEncrypted says that an object is already encrypted.
 var ErrEncrypted = errors.New("the object is encrypted already")
 
-// Encrypt is a change for Renew that seals an object which is not encrypted under a new
-// key. A checksum of the whole object that the store has is verified on the way and kept;
-// other objects get a CRC64NVME. It fails with ErrEncrypted, and for an object that does
-// not match its checksum with s3err.BadDigest.
+// Encrypt is a change for Renew that seals an unencrypted object under a new key. If the store has
+// a checksum of the whole object, it is verified on the way and kept; other objects get a
+// CRC64NVME. It fails with ErrEncrypted, and with s3err.BadDigest for an object that does not match
+// its checksum.
 func (r *Renewer) Encrypt(ctx context.Context, bucket, key string, n *Renewal) error {
 	if n.Meta != nil {
 		return ErrEncrypted

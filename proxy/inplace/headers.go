@@ -9,16 +9,16 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// keptOnRenewal are the headers of an object, beside its metadata, that a renewal keeps.
+// keptOnRenewal are the headers of an object, besides its metadata, that a renewal keeps.
 var keptOnRenewal = slices.Concat(ContentHeaders, []string{
 	"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location",
 	"X-Amz-Object-Lock-Legal-Hold", "X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date",
 }, object.ShownSSEHeaders())
 
-// ContentHeaders are the headers that the metadata directive is about.
+// ContentHeaders are the headers to which the metadata directive applies.
 var ContentHeaders = []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires"}
 
-// sameObject tells whether two answers are about one state of an object.
+// sameObject reports whether two answers are about one state of an object.
 func sameObject(a, b http.Header) bool {
 	for _, name := range append([]string{"Etag", "Content-Length", "Last-Modified", "X-Amz-Version-Id"}, keptOnRenewal...) {
 		if !slices.Equal(a.Values(name), b.Values(name)) {
@@ -38,8 +38,8 @@ func metadataOf(h http.Header) http.Header {
 	return all
 }
 
-// preservedHeaders are the headers that the object is written with again, without our metadata. A
-// retention that is over is left out: stores still report it, and refuse it when it is sent.
+// preservedHeaders are the headers with which the object is written again, without our metadata.
+// They do not include a retention that is over: stores still report it, but refuse it in a write.
 func preservedHeaders(s *object.Stored) http.Header {
 	h := http.Header{}
 	for _, name := range keptOnRenewal {

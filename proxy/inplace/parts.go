@@ -19,9 +19,9 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// storeParts are the sizes of the parts that the store keeps an object in, and makes its ETag of;
-// nil if they are not known. For a client's upload they follow from its trailer. For other objects
-// (a large PUT, an earlier copy) the store is asked.
+// storeParts are the sizes of the parts in which the store keeps an object, and from which it makes
+// the ETag; nil if they are not known. For a client's upload they follow from its trailer. For
+// other objects (a large PUT, an earlier copy) the store is asked.
 func (src *Source) storeParts(ctx context.Context, dek *envelope.DEK) ([]int64, error) {
 	_, text, _ := strings.Cut(strings.Trim(src.UpstreamETag, `"`), "-")
 	count, err := strconv.Atoi(text)
@@ -40,8 +40,8 @@ func (src *Source) storeParts(ctx context.Context, dek *envelope.DEK) ([]int64, 
 	return src.askParts(ctx, count)
 }
 
-// uploadedParts are the parts that a client sent, with the trailer as a further part or behind the
-// last one. It is nil if the number in the ETag does not fit.
+// uploadedParts are the parts that a client sent, with the trailer as a further part or at the end
+// of the last one. It is nil if the number in the ETag does not fit.
 func uploadedParts(t *envelope.Trailer, stored int64, count int) (sizes []int64) {
 	for _, p := range t.Parts {
 		sizes = append(sizes, envelope.StoredPartSize(p.Size))
@@ -83,9 +83,9 @@ func (src *Source) askParts(ctx context.Context, count int) (sizes []int64, err 
 }
 
 // CopyParts makes an object in the same store from pieces of the source, which do not leave the
-// store. Each piece is copied on the condition that the source is the one that was looked at. h has
-// the headers of the new object and its conditions, which are checked at the end. dek and tail are
-// as in Write.
+// store. Each piece is copied on the condition that the source is still the object that was
+// examined. h has the headers of the new object and its conditions, which are checked at the end.
+// dek and tail are as in Write.
 func (src *Source) CopyParts(ctx context.Context, to *upstream.Client, bucket s3name.Bucket, key s3name.Key, h http.Header, sizes []int64, dek *envelope.DEK, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
 	if sizes == nil {
 		for left := src.Bytes; left > 0; left -= min(left, src.Limits.CopyPart) {
@@ -133,9 +133,9 @@ func (src *Source) CopyParts(ctx context.Context, to *upstream.Client, bucket s3
 	return &s3xml.CopyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: made.ETag}, header, nil
 }
 
-// withoutTail tells which of an object's parts can be copied if a new tail of so many bytes replaces
-// its end, and the size of the part that follows them: the tail, with the rest of the last part if
-// that is too small for a part of its own.
+// withoutTail returns the parts of an object that can be copied if a new tail of so many bytes
+// replaces its end, and the size of the part that follows them: the tail, together with the rest of
+// the last part if that is too small to be a part.
 func withoutTail(sizes []int64, tail int64) (copied []int64, rest int64) {
 	rest = tail
 	copied = slices.Clone(sizes)
@@ -154,8 +154,8 @@ func withoutTail(sizes []int64, tail int64) (copied []int64, rest int64) {
 }
 
 // whyPartRefused explains why the store did not copy a range of the source. A store may notice that
-// the object does not have these bytes any more before it compares the ETag. Its error then has a
-// size of ciphertext, which clients must not see.
+// the object no longer has these bytes before it compares the ETag. Its error then contains a size
+// of ciphertext, which clients must not see.
 func (src *Source) whyPartRefused(ctx context.Context, err error) error {
 	if !errors.Is(err, s3err.InvalidArgument) && !errors.Is(err, s3err.InvalidRange) {
 		return err

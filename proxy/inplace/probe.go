@@ -15,16 +15,16 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// ErrNoConditions says that the store ignores If-Match on writes, so that what others write
-// meanwhile could be lost.
+// ErrNoConditions says that the store ignores If-Match on writes, so that concurrent writes by
+// others could be lost.
 var ErrNoConditions = errors.New("the store does not hold a write to its If-Match")
 
 // noETag is an ETag that no object has.
 const noETag = `"00000000000000000000000000000000"`
 
 // DemandConditions fails with ErrNoConditions if the store ignores If-Match on a PUT or on
-// CompleteMultipartUpload. It probes both once, with an own object that must not be created. Each
-// probe has a name of its own, because others may probe at the same time.
+// CompleteMultipartUpload. It probes both once, with a state object that must not be created. Each
+// probe has its own name, because others may probe at the same time.
 func DemandConditions(ctx context.Context, o *object.Objects, bucket s3name.Bucket) error {
 	if o.Upstream.Learned.HonoursIfMatch.Load() {
 		return nil
@@ -47,7 +47,7 @@ func DemandConditions(ctx context.Context, o *object.Objects, bucket s3name.Buck
 		}
 		if !held {
 			why := ErrNoConditions
-			if err := o.State().Remove(ctx, stateBucket, key.String()); err != nil { // under a retention that ends in a minute
+			if err := o.State().Remove(ctx, stateBucket, key.String()); err != nil { // it may be under a retention, which ends in a minute
 				why = fmt.Errorf("%w; %s is left of the probe: %v", ErrNoConditions, key, err)
 			}
 			return s3err.NotImplemented.WithMessage("The store does not hold %s to its If-Match: an update of an object's metadata could lose a write beside it.", probe.what).Because(why)
@@ -83,8 +83,8 @@ func probeComplete(ctx context.Context, o *object.Objects, stateBucket s3name.Bu
 	return heldTo(err)
 }
 
-// heldTo tells from the answer to a write with an impossible If-Match whether the store checked it.
-// The store may answer that there is no such object.
+// heldTo finds out, from the answer to a write with an impossible If-Match, whether the store
+// checked it. The store may answer that there is no such object.
 func heldTo(err error) (held bool, _ error) {
 	status, refused := upstream.Status(err)
 	switch {

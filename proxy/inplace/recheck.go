@@ -18,13 +18,13 @@ import (
 // A renewal is written on the condition of the ETag that it has read. But an ETag identifies bytes,
 // not a state: all empty objects have the same one, and a copy inside the store keeps its source's.
 // S3 has no other condition. So the object is rechecked as late as the write can still be taken
-// back: before the last byte of a body is sent, or before the parts are put together. Where the
-// store checks bodies, one without its end never becomes an object.
+// back: before the last byte of a body is sent, or before the parts are combined. If the store
+// checks bodies, one without its end never becomes an object.
 
 var errHolds = errors.New("the store lets nobody read the object while it is written")
 
-// putRechecked replaces the object by a PUT, if the recheck finds it as it was read. A body that the
-// store cannot check is read first, and signed by its hash.
+// putRechecked replaces the object with a PUT, if the recheck finds it as it was read. A body that
+// the store cannot check is read first, and signed with its hash.
 func (src *Source) putRechecked(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	checks := src.Upstream.ChecksBodies()
 	if src.Recheck == nil && checks {
@@ -57,13 +57,13 @@ func (src *Source) putRechecked(ctx context.Context, req *upstream.Request) (*ht
 	return src.Upstream.Do(ctx, req)
 }
 
-// putStream sends a body while it is read. If that stalls, it gives up; the next try reads the body
-// before it sends it.
+// putStream sends a body while it is read. If the body stalls, putStream gives up; the next try
+// reads the body before sending it.
 func (src *Source) putStream(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	sending, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	stalled := time.AfterFunc(src.Limits.Stall, func() { giveUp(errHolds) })
-	stalled.Stop() // until it is read
+	stalled.Stop() // until the body is read
 	body := &recheckedBody{body: req.Body, left: req.Length, look: func() error { return src.Recheck(sending) }, stall: src.Limits.Stall, stalled: stalled}
 	req.Body = body
 	resp, err := src.Upstream.Do(sending, req)
@@ -87,7 +87,7 @@ type recheckedBody struct {
 	look    func() error
 	looked  atomic.Bool
 	stall   time.Duration
-	stalled *time.Timer // goes off when nothing moves for stall
+	stalled *time.Timer // fires if nothing moves for stall
 }
 
 func (l *recheckedBody) Read(p []byte) (int, error) {
@@ -106,13 +106,13 @@ func (l *recheckedBody) Read(p []byte) (int, error) {
 	}
 	n, err := l.body.Read(p)
 	if l.left -= int64(n); l.left <= 0 || err != nil {
-		l.stalled.Stop() // the store may take its time now
+		l.stalled.Stop() // from here on, the store may take its time
 	}
 	return n, err
 }
 
-// readWhole reads a body of stored bytes to its end: into memory up to so many bytes, otherwise
-// into a temporary file that is already unlinked.
+// readWhole reads a body of stored bytes to its end: into memory if it has at most inMemory bytes,
+// otherwise into a temporary file that is already unlinked.
 func readWhole(body io.Reader, length, inMemory int64) (io.ReadCloser, error) {
 	body = io.LimitReader(body, length+1)
 	var n int64

@@ -9,8 +9,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// Rekey is a change for Renew that seals an object anew: under a new key, in a new window,
-// with the same parts, facts and size. It fails with envelope.ErrNotEncrypted for plaintext.
+// Rekey is a change for Renew that seals an object again: under a new key, in a new window, with
+// the same parts, facts and size. It fails with envelope.ErrNotEncrypted for plaintext.
 func (r *Renewer) Rekey(ctx context.Context, bucket, key string, n *Renewal) error {
 	if n.Meta == nil {
 		return envelope.ErrNotEncrypted

@@ -20,7 +20,7 @@ import (
 
 // Errors of Renewer.Renew that callers handle, besides ErrNoConditions.
 var (
-	// ErrArchived says that the store returns the bytes only after they were restored.
+	// ErrArchived says that the store returns the bytes only after they are restored.
 	ErrArchived = errors.New("the object is archived: it has to be restored first")
 )
 
@@ -32,41 +32,41 @@ type Renewal struct {
 	Old *legacy.Object
 	// DEK is its key, open until the change returns; nil for plaintext.
 	DEK *envelope.DEK
-	// Stored is its size in the store, in bytes.
+	// Stored is the object's size in the store, in bytes.
 	Stored int64
-	// Header has all headers that it is written with.
+	// Header has all headers with which the object is written.
 	Header http.Header
 	// Body, if not nil, makes new stored bytes, Length of them, from the old ones.
 	Body   func(old io.Reader) io.Reader
 	Length int64
 
-	checksum envelope.Checksum // of the whole, where it is plaintext and the store tells
+	checksum envelope.Checksum // of the whole object, if it is plaintext and the store reports one
 	facts    envelope.Facts    // of its metadata
 	trailer  *envelope.Trailer // nil for plaintext, and for an object of no bytes
-	plain    *plaintext        // says how a Body of plaintext is written; nil for one that is sealed
+	plain    *plaintext        // says how to write a Body of plaintext; nil for a sealed Body
 }
 
-// Renewer writes objects again under their own names, beside clients who write them.
+// Renewer writes objects again under their own names, beside clients that write them.
 type Renewer struct {
 	objects *object.Objects
-	// OnlyWriter says that nobody else writes, so that a store without conditions will do.
+	// OnlyWriter says that nobody else writes, so that a store without conditions is good enough.
 	OnlyWriter bool
 }
 
-// NewRenewer makes a Renewer for buckets of these settings; it contacts nobody.
+// NewRenewer makes a Renewer for buckets with these settings. It sends no request.
 func NewRenewer(b object.Settings, at state.Place) *Renewer {
 	return &Renewer{objects: object.New(b, at, object.NewCache())}
 }
 
-// Renew reads the current state of an object, calls change, which decides what is written, and
-// writes that if the object is still in the same state; otherwise it starts over, with a new call
-// of change. Writes of others win. It keeps content headers, user metadata, tags, storage class,
-// legal hold, a retention that is not over, redirect, the store's own encryption, and ACL. Without a
-// new Body it keeps the bytes, and the ETag with them, by the same PUT or the same parts.
+// Renew reads the current state of an object, calls change, which decides what to write, and writes
+// that if the object is still in the same state; otherwise it starts over, and calls change again.
+// Writes by others win. It keeps content headers, user metadata, tags, storage class, legal hold, a
+// retention that is not over, redirect, the store's own encryption, and ACL. Without a new Body it
+// keeps the bytes, and with them the ETag, by the same PUT or the same parts.
 //
-// Another's write that leaves the ETag as it was (of an empty object, or of a copy that is repeated
-// inside the store) is noticed only by the recheck. It is lost if it falls between that and the
-// store's own commit.
+// A write by another that leaves the ETag as it was (of an empty object, or of a copy that is
+// repeated inside the store) is noticed only by the recheck. It is lost if it falls between the
+// recheck and the store's own commit.
 //
 // Errors: ErrRaced, ErrLocked, ErrArchived, ErrNoConditions, s3err.NoSuchKey, those of reading a
 // damaged object, and those of change, which end the renewal.
@@ -89,7 +89,7 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 			return fmt.Errorf("%w: %w", ErrArchived, err)
 		}
 		replaced := errors.Is(err, object.ErrChanged) || errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.ConditionalRequestConflict)
-		mixed := object.Damaged(err) || errors.Is(err, s3err.BadDigest) // perhaps of two states
+		mixed := object.Damaged(err) || errors.Is(err, s3err.BadDigest) // perhaps a mix of two states
 		if !replaced && (!mixed || try == MaxDamagedTries) {
 			return err
 		}
@@ -170,14 +170,14 @@ func (src *Source) write(ctx context.Context, n *Renewal) error {
 		_, _, err := src.writeOver(ctx, n.Header, body, n.Length, nil)
 		return err
 	}
-	// Other bytes have another ETag in any case. In parts they stream, also where the store
-	// lets nobody read what is written.
+	// Different bytes have a different ETag in any case. Parts stream even if the store does not
+	// let an object be read while it is written.
 	return src.writePieces(ctx, n, body)
 }
 
-// find asks for an object twice: versitygw 1.8 reads the parts of a HEAD's answer one by one, and in
-// the middle of an overwrite one answer mixes two states. Two equal answers in a row are of one
-// state.
+// find asks for an object twice: versitygw 1.8 reads the parts of a HEAD's answer one by one, so
+// that in the middle of an overwrite one answer may mix two states. Two equal answers in a row
+// belong to one state.
 func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*Source, error) {
 	var before http.Header
 	for range object.MaxTries {
@@ -198,7 +198,7 @@ func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key
 			return nil, err
 		}
 		if s.UpstreamETag == "" {
-			return nil, fmt.Errorf("%w: the store gives no ETag", ErrNoConditions)
+			return nil, fmt.Errorf("%w: the store returns no ETag", ErrNoConditions)
 		}
 		return &Source{Objects: r.objects, Stored: s, Recheck: func(ctx context.Context) error {
 			now, err := r.head(ctx, bucket, key)

@@ -66,7 +66,7 @@ func onStores(t *testing.T, test func(t *testing.T, s *scene)) {
 	}
 }
 
-// settings are those of a process that reaches the store in this way.
+// settings are those of a process that reaches the store this way.
 func (s *scene) settings(way http.RoundTripper) object.Settings {
 	s.t.Helper()
 	endpoint, err := url.Parse(s.store.URL)
@@ -83,7 +83,7 @@ func (s *scene) settings(way http.RoundTripper) object.Settings {
 	return object.Settings{Upstream: client, Keyring: s.ring, Limits: s.limits}
 }
 
-// send sends a request of an operator at the store, who sees ciphertext.
+// send sends a request to the store as its operator, who sees ciphertext.
 func (s *scene) send(req *upstream.Request, key string) (http.Header, []byte) {
 	s.t.Helper()
 	var err error
@@ -128,7 +128,7 @@ func (s *scene) put(content []byte, headers map[string]string) {
 	s.send(&upstream.Request{Method: http.MethodPut, Bytes: raw, Header: h}, s.key)
 }
 
-// object is what the store has, opened.
+// object opens the object that the store holds.
 func (s *scene) object() (http.Header, []byte) {
 	s.t.Helper()
 	h, raw := s.send(&upstream.Request{Method: http.MethodGet}, s.key)
@@ -148,7 +148,7 @@ func (s *scene) renewer(way http.RoundTripper) *Renewer {
 	return NewRenewer(s.settings(way), state.Place{})
 }
 
-// wrapAnew is the change of a rotation.
+// wrapAnew is the change that a rotation makes.
 func (s *scene) wrapAnew(ctx context.Context, n *Renewal) error {
 	meta, err := s.ring.WrapKey(ctx, kms.Name{Bucket: s.bucket, Key: s.key, Kind: n.Meta.Kind}, n.DEK)
 	if err == nil {
@@ -160,7 +160,7 @@ func (s *scene) wrapAnew(ctx context.Context, n *Renewal) error {
 
 var kept = map[string]string{"Content-Type": "text/x-test", "Cache-Control": "no-store", "X-Amz-Meta-Colour": "blue", "X-Amz-Tagging": "a=1&b=2%20c"}
 
-// checkKept makes sure that an object still has what it was put with.
+// checkKept checks that an object still has everything it was put with.
 func (s *scene) checkKept(h http.Header) {
 	s.t.Helper()
 	want := maps.Clone(kept)
@@ -175,14 +175,14 @@ func (s *scene) checkKept(h http.Header) {
 	}
 }
 
-// A process that ends in the middle leaves the object as it was or as it shall be, whichever
-// change it is, and the next one does the rest.
+// A process that ends in the middle leaves the object in its old or new form, whichever change it
+// is, and the next process does the rest.
 func TestARenewalThatEndsAtAnyRequestLeavesOneObject(t *testing.T) {
 	content := bytes.Repeat([]byte("content."), 25_000)
 	onStores(t, func(t *testing.T, s *scene) {
 		for name, limits := range map[string]object.Limits{"one PUT": {}, "streamed": {Buffer: 1}, "in parts": {Buffer: 1, CopyObject: 1, CopyPart: envelope.MinPartSize}} {
 			s.limits = limits
-			s.limits.Stall = 100 * time.Millisecond // each process finds out by itself that MinIO locks
+			s.limits.Stall = 100 * time.Millisecond // each process has to find out that MinIO locks
 			for _, rekey := range []bool{false, true} {
 				for _, answered := range []bool{false, true} {
 					for k, through := 0, false; !through; k++ {
@@ -217,8 +217,8 @@ func TestARenewalThatEndsAtAnyRequestLeavesOneObject(t *testing.T) {
 	})
 }
 
-// Another's write between the look and the renewal's own always wins, and the renewal begins anew
-// with what it made.
+// A write by another between the renewal's look and its own write always wins, and the renewal
+// starts over with the result.
 func TestAWriteBesideARenewalWins(t *testing.T) {
 	onStores(t, func(t *testing.T, s *scene) {
 		for name, limits := range map[string]object.Limits{"one PUT": {}, "in parts": {Buffer: 1, CopyObject: 1}} {
@@ -241,7 +241,7 @@ func TestAWriteBesideARenewalWins(t *testing.T) {
 	})
 }
 
-// A writer that is always faster ends a renewal with an error, and loses nothing.
+// A writer that is always faster makes a renewal end with an error, and loses nothing.
 func TestARenewalGivesUpBeforeABusyWriter(t *testing.T) {
 	onStores(t, func(t *testing.T, s *scene) {
 		s.put([]byte("0"), nil)
@@ -257,7 +257,8 @@ func TestARenewalGivesUpBeforeABusyWriter(t *testing.T) {
 	})
 }
 
-// What does not open is never written again: a renewal would give damaged bytes a new key.
+// An object that does not open is never written again: a renewal would give damaged bytes a new
+// key.
 func TestADamagedObjectIsNotWrittenAgain(t *testing.T) {
 	onStores(t, func(t *testing.T, s *scene) {
 		for name, at := range map[string]int{"the first segment": 100, "the second": envelope.SegmentSize + 500, "the end": -20} {
@@ -282,7 +283,7 @@ func TestADamagedObjectIsNotWrittenAgain(t *testing.T) {
 	})
 }
 
-// Plaintext is encrypted where it is, once, and never if it is not what its checksum says.
+// Plaintext is encrypted in place, once, and never if it does not match its checksum.
 func TestPlaintextIsEncryptedInPlace(t *testing.T) {
 	onStores(t, func(t *testing.T, s *scene) {
 		for _, size := range []int{0, 1, envelope.SegmentSize, 200_000} {
@@ -304,7 +305,7 @@ func TestPlaintextIsEncryptedInPlace(t *testing.T) {
 		}
 		r := s.renewer(http.DefaultTransport)
 		if err := r.Renew(t.Context(), s.bucket, "missing", s.wrapAnew); !errors.Is(err, s3err.NoSuchKey) {
-			t.Errorf("an object that is not there: %v", err)
+			t.Errorf("a missing object: %v", err)
 		}
 	})
 }

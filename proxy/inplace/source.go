@@ -22,15 +22,15 @@ type Source struct {
 	*object.Objects
 	*object.Stored
 	Unsigned bool
-	Named    s3name.VersionID // the version that was asked for; zero for the current one
+	Named    s3name.VersionID // the requested version; zero for the current one
 	// Recheck, in a renewal, fails with object.ErrChanged if the object is no longer in the state
-	// that was read. It is called as late as a write can be taken back.
+	// that was read. It is called as late as a write can still be taken back.
 	Recheck func(context.Context) error
 }
 
-// Copy sends a request that makes the store copy from the source, pinned to the version and ETag that
-// were found. versitygw 1.8 refuses a version as a copy's source where versioning is suspended; a
-// version that the client did not name is then left out.
+// Copy sends a request that makes the store copy from the source, pinned to the version and ETag
+// that were found. versitygw 1.8 refuses a version as a copy's source if versioning is suspended;
+// therefore a version that the client did not name is then left out.
 func (src *Source) Copy(ctx context.Context, to *upstream.Client, req *upstream.Request, result any) (http.Header, error) {
 	req.Source = &s3name.Source{Bucket: src.Bucket, Key: src.Key, Version: src.Version}
 	header, err := to.Result(ctx, req, result)
@@ -41,10 +41,10 @@ func (src *Source) Copy(ctx context.Context, to *upstream.Client, req *upstream.
 	return header, err
 }
 
-// Prove makes sure that the ETag and the metadata that were found belong together, before bytes with
-// that ETag are kept under this key: the end of the body with the ETag must open under it. versitygw
-// 1.8 reads the two one after the other, and in the middle of an overwrite one answer mixes two
-// states. Prove returns the end; nil for an object without bytes.
+// Prove makes sure that the ETag and the metadata that were found belong together, before bytes
+// with that ETag are kept under this key: the end of the body with the ETag must open under the
+// key. versitygw 1.8 reads the two one after the other, and in the middle of an overwrite one
+// answer mixes two states. Prove returns the end; nil for an object without bytes.
 func (src *Source) Prove(ctx context.Context, dek *envelope.DEK) (*envelope.Trailer, error) {
 	if src.Meta.Kind == envelope.KindEmpty {
 		return nil, nil

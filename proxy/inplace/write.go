@@ -21,15 +21,15 @@ import (
 // versitygw then mix the new body with the old metadata, and lose acknowledged writes. Instead its
 // bytes are read and written again, on the condition that it has not changed.
 //
-// A client's update gets a newly sealed trailer, and so a new ETag of the store, as in S3 a copy under
-// SSE-KMS does. With the same ETag, another conditional write in place (a renewal, a second update)
-// would not notice this one, and would undo it.
+// A client's update gets a newly sealed trailer, and thus a new ETag in the store, like a copy
+// under SSE-KMS in S3. With the same ETag, another conditional write in place (a renewal, a second
+// update) would not notice this one, and would undo it.
 
-// Write writes an object's stored bytes under its own name with the headers and conditions in h: by
-// one PUT, which keeps an ETag that is made of the bytes, or in the parts that the store keeps them
-// in. tail, if given, replaces as many bytes at the end, which changes the ETag; a large object is
-// then copied inside the store, because MinIO does not let an object be read while it is written.
-// dek is nil for plaintext.
+// Write writes an object's stored bytes under its own name with the headers and conditions in h:
+// with one PUT, which keeps an ETag made from the bytes, or in the parts in which the store keeps
+// them. tail, if given, replaces as many bytes at the end, which changes the ETag; a large object
+// is then copied inside the store, because MinIO does not let an object be read while it is
+// written. dek is nil for plaintext.
 func (src *Source) Write(ctx context.Context, dek *envelope.DEK, h http.Header, tail []byte) (*s3xml.CopyObjectResult, http.Header, error) {
 	if strings.Contains(src.UpstreamETag, "-") || src.Bytes > src.Limits.CopyObject || tail != nil && src.Bytes > src.Limits.Buffer {
 		sizes, err := src.storeParts(ctx, dek)
@@ -46,7 +46,7 @@ func (src *Source) Write(ctx context.Context, dek *envelope.DEK, h http.Header, 
 	return src.writeOver(ctx, h, body, src.Bytes, nil)
 }
 
-// withTail reads length stored bytes, of which tail replaces the last.
+// withTail reads length stored bytes, the last of which are replaced by tail.
 func (src *Source) withTail(ctx context.Context, dek *envelope.DEK, offset, length int64, tail []byte) (io.ReadCloser, error) {
 	body, err := src.Reread(ctx, src.Stored, dek, offset, length-int64(len(tail)))
 	if err != nil {
@@ -59,7 +59,7 @@ func (src *Source) withTail(ctx context.Context, dek *envelope.DEK, offset, leng
 }
 
 // writeOver replaces the object by a body of length stored bytes, with one PUT. sum is the checksum
-// that the store gets with it; nil for one of the client's own.
+// that the store gets with it; nil leaves the choice to the upstream client.
 func (src *Source) writeOver(ctx context.Context, h http.Header, body io.Reader, length int64, sum *upstream.Checksum) (*s3xml.CopyObjectResult, http.Header, error) {
 	req := &upstream.Request{Method: http.MethodPut, Bucket: src.Bucket, Key: src.Key, Header: h, Unsigned: src.Unsigned}
 	if length > 0 {
@@ -76,8 +76,8 @@ func (src *Source) writeOver(ctx context.Context, h http.Header, body io.Reader,
 	return &s3xml.CopyObjectResult{LastModified: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), ETag: resp.Header.Get("Etag")}, resp.Header, nil
 }
 
-// whyBrokenInPlace asks whether the object was replaced when the store cut the
-// connection instead of answering (versitygw 1.8, to a conditional PUT).
+// whyBrokenInPlace checks whether the object was replaced, if the store cut the connection instead
+// of answering (versitygw 1.8, to a conditional PUT).
 func (src *Source) whyBrokenInPlace(ctx context.Context, h http.Header, err error) error {
 	if !errors.Is(err, s3err.ServiceUnavailable) || ctx.Err() != nil || h.Get("If-Match") != src.UpstreamETag {
 		return err
@@ -88,7 +88,7 @@ func (src *Source) whyBrokenInPlace(ctx context.Context, h http.Header, err erro
 	return err
 }
 
-// IsStill tells whether the object is the one that was read, by the store's ETag.
+// IsStill reports whether the object is the one that was read, by the store's ETag.
 func (src *Source) IsStill(ctx context.Context) (bool, error) {
 	resp, err := src.Upstream.Do(ctx, &upstream.Request{Method: http.MethodHead, Bucket: src.Bucket, Key: src.Key, VersionID: src.Named, Unsigned: src.Unsigned})
 	if upstream.IsNotFound(err) {
