@@ -13,10 +13,10 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// FloorName is the object with a bucket's floor, among the proxy's own objects.
+// FloorName is the name of the state object with a bucket's floor.
 const FloorName = "floor"
 
-// floorRequest begins a request for the floor of a bucket.
+// floorRequest prepares a request for the floor of a bucket.
 func (r Records) floorRequest(method, bucket string) (*upstream.Request, error) {
 	of := r.Bucket
 	if of == (s3name.Bucket{}) {

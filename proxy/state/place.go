@@ -11,17 +11,17 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Place is where the proxy keeps its own objects: window records and, of
-// multipart uploads, keys and parts.
+// Place is where the proxy keeps its state objects: window records, and keys and parts of multipart
+// uploads.
 type Place struct {
-	// Bucket has those of all buckets of a store; empty: each has its own.
+	// Bucket has the state objects of all buckets of a store; empty: each bucket has its own.
 	Bucket s3name.Bucket
-	// Prefix stands before ".s3proxy/"; empty, or it ends in "/".
+	// Prefix precedes ".s3proxy/"; it is empty, or ends in "/".
 	Prefix string
 }
 
-// NewPlace checks bucket and prefix. A prefix that does not end in "/" gets one. It refuses prefixes
-// that a store might fold into others: with `//`, `.`, `..` or a leading `/`.
+// NewPlace checks bucket and prefix. A prefix that does not end in "/" gets one. It refuses
+// prefixes that a store might normalize to others: with `//`, `.`, `..` or a leading `/`.
 func NewPlace(bucket, prefix string) (Place, error) {
 	place := Place{}
 	if bucket != "" {
@@ -45,8 +45,8 @@ func NewPlace(bucket, prefix string) (Place, error) {
 	return place, nil
 }
 
-// maxStatePrefix leaves the names of state objects room within the 1024 bytes of
-// a key: a bucket's name, an upload's hash and a part record need about 400.
+// maxStatePrefix leaves room for the names of state objects within the 1024 bytes of a key: a
+// bucket's name, an upload's hash and a part record need about 400.
 const maxStatePrefix = 256
 
 // CheckBucketName refuses what cannot be a bucket's name, such as a pattern.
@@ -63,16 +63,16 @@ func ParseBucket(name string) (s3name.Bucket, error) {
 	return b, nil
 }
 
-// StateFolder begins the keys of the proxy's own objects, behind the prefix.
+// StateFolder begins the keys of state objects, after the prefix.
 const StateFolder = ".s3proxy/"
 
-// Root begins the keys of own objects in every bucket; clients never see one.
+// Root begins the keys of state objects in every bucket; clients never see one.
 func (s Place) Root() string { return s.Prefix + StateFolder }
 
-// Past sorts behind every own object and before whatever else may come.
+// Past sorts after every state object and before anything else that may follow.
 func (s Place) Past() string { return s.Root() + "~" }
 
-// Of gives the bucket that has the own objects of bucket, and how their keys begin.
+// Of returns the bucket that holds the state objects of bucket, and the prefix of their keys.
 func (s Place) Of(bucket s3name.Bucket) (stateBucket s3name.Bucket, prefix string) {
 	if s.Bucket == (s3name.Bucket{}) {
 		return bucket, s.Root()
@@ -80,8 +80,8 @@ func (s Place) Of(bucket s3name.Bucket) (stateBucket s3name.Bucket, prefix strin
 	return s.Bucket, s.Root() + bucket.String() + "/"
 }
 
-// Owns tells whether a key is one of the proxy's own objects, under every
-// spelling that some store folds into theirs (versitygw: `a//b` is `a/b`).
+// Owns reports whether a key names a state object, under any spelling that some store normalizes to
+// one (versitygw: `a//b` is `a/b`).
 func (s Place) Owns(key string) bool { return s3name.Below(key, s.Root()) }
 
 // ClientKey parses a key that a client names elsewhere than in the path.
@@ -100,7 +100,7 @@ func (s Place) RefuseOwn(key s3name.Key) error {
 	return nil
 }
 
-// OwnKey parses the key of one of the proxy's own objects, which may come from a store's listing.
+// OwnKey parses the key of a state object, which may come from a store's listing.
 func (s Place) OwnKey(text string) (s3name.Key, error) {
 	key, err := s3name.ParseKey(text)
 	if err == nil && (!strings.HasPrefix(text, s.Root()) || key.Folds()) {

@@ -46,7 +46,7 @@ func TestNoClientNamesAnOwnObjectUnderAnySpelling(t *testing.T) {
 		}
 	}
 	if _, err := (Place{Prefix: "team/"}).ClientKey(".s3proxy/keys/x"); err != nil {
-		t.Errorf("what is no own object there: %v", err)
+		t.Errorf("not a state object there: %v", err)
 	}
 }
 

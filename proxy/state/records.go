@@ -18,10 +18,10 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// RecordFolder has the window records among the proxy's own objects.
+// RecordFolder holds the window records among the state objects.
 const RecordFolder = "keys/"
 
-// maxRecord bounds what is read of a window record; real ones have about 300 bytes.
+// maxRecord limits how much of a window record is read; real ones have about 300 bytes.
 const maxRecord = 16 << 10
 
 // Records keeps window records in the buckets whose objects they serve. It
@@ -29,13 +29,13 @@ const maxRecord = 16 << 10
 type Records struct {
 	Store *upstream.Client
 	Place Place
-	// Bucket has the records where the Keyring names another one, which this is a
-	// replica of. Optional.
+	// Bucket has the records, if the Keyring names another bucket of which this one is a replica.
+	// Optional.
 	Bucket s3name.Bucket
 }
 
-// Where gives the bucket that has the records of bucket, and how their keys begin;
-// the record's id follows.
+// Where returns the bucket that holds the records of bucket, and the prefix of their keys; the
+// record's id follows it.
 func (r Records) Where(bucket string) (stateBucket s3name.Bucket, prefix string, err error) {
 	of, err := r.of(bucket)
 	if err != nil {
@@ -45,7 +45,7 @@ func (r Records) Where(bucket string) (stateBucket s3name.Bucket, prefix string,
 	return stateBucket, prefix + RecordFolder, nil
 }
 
-// of is the bucket of the objects.
+// of is the bucket with the objects.
 func (r Records) of(bucket string) (s3name.Bucket, error) {
 	if r.Bucket != (s3name.Bucket{}) {
 		return r.Bucket, nil
@@ -53,7 +53,7 @@ func (r Records) of(bucket string) (s3name.Bucket, error) {
 	return ParseBucket(bucket)
 }
 
-// request begins one for a record.
+// request prepares a request for a record.
 func (r Records) request(method, bucket, id string) (*upstream.Request, error) {
 	stateBucket, prefix, err := r.Where(bucket)
 	if err != nil {
@@ -70,7 +70,7 @@ func (r Records) CheckBucket(ctx context.Context, bucket string) error {
 	if err != nil {
 		return err
 	}
-	// Not by HEAD, which has no words.
+	// Not with HEAD, whose errors have no text.
 	resp, err := r.Store.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: of, Query: url.Values{"location": {""}}})
 	if errors.Is(err, s3err.NoSuchBucket) {
 		return err
@@ -81,8 +81,8 @@ func (r Records) CheckBucket(ctx context.Context, bucket string) error {
 	return ctx.Err()
 }
 
-// PutRecord stores a record unless there is one of that id already: another
-// process may have re-wrapped it since.
+// PutRecord stores a record unless there already is one with that id: another process may have
+// rewrapped it since.
 func (r Records) PutRecord(ctx context.Context, bucket, id string, record []byte) error {
 	resp, err := r.put(ctx, bucket, id, record, "If-None-Match", "*")
 	if errors.Is(err, s3err.PreconditionFailed) {
@@ -104,7 +104,7 @@ func (r Records) put(ctx context.Context, bucket, id string, record []byte, cond
 	return r.putOwn(ctx, req, record, condition, etag)
 }
 
-// putOwn sends one of the proxy's own objects under a condition.
+// putOwn sends a state object under a condition.
 func (r Records) putOwn(ctx context.Context, req *upstream.Request, body []byte, condition, etag string) (*http.Response, error) {
 	req.Bytes = body
 	req.Header = LockHeaders(ctx, r.Store, req.Bucket, http.Header{
@@ -121,12 +121,12 @@ func (r Records) GetRecord(ctx context.Context, bucket, id string) ([]byte, erro
 	return record, err
 }
 
-// ListedRecord is what a listing tells of a window record.
+// ListedRecord is what a listing says about a window record.
 type ListedRecord struct {
 	ID string
 	// Foreign says that s3proxy does not give records such a name.
 	Foreign  bool
-	Modified time.Time // when it was made, or last wrapped anew; zero if the store's date is none
+	Modified time.Time // when it was made or last rewrapped; zero if the store's date is not a time
 }
 
 // recordID is how the ids of windows are written.
@@ -167,7 +167,7 @@ func (r Records) List(ctx context.Context, bucket string, visit func(ListedRecor
 	}
 }
 
-// Read gives a record and the store's ETag of it; kms.ErrNoRecord if there is none.
+// Read returns a record and the store's ETag for it; kms.ErrNoRecord if there is none.
 func (r Records) Read(ctx context.Context, bucket, id string) (record []byte, etag string, err error) {
 	req, err := r.request(http.MethodGet, bucket, id)
 	if err != nil {
@@ -203,15 +203,15 @@ func (r Records) Replace(ctx context.Context, bucket, id, etag string, record []
 	return resp.Body.Close()
 }
 
-// Remove deletes a record with all its versions. ErrLocked if the store keeps it until its retention
-// ends.
+// Remove deletes a record with all its versions. It returns ErrLocked if the store keeps it until
+// its retention ends.
 func (r Records) Remove(ctx context.Context, bucket, id string) error {
 	stateBucket, prefix, err := r.Where(bucket)
 	if err != nil {
 		return err
 	}
 	o := Store{Client: r.Store, Place: r.Place}
-	// The store lists by prefix; another name may begin with this one.
+	// The store lists by prefix, and other names may begin with this one.
 	if err := o.removeEntries(ctx, stateBucket, prefix+id, func(key string) bool { return key == prefix+id }); err != nil {
 		return fmt.Errorf("remove the window record %s: %w", id, err)
 	}

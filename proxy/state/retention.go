@@ -10,13 +10,13 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// A bucket with a default retention would lock the proxy's own objects for as long as its clients'.
-// So they get an explicit retention: the shortest that is surely in the future when the store looks
-// at it.
+// A bucket's default retention would lock state objects for as long as clients' objects. Therefore
+// they get an explicit retention: the shortest that is certain to be in the future when the store
+// checks it.
 const ownRetention = time.Minute
 
-// LockHeaders adds to the headers of an own object's PUT what a bucket with a default
-// retention needs.
+// LockHeaders adds to the headers of a state object's PUT what a bucket with a default retention
+// needs.
 func LockHeaders(ctx context.Context, store *upstream.Client, bucket s3name.Bucket, h http.Header) http.Header {
 	if !store.HasDefaultRetention(ctx, bucket) {
 		return h

@@ -14,20 +14,20 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Store keeps the proxy's own objects in a store.
+// Store keeps the state objects in a store.
 type Store struct {
 	Client *upstream.Client
 	Place  Place
 }
 
-// Put puts one of our own objects; req has its body and headers.
+// Put puts a state object; req has its body and headers.
 func (s Store) Put(ctx context.Context, stateBucket s3name.Bucket, key string, req *upstream.Request) (err error) {
 	if req.Key, err = s.Place.OwnKey(key); err != nil {
 		return err
 	}
 	req.Method, req.Bucket = http.MethodPut, stateBucket
 	req.Header = LockHeaders(ctx, s.Client, stateBucket, req.Header)
-	if req.Body == nil { // a streamed body has a checksum behind it
+	if req.Body == nil { // a streamed body has a trailing checksum
 		h := http.Header{"Content-Md5": {upstream.ContentMD5(req.Bytes)}}
 		maps.Copy(h, req.Header)
 		req.Header = h
@@ -39,13 +39,13 @@ func (s Store) Put(ctx context.Context, stateBucket s3name.Bucket, key string, r
 	return resp.Body.Close()
 }
 
-// Request begins a request for one of the proxy's own objects.
+// Request prepares a request for a state object.
 func (s Store) Request(method string, stateBucket s3name.Bucket, key string) (*upstream.Request, error) {
 	k, err := s.Place.OwnKey(key)
 	return &upstream.Request{Method: method, Bucket: stateBucket, Key: k}, err
 }
 
-// Entry checks an entry of a listing of the proxy's own objects below prefix.
+// Entry checks an entry of a listing of state objects below prefix.
 func (s Store) Entry(e s3xml.ListedVersion, prefix string) (key s3name.Key, version s3name.VersionID, err error) {
 	if !strings.HasPrefix(string(e.Key), prefix) {
 		return key, version, fmt.Errorf("%w: %q listed under the prefix %q", upstream.ErrStored, e.Key, prefix)
@@ -59,13 +59,12 @@ func (s Store) Entry(e s3xml.ListedVersion, prefix string) (key s3name.Key, vers
 	return key, version, err
 }
 
-// Remove deletes all own objects whose keys begin with prefix, every version
-// of them.
+// Remove deletes all state objects whose keys begin with prefix, with all their versions.
 func (s Store) Remove(ctx context.Context, stateBucket s3name.Bucket, prefix string) error {
 	return s.removeEntries(ctx, stateBucket, prefix, func(string) bool { return true })
 }
 
-// removeEntries deletes those own objects below prefix that which picks.
+// removeEntries deletes the state objects below prefix that which selects.
 func (s Store) removeEntries(ctx context.Context, stateBucket s3name.Bucket, prefix string, which func(key string) bool) error {
 	for range MaxPages {
 		page, err := s.Client.ListAny(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", s3xml.MaxEntries)
@@ -96,11 +95,11 @@ func (s Store) removeEntries(ctx context.Context, stateBucket s3name.Bucket, pre
 	return errors.New("the store goes on listing what was deleted")
 }
 
-// MaxPages bounds the work of one DeleteBucket: a million state objects.
+// MaxPages limits the work of one DeleteBucket: a million state objects.
 const MaxPages = 1000
 
-// Delete deletes own objects, bypassing a retention, which they have only because of the bucket's
-// default (LockHeaders). ErrLocked if the store keeps them.
+// Delete deletes state objects, bypassing a retention, which they have only because of the bucket's
+// default (LockHeaders). It returns ErrLocked if the store keeps them.
 func (s Store) Delete(ctx context.Context, stateBucket s3name.Bucket, list upstream.Deletions) error {
 	for _, h := range []http.Header{nil, {upstream.BypassRetention: {"true"}}} {
 		var result s3xml.DeleteResult
