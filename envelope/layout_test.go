@@ -205,7 +205,7 @@ func checkSpan(t *testing.T, l Layout, offset, length int64) {
 	}
 }
 
-func TestFromAStoredByteOnItIsTheSegmentsToTheLastPartsEnd(t *testing.T) {
+func TestFromSpansTheSegmentsFromAStoredByteToTheEnd(t *testing.T) {
 	l := MultipartLayout([]Part{{Number: 1, Size: MinPartSize}, {Number: 2, Size: MinPartSize + 70_000}, {Number: 3, Size: 0}})
 	starts := map[int64]int64{} // offset of a segment: plaintext bytes before it
 	plain := int64(0)

@@ -107,7 +107,7 @@ func TestReadersThatDoNotFitTheirLayoutAreRefused(t *testing.T) {
 	}
 }
 
-func TestASourceThatFailsIsToldFromOneThatWasTamperedWith(t *testing.T) {
+func TestAFailingSourceIsDistinguishedFromTampering(t *testing.T) {
 	d := newTestDEK(t)
 	const n = 6 * SegmentSize
 	stored := readAll(t, d.SealObject(n, bytes.NewReader(plaintext(n)), nil))

@@ -270,7 +270,7 @@ func TestAPlantedFloorIsNotTakenOver(t *testing.T) {
 
 // The thief has the KEK that the floor refuses, and controls the store. A process that has seen the
 // floor accepts none of the thief's, neither while the floor is open nor when it is closed.
-func TestAFloorThatARefusedKEKSealsTakesNoOthersPlace(t *testing.T) {
+func TestAFloorSealedByARefusedKEKReplacesNoOther(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		for _, his := range []bool{false, true} { // whether the thief's floor is closed
 			t.Run(fmt.Sprintf("closed %v, his closed %v", closed, his), func(t *testing.T) {
@@ -316,7 +316,7 @@ func TestAFloorThatARefusedKEKSealsTakesNoOthersPlace(t *testing.T) {
 
 // A planted floor may refuse the very key that the next floor needs. Discarding it must still lead
 // to the new floor, although this process has seen the planted one first.
-func TestAPlantedFloorThatRefusesTheNewKEKIsReplacedAllTheSame(t *testing.T) {
+func TestAPlantedFloorIsReplacedEvenIfItRefusesTheNewKEK(t *testing.T) {
 	f := newFloorFixture(t)
 	thief := f.ring(nil)
 	if _, err := thief.OpenFloor(t.Context(), "photos", []string{"fake://a/key#v2"}, "", false); err != nil {
@@ -473,7 +473,7 @@ func (f *exchangingFloors) PutFloor(ctx context.Context, bucket, etag string, bo
 }
 
 // Nobody can tell whose floor it is: the key that seals it is not refused by the new floor.
-func TestARekeyGoesOnWithNoFloorButTheOneThatItHasPut(t *testing.T) {
+func TestARekeyGoesOnOnlyWithTheFloorThatItHasPut(t *testing.T) {
 	f := newFloorFixture(t)
 	other := &fakeFloors{all: map[string][]byte{}}
 	f.key.rotate("v2")

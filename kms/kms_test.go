@@ -39,7 +39,7 @@ func TestDifferentContextsHaveDifferentEncodings(t *testing.T) {
 	}
 }
 
-func TestARefusalForGoodIsToldFromATemporaryOne(t *testing.T) {
+func TestAPermanentRefusalIsDistinguishedFromATemporaryOne(t *testing.T) {
 	for err, want := range map[error]bool{
 		nil:                                   false,
 		kms.ErrUnavailable:                    false,

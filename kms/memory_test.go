@@ -11,7 +11,7 @@ import (
 
 // What stays in memory cannot be observed from outside the package.
 
-func TestAKeyLeavesTheCacheAfterItsTTLThoughNobodyAsks(t *testing.T) {
+func TestAKeyLeavesTheCacheAfterItsTTLEvenIfNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(2, time.Minute, time.Now)
 		names := make([]cacheName, 3)

@@ -51,7 +51,7 @@ func TestARotationBeginsNewWindowsWithinThePollOfEveryBucketInUse(t *testing.T) 
 	})
 }
 
-func TestNothingIsAskedWhileNothingIsUsed(t *testing.T) {
+func TestTheKMSIsNotPolledWhileNoWindowIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, func(c *kms.Config) { c.Poll = time.Second })
 		time.Sleep(time.Minute)
@@ -154,7 +154,7 @@ func TestCloseEndsThePoll(t *testing.T) {
 
 // An outage of the KMS, as seen by a proxy.
 
-func TestWithTheKMSAwayWhatIsCachedIsReadUntilItsTTLAndBackAfterwards(t *testing.T) {
+func TestDuringAKMSOutageCachedKeysServeUntilTheirTTLAndAgainAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, nil)
 		reader := f.another(func(c *kms.Config) { c.CacheTTL = time.Minute })
@@ -187,7 +187,7 @@ func TestWithTheKMSAwayWhatIsCachedIsReadUntilItsTTLAndBackAfterwards(t *testing
 	})
 }
 
-func TestWithTheKMSAwayAWindowsOwnObjectsAreReadToItsEndThoughTheCacheIsShorter(t *testing.T) {
+func TestDuringAKMSOutageAWindowsObjectsAreReadUntilItEndsEvenIfTheCacheIsShorter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, func(c *kms.Config) { c.CacheTTL = time.Minute })
 		m := f.object("photos", "a")
@@ -220,7 +220,7 @@ func TestWithTheKMSAwayAWindowsOwnObjectsAreReadToItsEndThoughTheCacheIsShorter(
 }
 
 // A machine that slept has an old window, and a timer that has not fired yet.
-func TestAWindowThatIsTooOldIsNotReadWithThoughItsTimerIsLate(t *testing.T) {
+func TestAWindowThatIsTooOldOpensNothingEvenIfItsTimerIsLate(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f := newFixture(t, func(c *kms.Config) { c.Now = func() time.Time { return now } })
 	m := f.object("photos", "a")

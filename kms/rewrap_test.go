@@ -69,7 +69,7 @@ func TestARecordThatWasRewrappedOpensItsObjectWhenTheOldVersionIsGone(t *testing
 	}
 }
 
-func TestWhereTheKMSCanRewrapItDoes(t *testing.T) {
+func TestAKMSThatCanRewrapDoesSo(t *testing.T) {
 	f := newFixture(t, nil)
 	m := f.object("photos", "a")
 	rich := &richKey{fakeKey: f.key}

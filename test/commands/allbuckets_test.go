@@ -17,7 +17,7 @@ import (
 
 // --all-buckets covers the buckets that the store lists and those configured elsewhere, each of them
 // once and where it is served from. A failure of one does not stop the others.
-func TestAllBucketsAreThoseOfTheStoreAndThoseElsewhere(t *testing.T) {
+func TestAllBucketsCoversTheStoresBucketsAndThoseElsewhere(t *testing.T) {
 	k, elsewhere := onStore(t, lab.Versitygw(t)), lab.Versitygw(t)
 	for _, name := range []string{"aa-photos", "ab-replica", "ac-plain", "ad-moved"} {
 		s3test.MakeBucket(t, k.store.S3(), name)

@@ -71,7 +71,7 @@ func objectLies() (all []lie) {
 
 // Whatever a store tells a command: the command ends, and afterwards everything that was there is
 // still there and reads as before.
-func TestCommandsBeforeAHostileStoreEndAndHarmNothing(t *testing.T) {
+func TestCommandsOnAHostileStoreEndAndHarmNothing(t *testing.T) {
 	lab.TakesLong(t)
 	if lab.Direct {
 		t.Skip("there is no proxy to lie to")

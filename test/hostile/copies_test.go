@@ -193,7 +193,7 @@ func (p *copyPlace) tryAll(t *testing.T, name string, withLarge bool, tell func(
 
 // Whatever a store says about a copy or its source: the client gets an error, or the destination
 // reads as the source.
-func TestACopyBeforeAHostileStoreIsRightOrAnError(t *testing.T) {
+func TestACopyInAHostileStoreIsRightOrAnError(t *testing.T) {
 	lab.TakesLong(t)
 	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {

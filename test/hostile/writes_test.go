@@ -146,7 +146,7 @@ func (p *writePlace) try(t *testing.T, d writeDeed, name string, over bool, told
 }
 
 // Whatever a store answers to a write: the client gets an error, or what it wrote is there.
-func TestAWriteBeforeAHostileStoreIsThereOrAnError(t *testing.T) {
+func TestAWriteToAHostileStoreIsThereOrAnError(t *testing.T) {
 	for _, mode := range []string{lab.ModeOpaque, lab.ModeMD5} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

@@ -8,7 +8,7 @@ import (
 )
 
 // The test checks what the other tests assume about their Vault.
-func TestTheLabsVaultIsOne(t *testing.T) {
+func TestTheLabsVaultBehavesAsTheTestsAssume(t *testing.T) {
 	t.Parallel()
 	v := lab.NewVault(t)
 	v.CreateKey(t, "photos")

@@ -34,7 +34,7 @@ func uploadPages(t *testing.T, at lab.S3, in *s3.ListMultipartUploadsInput, visi
 	t.Fatal("the pages do not end")
 }
 
-func TestUploadsAreListedInPagesThoughMinIOGivesAllOfThemAtOnce(t *testing.T) {
+func TestUploadsAreListedInPagesAlthoughMinIOReturnsAllAtOnce(t *testing.T) {
 	t.Parallel()
 	at := lab.Open(t, lab.OnMinIO)
 	list := func(bucket string, most *int32) (got []string) {

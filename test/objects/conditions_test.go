@@ -149,7 +149,7 @@ func TestConditionsHoldWithTheETagThatTheClientWasGiven(t *testing.T) {
 	})
 }
 
-func TestASuffixOfAnEmptyObjectIsAllOfItAndOtherRangesAreNone(t *testing.T) {
+func TestASuffixRangeOfAnEmptyObjectIsTheWholeObjectAndOtherRangesAreRefused(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		bucket := s3test.NewBucket(t, at.S3)
 		for _, key := range []string{"empty", "folder/"} {
@@ -169,7 +169,7 @@ func TestASuffixOfAnEmptyObjectIsAllOfItAndOtherRangesAreNone(t *testing.T) {
 	})
 }
 
-func TestABucketOfOurOwnObjectsAloneCanBeDeletedAndARefusalPutsThemBack(t *testing.T) {
+func TestABucketWithOnlyStateObjectsCanBeDeletedAndARefusalPutsThemBack(t *testing.T) {
 	lab.OnEach(t, func(t *testing.T, at lab.Target) {
 		client, bucket := s3test.SDK(t, at.S3), s3test.NewBucket(t, at.S3)
 		remove := func() error {

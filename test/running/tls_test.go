@@ -377,7 +377,7 @@ func TestACertificateOfAnotherAuthorityIsNobodys(t *testing.T) {
 }
 
 // A busy connection might never end.
-func TestAnAuthorityThatIsTakenAwayIsTrustedNoLongerOnOldConnectionsEither(t *testing.T) {
+func TestARemovedAuthorityIsNotTrustedEvenOnOldConnections(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file, cert, key := filepath.Join(dir, "clients.pem"), filepath.Join(dir, "c"), filepath.Join(dir, "k")

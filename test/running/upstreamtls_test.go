@@ -93,7 +93,7 @@ func TestABucketsStoreHasSettingsOfTLSOfItsOwn(t *testing.T) {
 }
 
 // No S3 server asks for client certificates itself, but a reverse proxy in front of one does.
-func TestTheProxyShowsTheStoreACertificateAlsoOneThatIsRenewed(t *testing.T) {
+func TestTheProxyPresentsACertificateToTheStoreEvenAfterItsRenewal(t *testing.T) {
 	t.Parallel()
 	if lab.Direct {
 		t.Skip("there is no proxy")
