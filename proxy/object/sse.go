@@ -9,5 +9,6 @@ const (
 	SSEBucketHeader  = SSEHeader + "-Bucket-Key-Enabled"
 )
 
-// ShownSSEHeaders are those in answers about an object. S3 shows the context only to writers.
+// ShownSSEHeaders are the SSE headers in answers about an object. S3 shows the context only to
+// writers.
 func ShownSSEHeaders() []string { return []string{SSEHeader, SSEKeyHeader, SSEBucketHeader} }

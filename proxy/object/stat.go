@@ -8,7 +8,7 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// NoVersion is the id of an object's version in a bucket without versions.
+// NoVersion is the version id of an object in a bucket without versioning.
 const NoVersion = "null"
 
 // Stat asks for an object, or for one version of it, with the proxy's own credentials.

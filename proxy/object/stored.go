@@ -15,27 +15,27 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// Objects reads what the store has of the objects of a bucket; the proxy's handlers and the
-// commands that need no proxy share it.
+// Objects reads the objects of a bucket from the store. The proxy's handlers share it with the
+// commands that need no proxy.
 type Objects struct {
 	Settings
 	Place state.Place
 	cache *Cache
-	// tellOnly says that nothing is read but headers, so that no key of an old object is needed.
+	// tellOnly says that only headers are read, so that no key for old objects is needed.
 	tellOnly bool
 }
 
-// New returns the objects of a bucket. Those of all buckets of a process may share a
-// cache; place may be zero where none of the proxy's own objects are read or written.
+// New returns the objects of a bucket. All buckets of a process may share a cache. place may be
+// zero if no state objects are read or written.
 func New(b Settings, place state.Place, cache *Cache) *Objects {
 	b.Limits = b.Limits.orDefault()
 	return &Objects{Settings: b, Place: place, cache: cache}
 }
 
-// State is where the proxy keeps its own objects of the bucket.
+// State is where the proxy keeps the state objects of the bucket.
 func (o *Objects) State() state.Store { return state.Store{Client: o.Upstream, Place: o.Place} }
 
-// KeyBucket is the bucket that the keys of its objects are bound to.
+// KeyBucket is the bucket name to which the keys of the bucket's objects are bound.
 func (o *Objects) KeyBucket(bucket s3name.Bucket) string {
 	if o.Origin != "" {
 		return o.Origin
@@ -43,23 +43,23 @@ func (o *Objects) KeyBucket(bucket s3name.Bucket) string {
 	return bucket.String()
 }
 
-// Stored is what one answer of the store (HEAD or GET) tells of an object.
+// Stored is what one answer of the store (HEAD or GET) says about an object.
 type Stored struct {
 	Bucket       s3name.Bucket
 	Key          s3name.Key
-	Version      s3name.VersionID // of the state that the answer is about; zero where the store names none
-	asked        s3name.VersionID // what was asked for; zero for the current state
+	Version      s3name.VersionID // of the state that the answer is about; zero if the store names none
+	asked        s3name.VersionID // the requested version; zero for the current state
 	Header       http.Header
 	UpstreamETag string             // the store's own
 	Bytes        int64              // ciphertext bytes of the whole object
-	Meta         *envelope.Metadata // nil for an object that is not of format 1 and may be read
-	Legacy       *legacy.Object     // of the older s3proxy, without Meta; nil for all others
-	Size         int64              // plaintext bytes: the store's word until unlock
-	unsigned     bool               // asked for as anonymous; further requests are too
+	Meta         *envelope.Metadata // nil for a readable object that is not of format 1
+	Legacy       *legacy.Object     // for old objects, which have no Meta; nil for all others
+	Size         int64              // plaintext bytes: until Unlock, only the store's word
+	unsigned     bool               // requested anonymously; further requests are anonymous, too
 }
 
-// ReadStored reads the store's answer about an object. The size in it is not to be trusted until
-// Unlock has compared it.
+// ReadStored reads the store's answer about an object. Its size must not be trusted before Unlock
+// has checked it.
 func (o *Objects) ReadStored(bucket s3name.Bucket, key s3name.Key, unsigned bool, resp *http.Response) (*Stored, error) {
 	s := &Stored{Bucket: bucket, Key: key, unsigned: unsigned, Header: resp.Header, UpstreamETag: resp.Header.Get("Etag")}
 	var err error
@@ -71,7 +71,7 @@ func (o *Objects) ReadStored(bucket s3name.Bucket, key s3name.Key, unsigned bool
 			return nil, err
 		}
 	}
-	if s.Version == (s3name.VersionID{}) { // not every store repeats what it was asked for
+	if s.Version == (s3name.VersionID{}) { // not every store repeats the requested version
 		s.Version = s.asked
 	}
 	if s.Bytes, err = upstream.WholeSize(resp); err != nil {
@@ -109,10 +109,10 @@ func (o *Objects) ReadStored(bucket s3name.Bucket, key s3name.Key, unsigned bool
 	return s, nil
 }
 
-// Unlock unwraps the object's data key and opens the facts in its metadata, which every reader does
-// before it trusts a size. The caller destroys the key. It refuses an object whose stored size is
-// not the sealed one, and an object whose key is not the one that was seen with its ETag before. The
-// size of a multipart object is in its trailer.
+// Unlock unwraps the object's data key and opens the facts in its metadata. Every reader does this
+// before it trusts a size. The caller destroys the key. Unlock refuses an object whose stored size
+// is not the sealed one, and an object whose key is not the one that was seen with its ETag before.
+// The size of a multipart object is in its trailer.
 func (o *Objects) Unlock(ctx context.Context, s *Stored) (*envelope.DEK, envelope.Facts, error) {
 	dek, err := o.Keyring.OpenKey(ctx, kms.Name{Bucket: o.KeyBucket(s.Bucket), Key: s.Key.String(), Kind: s.Meta.Kind}, s.Meta)
 	if err != nil {
@@ -129,14 +129,14 @@ func (o *Objects) Unlock(ctx context.Context, s *Stored) (*envelope.DEK, envelop
 	return dek, facts, nil
 }
 
-// GetRange asks the store for n bytes from offset of the very object that s tells of.
+// GetRange asks the store for n bytes from offset of the very object that s describes.
 func (o *Objects) GetRange(ctx context.Context, s *Stored, offset, n int64) (*http.Response, error) {
 	h := http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", offset, offset+n-1)}}
 	if s.UpstreamETag != "" {
 		h.Set("If-Match", s.UpstreamETag)
 	}
 	resp, err := o.Upstream.Do(ctx, &upstream.Request{Method: http.MethodGet, Bucket: s.Bucket, Key: s.Key, VersionID: s.Version, Header: h, Unsigned: s.unsigned})
-	// Some stores look at the range first: the object had these bytes a moment ago.
+	// Some stores check the range before the condition: the object had these bytes a moment ago.
 	if errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.InvalidRange) {
 		return nil, ErrReplaced
 	}
@@ -151,8 +151,8 @@ func (o *Objects) GetRange(ctx context.Context, s *Stored, offset, n int64) (*ht
 	return resp, nil
 }
 
-// SameAs reports whether two answers are about one state of an object. Each write has a
-// key, and so a commitment, of its own.
+// SameAs reports whether two answers are about one state of an object. Each write has its own key,
+// and therefore its own commitment.
 func (s *Stored) SameAs(o *Stored) bool {
 	if s.Meta == nil || o.Meta == nil {
 		return s.Meta == o.Meta && s.UpstreamETag == o.UpstreamETag

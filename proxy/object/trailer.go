@@ -9,8 +9,8 @@ import (
 	"github.com/s3proxy/s3proxy/envelope"
 )
 
-// Trailer reads and opens the object's trailer, or takes it from the cache.
-// The read carries If-Match, so that it is of the same object.
+// Trailer reads and opens the object's trailer, or takes it from the cache. The read carries
+// If-Match, so that the trailer belongs to the same object.
 func (o *Objects) Trailer(ctx context.Context, s *Stored, dek *envelope.DEK) (*envelope.Trailer, error) {
 	if t, ok := o.SeenTrailer(s); ok {
 		return t, nil
@@ -22,12 +22,12 @@ func (o *Objects) Trailer(ctx context.Context, s *Stored, dek *envelope.DEK) (*e
 	return t, o.cache.prove(s, t)
 }
 
-// openTrailer opens the end of an object of so many stored bytes; suffix gives the
-// last n of them, and is asked twice when the first guess was too short.
+// openTrailer opens the end of an object of so many stored bytes. suffix returns the last n of
+// them; it is called a second time if the first guess was too short.
 func openTrailer(dek *envelope.DEK, kind envelope.Kind, stored int64, suffix func(n int64) ([]byte, error)) (*envelope.Trailer, error) {
 	want := int64(envelope.TrailerGuess)
 	if n, ok := envelope.PlainSize(stored); ok {
-		// More parts only make it shorter: no trailer is longer than a single object's.
+		// More parts only shorten it: no trailer is longer than that of a single object.
 		want = min(want, stored-envelope.StoredPartSize(n))
 	}
 	for try := 0; try < 2; try++ {
@@ -60,7 +60,7 @@ func (o *Objects) readSuffix(ctx context.Context, s *Stored, n int64) ([]byte, e
 	return suffix, nil
 }
 
-// LayoutOf is where the segments of an object with this end are.
+// LayoutOf says where the segments of an object with this end are.
 func LayoutOf(t *envelope.Trailer) envelope.Layout {
 	if t.Kind == envelope.KindSingle {
 		return envelope.SingleLayout(t.Size)
@@ -68,7 +68,7 @@ func LayoutOf(t *envelope.Trailer) envelope.Layout {
 	return envelope.MultipartLayout(t.Parts)
 }
 
-// PartsOf is what x-amz-mp-parts-count says; 0 for an object of one PUT.
+// PartsOf is the value of x-amz-mp-parts-count; 0 for an object written with one PUT.
 func PartsOf(t *envelope.Trailer) int {
 	if t == nil || t.Kind != envelope.KindMultipart {
 		return 0
