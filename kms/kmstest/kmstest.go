@@ -1,6 +1,6 @@
-// Package kmstest is the conformance suite of KMS drivers: what passes it can be
-// used by a kms.Keyring. A driver's test is a [Harness] and one call of [Run],
-// against a real server where there is one.
+// Package kmstest is the conformance suite of KMS drivers: a driver that passes can be used by a
+// kms.Keyring. A driver's test consists of a [Harness] and one call of [Run], against a real server
+// if there is one.
 package kmstest
 
 import (
@@ -20,37 +20,36 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// Harness gives the suite the keys that it needs. A hook that is nil is not tested,
-// and its test is skipped by name.
+// Harness provides the keys that the suite needs. If a hook is nil, its test is skipped by name.
 type Harness struct {
-	// Key gives a key that works. Each call may give the same one. Required.
+	// Key returns a working key, possibly the same one each time. Required.
 	Key func(t *testing.T) kms.Key
-	// OtherKey gives another key of the same KMS: neither may open what the other
-	// has wrapped.
+	// OtherKey returns another key of the same KMS: neither key may open what the other has
+	// wrapped.
 	OtherKey func(t *testing.T) kms.Key
-	// RemovedKey gives a key and what a version of it wrapped in c that is now
-	// gone or disabled.
+	// RemovedKey returns a key, and what a version of it has wrapped in c that is now gone or
+	// disabled.
 	RemovedKey func(t *testing.T, plaintext []byte, c kms.Context) (kms.Key, kms.Wrapped)
-	// Unavailable gives a key whose KMS does not answer, or cannot now. It must
-	// fail within a few seconds.
+	// Unavailable returns a key whose KMS does not answer, or cannot at the moment. It must fail
+	// within a few seconds.
 	Unavailable func(t *testing.T) kms.Key
-	// Denied gives a key that this program's identity may not use: the same as Key, where a
-	// driver refuses what another has made before it asks.
+	// Denied returns a key that this program's identity may not use. If the driver refuses other
+	// keys' blobs before asking the KMS, it must be the same key as Key's.
 	Denied func(t *testing.T) kms.Key
-	// RewrapFrom gives another key of the same KMS whose blobs Key's Rewrap takes.
+	// RewrapFrom returns another key of the same KMS whose blobs Key's Rewrap accepts.
 	RewrapFrom func(t *testing.T) kms.Key
 }
 
 const (
-	maxKEK  = 200 // bytes, so that an object's metadata has room for it
+	maxKEK  = 200 // bytes, so that it fits into an object's metadata
 	maxBlob = 256 // bytes, for a key of 32
-	// maxFlips bounds the calls for one tampered blob, since each may go to a server.
+	// maxFlips limits the calls for one tampered blob, because each may go to a server.
 	maxFlips = 96
-	// deadline bounds one test; nothing in it takes a working KMS so long.
+	// deadline limits one test; nothing in it takes a working KMS that long.
 	deadline = time.Minute
 )
 
-// Run runs the suite.
+// Run runs the suite for one driver.
 func Run(t *testing.T, h Harness) {
 	t.Run("A key opens what it wrapped", h.roundTrip)
 	t.Run("A wrapped key is small and named by its maker", h.named)
@@ -66,7 +65,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("A working key is healthy", h.healthy)
 	t.Run("The current version is the one that wraps", h.current)
 	t.Run("A version is known by what people call it", h.versionNamed)
-	// Last, since they leave new versions behind.
+	// Last, because they leave new versions behind.
 	t.Run("A rotated key wraps by its new version and opens what older ones wrapped", h.rotated)
 	t.Run("A rotation disturbs nobody", h.rotatedInUse)
 	t.Run("Re-wrapping keeps the context and refuses another", h.rewrapped)
@@ -141,7 +140,7 @@ func (h Harness) contextBound(t *testing.T) {
 			refused(t, "context with "+what, got, err, kms.ErrInvalid, plaintext)
 		}
 	}
-	// Two contexts that differ only in where one text ends.
+	// Two contexts that differ only in where one text ends and the next begins.
 	w = mustWrap(ctx, t, key, plaintext, kms.Context{"a": "bc", "d": "e"})
 	if got, err := key.Unwrap(ctx, w, kms.Context{"ab": "c", "d": "e"}); err == nil {
 		t.Error("contexts a=bc and ab=c are the same to the driver")
@@ -179,10 +178,10 @@ func (h Harness) tamperedName(t *testing.T) {
 	version := strings.TrimPrefix(w.KEK, key.URI()+"#")
 	last := w.KEK[len(w.KEK)-1] ^ 1 // another digit or letter
 	for i, kek := range []string{
-		// Of these the KMS may say that it has no such version.
+		// For these, the KMS may answer that it has no such version.
 		w.KEK[:len(w.KEK)-1] + string(last),
 		w.KEK + "1",
-		// These are no names.
+		// These are not valid names.
 		w.KEK + "#1",
 		key.URI() + "#0" + version,
 		key.URI() + "#+" + version,
@@ -209,8 +208,8 @@ func (h Harness) otherKey(t *testing.T) {
 	plaintext := newPlaintext(32)
 	for _, pair := range [][2]kms.Key{{key, other}, {other, key}} {
 		w := mustWrap(ctx, t, pair[0], plaintext, testPairs())
-		// Under its own name the version may be unknown; under one of the other's
-		// names it is a blob that belongs elsewhere.
+		// Under its own name the version may be unknown; under a name of the other key, the blob is
+		// in the wrong place.
 		got, err := pair[1].Unwrap(ctx, w, testPairs())
 		if errors.Is(err, kms.ErrNotFound) {
 			refused(t, "another key's blob", got, err, kms.ErrNotFound, plaintext)
@@ -247,7 +246,7 @@ func (h Harness) denied(t *testing.T) {
 	h.fails(t, h.Denied(t), kms.ErrDenied)
 }
 
-// fails demands that every call to broken fails with class.
+// fails requires every call to broken to fail with class.
 func (h Harness) fails(t *testing.T, broken kms.Key, class error) {
 	ctx, plaintext := testContext(t), newPlaintext(32)
 	made, err := broken.Wrap(ctx, plaintext, testPairs())
@@ -275,7 +274,7 @@ func (h Harness) cancelled(t *testing.T) {
 			if !errors.Is(err, want) {
 				t.Errorf("%s with a context that ended: %v, want %v", what, err, want)
 			}
-			// The caller gave up: that says nothing about the KMS.
+			// The caller gave up, which says nothing about the KMS.
 			if classes := classesOf(err); len(classes) != 0 {
 				t.Errorf("%s with a context that ended is also %v", what, classes)
 			}
@@ -348,8 +347,7 @@ func (h Harness) healthy(t *testing.T) {
 	}
 }
 
-// refused demands an error of exactly one class, no result, and no plaintext in the
-// error's text.
+// refused requires an error of exactly one class, no result, and no plaintext in the error's text.
 func refused(t *testing.T, what string, got []byte, err, class error, plaintext []byte) {
 	t.Helper()
 	if err == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/s3proxy/s3proxy/kms"
 )
 
-// rotated demands of a kms.Rotator that a new version wraps and the older ones open.
+// rotated requires of a kms.Rotator that a new version wraps, and that the older ones still open.
 func (h Harness) rotated(t *testing.T) {
 	ctx, key := testContext(t), h.Key(t)
 	rotator, ok := key.(kms.Rotator)
@@ -52,7 +52,7 @@ func (h Harness) rotated(t *testing.T) {
 			}
 		}
 	}
-	// A blob under the name of another version of the same key.
+	// A blob with the name of another version of the same key.
 	got, err := key.Unwrap(ctx, kms.Wrapped{KEK: all[1].w.KEK, Blob: all[0].w.Blob}, testPairs())
 	refused(t, "an old version's blob under a new version's name", got, err, kms.ErrInvalid, all[0].plaintext)
 
@@ -63,7 +63,7 @@ func (h Harness) rotated(t *testing.T) {
 	}
 }
 
-// rotatedInUse demands that a rotation disturbs nobody who wraps and unwraps.
+// rotatedInUse requires that a rotation disturbs nobody who wraps and unwraps.
 func (h Harness) rotatedInUse(t *testing.T) {
 	ctx, key := testContext(t), h.Key(t)
 	rotator, ok := key.(kms.Rotator)
@@ -97,8 +97,8 @@ func (h Harness) rotatedInUse(t *testing.T) {
 	all.Wait()
 }
 
-// rewrapped demands of a kms.Rewrapper that a new blob opens in the same context and
-// in no other, and that only the right context gets one.
+// rewrapped requires of a kms.Rewrapper that a new blob opens in the same context and in no other,
+// and that only the right context yields one.
 func (h Harness) rewrapped(t *testing.T) {
 	ctx, key := testContext(t), h.Key(t)
 	rewrapper, ok := key.(kms.Rewrapper)
