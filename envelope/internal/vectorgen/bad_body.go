@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// change spoils a finished object of n plaintext bytes.
+// change damages a finished object of n plaintext bytes.
 func change(name, comment, expect string, n, released int, how func(*object)) vector {
 	o := single(name, text(n)).make()
 	how(o)
@@ -15,8 +15,8 @@ func change(name, comment, expect string, n, released int, how func(*object)) ve
 func badBodies() []vector {
 	const two = segmentSize + 5 // a full segment and a short one
 	var out []vector
-	// One bit in each field of each piece. What comes before the last segment
-	// may be released, the last segment only after the trailer.
+	// One bit in each field of each piece. Everything before the last segment may be released, the
+	// last segment only after the trailer.
 	for _, at := range []struct {
 		field string
 		byte  int
@@ -54,7 +54,7 @@ func flipAt(b []byte, at int) []byte {
 	return flip(b, at)
 }
 
-// truncated are cut at each boundary, and within each piece.
+// truncated returns objects cut at each boundary, and within each piece.
 func truncated() (out []vector) {
 	o := single("truncated", text(segmentSize+5)).make()
 	whole := int64(len(o.body()))
@@ -82,7 +82,7 @@ func truncated() (out []vector) {
 		v.stored = whole
 		out = append(out, v)
 	}
-	// The same with a store that lies about the size as well.
+	// The same, with a store that also lies about the size.
 	small := hello("announced").vector("bad_truncated_and_announced", "cut by one byte, announced so: the size of four bytes", "trailer", 0)
 	small.body = small.body[:len(small.body)-1]
 	gap := single("gap", text(segmentSize+1)).make().vector("bad_truncated_to_no_legal_size", "cut by one byte, announced so: no plaintext size has that stored size", "trailer", 0)
@@ -98,7 +98,7 @@ func truncated() (out []vector) {
 	return append(out, small, gap, cut, dropped, none)
 }
 
-// badSplices put together what was sealed apart.
+// badSplices combine pieces that were sealed apart.
 func badSplices() []vector {
 	const three = 2*segmentSize + 5
 	swap := func(o *object, i, j int) { o.segments[i], o.segments[j] = o.segments[j], o.segments[i] }

@@ -8,9 +8,8 @@ import (
 
 func hello(seed string) *object { return single(seed, []byte("hello")).make() }
 
-// withMeta changes one name of the metadata of an object that was fine; "" as
-// the new value takes it away. Nothing may be released: metadata and key come
-// before the body.
+// withMeta changes one field of the metadata of a good object; if change returns "", the field is
+// removed. Nothing may be released, because metadata and key come before the body.
 func withMeta(name, comment, expect, field string, change func(string) string) vector {
 	o := hello(name)
 	if value := change(o.meta[field]); value == "" {
@@ -23,8 +22,8 @@ func withMeta(name, comment, expect, field string, change func(string) string) v
 
 func to(value string) func(string) string { return func(string) string { return value } }
 
-// bit flips one bit of byte i of a base64url value; negative i counts from the
-// end. skip is how much of the value stands before it.
+// bit flips one bit of byte i of a base64url value; a negative i counts from the end. skip is the
+// length of the value's prefix that is not base64url.
 func bit(i, skip int) func(string) string {
 	return func(s string) string {
 		raw, err := base64.RawURLEncoding.DecodeString(s[skip:])
@@ -90,7 +89,7 @@ func badMetadata() []vector {
 	return append(out, badContexts()...)
 }
 
-// nil2long fills the window with as much as brings the set of names to 701.
+// nil2long fills the window so that the whole set of fields has 701 bytes.
 func nil2long(s string) string {
 	o := hello("metadata_too_long")
 	total := 0
@@ -104,14 +103,14 @@ func nil2long(s string) string {
 	return b64(raw)
 }
 
-// looseBits sets the two bits that 32 bytes leave over in base64.
+// looseBits sets the two bits that 32 bytes leave unused in base64.
 func looseBits(s string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	i := strings.IndexByte(alphabet, s[len(s)-1])
 	return s[:len(s)-1] + string(alphabet[i+1])
 }
 
-// badFacts are sealed with the right key and say what the format does not have.
+// badFacts are sealed with the right key, but are not what the format allows.
 func badFacts() []vector {
 	seal := func(name, comment, expect string, plaintext []byte, aad []byte) vector {
 		o := hello(name)
@@ -151,7 +150,7 @@ func sealWith(key, plaintext, aad []byte) []byte {
 	return seal(key, (&stream{seed: "one"}).bytes(12), plaintext, aad)
 }
 
-// badContexts have an object at a place that it was not written to.
+// badContexts have an object in a place that it was not written to.
 func badContexts() []vector {
 	moved := func(name, comment string, o *object, change func(*keys)) vector {
 		v := o.make().vector("bad_"+name, comment, "key", 0)

@@ -4,15 +4,15 @@ import (
 	"slices"
 )
 
-// sealedWrong seals a trailer that breaks a rule with the right key, as only a
-// faulty writer would.
+// sealedWrong seals, with the right key, a trailer that breaks a rule, as only a faulty writer
+// would.
 func sealedWrong(name, comment string, table, summary func([]byte) []byte) vector {
 	o := single(name, []byte("hello"))
 	o.spoilTable, o.spoilSummary = table, summary
 	return o.make().vector("bad_trailer_"+name, comment, "trailer", 0)
 }
 
-// set gives a change of one byte.
+// set returns a function that changes one byte.
 func set(at int, value byte) func([]byte) []byte {
 	return func(b []byte) []byte { b = slices.Clone(b); b[at] = value; return b }
 }
@@ -46,7 +46,7 @@ func badTrailers() []vector {
 		sealedWrong("part_checksum", "the part of a single object has a checksum", set(43, 1), nil),
 		sealedWrong("padding", "padding that is not zero", func(b []byte) []byte { return set(len(b)-1, 1)(b) }, nil),
 	}
-	out[1].expect = "tampered" // the table is cut in front
+	out[1].expect = "tampered" // the table is cut at its front
 	many := single("many", []byte("hello"))
 	many.spoilTable, many.spoilSummary = set(3, 4), set(15, 4)
 	gap := single("gap before the trailer", []byte("hello"))
@@ -106,7 +106,7 @@ func multipartTrailers() []vector {
 	}
 }
 
-// named is an object with the vector that it becomes.
+// named is an object together with its vector.
 type named struct {
 	*object
 	name, comment string
@@ -118,7 +118,7 @@ func twoParts(name, comment string, first, second part) *named {
 
 func (n *named) make() *named { n.object.make(); return n }
 
-// trailerVector reads one byte behind 5 MiB, so that the vector is small.
+// trailerVector reads one byte after 5 MiB, so that the vector is small.
 func (n *named) trailerVector(offset int64) vector {
 	return n.rangeVector(n.name, n.comment, "trailer", offset, 1)
 }

@@ -31,7 +31,7 @@ func sha256Of(b []byte) []byte { s := sha256.Sum256(b); return s[:] }
 
 func sha1Of(b []byte) []byte { s := sha1.Sum(b); return s[:] }
 
-// good finishes an object into a vector that must open.
+// good turns an object into a vector that must open.
 func (o *object) good(name, comment string) vector {
 	o.make()
 	return o.vector(name, comment, "ok", len(o.plaintext()))
@@ -99,8 +99,7 @@ func goodMultipart() []vector {
 	}
 }
 
-// ranges have objects of several parts, and of them only the bytes that the
-// range and the trailer need.
+// ranges have objects of several parts, but only those bytes that the range and the trailer need.
 func ranges() []vector {
 	three := func() *object {
 		return multipart("ranges", newPart(2, text(mib5)), newPart(3, text(mib5 + 100)[:mib5+70]), newPart(9000, []byte("the end"))).make()
@@ -141,7 +140,7 @@ func (o *object) rangeVector(name, comment, expect string, offset, length int64)
 	return v
 }
 
-// span walks over all segments: the slow way, to check the arithmetic with.
+// span walks over all segments, as a slow check of the arithmetic.
 func (o *object) span(from, to int64) (begin, end int) {
 	at, plain := 0, int64(0)
 	begin = -1

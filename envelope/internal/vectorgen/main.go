@@ -47,7 +47,7 @@ func write(folder string) error {
 	return nil
 }
 
-// generate gives all vectors by file name.
+// generate returns all vectors by file name.
 func generate() map[string][]byte {
 	var all []vector
 	all = append(all, goodObjects()...)
@@ -67,21 +67,21 @@ func generate() map[string][]byte {
 	return files
 }
 
-// vector is one file: what is given to a reader and what it must do.
+// vector is one file: the input of a reader, and what the reader must do.
 type vector struct {
 	name, comment string
 	what          string // "object", "range", "key" or "record"
 	expect        string // "ok" or the class of the error
 	released      []byte // the plaintext that may come out
 	k             *keys
-	seed          string // of the IVs, where a writer must give the same bytes
+	seed          string // of the IVs, if a writer must produce the same bytes
 	meta          map[string]string
 	record        string // name of a part record
 	etag          string // what the record must say
 	plainRange    [2]int64
 	stored        int64 // what the store announces; 0: the length of body
 	body          []byte
-	chunks        [][2]int64 // offset and length of what body has of the object; nil: all
+	chunks        [][2]int64 // offset and length of the pieces of the object in body; nil: all of it
 }
 
 func (v vector) encode() []byte {
@@ -133,7 +133,7 @@ func (v vector) encode() []byte {
 	return b.Bytes()
 }
 
-// stream is randomness that is always the same: SHA-256 of seed and a counter.
+// stream is reproducible randomness: SHA-256 of seed and a counter.
 type stream struct {
 	seed    string
 	counter uint32

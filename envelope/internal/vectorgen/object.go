@@ -19,8 +19,8 @@ const (
 
 var kinds = map[string]byte{"single": 1, "multipart": 2, "empty": 3}
 
-// keys is all that is secret or bound: the KEK (a raw AES-256-GCM key standing
-// in for a KMS), the window key, the DEK, and the names.
+// keys is everything secret or bound: the KEK (a raw AES-256-GCM key in place of a KMS), the window
+// key, the DEK, and the names.
 type keys struct {
 	kek, window, dek    []byte
 	floor               []byte // the salt of the commitment; nil for none
@@ -37,7 +37,7 @@ func newKeys() *keys {
 
 func (k keys) with(change func(*keys)) *keys { change(&k); return &k }
 
-// canonical is the associated data of everything that is wrapped.
+// canonical is the associated data of every wrapped key.
 func canonical(pairs map[string]string) []byte {
 	out := []byte("s3proxy context v1")
 	out = binary.BigEndian.AppendUint32(out, uint32(len(pairs)))
@@ -71,7 +71,7 @@ func seal(key, iv, plaintext, aad []byte) []byte {
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// metadata makes the set of names; sealedFacts is taken as it is.
+// metadata makes all fields; the sealed facts are used as given.
 func (k *keys) metadata(ivs *stream, kind string, facts []byte) map[string]string {
 	m := map[string]string{"s3proxy-format": "1", "s3proxy-kind": kind, "s3proxy-kek": k.uri}
 	if k.windowZero {
@@ -112,7 +112,7 @@ func segmentAAD(kind byte, id []byte, number uint32, index uint64, last byte) []
 	return append(out, last)
 }
 
-// part is what one part is made of. value is a checksum of algorithm.
+// part describes one part. value is a checksum of algorithm.
 type part struct {
 	number    int
 	id        []byte
@@ -160,7 +160,7 @@ type facts struct {
 	value     []byte
 }
 
-// sizeField is the plaintext size in the facts; an upload does not know it.
+// sizeField is the plaintext size in the facts; for an upload it is not known.
 func sizeField(kind string, size int) []byte {
 	if kind == "multipart" {
 		return []byte{0}
@@ -179,7 +179,7 @@ func (f facts) encode() []byte {
 	return out
 }
 
-// object is one stored object in pieces, so that a case can spoil any of them.
+// object is one stored object in pieces, so that a case can damage any of them.
 type object struct {
 	k        *keys
 	kind     string
@@ -192,7 +192,7 @@ type object struct {
 	table    []byte
 	summary  []byte
 	magic    []byte
-	// spoil hooks change plaintexts of the trailer before they are sealed.
+	// The spoil hooks change plaintexts of the trailer before they are sealed.
 	spoilTable, spoilSummary func([]byte) []byte
 }
 
