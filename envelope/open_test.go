@@ -118,7 +118,7 @@ func TestAFailingSourceIsDistinguishedFromTampering(t *testing.T) {
 			src := io.MultiReader(bytes.NewReader(stored[:at]), iotest.ErrReader(c.given))
 			got, err := io.ReadAll(d.OpenObject(KindSingle, SingleLayout(n), int64(len(stored)), nil, src))
 			if !errors.Is(err, c.want) || errors.Is(err, ErrTampered) || len(got) != whole {
-				t.Errorf("%v behind %d bytes: released %d of %d, %v", c.given, at, len(got), whole, err)
+				t.Errorf("%v after %d bytes: released %d of %d, %v", c.given, at, len(got), whole, err)
 			}
 		}
 	}

@@ -57,11 +57,11 @@ func TestSealReadersGiveTheSameHoweverTheyAreRead(t *testing.T) {
 	first := readAll(t, seal())
 	var written bytes.Buffer
 	if n, err := seal().WriteTo(&written); err != nil || n != int64(len(first)) {
-		t.Fatalf("WriteTo gave %d, %v", n, err)
+		t.Fatalf("WriteTo wrote %d bytes, %v", n, err)
 	}
 	large := make([]byte, len(first)+100)
 	if n, err := seal().Read(large); err != nil || n != len(first) {
-		t.Errorf("one large Read gave %d of %d, %v", n, len(first), err)
+		t.Errorf("one large Read returned %d of %d bytes, %v", n, len(first), err)
 	}
 	small := readAll(t, iotest.OneByteReader(seal()))
 	if !bytes.Equal(first, written.Bytes()) || !bytes.Equal(first, small) || !bytes.Equal(first, large[:len(first)]) {

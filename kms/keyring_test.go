@@ -40,7 +40,7 @@ func TestAKeyOpensUnderItsNameOnly(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got.Commitment() != dek.Commitment() {
-					t.Error("OpenKey gave another key")
+					t.Error("OpenKey returned another key")
 				}
 				for what, other := range map[string]kms.Name{
 					"bucket":    {Bucket: "photo", Key: own.Key, Kind: own.Kind, UploadID: upload},
@@ -232,15 +232,15 @@ func TestAKMSThatNeverAnswersIsUnavailableAfterAWhile(t *testing.T) {
 				m := f.object("photos", "a")
 				defer f.key.hold()()
 				if _, err := f.OpenKey(t.Context(), name("photos", "a"), m); !errors.Is(err, kms.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("OpenKey: %v, want %v alone", err, kms.ErrUnavailable)
+					t.Errorf("OpenKey: %v, want only %v", err, kms.ErrUnavailable)
 				}
 				if _, _, err := f.NewKey(t.Context(), name("another", "a")); !errors.Is(err, kms.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("NewKey: %v, want %v alone", err, kms.ErrUnavailable)
+					t.Errorf("NewKey: %v, want only %v", err, kms.ErrUnavailable)
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				if _, err := f.OpenKey(ctx, name("photos", "a"), m); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kms.ErrUnavailable) {
-					t.Errorf("OpenKey with the caller's deadline: %v, want the context's error alone", err)
+					t.Errorf("OpenKey with the caller's deadline: %v, want only the context's error", err)
 				}
 			})
 		})
@@ -269,7 +269,7 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 		"negative TTL":     {Write: key, CacheTTL: -1},
 	} {
 		if _, err := kms.NewKeyring(c); err == nil {
-			t.Errorf("%s: NewKeyring took it", what)
+			t.Errorf("%s: NewKeyring accepted it", what)
 		}
 	}
 }
@@ -284,7 +284,7 @@ func TestWhatDoesNotFitIntoTheMetadataIsRefused(t *testing.T) {
 			f := newFixture(t, func(c *kms.Config) { c.Window = window })
 			broken(f.key)
 			if _, _, err := f.NewKey(t.Context(), name("photos", "a")); err == nil {
-				t.Errorf("%s too long, window %v: NewKey took it", what, window)
+				t.Errorf("%s too long, window %v: NewKey accepted it", what, window)
 			}
 			if f.records.putCount() != 0 {
 				t.Errorf("%s too long: a record was put", what)

@@ -23,7 +23,7 @@ func TestAContextHasOneEncodingWhateverItsOrder(t *testing.T) {
 		}
 	}
 	if got := hex.EncodeToString(kms.Context(nil).Canonical()); got != "733370726f787920636f6e7465787420763100000000" {
-		t.Errorf("of no pairs: %s", got)
+		t.Errorf("without pairs: %s", got)
 	}
 }
 

@@ -62,10 +62,10 @@ func TestAReaderWhoGivesUpDoesNotFailTheOthers(t *testing.T) {
 		release()
 		both.Wait()
 		if !errors.Is(firstErr, context.Canceled) {
-			t.Errorf("who gave up: %v, want %v", firstErr, context.Canceled)
+			t.Errorf("the caller that gave up: %v, want %v", firstErr, context.Canceled)
 		}
 		if secondErr != nil {
-			t.Errorf("who stayed: %v", secondErr)
+			t.Errorf("the caller that stayed: %v", secondErr)
 		}
 		if f.key.unwrapped() != 1 {
 			t.Errorf("%d unwraps, want 1", f.key.unwrapped())
@@ -228,7 +228,7 @@ func TestAnUnavailableKMSIsNotMaskedByTheRecord(t *testing.T) {
 	for _, keys := range [][]kms.Key{{refusing, f.key}, {f.key, refusing}} {
 		reader := f.another(func(c *kms.Config) { c.Write, c.Read = keys[0], keys[1:] })
 		if _, err := reader.OpenKey(t.Context(), name("photos", "a"), m); !errors.Is(err, kms.ErrUnavailable) || errors.Is(err, kms.ErrInvalid) {
-			t.Errorf("OpenKey: %v, want %v alone", err, kms.ErrUnavailable)
+			t.Errorf("OpenKey: %v, want only %v", err, kms.ErrUnavailable)
 		}
 	}
 	if f.records.getCount() != 0 {
@@ -288,7 +288,7 @@ func TestAnErrorOfTheStoreInPlaceOfTheRecordComesBackAsItIs(t *testing.T) {
 	f.records.setFail(store)
 	_, err := reader.OpenKey(t.Context(), name("photos", "a"), m)
 	if got := new(storeError); !errors.As(err, &got) || got != store || errors.Is(err, kms.ErrNotFound) {
-		t.Errorf("OpenKey: %v, want the store's error alone", err)
+		t.Errorf("OpenKey: %v, want only the store's error", err)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestARecordThatWasRewrappedOpensItsObjectWhenTheOldVersionIsGone(t *testing
 				t.Errorf("OpenKey: %v", err)
 			}
 			if err := ring.OpenRecord(t.Context(), "photos", id(m), before); err == nil {
-				t.Error("the old record opens still, so that the test shows nothing")
+				t.Error("the old record still opens, so the test proves nothing")
 			}
 		})
 	}
@@ -112,7 +112,7 @@ func TestARecordMovesToAnotherKMS(t *testing.T) {
 		}
 		alone := f.another(func(c *kms.Config) { c.Write, c.CacheSize = to, 0 })
 		if _, err := alone.OpenKey(t.Context(), name("photos", "a"), m); err != nil {
-			t.Errorf("with %s alone: %v", uri, err)
+			t.Errorf("with only %s: %v", uri, err)
 		}
 		f.records.set("photos", id(m), record)
 	}

@@ -217,12 +217,12 @@ func TestAWriterWhoGivesUpDoesNotFailTheOthers(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		if !errors.Is(firstErr, context.Canceled) {
-			t.Errorf("who gave up: %v, want %v", firstErr, context.Canceled)
+			t.Errorf("the caller that gave up: %v, want %v", firstErr, context.Canceled)
 		}
 		release()
 		both.Wait()
 		if secondErr != nil || f.key.windowWraps() != 1 {
-			t.Errorf("who stayed: %v with %d windows, want none and 1", secondErr, f.key.windowWraps())
+			t.Errorf("the caller that stayed: %v with %d windows, want none and 1", secondErr, f.key.windowWraps())
 		}
 		if _, _, err := f.NewKey(first, name("copies", "a")); !errors.Is(err, context.Canceled) {
 			t.Errorf("with a context that ended before: %v", err)

@@ -87,7 +87,7 @@ func (h Harness) roundTrip(t *testing.T) {
 				t.Fatalf("Unwrap of %d bytes, context %v: %v", length, c, err)
 			}
 			if !bytes.Equal(got, plaintext) {
-				t.Fatalf("Unwrap of %d bytes, context %v gave other bytes", length, c)
+				t.Fatalf("Unwrap of %d bytes, context %v returned different bytes", length, c)
 			}
 		}
 	}
@@ -299,7 +299,7 @@ func (h Harness) concurrent(t *testing.T) {
 			}
 			got, err := key.Unwrap(ctx, w, c)
 			if err != nil || !bytes.Equal(got, plaintext) {
-				t.Errorf("Unwrap beside others gave other bytes, or %v", err)
+				t.Errorf("a concurrent Unwrap returned different bytes, or %v", err)
 			}
 			if err := key.Check(ctx); err != nil {
 				t.Errorf("Check beside others: %v", err)
@@ -358,7 +358,7 @@ func refused(t *testing.T, what string, got []byte, err, class error, plaintext 
 		t.Errorf("%s: an error and %d bytes", what, len(got))
 	}
 	if classes := classesOf(err); len(classes) != 1 || classes[0] != class {
-		t.Errorf("%s: %v is of the classes %v, want %v alone", what, err, classes, class)
+		t.Errorf("%s: %v is in the classes %v, want only %v", what, err, classes, class)
 	}
 	if kms.Permanent(err) != (class != kms.ErrUnavailable) {
 		t.Errorf("%s: Permanent(%v) is %v", what, err, kms.Permanent(err))

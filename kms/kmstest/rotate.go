@@ -48,7 +48,7 @@ func (h Harness) rotated(t *testing.T) {
 		}
 		for _, m := range all {
 			if got, err := key.Unwrap(ctx, m.w, testPairs()); err != nil || !bytes.Equal(got, m.plaintext) {
-				t.Errorf("what %s wrapped gives other bytes after the rotation to %s, or %v", m.w.KEK, kek, err)
+				t.Errorf("after the rotation to %[2]s, a blob of %[1]s opens to different bytes, or %[3]v", m.w.KEK, kek, err)
 			}
 		}
 	}
@@ -82,7 +82,7 @@ func (h Harness) rotatedInUse(t *testing.T) {
 					return
 				}
 				if got, err := key.Unwrap(ctx, w, c); err != nil || !bytes.Equal(got, plaintext) {
-					t.Errorf("Unwrap beside a rotation gave other bytes, or %v", err)
+					t.Errorf("Unwrap during a rotation returned different bytes, or %v", err)
 				}
 			}
 		})
@@ -126,10 +126,10 @@ func (h Harness) rewrapped(t *testing.T) {
 			t.Fatalf("Rewrap of %s: %v", what, err)
 		}
 		if fresh.KEK != current || bytes.Equal(fresh.Blob, old.Blob) || len(fresh.Blob) > maxBlob || bytes.Contains(fresh.Blob, plaintext) {
-			t.Errorf("Rewrap of %s gave %d bytes by %q; want at most %d new ones by %q", what, len(fresh.Blob), fresh.KEK, maxBlob, current)
+			t.Errorf("Rewrap of %s returned %d bytes by %q; want at most %d new ones by %q", what, len(fresh.Blob), fresh.KEK, maxBlob, current)
 		}
 		if got, err := key.Unwrap(ctx, fresh, testPairs()); err != nil || !bytes.Equal(got, plaintext) {
-			t.Errorf("%s, re-wrapped, gives other bytes, or %v", what, err)
+			t.Errorf("%s, rewrapped, opens to different bytes, or %v", what, err)
 		}
 		for name := range testPairs() {
 			other := with(testPairs(), name, "x")
@@ -143,7 +143,7 @@ func (h Harness) rewrapped(t *testing.T) {
 			t.Fatalf("Rewrap of %s to another context: %v", what, err)
 		}
 		if got, err := key.Unwrap(ctx, fresh, moved); err != nil || !bytes.Equal(got, plaintext) {
-			t.Errorf("%s, re-wrapped to another context, gives other bytes, or %v", what, err)
+			t.Errorf("%s, rewrapped to another context, opens to different bytes, or %v", what, err)
 		}
 		got, err := key.Unwrap(ctx, fresh, testPairs())
 		refused(t, what+", re-wrapped to another context, in the first", got, err, kms.ErrInvalid, plaintext)

@@ -257,7 +257,7 @@ func TestAnAbortThatEndsAtAnyRequestIsMadeGoodByTheNext(t *testing.T) {
 			t.Errorf("Complete after it: %v", err)
 		}
 		if _, there := s.object(); there || len(s.inProgress()) != 0 {
-			t.Errorf("an object is there: %t; in progress are %v", there, s.inProgress())
+			t.Errorf("an object exists: %t; uploads in progress: %v", there, s.inProgress())
 		}
 		return failed
 	})

@@ -67,7 +67,7 @@ func TestAStoreNamesNoObjectBesideThoseOfItsFolder(t *testing.T) {
 	}
 	for _, key := range []string{"client", ".s3proxy/keys/k", "team/.s3proxy/../k"} {
 		if _, err := p.OwnKey(key); !errors.Is(err, upstream.ErrStored) {
-			t.Errorf("%q is taken for one of the proxy's own: %v", key, err)
+			t.Errorf("%q is taken for a state object: %v", key, err)
 		}
 	}
 }

@@ -182,7 +182,7 @@ func wantNoBadUpload(t *testing.T, at lab.S3, bucket string) {
 					}
 				}
 				if got := s3test.Get(t, at, old); got.Status != 200 || s3test.SameBytes(got.Body, before) != nil {
-					t.Errorf("the object that was there before is now %v", got)
+					t.Errorf("the object from before is now %v", got)
 				}
 				if got := s3test.Get(t, at, fresh); got.Status != 404 || got.Code != "NoSuchKey" {
 					t.Errorf("there is a new object: %v", got)
@@ -282,7 +282,7 @@ func wantConditions(t *testing.T, at lab.S3, bucket string) {
 		}
 		put.Headers = map[string]string{"if-match": etag}
 		if got := put.Do(t, at); got.Status != 200 {
-			t.Errorf("a PUT of %d bytes over the object that is there: %v", size, got)
+			t.Errorf("a PUT of %d bytes over the existing object: %v", size, got)
 		}
 		if got := s3test.Get(t, at, path); s3test.SameBytes(got.Body, put.Body) != nil {
 			t.Errorf("the object of %d bytes is now %v", size, got)

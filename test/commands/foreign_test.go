@@ -56,7 +56,7 @@ func TestWhatAnotherToolHasEncryptedIsNotEncryptedUnasked(t *testing.T) {
 				named = named || strings.Contains(line, key) && strings.Contains(line, tool)
 			}
 			if !named {
-				t.Errorf("%v: %s is not said to be of %s:\n%s", args, key, tool, out)
+				t.Errorf("%v: the report does not attribute %s to %s:\n%s", args, key, tool, out)
 			}
 		}
 	}

@@ -128,7 +128,7 @@ func changeBetween(t *testing.T, client *s3.Client, bucket string, all []*existi
 			return
 		}
 		if err := o.doChange(t.Context(), client, bucket); err != nil {
-			t.Errorf("%s, to be %s: %v", o.key, o.change, err)
+			t.Errorf("%s, while it is %s: %v", o.key, o.change, err)
 		}
 	}
 }

@@ -356,7 +356,7 @@ func TestGCRemovesRecordsThatNothingNames(t *testing.T) {
 		want(k.command(0, "gc", "--records", "--records-grace", "0", "--json", s3url), 0, len(all)-1, 0)
 		left := k.records()
 		if slices.Contains(left, gone) || len(left) != len(all)-1+len(foreign) {
-			t.Errorf("%s is there, or others are not: %s", gone, left)
+			t.Errorf("%s still exists, or others are gone: %s", gone, left)
 		}
 		for _, key := range foreign {
 			k.purge(key)

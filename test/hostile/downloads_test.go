@@ -117,7 +117,7 @@ func spliceDownloads(t *testing.T, two bool, mode string) {
 			}
 		})
 	}
-	t.Logf("%d refused, %d of one version all the same", refused, succeeded)
+	t.Logf("%d refused, %d of one version nevertheless", refused, succeeded)
 	if refused == 0 {
 		t.Error("no download met an exchange")
 	}

@@ -99,7 +99,7 @@ func TestWhatTheOperatorOfAKMSSees(t *testing.T) {
 			}
 			for _, private := range append(trouble.says, "vault:", "arn:", "transit", "denied") {
 				if strings.Contains(a.Text, private) {
-					t.Errorf("the client is told %q: %s", private, a.Body)
+					t.Errorf("the answer to the client contains %q: %s", private, a.Body)
 				}
 			}
 			status, text := readyz(t, admin)

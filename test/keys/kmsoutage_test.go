@@ -161,7 +161,7 @@ func (u *inUse) check(o lab.ProxyOptions) {
 		for _, o := range page.Contents {
 			listed++
 			if u.stored[*o.Key] == nil {
-				t.Errorf("%s is there, and was never acknowledged", *o.Key)
+				t.Errorf("%s exists, but was never acknowledged", *o.Key)
 			}
 		}
 	}
@@ -251,7 +251,7 @@ func TestAVaultOutageBeyondTheWindowRefusesWritesUntilItIsOver(t *testing.T) {
 				t.Errorf("still refused %v after Vault was back", a.at.Sub(back))
 			}
 			if strings.Contains(strings.ToLower(a.text), "vault") || strings.Contains(a.text, "transit") {
-				t.Errorf("the client is told of the KMS: %s", a.text)
+				t.Errorf("the answer to the client mentions the KMS: %s", a.text)
 			}
 		}
 	}

@@ -174,7 +174,7 @@ func (c *crashes) sweptClean() {
 	c.t.Helper()
 	out, code := lab.Command(c.t, c.store, "gc", "s3://"+c.bucket, "--grace", "0s", "--upstream", c.store.URL)
 	if left := uploadState(c.t, c.store, c.bucket); code != 0 || len(left) > 0 {
-		c.t.Errorf("gc: exit code %d, %s\nstate that is left: %v", code, out, left)
+		c.t.Errorf("gc: exit code %d, %s\nstate left behind: %v", code, out, left)
 	}
 }
 
@@ -218,7 +218,7 @@ func TestAFaultAtAnyStepOfCompleteLeavesTheOldObjectOrTheNewOne(t *testing.T) {
 						hit, err := c.strike(f, n, func(client *s3.Client) error { _, err := m.Complete(client, list...); return err })
 						got := c.get(key)
 						if !bytes.Equal(got, made) && (!bytes.Equal(got, old) || err == nil) {
-							t.Fatalf("%s at %s: Complete gave %v, and the object has %d bytes", f, hit, err, len(got))
+							t.Fatalf("%s at %s: Complete returned %v, and the object has %d bytes", f, hit, err, len(got))
 						}
 						again, err := m.Complete(c.steady, list...)
 						if err != nil {
@@ -379,7 +379,7 @@ func TestGcRemovesTheStateOfUploadsThatAreGoneAndNoOther(t *testing.T) {
 				t.Errorf("the live upload after gc: %v", err)
 			}
 			if out, code := lab.Command(t, at, "gc", "s3://there-is-no-such-bucket", "--upstream", at.URL); code != 1 || !strings.Contains(out, "NoSuchBucket") {
-				t.Errorf("gc of a bucket that is not there: exit code %d: %s", code, out)
+				t.Errorf("gc of a missing bucket: exit code %d: %s", code, out)
 			}
 		})
 	}

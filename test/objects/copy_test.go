@@ -112,7 +112,7 @@ func TestACopyHasTheSourcesBytesAndWhatTheDirectivesSay(t *testing.T) {
 			t.Errorf("no source: %v", err)
 		}
 		if err := try(func(in *s3.CopyObjectInput) { in.CopySource = sourceOf(bucket, ".s3proxy/keys/x") }); s3test.Code(err) != "AccessDenied" && !lab.Direct {
-			t.Errorf("one of the proxy's own objects: %v", err)
+			t.Errorf("a state object: %v", err)
 		}
 		if err := try(func(in *s3.CopyObjectInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 }); err != nil {
 			t.Errorf("with another checksum: %v", err)
@@ -319,7 +319,7 @@ func TestABucketThatIsNotEncryptedIsTheStoresOwn(t *testing.T) {
 				t.Error(err)
 			}
 			if list, err := raw.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket}); err != nil || len(list.Contents) != 2 {
-				t.Errorf("%d objects are left, want 2 (none of the proxy's): %v", len(list.Contents), err)
+				t.Errorf("%d objects are left, want 2 (and no state objects): %v", len(list.Contents), err)
 			}
 		})
 	}

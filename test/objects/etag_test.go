@@ -34,7 +34,7 @@ func listedETags(t *testing.T, at lab.S3, bucket string) map[string]string {
 	}
 	for _, o := range page.Contents {
 		if got := fmt.Sprintf("%s %d", *o.ETag, *o.Size); got != found[*o.Key] {
-			t.Errorf("%s: ListObjects gives %s, ListObjectsV2 %s", *o.Key, got, found[*o.Key])
+			t.Errorf("%s: ListObjects has %s, ListObjectsV2 %s", *o.Key, got, found[*o.Key])
 		}
 	}
 	return found

@@ -238,7 +238,7 @@ func TestVersionsAreListedWithTheirOwnETags(t *testing.T) {
 					}
 					get.Body.Close()
 					if *get.ETag != *v.ETag {
-						t.Errorf("GET of version %s gives ETag %s, listed is %s", *v.VersionId, *get.ETag, *v.ETag)
+						t.Errorf("GET of version %s has the ETag %s, the listing has %s", *v.VersionId, *get.ETag, *v.ETag)
 					}
 				}
 				if !slices.Equal(got, want) {

@@ -95,7 +95,7 @@ func TestVersionsAreListedReadAndDeletedByTheirIDs(t *testing.T) {
 					t.Fatal(err)
 				}
 				if n := len(page.Versions) + len(page.DeleteMarkers); aws.ToBool(page.IsTruncated) && n != 2 {
-					t.Errorf("a page of %d entries that is not the last", n)
+					t.Errorf("a page before the last has %d entries", n)
 				}
 				markers += len(page.DeleteMarkers)
 				for _, v := range page.Versions {

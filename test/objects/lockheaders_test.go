@@ -61,6 +61,6 @@ func TestWhatVersitygwRefusesBeforeItHasReadTheBodyIsToldInItsWords(t *testing.T
 		}
 	}
 	if a := (s3test.Call{Method: "GET", Path: path[:len(path)-2], Query: "uploads"}).Do(t, at); a.Status != 200 || strings.Contains(string(a.Body), "<Upload>") {
-		t.Errorf("uploads are left: %s", a.Body)
+		t.Errorf("uploads left behind: %s", a.Body)
 	}
 }

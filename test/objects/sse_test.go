@@ -159,7 +159,7 @@ func TestABucketsDefaultEncryptionIsKeptAndTold(t *testing.T) {
 				"GET":  shown(got.ServerSideEncryption, got.SSEKMSKeyId, got.BucketKeyEnabled),
 			} {
 				if s != want.ofMode(mode) {
-					t.Errorf("%s tells %+v, want %+v", what, s, want.ofMode(mode))
+					t.Errorf("%s says %+v, want %+v", what, s, want.ofMode(mode))
 				}
 			}
 		}

@@ -58,7 +58,7 @@ func TestTheAuditLogTellsWhoDidWhatWithWhichKey(t *testing.T) {
 		t.Errorf("%s is not in\n%s", what, text)
 	}
 	if all[0].Event != "start" || all[len(all)-1].Event != "stop" {
-		t.Errorf("it does not begin with start and end with stop:\n%s", text)
+		t.Errorf("the audit log does not begin with start and end with stop:\n%s", text)
 	}
 	has("the write", func(e event) bool {
 		return e.Operation == "PutObject" && e.Client == lab.ClientAccessKey && e.Bucket == bucket && e.Key == "k" && e.KEK != "" && e.Outcome == "done" && e.ID != "" && e.Remote != ""

@@ -199,7 +199,7 @@ func TestACopiedBucketReadsThroughItsAlias(t *testing.T) {
 				t.Errorf("decrypt of the replica: %s", out)
 			}
 			if got, err := os.ReadFile(file); err != nil || s3test.SameBytes(got, want) != nil {
-				t.Errorf("decrypt of the replica gave %d bytes, %v", len(got), err)
+				t.Errorf("decrypt of the replica wrote %d bytes, %v", len(got), err)
 			}
 
 			// Without the key that the metadata names, the record in the replica serves.

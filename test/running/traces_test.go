@@ -122,7 +122,7 @@ func TestARequestIsATraceWithChildrenForKMSAndStore(t *testing.T) {
 			told := through.of("Traceparent")
 			for _, s := range []lab.Span{stored, read} {
 				if want := "00-" + s.Trace + "-" + s.ID + "-01"; !slices.Contains(told, want) {
-					t.Errorf("the store was not told %s: %s", want, told)
+					t.Errorf("the store did not get %s: %s", want, told)
 				}
 			}
 
@@ -138,7 +138,7 @@ func TestARequestIsATraceWithChildrenForKMSAndStore(t *testing.T) {
 			}
 			childOf(t, collector, shared, "GET")
 			if told := fmt.Sprint(through.of("Tracestate"), through.of("Baggage")); told != "[] []" {
-				t.Errorf("the store was told %s", told)
+				t.Errorf("the store got %s", told)
 			}
 
 			refused := s3test.Call{Method: "GET", Path: "/" + bucket + "/none"}.Do(t, p.S3())
@@ -220,7 +220,7 @@ func TestTracesAreOffUnlessTheEnvironmentSaysWhereTo(t *testing.T) {
 				t.Errorf("exit code %d (ended: %v)", code, ok)
 			}
 			if asked.Load() || len(through.of("Traceparent")) > 0 || strings.Contains(p.Log(), "trace_id") {
-				t.Errorf("something is traced: the collector was asked (%v), the store was told %s\n%s", asked.Load(), through.of("Traceparent"), p.Log())
+				t.Errorf("something is traced: the collector was asked (%v), the store got %s\n%s", asked.Load(), through.of("Traceparent"), p.Log())
 			}
 			if warned := strings.Contains(p.Log(), "no traces are sent"); warned != (name == "an unknown exporter" || name == "what is no endpoint") || strings.Contains(p.Log(), "secret@") {
 				t.Errorf("it says:\n%s", p.Log())

@@ -61,7 +61,7 @@ func TestAStoreThatWantsVersion2GetsNothingElse(t *testing.T) {
 
 func TestAStoreThatWantsVersion2MayHaveTheBucketInTheHost(t *testing.T) {
 	if lab.Direct {
-		t.Skip("it is about the proxy's own requests")
+		t.Skip("the test observes the proxy's own requests")
 	}
 	store := lab.MinIOBelow(t, lab.HostDomain)
 	hosts := forwardTo(t, store.Address)

@@ -186,7 +186,7 @@ func TestAFullDiskUnderTheEmbeddedStoreDamagesNothing(t *testing.T) {
 	s3test.Call{Method: http.MethodPut, Path: "/" + r.bucket + "/kept-3000000", Body: s3test.Content(9, 4_000_000)}.Do(t, at) // refused too
 	for _, c := range kept {
 		if a := s3test.Get(t, at, fmt.Sprintf("/%s/kept-%d", r.bucket, c.size)); a.Status != 200 || s3test.SameBytes(a.Body, c.bytes()) != nil {
-			t.Errorf("what was there: %v", a)
+			t.Errorf("the object from before: %v", a)
 		}
 	}
 	for i := range 12 {
