@@ -98,7 +98,7 @@ func TestCommandsOnAHostileStoreEndAndHarmNothing(t *testing.T) {
 			attacks := 0
 			for _, l := range append(objectLies(), listLies()...) {
 				if name == "keys rekey" && l.name == oneKeyForAll {
-					continue // encryption skips what a list leaves out: lists are the store's word (THREATS.md)
+					continue // what a list leaves out is not encrypted again: lists are the store's word (THREATS.md)
 				}
 				bucket := s3test.NewBucket(t, proxy.S3()) // a new one, as a lie may leave work half done
 				for n, body := range bodies {

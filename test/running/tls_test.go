@@ -117,8 +117,7 @@ func TestClientsSpeakTLSWithTheProxyOverHTTP1AndHTTP2(t *testing.T) {
 				t.Fatalf("%s, %d bytes: %v", proto, n, err)
 			}
 			s3test.MustRead(t, sdk, bucket, proto, body)
-			// With Expect, a client waits before it sends the body: the answer must not be confused
-			// with the 100.
+			// Some clients wait for a 100 before they send the body; the final answer must still be theirs.
 			put := s3test.Call{Method: http.MethodPut, Path: "/" + bucket + "/k", Headers: map[string]string{"expect": "100-continue"}}
 			resp, err := put.Streamed(t, s.S3(), client, bytes.NewReader(body), int64(n))
 			if err != nil {
