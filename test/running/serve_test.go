@@ -288,7 +288,7 @@ func TestFlagsBeatTheEnvironmentWhichBeatsTheFile(t *testing.T) {
 	}
 }
 
-// The start waits at most a second for its checks; a single check takes up to four.
+// The start waits at most a second for its checks; one check takes four.
 func TestItListensThoughTheUpstreamHangs(t *testing.T) {
 	if lab.Direct {
 		t.Skip("there is no proxy")
