@@ -140,7 +140,7 @@ func buildServer(s server) (string, error) {
 	if s.foreign == "" {
 		sources = append(sources, filepath.Join(top, "go.mod"))
 	}
-	// Built beside and renamed: a build that was interrupted leaves nothing that looks whole.
+	// Build beside it and rename, so that an interrupted build leaves nothing that looks whole.
 	return made(sources, s.name, func(cache string) error {
 		out := filepath.Join(cache, s.name)
 		if err := goBuild(folder, out+".new", s.pkg); err != nil {
@@ -150,8 +150,8 @@ func buildServer(s server) (string, error) {
 	})
 }
 
-// made gives the path of a name in the folder for what sources build to, and has it made there if
-// it is missing. Test packages run in parallel; the second waits here and finds it.
+// made returns the path of a name in the cache folder of these sources, and calls build if it is
+// missing there. Test packages run in parallel: the second one waits here, then finds it.
 func made(sources []string, name string, build func(cache string) error) (string, error) {
 	cache, err := cacheDir(sources)
 	if err != nil {
