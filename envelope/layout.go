@@ -71,7 +71,7 @@ type Layout struct {
 	// plain[i] and stored[i] are the offsets of part i in plaintext and in ciphertext. Both have
 	// one element more than parts: the end.
 	plain, stored []int64
-	err           error // no object can have these parts
+	err           error // set if no object can have these parts
 }
 
 // SingleLayout is the layout of an object of size plaintext bytes, written with one PUT.
