@@ -180,7 +180,7 @@ func (t *translation) tellOfBuckets() {
 		t.note("no EncryptionKey: %s. These stay unencrypted (encrypt: false); docs/KEYS.md says how to encrypt what is there", strings.Join(plain, ", "))
 	}
 	if old := which(func(b *Bucket) bool { return b.EncryptionKey != "" }); old != nil {
-		t.note("what the older program has encrypted in %s can be read, and nothing authenticates it, until encrypt-existing has encrypted it anew (docs/MIGRATE.md)", strings.Join(old, ", "))
+		t.note("what the older program has encrypted in %s can be read, and nothing authenticates it, until encrypt-existing --legacy has encrypted it anew (docs/MIGRATE.md)", strings.Join(old, ", "))
 	}
 	if role := which(func(b *Bucket) bool { return b.AccessKeyID == "" }); role != nil {
 		t.note("no AccessKeyId: %s. Credentials are found as the AWS SDKs find them: environment, shared configuration, container, the machine's role", strings.Join(role, ", "))
