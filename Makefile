@@ -23,7 +23,7 @@ unexport S3PROXY_TEST_ALL S3PROXY_TEST_LONG S3PROXY_TEST_STEPS
 PRODUCT := S3PROXY_TEST_BINARY="$(CURDIR)/bin/s3proxy"
 ALL := S3PROXY_TEST_ALL=1
 
-.PHONY: build sbom servers test test-all test-clients test-long test-hostile test-differential test-linearizable soak cover lint fuzz bench
+.PHONY: build sbom servers test test-all test-clients test-long test-hostile test-differential test-linearizable soak cover lint fuzz bench bench-units
 
 build:
 	@echo 'building s3proxy: the first time this takes minutes'
@@ -104,5 +104,11 @@ fuzz:
 		done; \
 	done
 
+# The proxy beside a plain reverse proxy and beside none, in front of MinIO: BENCH=quick takes minutes;
+# docs/PERFORMANCE.md has the method, test/bench/settings_test.go all settings.
 bench: build servers
-	$(PRODUCT) $(ALL) $(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES)
+	$(PRODUCT) $(ALL) $(GO) test -count=1 -vet=off -run '^$$' -bench 'BenchmarkS3$$' -benchtime 1x -timeout 12h ./test/bench
+
+# Go's benchmarks of packages, and of long lists.
+bench-units: build servers
+	$(PRODUCT) $(ALL) $(GO) test -vet=off -run '^$$' -bench '^Benchmark([^S]|S[^3])' -benchmem -timeout 60m $(PACKAGES)

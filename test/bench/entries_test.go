@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/s3proxy/s3proxy/test/lab"
 )
 
@@ -82,19 +80,6 @@ func (t *target) all(b *testing.B, path string) (n int) {
 	}
 }
 
-// sideBySide does n things, sixteen at a time.
-func sideBySide(b *testing.B, n int, do func(i int) error) {
-	b.Helper()
-	var group errgroup.Group
-	group.SetLimit(16)
-	for i := range n {
-		group.Go(func() error { return do(i) })
-	}
-	if err := group.Wait(); err != nil {
-		b.Fatal(err)
-	}
-}
-
 // BenchmarkEntries prints what listings of many entries, and the end of an upload of many
 // parts, cost beside the same at the store itself: seconds, and requests to the store.
 func BenchmarkEntries(b *testing.B) {
@@ -149,6 +134,13 @@ type measured struct {
 	targets []*target
 }
 
+func (m measured) sideBySide(n int, do func(i int) error) {
+	m.b.Helper()
+	if err := sideBySide(n, 16, do); err != nil {
+		m.b.Fatal(err)
+	}
+}
+
 // of is m in a benchmark of its own.
 func (m measured) of(b *testing.B) measured {
 	m.b = b
@@ -156,7 +148,7 @@ func (m measured) of(b *testing.B) measured {
 }
 
 func (m measured) objects(n int) {
-	sideBySide(m.b, n, func(i int) error {
+	m.sideBySide(n, func(i int) error {
 		return m.write.do(http.MethodPut, fmt.Sprintf("/entries/o%06d", i), []byte(strconv.Itoa(i)))
 	})
 	m.lists(fmt.Sprintf("ListObjectsV2 of %d", n), "/entries?list-type=2&prefix=o", n)
@@ -166,7 +158,7 @@ func (m measured) objects(n int) {
 // parts asks for pages of 1,000, as S3 gives them: MinIO's own are of 10,000.
 func (m measured) parts(n int) {
 	ids := m.uploads("parts", func(t *target, id string) {
-		sideBySide(m.b, n, func(number int) error {
+		m.sideBySide(n, func(number int) error {
 			return t.do(http.MethodPut, fmt.Sprintf("%s&partNumber=%d", id, number+1), []byte("x"))
 		})
 	})
@@ -203,7 +195,7 @@ func (m measured) uploads(key string, send func(t *target, id string)) (ids []st
 
 // multipartUploads are of one key: MinIO lists the uploads of the key that the prefix is.
 func (m measured) multipartUploads(n int) {
-	sideBySide(m.b, n, func(int) error { return m.write.do(http.MethodPost, "/entries/uploads?uploads=", nil) })
+	m.sideBySide(n, func(int) error { return m.write.do(http.MethodPost, "/entries/uploads?uploads=", nil) })
 	m.lists(fmt.Sprintf("ListMultipartUploads of %d", n), "/entries?uploads=&prefix=uploads", n)
 }
 
