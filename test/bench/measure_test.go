@@ -66,13 +66,23 @@ func (w *world) sample(j job, s *subject, round int, rate float64) record {
 	before := used()
 	asking := before.minus(first) // what the question itself uses
 	asking.store, asking.kms = 0, 0
+	cpu := func() float64 {
+		seconds, err := s.cpu()
+		if err != nil {
+			w.b.Fatal(err)
+		}
+		return seconds
+	}
 	var d done
+	began := cpu()
 	if j.rate {
 		d = w.openLoop(j, s, rate)
 	} else {
 		d = w.closedLoop(j, s, w.settings.length)
 	}
+	spent := cpu() - began
 	after := used().minus(before).minus(asking)
+	after.cpu = spent
 	return newRecord(j, s.name, round, d, after, s.peak(), rate, load())
 }
 

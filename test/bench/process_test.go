@@ -20,7 +20,7 @@ func (u used) minus(v used) used {
 	return used{u.cpu - v.cpu, u.mallocs - v.mallocs, u.bytes - v.bytes, u.store - v.store, u.kms - v.kms}
 }
 
-// used reads it; the question itself costs something, which is last's business.
+// used reads all but the CPU.
 func (s *subject) used() (u used, err error) {
 	if s.process == nil {
 		return u, nil
@@ -34,14 +34,19 @@ func (s *subject) used() (u used, err error) {
 	for lines.Scan() {
 		u.count(lines.Text())
 	}
-	if err := lines.Err(); err != nil {
-		return u, err
+	return u, lines.Err()
+}
+
+// cpu is what the process has used so far.
+func (s *subject) cpu() (float64, error) {
+	if s.process == nil {
+		return 0, nil
 	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.process.PID()))
-	if err == nil {
-		u.cpu, err = cpuSeconds(string(stat))
+	if err != nil {
+		return 0, err
 	}
-	return u, err
+	return cpuSeconds(string(stat))
 }
 
 // count adds a line of /metrics.

@@ -122,12 +122,14 @@ func (w *world) build(secure bool) *stage {
 		dataDir, o.DataDir = p.DataDir, p.DataDir
 		s := add(mode, scheme+p.Address, lab.ClientAccessKey, lab.ClientSecretKey)
 		s.process, s.metrics = p.Process, "http://"+metrics+"/metrics"
+		s.process.AwaitListening(b, metrics)
 		s.restart = func() {
 			s.process.Term()
 			if _, ended := s.process.Wait(lab.AnswerWithin); !ended {
 				b.Fatal("the proxy does not end")
 			}
 			s.process = lab.Proxy(b, o).Process
+			s.process.AwaitListening(b, metrics)
 		}
 	}
 	if err := st.by(md5).do(http.MethodPut, "/bench", nil); err != nil {
