@@ -18,7 +18,7 @@ func backups() []client {
 			note: "[recipe](restic.md)",
 		},
 		{
-			name: "kopia", what: "repository over https, snapshot, verify, restore, maintenance; a repository of the past in a bucket with versions",
+			name: "kopia", what: "repository over https, validate-provider, snapshot, verify, restore, maintenance; a repository of the past in a bucket with versions",
 			version: func(t testing.TB) string { return lab.ClientVersion(t, "kopia", "github.com/kopia/kopia") },
 			run:     runKopia, places: overHTTPS, note: "[recipe](kopia.md)",
 			except: map[string]string{"versitygw direct https": "the test's has no versions"},
@@ -50,7 +50,7 @@ func backups() []client {
 
 // files are what backups are made of: small ones, and one of 30,000,000 bytes.
 const files = `
-mkdir -p files/dir && head -c 30000000 /dev/urandom >files/large && : >files/empty
+mkdir -p files/dir; head -c 30000000 /dev/urandom >files/large; : >files/empty
 for i in $(seq 50); do echo "file $i" >files/dir/$i; done
 `
 
@@ -71,14 +71,14 @@ aws --endpoint-url https://s3proxy.example.com s3api put-bucket-versioning --buc
 TO="--bucket `+versioned+` --endpoint s3proxy.example.com --access-key the-clients-access-key --secret-access-key"
 kopia repository create s3 $TO 'the-clients-secret-key'
 kopia snapshot create files
-sleep 2 && NOW=$(date -u +%Y-%m-%dT%H:%M:%SZ) && sleep 2
-echo later >files/dir/1 && kopia snapshot create files
+sleep 2; NOW=$(date -u +%Y-%m-%dT%H:%M:%SZ); sleep 2
+echo later >files/dir/1; kopia snapshot create files
 for id in $(kopia snapshot list --all --json | jq -r '.[].id'); do kopia snapshot delete --delete $id; done
 kopia repository disconnect
 kopia repository connect s3 $TO 'the-clients-secret-key' --point-in-time "$NOW"
 kopia snapshot list --all --json | jq -e 'length == 1'
 kopia snapshot restore "$(kopia snapshot list --all --json | jq -r '.[0].id')" past
-test "$(cat past/dir/1)" = "file 1" && cmp past/large files/large
+test "$(cat past/dir/1)" = "file 1"; cmp past/large files/large
 `, p.bucket(t), programs{"kopia": lab.Client(t, "kopia"), "aws": lab.NeedAWS(t, lab.Newest)})
 }
 

@@ -70,7 +70,7 @@ func runNode(t *testing.T, p place, program string) {
 		page = strings.Replace(page, "region:", `allowHttp: "true", region:`, 1)
 	}
 	// Modules are looked for beside the program.
-	script := "ln -s " + packages + "/node_modules node_modules && cp " + lab.Path(t, "test", "everyclient", program) + " . && node " + program + " \"$S3\" example-bucket"
+	script := "ln -s " + packages + "/node_modules node_modules; cp " + lab.Path(t, "test", "everyclient", program) + " .; node " + program + " \"$S3\" example-bucket"
 	p.script(t, script, bucket, programs{"node": lab.Need(t, "node")}, "S3="+p.URL, "PAGE="+p.here(page, bucket, ""))
 }
 

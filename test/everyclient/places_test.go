@@ -171,7 +171,10 @@ func (p place) scriptOf(t testing.TB, user, script, bucket string, known program
 		shell = []string{lab.Need(t, "setpriv"), "--reuid", user, "--regid", user, "--init-groups", "bash"}
 	}
 	file := filepath.Join(bin, "script")
-	if err := os.WriteFile(file, []byte("set -euo pipefail; cd \"$HOME\"\n"+p.here(script, bucket, home)), 0o644); err != nil {
+	// With set -e a command ends the script that fails, but none before && and none behind a !: scripts
+	// have no && therefore, and not.
+	const begin = `set -euo pipefail; not() { if "$@"; then return 1; fi; }; cd "$HOME"` + "\n"
+	if err := os.WriteFile(file, []byte(begin+p.here(script, bucket, home)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	env := append(p.env(home, set...), "PATH="+bin+":/usr/bin:/bin:/usr/sbin:/sbin")
