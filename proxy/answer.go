@@ -10,6 +10,7 @@ import (
 
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/s3xml"
 )
 
 // answer records what was sent to the client.
@@ -133,7 +134,7 @@ func (x *response) passCommon(from http.Header) {
 func (x *response) answerXML(doc any) error { return x.answerDocument(http.StatusOK, doc) }
 
 func (x *response) answerDocument(status int, doc any) error {
-	body, err := xml.Marshal(doc)
+	body, err := s3xml.Marshal(doc)
 	if err != nil {
 		return err
 	}

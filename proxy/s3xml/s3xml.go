@@ -33,7 +33,12 @@ var ErrSurrogate = errors.New("the XML document refers to a surrogate, which is 
 
 // Decode reads a document into doc as encoding/xml does. Its error is ErrBounds, ErrSurrogate, an
 // error of encoding/xml, or an error of r.
-func Decode(r io.Reader, doc any) error { return NewDecoder(r).Decode(doc) }
+func Decode(r io.Reader, doc any) error {
+	if plain, ok := doc.(plainDocument); ok {
+		return decodePlain(r, plain)
+	}
+	return NewDecoder(r).Decode(doc)
+}
 
 // DecodeLong is Decode for a document of up to MaxLong bytes. doc must keep only little of it.
 func DecodeLong(r io.Reader, doc any) error { return decoder(r, MaxLong, MaxLong).Decode(doc) }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Namespace is the namespace of all S3 documents. Not every store writes it, so the reader does not
@@ -24,33 +25,32 @@ func (t Text) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
 	}{EscapeText(string(t))}, start)
 }
 
-func EscapeText(s string) string {
-	var b strings.Builder
+func EscapeText(s string) string { return string(appendText(nil, s)) }
+
+const hexDigits = "0123456789ABCDEF"
+
+func appendText(to []byte, s string) []byte {
 	for _, r := range s {
 		switch {
 		case r == '&':
-			b.WriteString("&amp;")
+			to = append(to, "&amp;"...)
 		case r == '<':
-			b.WriteString("&lt;")
+			to = append(to, "&lt;"...)
 		case r == '>':
-			b.WriteString("&gt;")
+			to = append(to, "&gt;"...)
 		case r == '"':
-			b.WriteString("&quot;")
+			to = append(to, "&quot;"...)
 		case r < 0x20 || r == 0x7f:
-			b.WriteString("&#x" + strings.ToUpper(hexDigits(r)) + ";")
+			to = append(to, "&#x"...)
+			if r >= 16 {
+				to = append(to, hexDigits[r>>4])
+			}
+			to = append(to, hexDigits[r&15], ';')
 		default:
-			b.WriteRune(r)
+			to = utf8.AppendRune(to, r)
 		}
 	}
-	return b.String()
-}
-
-func hexDigits(r rune) string {
-	const digits = "0123456789abcdef"
-	if r < 16 {
-		return string(digits[r])
-	}
-	return string(digits[r>>4]) + string(digits[r&15])
+	return to
 }
 
 // Keyed is a document with keys, which a store may URL-encode.

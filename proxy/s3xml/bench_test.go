@@ -1,0 +1,42 @@
+package s3xml
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func minioList(n int) []byte {
+	var b strings.Builder
+	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name><Prefix></Prefix><KeyCount>1000</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>`)
+	for i := range n {
+		fmt.Fprintf(&b, `<Contents><Key>data/year=2026/month=11/part-%05d.parquet</Key><LastModified>2026-11-30T11:13:21.733Z</LastModified><ETag>&#34;d41d8cd98f00b204e9800998ecf8427e&#34;</ETag><Size>%d</Size><Owner><ID>02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4</ID><DisplayName>minio</DisplayName></Owner><StorageClass>STANDARD</StorageClass></Contents>`, i, i*1000+4128)
+	}
+	b.WriteString(`</ListBucketResult>`)
+	return []byte(b.String())
+}
+
+func BenchmarkDecodeList(b *testing.B) {
+	doc := minioList(1000)
+	b.ReportAllocs()
+	for b.Loop() {
+		var l ListObjects
+		if err := Decode(bytes.NewReader(doc), &l); err != nil || len(l.Contents) != 1000 {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkEncodeList(b *testing.B) {
+	var l ListObjects
+	if err := Decode(bytes.NewReader(minioList(1000)), &l); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Marshal(&l); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
