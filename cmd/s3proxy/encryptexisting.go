@@ -12,7 +12,7 @@ import (
 
 func encryptExistingCommand() *cobra.Command {
 	var o bucketFlags
-	var ciphertext, old bool
+	var ciphertext, old, withoutMD5 bool
 	cmd := &cobra.Command{
 		Use:   "encrypt-existing s3://bucket[/prefix]...",
 		Short: "Encrypt, in place, the objects of a bucket that are not encrypted",
@@ -35,7 +35,8 @@ encrypted once more, nobody would know that it has two layers.
 
 With --legacy, objects of the older s3proxy are read with the bucket's legacy-key-file and
 become objects of s3proxy. One whose content does not have the MD5 that was kept with it is
-left as it is, and counts as a failure.`,
+left as it is, and counts as a failure; so is one that was kept without an MD5, unless
+--legacy-without-md5 is given.`,
 		Example: `  s3proxy encrypt-existing --dry-run s3://photos
   s3proxy encrypt-existing --rate 100 s3://photos --upstream https://s3.example.com --kms vault://transit/photos`,
 		Args: someArgs("what to encrypt, s3://bucket or s3://bucket/prefix"),
@@ -44,8 +45,11 @@ left as it is, and counts as a failure.`,
 			if err != nil {
 				return err
 			}
+			if withoutMD5 && !old {
+				return config.Usagef("--legacy-without-md5 goes with --legacy")
+			}
 			return overBuckets(cmd, c, &o, targets, forEach(func(job ops.Job, at ops.Target) ops.Plan[*ops.EncryptedExisting] {
-				return &ops.EncryptExisting{Job: job, Target: at, OnlyWriter: o.writer(), Ciphertext: ciphertext, Legacy: old}
+				return &ops.EncryptExisting{Job: job, Target: at, OnlyWriter: o.writer(), Ciphertext: ciphertext, Legacy: old, WithoutMD5: withoutMD5}
 			}), func(out io.Writer, e *ops.EncryptedExisting) error { return printEncrypted(out, e, o.dryRun) })
 		},
 	}
@@ -57,6 +61,7 @@ left as it is, and counts as a failure.`,
 	o.addOnlyWriter(f)
 	o.addDryRun(f, "change")
 	f.BoolVar(&old, "legacy", false, "encrypt also the objects of the older s3proxy, which the bucket's legacy-key-file opens")
+	f.BoolVar(&withoutMD5, "legacy-without-md5", false, "with --legacy, also those whose content nothing checks: their header has no MD5, or somebody has removed it")
 	f.BoolVar(&ciphertext, "also-ciphertext", false, "encrypt also what another tool has encrypted: its users go on to read it with that tool, through s3proxy")
 	return cmd
 }

@@ -105,6 +105,7 @@ func TestAnOldObjectThatIsDamagedIsNamedAndLeft(t *testing.T) {
 		damaged := map[string]s3test.Stored{
 			"flipped": {Body: s3test.Flipped(good.Body, 50_000), Meta: good.Meta}, "cut": {Body: good.Body[:50_000], Meta: good.Meta},
 			"header": good.With(oldHeader, strings.Repeat("00", 53)), "swapped": {Body: makeOld(t, s3test.Content(1, 100_000)).Body, Meta: good.Meta},
+			"no-md5": good.With(oldHeader, makeHeader(t, 100_000, `""`)), "no-md5-flipped": {Body: s3test.Flipped(good.Body, 50_000), Meta: map[string]string{oldHeader: makeHeader(t, 100_000, `""`)}},
 		}
 		large := makeOld(t, plaintext(20<<20)) // which streams in parts
 		damaged["large"] = s3test.Stored{Body: s3test.Flipped(large.Body, 15<<20), Meta: large.Meta}
@@ -112,8 +113,9 @@ func TestAnOldObjectThatIsDamagedIsNamedAndLeft(t *testing.T) {
 			o.put(t, name, s)
 		}
 		o.put(t, "good", good)
+		o.put(t, "empty", s3test.Stored{Body: cfb(t, nil), Meta: map[string]string{oldHeader: makeHeader(t, 0, `""`)}})
 		r, out, code := o.run(t, "encrypt-existing", "--legacy", "--json", "s3://"+o.bucket)
-		if code != 1 || len(r.Failed) != len(damaged) || r.Legacy != 1 || r.Off {
+		if code != 1 || len(r.Failed) != len(damaged) || r.Legacy != 2 || r.Off {
 			t.Errorf("exit code %d: %s", code, out)
 		}
 		for _, f := range r.Failed {
@@ -125,6 +127,12 @@ func TestAnOldObjectThatIsDamagedIsNamedAndLeft(t *testing.T) {
 			if now := s3test.RawGet(t, store.S3(), o.path(name)); s3test.SameBytes(now.Body, s.Body) != nil || now.Meta[oldHeader] != s.Meta[oldHeader] {
 				t.Errorf("%s was changed", name)
 			}
+		}
+		if r, out, code := o.run(t, "encrypt-existing", "--legacy", "--legacy-without-md5", "--json", "s3://"+o.bucket); code != 1 || len(r.Failed) != len(damaged)-2 || r.Legacy != 2 {
+			t.Errorf("without MD5, exit code %d: %s", code, out)
+		}
+		if _, out, code := o.run(t, "encrypt-existing", "--legacy-without-md5", "s3://"+o.bucket); code != 2 || !strings.Contains(out, "--legacy-without-md5 goes with --legacy") {
+			t.Errorf("without --legacy, exit code %d: %s", code, out)
 		}
 		uploads, err := s3test.SDK(t, store.S3()).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &o.bucket})
 		if err != nil || len(uploads.Uploads) != 0 {

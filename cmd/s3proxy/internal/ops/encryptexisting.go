@@ -19,6 +19,8 @@ type EncryptExisting struct {
 	Ciphertext bool
 	// Legacy makes objects of format 1 of those that the older s3proxy wrote.
 	Legacy bool
+	// WithoutMD5 does so, too, of those whose header has no MD5, so that nothing checks their content.
+	WithoutMD5 bool
 }
 
 // EncryptedExisting is its report. The JSON names are part of the interface.
@@ -35,6 +37,10 @@ type EncryptedExisting struct {
 	// LegacyKey says that the bucket has the key of the older s3proxy.
 	LegacyKey bool `json:"-"`
 }
+
+// errNoMD5 leaves an old object whose content nothing checks: whoever can write to the store can take
+// the MD5 out of a header without any key, and then change the content at will.
+var errNoMD5 = errors.New("the header of this object of the older s3proxy has no MD5, so that nothing tells whether its content is what was written; --legacy-without-md5 encrypts it as it is")
 
 // errNoLegacyKey refuses a migration of what cannot be read.
 var errNoLegacyKey = errors.New("the bucket has no key of the older s3proxy: give it legacy-key-file in the configuration file")
@@ -61,6 +67,8 @@ func (e *EncryptExisting) choose(r *rewrite) {
 	}
 	r.change = func(ctx context.Context, key string, n *inplace.Renewal) error {
 		switch {
+		case n.Old != nil && e.Legacy && n.Old.MD5 == nil && n.Old.Size > 0 && !e.WithoutMD5:
+			return errNoMD5
 		case n.Old != nil && e.Legacy:
 			return r.renewer.EncryptOld(ctx, e.Bucket, key, n)
 		case n.Old != nil && !e.Ciphertext:
