@@ -111,7 +111,10 @@ func TestAHostThatIsNoStoresIsRefusedUnderEveryName(t *testing.T) {
 		}
 	}
 	for _, to := range []string{"user:pa55word@" + name + ":443", "http://" + name + "/?X-Amz-Signature=pa55word"} {
-		connect(t, p, to, ours)
+		_, r := dial(t, p, "CONNECT "+to+" HTTP/1.1\r\nHost: "+name+"\r\n"+ours+"\r\n\r\n")
+		if got := s3test.ReadAnswer(r, "GET"); got.Status != 400 {
+			t.Errorf("%s: %v", to, got)
+		}
 	}
 	if log := p.Log(); strings.Contains(log, "pa55word") {
 		t.Error("the log has a password")
