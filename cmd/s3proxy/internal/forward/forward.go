@@ -47,8 +47,8 @@ func New(cfg Config) *Proxy {
 // The refusals of requests, in S3's words.
 var (
 	errURI       = s3err.InvalidURI.WithMessage("A request to a proxy names the URL of a store, http://HOST/..., without a user.")
-	errScheme    = s3err.InvalidRequest.WithMessage("s3proxy takes no https URL in the clear: have the client use CONNECT (HTTPS_PROXY), or name the endpoint with http.")
-	errHost      = s3err.AccessDenied.WithMessage("s3proxy is no proxy for this host: it is not one of its stores (--forward-host), nor reached by plain HTTP otherwise. Leave the host out by NO_PROXY.")
+	errScheme    = s3err.InvalidRequest.WithMessage("An https URL is not taken in the clear: have the client use CONNECT (HTTPS_PROXY), or name the endpoint with http.")
+	errHost      = s3err.AccessDenied.WithMessage("This proxy does not serve this host: it is not one of its stores (--forward-host), nor reached by plain HTTP otherwise. Leave the host out by NO_PROXY.")
 	errNested    = s3err.MethodNotAllowed.WithMessage("There is no tunnel inside of a tunnel.")
 	errMisplaced = &s3err.Error{Code: "MisdirectedRequest", Status: http.StatusMisdirectedRequest, Message: "This connection is for another host."}
 )
