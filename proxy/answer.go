@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/xml"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -138,11 +139,13 @@ func (x *response) answerDocument(status int, doc any) error {
 	if err != nil {
 		return err
 	}
-	body = append([]byte(xml.Header), body...)
 	h := x.w.Header()
 	h.Set("Content-Type", "application/xml")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(len(xml.Header)+len(body)))
 	x.w.WriteHeader(status)
+	if _, err := io.WriteString(x.w, xml.Header); err != nil {
+		return err
+	}
 	_, err = x.w.Write(body)
 	return err
 }

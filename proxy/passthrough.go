@@ -125,7 +125,8 @@ func (x *exchange) sendPassthrough(ctx context.Context, req *upstream.Request, p
 	if n := req.Length; n <= holdLimit && x.proxy.hold.TryAcquire(n) {
 		defer x.proxy.hold.Release(n)
 		var err error
-		if req.Bytes, err = readVerified(plain, n); err != nil {
+		req.Bytes = make([]byte, n)
+		if err = readVerified(plain, req.Bytes); err != nil {
 			return nil, err
 		}
 		req.Body, req.Length = nil, 0

@@ -87,6 +87,7 @@ type Proxy struct {
 	log      *slog.Logger
 	verifier *sigv4.Verifier
 	hold     *semaphore.Weighted
+	memory   heldMemory
 	ends     *object.Cache
 	states   *stateCache
 	writable *writable // unsigned writes

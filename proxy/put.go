@@ -113,11 +113,11 @@ func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) 
 		if held {
 			defer x.proxy.hold.Release(weight)
 		}
-		buf, err := readVerified(plain, size)
-		if err != nil {
+		buf := x.proxy.memory.get(size)
+		defer x.proxy.memory.put(buf)
+		if err := readVerified(plain, buf); err != nil {
 			return nil, err
 		}
-		defer clear(buf)
 		src, known = bytes.NewReader(buf), plain.Facts()
 	}
 
@@ -166,13 +166,12 @@ func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) 
 	return resp, err
 }
 
-// readVerified reads a whole body of size bytes.
-func readVerified(plain *checksum.Reader, size int64) ([]byte, error) {
-	buf := make([]byte, size)
+// readVerified reads a whole body, which has as many bytes as buf.
+func readVerified(plain *checksum.Reader, buf []byte) error {
 	if _, err := io.ReadFull(plain, buf); err != nil {
-		return nil, err
+		return err
 	}
-	return buf, object.ReadEnd(plain)
+	return object.ReadEnd(plain)
 }
 
 // uploadError is S3's answer to the error that ended a client's body. A client that went away does
