@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,9 @@ func tellOfOwnClient(c *config.Config, clients *config.Credentials, log *slog.Lo
 }
 
 // announce prints what a person needs to know at a first start, and no secret.
-func announce(out io.Writer, c *config.Config, client config.ClientKey, endpoint string, madeKeyset bool) {
+func announce(to io.Writer, c *config.Config, client config.ClientKey, endpoint string, madeKeyset bool) {
+	out := new(bytes.Buffer)
+	defer out.WriteTo(to) // at once, whoever else writes
 	store := "the store in " + c.DataDir
 	if c.UpstreamURL != nil {
 		store = c.UpstreamURL.Redacted()

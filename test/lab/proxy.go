@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -110,6 +111,7 @@ func ownKeyset(at place, bin, dataDir string, args, env []string) []string {
 func awaitProxy(t testing.TB, p *ProxyProcess) *ProxyProcess {
 	t.Helper()
 	p.AwaitListening(t, p.Address)
+	p.until(t, AnswerWithin, func() bool { return strings.Contains(p.Log(), "s3proxy listens on ") })
 	return p
 }
 
