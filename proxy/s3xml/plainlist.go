@@ -16,8 +16,13 @@ type plainDocument interface {
 
 var documents = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// maxPooled is how large a buffer is kept, in bytes: a page of long keys.
-const maxPooled = 1 << 20
+const (
+	// maxPlain is the largest document in bytes that is read whole to see whether it is plain: a page
+	// of 1,000 keys of 1 KiB is smaller. A larger one goes to encoding/xml while it comes.
+	maxPlain = 2 << 20
+	// maxPooled is how large a buffer is kept, in bytes.
+	maxPooled = 1 << 20
+)
 
 // decodePlain reads a document as Decode does.
 func decodePlain(r io.Reader, doc plainDocument) error {
@@ -28,8 +33,8 @@ func decodePlain(r io.Reader, doc plainDocument) error {
 			documents.Put(b)
 		}
 	}()
-	_, err := b.ReadFrom(io.LimitReader(r, MaxBytes))
-	if err == nil && doc.readPlain(&plain{doc: b.Bytes()}) {
+	_, err := b.ReadFrom(io.LimitReader(r, maxPlain+1))
+	if err == nil && b.Len() <= maxPlain && doc.readPlain(&plain{doc: b.Bytes()}) {
 		return nil
 	}
 	rest := r
@@ -118,6 +123,9 @@ func (l *ListObjects) readObject(p *plain, empty bool) bool {
 	return empty || p.children("Contents", func(name string, empty bool) bool { return o.readChild(p, before, name, empty) })
 }
 
+// maxAlgorithms is more than S3 has.
+const maxAlgorithms = 16
+
 func (o *ListedObject) readChild(p *plain, before *ListedObject, name string, empty bool) (ok bool) {
 	switch name {
 	case "Key":
@@ -134,6 +142,9 @@ func (o *ListedObject) readChild(p *plain, before *ListedObject, name string, em
 	case "ChecksumType":
 		return p.set(&o.ChecksumType, before.ChecksumType, name, empty)
 	case "ChecksumAlgorithm":
+		if len(o.ChecksumAlgorithm) == maxAlgorithms {
+			return false
+		}
 		var algorithm string
 		if n := len(before.ChecksumAlgorithm); n > 0 {
 			algorithm = before.ChecksumAlgorithm[n-1]
