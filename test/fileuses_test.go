@@ -15,7 +15,7 @@ import (
 )
 
 // mostUpward is how much of what a package's files use of each other may run upward, where
-// its files stand in the order that makes it least; and from how many uses on that says anything.
+// its files stand in the order that makes it least; and from how many on that says anything.
 const mostUpward, fewUses = 0.15, 20
 
 // The files of a package stand on each other: one uses those below it. A use that runs back up
@@ -27,18 +27,24 @@ func TestFilesOfAPackageUseEachOtherDownward(t *testing.T) {
 		if strings.HasPrefix(a.folder, "test") || strings.HasPrefix(filepath.Base(a.folder), "fake") {
 			continue // helpers of tests
 		}
-		uses, files, total := fileUses(t, filepath.Join("..", filepath.FromSlash(a.folder)))
-		if total < fewUses {
-			continue
+		uses, files := fileUses(t, filepath.Join("..", filepath.FromSlash(a.folder)))
+		pairs := map[use]int{} // of files, however often one uses the other
+		for u := range uses {
+			pairs[u] = 1
 		}
-		seen++
-		order, upward := leastUpward(files, uses)
-		if float64(upward) > mostUpward*float64(total) {
-			t.Errorf("%s: %d of %d uses of one file by another run upward, in the order %v:\n%s", a.folder, upward, total, order, runUp(order, uses))
+		for what, of := range map[string]map[use]int{"uses of one file by another": uses, "pairs of files": pairs} {
+			total := sum(of)
+			if total < fewUses {
+				continue
+			}
+			seen++
+			if order, upward := leastUpward(files, of); float64(upward) > mostUpward*float64(total) {
+				t.Errorf("%s: %d of %d %s run upward, in the order %v:\n%s", a.folder, upward, total, what, order, runUp(order, of))
+			}
 		}
 	}
-	if seen < 15 {
-		t.Errorf("%d packages were measured", seen)
+	if seen < 30 {
+		t.Errorf("%d figures of packages were measured", seen)
 	}
 }
 
@@ -52,7 +58,7 @@ func (noImporter) Import(string) (*types.Package, error) { return nil, errors.Ne
 
 // fileUses counts for each pair of files of a package how often one names what the other declares:
 // types, functions, constants, variables, methods and fields.
-func fileUses(t *testing.T, dir string) (uses map[use]int, files []string, total int) {
+func fileUses(t *testing.T, dir string) (uses map[use]int, files []string) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -81,10 +87,16 @@ func fileUses(t *testing.T, dir string) (uses map[use]int, files []string, total
 		u := use{filepath.Base(set.Position(name.Pos()).Filename), filepath.Base(set.Position(object.Pos()).Filename)}
 		if u.by != u.of {
 			uses[u]++
-			total++
 		}
 	}
-	return uses, files, total
+	return uses, files
+}
+
+func sum(of map[use]int) (total int) {
+	for _, n := range of {
+		total += n
+	}
+	return total
 }
 
 // leastUpward looks for the order of files, from the top down, in which the fewest uses run upward:
