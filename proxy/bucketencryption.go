@@ -268,5 +268,5 @@ func newBucketDefaults() *perBucket[encryption] {
 	return newPerBucket(defaultsBuckets, defaultsAge, defaultsWait, func(ctx context.Context, o *object.Objects, bucket s3name.Bucket) (encryption, error) {
 		r, _ := encryptionOf(ctx, o.State(), bucket)
 		return r.label(), nil
-	}, nil)
+	}, func(error) bool { return false })
 }

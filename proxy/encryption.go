@@ -105,7 +105,9 @@ func (x *exchange) tellEncryption(h http.Header, isMD5 bool, store http.Header) 
 	case x.wanted != nil:
 		e = *x.wanted
 	case x.bucketDefault != nil:
-		e, _ = x.bucketDefault()
+		if known, err := x.bucketDefault(); err == nil {
+			e = known
+		}
 	}
 	if !isMD5 && !e.usesKMS() {
 		e = encryption{algorithm: sseKMS}

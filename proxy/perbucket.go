@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,9 @@ type looked[T any] struct {
 // maxLooks bounds how many buckets are looked at at once.
 const maxLooks = 32
 
+// errManyLooks says that no look was made. It is never cached.
+var errManyLooks = errors.New("too many other buckets are looked at")
+
 func newPerBucket[T any](buckets int, age, wait time.Duration, look func(context.Context, *object.Objects, s3name.Bucket) (T, error), keep func(error) bool) *perBucket[T] {
 	return &perBucket[T]{looks: make(chan struct{}, maxLooks), look: look, keep: keep, wait: wait, known: expirable.NewLRU[s3name.Bucket, looked[T]](buckets, nil, age)}
 }
@@ -54,14 +58,14 @@ func (c *perBucket[T]) begin(o *object.Objects, bucket s3name.Bucket) (wait func
 		before := c.changes.Load()
 		ctx, cancel := context.WithTimeout(context.Background(), c.wait)
 		defer cancel()
-		var l looked[T]
 		select {
 		case c.looks <- struct{}{}:
-			l.value, l.err = c.look(ctx, o, bucket)
-			<-c.looks
 		case <-ctx.Done():
-			l.err = context.Cause(ctx)
+			return looked[T]{err: errManyLooks}, nil
 		}
+		var l looked[T]
+		l.value, l.err = c.look(ctx, o, bucket)
+		<-c.looks
 		if c.changes.Load() == before && (l.err == nil || c.keep(l.err)) {
 			c.known.Add(bucket, l)
 		}

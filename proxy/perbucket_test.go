@@ -3,6 +3,9 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,4 +46,29 @@ func TestFewBucketsAreLookedAtAtOnce(t *testing.T) {
 	if len(c.looks) != 0 {
 		t.Errorf("%d places are not given back", len(c.looks))
 	}
+}
+
+// A bucket's default encryption is a label of answers. When nobody looks it up in time, S3's default
+// stands in, and nothing ends but the wait.
+func TestABusyStoreLeavesTheDefaultEncryption(t *testing.T) {
+	t.Parallel()
+	hangs := &fakeStore{hook: func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/"+encryptionName) {
+			<-r.Context().Done()
+			return true
+		}
+		w.Header().Set("ETag", `"e"`)
+		return true
+	}}
+	s := proxyBefore(t, hangs, "us-east-1")
+	var all sync.WaitGroup
+	for i := range 3 * maxLooks {
+		all.Go(func() {
+			resp, _ := ask(t, s, http.MethodPut, fmt.Sprintf("/bucket-%d/k", i), []byte("content"))
+			if got := resp.Header.Get("X-Amz-Server-Side-Encryption"); resp.StatusCode != http.StatusOK || got != sseKMS {
+				t.Errorf("%s, encrypted with %q", resp.Status, got)
+			}
+		})
+	}
+	all.Wait()
 }
