@@ -77,3 +77,41 @@ func TestAListingIsReadToWhereItBreaks(t *testing.T) {
 		}
 	}
 }
+
+// A field that is added to the document must not be forgotten where it is written.
+func TestEveryFieldOfAListingIsWritten(t *testing.T) {
+	var full ListObjects
+	fill(t, reflect.ValueOf(&full).Elem())
+	full.XMLName = xml.Name{}
+	got, err := Marshal(&full)
+	want, failed := xml.Marshal(&full)
+	if err != nil || failed != nil || !bytes.Equal(got, want) {
+		t.Errorf("written is %s (%v); encoding/xml writes %s (%v)", got, err, want, failed)
+	}
+}
+
+// fill gives each field a value that is not zero.
+func fill(t *testing.T, v reflect.Value) {
+	t.Helper()
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(`a<"b` + "\t&ä")
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fill(t, v.Index(0))
+		fill(t, v.Index(1))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i))
+		}
+	default:
+		t.Fatalf("%s is not filled", v.Type())
+	}
+}
