@@ -20,6 +20,10 @@ var listings = []string{
 	`<ListBucketResult><Name>a<b/>c</Name><!-- x --><MaxKeys> 7 </MaxKeys><KeyCount></KeyCount><New>1</New></ListBucketResult> behind`,
 	"<ListBucketResult><Prefix>a\r\nb]]></Prefix></ListBucketResult>",
 	"<ListBucketResult><Prefix>\x01</Prefix></ListBucketResult>", "<ListBucketResult><Prefix>&#1;&#xD800;</Prefix></ListBucketResult>", "<ListBucketResult><Prefix>\xff\uFFFE&#xFFFF;&#x7f;</Prefix></ListBucketResult>",
+	"<ListBucketResult><Prefix>a\rb</Prefix></ListBucketResult>", "<ListBucketResult><Prefix>a]]>b</Prefix></ListBucketResult>", "<ListBucketResult><Prefix>a]b</Prefix></ListBucketResult>",
+	"<ListBucketResult><Prefix>a\x0bb</Prefix></ListBucketResult>", "<ListBucketResult><Prefix>a\uFFFEb</Prefix></ListBucketResult>", "<ListBucketResult><Prefix>a\xffb</Prefix></ListBucketResult>",
+	"<ListBucketResult><Prefix>&#xFFFF;</Prefix></ListBucketResult>", "<ListBucketResult><Prefix>&#xD800;</Prefix></ListBucketResult>", "<ListBucketResult><Prefix>&#xB;</Prefix></ListBucketResult>", "<ListBucketResult><Prefix>&#xD;</Prefix></ListBucketResult>",
+	"<ListBucketResult><Prefix>&#x110000;&nbsp;</Prefix></ListBucketResult>", "<ListBucketResult><Prefix>&#X41;</Prefix></ListBucketResult>",
 	`<ListBucketResult xmlns:a="b" xmlns="c"><a:Name>n</a:Name></ListBucketResult>`, `<ListBucketResult><MaxKeys>99999999999999999999</MaxKeys></ListBucketResult>`, `<ListBucketResult><IsTruncated>TRUE</IsTruncated><IsTruncated>1</IsTruncated></ListBucketResult>`,
 	`<ListBucketResult><Contents/><CommonPrefixes/></ListBucketResult>`, `<ListBucketResult><Contents>`, `<ListBucketResult>`, ``, `<Error/>`, `<ListBucketResult><Name>a</Prefix></ListBucketResult>`,
 }
