@@ -8,7 +8,8 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/object"
 )
 
-// countOld counts the versions that are not current and that of picks. A rewrite in place leaves them. unseen are those that could not be looked at.
+// countOld counts the versions that are not current and that of picks. A rewrite in place leaves them.
+// unseen are those that could not be looked at.
 func (r *rewrite) countOld(ctx context.Context, of func(*object.Inspection) bool) (count int, unseen Reasons, err error) {
 	unseen = Reasons{}
 	var mu sync.Mutex
