@@ -35,6 +35,13 @@ func (w *world) measure(number int, j job) (all []record) {
 	for round := range rounds {
 		for _, i := range rotated(len(st.subjects), number+round) {
 			all = append(all, w.sample(j, st.subjects[i], round, rate))
+			st.emptyTrash(w.b)
+		}
+	}
+	if w.settings.profile > 0 && j.count == 0 {
+		for _, s := range st.subjects {
+			w.profile(j, s)
+			st.emptyTrash(w.b)
 		}
 	}
 	return all

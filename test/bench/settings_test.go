@@ -18,12 +18,14 @@ import (
 //	BENCH_SECONDS=s     length of a sample
 //	BENCH_STORE=versitygw
 //	BENCH_LARGE=1       uploads of 1 GiB, too
+//	BENCH_PROFILE=s     a CPU profile of each proxy doing each job for s seconds, too
 //	BENCH_OUT=folder    for results.json, benchstat.txt, table.md and the figures
 type settings struct {
 	quick, large bool
 	jobs         *regexp.Regexp
 	rounds       int
 	length       time.Duration
+	profile      int // seconds; 0: no profiles
 	store, out   string
 }
 
@@ -51,6 +53,11 @@ func readSettings(b *testing.B) settings {
 			b.Fatalf("BENCH_SECONDS=%s is no length", text)
 		}
 		s.length = time.Duration(seconds * float64(time.Second))
+	}
+	if text := os.Getenv("BENCH_PROFILE"); text != "" {
+		if s.profile, err = strconv.Atoi(text); err != nil || s.profile < 1 || s.profile > 60 {
+			b.Fatalf("BENCH_PROFILE=%s is not 1 to 60 seconds", text)
+		}
 	}
 	if text := os.Getenv("BENCH_STORE"); text != "" {
 		s.store = text

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -22,6 +23,7 @@ type subject struct {
 	target
 	process *lab.Process // nil: there is none between client and store
 	metrics string       // URL, empty without a process
+	admin   string       // URL, empty where there is no profile to be had
 	restart func()       // nil: nothing that would be forgotten
 }
 
@@ -40,6 +42,25 @@ type world struct {
 type stage struct {
 	subjects []*subject
 	tls      bool
+	trash    string // of the store; empty: it deletes at once
+}
+
+// emptyTrash deletes what MinIO would only delete after minutes: what was overwritten since fills
+// a machine's memory.
+func (s *stage) emptyTrash(b *testing.B) {
+	b.Helper()
+	if s.trash == "" {
+		return
+	}
+	old, err := os.ReadDir(s.trash)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, one := range old {
+		if err := os.RemoveAll(filepath.Join(s.trash, one.Name())); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // by gives the subject of a name.
@@ -90,6 +111,9 @@ func (w *world) build(secure bool) *stage {
 	}
 	store := w.store(secure, c.authority)
 	st := &stage{tls: secure}
+	if w.settings.store == "minio" {
+		st.trash = filepath.Join(store.Dir, "data", ".minio.sys", "tmp", ".trash")
+	}
 	client := func() *http.Client {
 		// HTTP/1.1, as SDKs speak it to S3.
 		return &http.Client{Transport: &http.Transport{
@@ -113,8 +137,8 @@ func (w *world) build(secure bool) *stage {
 	rev.process, rev.metrics = startReverse(b, setting), "http://"+setting.Metrics+"/metrics"
 	var dataDir string // one keyset for both: they read each other's objects
 	for _, mode := range []string{opaque, md5} {
-		metrics := lab.FreeAddress(b)
-		o := lab.ProxyOptions{Upstream: store, DataDir: dataDir, Address: lab.FreeAddress(b), Args: []string{"--log-level", "error", "--etag", mode, "--metrics-listen", metrics}}
+		metrics, admin := lab.FreeAddress(b), lab.FreeAddress(b)
+		o := lab.ProxyOptions{Upstream: store, DataDir: dataDir, Address: lab.FreeAddress(b), Args: []string{"--log-level", "error", "--etag", mode, "--metrics-listen", metrics, "--admin-listen", admin}}
 		if secure {
 			o.Args = append(o.Args, "--tls-cert", c.cert, "--tls-key", c.key, "--upstream-ca", c.authority.File)
 		}
@@ -122,6 +146,7 @@ func (w *world) build(secure bool) *stage {
 		dataDir, o.DataDir = p.DataDir, p.DataDir
 		s := add(mode, scheme+p.Address, lab.ClientAccessKey, lab.ClientSecretKey)
 		s.process, s.metrics = p.Process, "http://"+metrics+"/metrics"
+		s.admin = "http://" + admin
 		s.process.AwaitListening(b, metrics)
 		s.restart = func() {
 			s.process.Term()
