@@ -83,6 +83,17 @@ func TestOperationsAllocateAsOftenAsTheyDid(t *testing.T) {
 	}
 }
 
+func BenchmarkOperations(b *testing.B) {
+	for name, operation := range allocatingOperations(b) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				operation()
+			}
+		})
+	}
+}
+
 // leastAllocations is the least of several means: what other goroutines allocate by the way only
 // adds. While nothing is collected, each sync.Pool keeps what it has.
 func leastAllocations(operation func()) float64 {
@@ -101,7 +112,7 @@ func raceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-func allocatingOperations(t *testing.T) map[string]func() {
+func allocatingOperations(t testing.TB) map[string]func() {
 	t.Helper()
 	handler := proxyWithoutNetwork(t)
 	small := bytes.Repeat([]byte("x"), 4<<10)
@@ -134,7 +145,7 @@ func allocatingOperations(t *testing.T) map[string]func() {
 }
 
 // againAndAgain gives a function that has a request served, which is signed once.
-func againAndAgain(t *testing.T, h http.Handler, method, path string, body []byte) func() {
+func againAndAgain(t testing.TB, h http.Handler, method, path string, body []byte) func() {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://proxy.test"+path, bytes.NewReader(body))
 	if err != nil {
@@ -169,7 +180,7 @@ func (a *countingAnswer) WriteHeader(status int)      { a.status = status }
 func (a *countingAnswer) Write(p []byte) (int, error) { a.bytes += len(p); return len(p), nil }
 
 // proxyWithoutNetwork is a proxy whose store is in this process's memory.
-func proxyWithoutNetwork(t *testing.T) http.Handler {
+func proxyWithoutNetwork(t testing.TB) http.Handler {
 	t.Helper()
 	store := &storeInMemory{objects: map[string]fakeObject{}, list: listedPage(1000)}
 	client := must(upstream.New(upstream.Config{

@@ -33,6 +33,8 @@ type Verifier struct {
 	OfConnection func(*http.Request) (accessKeyID string, err error)
 	// Now is the server's clock; nil for time.Now.
 	Now func() time.Time
+
+	keys signingKeys
 }
 
 // Auth says who signed a request, and has what the verification of its body

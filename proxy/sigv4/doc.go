@@ -6,6 +6,7 @@
 //
 //   - auth.go: Verifier and Auth, what a verified request says of its sender and its body.
 //   - parse.go, canonical.go: the credential, and the string that is signed.
+//   - signingkeys.go: the keys of a day, kept.
 //   - verify.go, presigned.go: the Authorization header, and presigned URLs.
 //   - v2.go, v2canonical.go: the same of Version 2.
 //   - form.go, policy.go: forms, whose policy is signed in the place of the request.

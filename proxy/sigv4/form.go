@@ -80,7 +80,7 @@ func (v *Verifier) VerifyForm(fields map[string]string) (*Auth, *Policy, error) 
 		return nil, nil, err
 	}
 	encoded := fields["policy"]
-	signer := chain{key: key}
+	signer := chain{key: key.raw}
 	if !equal(signer.mac(encoded), fields["x-amz-signature"]) {
 		return nil, nil, s3err.SignatureDoesNotMatch.With(
 			s3err.Field{Name: "AWSAccessKeyId", Value: c.accessKeyID},

@@ -62,8 +62,12 @@ func (v *Verifier) verifyQuery(r *http.Request, query query) (*Auth, error) {
 		return nil, err
 	}
 	a := &Auth{AccessKeyID: c.accessKeyID, Region: c.region, Presigned: true, Payload: payload,
-		chain: chain{key: key, stamp: stamp, scope: c.scope(), previous: values["X-Amz-Signature"]}}
-	return a.check(r, query.canonical("X-Amz-Signature"), signedHeaders)
+		chain: chain{key: key.raw, stamp: stamp, scope: c.scope(), previous: values["X-Amz-Signature"]}}
+	if err := a.check(r, query.canonical("X-Amz-Signature"), signedHeaders); err != nil {
+		return nil, err
+	}
+	v.keys.keep(key)
+	return a, nil
 }
 
 func (v *Verifier) checkExpiry(date time.Time, expires string) error {

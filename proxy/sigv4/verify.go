@@ -69,12 +69,12 @@ func (v *Verifier) now() time.Time {
 }
 
 // key gives the signing key of a credential whose scope has been checked.
-func (v *Verifier) key(c credential, token string) ([]byte, error) {
+func (v *Verifier) key(c credential, token string) (derivedKey, error) {
 	secret, err := v.secret(c.accessKeyID, token)
 	if err != nil {
-		return nil, err
+		return derivedKey{}, err
 	}
-	return signingKey(secret, c.date, c.region), nil
+	return v.keys.of(secret, c.date, c.region), nil
 }
 
 // secret gives the secret of an access key. Temporary credentials do not exist here, so a session
@@ -120,8 +120,12 @@ func (v *Verifier) verifyHeader(r *http.Request, query query, authorization stri
 		return nil, errMissingPayload
 	}
 	a := &Auth{AccessKeyID: h.credential.accessKeyID, Region: h.credential.region, Payload: payload,
-		chain: chain{key: key, stamp: stamp, scope: h.credential.scope(), previous: h.signature}}
-	return a.check(r, query.canonical(), h.signedHeaders)
+		chain: chain{key: key.raw, stamp: stamp, scope: h.credential.scope(), previous: h.signature}}
+	if err := a.check(r, query.canonical(), h.signedHeaders); err != nil {
+		return nil, err
+	}
+	v.keys.keep(key)
+	return a, nil
 }
 
 // headerDate gives the request's date in the form of the string to sign.
@@ -158,24 +162,23 @@ func parseDate(s string) (time.Time, error) {
 	return http.ParseTime(s)
 }
 
-// check gives a when the signature in its chain is the one that the request
-// should have.
-func (a *Auth) check(r *http.Request, query string, signedHeaders []string) (*Auth, error) {
+// check refuses a request unless the signature in the chain is the one that it should have.
+func (a *Auth) check(r *http.Request, query string, signedHeaders []string) error {
 	if err := requireSigned(r, signedHeaders); err != nil {
-		return nil, err
+		return err
 	}
 	request, err := canonicalRequest(r, query, signedHeaders, a.Payload)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	text := a.chain.stringToSign(request)
 	if !equal(a.chain.mac(text), a.chain.previous) {
 		// Neither signature is given back: the client knows its own, and the right
 		// one is for nobody.
-		return nil, s3err.SignatureDoesNotMatch.With(
+		return s3err.SignatureDoesNotMatch.With(
 			s3err.Field{Name: "AWSAccessKeyId", Value: a.AccessKeyID},
 			s3err.Field{Name: "StringToSign", Value: text},
 			s3err.Field{Name: "CanonicalRequest", Value: request})
 	}
-	return a, nil
+	return nil
 }
