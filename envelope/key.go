@@ -9,10 +9,8 @@ import (
 	"crypto/subtle"
 	"fmt"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/aead/aesgcm"
 	"github.com/tink-crypto/tink-go/v2/insecuresecretdataaccess"
-	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/secretdata"
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
@@ -33,25 +31,16 @@ type DEK struct {
 // Format keeps the key out of logs, whatever the formatting verb.
 func (d *DEK) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("envelope.DEK")) }
 
-// NewDEK makes a fresh key from Tink's AES256GCMNoPrefixKeyTemplate, so that this package seals
-// to the same form as Tink's Encrypt.
+// NewDEK makes a fresh key as Tink does for its AES256GCMNoPrefixKeyTemplate: it is 32 random bytes.
+// A keyset around them would cost more than to seal a small object with the key.
 func NewDEK() (*DEK, error) {
-	handle, err := keyset.NewHandle(aead.AES256GCMNoPrefixKeyTemplate())
+	key, err := secretdata.NewBytesFromRand(KeySize)
 	if err != nil {
 		return nil, fmt.Errorf("envelope: making a data key: %w", err)
 	}
-	entry, err := handle.Primary()
-	if err != nil {
-		return nil, fmt.Errorf("envelope: making a data key: %w", err)
-	}
-	key, ok := entry.Key().(*aesgcm.Key)
-	if !ok {
-		return nil, fmt.Errorf("envelope: making a data key: Tink gave a %T", entry.Key())
-	}
-	// Tink's Encrypt allocates its result and copies. Sealing in place with the raw key gives the
-	// same bytes several times faster. Nothing else in the project uses the token.
-	keyBytes := key.KeyBytes()
-	return DEKFromBytes(keyBytes.Data(insecuresecretdataaccess.Token{}))
+	// Nothing else in the project uses the token. Tink's Encrypt allocates its result and copies;
+	// sealing in place with the raw key gives the same bytes several times faster.
+	return DEKFromBytes(key.Data(insecuresecretdataaccess.Token{}))
 }
 
 // DEKFromBytes makes a DEK from a copy of 32 raw bytes. Any other length is ErrKey.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -76,7 +77,7 @@ func (m *Metadata) Encode() (map[string]string, error) {
 		return nil, fmt.Errorf("%w: %w", ErrMetadata, err)
 	}
 	fields := map[string]string{
-		MetadataPrefix + nameFormat: fmt.Sprint(Format),
+		MetadataPrefix + nameFormat: strconv.Itoa(Format),
 		MetadataPrefix + nameKind:   m.Kind.String(),
 		MetadataPrefix + nameKEK:    m.KEK,
 		MetadataPrefix + nameDEK:    coding.EncodeToString(m.DEK),
@@ -154,7 +155,7 @@ func checkFormat(own map[string]string) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("%w: %s%s is missing", ErrMetadata, MetadataPrefix, nameFormat)
-	case number == fmt.Sprint(Format):
+	case number == strconv.Itoa(Format):
 		return nil
 	case number == "" || len(number) > 9 || strings.Trim(number, "0123456789") != "":
 		return fmt.Errorf("%w: %s%s is not a number", ErrMetadata, MetadataPrefix, nameFormat)
@@ -206,7 +207,8 @@ func parseOwn(own map[string]string) (*Metadata, error) {
 // decode accepts only the canonical spelling. A missing value decodes as empty; check refuses it.
 func decode(name, value string) ([]byte, error) {
 	b, err := coding.DecodeString(value)
-	if err != nil || coding.EncodeToString(b) != value {
+	var again [MaxMetadata]byte
+	if err != nil || string(coding.AppendEncode(again[:0], b)) != value {
 		return nil, fmt.Errorf("%s%s is not base64url without padding", MetadataPrefix, name)
 	}
 	return b, nil

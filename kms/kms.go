@@ -3,7 +3,6 @@ package kms
 import (
 	"context"
 	"encoding/binary"
-	"maps"
 	"slices"
 	"time"
 )
@@ -101,13 +100,16 @@ const contextLabel = "s3proxy context v1"
 // length of each text precedes it.
 func (c Context) Canonical() []byte {
 	size := len(contextLabel) + 4
+	names := make([]string, 0, 8)
 	for name, value := range c {
 		size += 8 + len(name) + len(value)
+		names = append(names, name)
 	}
+	slices.Sort(names)
 	out := make([]byte, 0, size)
 	out = append(out, contextLabel...)
 	out = binary.BigEndian.AppendUint32(out, uint32(len(c)))
-	for _, name := range slices.Sorted(maps.Keys(c)) {
+	for _, name := range names {
 		out = appendText(out, name)
 		out = appendText(out, c[name])
 	}
