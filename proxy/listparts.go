@@ -45,7 +45,7 @@ func listParts(x *exchange) error {
 		out.NextPartNumberMarker = p.Number
 	}
 	x.passHeaders(page.Header)
-	return x.answerXML(out)
+	return x.answerXML(&out)
 }
 
 // partPaging reads part-number-marker and max-parts. The store refuses, with its own text, what

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/envelope"
-	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/legacy"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -51,8 +51,13 @@ func (x *exchange) showStates(entries []listedState) error {
 		if !x.mustAsk(store) {
 			continue
 		}
+		id := stateID(x.bucket.String(), e.key, e.version, store.etag)
+		if k, found := x.proxy.states.get(id); found {
+			x.showKnown(e, store, k)
+			continue
+		}
 		group.Go(func() error {
-			k, err := x.known(ctx, e, store.etag, store.size)
+			k, err := x.known(ctx, e, id, store.etag, store.size)
 			if err == nil {
 				x.showKnown(e, store, k)
 			}
@@ -157,15 +162,25 @@ func newStateCache(entries int) *stateCache {
 	return &stateCache{states: otter.Must(&otter.Options[[sha256.Size]byte, knownState]{MaximumSize: entries})}
 }
 
+// stateID names a state in the cache.
+func stateID(bucket, key, version, etag string) [sha256.Size]byte {
+	b := make([]byte, 0, 256) // of most names
+	for _, name := range [...]string{bucket, key, version, etag} {
+		b = binary.AppendUvarint(b, uint64(len(name)))
+		b = append(b, name...)
+	}
+	return sha256.Sum256(b)
+}
+
+func (c *stateCache) get(id [sha256.Size]byte) (k knownState, found bool) {
+	k, found = c.states.GetIfPresent(id)
+	c.looks.Count(found)
+	return k, found
+}
+
 // known asks the store for what a listing does not tell about an object. One that was replaced or
 // deleted meanwhile, or that cannot be read, is shown by its size, with the opaque ETag.
-func (x *exchange) known(ctx context.Context, e listedState, etag string, size int64) (knownState, error) {
-	id := sha256.Sum256(kms.Context{"bucket": x.bucket.String(), "key": e.key, "version": e.version, "etag": etag}.Canonical())
-	found, ok := x.proxy.states.states.GetIfPresent(id)
-	x.proxy.states.looks.Count(ok)
-	if ok {
-		return found, nil
-	}
+func (x *exchange) known(ctx context.Context, e listedState, id [sha256.Size]byte, etag string, size int64) (knownState, error) {
 	key, version, err := x.listedName(e)
 	if err != nil { // no client can ask for it
 		return knownState{}, nil

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"encoding/base64"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"net/http"
@@ -107,7 +106,7 @@ func (x *exchange) passthroughPayload(req *upstream.Request) (plain *checksum.Re
 	if err != nil {
 		return nil, err
 	}
-	if req.Bytes, err = xml.Marshal(s3xml.CompleteUpload{Xmlns: s3xml.Namespace, Parts: wanted.Parts}); err != nil {
+	if req.Bytes, err = s3xml.Marshal(&s3xml.CompleteUpload{Xmlns: s3xml.Namespace, Parts: wanted.Parts}); err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Md5", upstream.ContentMD5(req.Bytes))

@@ -3,7 +3,6 @@ package multipart
 import (
 	"context"
 	"crypto/rand"
-	"encoding/xml"
 	"net/http"
 	"strings"
 
@@ -31,7 +30,7 @@ func (u *Upload) probeFalse200(ctx context.Context) (bool, error) {
 	}()
 	list := s3xml.CompleteUpload{Xmlns: s3xml.Namespace}
 	list.Add(1, strings.Repeat("0", 32))
-	doc, err := xml.Marshal(list)
+	doc, err := s3xml.Marshal(&list)
 	if err != nil {
 		return false, err
 	}

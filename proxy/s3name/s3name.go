@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -110,7 +111,18 @@ func (k Key) Folds() bool {
 // Below tells whether a key lies in a folder, which ends in "/", or is that folder's own
 // name, under every spelling that some store folds into that. Upper and lower case are
 // one, as on some file systems.
-func Below(key, folder string) bool {
+func Below(key, folder string) bool { return !beginsOtherwise(key, folder) && below(key, folder) }
+
+// beginsOtherwise tells of most keys at a glance that they are in another folder: no store folds
+// their first element, and it begins with another letter. Every key of a listing is asked.
+func beginsOtherwise(key, folder string) bool {
+	if key == "" || strings.IndexByte(`/.\`, key[0]) >= 0 || strings.Contains(key, "..") {
+		return false
+	}
+	return key[0] < utf8.RuneSelf && folder[0] < utf8.RuneSelf && unicode.ToLower(rune(key[0])) != unicode.ToLower(rune(folder[0]))
+}
+
+func below(key, folder string) bool {
 	// By elements: letters that fold into each other may differ in their bytes.
 	depth := strings.Count(folder, "/")
 	elements := strings.SplitN(fold(key), "/", depth+1)

@@ -172,3 +172,19 @@ func FuzzNamesStayBelowTheirBucket(f *testing.F) {
 		}
 	})
 }
+
+// FuzzTheGlanceAtAKeyIsRight: what is taken for a key of another folder at a glance is one.
+func FuzzTheGlanceAtAKeyIsRight(f *testing.F) {
+	for _, folder := range []string{".s3proxy/", "team/.s3proxy/", "Kelvin/.s3proxy/", "\u212aelvin/.s3proxy/"} {
+		for _, begin := range []string{"", "/", "//", "./", `\`, `.\`, "a/../", `a\..\`, "a/", "\u017f", ".", "..", "K"} {
+			for _, name := range []string{folder, strings.ToUpper(folder), strings.ReplaceAll(folder, "K", "\u212a"), strings.TrimSuffix(folder, "/"), folder + "x", "b"} {
+				f.Add(begin+name, folder)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, key, folder string) {
+		if folder != "" && strings.HasSuffix(folder, "/") && beginsOtherwise(key, folder) && below(key, folder) {
+			t.Errorf("%q is in %q", key, folder)
+		}
+	})
+}

@@ -40,3 +40,32 @@ func BenchmarkEncodeList(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkDecodeVersions(b *testing.B) {
+	doc := []byte(strings.NewReplacer("ListBucketResult", "ListVersionsResult", "Contents>", "Version>", "<KeyCount>1000</KeyCount>", "", "<StorageClass>", "<IsLatest>true</IsLatest><VersionId>0f2d5a6c-4b3b-4c39-8f1c-8d3f1e2d7a11</VersionId><StorageClass>").Replace(string(minioList(1000))))
+	b.ReportAllocs()
+	for b.Loop() {
+		var l ListVersions
+		if err := Decode(bytes.NewReader(doc), &l); err != nil || len(l.Versions) != 1000 {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeCompleteUpload(b *testing.B) {
+	var list CompleteUpload
+	for n := range maxParts {
+		list.Add(n+1, fmt.Sprintf("%032x", n))
+	}
+	doc, err := Marshal(&list)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var l CompleteUpload
+		if err := Unmarshal(doc, &l); err != nil || len(l.Parts) != maxParts {
+			b.Fatal(err)
+		}
+	}
+}

@@ -13,3 +13,14 @@ type Checksums struct {
 	ChecksumXXHASH3   string `xml:"ChecksumXXHASH3,omitempty"`
 	ChecksumXXHASH128 string `xml:"ChecksumXXHASH128,omitempty"`
 }
+
+// checksumNames are the elements, as all has them.
+var checksumNames = [...]string{
+	"ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME", "ChecksumSHA1", "ChecksumSHA256", "ChecksumSHA512", "ChecksumMD5", "ChecksumXXHASH64", "ChecksumXXHASH3", "ChecksumXXHASH128",
+}
+
+func (c *Checksums) all() [len(checksumNames)]*string {
+	return [...]*string{
+		&c.ChecksumCRC32, &c.ChecksumCRC32C, &c.ChecksumCRC64NVME, &c.ChecksumSHA1, &c.ChecksumSHA256, &c.ChecksumSHA512, &c.ChecksumMD5, &c.ChecksumXXHASH64, &c.ChecksumXXHASH3, &c.ChecksumXXHASH128,
+	}
+}

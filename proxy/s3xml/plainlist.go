@@ -1,177 +1,100 @@
 package s3xml
 
-import (
-	"bytes"
-	"encoding/xml"
-	"io"
-	"sync"
-)
-
-// plainDocument is a document that is read by plain where it can be.
-type plainDocument interface {
-	// readPlain reads it from a whole document. Where that is not plain it leaves the receiver as it
-	// was.
-	readPlain(p *plain) bool
-}
-
-var documents = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-const (
-	// maxPlain is the largest document in bytes that is read whole to see whether it is plain: a page
-	// of 1,000 keys of 1 KiB is smaller. A larger one goes to encoding/xml while it comes.
-	maxPlain = 2 << 20
-	// maxPooled is how large a buffer is kept, in bytes.
-	maxPooled = 1 << 20
-)
-
-// decodePlain reads a document as Decode does.
-func decodePlain(r io.Reader, doc plainDocument) error {
-	b := documents.Get().(*bytes.Buffer)
-	defer func() {
-		if b.Cap() <= maxPooled {
-			b.Reset()
-			documents.Put(b)
-		}
-	}()
-	_, err := b.ReadFrom(io.LimitReader(r, maxPlain+1))
-	if err == nil && b.Len() <= maxPlain && doc.readPlain(&plain{doc: b.Bytes()}) {
-		return nil
-	}
-	rest := r
-	if err != nil {
-		rest = failing{err}
-	}
-	return NewDecoder(io.MultiReader(bytes.NewReader(b.Bytes()), rest)).Decode(doc)
-}
-
-// failing ends with the error that a body ended with.
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
-
 // readPlain implements plainDocument.
 func (l *ListObjects) readPlain(p *plain) bool {
 	const root = "ListBucketResult"
-	namespace, _, ok := p.root(root)
-	if !ok {
-		return false
+	read := *l
+	p.root(root, &read.XMLName, &read.Xmlns)
+	for p.more(root) {
+		read.readChild(p)
 	}
-	fresh := ListObjects{XMLName: xml.Name{Space: namespace, Local: root}, Xmlns: namespace}
-	if !p.children(root, func(name string, empty bool) bool { return fresh.readChild(p, name, empty) }) {
-		return false
-	}
-	*l = fresh
-	return true
+	return keep(p, l, read)
 }
 
-func (l *ListObjects) readChild(p *plain, name string, empty bool) (ok bool) {
-	switch name {
+func (l *ListObjects) readChild(p *plain) {
+	switch p.name() {
 	case "Contents":
-		return len(l.Contents) < MaxEntries && l.readObject(p, empty)
+		entry(p, (*[]ListedObject)(&l.Contents), MaxEntries).readPlain(p)
 	case "CommonPrefixes":
-		return len(l.CommonPrefixes) < MaxEntries && l.readPrefix(p, empty)
+		entry(p, (*[]CommonPrefix)(&l.CommonPrefixes), MaxEntries).readPlain(p)
 	case "Name":
-		return p.set(&l.Name, "", name, empty)
+		l.Name = p.text()
 	case "Prefix":
-		return p.point(&l.Prefix, name, empty)
+		l.Prefix = p.point()
 	case "Marker":
-		return p.point(&l.Marker, name, empty)
+		l.Marker = p.point()
 	case "NextMarker":
-		return p.point(&l.NextMarker, name, empty)
+		l.NextMarker = p.point()
 	case "StartAfter":
-		return p.point(&l.StartAfter, name, empty)
+		l.StartAfter = p.point()
 	case "ContinuationToken":
-		return p.point(&l.ContinuationToken, name, empty)
+		l.ContinuationToken = p.point()
 	case "NextContinuationToken":
-		return p.point(&l.NextContinuationToken, name, empty)
+		l.NextContinuationToken = p.point()
 	case "Delimiter":
-		return p.point(&l.Delimiter, name, empty)
+		l.Delimiter = p.point()
 	case "EncodingType":
-		return p.set(&l.EncodingType, "url", name, empty)
+		l.EncodingType = p.text()
 	case "IsTruncated":
-		l.IsTruncated, ok = p.boolean(name, empty)
-		return ok
+		l.IsTruncated = p.boolean()
 	case "MaxKeys":
-		l.MaxKeys, ok = p.count(name, empty)
-		return ok
+		l.MaxKeys = int(p.number())
 	case "KeyCount":
-		var n int
-		n, ok = p.count(name, empty)
+		n := int(p.number())
 		l.KeyCount = &n
-		return ok
+	default:
+		p.skip()
 	}
-	return false
 }
 
-func (l *ListObjects) readPrefix(p *plain, empty bool) bool {
-	l.CommonPrefixes = append(l.CommonPrefixes, CommonPrefix{})
-	entry := &l.CommonPrefixes[len(l.CommonPrefixes)-1]
-	return empty || p.children("CommonPrefixes", func(name string, empty bool) bool {
-		return name == "Prefix" && p.set((*string)(&entry.Prefix), "", name, empty)
-	})
+func (c *CommonPrefix) readPlain(p *plain) {
+	for p.more("CommonPrefixes") {
+		if p.name() == "Prefix" {
+			c.Prefix = Text(p.text())
+		} else {
+			p.skip()
+		}
+	}
 }
 
-func (l *ListObjects) readObject(p *plain, empty bool) bool {
-	before := &ListedObject{}
-	if n := len(l.Contents); n > 0 {
-		before = &l.Contents[n-1]
-	} else {
-		l.Contents = make([]ListedObject, 0, 64)
+func (o *ListedObject) readPlain(p *plain) {
+	for p.more("Contents") {
+		switch p.name() {
+		case "Key":
+			o.Key = Text(p.text())
+		case "LastModified":
+			o.LastModified = p.text()
+		case "ETag":
+			o.ETag = p.text()
+		case "Size":
+			o.Size = p.number()
+		case "StorageClass":
+			o.StorageClass = p.text()
+		case "Owner":
+			p.readOwner(&o.Owner)
+		default:
+			o.ListedChecksum.readChild(p)
+		}
 	}
-	l.Contents = append(l.Contents, ListedObject{})
-	o := &l.Contents[len(l.Contents)-1]
-	return empty || p.children("Contents", func(name string, empty bool) bool { return o.readChild(p, before, name, empty) })
 }
 
 // maxAlgorithms is more than S3 has.
 const maxAlgorithms = 16
 
-func (o *ListedObject) readChild(p *plain, before *ListedObject, name string, empty bool) (ok bool) {
-	switch name {
-	case "Key":
-		return p.set((*string)(&o.Key), "", name, empty)
-	case "LastModified":
-		return p.set(&o.LastModified, before.LastModified, name, empty)
-	case "ETag":
-		return p.set(&o.ETag, "", name, empty)
-	case "Size":
-		o.Size, ok = p.number(name, empty)
-		return ok
-	case "StorageClass":
-		return p.set(&o.StorageClass, before.StorageClass, name, empty)
+// readChild reads what is left of an entry's elements.
+func (c *ListedChecksum) readChild(p *plain) {
+	switch p.name() {
 	case "ChecksumType":
-		return p.set(&o.ChecksumType, before.ChecksumType, name, empty)
+		c.ChecksumType = p.text()
 	case "ChecksumAlgorithm":
-		if len(o.ChecksumAlgorithm) == maxAlgorithms {
-			return false
+		if len(c.ChecksumAlgorithm) == maxAlgorithms {
+			p.refuse()
+			return
 		}
-		var algorithm string
-		if n := len(before.ChecksumAlgorithm); n > 0 {
-			algorithm = before.ChecksumAlgorithm[n-1]
-		}
-		ok = p.set(&algorithm, algorithm, name, empty)
-		o.ChecksumAlgorithm = append(o.ChecksumAlgorithm, algorithm)
-		return ok
-	case "Owner":
-		return o.readOwner(p, before.Owner, empty)
+		c.ChecksumAlgorithm = append(c.ChecksumAlgorithm, p.text())
+	case "RestoreStatus":
+		p.refuse() // rare
+	default:
+		p.skip()
 	}
-	return false // RestoreStatus and what is new
-}
-
-func (o *ListedObject) readOwner(p *plain, before *Owner, empty bool) bool {
-	if before == nil {
-		before = &Owner{}
-	}
-	if o.Owner == nil {
-		o.Owner = &Owner{}
-	}
-	return empty || p.children("Owner", func(name string, empty bool) bool {
-		switch name {
-		case "ID":
-			return p.set(&o.Owner.ID, before.ID, name, empty)
-		case "DisplayName":
-			return p.set(&o.Owner.DisplayName, before.DisplayName, name, empty)
-		}
-		return false
-	})
 }

@@ -44,7 +44,12 @@ func Decode(r io.Reader, doc any) error {
 func DecodeLong(r io.Reader, doc any) error { return decoder(r, MaxLong, MaxLong).Decode(doc) }
 
 // Unmarshal is Decode for a document in memory.
-func Unmarshal(b []byte, doc any) error { return Decode(bytes.NewReader(b), doc) }
+func Unmarshal(b []byte, doc any) error {
+	if d, ok := doc.(plainDocument); ok && len(b) <= MaxBytes && d.readPlain(&plain{doc: string(b)}) {
+		return nil
+	}
+	return NewDecoder(bytes.NewReader(b)).Decode(doc)
+}
 
 // NewDecoder returns a decoder that enforces the bounds. Use one for each document.
 func NewDecoder(r io.Reader) *xml.Decoder { return decoder(r, MaxBytes, MaxElements) }

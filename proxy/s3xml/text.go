@@ -30,7 +30,12 @@ func EscapeText(s string) string { return string(appendText(nil, s)) }
 const hexDigits = "0123456789ABCDEF"
 
 func appendText(to []byte, s string) []byte {
-	for _, r := range s {
+	plain := 0
+	for plain < len(s) && unescaped[s[plain]] {
+		plain++
+	}
+	to = append(to, s[:plain]...)
+	for _, r := range s[plain:] {
 		switch {
 		case r == '&':
 			to = append(to, "&amp;"...)
@@ -79,11 +84,20 @@ func DecodeTexts(doc Keyed) error {
 // EncodeTexts applies encoding-type=url as S3 does: '/' stays as it is.
 func EncodeTexts(doc Keyed) {
 	for _, t := range doc.Texts() {
-		if t != nil {
+		if t != nil && strings.ContainsFunc(string(*t), isEncoded) {
 			*t = Text(strings.ReplaceAll(url.QueryEscape(string(*t)), "%2F", "/"))
 		}
 	}
 	*doc.Encoding() = "url"
+}
+
+// isEncoded tells whether encoding-type=url changes a character (RFC 3986, section 2.3).
+func isEncoded(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		return false
+	}
+	return !strings.ContainsRune("/-_.~", r)
 }
 
 // ISOTime converts a header's date to the format of S3's documents.

@@ -37,13 +37,17 @@ func (l *versionList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error
 	if err := AppendEntry((*[]ListedVersion)(l), MaxEntries, d, start); err != nil {
 		return err
 	}
-	switch last := &(*l)[len(*l)-1]; {
-	case last.Deletes():
-		*last = ListedVersion{XMLName: last.XMLName, Key: last.Key, VersionID: last.VersionID, IsLatest: last.IsLatest, LastModified: last.LastModified, Owner: last.Owner}
-	default:
-		last.ETag, last.Size = orNew(last.ETag), orNew(last.Size)
-	}
+	(*l)[len(*l)-1].complete()
 	return nil
+}
+
+// complete drops what a delete marker does not have, and gives a version what it must have.
+func (v *ListedVersion) complete() {
+	if v.Deletes() {
+		*v = ListedVersion{XMLName: v.XMLName, Key: v.Key, VersionID: v.VersionID, IsLatest: v.IsLatest, LastModified: v.LastModified, Owner: v.Owner}
+		return
+	}
+	v.ETag, v.Size = orNew(v.ETag), orNew(v.Size)
 }
 
 func orNew[T any](p *T) *T {

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
@@ -125,7 +124,7 @@ func (u *Upload) Part(ctx context.Context, number int, req *Request) (etag strin
 
 // Complete asks the store to put an upload together.
 func (u *Upload) Complete(ctx context.Context, list s3xml.CompleteUpload, h http.Header) (*s3xml.CompleteUploadResult, http.Header, error) {
-	doc, err := xml.Marshal(list)
+	doc, err := s3xml.Marshal(&list)
 	if err != nil {
 		return nil, nil, err
 	}
