@@ -17,13 +17,24 @@ import (
 // canonicalSize has room for most canonical requests, in bytes.
 const canonicalSize = 1 << 10
 
-// canonicalRequest is the text that is signed for r.
-// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html#canonical-request
-func canonicalRequest(r *http.Request, query string, signedHeaders []string, payload string) (string, error) {
-	path, err := url.PathUnescape(rawPath(r))
-	if err != nil {
-		return "", s3err.InvalidURI.Because(err)
+// header is one as it is signed: its name in lower case, and the canonical form of its values.
+type header struct{ name, value string }
+
+// namesOf lists the names of headers as they are signed.
+func namesOf(headers []header) string {
+	var b strings.Builder
+	for i, h := range headers {
+		if i > 0 {
+			b.WriteByte(';')
+		}
+		b.WriteString(h.name)
 	}
+	return b.String()
+}
+
+// canonicalRequest is the text that is signed for a request. names are those of the headers.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html#canonical-request
+func canonicalRequest(method, path, query string, headers []header, names, payload string) string {
 	var b strings.Builder
 	b.Grow(canonicalSize)
 	write := func(texts ...string) {
@@ -31,12 +42,25 @@ func canonicalRequest(r *http.Request, query string, signedHeaders []string, pay
 			b.WriteString(text)
 		}
 	}
-	write(r.Method, "\n", EncodePath(path), "\n", query, "\n")
-	for _, name := range signedHeaders {
-		write(name, ":", headerValue(r, name), "\n")
+	write(method, "\n", path, "\n", query, "\n")
+	for _, h := range headers {
+		write(h.name, ":", h.value, "\n")
 	}
-	write("\n", strings.Join(signedHeaders, ";"), "\n", payload)
-	return b.String(), nil
+	write("\n", names, "\n", payload)
+	return b.String()
+}
+
+// receivedRequest is the text that was to be signed for r.
+func receivedRequest(r *http.Request, query string, signedHeaders []string, payload string) (string, error) {
+	path, err := url.PathUnescape(rawPath(r))
+	if err != nil {
+		return "", s3err.InvalidURI.Because(err)
+	}
+	headers := make([]header, len(signedHeaders))
+	for i, name := range signedHeaders {
+		headers[i] = header{name, headerValue(r, name)}
+	}
+	return canonicalRequest(r.Method, EncodePath(path), query, headers, strings.Join(signedHeaders, ";"), payload), nil
 }
 
 // rawPath is the path as it came: the caller may have rewritten net/url's own
@@ -72,6 +96,11 @@ func headerValue(r *http.Request, name string) string {
 	default:
 		values = r.Header.Values(name)
 	}
+	return canonicalValue(values)
+}
+
+// canonicalValue is the form in which the values of a header are signed.
+func canonicalValue(values []string) string {
 	if len(values) == 1 {
 		return oneSpaced(strings.TrimSpace(values[0]))
 	}

@@ -167,7 +167,7 @@ func (a *Auth) check(r *http.Request, query string, signedHeaders []string) erro
 	if err := requireSigned(r, signedHeaders); err != nil {
 		return err
 	}
-	request, err := canonicalRequest(r, query, signedHeaders, a.Payload)
+	request, err := receivedRequest(r, query, signedHeaders, a.Payload)
 	if err != nil {
 		return err
 	}
