@@ -65,6 +65,9 @@ func (x *exchange) resolveConditions(ctx context.Context, h http.Header) (resolv
 // the client's conditions.
 func (x *exchange) doConditional(ctx context.Context, req *upstream.Request) (*http.Response, error) {
 	asked := req.Header
+	if condition(asked, "If-Match") == "" && condition(asked, "If-None-Match") == "" {
+		return x.Upstream.Do(ctx, req)
+	}
 	for range object.MaxTries {
 		req.Header = asked.Clone()
 		resolved, err := x.resolveConditions(ctx, req.Header)

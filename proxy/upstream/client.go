@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -28,6 +29,9 @@ const bufferSize = 128 << 10
 // body is sent, so that a refusal (no such bucket, a failed condition) costs
 // neither side the transfer. aws-sdk-go-v2 draws the line at 2 MiB.
 const expectContinueFrom = 2 << 20
+
+// signedHeaders is about how many headers are added to a request.
+const signedHeaders = 6
 
 // Config says where the store is and who the proxy is there.
 type Config struct {
@@ -73,7 +77,7 @@ type Config struct {
 type Client struct {
 	cfg        Config
 	signer     *sigv4.Signer
-	http       *http.Client
+	way        http.RoundTripper // follows no redirect: that would send a signed request to another host
 	retentions *retentions
 	budget     *retryBudget
 	// Learned is kept by the code that finds out what the store does.
@@ -135,12 +139,7 @@ func New(cfg Config) (*Client, error) {
 		signer:     sigv4.NewSigner(cfg.Region),
 		retentions: newRetentions(),
 		budget:     newRetryBudget(cfg.RetryBudget),
-		http: &http.Client{
-			Transport: way,
-			// A redirect would send a signed request, and perhaps a body, to another
-			// host; the store's answer goes to the client as it is.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		way:        way,
 	}, nil
 }
 
@@ -227,7 +226,7 @@ func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) 
 	}
 	sending, end := context.WithCancelCause(ctx)
 	start := time.Now()
-	resp, err := c.http.Do(req.WithContext(sending))
+	resp, err := c.way.RoundTrip(req.WithContext(sending))
 	if c.cfg.Observe != nil {
 		c.cfg.Observe(ctx, exchange(ctx, in, resp, time.Since(start)))
 	}
@@ -239,7 +238,7 @@ func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, s3err.ServiceUnavailable.Because(fmt.Errorf("%s at the store: %w: %w", in.Method, ErrNoAnswer, withoutURL(err)))
+		return nil, s3err.ServiceUnavailable.Because(fmt.Errorf("%s at the store: %w: %w", in.Method, ErrNoAnswer, explained(err)))
 	}
 	c.cfg.Timeouts.steady(sending, resp, end)
 	if resp.StatusCode/100 == 2 {
@@ -274,14 +273,13 @@ func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) 
 	if len(in.Bytes) > 0 {
 		body = bytes.NewReader(in.Bytes)
 	}
-	req, err := http.NewRequestWithContext(ctx, in.Method, u.String(), body)
+	req, err := http.NewRequestWithContext(ctx, in.Method, "/", body) // nothing of u has to be parsed again
 	if err != nil {
 		return nil, fmt.Errorf("build the upstream request: %w", err)
 	}
-	req.URL.RawPath = u.RawPath
-	for name, values := range in.Header {
-		req.Header[name] = values
-	}
+	req.URL, req.Host = &u, strings.TrimSuffix(u.Host, ":")
+	req.Header = make(http.Header, len(in.Header)+signedHeaders)
+	maps.Copy(req.Header, in.Header)
 	if in.Source != nil {
 		req.Header.Set(copySourceHeader, sourceValue(in.Source))
 	}
@@ -296,12 +294,11 @@ func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) 
 	return req, nil
 }
 
-// withoutURL drops the URL that net/http puts in front of an error: it holds
-// the object's key, and the log has that already.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
+// explained has net/http's words for a store that does not speak TLS.
+func explained(err error) error {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/" {
+		return http.ErrSchemeMismatch
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -98,5 +99,15 @@ func TestAnEndpointIsAnHTTPURL(t *testing.T) {
 		if _, err := New(Config{Endpoint: u}); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
+	}
+}
+
+func TestAStoreWithoutTLSIsToldFromOneThatIsAway(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	client := newClient(t, strings.Replace(server.URL, "http:", "https:", 1))
+	_, err := client.Do(t.Context(), &Request{Method: http.MethodGet, Bucket: someBucket})
+	if !errors.Is(err, ErrNoAnswer) || !errors.Is(err, http.ErrSchemeMismatch) || strings.Contains(err.Error(), someBucket.String()) {
+		t.Error(err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -25,7 +24,7 @@ func (r *Request) checkNames() error {
 		return err
 	}
 	for name := range r.Header {
-		if http.CanonicalHeaderKey(name) == copySourceHeader {
+		if strings.EqualFold(name, copySourceHeader) {
 			return fmt.Errorf("the headers hold %s, which is a field of the request", copySourceHeader)
 		}
 	}
