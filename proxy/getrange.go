@@ -1,21 +1,23 @@
 package proxy
 
 import (
-	"context"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/envelope"
+	"github.com/s3proxy/s3proxy/proxy/cors"
 	"github.com/s3proxy/s3proxy/proxy/object"
 	"github.com/s3proxy/s3proxy/proxy/s3err"
+	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
 // A range or a part is sent only if the object's end was seen to be authentic: so the bytes of a
 // refused upload never come out, whatever a store kept of it. The end is read beside the first
-// range. After that the object's state is known, and each further range is one request, which
-// names the ETag of that state.
+// range, once for all who ask at the same time; a short suffix range comes with it. After that the
+// object's state is known, and each further range is one request, which names the ETag of that state.
 
 // getRanged answers a GET of a range or of a part.
 func (rd *reading) getRanged() error {
@@ -44,7 +46,7 @@ func (rd *reading) getWarm() (done bool, err error) {
 	span := layout.Span(offset, length)
 	h := rd.passedHeaders()
 	rd.storeConditions(h)
-	h.Set("Range", byteSpan(span.Offset, span.Length))
+	h.Set("Range", rangeHeader(span.Offset, span.Offset+span.Length-1))
 	ours := !hasConditions(h)
 	if ours {
 		h.Set("If-Match", st.UpstreamETag)
@@ -66,7 +68,7 @@ func (rd *reading) getWarm() (done bool, err error) {
 		return true, err
 	}
 	defer dek.Destroy()
-	return true, rd.sendSpan(s, dek, st.Trailer, facts, resp.Body)
+	return true, rd.sendSpan(s, dek, st.Trailer, facts, stretch{span.Offset, span.Length, resp.Body})
 }
 
 // hasConditions tells whether a request has conditions of the client, which only the store may
@@ -80,10 +82,8 @@ func hasConditions(h http.Header) bool {
 	return false
 }
 
-// byteSpan is the value of a Range header.
-func byteSpan(offset, length int64) string {
-	return fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)
-}
+// rangeHeader is the value of a Range header; to -1: to the end.
+func rangeHeader(from, to int64) string { return byteRange{from, to}.String() }
 
 // isSpan tells whether an answer is the very range that was asked for.
 func isSpan(resp *http.Response, span envelope.Span, stored int64) bool {
@@ -96,15 +96,16 @@ func isSpan(resp *http.Response, span envelope.Span, stored int64) bool {
 	return resp.Header.Get("Content-Range") == fmt.Sprintf("bytes %d-%d/%d", span.Offset, span.Offset+span.Length-1, stored)
 }
 
-// getGuessed asks for a range as if the object were of one PUT, and for its end beside it.
+// getGuessed asks for a range as if every segment before it were full, and for the object's end
+// beside it. The guess is right for objects of one PUT, and for those whose parts are multiples of a
+// segment, as nearly all clients make them; the end says whether it was.
 func (rd *reading) getGuessed() error {
-	ctx, cancel := context.WithCancel(rd.r.Context())
-	defer cancel()
-	end := make(chan objectEnd, 1)
+	var end func() (*object.End, error)
 	if !rd.SkipRangeCheck {
-		go func() { end <- rd.readEnd(ctx, false) }()
+		end = rd.beginEnd()
 	}
-	resp, err := rd.ask(http.MethodGet, guessRange(rd.rng))
+	from, to := guessRange(rd.rng)
+	resp, err := rd.ask(http.MethodGet, rangeHeader(from, to))
 	if errors.Is(err, s3err.InvalidRange) {
 		return rd.getByEnd() // which knows the plaintext's size for the answer
 	}
@@ -119,32 +120,49 @@ func (rd *reading) getGuessed() error {
 	if rd.pinned != nil && !rd.pinned.SameAs(s) {
 		return object.ErrReplaced
 	}
-	if s.Meta == nil || s.Meta.Kind != envelope.KindSingle || resp.StatusCode != http.StatusPartialContent {
-		resp.Body.Close()
-		if rd.SkipRangeCheck {
-			return rd.getByEnd()
-		}
-		return rd.answerByEnd(<-end)
+	if s.Meta == nil || s.Meta.Kind == envelope.KindEmpty {
+		return rd.sendUnsegmented(s)
 	}
-	dek, facts, err := rd.Unlock(ctx, s)
+	dek, facts, err := rd.Unlock(rd.r.Context(), s)
 	if err != nil {
 		return err
 	}
 	defer dek.Destroy()
-	if rd.SkipRangeCheck {
+	if rd.SkipRangeCheck && s.Meta.Kind == envelope.KindSingle && resp.StatusCode == http.StatusPartialContent {
 		return rd.sendUnchecked(s, dek, facts, resp.Body)
 	}
-	t, seen := rd.SeenTrailer(s)
-	if !seen {
-		e := <-end
-		if e.err != nil {
-			return e.err
-		}
-		if t, err = rd.openEnd(s, dek, e); err != nil {
-			return err
-		}
+	t, err := rd.guessedEnd(s, dek, end)
+	if err != nil {
+		return err
 	}
-	return rd.sendSpan(s, dek, t, facts, resp.Body)
+	return rd.sendSpan(s, dek, t, facts, answered(resp, from, to, s.Bytes))
+}
+
+// beginEnd asks for the object's end while the request goes on.
+func (rd *reading) beginEnd() (wait func() (*object.End, error)) {
+	req := rd.endRequest(false)
+	req.Query = nil // nothing of the answer's headers is told
+	req.Header.Del(cors.OriginHeader)
+	return rd.BeginEnd(rd.r.Context(), req)
+}
+
+// guessedEnd gives the trailer of s, from the end that was asked for beside the range. end is nil if
+// nobody has asked.
+func (rd *reading) guessedEnd(s *object.Stored, dek *envelope.DEK, end func() (*object.End, error)) (*envelope.Trailer, error) {
+	if t, seen := rd.SeenTrailer(s); seen {
+		return t, nil
+	}
+	if end == nil {
+		return rd.Trailer(rd.r.Context(), s, dek)
+	}
+	e, err := end()
+	if errors.Is(err, s3err.InvalidRange) {
+		return nil, object.ErrReplaced // by an object that has no byte
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rd.OpenEnd(rd.r.Context(), s, dek, e)
 }
 
 // sendUnchecked answers a range of an object of one PUT without its end, if the bucket's settings
@@ -161,9 +179,28 @@ func (rd *reading) sendUnchecked(s *object.Stored, dek *envelope.DEK, facts enve
 	return rd.send(s, offset, length, s.OpenSpan(dek, nil, span, body))
 }
 
-// sendSpan sends the range or part that the client asked for, of an object whose trailer is t.
-// body begins with its first segment.
-func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Trailer, facts envelope.Facts, body io.Reader) error {
+// stretch is a run of stored bytes of an object that have come from the store, or are coming.
+type stretch struct {
+	offset, length int64
+	body           io.Reader
+}
+
+// answered is what an answer has of the object's stored bytes: those from..to that it was asked for
+// (to -1: to the end), or nothing that is known.
+func answered(resp *http.Response, from, to, stored int64) stretch {
+	if to < 0 || to >= stored {
+		to = stored - 1
+	}
+	span := envelope.Span{Offset: from, Length: to - from + 1}
+	if !isSpan(resp, span, stored) {
+		return stretch{}
+	}
+	return stretch{span.Offset, span.Length, resp.Body}
+}
+
+// sendSpan sends the range or part that the client asked for, of an object whose trailer is t. The
+// store is asked only for what is not in have.
+func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Trailer, facts envelope.Facts, have stretch) error {
 	layout := object.LayoutOf(t)
 	offset, length, err := rd.plaintextRange(s, layout)
 	if err != nil {
@@ -176,95 +213,90 @@ func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Tra
 		rd.setFacts(t.Facts, object.PartsOf(t))
 		rd.table = t.Parts
 	}
-	return rd.send(s, offset, length, s.OpenSpan(dek, t, layout.Span(offset, length), body))
-}
-
-// objectEnd is a store's answer to a request for the end of an object.
-type objectEnd struct {
-	stored *object.Stored
-	suffix []byte
-	err    error
-}
-
-// readEnd asks for the end of the object, with the client's conditions or without them.
-// An object without bytes has no end; HEAD describes it.
-func (rd *reading) readEnd(ctx context.Context, conditions bool) objectEnd {
-	h := rd.passedHeaders()
-	if conditions {
-		rd.storeConditions(h)
-	} else {
-		for _, name := range readConditionNames {
-			h.Del(name)
+	span := layout.Span(offset, length)
+	body := have.body
+	if span.Offset >= have.offset && span.Offset+span.Length <= have.offset+have.length {
+		if _, err := io.CopyN(io.Discard, body, span.Offset-have.offset); err != nil {
+			return fmt.Errorf("%w: %w", envelope.ErrTruncated, err)
 		}
+	} else {
+		resp, err := rd.GetRange(rd.r.Context(), s, span.Offset, span.Length)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		body = resp.Body
 	}
-	h.Set("Range", fmt.Sprintf("bytes=-%d", envelope.TrailerGuess))
-	resp, err := rd.askIn(ctx, http.MethodGet, h)
-	if err != nil {
-		return objectEnd{err: err}
-	}
-	defer resp.Body.Close()
-	s, err := rd.ReadStored(rd.bucket, rd.key, rd.unsigned(), resp)
-	if err != nil {
-		return objectEnd{err: err}
-	}
-	want := min(s.Bytes, envelope.TrailerGuess)
-	if s.Meta == nil || want == 0 || resp.ContentLength != want {
-		return objectEnd{stored: s} // the store ignores suffix ranges: the end is asked for by its offset
-	}
-	suffix := make([]byte, want)
-	if _, err := io.ReadFull(resp.Body, suffix); err != nil {
-		return objectEnd{err: fmt.Errorf("%w: the end: %w", envelope.ErrTruncated, err)}
-	}
-	return objectEnd{stored: s, suffix: suffix}
+	return rd.send(s, offset, length, s.OpenSpan(dek, t, span, body))
 }
 
-// openEnd opens the trailer of s in the end that was read, which must be of the same state.
-func (rd *reading) openEnd(s *object.Stored, dek *envelope.DEK, e objectEnd) (*envelope.Trailer, error) {
-	if e.stored.Meta == nil || !s.SameAs(e.stored) || s.UpstreamETag != e.stored.UpstreamETag || s.Bytes != e.stored.Bytes {
-		return nil, object.ErrReplaced
+// endRequest asks for the object's end, with the client's conditions or without them.
+func (rd *reading) endRequest(conditions bool) *upstream.Request {
+	req := rd.request()
+	req.Query.Del("partNumber") // the store's parts are not the client's
+	if conditions {
+		rd.storeConditions(req.Header)
+		return req
 	}
-	if t, ok := rd.SeenTrailer(s); ok {
-		return t, nil
+	for _, name := range readConditionNames {
+		req.Header.Del(name)
 	}
-	if e.suffix == nil {
-		return rd.Trailer(rd.r.Context(), s, dek)
-	}
-	t, err := dek.OpenTrailer(s.Meta.Kind, s.Bytes, e.suffix)
-	if more := (*envelope.NeedMore)(nil); errors.As(err, &more) {
-		return rd.Trailer(rd.r.Context(), s, dek)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return t, rd.SawTrailer(s, t)
+	return req
 }
 
-// getByEnd asks for the object's end first: for suffix ranges, parts, ranges of multipart
-// objects, ranges past the end, and wherever a guess was wrong.
+// maxHeldSuffix is the longest suffix range, in bytes of plaintext, that is asked for together with
+// the trailer. Both are held in memory until the trailer is open. Readers of Parquet ask for 8 bytes
+// or 64 KiB.
+const maxHeldSuffix = 64 << 10
+
+// endBytes is how much of an object's end is asked for: enough for the trailer of most objects, and
+// for the segments of a short suffix range.
+func (rd *reading) endBytes() int64 {
+	if !rd.ranged || rd.rng.first >= 0 || rd.rng.last > maxHeldSuffix {
+		return envelope.TrailerGuess
+	}
+	return envelope.TrailerGuess + envelope.StoredPartSize(rd.rng.last) + envelope.StoredPartSize(envelope.SegmentSize)
+}
+
+// getByEnd asks for the object's end first: for suffix ranges, parts and ranges past the end. An
+// object without bytes has no end; HEAD describes it.
 func (rd *reading) getByEnd() error {
-	e := rd.readEnd(rd.r.Context(), true)
-	e.err = rd.refused(e.err)
-	return rd.answerByEnd(e)
-}
-
-// answerByEnd sends the range or part that the client asked for, of the object whose end was
-// read.
-func (rd *reading) answerByEnd(e objectEnd) error {
-	if errors.Is(e.err, s3err.InvalidRange) { // of an object that has no byte
-		var err error
-		if e.stored, err = rd.stat(); err != nil {
+	e, err := rd.ReadEnd(rd.r.Context(), rd.endRequest(true), rd.endBytes())
+	if err = rd.refused(err); errors.Is(err, s3err.InvalidRange) {
+		e = &object.End{}
+		if e.Stored, err = rd.stat(); err != nil {
 			return rd.withErrorBody(err)
 		}
-	} else if e.err != nil {
-		return e.err
 	}
-	s := e.stored
+	if err != nil {
+		return err
+	}
+	s := e.Stored
 	if rd.pinned != nil && !rd.pinned.SameAs(s) {
 		return object.ErrReplaced
 	}
 	if err := rd.dropRange(s); err != nil {
 		return err
 	}
+	if s.Meta == nil || s.Meta.Kind == envelope.KindEmpty {
+		return rd.sendUnsegmented(s)
+	}
+	dek, facts, err := rd.Unlock(rd.r.Context(), s)
+	if err != nil {
+		return err
+	}
+	defer dek.Destroy()
+	t, err := rd.OpenEnd(rd.r.Context(), s, dek, e)
+	if err != nil {
+		return err
+	}
+	held := int64(len(e.Suffix))
+	return rd.sendSpan(s, dek, t, facts, stretch{s.Bytes - held, held, bytes.NewReader(e.Suffix)})
+}
+
+// sendUnsegmented answers for an object that has no segments: one without bytes, or one that is not of
+// format 1.
+func (rd *reading) sendUnsegmented(s *object.Stored) error {
 	if s.Meta == nil {
 		return rd.sendPlainRange(s)
 	}
@@ -273,24 +305,7 @@ func (rd *reading) answerByEnd(e objectEnd) error {
 		return err
 	}
 	defer dek.Destroy()
-	if s.Meta.Kind == envelope.KindEmpty {
-		return rd.sendEmpty(s, facts)
-	}
-	t, err := rd.openEnd(s, dek, e)
-	if err != nil {
-		return err
-	}
-	offset, length, err := rd.plaintextRange(s, object.LayoutOf(t))
-	if err != nil {
-		return err
-	}
-	span := object.LayoutOf(t).Span(offset, length)
-	resp, err := rd.GetRange(rd.r.Context(), s, span.Offset, span.Length)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	return rd.sendSpan(s, dek, t, facts, resp.Body)
+	return rd.sendEmpty(s, facts)
 }
 
 // sendEmpty answers for an object of kind empty, which has no range.

@@ -81,14 +81,15 @@ func (b byteRange) String() string {
 	return fmt.Sprintf("bytes=%d-%d", b.first, b.last)
 }
 
-// guessRange is the ciphertext range that holds a plaintext range of a single object.
-func guessRange(r byteRange) string {
+// guessRange is the first and the last byte of the ciphertext that holds a plaintext range if every
+// segment before it is full; to -1: to the end.
+func guessRange(r byteRange) (from, to int64) {
 	const stride = envelope.SegmentSize + envelope.SegmentOverhead
-	from := r.first / envelope.SegmentSize * stride
+	from = r.first / envelope.SegmentSize * stride
 	if r.last < 0 || r.last/envelope.SegmentSize > envelope.MaxObjectSize/envelope.SegmentSize {
-		return fmt.Sprintf("bytes=%d-", from)
+		return from, -1
 	}
-	return fmt.Sprintf("bytes=%d-%d", from, (r.last/envelope.SegmentSize+1)*stride-1)
+	return from, (r.last/envelope.SegmentSize+1)*stride - 1
 }
 
 // dropRange ignores the range where it has no meaning: if If-Range does not match the object, so

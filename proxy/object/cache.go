@@ -7,6 +7,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
@@ -24,6 +25,8 @@ type Cache struct {
 	// commitments has, for each ETag of an object, the commitment of the key that came with it.
 	commitments *lru.Cache[[sha256.Size]byte, seenCommitment]
 	now         func() time.Time
+	// reads are those of objects' ends that are under way.
+	reads singleflight.Group
 
 	lastLooks Lookups
 }
@@ -114,9 +117,6 @@ func (o *Objects) SeenTrailer(s *Stored) (*envelope.Trailer, bool) {
 	o.cache.trailers.looks.Count(t != nil)
 	return t, t != nil
 }
-
-// SawTrailer keeps a trailer that was read under the ETag of s and opened, or refuses it.
-func (o *Objects) SawTrailer(s *Stored, t *envelope.Trailer) error { return o.cache.prove(s, t) }
 
 // prove keeps a state whose trailer was read under its ETag and opened.
 func (c *Cache) prove(s *Stored, t *envelope.Trailer) error {

@@ -15,7 +15,7 @@ func (o *Objects) Trailer(ctx context.Context, s *Stored, dek *envelope.DEK) (*e
 	if t, ok := o.SeenTrailer(s); ok {
 		return t, nil
 	}
-	t, err := openTrailer(dek, s.Meta.Kind, s.Bytes, func(n int64) ([]byte, error) { return o.readSuffix(ctx, s, n) })
+	t, err := openTrailer(dek, s.Meta.Kind, s.Bytes, func(n int64) ([]byte, error) { return o.readSuffixTogether(ctx, s, n) })
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,16 @@ func openTrailer(dek *envelope.DEK, kind envelope.Kind, stored int64, suffix fun
 		return t, err
 	}
 	return nil, fmt.Errorf("%w: the part table's length changed", envelope.ErrTrailer)
+}
+
+// readSuffixTogether is readSuffix for all who ask for the same end at the same time. Each opens it
+// with the key that the store has shown it.
+func (o *Objects) readSuffixTogether(ctx context.Context, s *Stored, n int64) ([]byte, error) {
+	if s.UpstreamETag == "" { // nothing distinguishes two states of the object
+		return o.readSuffix(ctx, s, n)
+	}
+	id := fmt.Sprintf("suffix %q %q %q %t %q %d %d", s.Bucket.String(), s.Key.String(), s.Version.String(), s.unsigned, s.UpstreamETag, s.Bytes, n)
+	return together(ctx, &o.cache.reads, id, func(ctx context.Context) ([]byte, error) { return o.readSuffix(ctx, s, n) })()
 }
 
 // readSuffix reads the last n bytes of a stored object.
