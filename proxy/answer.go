@@ -22,13 +22,17 @@ type answer struct {
 	bytes  atomic.Int64
 	length atomic.Int64 // of the body, as its headers say; 0: unknown
 	began  time.Time    // when the status was sent
-	idle   idleTimeout  // of a client that takes nothing of the answer
+	// deadlines are those of the client's connection; idle is that of a client that takes nothing of
+	// the answer.
+	deadlines *http.ResponseController
+	idle      idleTimeout
 	// beforeHeader adds to the header when it goes out; nil: nothing.
 	beforeHeader func(http.Header)
 }
 
 func newAnswer(w http.ResponseWriter, id string) *answer {
-	return &answer{ResponseWriter: w, id: id, idle: idleTimeout{set: http.NewResponseController(w).SetWriteDeadline}}
+	deadlines := http.NewResponseController(w)
+	return &answer{ResponseWriter: w, id: id, deadlines: deadlines, idle: idleTimeout{of: deadlines, set: (*http.ResponseController).SetWriteDeadline}}
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -101,7 +105,7 @@ var objectHeaders = []string{
 func (x *response) passHeaders(from http.Header) {
 	to := x.w.Header()
 	for _, name := range objectHeaders {
-		if v := from.Values(name); len(v) > 0 {
+		if v := from[name]; len(v) > 0 { // name is canonical
 			to[name] = v
 		}
 	}

@@ -206,7 +206,7 @@ func commonHeader(name string) bool {
 
 // passedHeaders are the client's headers that the row lets through to the store.
 func (x *exchange) passedHeaders() http.Header {
-	h := http.Header{}
+	h := make(http.Header, len(x.r.Header))
 	for name, values := range x.r.Header {
 		if x.ownsEncryption() && slices.Contains(sseHeaders, name) {
 			continue

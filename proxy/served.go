@@ -102,6 +102,10 @@ func (s *Served) level(quiet slog.Level) slog.Level {
 
 // log writes the line of one request; quiet is the level where nothing failed.
 func (s *Served) log(ctx context.Context, to *slog.Logger, quiet slog.Level) {
+	level := s.level(quiet)
+	if !to.Enabled(ctx, level) {
+		return
+	}
 	attrs := []any{
 		"id", s.ID, "client", s.Client, "remote", s.Remote, "op", s.Operation, "method", s.Method, "bucket", s.Bucket, "key", s.Key,
 		"status", s.Status, "received", s.Received, "sent", s.Sent, "duration_ms", milliseconds(s.Took), "first_byte_ms", milliseconds(s.FirstByte),
@@ -119,7 +123,7 @@ func (s *Served) log(ctx context.Context, to *slog.Logger, quiet slog.Level) {
 	if s.Err != nil {
 		attrs = append(attrs, "error", s.Err)
 	}
-	to.Log(ctx, s.level(quiet), "request", attrs...)
+	to.Log(ctx, level, "request", attrs...)
 }
 
 // milliseconds keeps three digits behind the point.

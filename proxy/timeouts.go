@@ -30,24 +30,25 @@ const (
 
 // idleTimeout renews a deadline of the client's connection while bytes move.
 type idleTimeout struct {
-	set  func(time.Time) error
+	of   *http.ResponseController
+	set  func(*http.ResponseController, time.Time) error
 	last time.Time
 }
 
 func (p *idleTimeout) renew() {
 	if now := time.Now(); now.Sub(p.last) > renewEvery {
 		p.last = now
-		_ = p.set(now.Add(idleLimit)) // a ResponseWriter that cannot do this has no deadline
+		_ = p.set(p.of, now.Add(idleLimit)) // a ResponseWriter that cannot do this has no deadline
 	}
 }
 
 // startDeadline sets the deadline that holds until a reader of the body renews it.
 func (x *exchange) startDeadline() {
 	if x.r.ProtoMajor < 2 { // that of the request before; over HTTP/2 each has its own
-		_ = x.w.idle.set(time.Time{})
+		_ = x.w.deadlines.SetWriteDeadline(time.Time{})
 	}
 	if x.r.ContentLength != 0 {
-		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.proxy.documentTime))
+		_ = x.w.deadlines.SetReadDeadline(time.Now().Add(x.proxy.documentTime))
 	}
 }
 
@@ -64,7 +65,7 @@ func (x *exchange) timeoutReader(r io.Reader) io.Reader { return x.reader(r, fal
 func (x *exchange) deadlineReader(r io.Reader) *timeoutReader { return x.reader(r, true) }
 
 func (x *exchange) reader(r io.Reader, atDeadline bool) *timeoutReader {
-	return &timeoutReader{r, idleTimeout{set: http.NewResponseController(x.w).SetReadDeadline}, atDeadline}
+	return &timeoutReader{r, idleTimeout{of: x.w.deadlines, set: (*http.ResponseController).SetReadDeadline}, atDeadline}
 }
 
 func (r *timeoutReader) Read(p []byte) (int, error) {
@@ -76,7 +77,7 @@ func (r *timeoutReader) Read(p []byte) (int, error) {
 		// Behind the body net/http watches whether the client is still there,
 		// for as long as the store takes. After any other error it reads what is left of
 		// the body, for which the deadline must stay.
-		_ = r.set(time.Time{})
+		_ = r.of.SetReadDeadline(time.Time{})
 	}
 	return n, err
 }
@@ -94,16 +95,16 @@ func (e clientGone) Unwrap() error { return e.cause }
 // boundEnd limits what net/http still has to send when a handler has ended: over HTTP/2 a client may
 // open no window for it, over HTTP/1.1 it may not read. Whoever has shown no key has less time.
 func (x *exchange) boundEnd() {
-	limit := idleLimit
 	if x.auth == nil || x.auth.AccessKeyID == "" {
-		limit = strangerLimit
+		_ = x.w.deadlines.SetWriteDeadline(time.Now().Add(strangerLimit))
+		return
 	}
-	_ = x.w.idle.set(time.Now().Add(limit))
+	x.w.idle.renew()
 }
 
 // drain reads a little more of a refused upload. A client that is answered
 // while it still sends may take the closed connection for the answer.
 func (x *exchange) drain() {
-	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(drainTimeout))
+	_ = x.w.deadlines.SetReadDeadline(time.Now().Add(drainTimeout))
 	_, _ = io.CopyN(io.Discard, x.r.Body, drainLimit)
 }

@@ -3,7 +3,6 @@ package metrics
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 
 	"github.com/s3proxy/s3proxy/proxy"
@@ -57,8 +56,9 @@ func (m *Metrics) InFlight(next http.Handler) http.Handler {
 
 // class is 2xx for 200, and error where there was no status.
 func class(status int) string {
+	classes := [...]string{1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 	if status < 100 || status > 599 {
 		return "error"
 	}
-	return fmt.Sprintf("%dxx", status/100)
+	return classes[status/100]
 }
