@@ -161,7 +161,7 @@ func serve(ctx context.Context, c *config.Config, out, errOut io.Writer) error {
 	tellServiceManager(daemon.SdNotifyStopping, log)
 	waitForBalancers(c, log)
 	log.Info("shutting down: running requests may finish", "drain-timeout", c.DrainTimeout)
-	drain(server, way, c.DrainTimeout, log)
+	drain(server, way, handler, c.DrainTimeout, log)
 	closeOperators()
 	closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -204,9 +204,9 @@ func limitsOf(c *config.Config) limit.Limits {
 	return limit.Limits{Requests: c.MaxRequests, ClientRequests: c.ClientMaxRequests, ClientRate: c.ClientRate, ClientBurst: c.ClientBurst}
 }
 
-// drain accepts no new connections and waits for running requests. It cuts those that do not
-// finish in time.
-func drain(server *http.Server, way *forwarding, timeout time.Duration, log *slog.Logger) {
+// drain accepts no new connections and waits for running requests, and for what they have left to be
+// done. It cuts those that do not finish in time.
+func drain(server *http.Server, way *forwarding, handler *proxy.Proxy, timeout time.Duration, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	tunnels := make(chan error, 1)
@@ -217,6 +217,9 @@ func drain(server *http.Server, way *forwarding, timeout time.Duration, log *slo
 	}
 	if err := <-tunnels; err != nil {
 		log.Warn("tunnels were cut: they did not end within drain-timeout", "error", err)
+	}
+	if err := handler.Finish(ctx); err != nil {
+		log.Info("records of completed uploads are left: they were not removed within drain-timeout, and are swept later", "error", err)
 	}
 }
 

@@ -36,6 +36,9 @@ func (a *Uploads) Abort(ctx context.Context, t Target, id s3name.UploadID, h htt
 	case errors.Is(err, s3err.NoSuchUpload):
 		gone = err
 	case errors.Is(err, s3err.AccessDenied): // listing parts needs a permission of its own
+		if saved.meta == nil { // nothing is left that could tell a Complete from an earlier Abort
+			gone = s3err.NoSuchUpload.Because(err)
+		}
 	default:
 		return nil, err
 	}

@@ -226,11 +226,3 @@ func (c *completion) completeFailure(err error) error {
 	}
 	return during(stepComplete, err)
 }
-
-// removeState removes the upload's state; a later sweep removes what is left of it.
-func (c *completion) removeState(ctx context.Context) {
-	if err := c.removeRecords(ctx); err != nil {
-		c.warn("what is left of a completed upload is swept later", during(stepRemoveRecords, err))
-	}
-	c.all.states.Remove(c.name())
-}

@@ -208,8 +208,18 @@ func atEachRequest(t *testing.T, try func(t *testing.T, s *scene, ending *replic
 
 func TestACompleteThatEndsAtAnyRequestIsMadeGoodByTheNext(t *testing.T) {
 	t.Parallel()
+	for name, atOnce := range map[string]int{"while the client waits": removedAtOnce, "beside the client": 0} {
+		t.Run("records are removed "+name, func(t *testing.T) {
+			t.Parallel()
+			completeEndsAtEachRequest(t, atOnce)
+		})
+	}
+}
+
+func completeEndsAtEachRequest(t *testing.T, atOnce int) {
 	large, small := bytes.Repeat([]byte("large..."), envelope.MinPartSize/8+1), []byte("small")
 	atEachRequest(t, func(t *testing.T, s *scene, ending *replica) error {
+		ending.removals.atOnce = atOnce
 		well := s.replica(never, false)
 		id, err := well.create(t.Context())
 		if err != nil {
@@ -224,12 +234,26 @@ func TestACompleteThatEndsAtAnyRequestIsMadeGoodByTheNext(t *testing.T) {
 			etags = append(etags, etag)
 		}
 		failed := ending.finish(t.Context(), id, etags...)
+		if err := ending.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		later := s.replica(never, false)
+		if _, err := later.Open(t.Context(), later.Target, id); failed == nil && ending.ending.Lives() && !errors.Is(err, ErrNoState) {
+			t.Errorf("the upload that was completed can be opened: %v", err)
+		}
 		// A client that did not get the answer repeats the request in any case.
-		if err := s.replica(never, false).finish(t.Context(), id, etags...); err != nil {
+		if err := later.finish(t.Context(), id, etags...); err != nil {
 			t.Errorf("Complete again: %v", err)
 		}
 		if content, _ := s.object(); !bytes.Equal(content, append(bytes.Clone(large), small...)) {
 			t.Errorf("the object has %d bytes", len(content))
+		}
+		sweep := Sweeper{Store: later.Upstream, Place: later.Place}
+		if _, err := sweep.Bucket(t.Context(), s.bucket.String()); err != nil {
+			t.Error(err)
+		}
+		if left, err := later.upload(later.Target, id).hasState(t.Context()); left || err != nil {
+			t.Errorf("state of the upload is left after a sweep: %t, %v", left, err)
 		}
 		return failed
 	})

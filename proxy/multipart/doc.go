@@ -22,7 +22,8 @@
 //	Complete    list the parts -> send the trailer (the part table, and a last part below
 //	            5 MiB) as one more part -> complete the upload -> check that the object is this
 //	            upload's -> remove the upload's records. No part sent by a client is replaced,
-//	            so a Complete that failed anywhere can be repeated from the start.
+//	            so a Complete that failed anywhere can be repeated from the start. Of many
+//	            records only the key is removed before the client is answered.
 //	Abort       remove the upload's key -> abort the upload -> check whether the object is this
 //	            upload's -> remove the upload's records.
 //	Sweep       for each folder: ask the store for the upload of its state -> mark the upload as
@@ -44,7 +45,7 @@
 //   - upload.go, create.go: Upload, an open upload, and its state in the store.
 //   - part.go, spool.go, etag.go: sending a part, and the ETag that clients see of it.
 //   - records.go, recordnames.go: which parts there are, according to the store and the records.
-//   - complete.go, choose.go, outcome.go, false200.go: Complete.
+//   - complete.go, choose.go, outcome.go, false200.go, removal.go: Complete.
 //   - abort.go: Abort.
 //   - sweep.go, background.go, inprogress.go: the state of uploads, as far as it is readable
 //     without a key.

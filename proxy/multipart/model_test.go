@@ -115,7 +115,7 @@ func (m *model) violated(format string, args ...any) {
 // check checks one world; quiet means that nobody is in the middle of anything.
 func (m *model) check(w world, quiet bool) {
 	for _, a := range w.actors {
-		if a.kind != completer || a.pc != atEnd {
+		if a.kind != completer || a.result == 0 {
 			continue
 		}
 		if a.made && a.result != acknowledged {
@@ -185,7 +185,7 @@ func (m *model) explore(actors ...actor) (worlds int) {
 			steps := m.next(w, i)
 			if len(steps) > 0 || w.actors[i].pc == cAnswer && w.actors[i].kind == completer {
 				crashed := w
-				crashed.actors[i] = actor{kind: w.actors[i].kind, pc: dead}
+				crashed.actors[i] = actor{kind: w.actors[i].kind, pc: dead, result: w.actors[i].result}
 				if w.actors[i].pc != begins { // else it would never have existed
 					todo = m.visit(seen, todo, crashed)
 				}

@@ -130,6 +130,7 @@ const (
 	cState
 	cLast
 	cRemove
+	cRemoveMany
 )
 
 func (m *model) complete(w world, i int) []world {
@@ -272,9 +273,17 @@ func (m *model) complete(w world, i int) []world {
 		a.listed = true // the pauses are over
 		return to(cFinished)
 	case cRemove:
+		many := w
+		m.step(stepRemoveKey)
+		many.key = false
+		many.actors[i].result, many.actors[i].pc = acknowledged, cRemoveMany
 		m.step(stepRemoveRecords)
 		w.records, w.key, w.mark, w.oldMark = 0, false, false, false
-		return end(acknowledged)
+		return append(end(acknowledged), many)
+	case cRemoveMany: // the client has its answer
+		m.step(stepRemoveRecords)
+		w.records, w.key, w.mark, w.oldMark = 0, false, false, false
+		return to(atEnd)
 	}
 	return nil
 }

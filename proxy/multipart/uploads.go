@@ -33,6 +33,7 @@ type Uploads struct {
 	states     *lru.Cache[Name, savedUpload]
 	checksums  *otter.Cache[nameSum, Checksum] // for listings: 200,000 take about 35 MB
 	completing locks
+	removals   *removals
 
 	sweptMu sync.Mutex
 	swept   map[s3name.Bucket]bool // buckets that SweepSeen looks at
@@ -51,7 +52,7 @@ func NewUploads(log *slog.Logger, budget *semaphore.Weighted) *Uploads {
 	return &Uploads{
 		log: log, budget: budget, Page: s3xml.MaxEntries,
 		states: states, checksums: otter.Must(&otter.Options[nameSum, Checksum]{MaximumSize: 200_000}),
-		swept: map[s3name.Bucket]bool{},
+		removals: newRemovals(), swept: map[s3name.Bucket]bool{},
 	}
 }
 

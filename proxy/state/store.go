@@ -64,6 +64,19 @@ func (s Store) Remove(ctx context.Context, stateBucket s3name.Bucket, prefix str
 	return s.removeEntries(ctx, stateBucket, prefix, func(string) bool { return true })
 }
 
+// RemoveFew is Remove where there are at most so many state objects; otherwise it deletes nothing.
+func (s Store) RemoveFew(ctx context.Context, stateBucket s3name.Bucket, prefix string, most int) (removed bool, err error) {
+	page, err := s.Client.ListAny(ctx, upstream.Request{Bucket: stateBucket}, prefix, "", most+1)
+	if err != nil {
+		return false, err
+	}
+	entries := page.Entries()
+	if len(entries) > most {
+		return false, nil
+	}
+	return true, s.deleteEntries(ctx, stateBucket, prefix, entries)
+}
+
 // removeEntries deletes the state objects below prefix that which selects.
 func (s Store) removeEntries(ctx context.Context, stateBucket s3name.Bucket, prefix string, which func(key string) bool) error {
 	for range MaxPages {
@@ -77,15 +90,7 @@ func (s Store) removeEntries(ctx context.Context, stateBucket s3name.Bucket, pre
 		if len(entries) == 0 {
 			return nil
 		}
-		list := upstream.Deletions{Quiet: true}
-		for _, e := range entries {
-			key, version, err := s.Entry(e, prefix)
-			if err != nil {
-				return err
-			}
-			list.Objects = append(list.Objects, upstream.Deletion{Key: key, Version: version})
-		}
-		if err := s.Delete(ctx, stateBucket, list); err != nil {
+		if err := s.deleteEntries(ctx, stateBucket, prefix, entries); err != nil {
 			return err
 		}
 		if !full {
@@ -93,6 +98,22 @@ func (s Store) removeEntries(ctx context.Context, stateBucket s3name.Bucket, pre
 		}
 	}
 	return errors.New("the store goes on listing what was deleted")
+}
+
+// deleteEntries deletes what was listed below prefix.
+func (s Store) deleteEntries(ctx context.Context, stateBucket s3name.Bucket, prefix string, entries []s3xml.ListedVersion) error {
+	list := upstream.Deletions{Quiet: true}
+	for _, e := range entries {
+		key, version, err := s.Entry(e, prefix)
+		if err != nil {
+			return err
+		}
+		list.Objects = append(list.Objects, upstream.Deletion{Key: key, Version: version})
+	}
+	if len(list.Objects) == 0 {
+		return nil
+	}
+	return s.Delete(ctx, stateBucket, list)
 }
 
 // MaxPages limits the work of one DeleteBucket: a million state objects.
