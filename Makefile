@@ -23,7 +23,7 @@ unexport S3PROXY_TEST_ALL S3PROXY_TEST_LONG S3PROXY_TEST_STEPS
 PRODUCT := S3PROXY_TEST_BINARY="$(CURDIR)/bin/s3proxy"
 ALL := S3PROXY_TEST_ALL=1
 
-.PHONY: build sbom servers test test-all test-clients test-long test-hostile test-differential test-linearizable soak cover lint fuzz bench bench-units
+.PHONY: build sbom servers test test-all test-clients test-long test-hostile test-differential test-linearizable soak cover lint fuzz bench bench-growth bench-units
 
 build:
 	@echo 'building s3proxy: the first time this takes minutes'
@@ -108,6 +108,11 @@ fuzz:
 # docs/PERFORMANCE.md has the method, test/bench/settings_test.go all settings.
 bench: build servers
 	$(PRODUCT) $(ALL) $(GO) test -count=1 -vet=off -run '^$$' -bench 'BenchmarkS3$$' -benchtime 1x -timeout 12h ./test/bench
+
+# Growth in clients, objects and replicas, calls of the KMS, and what settings cost:
+# BENCH_PARTS=settings runs a part of it, and keeps what others have left in the folder.
+bench-growth: build servers
+	$(PRODUCT) $(ALL) $(GO) test -count=1 -vet=off -run '^$$' -bench 'BenchmarkS3Growth$$' -benchtime 1x -timeout 12h ./test/bench
 
 # Go's benchmarks of packages, and of long lists.
 bench-units: build servers

@@ -69,11 +69,23 @@ func (t *target) do(method, path string, body []byte) error {
 
 // put sends content as an SDK does: in chunks, signed or with a checksum behind them.
 func (t *target) put(path string, c content, off, n int64, trailer bool) (etag string, err error) {
+	how := sending{}
+	if trailer {
+		how.trailer = "crc32"
+	}
+	return t.putAs(path, c, off, n, how)
+}
+
+// putAs sends content in a given way.
+func (t *target) putAs(path string, c content, off, n int64, how sending) (etag string, err error) {
 	req, err := http.NewRequest(http.MethodPut, t.url+path, http.NoBody)
 	if err != nil {
 		return "", err
 	}
-	if err := t.stream(req, c, off, n, trailer); err != nil {
+	for i := 0; i < len(how.headers); i += 2 {
+		req.Header.Set(how.headers[i], how.headers[i+1])
+	}
+	if err := t.stream(req, c, off, n, how); err != nil {
 		return "", err
 	}
 	resp, err := t.client.Do(req)
@@ -83,9 +95,20 @@ func (t *target) put(path string, c content, off, n int64, trailer bool) (etag s
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s PUT %s: %s: %.300s", t.name, path, resp.Status, text)
+		err = refusal(t, resp, "PUT", path, text)
 	}
 	return resp.Header.Get("ETag"), err
+}
+
+// errSlowDown says that a client is to come again later.
+var errSlowDown = errors.New("slow down")
+
+func refusal(t *target, resp *http.Response, method, path string, text []byte) error {
+	err := fmt.Errorf("%s %s %s: %s: %.300s", t.name, method, path, resp.Status, text)
+	if resp.StatusCode == http.StatusServiceUnavailable {
+		err = fmt.Errorf("%w: %w", errSlowDown, err)
+	}
+	return err
 }
 
 // get reads content, whole if n is its size, and compares it.
@@ -100,7 +123,8 @@ func (t *target) get(path string, c content, off, n int64) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s GET %s: %s", t.name, path, resp.Status)
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+		return refusal(t, resp, "GET", path, text)
 	}
 	if err := c.compare(resp.Body, off, n); err != nil {
 		return fmt.Errorf("%s GET %s: %w", t.name, path, err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -74,27 +75,32 @@ func plural(n int, what string) string {
 
 // path is of an object of the subject's own.
 func (s *subject) path(key string) string {
-	return "/bench/" + s.name + strings.ReplaceAll(key, " ", "-")
+	return "/bench/" + s.folder() + strings.ReplaceAll(key, " ", "-")
 }
+
+var others = regexp.MustCompile("[^A-Za-z0-9]+")
+
+// folder is what the subject's own objects are below.
+func (s *subject) folder() string { return others.ReplaceAllString(s.name, "-") }
 
 func putAndGet(name string, size int64, clients int) []job {
 	c := whole(size)
-	keys := max(clients, 64)
+	keys, read := max(clients, 64), 64
 	if size > mib {
-		keys = clients
+		keys, read = clients, clients
 	}
-	path := func(s *subject, i int) string { return s.path(fmt.Sprintf("/put-%s-%d", name, i%keys)) }
+	path := func(s *subject, i int) string { return s.path(fmt.Sprintf("/put-%s-%d", name, i)) }
 	growth := ""
 	if size == 4*kib {
 		growth = "4 KiB"
 	}
 	put := func(s *subject, i int) (int64, error) {
-		_, err := s.put(path(s, i), c, 0, size, false)
+		_, err := s.put(path(s, i%keys), c, 0, size, false)
 		return size, err
 	}
-	get := func(s *subject, i int) (int64, error) { return size, s.get(path(s, i), c, 0, size) }
+	get := func(s *subject, i int) (int64, error) { return size, s.get(path(s, i%read), c, 0, size) }
 	write := func(_ *world, _ *stage, s *subject) error {
-		return sideBySide(keys, 8, func(i int) error { _, err := put(s, i); return err })
+		return sideBySide(read, 8, func(i int) error { _, err := put(s, i); return err })
 	}
 	return []job{
 		{name: "PUT " + name, clients: clients, bulk: size >= mib, growth: growth, do: put},

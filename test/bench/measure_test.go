@@ -61,6 +61,7 @@ func (w *world) sample(j job, s *subject, round int, rate float64) record {
 		s.client.CloseIdleConnections()
 	}
 	s.forgetPeak()
+	s.refused.Store(0)
 	used := func() used {
 		u, err := s.used()
 		if err != nil {
@@ -72,7 +73,7 @@ func (w *world) sample(j job, s *subject, round int, rate float64) record {
 	first := used()
 	before := used()
 	asking := before.minus(first) // what the question itself uses
-	asking.store, asking.kms = 0, 0
+	asking.store, asking.kms, asking.wraps = 0, 0, 0
 	cpu := func() float64 {
 		seconds, err := s.cpu()
 		if err != nil {
@@ -90,7 +91,9 @@ func (w *world) sample(j job, s *subject, round int, rate float64) record {
 	spent := cpu() - began
 	after := used().minus(before).minus(asking)
 	after.cpu = spent
-	return newRecord(j, s.name, round, d, after, s.peak(), rate, load())
+	r := newRecord(j, s.name, round, d, after, s.peak(), rate, load())
+	r.RefusedPerOp = float64(s.refused.Load()) / float64(d.ops)
+	return r
 }
 
 // closedLoop has clients that each send when they have their answer.

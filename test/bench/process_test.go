@@ -7,6 +7,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // used is what a process has used since its start.
@@ -14,14 +17,24 @@ type used struct {
 	cpu            float64 // seconds, of user and system
 	mallocs, bytes float64 // allocations of Go's heap
 	store, kms     float64 // requests
+	wraps          float64 // of kms, those that wrap or unwrap
 }
 
+func (u used) plus(v used) used { return u.minus(used{}.minus(v)) }
+
 func (u used) minus(v used) used {
-	return used{u.cpu - v.cpu, u.mallocs - v.mallocs, u.bytes - v.bytes, u.store - v.store, u.kms - v.kms}
+	return used{u.cpu - v.cpu, u.mallocs - v.mallocs, u.bytes - v.bytes, u.store - v.store, u.kms - v.kms, u.wraps - v.wraps}
 }
 
 // used reads all but the CPU.
 func (s *subject) used() (u used, err error) {
+	for _, one := range s.peers {
+		its, err := one.used()
+		if err != nil {
+			return u, err
+		}
+		u = u.plus(its)
+	}
 	if s.process == nil {
 		return u, nil
 	}
@@ -37,16 +50,19 @@ func (s *subject) used() (u used, err error) {
 	return u, lines.Err()
 }
 
-// cpu is what the process has used so far.
-func (s *subject) cpu() (float64, error) {
-	if s.process == nil {
-		return 0, nil
+// cpu is what the processes have used so far.
+func (s *subject) cpu() (sum float64, err error) {
+	for _, one := range append([]*subject{s}, s.peers...) {
+		if one.process == nil {
+			continue
+		}
+		its, err := processCPU(one.process.PID())
+		if err != nil {
+			return 0, err
+		}
+		sum += its
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.process.PID()))
-	if err != nil {
-		return 0, err
-	}
-	return cpuSeconds(string(stat))
+	return sum, nil
 }
 
 // count adds a line of /metrics.
@@ -69,23 +85,23 @@ func (u *used) count(line string) {
 		u.store += value
 	case "s3proxy_kms_calls_total":
 		u.kms += value
+		if strings.Contains(line, "wrap\"") {
+			u.wraps += value
+		}
 	}
 }
 
-// cpuSeconds are utime and stime of /proc/PID/stat, which count in hundredths of a second.
-// https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-func cpuSeconds(stat string) (float64, error) {
-	at := strings.LastIndexByte(stat, ')') // the name may have spaces
-	fields := strings.Fields(stat[at+1:])
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("no /proc/PID/stat: %q", stat)
+// processCPU is what a process has used of all cores, in seconds: user and system time of all its
+// threads, which the kernel counts in nanoseconds. The clock's number is made of the process's as
+// clock_getcpuclockid does it.
+// https://github.com/torvalds/linux/blob/v6.18/include/linux/posix-timers_types.h
+func processCPU(pid int) (float64, error) {
+	const ofProcess = 2 // CPUCLOCK_SCHED, without CPUCLOCK_PERTHREAD
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|ofProcess), &t); err != nil {
+		return 0, fmt.Errorf("the CPU clock of process %d: %w", pid, err)
 	}
-	user, err := strconv.ParseFloat(fields[11], 64)
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.ParseFloat(fields[12], 64)
-	return (user + system) / 100, err
+	return time.Duration(t.Nano()).Seconds(), nil
 }
 
 // forgetPeak lets peak begin anew.
@@ -100,7 +116,12 @@ func (s *subject) peak() float64 {
 	if s.process == nil {
 		return 0
 	}
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.PID()))
+	return peakOf(s.process.PID())
+}
+
+// peakOf is VmHWM of a process that runs, in MiB; else 0.
+func peakOf(pid int) float64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	kilobytes, _ := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(between(string(status), "VmHWM:", "\n"), " kB")), 64)
 	return kilobytes / 1024
 }

@@ -40,6 +40,7 @@ type record struct {
 	Rate               float64            `json:"rate,omitempty"` // of an open loop, per second
 	Milliseconds       map[string]float64 `json:"milliseconds"`   // latency by percentile
 	Load               float64            `json:"load"`           // of the machine, the last minute's
+	RefusedPerOp       float64            `json:"refused-per-op,omitempty"`
 }
 
 var percentiles = []float64{50, 75, 90, 95, 99, 99.5, 99.9, 99.99}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +20,19 @@ import (
 //	BENCH_STORE=versitygw
 //	BENCH_LARGE=1       uploads of 1 GiB, too
 //	BENCH_PROFILE=s     a CPU profile of each proxy doing each job for s seconds, too
+//
+// and of BenchmarkS3Growth
+//
+//	BENCH_PARTS=regexp  only these parts: clients, kms, objects, settings, replicas
+//	BENCH_CLIENTS="1 8 64"
+//	BENCH_REPLICAS="1 2 4"
+//	BENCH_KMS_OBJECTS="1 10 100", BENCH_KMS_BUCKETS="1 10"
+//	BENCH_OBJECTS="1000 10000"  in a bucket; BENCH_LARGE=1 adds 1,000,000
+//	BENCH_RENEWED=n             the most of them that are written again, and the most uploads
+//	BENCH_PARTS_OF_UPLOAD="10 100"
+//
+// and of both
+//
 //	BENCH_OUT=folder    for results.json, benchstat.txt, table.md and the figures
 type settings struct {
 	quick, large bool
@@ -27,6 +41,9 @@ type settings struct {
 	length       time.Duration
 	profile      int // seconds; 0: no profiles
 	store, out   string
+
+	clients, replicas, kmsObjects, kmsBuckets, objects, parts []int
+	renewed                                                   int // the most objects that are written again
 }
 
 func readSettings(b *testing.B) settings {
@@ -68,5 +85,35 @@ func readSettings(b *testing.B) settings {
 	if text := os.Getenv("BENCH_OUT"); text != "" {
 		s.out = text
 	}
+	s.readSizes(b)
 	return s
+}
+
+// readSizes reads how far growth is followed. By default it is as far as some minutes lead.
+func (s *settings) readSizes(b *testing.B) {
+	b.Helper()
+	s.clients = sizes(b, "BENCH_CLIENTS", 1, 8, 64, 512, 2000)
+	s.replicas = sizes(b, "BENCH_REPLICAS", 1, 2, 4)
+	s.kmsObjects, s.kmsBuckets = sizes(b, "BENCH_KMS_OBJECTS", 1, 10, 100, 1000), sizes(b, "BENCH_KMS_BUCKETS", 1, 10, 100)
+	s.objects = sizes(b, "BENCH_OBJECTS", 1000, 10_000, 100_000)
+	s.parts = sizes(b, "BENCH_PARTS_OF_UPLOAD", 10, 100, 1000)
+	s.renewed = sizes(b, "BENCH_RENEWED", 10_000)[0]
+	if s.large {
+		s.objects = append(s.objects, 1_000_000)
+	}
+}
+
+func sizes(b *testing.B, name string, usual ...int) (all []int) {
+	b.Helper()
+	for _, text := range strings.Fields(os.Getenv(name)) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			b.Fatalf("%s=%s has no numbers", name, os.Getenv(name))
+		}
+		all = append(all, n)
+	}
+	if len(all) == 0 {
+		return usual
+	}
+	return all
 }

@@ -3,11 +3,8 @@ package bench
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"net/http"
 	"strconv"
@@ -23,23 +20,26 @@ const (
 	emptySHA256    = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
-// stream signs a request and gives it its body: aws-chunked.
+// stream signs a request and gives it its body: aws-chunked, unless it is sent otherwise.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
-func (t *target) stream(req *http.Request, c content, off, n int64, trailer bool) error {
+func (t *target) stream(req *http.Request, c content, off, n int64, how sending) error {
 	now := time.Now().UTC()
+	if how.whole != "" {
+		return t.sendWhole(req, c, off, n, how.whole, now)
+	}
 	req.Header.Set("Content-Encoding", "aws-chunked")
 	req.Header.Set("X-Amz-Decoded-Content-Length", strconv.FormatInt(n, 10))
 	payload := signedChunks
-	if trailer {
+	if how.trailer != "" {
 		payload = unsignedChunks
-		req.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
+		req.Header.Set("X-Amz-Trailer", "x-amz-checksum-"+how.trailer)
 	}
 	if err := t.sign(req, payload, now); err != nil {
 		return err
 	}
 	var pieces pieces
-	if trailer {
-		pieces = unsignedPieces(c, off, n)
+	if how.trailer != "" {
+		pieces = unsignedPieces(c, off, n, how.trailer)
 	} else {
 		_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
 		pieces = signedPieces(t.secret, now, signature, c, off, n)
@@ -94,14 +94,11 @@ func signedPieces(secret string, now time.Time, signature string, c content, off
 	return p
 }
 
-func unsignedPieces(c content, off, n int64) (p pieces) {
-	sum := crc32.NewIEEE()
+func unsignedPieces(c content, off, n int64, algorithm string) (p pieces) {
 	eachChunk(c, off, n, func(data []byte, _ string) {
-		sum.Write(data)
 		p = append(p, fmt.Appendf(nil, "%x\r\n", len(data)), data, []byte("\r\n"))
 	})
-	value := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum.Sum32()))
-	return append(p, []byte("0\r\nx-amz-checksum-crc32:"+value+"\r\n\r\n"))
+	return append(p, []byte("0\r\nx-amz-checksum-"+algorithm+":"+checksumOf(algorithm, c, off, n)+"\r\n\r\n"))
 }
 
 // eachChunk goes through content that begins, as all that is sent does, at a multiple of a chunk.

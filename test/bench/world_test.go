@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/s3proxy/s3proxy/test/lab"
@@ -25,6 +26,9 @@ type subject struct {
 	metrics string       // URL, empty without a process
 	admin   string       // URL, empty where there is no profile to be had
 	restart func()       // nil: nothing that would be forgotten
+	sends   sending      // how its clients send bodies, in jobs that leave that to them
+	refused atomic.Int64 // how often its clients were told to come again, in a sample
+	peers   []*subject   // replicas beside it, which are measured with it
 }
 
 // sealed tells whether it encrypts.
@@ -35,6 +39,7 @@ func (s *subject) sealed() bool { return s.name == opaque || s.name == md5 }
 type world struct {
 	b             *testing.B
 	settings      settings
+	proxyArgs     []string // of every s3proxy that build starts
 	plain, secure *stage
 	made          map[string]bool // what jobs have prepared, by stage and name
 }
@@ -42,23 +47,25 @@ type world struct {
 type stage struct {
 	subjects []*subject
 	tls      bool
-	trash    string // of the store; empty: it deletes at once
+	store    *lab.Store
+	certs    certificates
+	dataDir  string   // one keyset for all proxies: they read each other's objects
+	trash    []string // of stores that do not delete at once
 }
 
 // emptyTrash deletes what MinIO would only delete after minutes: what was overwritten since fills
 // a machine's memory.
 func (s *stage) emptyTrash(b *testing.B) {
 	b.Helper()
-	if s.trash == "" {
-		return
-	}
-	old, err := os.ReadDir(s.trash)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, one := range old {
-		if err := os.RemoveAll(filepath.Join(s.trash, one.Name())); err != nil {
+	for _, folder := range s.trash {
+		old, err := os.ReadDir(folder)
+		if err != nil {
 			b.Fatal(err)
+		}
+		for _, one := range old {
+			if err := os.RemoveAll(filepath.Join(folder, one.Name())); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 }
@@ -110,19 +117,9 @@ func (w *world) build(secure bool) *stage {
 		roots = c.authority.Pool
 	}
 	store := w.store(secure, c.authority)
-	st := &stage{tls: secure}
-	if w.settings.store == "minio" {
-		st.trash = filepath.Join(store.Dir, "data", ".minio.sys", "tmp", ".trash")
-	}
-	client := func() *http.Client {
-		// HTTP/1.1, as SDKs speak it to S3.
-		return &http.Client{Transport: &http.Transport{
-			MaxIdleConnsPerHost: 1024, WriteBufferSize: 256 << 10, ReadBufferSize: 256 << 10, DisableCompression: true,
-			TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: false,
-		}}
-	}
+	st := &stage{tls: secure, store: store, certs: c, trash: w.trashOf(store)}
 	add := func(name, url, key, secret string) *subject {
-		s := &subject{target: target{name, url, key, secret, client()}}
+		s := &subject{target: target{name, url, key, secret, newClient(roots)}}
 		st.subjects = append(st.subjects, s)
 		return s
 	}
@@ -135,32 +132,35 @@ func (w *world) build(secure bool) *stage {
 	}
 	rev := add(reverse, scheme+setting.Listen, store.AccessKey, store.SecretKey)
 	rev.process, rev.metrics = startReverse(b, setting), "http://"+setting.Metrics+"/metrics"
-	var dataDir string // one keyset for both: they read each other's objects
 	for _, mode := range []string{opaque, md5} {
-		metrics, admin := lab.FreeAddress(b), lab.FreeAddress(b)
-		o := lab.ProxyOptions{Upstream: store, DataDir: dataDir, Address: lab.FreeAddress(b), Args: []string{"--log-level", "error", "--etag", mode, "--metrics-listen", metrics, "--admin-listen", admin}}
+		set := proxySetting{args: append([]string{"--etag", mode}, w.proxyArgs...), tls: secure}
 		if secure {
-			o.Args = append(o.Args, "--tls-cert", c.cert, "--tls-key", c.key, "--upstream-ca", c.authority.File)
+			set.args = append(set.args, "--upstream-ca", c.authority.File)
 		}
-		p := lab.Proxy(b, o)
-		dataDir, o.DataDir = p.DataDir, p.DataDir
-		s := add(mode, scheme+p.Address, lab.ClientAccessKey, lab.ClientSecretKey)
-		s.process, s.metrics = p.Process, "http://"+metrics+"/metrics"
-		s.admin = "http://" + admin
-		s.process.AwaitListening(b, metrics)
-		s.restart = func() {
-			s.process.Term()
-			if _, ended := s.process.Wait(lab.AnswerWithin); !ended {
-				b.Fatal("the proxy does not end")
-			}
-			s.process = lab.Proxy(b, o).Process
-			s.process.AwaitListening(b, metrics)
-		}
+		st.subjects = append(st.subjects, w.proxy(st, mode, set))
 	}
 	if err := st.by(md5).do(http.MethodPut, "/bench", nil); err != nil {
 		b.Fatal(err)
 	}
 	return st
+}
+
+// newClient speaks HTTP/1.1, as SDKs speak it to S3.
+func newClient(roots *x509.CertPool) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: 4096, WriteBufferSize: 256 << 10, ReadBufferSize: 256 << 10, DisableCompression: true,
+		TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: false,
+	}}
+}
+
+// trashOf is where a MinIO keeps what it has yet to delete.
+func (w *world) trashOf(stores ...*lab.Store) (folders []string) {
+	if w.settings.store == "minio" {
+		for _, s := range stores {
+			folders = append(folders, filepath.Join(s.Dir, "data", ".minio.sys", "tmp", ".trash"))
+		}
+	}
+	return folders
 }
 
 func (w *world) store(secure bool, a *lab.Authority) *lab.Store {
