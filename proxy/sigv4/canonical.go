@@ -14,8 +14,11 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/s3err"
 )
 
-// canonicalSize has room for most canonical requests, in bytes.
-const canonicalSize = 1 << 10
+// Room for most canonical requests, and for what is signed of one or of a chunk, in bytes.
+const (
+	canonicalSize = 1 << 10
+	textSize      = 1 << 9
+)
 
 // header is one as it is signed: its name in lower case, and the canonical form of its values.
 type header struct{ name, value string }
@@ -23,6 +26,7 @@ type header struct{ name, value string }
 // namesOf lists the names of headers as they are signed.
 func namesOf(headers []header) string {
 	var b strings.Builder
+	b.Grow(32 * len(headers))
 	for i, h := range headers {
 		if i > 0 {
 			b.WriteByte(';')
@@ -196,6 +200,7 @@ func encode(s string, keepSlash bool) string {
 type chain struct {
 	key          []byte
 	hmac         hash.Hash // with key; nil: not needed yet
+	text         []byte    // what hmac is given at once
 	stamp, scope string
 	previous     string
 	unchecked    bool // every signature will do
@@ -208,28 +213,32 @@ func (c *chain) stringToSign(canonical string) string {
 	return algorithm + "\n" + c.stamp + "\n" + c.scope + "\n" + hexSum([]byte(canonical))
 }
 
-func (c *chain) mac(text string) string {
+// mac gives the signature of a text, which is given in parts.
+func (c *chain) mac(parts ...string) string {
 	if c.hmac == nil {
-		c.hmac = hmac.New(sha256.New, c.key)
+		c.hmac, c.text = hmac.New(sha256.New, c.key), make([]byte, 0, textSize)
 	} else {
 		c.hmac.Reset()
 	}
-	c.hmac.Write([]byte(text))
-	var sum [sha256.Size]byte
-	return hex.EncodeToString(c.hmac.Sum(sum[:0]))
+	c.text = c.text[:0]
+	for _, part := range parts {
+		c.text = append(c.text, part...)
+	}
+	c.hmac.Write(c.text)
+	return hexText(c.hmac.Sum(c.text[:0]))
 }
 
 // chunk gives the signature of the next chunk, whose data has this SHA-256.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html#sigv4-chunked-body-definition
 func (c *chain) chunk(sum []byte) string {
-	c.previous = c.mac("AWS4-HMAC-SHA256-PAYLOAD\n" + c.stamp + "\n" + c.scope + "\n" + c.previous + "\n" + emptySum + "\n" + hex.EncodeToString(sum))
+	c.previous = c.mac("AWS4-HMAC-SHA256-PAYLOAD\n", c.stamp, "\n", c.scope, "\n", c.previous, "\n", emptySum, "\n", hexText(sum))
 	return c.previous
 }
 
 // trailer gives the signature of the trailers, "name:value\n" each.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 func (c *chain) trailer(text []byte) string {
-	c.previous = c.mac("AWS4-HMAC-SHA256-TRAILER\n" + c.stamp + "\n" + c.scope + "\n" + c.previous + "\n" + hexSum(text))
+	c.previous = c.mac("AWS4-HMAC-SHA256-TRAILER\n", c.stamp, "\n", c.scope, "\n", c.previous, "\n", hexSum(text))
 	return c.previous
 }
 
@@ -238,7 +247,14 @@ const emptySum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b8
 
 func hexSum(b []byte) string {
 	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return hexText(sum[:])
+}
+
+// hexText is hex.EncodeToString for a SHA-256, but allocates only once.
+func hexText(sum []byte) string {
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum)
+	return string(text[:])
 }
 
 // signingKey derives the key for a day and a region.
