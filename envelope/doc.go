@@ -12,8 +12,8 @@
 // it belongs. The stored size depends on the plaintext size alone ([StoredSize], [PlainSize]),
 // thanks to padding inside the sealed part table.
 //
-// To write: [NewDEK], then [DEK.SealObject], or [DEK.SealPart] for each part and
-// [DEK.SealTrailer] at the end. To read: [ParseMetadata], [UnwrapDEK],
+// To write: [NewDEK], then [DEK.SealObject], or [DEK.SealHeld] for what is in memory, or
+// [DEK.SealPart] for each part and [DEK.SealTrailer] at the end. To read: [ParseMetadata], [UnwrapDEK],
 // [DEK.CheckCommitment], then [DEK.OpenObject] for the whole object, or
 // [DEK.OpenTrailer], [Layout.Span] and [DEK.Open] for a range.
 //

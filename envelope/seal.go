@@ -14,18 +14,14 @@ var errClosed = errors.New("envelope: reader is closed")
 // goroutine may call Close.
 type SealReader struct {
 	guard
-	aead    cipher.AEAD
-	random  func([]byte)
-	src     io.Reader
-	aad     segmentAAD
-	size    int64                  // plaintext bytes announced
-	left    int64                  // plaintext bytes not yet pulled
-	index   int64                  // of the next segment
-	sealed  bool                   // the last segment is sealed
-	trailer func() ([]byte, error) // nil for a part
-	ivs     [batch * ivSize]byte   // drawn for a whole batch at once
-	out     []byte                 // sealed and not yet returned: in buf, or the trailer
-	err     error                  // returned after out
+	segments segmentSealer
+	src      io.Reader
+	size     int64                  // plaintext bytes announced
+	left     int64                  // plaintext bytes not yet pulled
+	sealed   bool                   // the last segment is sealed
+	trailer  func() ([]byte, error) // nil for a part
+	out      []byte                 // sealed and not yet returned: in buf, or the trailer
+	err      error                  // returned after out
 }
 
 // SealPart returns the ciphertext of one part, exactly StoredPartSize(p.Size) bytes. It uses p's
@@ -37,7 +33,7 @@ type SealReader struct {
 // returned unchanged. In all three cases the last segment never comes. A part that the format does
 // not allow is ErrLayout at the first Read.
 func (d *DEK) SealPart(k Kind, p Part, src io.Reader) *SealReader {
-	s := &SealReader{aead: d.aead, random: d.random, src: src, aad: newSegmentAAD(k, p), size: p.Size, left: p.Size}
+	s := &SealReader{segments: segmentSealer{aead: d.aead, random: d.random, aad: newSegmentAAD(k, p)}, src: src, size: p.Size, left: p.Size}
 	if err := p.check(k); err != nil {
 		s.err = fmt.Errorf("%w: %w", ErrLayout, err)
 	}
@@ -146,13 +142,13 @@ func (s *SealReader) fill() error {
 	var sizes [batch]int
 	count := 0
 	at := 0
-	for count < batch && (s.left > 0 || (count == 0 && s.index == 0)) {
+	for count < batch && (s.left > 0 || (count == 0 && s.segments.index == 0)) {
 		n := int(min(SegmentSize, s.left))
 		s.buf.used = max(s.buf.used, at+SegmentOverhead+n)
 		got, err := io.ReadFull(s.src, buf[at+ivSize:at+ivSize+n])
 		s.left -= int64(got)
 		if err != nil {
-			return s.early(err)
+			return endedEarly(err, s.size-s.left, s.size)
 		}
 		sizes[count] = n
 		count++
@@ -162,36 +158,51 @@ func (s *SealReader) fill() error {
 		// This batch contains the last segment: none of it leaves before the source has
 		// confirmed that the whole body is right.
 		if err := expectEOF(s.src); err != nil {
-			if errors.Is(err, errMore) {
-				return fmt.Errorf("%w: %d bytes", ErrTooLong, s.size)
-			}
-			return err
+			return notTheEnd(err, s.size)
 		}
 		s.sealed = true
 	}
-	s.sealBatch(sizes[:count])
+	s.segments.seal(buf[:at], sizes[:count], s.sealed)
 	s.out = buf[:at]
 	return nil
 }
 
-func (s *SealReader) sealBatch(sizes []int) {
+// segmentSealer seals the segments of one part, one after another.
+type segmentSealer struct {
+	aead   cipher.AEAD
+	random func([]byte)
+	aad    segmentAAD
+	index  int64                // of the next segment
+	ivs    [batch * ivSize]byte // drawn for a whole batch at once
+}
+
+// seal seals up to batch segments of these sizes in place: each lies in buf behind room for its IV
+// and before room for its tag. end says that the last of them is the part's last.
+func (s *segmentSealer) seal(buf []byte, sizes []int, end bool) {
 	s.random(s.ivs[:len(sizes)*ivSize])
-	at := s.buf.b
 	for i, n := range sizes {
-		iv := at[:ivSize]
+		iv := buf[:ivSize]
 		copy(iv, s.ivs[i*ivSize:])
-		plaintext := at[ivSize : ivSize+n]
-		last := s.sealed && i == len(sizes)-1
+		plaintext := buf[ivSize : ivSize+n]
+		last := end && i == len(sizes)-1
 		s.aead.Seal(plaintext[:0], iv, plaintext, s.aad.at(s.index, last))
 		s.index++
-		at = at[n+SegmentOverhead:]
+		buf = buf[n+SegmentOverhead:]
 	}
 }
 
-// early returns the error for a source that gave less than was announced.
-func (s *SealReader) early(err error) error {
+// endedEarly returns the error for a source that failed or ended after got of size bytes.
+func endedEarly(err error, got, size int64) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("envelope: the source ended after %d of %d bytes: %w", s.size-s.left, s.size, io.ErrUnexpectedEOF)
+		return fmt.Errorf("envelope: the source ended after %d of %d bytes: %w", got, size, io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+// notTheEnd returns the error of expectEOF behind size bytes.
+func notTheEnd(err error, size int64) error {
+	if errors.Is(err, errMore) {
+		return fmt.Errorf("%w: %d bytes", ErrTooLong, size)
 	}
 	return err
 }

@@ -5,30 +5,30 @@ import (
 	"sync"
 )
 
-// heldMemory keeps the memory of held plaintext for the next PUT, in classes of the powers of two up
-// to holdLimit: new memory is cleared once more by the runtime, and collected later. All that is given
-// back has been cleared.
-//
-// Only what nobody reads any more may be given back. That rules out what net/http sends: its
-// connection may go on reading a body after an early answer, or after a client's stream was closed.
-type heldMemory struct{ classes [21]sync.Pool } // 1<<0 to 1<<20 bytes
+const (
+	// heldLeast is the size of the smallest class of heldMemory, in bytes. What is not larger has
+	// memory of its own: net/http sends a body that it knows to be in memory together with the
+	// headers, which spares more than the memory costs.
+	heldLeast = 64 << 10
+	// heldExtra is what memory has beyond its class: what sealing adds to a body fits in.
+	heldExtra = 4 << 10
+)
 
-// get returns size bytes, which may be anything but somebody's data.
-func (m *heldMemory) get(size int64) []byte {
-	class := bits.Len64(uint64(max(size, 1) - 1))
-	if class >= len(m.classes) {
-		return make([]byte, size)
-	}
-	if kept, ok := m.classes[class].Get().(*[]byte); ok {
-		return (*kept)[:size]
-	}
-	return make([]byte, size, 1<<class)
-}
+// heldMemory keeps the memory of held bodies for the next ones, in classes from heldLeast to
+// holdLimit, each twice as large as the one before: new memory is cleared once more by the runtime,
+// and collected later. All that is given back has been cleared.
+type heldMemory struct{ classes [5]sync.Pool }
 
-// put takes back what get returned.
-func (m *heldMemory) put(buf []byte) {
-	clear(buf)
-	if class := bits.Len(uint(cap(buf))) - 1; class >= 0 && class < len(m.classes) && cap(buf) == 1<<class {
-		m.classes[class].Put(&buf)
+// get returns a body of size bytes, which may be anything but somebody's data. The caller closes it.
+func (m *heldMemory) get(size int64) *heldBody {
+	class := bits.Len64(uint64(max(size-heldExtra, heldLeast)-1)) - bits.Len64(heldLeast-1)
+	if size <= heldLeast || class >= len(m.classes) {
+		return &heldBody{bytes: make([]byte, size)}
 	}
+	kept, ok := m.classes[class].Get().(*[]byte)
+	if !ok {
+		fresh := make([]byte, heldLeast<<class+heldExtra)
+		kept = &fresh
+	}
+	return &heldBody{bytes: (*kept)[:size], kept: kept, from: &m.classes[class]}
 }

@@ -123,12 +123,15 @@ func (x *exchange) sendPassthrough(ctx context.Context, req *upstream.Request, p
 	}
 	if n := req.Length; n <= holdLimit && x.proxy.hold.TryAcquire(n) {
 		defer x.proxy.hold.Release(n)
-		var err error
-		req.Bytes = make([]byte, n)
-		if err = readVerified(plain, req.Bytes); err != nil {
+		body := x.proxy.memory.get(n)
+		defer body.Close()
+		if _, err := io.ReadFull(plain, body.bytes); err != nil {
 			return nil, err
 		}
-		req.Body, req.Length = nil, 0
+		if err := object.ReadEnd(plain); err != nil {
+			return nil, err
+		}
+		req.Body, req.Length, req.Bytes, req.Reader = nil, 0, body.bytes, body.readers()
 		return x.Upstream.Do(ctx, req)
 	}
 	if req.UploadID != (s3name.UploadID{}) {

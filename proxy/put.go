@@ -1,10 +1,8 @@
 package proxy
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -104,35 +102,28 @@ func (x *exchange) uploadFailure(plain *checksum.Reader, err error) error {
 // client's conditions among them. A body that is small enough, while memory for it is left, is
 // read and verified whole first: its checksums are in the metadata then, so that HEAD has them.
 func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) (*http.Response, error) {
-	var src io.Reader = plain
-	known := plain.Declared.Known()
-	weight := size + envelope.StoredSize(size) // plaintext and ciphertext
-	empty := object.KindOfPut(x.key.String(), size) == envelope.KindEmpty
-	held := size <= holdLimit && x.proxy.hold.TryAcquire(weight)
-	if held || empty {
-		if held {
-			defer x.proxy.hold.Release(weight)
-		}
-		buf := x.proxy.memory.get(size)
-		defer x.proxy.memory.put(buf)
-		if err := readVerified(plain, buf); err != nil {
-			return nil, err
-		}
-		src, known = bytes.NewReader(buf), plain.Facts()
-	}
-
-	ctx := x.r.Context()
 	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: h, Unsigned: x.unsigned()}
-	req.Checksum = mirrored(plain.Declared, held)
 	object.TrimChunkedEncoding(req.Header)
-	once := !held && !empty
-	asked, resolved := req.Header.Clone(), false
-	if once { // its conditions come first
-		var err error
-		if resolved, err = x.resolveConditions(ctx, req.Header); err != nil {
+	stored := envelope.StoredSize(size)
+	switch {
+	case object.KindOfPut(x.key.String(), size) == envelope.KindEmpty:
+		if err := object.ReadEnd(plain); err != nil {
 			return nil, err
 		}
+		if _, err := x.newSealing(req, size, plain.Facts()); err != nil {
+			return nil, err
+		}
+		return x.doConditional(x.r.Context(), req)
+	case size <= holdLimit && x.proxy.hold.TryAcquire(stored):
+		defer x.proxy.hold.Release(stored)
+		return x.putHeld(req, plain, size)
 	}
+	return x.putOnce(req, plain, size)
+}
+
+// newSealing makes the key of an object, if it may be written, and its metadata for the request.
+func (x *exchange) newSealing(req *upstream.Request, size int64, known envelope.Facts) (*object.Sealing, error) {
+	ctx := x.r.Context()
 	if err := x.mayWrite(ctx); err != nil {
 		return nil, err
 	}
@@ -142,36 +133,51 @@ func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) 
 	}
 	x.kek = sealing.Meta.KEK
 	sealing.SetMetadata(req.Header)
-	if empty {
-		return x.doConditional(ctx, req)
+	return sealing, nil
+}
+
+// putHeld reads the body to where it is sealed.
+func (x *exchange) putHeld(req *upstream.Request, plain *checksum.Reader, size int64) (*http.Response, error) {
+	body := x.proxy.memory.get(envelope.StoredSize(size))
+	defer body.Close()
+	content, err := envelope.NewHeldObject(body.bytes, size)
+	if err != nil {
+		return nil, err
 	}
-	if once { // it may have taken long
-		src = sealing.UnderFloor(ctx, src)
+	if err := content.Fill(plain); err != nil {
+		return nil, err
 	}
-	sealed := sealing.Body(src, plain.Facts)
+	sealing, err := x.newSealing(req, size, plain.Facts())
+	if err != nil {
+		return nil, err
+	}
+	if req.Bytes, err = sealing.InPlace(content, plain.Facts()); err != nil {
+		return nil, err
+	}
+	req.Reader, req.Checksum = body.readers(), mirrored(plain.Declared, true)
+	return x.doConditional(x.r.Context(), req)
+}
+
+// putOnce streams the body, which cannot be sent again.
+func (x *exchange) putOnce(req *upstream.Request, plain *checksum.Reader, size int64) (*http.Response, error) {
+	ctx := x.r.Context()
+	asked := req.Header.Clone()
+	resolved, err := x.resolveConditions(ctx, req.Header) // they come first
+	if err != nil {
+		return nil, err
+	}
+	sealing, err := x.newSealing(req, size, plain.Declared.Known())
+	if err != nil {
+		return nil, err
+	}
+	sealed := sealing.Body(sealing.UnderFloor(ctx, plain), plain.Facts) // it may take long
 	defer sealed.Close()
-	if held {
-		defer sealing.Close()
-		req.Bytes = make([]byte, sealing.Length)
-		if _, err := io.ReadFull(sealed, req.Bytes); err != nil {
-			return nil, err
-		}
-		return x.doConditional(ctx, req)
-	}
-	req.Body, req.Length = sealed, sealing.Length
+	req.Body, req.Length, req.Checksum = sealed, sealing.Length, mirrored(plain.Declared, false)
 	resp, err := x.putStreamed(ctx, req)
 	if err != nil && resolved {
 		err = x.lookAgain(ctx, asked, err)
 	}
 	return resp, err
-}
-
-// readVerified reads a whole body, which has as many bytes as buf.
-func readVerified(plain *checksum.Reader, buf []byte) error {
-	if _, err := io.ReadFull(plain, buf); err != nil {
-		return err
-	}
-	return object.ReadEnd(plain)
 }
 
 // uploadError is S3's answer to the error that ended a client's body. A client that went away does

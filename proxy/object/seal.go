@@ -61,6 +61,12 @@ func (s *Sealing) Body(src io.Reader, facts func() envelope.Facts) io.ReadCloser
 	return &lastUse{s.dek.SealObject(s.size, src, facts), s.dek}
 }
 
+// InPlace returns the stored bytes of an object that is held in memory, and destroys the key.
+func (s *Sealing) InPlace(o *envelope.HeldObject, facts envelope.Facts) ([]byte, error) {
+	defer s.dek.Destroy()
+	return s.dek.SealHeld(o, facts)
+}
+
 // UnderFloor returns src, but lets it end well only if the key is still under the bucket's floor.
 // It is for bodies that may take long.
 func (s *Sealing) UnderFloor(ctx context.Context, src io.Reader) io.Reader {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -270,12 +271,19 @@ func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) 
 	u.RawQuery = strings.ReplaceAll(in.query().Encode(), "+", "%20")
 
 	body := in.Body
-	if len(in.Bytes) > 0 {
+	switch {
+	case len(in.Bytes) > 0 && in.Reader != nil:
+		body = in.Reader()
+	case len(in.Bytes) > 0:
 		body = bytes.NewReader(in.Bytes)
 	}
 	req, err := http.NewRequestWithContext(ctx, in.Method, "/", body) // nothing of u has to be parsed again
 	if err != nil {
 		return nil, fmt.Errorf("build the upstream request: %w", err)
+	}
+	if len(in.Bytes) > 0 && in.Reader != nil {
+		req.ContentLength = int64(len(in.Bytes))
+		req.GetBody = func() (io.ReadCloser, error) { return in.Reader(), nil }
 	}
 	req.URL, req.Host = &u, strings.TrimSuffix(u.Host, ":")
 	req.Header = make(http.Header, len(in.Header)+signedHeaders)

@@ -85,6 +85,7 @@ func (c *Client) sign(_ context.Context, req *http.Request, in *Request, creds *
 const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 func setChecksum(h http.Header, sum *Checksum, body []byte) {
+	sum.Hash.Reset() // the same request may have been sent before
 	sum.Hash.Write(body)
 	h.Set(sum.Header, sum.value())
 }
