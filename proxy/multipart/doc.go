@@ -44,7 +44,7 @@
 //   - uploads.go: Uploads, what a process knows about all uploads; Target, the object of an upload.
 //   - upload.go, create.go: Upload, an open upload, and its state in the store.
 //   - part.go, spool.go, etag.go: sending a part, and the ETag that clients see of it.
-//   - records.go, recordnames.go: which parts there are, according to the store and the records.
+//   - records.go, recordnames.go, recordcache.go: which parts there are, according to the store and the records.
 //   - complete.go, choose.go, outcome.go, false200.go, removal.go: Complete.
 //   - abort.go: Abort.
 //   - sweep.go, background.go, inprogress.go: the state of uploads, as far as it is readable

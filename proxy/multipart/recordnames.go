@@ -61,24 +61,21 @@ func (u *Upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name
 	read = span.after
 	q := url.Values{"list-type": {"2"}, "prefix": {folder}, "start-after": {folder + read}, "max-keys": {strconv.Itoa(u.all.Page)}}
 	for range state.MaxPages {
-		var page struct {
-			Contents s3xml.Bounded[struct {
-				Key          string    `xml:"Key"`
-				LastModified time.Time `xml:"LastModified"`
-			}] `xml:"Contents"`
-			IsTruncated bool   `xml:"IsTruncated"`
-			Next        string `xml:"NextContinuationToken"`
-		}
+		var page s3xml.ListObjects
 		if _, err := u.Upstream.GetXML(ctx, &upstream.Request{Bucket: stateBucket, Query: q}, &page); err != nil {
 			return read, false, err
 		}
 		for _, o := range page.Contents {
-			name, ok := strings.CutPrefix(o.Key, folder)
+			name, ok := strings.CutPrefix(string(o.Key), folder)
 			if !ok || name <= read {
 				return read, false, fmt.Errorf("%w: a listing that is not in order", upstream.ErrStored)
 			}
-			read = name
-			visit(name, o.LastModified)
+			modified, err := time.Parse(time.RFC3339, o.LastModified)
+			if err != nil {
+				return read, false, fmt.Errorf("%w: the date of a state object: %w", upstream.ErrStored, err)
+			}
+			read = strings.Clone(name) // not a part of the whole list
+			visit(read, modified)
 		}
 		if !page.IsTruncated || len(page.Contents) == 0 {
 			return read, true, nil
@@ -87,9 +84,9 @@ func (u *Upload) eachStateIn(ctx context.Context, span nameSpan, visit func(name
 			return read, false, nil
 		}
 		q.Set("start-after", folder+read)
-		if page.Next != "" {
+		if next := page.NextContinuationToken; next != nil && *next != "" {
 			q.Del("start-after")
-			q.Set("continuation-token", page.Next)
+			q.Set("continuation-token", string(*next))
 		}
 	}
 	return read, false, fmt.Errorf("%w: a listing without an end", upstream.ErrStored)

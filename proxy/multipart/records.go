@@ -161,7 +161,7 @@ func matching(stored []s3xml.ListedPart, records map[int][]partRecord) map[int][
 	}
 	for _, p := range stored {
 		for _, r := range records[p.PartNumber] {
-			if r.ETag == strings.Trim(p.ETag, `"`) && p.Size == envelope.StoredPartSize(r.Part.Size) {
+			if isOf(r, p) {
 				r.lastModified = p.LastModified
 				parts[p.PartNumber] = append(parts[p.PartNumber], r)
 			}
@@ -171,6 +171,11 @@ func matching(stored []s3xml.ListedPart, records map[int][]partRecord) map[int][
 		parts[envelope.MaxParts] = last
 	}
 	return parts
+}
+
+// isOf reports whether a record is of the sending that the store has of a part.
+func isOf(r partRecord, p s3xml.ListedPart) bool {
+	return r.ETag == strings.Trim(p.ETag, `"`) && p.Size == envelope.StoredPartSize(r.Part.Size)
 }
 
 // PartsPage is a page of an upload's parts, by number, each in its newest sending.
@@ -219,17 +224,26 @@ func (u *Upload) ListParts(ctx context.Context, after, most int, h http.Header) 
 // recorded returns the parts on the store's page after a number that have records. On the last page
 // it adds part 10,000.
 func (u *Upload) recorded(ctx context.Context, list *s3xml.ListParts, after int) (map[int][]partRecord, error) {
+	records, seen := u.all.records.of(u.name(), list.Parts)
 	var of []partRange
-	if n := len(list.Parts); n > 0 {
+	if n := len(list.Parts); n > 0 && !seen {
 		of = append(of, partRange{list.Parts[0].PartNumber, list.Parts[n-1].PartNumber})
 	}
 	last := !list.IsTruncated && after < envelope.MaxParts
 	if last {
 		of = append(of, partRange{envelope.MaxParts, envelope.MaxParts})
 	}
-	records, _, err := u.records(ctx, recordSpans(of))
-	if err != nil {
-		return nil, err
+	if len(of) > 0 {
+		read, _, err := u.records(ctx, recordSpans(of))
+		if err != nil {
+			return nil, err
+		}
+		if seen {
+			records[envelope.MaxParts] = read[envelope.MaxParts]
+		} else {
+			records = read
+			u.all.records.add(u.name(), read)
+		}
 	}
 	parts := matching(list.Parts, records)
 	if !last {

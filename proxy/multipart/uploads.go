@@ -34,6 +34,7 @@ type Uploads struct {
 	checksums  *otter.Cache[nameSum, Checksum] // for listings: 200,000 take about 35 MB
 	completing locks
 	removals   *removals
+	records    *recordCache
 
 	sweptMu sync.Mutex
 	swept   map[s3name.Bucket]bool // buckets that SweepSeen looks at
@@ -52,7 +53,7 @@ func NewUploads(log *slog.Logger, budget *semaphore.Weighted) *Uploads {
 	return &Uploads{
 		log: log, budget: budget, Page: s3xml.MaxEntries,
 		states: states, checksums: otter.Must(&otter.Options[nameSum, Checksum]{MaximumSize: 200_000}),
-		removals: newRemovals(), swept: map[s3name.Bucket]bool{},
+		removals: newRemovals(), records: newRecordCache(), swept: map[s3name.Bucket]bool{},
 	}
 }
 
