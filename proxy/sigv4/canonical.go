@@ -17,7 +17,7 @@ import (
 // Room for most canonical requests, and for what is signed of one or of a chunk, in bytes.
 const (
 	canonicalSize = 1 << 10
-	textSize      = 1 << 9
+	textSize      = 384
 )
 
 // header is one as it is signed: its name in lower case, and the canonical form of its values.
@@ -36,35 +36,35 @@ func namesOf(headers []header) string {
 	return b.String()
 }
 
-// canonicalRequest is the text that is signed for a request. names are those of the headers.
+// appendRequest appends the text that is signed for a request. names are those of the headers. A
+// caller's buffer of canonicalSize is enough for most.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html#canonical-request
-func canonicalRequest(method, path, query string, headers []header, names, payload string) string {
-	var b strings.Builder
-	b.Grow(canonicalSize)
-	write := func(texts ...string) {
-		for _, text := range texts {
-			b.WriteString(text)
-		}
-	}
-	write(method, "\n", path, "\n", query, "\n")
+func appendRequest(text []byte, method, path, query string, headers []header, names, payload string) []byte {
+	text = appendTexts(text, method, "\n", path, "\n", query, "\n")
 	for _, h := range headers {
-		write(h.name, ":", h.value, "\n")
+		text = appendTexts(text, h.name, ":", h.value, "\n")
 	}
-	write("\n", names, "\n", payload)
-	return b.String()
+	return appendTexts(text, "\n", names, "\n", payload)
 }
 
-// receivedRequest is the text that was to be signed for r.
-func receivedRequest(r *http.Request, query string, signedHeaders []string, payload string) (string, error) {
+func appendTexts(b []byte, texts ...string) []byte {
+	for _, text := range texts {
+		b = append(b, text...)
+	}
+	return b
+}
+
+// appendReceived appends the text that was to be signed for r.
+func appendReceived(text []byte, r *http.Request, query string, signedHeaders []string, payload string) ([]byte, error) {
 	path, err := url.PathUnescape(rawPath(r))
 	if err != nil {
-		return "", s3err.InvalidURI.Because(err)
+		return nil, s3err.InvalidURI.Because(err)
 	}
 	headers := make([]header, len(signedHeaders))
 	for i, name := range signedHeaders {
 		headers[i] = header{name, headerValue(r, name)}
 	}
-	return canonicalRequest(r.Method, EncodePath(path), query, headers, strings.Join(signedHeaders, ";"), payload), nil
+	return appendRequest(text, r.Method, EncodePath(path), query, headers, strings.Join(signedHeaders, ";"), payload), nil
 }
 
 // rawPath is the path as it came: the caller may have rewritten net/url's own
@@ -209,8 +209,8 @@ type chain struct {
 // is tells whether a signature is the one that was given.
 func (c *chain) is(want, given string) bool { return c.unchecked || equal(want, given) }
 
-func (c *chain) stringToSign(canonical string) string {
-	return algorithm + "\n" + c.stamp + "\n" + c.scope + "\n" + hexSum([]byte(canonical))
+func (c *chain) stringToSign(request []byte) string {
+	return algorithm + "\n" + c.stamp + "\n" + c.scope + "\n" + hexSum(request)
 }
 
 // mac gives the signature of a text, which is given in parts.
@@ -220,10 +220,7 @@ func (c *chain) mac(parts ...string) string {
 	} else {
 		c.hmac.Reset()
 	}
-	c.text = c.text[:0]
-	for _, part := range parts {
-		c.text = append(c.text, part...)
-	}
+	c.text = appendTexts(c.text[:0], parts...)
 	c.hmac.Write(c.text)
 	return hexText(c.hmac.Sum(c.text[:0]))
 }

@@ -312,7 +312,7 @@ func TestHeadersThatNetHTTPTakesOutAreVerifiedToo(t *testing.T) {
 		text.WriteString("\n" + strings.Join(names, ";") + "\n" + UnsignedPayload)
 		c := credential{exampleID, stamp[:8], "us-east-1"}
 		ch := chain{key: signingKey(exampleSecret, c.date, c.region), stamp: stamp, scope: c.scope()}
-		r.Header.Set("Authorization", algorithm+" Credential="+exampleID+"/"+c.scope()+", SignedHeaders="+strings.Join(names, ";")+", Signature="+ch.mac(ch.stringToSign(text.String())))
+		r.Header.Set("Authorization", algorithm+" Credential="+exampleID+"/"+c.scope()+", SignedHeaders="+strings.Join(names, ";")+", Signature="+ch.mac(ch.stringToSign([]byte(text.String()))))
 		resp, err := s.Client().Do(r)
 		if err != nil {
 			t.Fatal(err)

@@ -52,7 +52,8 @@ func (s *Signer) sign(r *http.Request, creds aws.Credentials, payloadHash string
 	}
 	headers := headersToSign(r)
 	names := namesOf(headers)
-	request := canonicalRequest(r.Method, r.URL.EscapedPath(), r.URL.RawQuery, headers, names, payloadHash)
+	var room [canonicalSize]byte
+	request := appendRequest(room[:0], r.Method, r.URL.EscapedPath(), r.URL.RawQuery, headers, names, payloadHash)
 
 	to := credential{creds.AccessKeyID, stamp[:8], s.region}
 	key := s.keys.of(creds.SecretAccessKey, to.date, to.region)

@@ -167,7 +167,8 @@ func (a *Auth) check(r *http.Request, query string, signedHeaders []string) erro
 	if err := requireSigned(r, signedHeaders); err != nil {
 		return err
 	}
-	request, err := receivedRequest(r, query, signedHeaders, a.Payload)
+	var room [canonicalSize]byte
+	request, err := appendReceived(room[:0], r, query, signedHeaders, a.Payload)
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func (a *Auth) check(r *http.Request, query string, signedHeaders []string) erro
 		return s3err.SignatureDoesNotMatch.With(
 			s3err.Field{Name: "AWSAccessKeyId", Value: a.AccessKeyID},
 			s3err.Field{Name: "StringToSign", Value: text},
-			s3err.Field{Name: "CanonicalRequest", Value: request})
+			s3err.Field{Name: "CanonicalRequest", Value: string(request)})
 	}
 	return nil
 }

@@ -206,6 +206,37 @@ func passes(in *Request, err error) bool {
 
 func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) {
 	in = in.watched()
+	sending, end := context.WithCancelCause(ctx)
+	req, err := c.signed(sending, in)
+	if err != nil {
+		end(nil)
+		return nil, err
+	}
+	start := time.Now()
+	resp, err := c.way.RoundTrip(req)
+	if c.cfg.Observe != nil {
+		c.cfg.Observe(ctx, exchange(ctx, in, resp, time.Since(start)))
+	}
+	if c.cfg.Trace != nil {
+		c.cfg.Trace(req, resp)
+	}
+	if err != nil {
+		end(nil)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, s3err.ServiceUnavailable.Because(fmt.Errorf("%s at the store: %w: %w", in.Method, ErrNoAnswer, explained(err)))
+	}
+	c.cfg.Timeouts.steady(sending, resp, end)
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, refusal(resp, !in.Unsigned)
+}
+
+// signed is the request as it is sent, which ends with ctx.
+func (c *Client) signed(ctx context.Context, in *Request) (*http.Request, error) {
 	req, err := c.build(ctx, in)
 	if err != nil {
 		return nil, err
@@ -225,28 +256,7 @@ func (c *Client) once(ctx context.Context, in *Request) (*http.Response, error) 
 	if err := sign(ctx, req, in, creds); err != nil {
 		return nil, fmt.Errorf("sign the upstream request: %w", err)
 	}
-	sending, end := context.WithCancelCause(ctx)
-	start := time.Now()
-	resp, err := c.way.RoundTrip(req.WithContext(sending))
-	if c.cfg.Observe != nil {
-		c.cfg.Observe(ctx, exchange(ctx, in, resp, time.Since(start)))
-	}
-	if c.cfg.Trace != nil {
-		c.cfg.Trace(req, resp)
-	}
-	if err != nil {
-		end(nil)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, s3err.ServiceUnavailable.Because(fmt.Errorf("%s at the store: %w: %w", in.Method, ErrNoAnswer, explained(err)))
-	}
-	c.cfg.Timeouts.steady(sending, resp, end)
-	if resp.StatusCode/100 == 2 {
-		return resp, nil
-	}
-	defer resp.Body.Close()
-	return nil, refusal(resp, creds != nil)
+	return req, nil
 }
 
 func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) {
