@@ -32,12 +32,7 @@ func clientGrowth(w *world, a *answers) {
 		for _, j := range append(putAndGet("4 KiB", 4*kib, clients), putAndGet("1 MiB", mib, clients)[1]) {
 			j.name, j.growth = j.name+", "+plural(clients, "client"), j.name
 			do := j.do
-			j.do = func(s *subject, i int) (int64, error) {
-				if s.name == limited {
-					return waiting(s, do, i)
-				}
-				return do(s, i)
-			}
+			j.do = func(s *subject, i int) (int64, error) { return waiting(s, do, i) }
 			found := w.measure(number, j)
 			a.Records = append(a.Records, found...)
 			fmt.Printf("%-28s %s\n", j.name, besides(found, opaque))
@@ -47,7 +42,7 @@ func clientGrowth(w *world, a *answers) {
 	}
 }
 
-// waiting repeats an operation for as long as the proxy says SlowDown.
+// waiting repeats an operation for as long as the proxy, or the store, says SlowDown.
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 func waiting(s *subject, do func(s *subject, i int) (int64, error), i int) (int64, error) {
 	for try := 1; ; try++ {
@@ -63,7 +58,7 @@ func waiting(s *subject, do func(s *subject, i int) (int64, error), i int) (int6
 
 func clientTable(a *answers) string {
 	r := &results{Records: a.Records}
-	var b strings.Builder
+	var b, notes strings.Builder
 	b.WriteString("| job | clients | direct | reverse proxy | `opaque`: ratio | `md5`: ratio | CPU-s per | reverse / `opaque` / `md5` | peak MiB | p99 in ms | `opaque`, `--max-requests 512`: ratio, told to wait per operation |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, one := range r.jobs() {
 		speed, unit := one.speed()
@@ -76,9 +71,16 @@ func clientTable(a *answers) string {
 		fmt.Fprintf(&b, "| %s | %d | %s %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", one.Growth, one.Clients, figures(r.median(one.Job, direct, speed)), unit, figures(r.median(one.Job, reverse, speed)),
 			spread(r.besideReverse(one, opaque)), spread(r.besideReverse(one, md5)), per, of(cpu), of(peak), of(late),
 			r.waited(one))
+		for _, subject := range subjectNames {
+			if n := r.median(one.Job, subject, refusedPerOp); n > 0 {
+				fmt.Fprintf(&notes, "%s, %s: %.2f times told to wait per operation, by the store.\n", one.Job, subject, n)
+			}
+		}
 	}
-	return b.String()
+	return b.String() + notes.String()
 }
+
+func refusedPerOp(r record) float64 { return r.RefusedPerOp }
 
 // waited is how fast clients are that are told to wait, and how often they are.
 func (r *results) waited(one record) string {
@@ -86,7 +88,7 @@ func (r *results) waited(one record) string {
 	if len(beside) == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f, %.2f", median(beside), r.median(one.Job, limited, func(r record) float64 { return r.RefusedPerOp }))
+	return fmt.Sprintf("%.2f, %.2f", median(beside), r.median(one.Job, limited, refusedPerOp))
 }
 
 // besides tells how a subject does beside the reverse proxy.

@@ -54,7 +54,9 @@ func objectGrowth(w *world, a *answers) {
 		for _, n := range o.parts {
 			at.parts(n)
 		}
-		at.store.Kill()
+		for _, p := range []*lab.Process{at.opaque.process, at.md5.process, at.store.Process} {
+			p.Kill()
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ func (w *world) variants(secure *lab.Store, st *stage) []variant {
 		{name: "`--upstream-payload signed`", set: args("--upstream-payload", "signed")},
 		{name: "`--upstream-payload unsigned`", set: args("--upstream-payload", "unsigned")},
 		{name: "`--audit-log`", set: args("--audit-log", filepath.Join(w.b.TempDir(), "audit.log"))},
-		{name: "`--log-level info` (default: bench's own is error)", set: args("--log-level", "info")},
+		{name: "`--log-level info` (all others: error)", set: args("--log-level", "info")},
 		{name: "traces, all requests", set: proxySetting{env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.HTTP}}},
 		{name: "TLS at the clients' side", set: proxySetting{tls: true}, sends: crc32},
 		{name: "TLS at the store's side", set: proxySetting{args: ca, store: secure}},
