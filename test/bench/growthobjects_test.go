@@ -132,9 +132,17 @@ func (o *objectWorld) parts(n int) {
 	o.serve("Complete", n, o.opaque, func() error { return o.opaque.do(http.MethodPost, id, completion(etags, 1)) })
 }
 
+// wanted tells whether BENCH_JOBS has an operation. What others need is done anyway.
+func (o *objectWorld) wanted(operation string) bool {
+	return o.settings.jobs.MatchString(operation) || operation == "PUT" || strings.HasPrefix(operation, "UploadPart")
+}
+
 // serve measures what a running proxy does.
 func (o *objectWorld) serve(operation string, n int, s *subject, do func() error) {
 	o.b.Helper()
+	if !o.wanted(operation) {
+		return
+	}
 	s.forgetPeak()
 	requests := o.requests()
 	cpu, err := s.cpu()
@@ -142,15 +150,27 @@ func (o *objectWorld) serve(operation string, n int, s *subject, do func() error
 	begun := time.Now()
 	o.must(do())
 	took := time.Since(begun).Seconds()
+	o.settle() // a Complete leaves work behind
 	after, err := s.cpu()
 	o.must(err)
 	o.keep(walkCost{Operation: operation, Things: n, Seconds: took, CPU: after - cpu, Requests: o.requests() - requests, PeakMiB: s.peak()})
+}
+
+// settle waits until the store has not been asked for anything for a while.
+func (o *objectWorld) settle() {
+	for before := -1.0; before != o.requests(); {
+		before = o.requests()
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // command measures a command of the binary. One that fails is said, and does not keep the others
 // from running.
 func (o *objectWorld) command(operation string, n int, args ...string) {
 	o.b.Helper()
+	if !o.wanted(operation) {
+		return
+	}
 	args = append(args, "--upstream", o.store.URL, "--kms", "localfile://"+filepath.Join(o.dataDir, "keyset.json"), "--progress", "none")
 	cmd := exec.Command(lab.S3proxy(o.b), args...)
 	cmd.Env = lab.Env("HOME="+o.b.TempDir(), "AWS_ACCESS_KEY_ID="+o.store.AccessKey, "AWS_SECRET_ACCESS_KEY="+o.store.SecretKey)

@@ -14,7 +14,7 @@ import (
 // settings come from the environment:
 //
 //	BENCH=quick         about three minutes instead of half an hour
-//	BENCH_JOBS=regexp   only jobs with such names
+//	BENCH_JOBS=regexp   only jobs, or operations over many objects, with such names
 //	BENCH_ROUNDS=n      samples of each job and subject
 //	BENCH_SECONDS=s     length of a sample
 //	BENCH_STORE=versitygw
