@@ -26,7 +26,7 @@ type OpenReader struct {
 	finish  func() error
 	trailer *Trailer
 
-	ready []byte // plaintext in buf.plain, not yet returned
+	ready []byte // plaintext at the start of buf.b, not yet returned
 	err   error  // returned after ready
 }
 
@@ -131,6 +131,7 @@ func (o *OpenReader) WriteTo(w io.Writer) (n int64, err error) {
 		n += int64(written)
 		o.ready = o.ready[written:]
 		if err != nil {
+			o.buf = nil // over HTTP/2, net/http may still send from it when a client has closed its stream
 			return n, err
 		}
 	}
@@ -157,26 +158,26 @@ func (o *OpenReader) advance() bool {
 	return true
 }
 
-// fill pulls the next segments and opens them one after another. Segments that arrived whole
-// before the source ended or failed are still opened and returned.
+// fill pulls the next segments and opens them one after another, each into the room of those before
+// it. Segments that arrived whole before the source ended or failed are still opened and returned.
 func (o *OpenReader) fill() {
-	limit := batch
-	if o.first { // the first byte should not wait for four segments
+	limit := openBatch
+	if o.first { // the first byte should not wait for seven segments
 		limit, o.first = 1, false
 	}
 	if o.buf == nil {
-		o.buf = takeBuffer(o.left)
+		o.buf = takeOpenBuffer(o.left)
 	}
-	var at [batch]cursor
+	var at [openBatch]cursor
 	count, want := 0, int64(0)
 	for c := o.at; count < limit && want < o.left; c = o.layout.next(c) {
 		at[count] = c
 		count++
 		want += SegmentOverhead + o.layout.segmentSize(c)
 	}
-	got, err := io.ReadFull(o.src, o.buf.b[:want])
-	rest := o.buf.b[:got]
-	plain := o.buf.room()
+	plain, rest := o.buf.b, o.buf.b[openRoom:]
+	got, err := io.ReadFull(o.src, rest[:want])
+	rest = rest[:got]
 	from, to := 0, 0 // the bounds in plain of what is authentic and in the range
 	defer func() { o.ready = plain[from:to] }()
 	for _, c := range at[:count] {
@@ -185,7 +186,7 @@ func (o *OpenReader) fill() {
 			o.err = sourceError(err)
 			return
 		}
-		o.buf.opened = max(o.buf.opened, to+int(size)-SegmentOverhead)
+		o.buf.used = max(o.buf.used, to+int(size)-SegmentOverhead)
 		var skipped, taken int
 		if skipped, taken, o.err = o.openSegment(c, rest[:size], plain[to:]); o.err != nil {
 			return

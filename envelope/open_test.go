@@ -168,3 +168,29 @@ func TestATrailerThatIsNotTheLayoutsIsRefused(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(b), err)
 	}
 }
+
+// keepingWriter fails, and may go on reading what it was given.
+type keepingWriter struct{ kept []byte }
+
+func (w *keepingWriter) Write(p []byte) (int, error) {
+	w.kept = p
+	return 0, io.ErrClosedPipe
+}
+
+func TestWhatAFailedWriterMayStillReadIsNotUsedAgain(t *testing.T) {
+	d := newTestDEK(t)
+	const n = 3*SegmentSize + 5
+	stored := readAll(t, d.SealObject(n, bytes.NewReader(bytes.Repeat([]byte{'p'}, n)), nil))
+	o := d.OpenObject(KindSingle, SingleLayout(n), int64(len(stored)), nil, bytes.NewReader(stored))
+	w := &keepingWriter{}
+	if _, err := o.WriteTo(w); !errors.Is(err, io.ErrClosedPipe) {
+		t.Fatal(err)
+	}
+	o.Close()
+	if len(w.kept) == 0 || bytes.ContainsFunc(w.kept, func(r rune) bool { return r != 'p' }) {
+		t.Error("what the writer was given has changed")
+	}
+	if o.buf != nil {
+		t.Error("the reader still has the memory, and would give it back")
+	}
+}

@@ -30,35 +30,38 @@ func (a *segmentAAD) at(index int64, last bool) []byte {
 	return a[:]
 }
 
-// batch is how many segments a reader holds at once: enough to read and write in large pieces, few
-// enough for thousands of requests.
-const batch = 4
+// batch and openBatch are how many segments a reader that seals, or one that opens, holds at once:
+// enough to read and write in large pieces, few enough for thousands of requests.
+const (
+	batch     = 4
+	openBatch = 7
+)
+
+// openRoom is how far before a batch of sealed segments their plaintext begins, in bytes. The plaintext
+// of one segment never reaches its own ciphertext, only that of the segments before it. So it leaves
+// in one piece, and takes no memory of its own.
+const openRoom = SegmentSize
 
 // buffer is memory for segments. Bytes that held plaintext are cleared before another request can
 // get the buffer.
 type buffer struct {
 	b    []byte
 	used int // no byte of b from here on has held plaintext
-
-	// plain receives opened segments, one after another, so that many leave in one write; nil
-	// until a reader needs it.
-	plain  []byte
-	opened int // bytes of plain that have held plaintext
+	home *sync.Pool
 }
 
-// room returns plain, allocated if need be.
-func (b *buffer) room() []byte {
-	if b.plain == nil {
-		b.plain = make([]byte, len(b.b)/storedSegment*SegmentSize)
-	}
-	return b.plain
-}
-
-// Two pools, so that many small objects do not hold memory meant for large ones.
+// Pools of several sizes, so that many small objects and ranges do not hold memory meant for large
+// objects.
 var (
-	smallBuffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, storedSegment)} }}
-	largeBuffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, batch*storedSegment)} }}
+	smallBuffers, largeBuffers                      = bufferPool(storedSegment), bufferPool(batch * storedSegment)
+	smallOpenBuffers, openBuffers, largeOpenBuffers = bufferPool(openRoom + storedSegment), bufferPool(openRoom + batch*storedSegment), bufferPool(openRoom + openBatch*storedSegment)
 )
+
+func bufferPool(size int) *sync.Pool {
+	p := &sync.Pool{}
+	p.New = func() any { return &buffer{b: make([]byte, size), home: p} }
+	return p
+}
 
 func takeBuffer(ciphertext int64) *buffer {
 	if ciphertext <= storedSegment {
@@ -67,15 +70,20 @@ func takeBuffer(ciphertext int64) *buffer {
 	return largeBuffers.Get().(*buffer)
 }
 
+func takeOpenBuffer(ciphertext int64) *buffer {
+	switch {
+	case ciphertext <= storedSegment:
+		return smallOpenBuffers.Get().(*buffer)
+	case ciphertext <= batch*storedSegment:
+		return openBuffers.Get().(*buffer)
+	}
+	return largeOpenBuffers.Get().(*buffer)
+}
+
 func giveBack(b *buffer) {
 	clear(b.b[:b.used])
-	clear(b.plain[:b.opened])
-	b.used, b.opened = 0, 0
-	if len(b.b) == storedSegment {
-		smallBuffers.Put(b)
-	} else {
-		largeBuffers.Put(b)
-	}
+	b.used = 0
+	b.home.Put(b)
 }
 
 // guard allows Close during a Read, as net/http does with request bodies. The buffer goes back
