@@ -152,7 +152,7 @@ func (p *Proxy) of(bucket s3name.Bucket) *object.Objects {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	id := newRequestID()
-	x := &exchange{proxy: p, clientRequest: clientRequest{r: r}, response: response{w: newAnswer(w, id), id: id, noted: &noted{}}}
+	x := &exchange{proxy: p, clientRequest: clientRequest{r: r}, response: response{w: newAnswer(w, id), id: id, overHTTP1: r.ProtoMajor == 1, noted: &noted{}}}
 	if r.Body != nil && r.Body != http.NoBody {
 		x.r = r.WithContext(r.Context()) // net/http looks at the type of its own request's body
 		x.r.Body = countedBody{r.Body, &x.received}

@@ -2,6 +2,7 @@ package s3xml
 
 import (
 	"encoding/xml"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,12 +17,16 @@ type plainWriter interface {
 }
 
 // Marshal writes a document as encoding/xml does.
-func Marshal(doc any) ([]byte, error) {
+func Marshal(doc any) ([]byte, error) { return MarshalIn(nil, doc) }
+
+// MarshalIn is Marshal, in this memory if that is enough.
+func MarshalIn(memory []byte, doc any) ([]byte, error) {
 	d, ok := doc.(plainWriter)
 	if !ok {
-		return xml.Marshal(doc)
+		out, err := xml.Marshal(doc)
+		return append(memory[:0], out...), err
 	}
-	w := &writer{out: make([]byte, 0, d.size())}
+	w := &writer{out: slices.Grow(memory[:0], d.size())}
 	d.write(w)
 	return w.out, w.err
 }
