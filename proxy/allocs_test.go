@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"encoding/json"
 	"fmt"
@@ -151,7 +152,7 @@ func againAndAgain(t testing.TB, h http.Handler, method, path string, body []byt
 		t.Fatal(err)
 	}
 	creds := aws.Credentials{AccessKeyID: "client", SecretAccessKey: "secret"}
-	if err := sigv4.NewSigner("us-east-1").Sign(r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
+	if err := sigv4.NewSigner("us-east-1").Sign(context.Background(), r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	r.RequestURI = path

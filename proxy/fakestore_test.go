@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"fmt"
 	"io"
@@ -174,7 +175,7 @@ func signed(t *testing.T, s *httptest.Server, method, path string, body []byte, 
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	creds := aws.Credentials{AccessKeyID: "client", SecretAccessKey: "secret"}
-	if err := sigv4.NewSigner("us-east-1").Sign(r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
+	if err := sigv4.NewSigner("us-east-1").Sign(context.Background(), r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -206,7 +207,7 @@ func putStream(t *testing.T, s *httptest.Server, body io.Reader, n int64) (*http
 	}
 	r.ContentLength = n
 	creds := aws.Credentials{AccessKeyID: "client", SecretAccessKey: "secret"}
-	if err := sigv4.NewSigner("us-east-1").Sign(r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
+	if err := sigv4.NewSigner("us-east-1").Sign(context.Background(), r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	// Not "Connection: close": net/http looks at the rest of the body only where

@@ -40,7 +40,7 @@ func TestAHeaderOfOneValueThatIsGivenTwiceIsRefused(t *testing.T) {
 	twice := func(method, name string, values ...string) (int, string) {
 		r := must(http.NewRequestWithContext(t.Context(), method, s.URL+"/bucket/other", nil))
 		r.Header[name] = values
-		if err := sigv4.NewSigner("us-east-1").Sign(r, clientKeys, sigv4.UnsignedPayload, time.Now()); err != nil {
+		if err := sigv4.NewSigner("us-east-1").Sign(t.Context(), r, clientKeys, sigv4.UnsignedPayload, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		return send(t, r)

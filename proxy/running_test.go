@@ -39,7 +39,7 @@ func TestWhatIsBeingTransferredCanBeSeen(t *testing.T) {
 		if body != nil {
 			r.ContentLength = size
 		}
-		if err := sigv4.NewSigner("us-east-1").Sign(r, aws.Credentials{AccessKeyID: "client", SecretAccessKey: secret}, sigv4.UnsignedPayload, time.Now()); err != nil {
+		if err := sigv4.NewSigner("us-east-1").Sign(t.Context(), r, aws.Credentials{AccessKeyID: "client", SecretAccessKey: secret}, sigv4.UnsignedPayload, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		resp, err := http.DefaultClient.Do(r)

@@ -38,7 +38,7 @@ func trickle(t *testing.T, s *httptest.Server, method, path string, header http.
 	}
 	if header.Get("Content-Type") == "" {
 		creds := aws.Credentials{AccessKeyID: "client", SecretAccessKey: "secret"}
-		if err := sigv4.NewSigner("us-east-1").Sign(r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
+		if err := sigv4.NewSigner("us-east-1").Sign(t.Context(), r, creds, sigv4.UnsignedPayload, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

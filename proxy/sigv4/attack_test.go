@@ -165,7 +165,7 @@ func TestADateHeaderWillDoForXAmzDate(t *testing.T) {
 	r.Header.Set("Date", exampleTime.Format(http.TimeFormat))
 	r.Header.Set("X-Amz-Content-Sha256", emptySum)
 	names := []string{"date", "host", "x-amz-content-sha256"}
-	text, err := appendReceived(nil, r, "", names, emptySum)
+	text, err := appendCanonical(nil, r, "", names, emptySum)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,31 +20,19 @@ const (
 	textSize      = 384
 )
 
-// header is one as it is signed: its name in lower case, and the canonical form of its values.
-type header struct{ name, value string }
-
-// namesOf lists the names of headers as they are signed.
-func namesOf(headers []header) string {
-	var b strings.Builder
-	b.Grow(32 * len(headers))
-	for i, h := range headers {
-		if i > 0 {
-			b.WriteByte(';')
-		}
-		b.WriteString(h.name)
-	}
-	return b.String()
-}
-
-// appendRequest appends the text that is signed for a request. names are those of the headers. A
-// caller's buffer of canonicalSize is enough for most.
+// appendCanonical appends the canonical request: the text that is signed for r. A caller's buffer of
+// canonicalSize is enough for most.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html#canonical-request
-func appendRequest(text []byte, method, path, query string, headers []header, names, payload string) []byte {
-	text = appendTexts(text, method, "\n", path, "\n", query, "\n")
-	for _, h := range headers {
-		text = appendTexts(text, h.name, ":", h.value, "\n")
+func appendCanonical(text []byte, r *http.Request, query string, signedHeaders []string, payload string) ([]byte, error) {
+	path, err := url.PathUnescape(rawPath(r))
+	if err != nil {
+		return nil, s3err.InvalidURI.Because(err)
 	}
-	return appendTexts(text, "\n", names, "\n", payload)
+	text = appendTexts(text, r.Method, "\n", EncodePath(path), "\n", query, "\n")
+	for _, name := range signedHeaders {
+		text = appendTexts(text, name, ":", headerValue(r, name), "\n")
+	}
+	return appendTexts(text, "\n", strings.Join(signedHeaders, ";"), "\n", payload), nil
 }
 
 func appendTexts(b []byte, texts ...string) []byte {
@@ -52,19 +40,6 @@ func appendTexts(b []byte, texts ...string) []byte {
 		b = append(b, text...)
 	}
 	return b
-}
-
-// appendReceived appends the text that was to be signed for r.
-func appendReceived(text []byte, r *http.Request, query string, signedHeaders []string, payload string) ([]byte, error) {
-	path, err := url.PathUnescape(rawPath(r))
-	if err != nil {
-		return nil, s3err.InvalidURI.Because(err)
-	}
-	headers := make([]header, len(signedHeaders))
-	for i, name := range signedHeaders {
-		headers[i] = header{name, headerValue(r, name)}
-	}
-	return appendRequest(text, r.Method, EncodePath(path), query, headers, strings.Join(signedHeaders, ";"), payload), nil
 }
 
 // rawPath is the path as it came: the caller may have rewritten net/url's own
@@ -100,11 +75,6 @@ func headerValue(r *http.Request, name string) string {
 	default:
 		values = r.Header.Values(name)
 	}
-	return canonicalValue(values)
-}
-
-// canonicalValue is the form in which the values of a header are signed.
-func canonicalValue(values []string) string {
 	if len(values) == 1 {
 		return oneSpaced(strings.TrimSpace(values[0]))
 	}

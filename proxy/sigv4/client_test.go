@@ -213,6 +213,7 @@ func TestRequestsOfMinioGoVerify(t *testing.T) {
 }
 
 func TestTheSignersRequestsVerify(t *testing.T) {
+	ctx := context.Background()
 	s := newServer(t, false)
 	creds := aws.Credentials{AccessKeyID: exampleID, SecretAccessKey: exampleSecret}
 	signer := NewSigner("us-east-1")
@@ -220,10 +221,10 @@ func TestTheSignersRequestsVerify(t *testing.T) {
 	for _, key := range oddKeys {
 		t.Run(key, func(t *testing.T) {
 			for payload, sign := range map[string]func(*http.Request) error{
-				UnsignedPayload: func(r *http.Request) error { return signer.Sign(r, creds, UnsignedPayload, time.Now()) },
-				hexSum(data):    func(r *http.Request) error { return signer.Sign(r, creds, hexSum(data), time.Now()) },
+				UnsignedPayload: func(r *http.Request) error { return signer.Sign(ctx, r, creds, UnsignedPayload, time.Now()) },
+				hexSum(data):    func(r *http.Request) error { return signer.Sign(ctx, r, creds, hexSum(data), time.Now()) },
 				streamingSigned: func(r *http.Request) error {
-					return signer.SignChunked(r, creds, bytes.NewReader(data), int64(len(data)), time.Now())
+					return signer.SignChunked(ctx, r, creds, bytes.NewReader(data), int64(len(data)), time.Now())
 				},
 			} {
 				r, err := http.NewRequest("PUT", s.URL, bytes.NewReader(data))
@@ -260,7 +261,7 @@ func TestChunkedLengthIsTheLengthThatIsSent(t *testing.T) {
 				continue
 			}
 			r, _ := http.NewRequest("PUT", "http://store/b/k", nil)
-			err := NewSigner("us-east-1").SignChunked(r, creds, bytes.NewReader(make([]byte, body)), n, time.Now())
+			err := NewSigner("us-east-1").SignChunked(context.Background(), r, creds, bytes.NewReader(make([]byte, body)), n, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}

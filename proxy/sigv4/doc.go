@@ -13,7 +13,7 @@
 //   - body.go, chunked.go: Auth.Body, whose io.EOF says that length, hash, chunk signatures and
 //     trailers hold. Nothing before it does.
 //
-// To a store: sign.go, and encode.go for bodies in signed chunks.
+// To a store, by aws-sdk-go-v2's signer: sign.go, and encode.go for bodies in signed chunks.
 //
 // Errors are [s3err.Error]s with S3's codes and texts. A comparison of secrets takes the same
 // time whatever they are.

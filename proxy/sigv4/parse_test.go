@@ -47,7 +47,7 @@ func TestTheCanonicalPathIsEncodedOnceAndNotCleaned(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", "http://s3.test/", nil)
 		r.RequestURI = raw
-		got, err := appendReceived(nil, r, "", nil, "")
+		got, err := appendCanonical(nil, r, "", nil, "")
 		if want := "GET\n" + want + "\n\n\n\n"; err != nil || string(got) != want {
 			t.Errorf("%q: %q, %v; want %q", raw, got, err, want)
 		}

@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,7 +18,7 @@ import (
 func signed(t *testing.T, id, secret, region string, at time.Time) *http.Request {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "http://proxy.test/bucket/key", nil)
-	if err := NewSigner(region).Sign(r, aws.Credentials{AccessKeyID: id, SecretAccessKey: secret}, UnsignedPayload, at); err != nil {
+	if err := NewSigner(region).Sign(context.Background(), r, aws.Credentials{AccessKeyID: id, SecretAccessKey: secret}, UnsignedPayload, at); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -105,7 +106,7 @@ func TestKeysOfWrongSignaturesAreNotKeptAndOthersAreBounded(t *testing.T) {
 func BenchmarkVerify(b *testing.B) {
 	v := &Verifier{Secret: func(string) (string, bool) { return "secret", true }}
 	r := httptest.NewRequest(http.MethodGet, "http://proxy.test/bucket/key", nil)
-	if err := NewSigner("us-east-1").Sign(r, aws.Credentials{AccessKeyID: "client", SecretAccessKey: "secret"}, UnsignedPayload, time.Now()); err != nil {
+	if err := NewSigner("us-east-1").Sign(context.Background(), r, aws.Credentials{AccessKeyID: "client", SecretAccessKey: "secret"}, UnsignedPayload, time.Now()); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

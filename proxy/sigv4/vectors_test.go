@@ -2,6 +2,7 @@ package sigv4
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -157,7 +158,7 @@ func TestSignChunkedMakesTheExampleOfAWS(t *testing.T) {
 	}
 	r.Header.Set("X-Amz-Storage-Class", "REDUCED_REDUNDANCY")
 	creds := aws.Credentials{AccessKeyID: exampleID, SecretAccessKey: exampleSecret}
-	err = NewSigner("us-east-1").SignChunked(r, creds, strings.NewReader(strings.Repeat("a", 66560)), 66560, exampleTime)
+	err = NewSigner("us-east-1").SignChunked(context.Background(), r, creds, strings.NewReader(strings.Repeat("a", 66560)), 66560, exampleTime)
 	if err != nil {
 		t.Fatal(err)
 	}

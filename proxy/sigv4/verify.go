@@ -168,7 +168,7 @@ func (a *Auth) check(r *http.Request, query string, signedHeaders []string) erro
 		return err
 	}
 	var room [canonicalSize]byte
-	request, err := appendReceived(room[:0], r, query, signedHeaders, a.Payload)
+	request, err := appendCanonical(room[:0], r, query, signedHeaders, a.Payload)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // sign puts the body into req in the form of the client's payload mode, and
 // signs the request unless creds is nil.
-func (c *Client) sign(_ context.Context, req *http.Request, in *Request, creds *aws.Credentials) error {
+func (c *Client) sign(ctx context.Context, req *http.Request, in *Request, creds *aws.Credentials) error {
 	payload := sigv4.UnsignedPayload
 	switch {
 	case in.Bytes != nil && (len(in.Bytes) <= hashedUpTo || c.cfg.Payload != PayloadChecked):
@@ -67,7 +67,7 @@ func (c *Client) sign(_ context.Context, req *http.Request, in *Request, creds *
 	case in.SHA256 != nil:
 		payload = hex.EncodeToString(in.SHA256)
 	case c.cfg.Payload == PayloadSigned && creds != nil && in.Checksum == nil:
-		return c.signer.SignChunked(req, *creds, in.Body, in.Length, time.Now())
+		return c.signer.SignChunked(ctx, req, *creds, in.Body, in.Length, time.Now())
 	case c.cfg.Payload != PayloadUnsigned:
 		payload = unsignedTrailer
 		chunk(req, in)
@@ -78,7 +78,7 @@ func (c *Client) sign(_ context.Context, req *http.Request, in *Request, creds *
 		}
 		return nil
 	}
-	return c.signer.Sign(req, *creds, payload, time.Now())
+	return c.signer.Sign(ctx, req, *creds, payload, time.Now())
 }
 
 // emptySHA256 is the SHA-256 of no bytes.

@@ -54,7 +54,7 @@ func (e *Endpoint) ask(ctx context.Context, signedFor string) (*http.Response, e
 	if signedFor != "" {
 		sent := req.Host
 		req.Host = signedFor
-		if err := sigv4.NewSigner(e.Region).Sign(req, e.Credentials, sigv4.UnsignedPayload, time.Now()); err != nil {
+		if err := sigv4.NewSigner(e.Region).Sign(ctx, req, e.Credentials, sigv4.UnsignedPayload, time.Now()); err != nil {
 			return nil, err
 		}
 		req.Host = sent

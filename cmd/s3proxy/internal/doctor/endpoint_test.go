@@ -58,7 +58,7 @@ func signedHost(t *testing.T, r *http.Request, credentials aws.Credentials, host
 	}
 	for _, host := range hosts {
 		again, _ := http.NewRequest(r.Method, "http://"+host+r.URL.Path, nil)
-		if err := sigv4.NewSigner("us-east-1").Sign(again, credentials, sigv4.UnsignedPayload, at); err != nil {
+		if err := sigv4.NewSigner("us-east-1").Sign(t.Context(), again, credentials, sigv4.UnsignedPayload, at); err != nil {
 			t.Error(err)
 		}
 		if again.Header.Get("Authorization") == r.Header.Get("Authorization") {
