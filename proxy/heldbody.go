@@ -77,37 +77,14 @@ func (r *heldReader) Read(p []byte) (n int, err error) {
 	if r.at == r.end {
 		return 0, io.EOF
 	}
-	err = r.lend(func(rest []byte) error {
-		n = copy(p, rest)
-		return nil
-	})
-	r.at += n
-	return n, err
-}
-
-// heldPiece is how much goes into one write. Each is a sign of life of who takes it.
-const heldPiece = 128 << 10
-
-// WriteTo writes the rest straight from the memory, without a copy.
-func (r *heldReader) WriteTo(w io.Writer) (written int64, err error) {
-	for r.at < r.end && err == nil {
-		err = r.lend(func(rest []byte) error {
-			n, err := w.Write(rest[:min(heldPiece, len(rest))])
-			r.at += n
-			written += int64(n)
-			return err
-		})
-	}
-	return written, err
-}
-
-func (r *heldReader) lend(f func(rest []byte) error) error {
 	b, err := r.of.enter()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer r.of.leave()
-	return f(b[r.at:])
+	n = copy(p, b[r.at:])
+	r.at += n
+	return n, nil
 }
 
 // Close ends nothing: net/http closes a reader and may want another one.
