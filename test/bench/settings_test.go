@@ -18,7 +18,7 @@ import (
 //	BENCH_ROUNDS=n      samples of each job and subject
 //	BENCH_SECONDS=s     length of a sample
 //	BENCH_STORE=versitygw
-//	BENCH_LARGE=1       uploads of 1 GiB, too
+//	BENCH_LARGE=1       uploads of 1 GiB, and a bucket of 1,000,000 objects, too
 //	BENCH_PROFILE=s     a CPU profile of each proxy doing each job for s seconds, too
 //
 // and of BenchmarkS3Growth
@@ -27,7 +27,7 @@ import (
 //	BENCH_CLIENTS="1 8 64"
 //	BENCH_REPLICAS="1 2 4"
 //	BENCH_KMS_OBJECTS="1 10 100", BENCH_KMS_BUCKETS="1 10"
-//	BENCH_OBJECTS="1000 10000"  in a bucket; BENCH_LARGE=1 adds 1,000,000
+//	BENCH_OBJECTS="1000 10000"  in a bucket
 //	BENCH_RENEWED=n             the most of them that are written again, and the most uploads
 //	BENCH_PARTS_OF_UPLOAD="10 100"
 //
