@@ -182,7 +182,7 @@ func (rd *reading) sendUnchecked(s *object.Stored, dek *envelope.DEK, facts enve
 // stretch is a run of stored bytes of an object that have come from the store, or are coming.
 type stretch struct {
 	offset, length int64
-	body           io.Reader
+	body           io.ReadCloser
 }
 
 // answered is what an answer has of the object's stored bytes: those from..to that it was asked for
@@ -193,7 +193,7 @@ func answered(resp *http.Response, from, to, stored int64) stretch {
 	}
 	span := envelope.Span{Offset: from, Length: to - from + 1}
 	if !isSpan(resp, span, stored) {
-		return stretch{}
+		return stretch{body: resp.Body}
 	}
 	return stretch{span.Offset, span.Length, resp.Body}
 }
@@ -214,12 +214,13 @@ func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Tra
 		rd.table = t.Parts
 	}
 	span := layout.Span(offset, length)
-	body := have.body
+	var body io.Reader = have.body
 	if span.Offset >= have.offset && span.Offset+span.Length <= have.offset+have.length {
 		if _, err := io.CopyN(io.Discard, body, span.Offset-have.offset); err != nil {
 			return fmt.Errorf("%w: %w", envelope.ErrTruncated, err)
 		}
 	} else {
+		have.body.Close() // it would hold a connection until the other answer has been sent
 		resp, err := rd.GetRange(rd.r.Context(), s, span.Offset, span.Length)
 		if err != nil {
 			return err
@@ -291,7 +292,7 @@ func (rd *reading) getByEnd() error {
 		return err
 	}
 	held := int64(len(e.Suffix))
-	return rd.sendSpan(s, dek, t, facts, stretch{s.Bytes - held, held, bytes.NewReader(e.Suffix)})
+	return rd.sendSpan(s, dek, t, facts, stretch{s.Bytes - held, held, io.NopCloser(bytes.NewReader(e.Suffix))})
 }
 
 // sendUnsegmented answers for an object that has no segments: one without bytes, or one that is not of

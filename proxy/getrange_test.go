@@ -7,8 +7,11 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 )
@@ -199,5 +202,46 @@ func TestWarmRangesCostOneRequest(t *testing.T) {
 	f.put(t, s, "/bucket/single", bytes.Repeat([]byte("abcdefghij"), 90_000))
 	if resp, got := mustAsk(t, s, "GET", "/bucket/single", nil, "Range", "bytes=70000-70009"); got != "abcdefghij" || resp.Header.Get("Content-Range") != "bytes 70000-70009/900000" {
 		t.Errorf("after an overwrite: %s %s", resp.Header.Get("Content-Range"), got)
+	}
+}
+
+// TestAnAnswerThatDoesNotServeIsClosedBeforeTheNext: a store that ignores Range sends the whole
+// object, which must not hold a connection until the range has been sent.
+func TestAnAnswerThatDoesNotServeIsClosedBeforeTheNext(t *testing.T) {
+	t.Parallel()
+	f := &fakeStore{}
+	s := proxyBefore(t, f, "us-east-1")
+	body := bytes.Repeat([]byte("ignored!"), 1<<17)
+	o := f.put(t, s, "/bucket/k", body)
+	closed := make(chan struct{})
+	var begun atomic.Bool
+	f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		if rng := r.Header.Get("Range"); rng == "" || strings.HasPrefix(rng, "bytes=-") {
+			return false
+		}
+		if begun.CompareAndSwap(false, true) {
+			defer close(closed)
+			maps.Copy(w.Header(), o.header)
+			w.Header().Set("Content-Length", strconv.Itoa(len(o.body)))
+			if _, err := w.Write(o.body[:len(o.body)/2]); err != nil {
+				t.Error(err)
+			}
+			http.NewResponseController(w).Flush()
+			select {
+			case <-r.Context().Done():
+			case <-time.After(30 * time.Second):
+			}
+			return true
+		}
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			t.Error("the store is asked again while its first answer is open")
+		}
+		return false
+	}
+	resp, got := ask(t, s, "GET", "/bucket/k", nil, "Range", "bytes=70000-70009")
+	if resp.StatusCode != http.StatusPartialContent || got != string(body[70000:70010]) {
+		t.Errorf("%s %q", resp.Status, got)
 	}
 }

@@ -14,6 +14,9 @@ func TestHeldMemoryIsClearedAndOfItsSize(t *testing.T) {
 			if int64(len(buf)) != size || bytes.ContainsFunc(buf[:cap(buf)], func(r rune) bool { return r != 0 }) {
 				t.Fatalf("%d bytes: %d bytes of %d, with somebody's data", size, len(buf), cap(buf))
 			}
+			if room := heldRoom(size); int64(cap(buf)) != room {
+				t.Errorf("%d bytes: %d of memory, and %d are counted", size, cap(buf), room)
+			}
 			for i := range buf {
 				buf[i] = 'x'
 			}

@@ -121,17 +121,17 @@ func (x *exchange) sendPassthrough(ctx context.Context, req *upstream.Request, p
 	if req.Body == nil || x.Upstream.ChecksBodies() {
 		return x.Upstream.Do(ctx, req)
 	}
-	if n := req.Length; n <= holdLimit && x.proxy.hold.TryAcquire(n) {
-		defer x.proxy.hold.Release(n)
+	if n := req.Length; n <= holdLimit && x.proxy.hold.TryAcquire(heldRoom(n)) {
+		defer x.proxy.hold.Release(heldRoom(n))
 		body := x.proxy.memory.get(n)
 		defer body.Close()
 		if _, err := io.ReadFull(plain, body.bytes); err != nil {
 			return nil, err
 		}
-		if err := object.ReadEnd(plain); err != nil {
+		if err := object.ConfirmEnd(plain); err != nil {
 			return nil, err
 		}
-		req.Body, req.Length, req.Bytes, req.Reader = nil, 0, body.bytes, body.readers()
+		req.Body, req.Length, req.Bytes, req.Readers = nil, 0, body.bytes, body.readers()
 		return x.Upstream.Do(ctx, req)
 	}
 	if req.UploadID != (s3name.UploadID{}) {

@@ -91,7 +91,7 @@ func (x *exchange) uploadFailure(plain *checksum.Reader, err error) error {
 		if !plain.Ended() {
 			// The transport may still wait for the client's next bytes; the answer
 			// must not wait with it.
-			_ = http.NewResponseController(x.w).SetReadDeadline(time.Now())
+			_ = x.w.deadlines.SetReadDeadline(time.Now())
 		}
 		return err
 	}
@@ -104,18 +104,18 @@ func (x *exchange) uploadFailure(plain *checksum.Reader, err error) error {
 func (x *exchange) putSealed(h http.Header, plain *checksum.Reader, size int64) (*http.Response, error) {
 	req := &upstream.Request{Method: http.MethodPut, Bucket: x.bucket, Key: x.key, Header: h, Unsigned: x.unsigned()}
 	object.TrimChunkedEncoding(req.Header)
-	stored := envelope.StoredSize(size)
+	room := heldRoom(envelope.StoredSize(size))
 	switch {
 	case object.KindOfPut(x.key.String(), size) == envelope.KindEmpty:
-		if err := object.ReadEnd(plain); err != nil {
+		if err := object.ConfirmEnd(plain); err != nil {
 			return nil, err
 		}
 		if _, err := x.newSealing(req, size, plain.Facts()); err != nil {
 			return nil, err
 		}
 		return x.doConditional(x.r.Context(), req)
-	case size <= holdLimit && x.proxy.hold.TryAcquire(stored):
-		defer x.proxy.hold.Release(stored)
+	case size <= holdLimit && x.proxy.hold.TryAcquire(room):
+		defer x.proxy.hold.Release(room)
 		return x.putHeld(req, plain, size)
 	}
 	return x.putOnce(req, plain, size)
@@ -140,6 +140,12 @@ func (x *exchange) newSealing(req *upstream.Request, size int64, known envelope.
 func (x *exchange) putHeld(req *upstream.Request, plain *checksum.Reader, size int64) (*http.Response, error) {
 	body := x.proxy.memory.get(envelope.StoredSize(size))
 	defer body.Close()
+	sealed := false
+	defer func() {
+		if !sealed { // nobody else has it yet
+			clear(body.bytes)
+		}
+	}()
 	content, err := envelope.NewHeldObject(body.bytes, size)
 	if err != nil {
 		return nil, err
@@ -154,7 +160,8 @@ func (x *exchange) putHeld(req *upstream.Request, plain *checksum.Reader, size i
 	if req.Bytes, err = sealing.InPlace(content, plain.Facts()); err != nil {
 		return nil, err
 	}
-	req.Reader, req.Checksum = body.readers(), mirrored(plain.Declared, true)
+	sealed = true
+	req.Readers, req.Checksum = body.readers(), mirrored(plain.Declared, true)
 	return x.doConditional(x.r.Context(), req)
 }
 

@@ -211,12 +211,16 @@ func drain(server *http.Server, way *forwarding, handler *proxy.Proxy, timeout t
 	defer cancel()
 	tunnels := make(chan error, 1)
 	go func() { tunnels <- way.drain(ctx) }()
-	if err := server.Shutdown(ctx); err != nil {
-		log.Warn("requests were cut: they did not finish within drain-timeout", "error", err)
+	cut := server.Shutdown(ctx)
+	if cut != nil {
+		log.Warn("requests were cut: they did not finish within drain-timeout", "error", cut)
 		server.Close()
 	}
 	if err := <-tunnels; err != nil {
 		log.Warn("tunnels were cut: they did not end within drain-timeout", "error", err)
+	}
+	if cut != nil {
+		return // there may be requests that still leave something to be done
 	}
 	if err := handler.Finish(ctx); err != nil {
 		log.Info("records of completed uploads are left: they were not removed within drain-timeout, and are swept later", "error", err)

@@ -51,7 +51,7 @@ func (src *Source) writePlain(ctx context.Context, n *Renewal, body io.Reader) e
 	}
 	sum := keptChecksum(n.plain.checksum)
 	if n.Length == 0 { // nothing to stream
-		if err := object.ReadEnd(body); err != nil {
+		if err := object.ConfirmEnd(body); err != nil {
 			return err
 		}
 		if sum != nil {
@@ -81,7 +81,7 @@ func (src *Source) writeParts(ctx context.Context, n *Renewal, body io.Reader) e
 				checksum.SetElement(&list.Parts[i].Checksums, part.Checksum, 0)
 			}
 		}
-		return object.ReadEnd(body)
+		return object.ConfirmEnd(body)
 	})
 	return src.whyBrokenInPlace(ctx, n.Header, err)
 }

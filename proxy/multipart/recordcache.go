@@ -32,7 +32,7 @@ const (
 func newRecordCache() *recordCache {
 	return &recordCache{uploads: otter.Must(&otter.Options[nameSum, map[int][]partRecord]{
 		MaximumWeight:    seenRecords,
-		Weigher:          func(_ nameSum, records map[int][]partRecord) uint32 { return uint32(sendings(records)) },
+		Weigher:          func(_ nameSum, records map[int][]partRecord) uint32 { return uint32(1 + sendings(records)) },
 		ExpiryCalculator: otter.ExpiryAccessing[nameSum, map[int][]partRecord](seenFor),
 	})}
 }
@@ -73,7 +73,10 @@ func (c *recordCache) add(n Name, read map[int][]partRecord) {
 	}
 	maps.Copy(records, read)
 	delete(records, envelope.MaxParts) // which no list proves
-	if sendings(records) > seenRecords {
+	switch size := sendings(records); {
+	case size == 0:
+		return
+	case size > seenRecords:
 		c.uploads.Invalidate(n.sum())
 		return
 	}

@@ -52,6 +52,10 @@ func TestARecordThatWasSeenCountsOnlyForTheSendingThatIsListed(t *testing.T) {
 
 func TestOnlySoManyRecordsAreKept(t *testing.T) {
 	seen := newRecordCache()
+	seen.add(Name{}, nil)
+	if _, found := seen.uploads.GetIfPresent(Name{}.sum()); found {
+		t.Error("an upload without a record is kept, which would weigh nothing")
+	}
 	for number := range 3 {
 		seen.add(Name{}, map[int][]partRecord{number + 1: make([]partRecord, seenRecords/2-1)})
 	}

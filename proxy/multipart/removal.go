@@ -31,7 +31,8 @@ func newRemovals() *removals {
 }
 
 // removeState removes the state of an upload that became the object; a later sweep removes what is
-// left of it. When it returns the upload's key is gone, so that no replica knows the upload any more.
+// left of it. When it returns without a warning, the upload's key is gone, so that no replica knows the
+// upload any more.
 func (c *completion) removeState(ctx context.Context) {
 	defer c.all.states.Remove(c.name())
 	stateBucket, folder := c.folder()
@@ -53,19 +54,20 @@ func (c *completion) removeMany(ctx context.Context) error {
 		r.slots.Release(1)
 		return err
 	}
+	u := c.Upload // not the client's document
 	r.all.Go(func() {
 		defer r.slots.Release(1)
 		ctx, cancel := context.WithTimeout(context.Background(), removalTime) // the request ends before
 		defer cancel()
-		c.leftBy(c.removeRecords(ctx))
+		u.leftBy(u.removeRecords(ctx))
 	})
 	return nil
 }
 
 // leftBy tells of a removal that failed.
-func (c *completion) leftBy(err error) {
+func (u *Upload) leftBy(err error) {
 	if err != nil {
-		c.warn("what is left of a completed upload is swept later", during(stepRemoveRecords, err))
+		u.warn("what is left of a completed upload is swept later", during(stepRemoveRecords, err))
 	}
 }
 

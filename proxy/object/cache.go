@@ -7,8 +7,6 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/sync/singleflight"
-
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/kms"
 	"github.com/s3proxy/s3proxy/proxy/s3name"
@@ -26,7 +24,7 @@ type Cache struct {
 	commitments *lru.Cache[[sha256.Size]byte, seenCommitment]
 	now         func() time.Time
 	// reads are those of objects' ends that are under way.
-	reads singleflight.Group
+	reads sharedReads
 
 	lastLooks Lookups
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -75,17 +77,36 @@ func (o *Objects) OpenEnd(ctx context.Context, s *Stored, dek *envelope.DEK, e *
 	return t, o.cache.prove(s, t)
 }
 
-// togetherFor is how long a read is shared at most. The end of an object comes in far less, unless the
-// store is in trouble.
-const togetherFor = 10 * time.Second
+const (
+	// togetherFor is how long a read is shared at most. The end of an object comes in far less, unless
+	// the store is in trouble.
+	togetherFor = 10 * time.Second
+	// leftFor is how long a read goes on without the request that began it: no limit on requests counts
+	// it any more.
+	leftFor = time.Second
+	// maxLeft is how many such reads there may be at once.
+	maxLeft = 64
+)
+
+// sharedReads are reads that are under way. The zero value is ready for use.
+type sharedReads struct {
+	group singleflight.Group
+	left  atomic.Int64 // by the request that began them
+}
 
 // together begins a read, once for all who ask for the same at the same time; wait gives what came of
-// it. The read outlives whoever began it, so that nobody else fails when his client goes away; and
-// whom a shared read fails reads for himself.
-func together[T any](ctx context.Context, reads *singleflight.Group, id string, read func(context.Context) (T, error)) (wait func() (T, error)) {
-	done := reads.DoChan(id, func() (any, error) {
+// it. The read outlives whoever began it for a moment, so that others seldom fail when his client goes
+// away; and whom a shared read fails reads for himself.
+func together[T any](ctx context.Context, reads *sharedReads, id string, read func(context.Context) (T, error)) (wait func() (T, error)) {
+	done := reads.group.DoChan(id, func() (v any, err error) {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), togetherFor)
 		defer cancel()
+		defer context.AfterFunc(ctx, func() { reads.leave(cancel) })()
+		defer func() { // singleflight would end the process, as nobody recovers beside a request
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
 		return read(own)
 	})
 	return func() (v T, err error) {
@@ -100,4 +121,17 @@ func together[T any](ctx context.Context, reads *singleflight.Group, id string, 
 			return v, ctx.Err()
 		}
 	}
+}
+
+// leave ends a read soon after the request that began it has ended, or at once if there are too many.
+func (s *sharedReads) leave(cancel context.CancelFunc) {
+	if s.left.Add(1) > maxLeft {
+		s.left.Add(-1)
+		cancel()
+		return
+	}
+	time.AfterFunc(leftFor, func() {
+		s.left.Add(-1)
+		cancel()
+	})
 }

@@ -27,7 +27,7 @@ func PutInParts(ctx context.Context, u *upstream.Upload, h http.Header, body io.
 			}
 			list.Add(number, etag)
 		}
-		return ReadEnd(body)
+		return ConfirmEnd(body)
 	})
 	if err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ func (p *piece) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadEnd reads a body's io.EOF, which confirms that the body was good.
-func ReadEnd(body io.Reader) error {
+// ConfirmEnd reads a body's io.EOF, which confirms that the body was good.
+func ConfirmEnd(body io.Reader) error {
 	switch n, err := io.ReadFull(body, make([]byte, 1)); {
 	case n > 0:
 		return envelope.ErrTooLong

@@ -45,7 +45,7 @@ func DecodeLong(r io.Reader, doc any) error { return decoder(r, MaxLong, MaxLong
 
 // Unmarshal is Decode for a document in memory.
 func Unmarshal(b []byte, doc any) error {
-	if d, ok := doc.(plainDocument); ok && len(b) <= MaxBytes && d.readPlain(&plain{doc: string(b)}) {
+	if d, ok := doc.(plainDocument); ok && len(b) <= maxPlain && d.readPlain(&plain{doc: string(b)}) {
 		return nil
 	}
 	return NewDecoder(bytes.NewReader(b)).Decode(doc)

@@ -2,6 +2,7 @@ package sigv4
 
 import (
 	"crypto/sha256"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -10,6 +11,9 @@ import (
 // keptKeys is how many signing keys are kept: a client needs one for each day and region. An entry
 // has about 300 bytes.
 const keptKeys = 1024
+
+// longestRegion is the longest name of a region whose key is kept, in bytes: a client may make one up.
+const longestRegion = 64
 
 // signingKeys keeps signing keys, each of which takes four HMACs to derive. A key's name has its
 // secret in it, and the secret is asked for at each request: no key outlives a client that was
@@ -53,9 +57,10 @@ func (s *signingKeys) get(name keyName) (raw []byte, ok bool) {
 // keep keeps a key with which a signature was right. Who knows no secret can therefore push none
 // of them out.
 func (s *signingKeys) keep(key derivedKey) {
-	if key.kept {
+	if key.kept || len(key.name.region) > longestRegion {
 		return
 	}
+	key.name.date, key.name.region = strings.Clone(key.name.date), strings.Clone(key.name.region) // of the header that they are in
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.keys == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,15 @@ func TestKeysOfWrongSignaturesAreNotKeptAndOthersAreBounded(t *testing.T) {
 			t.Fatal("keys of wrong signatures are kept")
 		case secret == "secret" && v.keys.keys.Len() != keptKeys:
 			t.Fatalf("%d keys are kept, not %d", v.keys.keys.Len(), keptKeys)
+		}
+	}
+	long := strings.Repeat("r", longestRegion+1)
+	if _, err := v.Verify(signed(t, "client", "secret", long, now)); err != nil {
+		t.Fatal(err)
+	}
+	for _, kept := range v.keys.keys.Keys() {
+		if kept.region == long {
+			t.Error("the key of a region with a long name is kept")
 		}
 	}
 }

@@ -282,8 +282,8 @@ func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) 
 
 	body := in.Body
 	switch {
-	case len(in.Bytes) > 0 && in.Reader != nil:
-		body = in.Reader()
+	case len(in.Bytes) > 0 && in.Readers != nil:
+		body = in.Readers()
 	case len(in.Bytes) > 0:
 		body = bytes.NewReader(in.Bytes)
 	}
@@ -291,9 +291,9 @@ func (c *Client) build(ctx context.Context, in *Request) (*http.Request, error) 
 	if err != nil {
 		return nil, fmt.Errorf("build the upstream request: %w", err)
 	}
-	if len(in.Bytes) > 0 && in.Reader != nil {
+	if len(in.Bytes) > 0 && in.Readers != nil {
 		req.ContentLength = int64(len(in.Bytes))
-		req.GetBody = func() (io.ReadCloser, error) { return in.Reader(), nil }
+		req.GetBody = func() (io.ReadCloser, error) { return in.Readers(), nil }
 	}
 	req.URL, req.Host = &u, strings.TrimSuffix(u.Host, ":")
 	req.Header = make(http.Header, len(in.Header)+signedHeaders)

@@ -24,9 +24,9 @@ type Request struct {
 	// Bytes is a body in memory, nil for none; net/http sends it again when a
 	// connection turned out stale before anything was written.
 	Bytes []byte
-	// Reader, if not nil, gives readers of Bytes, which are used again once Do has returned:
+	// Readers, if not nil, gives readers of Bytes, which are used again once Do has returned:
 	// net/http, which may read longer, gets these readers and never the bytes.
-	Reader func() io.ReadCloser
+	Readers func() io.ReadCloser
 	// Body is a streamed one, pulled while it is sent, of exactly Length bytes.
 	Body   io.Reader
 	Length int64

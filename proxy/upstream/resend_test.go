@@ -35,7 +35,7 @@ func TestABodyInMemoryIsSentAgainWholeAndWithItsOwnChecksum(t *testing.T) {
 	c := newClient(t, store.URL)
 	req := &Request{Method: http.MethodPut, Bucket: someBucket, Key: someKey, Bytes: body, Checksum: &Checksum{Header: "X-Amz-Checksum-Sha256", Hash: sha256.New()}}
 	var opened *int
-	req.Reader, opened = lent(body)
+	req.Readers, opened = lent(body)
 	for range 2 {
 		resp, err := c.Do(t.Context(), req)
 		if err != nil {
@@ -64,7 +64,7 @@ func TestABodyInMemoryIsSentAgainByNetHTTPOnAConnectionThatWasStale(t *testing.T
 	for range 2 {
 		// net/http sends only what has this header again, if the store has seen some of it.
 		req := &Request{Method: http.MethodPut, Bucket: someBucket, Key: someKey, Bytes: body, Header: http.Header{"Idempotency-Key": {"1"}}}
-		req.Reader, _ = lent(body)
+		req.Readers, _ = lent(body)
 		resp, err := c.Do(t.Context(), req)
 		if err != nil {
 			t.Fatal(err)

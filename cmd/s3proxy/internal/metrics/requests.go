@@ -56,9 +56,17 @@ func (m *Metrics) InFlight(next http.Handler) http.Handler {
 
 // class is 2xx for 200, and error where there was no status.
 func class(status int) string {
-	classes := [...]string{1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
-	if status < 100 || status > 599 {
-		return "error"
+	switch status / 100 {
+	case 1:
+		return "1xx"
+	case 2:
+		return "2xx"
+	case 3:
+		return "3xx"
+	case 4:
+		return "4xx"
+	case 5:
+		return "5xx"
 	}
-	return classes[status/100]
+	return "error"
 }
