@@ -3,7 +3,6 @@ package envelope
 import (
 	"bytes"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -40,21 +39,8 @@ func TestAnObjectSealedInPlaceIsTheSameAsAStreamedOne(t *testing.T) {
 
 func TestWhatIsHeldIsSealedOnlyIfItIsWhole(t *testing.T) {
 	d := newTestDEK(t)
-	refused := errors.New("the checksum is wrong")
 	for _, n := range edgeSizes {
-		full := strings.Repeat("x", n)
-		for name, c := range map[string]struct {
-			src  io.Reader
-			want error
-		}{
-			"an error at the end": {endsWith{strings.NewReader(full), refused}, refused},
-			"a byte too many":     {strings.NewReader(full + "x"), ErrTooLong},
-			"a byte too few":      {strings.NewReader(strings.TrimSuffix(full, "x")), io.ErrUnexpectedEOF},
-			"no end":              {io.MultiReader(strings.NewReader(full), stuck{}), io.ErrNoProgress},
-		} {
-			if n == 0 && name == "a byte too few" {
-				continue
-			}
+		for name, c := range badSources(n) {
 			h, err := NewHeldObject(make([]byte, StoredSize(int64(n))), int64(n))
 			if err != nil {
 				t.Fatal(err)

@@ -83,23 +83,29 @@ func (e endsWith) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// badSource is a source of n bytes that does not end well.
+type badSource struct {
+	src  io.Reader
+	want error
+}
+
+func badSources(n int) map[string]badSource {
+	full, refused := strings.Repeat("x", n), errors.New("the checksum is wrong")
+	all := map[string]badSource{
+		"an error at the end": {endsWith{strings.NewReader(full), refused}, refused},
+		"a byte too many":     {strings.NewReader(full + "x"), ErrTooLong},
+		"no end":              {io.MultiReader(strings.NewReader(full), stuck{}), io.ErrNoProgress},
+	}
+	if n > 0 {
+		all["a byte too few"] = badSource{strings.NewReader(full[1:]), io.ErrUnexpectedEOF}
+	}
+	return all
+}
+
 func TestTheLastSegmentComesOnlyAfterTheSourceSaidEOF(t *testing.T) {
 	d := newTestDEK(t)
-	refused := errors.New("the checksum is wrong")
 	for _, n := range edgeSizes {
-		full := strings.Repeat("x", n)
-		for name, c := range map[string]struct {
-			src  io.Reader
-			want error
-		}{
-			"an error at the end": {endsWith{strings.NewReader(full), refused}, refused},
-			"a byte too many":     {strings.NewReader(full + "x"), ErrTooLong},
-			"a byte too few":      {strings.NewReader(strings.TrimSuffix(full, "x")), io.ErrUnexpectedEOF},
-			"no end":              {io.MultiReader(strings.NewReader(full), stuck{}), io.ErrNoProgress},
-		} {
-			if n == 0 && name == "a byte too few" {
-				continue
-			}
+		for name, c := range badSources(n) {
 			for kind, s := range map[string]*SealReader{
 				"object": d.SealObject(int64(n), c.src, func() Facts { t.Error("facts before EOF"); return Facts{} }),
 			} {

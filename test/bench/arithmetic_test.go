@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/xml"
 	"io"
 	"math"
 	"os"
@@ -189,22 +188,7 @@ func TestFiguresAreXMLAndTablesHaveTheRatios(t *testing.T) {
 	}
 	slices.SortStableFunc(r.Records, func(a, b record) int { return strings.Compare(a.Job, b.Job) })
 	for name, figure := range map[string]string{"ratios": r.ratioFigure(), "latency": r.latencyFigure(), "growth": r.growthFigure()} {
-		decoder, elements := xml.NewDecoder(strings.NewReader(figure)), 0
-		for {
-			token, err := decoder.Token()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			if _, begins := token.(xml.StartElement); begins {
-				elements++
-			}
-		}
-		if elements < 20 || strings.Contains(figure, "NaN") {
-			t.Errorf("%s has %d elements: %s", name, elements, figure)
-		}
+		isFigure(t, name, figure, 20)
 	}
 	table := r.markdown()
 	for _, want := range []string{"| 10.0 op/s | 20.0 | 1.50 (1.50 to 1.50) | 2.00 (2.00 to 2.00) |", "| opaque | +2.00 | +2.00 | +2.00 |"} {

@@ -1,9 +1,7 @@
 package bench
 
 import (
-	"encoding/xml"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -38,22 +36,7 @@ func someGrowth() growth {
 func TestGrowthHasTablesAndFigures(t *testing.T) {
 	g := someGrowth()
 	for name, figure := range map[string]string{"clients": g.clientFigure(), "objects": g.objectFigure(), "settings": g.settingFigure()} {
-		decoder, elements := xml.NewDecoder(strings.NewReader(figure)), 0
-		for {
-			token, err := decoder.Token()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			if _, begins := token.(xml.StartElement); begins {
-				elements++
-			}
-		}
-		if elements < 15 || strings.Contains(figure, "NaN") {
-			t.Errorf("%s has %d elements: %s", name, elements, figure)
-		}
+		isFigure(t, name, figure, 15)
 	}
 	text := g.markdown()
 	for _, want := range []string{

@@ -46,7 +46,7 @@ func allJobs() []job {
 	jobs = append(jobs, multipartJobs("256 MiB", 256*mib, 8*mib)...)
 	jobs = append(jobs, rangesOf("64 KiB ranges of a PUT", "/put-100 MiB-0", whole(100*mib)), rangesOf("64 KiB ranges of a multipart object", "/multipart-256 MiB-0", content{256 * mib, 8 * mib}))
 	jobs = append(jobs, listJobs()...)
-	jobs = append(jobs, tlsJobs()...)
+	jobs = append(append(jobs, trailerJobs("", false)...), tlsJobs()...)
 	for _, clients := range []int{1, 64, 512} {
 		both := putAndGet("4 KiB", 4*kib, clients)
 		for i := range both {

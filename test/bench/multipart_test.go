@@ -78,8 +78,15 @@ func multipartJobs(name string, size, part int64) []job {
 	}
 }
 
-// tlsJobs upload with a checksum behind unsigned chunks, as today's SDKs do over TLS.
+// tlsJobs are of TLS on both sides of the proxies.
 func tlsJobs() []job {
+	get := putAndGet("100 MiB", 100*mib, 2)[1]
+	get.name, get.tls = get.name+", TLS", true
+	return append(trailerJobs(", TLS", true), get)
+}
+
+// trailerJobs upload with a checksum behind unsigned chunks, as today's SDKs do over TLS.
+func trailerJobs(way string, tls bool) []job {
 	var jobs []job
 	for _, size := range []struct {
 		name    string
@@ -87,16 +94,14 @@ func tlsJobs() []job {
 		clients int
 	}{{"1 MiB", mib, 8}, {"100 MiB", 100 * mib, 2}} {
 		c := whole(size.bytes)
-		jobs = append(jobs, job{name: "PUT " + size.name + ", TLS, unsigned trailer", clients: size.clients, tls: true, bulk: true,
+		jobs = append(jobs, job{name: "PUT " + size.name + way + ", unsigned trailer", clients: size.clients, tls: tls, bulk: true,
 			do: func(s *subject, i int) (int64, error) {
 				_, err := s.put(s.path(fmt.Sprintf("/put-%s-%d", size.name, i%8)), c, 0, c.size, true)
 				return c.size, err
 			}})
 	}
 	c := content{256 * mib, 8 * mib}
-	get := putAndGet("100 MiB", 100*mib, 2)[1]
-	get.name, get.tls = get.name+", TLS", true
-	return append(jobs, get, job{name: "multipart 256 MiB, TLS, unsigned trailer", clients: 1, tls: true, bulk: true,
+	return append(jobs, job{name: "multipart 256 MiB" + way + ", unsigned trailer", clients: 1, tls: tls, bulk: true,
 		do: func(s *subject, _ int) (int64, error) { return c.size, s.upload(s.path("/multipart"), c, true) }})
 }
 

@@ -1,9 +1,12 @@
 package bench
 
 import (
+	"encoding/xml"
 	"fmt"
 	"html"
+	"io"
 	"strings"
+	"testing"
 )
 
 // drawing is a figure in SVG, which follows the reader's choice of light or dark.
@@ -61,3 +64,24 @@ func (d *drawing) legend(x, y float64, subjects ...string) {
 }
 
 func (d *drawing) end() string { return d.String() + "</svg>\n" }
+
+// isFigure checks that a figure is XML of so many elements, and that all of its places are numbers.
+func isFigure(t *testing.T, name, figure string, least int) {
+	t.Helper()
+	decoder, elements := xml.NewDecoder(strings.NewReader(figure)), 0
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, begins := token.(xml.StartElement); begins {
+			elements++
+		}
+	}
+	if elements < least || strings.Contains(figure, "NaN") {
+		t.Errorf("%s has %d elements: %s", name, elements, figure)
+	}
+}

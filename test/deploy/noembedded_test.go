@@ -45,7 +45,7 @@ func TestABuildWithoutTheEmbeddedStoreIsSmallAndAsksForAStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d bytes", info.Size())
-	if info.Size() > 30<<20 {
+	if info.Size() > 32<<20 {
 		t.Errorf("it has %d bytes", info.Size())
 	}
 	home := t.TempDir()
