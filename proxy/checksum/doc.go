@@ -4,6 +4,7 @@
 //   - algorithms.go: the algorithms and what S3 calls them.
 //   - declared.go: what the headers of a request declare, with S3's rules and error texts.
 //   - reader.go: Reader, a body that ends well only if all that was declared of it holds.
+//   - beside.go: a hash that is computed beside a body.
 //   - combine.go: the checksum of an object from its parts', without their bytes.
 //   - elements.go: checksums in S3's documents.
 //

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/s3proxy/s3proxy/envelope"
@@ -23,6 +24,7 @@ type Reader struct {
 	sum      hash.Hash
 	also     hash.Hash // nil when nobody asks for it
 	md5      hash.Hash // nil when nobody asks for it
+	hashed   int       // bytes of which the MD5 was computed before it went on beside
 	facts    envelope.Facts
 	second   envelope.Checksum // of Declared.Also
 	// end is what ended the body, io.EOF if all was well. It is atomic because
@@ -57,7 +59,7 @@ func (v *Reader) Read(b []byte) (int, error) {
 		v.also.Write(b[:n])
 	}
 	if v.md5 != nil {
-		v.md5.Write(b[:n])
+		v.hashMD5(b[:n])
 	}
 	if err == io.EOF {
 		if refused := v.finish(); refused != nil {
@@ -68,6 +70,16 @@ func (v *Reader) Read(b []byte) (int, error) {
 		v.end.Store(&err)
 	}
 	return n, err
+}
+
+// hashMD5 goes on beside the body when that is large and there is a second core.
+func (v *Reader) hashMD5(b []byte) {
+	if _, begun := v.md5.(*beside); !begun {
+		if v.hashed += len(b); v.hashed > besideFrom && runtime.GOMAXPROCS(0) > 1 {
+			v.md5 = newBeside(v.md5)
+		}
+	}
+	v.md5.Write(b)
 }
 
 // Refusal is the error that ended the body, nil if it ended well or has not ended.
