@@ -73,7 +73,7 @@ func TestAReadOfTheEndServesAllButEachIsJudgedForItself(t *testing.T) {
 	}{
 		{name: "all stay", let: []int{0}, want: 206, ends: 1},
 		{name: "the first goes away", let: []int{0, 0}, leaves: true, want: 206},
-		{name: "the shared read fails", let: []int{403, 0, 0}, want: 206, ends: 3},
+		{name: "the shared read fails", let: []int{403, 0, 0}, want: 206}, // whoever comes after another need not read at all
 		{name: "the second is refused his range", let: []int{0}, headers: []string{"Range", "bytes=131072-131080"}, want: 403, ends: 1},
 		{name: "the second pays for himself", let: []int{0, 0}, headers: []string{"X-Amz-Request-Payer", "requester"}, want: 206, ends: 2},
 	} {
@@ -103,6 +103,11 @@ func TestAReadOfTheEndServesAllButEachIsJudgedForItself(t *testing.T) {
 			await(t, "the end", f.ends)
 			go send(t.Context(), second, append([]string{"Range", "bytes=70000-70009"}, c.headers...)...)
 			await(t, "the second range", f.ranges)
+			asked := 1
+			if c.ends > 1 { // before anybody has an answer
+				await(t, "the second's own request for the end", f.ends)
+				asked++
+			}
 			if c.leaves {
 				leave()
 				if got := await(t, "the first answer", first); !strings.Contains(got, "canceled") {
@@ -122,7 +127,7 @@ func TestAReadOfTheEndServesAllButEachIsJudgedForItself(t *testing.T) {
 					t.Errorf("the first reader got %s", got)
 				}
 			}
-			if n := len(f.ends) + 1; c.ends != 0 && n != c.ends {
+			if n := len(f.ends) + asked; c.ends != 0 && n != c.ends {
 				t.Errorf("the store was asked for the end %d times, want %d", n, c.ends)
 			}
 		})

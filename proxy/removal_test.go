@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -25,8 +26,14 @@ func TestACompleteIsAnsweredBeforeItsManyRecordsAreGone(t *testing.T) {
 			released := make(chan struct{})
 			release := sync.OnceFunc(func() { close(released) })
 			defer release()
-			p := before(t, inFront(t, store, func(_ http.ResponseWriter, r *http.Request) bool {
-				if r.URL.Query().Has("delete") && r.ContentLength > 2000 { // more than the key
+			var held, listDenied atomic.Bool
+			p := before(t, inFront(t, store, func(w http.ResponseWriter, r *http.Request) bool {
+				if listDenied.Load() && r.Method == http.MethodGet && r.URL.Query().Has("uploadId") {
+					w.WriteHeader(http.StatusForbidden)
+					io.WriteString(w, "<Error><Code>AccessDenied</Code></Error>")
+					return true
+				}
+				if r.URL.Query().Has("delete") && r.ContentLength > 2000 && held.CompareAndSwap(false, true) { // more than the key
 					<-released
 				}
 				return false
@@ -54,6 +61,11 @@ func TestACompleteIsAnsweredBeforeItsManyRecordsAreGone(t *testing.T) {
 				}
 			}
 			complete()
+			listDenied.Store(true) // MinIO answers 204 to an Abort of any upload
+			if resp, text := ask(t, c.Server, "DELETE", "/bucket/k?uploadId="+id, nil); resp.StatusCode != http.StatusNotFound || !strings.Contains(text, "NoSuchUpload") {
+				t.Errorf("Abort of the completed upload by a client who may not list its parts: %s %s", resp.Status, text)
+			}
+			listDenied.Store(false)
 			soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			if err := p.Finish(soon); !errors.Is(err, context.DeadlineExceeded) {

@@ -18,7 +18,7 @@ import (
 // call the upload done only if the object proves it.
 func (a *Uploads) Abort(ctx context.Context, t Target, id s3name.UploadID, h http.Header) (http.Header, error) {
 	u := a.upload(t, id)
-	saved, err := u.stateToAbort(ctx)
+	saved, keyGone, err := u.stateToAbort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (a *Uploads) Abort(ctx context.Context, t Target, id s3name.UploadID, h htt
 	case errors.Is(err, s3err.NoSuchUpload):
 		gone = err
 	case errors.Is(err, s3err.AccessDenied): // listing parts needs a permission of its own
-		if saved.meta == nil { // nothing is left that could tell a Complete from an earlier Abort
+		if keyGone { // nothing is left that could tell a Complete from an earlier Abort
 			gone = s3err.NoSuchUpload.Because(err)
 		}
 	default:
@@ -83,24 +83,24 @@ func (u *Upload) markAborted(ctx context.Context) {
 }
 
 // stateToAbort reads the state of an upload that is to be aborted. If the key is gone but other
-// state is left, this is the rest of an earlier Abort. An upload without any state does not exist:
-// its id does not go to the store.
-func (u *Upload) stateToAbort(ctx context.Context) (savedUpload, error) {
-	saved, err := u.load(ctx)
+// state is left, this is the rest of an earlier Abort, or of a Complete whose records are being
+// removed. An upload without any state does not exist: its id does not go to the store.
+func (u *Upload) stateToAbort(ctx context.Context) (saved savedUpload, keyGone bool, err error) {
+	saved, err = u.load(ctx)
 	switch {
 	case err == nil || object.Damaged(err):
-		return saved, nil
+		return saved, false, nil
 	case !errors.Is(err, ErrNoState):
-		return saved, during(stepRemoveKey, err)
+		return saved, false, during(stepRemoveKey, err)
 	}
 	left, listErr := u.hasState(ctx)
 	if listErr != nil {
-		return saved, during(stepRemoveKey, listErr)
+		return saved, false, during(stepRemoveKey, listErr)
 	}
 	if !left {
-		return saved, u.missing(ctx, err)
+		return saved, false, u.missing(ctx, err)
 	}
-	return saved, nil
+	return saved, true, nil
 }
 
 // completedInstead checks whether the upload became the object while it was being aborted. That may
