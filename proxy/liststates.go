@@ -148,8 +148,8 @@ type listedNow struct {
 
 // stateCache caches what is known about objects' states, for listings. A state is named by bucket,
 // key, version and the store's ETag, so an entry is never stale. A scan does not push out
-// everything (W-TinyLFU): in a bucket of more objects than fit, each LIST after the first finds
-// about as many as fit, where an LRU would find none.
+// everything (W-TinyLFU): in a bucket of more objects than fit, a LIST after the first finds most
+// of those that fit, where an LRU would find none.
 type stateCache struct {
 	states *otter.Cache[[sha256.Size]byte, knownState]
 	looks  object.Lookups

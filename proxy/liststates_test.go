@@ -53,16 +53,20 @@ func TestAListOfMoreObjectsThanTheCacheHoldsIsCheaperTheSecondTime(t *testing.T)
 			t.Fatal(text)
 		}
 	}
+	const again = 6
 	var asked []int
-	for range 3 {
+	sum := 0
+	for range 1 + again {
 		before := f.count("HEAD /bucket/")
 		if n := listed(t, s); n != objects {
 			t.Fatalf("%d objects are listed", n)
 		}
 		asked = append(asked, f.count("HEAD /bucket/")-before)
+		sum += asked[len(asked)-1]
 	}
 	t.Logf("of %d objects, %d held, LIST asked for %v", objects, held, asked)
-	if asked[0] != objects || asked[1] > objects-held/2 || asked[2] > objects-held/4 {
+	// The cache admits by chance: a single LIST may find few of those that it holds, an LRU none.
+	if asked[0] != objects || sum-objects > again*(objects-held/3) {
 		t.Errorf("the store was asked for %v objects by one LIST after the other", asked)
 	}
 	if n := p.states.states.EstimatedSize(); n > held+100 {

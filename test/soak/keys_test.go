@@ -68,9 +68,11 @@ func (w *worker) step(ctx context.Context) {
 	case n < 43:
 		known = w.remove(ctx, o)
 	case n < 60:
-		known = w.ranged(ctx, o)
+		known = true
+		w.ranged(ctx, o)
 	default:
-		known = w.read(ctx, w.sdk, o)
+		known = true
+		w.read(ctx, w.sdk, o)
 	}
 	if !known {
 		w.live = append(w.live[:i], w.live[i+1:]...)
@@ -118,39 +120,38 @@ func (w *worker) remove(ctx context.Context, o *object) (known bool) {
 	return true
 }
 
-// read compares an object with every content that it may have.
-func (w *worker) read(ctx context.Context, sdk *s3.Client, o *object) (known bool) {
+// read compares an object with every content that it may have, and returns why it got none.
+func (w *worker) read(ctx context.Context, sdk *s3.Client, o *object) error {
 	got, err := fetch(ctx, sdk, w.bucket, o.key, "")
 	if err != nil {
 		w.miss(ctx)
-		return true
+		return err
 	}
 	w.reads.Add(1)
 	for _, c := range append([]content{o.acked}, o.maybe...) {
 		if c.size < 0 && got == nil || c.size >= 0 && got != nil && bytes.Equal(got, c.bytes()) {
-			return true
+			return nil
 		}
 	}
 	w.wrong("%s: %d bytes (none: %v), acknowledged are %d, %d others may be", o.key, len(got), got == nil, o.acked.size, len(o.maybe))
-	return true
+	return nil
 }
 
-func (w *worker) ranged(ctx context.Context, o *object) (known bool) {
+func (w *worker) ranged(ctx context.Context, o *object) {
 	if o.acked.size < 2 || len(o.maybe) > 0 {
-		return true
+		return
 	}
 	from := rand.IntN(o.acked.size)
 	to := from + rand.IntN(min(o.acked.size-from, 200_000))
 	got, err := fetch(ctx, w.sdk, w.bucket, o.key, fmt.Sprintf("bytes=%d-%d", from, to))
 	if err != nil {
 		w.miss(ctx)
-		return true
+		return
 	}
 	w.reads.Add(1)
 	if !bytes.Equal(got, o.acked.bytes()[from:to+1]) {
 		w.wrong("%s: bytes %d to %d of %d are others (%d bytes)", o.key, from, to, o.acked.size, len(got))
 	}
-	return true
 }
 
 // fetch returns nil if there is no object.

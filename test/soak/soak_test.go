@@ -151,9 +151,8 @@ func (r *run) readAll(workers []*worker) {
 		all.Go(func() {
 			sdk := s3.New(s3test.SDK(r.t, at).Options())
 			for _, o := range append(w.retired, w.live...) {
-				before := r.failed.Load()
-				if w.read(r.t.Context(), sdk, o); r.failed.Load() != before {
-					r.wrong("%s cannot be read at the end", o.key)
+				if err := w.read(r.t.Context(), sdk, o); err != nil {
+					r.wrong("%s cannot be read at the end: %v", o.key, err)
 				}
 			}
 		})
