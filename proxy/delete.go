@@ -115,7 +115,7 @@ func deleteObjects(x *exchange) error {
 	}
 	result.Xmlns = s3xml.Namespace
 	result.Errors = append(result.Errors, refused...)
-	return x.answerXML(result)
+	return x.answerXML(&result)
 }
 
 // readDocument reads and verifies a request's whole body of at most limit bytes.

@@ -39,11 +39,7 @@ func (l *CompleteUpload) size() int { return 256 + len(l.Parts)*partSize/2 }
 
 func (l *CompleteUpload) write(w *writer) {
 	const root = "CompleteMultipartUpload"
-	if l.Xmlns == "" {
-		w.start(root)
-	} else {
-		w.root(root, l.Xmlns)
-	}
+	w.optionalRoot(root, l.Xmlns)
 	for i := range l.Parts {
 		p := &l.Parts[i]
 		w.start("Part")

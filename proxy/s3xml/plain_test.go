@@ -53,12 +53,28 @@ var completions = []string{
 	`<CompleteMultipartUpload><Part><ETag/></Part><New/></CompleteMultipartUpload>`, `<CompleteMultipartUpload><Part><PartNumber></PartNumber></Part></CompleteMultipartUpload>`, `<CompleteMultipartUpload xmlns=""><Part><PartNumber>1</PartNumber><PartNumber>2</PartNumber></Part></CompleteMultipartUpload>`,
 }
 
+var deletes = []string{
+	`<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>a/&lt;b&gt;</Key></Object><Object><Key>c</Key><VersionId>v</VersionId><ETag>&quot;e&quot;</ETag><LastModifiedTime>Mon, 30 Nov 2026 11:13:21 GMT</LastModifiedTime><Size>7</Size></Object><Quiet>true</Quiet></Delete>`,
+	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Delete>\n <Quiet>false</Quiet>\n <Object>\n  <Key> k </Key>\n </Object>\n</Delete>",
+	`<Delete><Object><Key>k</Key><Key>l</Key><Size/><New/></Object><Quiet/></Delete>`, `<Delete><Object><Size>-1</Size></Object><Object/><New>1</New></Delete>`, `<Delete><Quiet>1</Quiet><Object><Key>&#xD800;</Key></Object></Delete>`, `<Delete xmlns=""/>`, `<Delete><Object><Key>k</Object></Delete>`,
+	`<Delete><Object><Key>a<b/>c</Key></Object><!-- x --></Delete>`, `<Delete><Object><Key>&#x1;</Key></Object></Delete>`, `<Delete><Object><Key><![CDATA[k]]></Key></Object></Delete>`, `<d:Delete xmlns:d="d"><d:Object><d:Key>k</d:Key></d:Object></d:Delete>`,
+}
+
+var deleteResults = []string{
+	`<?xml version="1.0" encoding="UTF-8"?>
+<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Deleted><Key>a</Key></Deleted><Deleted><DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>w</DeleteMarkerVersionId><Key>b</Key><VersionId>v</VersionId></Deleted><Error><Code>AccessDenied</Code><Message>Access Denied.</Message><Key>c&amp;</Key><VersionId></VersionId></Error></DeleteResult>`,
+	`<DeleteResult><Deleted><Key>k</Key><DeleteMarker></DeleteMarker></Deleted></DeleteResult>`, `<DeleteResult><Deleted/><Error/><New><Deleted/></New></DeleteResult>`, `<DeleteResult><Error><Key>k</Key><Message>a &#10; b</Message><New>1</New></Error><Deleted><DeleteMarker>0</DeleteMarker></Deleted></DeleteResult>`,
+	`<DeleteResult/>`, `<DeleteResult></DeleteResult> behind`, `<DeleteResult><Deleted><Key>k</Key></Error></DeleteResult>`, `<DeleteResult><Error><Code>a<b/></Code></Error></DeleteResult>`,
+}
+
 // Documents are read and written as encoding/xml does it.
 func FuzzListObjects(f *testing.F)    { fuzzPlain[ListObjects](f, listings) }
 func FuzzListVersions(f *testing.F)   { fuzzPlain[ListVersions](f, versionLists) }
 func FuzzAnyList(f *testing.F)        { fuzzPlain[AnyList](f, slices.Concat(listings, versionLists)) }
 func FuzzListParts(f *testing.F)      { fuzzPlain[ListParts](f, partLists) }
 func FuzzCompleteUpload(f *testing.F) { fuzzPlain[CompleteUpload](f, completions) }
+func FuzzDeleteObjects(f *testing.F)  { fuzzPlain[DeleteObjects](f, deletes) }
+func FuzzDeleteResult(f *testing.F)   { fuzzPlain[DeleteResult](f, deleteResults) }
 
 func fuzzPlain[T any](f *testing.F, seeds []string) {
 	for _, doc := range seeds {
@@ -94,6 +110,7 @@ func TestTheDocumentsOfStoresAndClientsArePlain(t *testing.T) {
 	}{
 		{&ListObjects{}, listings[0]}, {&ListObjects{}, listings[1]}, {&ListObjects{}, string(minioList(3))}, {&ListVersions{}, versionLists[0]}, {&ListVersions{}, versionLists[1]},
 		{&AnyList{}, listings[0]}, {&AnyList{}, versionLists[0]}, {&ListParts{}, partLists[0]}, {&CompleteUpload{}, completions[0]},
+		{&DeleteObjects{}, deletes[0]}, {&DeleteObjects{}, deletes[1]}, {&DeleteResult{}, deleteResults[0]},
 	} {
 		if !c.doc.readPlain(&plain{doc: c.text}) {
 			t.Errorf("%T is not plain: %s", c.doc, c.text)
@@ -124,7 +141,7 @@ func TestAListingIsReadToWhereItBreaks(t *testing.T) {
 
 // A field that is added to a document must not be forgotten where it is written.
 func TestEveryFieldOfADocumentIsWritten(t *testing.T) {
-	for _, full := range []plainWriter{&ListObjects{}, &ListVersions{}, &ListParts{}, &CompleteUpload{}} {
+	for _, full := range []plainWriter{&ListObjects{}, &ListVersions{}, &ListParts{}, &CompleteUpload{}, &DeleteObjects{}, &DeleteResult{}} {
 		fill(t, reflect.ValueOf(full).Elem())
 		got, err := Marshal(full)
 		want, failed := xml.Marshal(full)

@@ -47,6 +47,15 @@ func (w *writer) root(name, xmlns string) {
 	w.out = append(w.out, `">`...)
 }
 
+// optionalRoot is root for a document whose namespace may be absent.
+func (w *writer) optionalRoot(name, xmlns string) {
+	if xmlns == "" {
+		w.start(name)
+	} else {
+		w.root(name, xmlns)
+	}
+}
+
 func (w *writer) text(name, value string) {
 	w.start(name)
 	w.escaped(value)

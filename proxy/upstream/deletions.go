@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"maps"
@@ -37,7 +36,7 @@ func (c *Client) DeleteObjects(ctx context.Context, bucket s3name.Bucket, list D
 		entry.Key, entry.VersionID = s3xml.Text(d.Key.String()), d.Version.String()
 		out.Objects = append(out.Objects, entry)
 	}
-	doc, err := xml.Marshal(out)
+	doc, err := s3xml.Marshal(&out)
 	if err != nil {
 		return nil, fmt.Errorf("write the list of keys: %w", err)
 	}
