@@ -71,7 +71,7 @@ func (o *gcFlags) check(given *pflag.FlagSet) error {
 	if o.grace < 0 || o.recordsGrace < 0 {
 		return config.Usagef("grace and records-grace cannot be negative")
 	}
-	for _, name := range []string{"records-grace", "concurrency", "rate"} {
+	for _, name := range []string{"records-grace", "rate"} {
 		if !o.records && given.Changed(name) {
 			return config.Usagef("%s goes with --records", name)
 		}

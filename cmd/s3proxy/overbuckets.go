@@ -27,7 +27,7 @@ type bucketFlags struct {
 // add adds the flags that all of them have. what names the things that have a line of JSON
 // each.
 func (b *bucketFlags) add(f *pflag.FlagSet, what string) {
-	f.IntVar(&b.rate.Concurrency, "concurrency", 8, "how many objects or records to work on at once")
+	f.IntVar(&b.rate.Concurrency, "concurrency", 8, "how many objects, records or uploads to work on at once")
 	f.Float64Var(&b.rate.PerSecond, "rate", 0, "at most so many objects a second; 0: as fast as possible")
 	f.BoolVar(&b.json, "json", false, "print JSON, one line for each "+what)
 	f.StringVar(&b.progress, "progress", "auto", "how to show progress on standard error: auto (a bar on a terminal, elsewhere a line every 10s), plain (lines), json (lines of JSON), none")

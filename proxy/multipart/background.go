@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/s3proxy/s3proxy/proxy/object"
@@ -12,15 +11,20 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
 
-// maxSweptBuckets limits how many buckets a process remembers for its sweeps.
-const maxSweptBuckets = 10_000
+const (
+	// maxSweptBuckets limits how many buckets a process remembers for its sweeps.
+	maxSweptBuckets = 10_000
+	// mostInRound limits how many uploads of a bucket one round looks at, so that one bucket does not
+	// hold up the others. The next round goes on behind them.
+	mostInRound = 100_000
+)
 
 // remember makes this process sweep the bucket.
 func (a *Uploads) remember(bucket s3name.Bucket) {
 	a.sweptMu.Lock()
 	defer a.sweptMu.Unlock()
-	if len(a.swept) < maxSweptBuckets {
-		a.swept[bucket] = true
+	if _, known := a.swept[bucket]; !known && len(a.swept) < maxSweptBuckets {
+		a.swept[bucket] = ""
 	}
 }
 
@@ -65,16 +69,19 @@ func (a *Uploads) SweepSeen(ctx context.Context, objectsOf func(s3name.Bucket) *
 
 func (a *Uploads) sweepSeen(ctx context.Context, objectsOf func(s3name.Bucket) *object.Objects, grace time.Duration) (round SweepRound) {
 	a.sweptMu.Lock()
-	buckets := slices.Collect(maps.Keys(a.swept))
+	buckets := maps.Clone(a.swept)
 	a.sweptMu.Unlock()
-	for n, b := range buckets {
-		a.sweep.Store(&SweepState{Bucket: b.String(), Done: n, Of: len(buckets)})
+	for b, after := range buckets {
+		a.sweep.Store(&SweepState{Bucket: b.String(), Done: round.Buckets, Of: len(buckets)})
 		o := objectsOf(b)
-		s := Sweeper{Store: o.Upstream, Place: o.Place, Grace: grace, Log: a.log}
+		s := Sweeper{Store: o.Upstream, Place: o.Place, Grace: grace, Log: a.log, SideBySide: sideBySide, Page: a.Page, Most: a.mostInRound, After: after}
 		found, err := s.Bucket(ctx, b.String())
 		if ctx.Err() != nil {
 			return round
 		}
+		a.sweptMu.Lock()
+		a.swept[b] = found.Next
+		a.sweptMu.Unlock()
 		round.Buckets++
 		round.Removed += found.Removed
 		round.Failed += found.Failed

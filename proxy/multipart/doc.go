@@ -47,8 +47,8 @@
 //   - records.go, recordnames.go, recordcache.go: which parts there are, according to the store and the records.
 //   - complete.go, choose.go, outcome.go, false200.go, removal.go: Complete.
 //   - abort.go: Abort.
-//   - sweep.go, background.go, inprogress.go: the state of uploads, as far as it is readable
-//     without a key.
+//   - sweep.go, sweeprun.go, sweepmark.go, background.go: the sweep.
+//   - folders.go, inprogress.go: the state of uploads, as far as it is readable without a key.
 //   - locks.go: one Complete per upload at a time in this process.
 //
 // The package speaks S3 with the store, and knows nothing of clients' requests or the answers to

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
-	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/object"
-	"github.com/s3proxy/s3proxy/proxy/s3xml"
 	"github.com/s3proxy/s3proxy/proxy/state"
 	"github.com/s3proxy/s3proxy/proxy/upstream"
 )
@@ -26,42 +25,49 @@ type InProgress struct {
 	Meta *envelope.Metadata
 }
 
-// EachInProgress visits the uploads in progress in a bucket. An upload without state was not
-// created through s3proxy.
+// EachInProgress visits the uploads in progress in a bucket, one call after the other, in any order.
+// An upload without state was not created through s3proxy.
 func EachInProgress(ctx context.Context, store *upstream.Client, place state.Place, bucket string, visit func(InProgress) error) error {
+	return inProgress{store, place, 0}.each(ctx, bucket, visit)
+}
+
+type inProgress struct {
+	store *upstream.Client
+	place state.Place
+	page  int // entries of a listing; 0: as many as S3 gives
+}
+
+func (p inProgress) each(ctx context.Context, bucket string, visit func(InProgress) error) error {
 	at, err := state.ParseBucket(bucket)
 	if err != nil {
 		return err
 	}
-	o := object.New(object.Settings{Upstream: store}, place, nil)
-	stateBucket, prefix := place.Of(at)
+	o := object.New(object.Settings{Upstream: p.store}, p.place, nil)
+	stateBucket, prefix := p.place.Of(at)
 	prefix += uploadFolder
-	s := Sweeper{Store: store, Place: place}
-	after := prefix
-	for range maxFolders {
-		page, _, err := upstream.List[s3xml.ListObjects](ctx, o.Upstream, upstream.Request{Method: http.MethodGet, Bucket: stateBucket, Query: url.Values{"list-type": {"2"}, "prefix": {prefix}, "start-after": {after}, "max-keys": {"1"}}})
-		if err != nil {
-			return fmt.Errorf("list the uploads' state in %s: %w", stateBucket, err)
-		}
-		if len(page.Contents) == 0 {
-			return nil
-		}
-		rest, ours := strings.CutPrefix(string(page.Contents[0].Key), prefix)
-		if !ours || string(page.Contents[0].Key) <= after {
-			return fmt.Errorf("%w: a listing that is not in order", upstream.ErrStored)
-		}
-		name, _, _ := strings.Cut(rest, "/")
-		after = prefix + name + "/~"
-		state, err := s.readState(ctx, o, stateBucket, prefix+name+"/"+stateKey)
-		if errors.Is(err, ErrNoState) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("the state of the upload %s: %w", name, err)
-		}
-		if err := visit(InProgress{Key: state.Key, ID: state.Upload, Since: state.since, Meta: state.meta}); err != nil {
-			return err
-		}
+	var visiting sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(sideBySide)
+	listing := folders{stateBucket, prefix, p.page, p.store.ListCurrent}.each(ctx, "", func(f folder) error {
+		group.Go(func() error {
+			state, err := readState(ctx, o, stateBucket, prefix+f.name+"/"+stateKey)
+			if errors.Is(err, ErrNoState) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("the state of the upload %s: %w", f.name, err)
+			}
+			visiting.Lock()
+			defer visiting.Unlock()
+			if err := ctx.Err(); err != nil { // an earlier visit ended it
+				return err
+			}
+			return visit(InProgress{Key: state.Key, ID: state.Upload, Since: state.since, Meta: state.meta})
+		})
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return err
 	}
-	return fmt.Errorf("more than %d uploads in progress", maxFolders)
+	return listing
 }

@@ -37,8 +37,10 @@ type Uploads struct {
 	records    *recordCache
 
 	sweptMu sync.Mutex
-	swept   map[s3name.Bucket]bool // buckets that SweepSeen looks at
+	swept   map[s3name.Bucket]string // buckets that SweepSeen looks at, and behind what next
 	sweep   atomic.Pointer[SweepState]
+	// mostInRound is for each bucket; tests lower it.
+	mostInRound int
 }
 
 // NewUploads returns the Uploads of a process. budget, in bytes, limits the small parts held in
@@ -53,7 +55,7 @@ func NewUploads(log *slog.Logger, budget *semaphore.Weighted) *Uploads {
 	return &Uploads{
 		log: log, budget: budget, Page: s3xml.MaxEntries,
 		states: states, checksums: otter.Must(&otter.Options[nameSum, Checksum]{MaximumSize: 200_000}),
-		removals: newRemovals(), records: newRecordCache(), swept: map[s3name.Bucket]bool{},
+		removals: newRemovals(), records: newRecordCache(), swept: map[s3name.Bucket]string{}, mostInRound: mostInRound,
 	}
 }
 

@@ -36,20 +36,26 @@ func List[T any, P interface {
 // ListAny lists up to limit entries behind a key, all versions of them
 // where the store can list these; at has the bucket.
 func (c *Client) ListAny(ctx context.Context, at Request, prefix, after string, limit int) (*s3xml.AnyList, error) {
-	list := func(q url.Values, cursor string) (*s3xml.AnyList, error) {
-		q.Set("prefix", prefix)
-		q.Set("max-keys", strconv.Itoa(limit))
-		if after != "" {
-			q.Set(cursor, after)
-		}
-		req := at
-		req.Query = q
-		page, _, err := List[s3xml.AnyList](ctx, c, req)
-		return page, err
-	}
-	page, err := list(url.Values{"versions": {""}}, "key-marker")
+	at.Query = url.Values{"versions": {""}}
+	page, err := c.listBehind(ctx, at, "key-marker", prefix, after, limit)
 	if errors.Is(err, s3err.NotImplemented) || err == nil && len(page.Entries()) == 0 {
-		return list(url.Values{"list-type": {"2"}}, "start-after")
+		return c.ListCurrent(ctx, at, prefix, after, limit)
 	}
+	return page, err
+}
+
+// ListCurrent is ListAny without old versions.
+func (c *Client) ListCurrent(ctx context.Context, at Request, prefix, after string, limit int) (*s3xml.AnyList, error) {
+	at.Query = url.Values{"list-type": {"2"}}
+	return c.listBehind(ctx, at, "start-after", prefix, after, limit)
+}
+
+func (c *Client) listBehind(ctx context.Context, at Request, cursor, prefix, after string, limit int) (*s3xml.AnyList, error) {
+	at.Query.Set("prefix", prefix)
+	at.Query.Set("max-keys", strconv.Itoa(limit))
+	if after != "" {
+		at.Query.Set(cursor, after)
+	}
+	page, _, err := List[s3xml.AnyList](ctx, c, at)
 	return page, err
 }

@@ -50,12 +50,19 @@ func (s *SweepUploads) Run(ctx context.Context) (*SweptUploads, error) {
 	s.Progress.Start(Walk{Target: s.Place(), Unit: "uploads"})
 	defer s.Progress.Finish()
 	found := &SweptUploads{Outcome: s.outcome(s.Place()), Failed: Reasons{}}
-	sweeper := multipart.Sweeper{Store: records.Store, Place: records.Place, Grace: s.Grace, DryRun: s.DryRun, Log: s.Log, Looked: func(folder string, err error) {
-		if err != nil {
-			found.Failed[Item{State: folder}] = err.Error()
-		}
-		s.Progress.Add(Step{Failed: err != nil})
-	}}
+	sweeper := multipart.Sweeper{
+		Store: records.Store, Place: records.Place, Grace: s.Grace, DryRun: s.DryRun, SideBySide: s.Rate.Concurrency, Log: s.Log,
+		Looked: func(folder string, err error) error {
+			if err != nil && len(found.Failed) >= maxFailed {
+				return fmt.Errorf("%w: %w", errTooMany, err)
+			}
+			if err != nil {
+				found.Failed[Item{State: folder}] = err.Error()
+			}
+			s.Progress.Add(Step{Failed: err != nil})
+			return nil
+		},
+	}
 	found.Swept, err = sweeper.Bucket(ctx, s.Bucket)
 	found.whole = err == nil
 	return found, err
