@@ -37,19 +37,17 @@ func (rd *reading) getWarm() (done bool, err error) {
 	if !ok || rd.ifRange != "" || rd.pinned != nil && (rd.pinned.Meta == nil || !st.Is(rd.pinned)) {
 		return false, nil
 	}
-	known := &object.Stored{Meta: &envelope.Metadata{Kind: st.Trailer.Kind}, Size: st.Trailer.Size}
-	layout := object.LayoutOf(st.Trailer)
-	offset, length, err := rd.plaintextRange(known, layout)
+	offset, length, err := rd.plaintextRange(st.Stored(), st.Layout)
 	if err != nil || length == 0 { // the store judges the request first
 		return false, nil
 	}
-	span := layout.Span(offset, length)
+	span := st.Layout.Span(offset, length)
 	h := rd.passedHeaders()
 	rd.storeConditions(h)
 	h.Set("Range", rangeHeader(span.Offset, span.Offset+span.Length-1))
 	ours := !hasConditions(h)
 	if ours {
-		h.Set("If-Match", st.UpstreamETag)
+		h.Set("If-Match", st.Tag.Upstream)
 	}
 	resp, err := rd.askWith(http.MethodGet, h)
 	switch {
@@ -63,12 +61,13 @@ func (rd *reading) getWarm() (done bool, err error) {
 	if err != nil || !st.Is(s) || !isSpan(resp, span, s.Bytes) {
 		return false, nil // the request starts over, which refuses what has to be refused
 	}
-	dek, facts, err := rd.Unlock(rd.r.Context(), s)
+	dek, _, err := rd.Unlock(rd.r.Context(), s)
 	if err != nil {
 		return true, err
 	}
 	defer dek.Destroy()
-	return true, rd.sendSpan(s, dek, st.Trailer, facts, stretch{span.Offset, span.Length, resp.Body})
+	rd.tag = st.Tag
+	return true, rd.sendSpan(s, dek, st.Trailer, st.Layout, stretch{span.Offset, span.Length, resp.Body})
 }
 
 // hasConditions tells whether a request has conditions of the client, which only the store may
@@ -135,7 +134,8 @@ func (rd *reading) getGuessed() error {
 	if err != nil {
 		return err
 	}
-	return rd.sendSpan(s, dek, t, facts, answered(resp, from, to, s.Bytes))
+	rd.setTagOf(s, facts, t)
+	return rd.sendSpan(s, dek, t, object.LayoutOf(t), answered(resp, from, to, s.Bytes))
 }
 
 // beginEnd asks for the object's end while the request goes on.
@@ -175,8 +175,8 @@ func (rd *reading) sendUnchecked(s *object.Stored, dek *envelope.DEK, facts enve
 	if _, _, _, err := rd.describe(s, dek, facts); err != nil {
 		return err
 	}
-	span := envelope.SingleLayout(s.Size).Span(offset, length)
-	return rd.send(s, offset, length, s.OpenSpan(dek, nil, span, body))
+	layout := envelope.SingleLayout(s.Size)
+	return rd.send(s, offset, length, s.OpenSpan(dek, layout, layout.Span(offset, length), body))
 }
 
 // stretch is a run of stored bytes of an object that have come from the store, or are coming.
@@ -198,16 +198,12 @@ func answered(resp *http.Response, from, to, stored int64) stretch {
 	return stretch{span.Offset, span.Length, resp.Body}
 }
 
-// sendSpan sends the range or part that the client asked for, of an object whose trailer is t. The
-// store is asked only for what is not in have.
-func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Trailer, facts envelope.Facts, have stretch) error {
-	layout := object.LayoutOf(t)
+// sendSpan sends the range or part that the client asked for, of an object whose trailer is t and
+// whose ETag is known. The store is asked only for what is not in have.
+func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Trailer, layout envelope.Layout, have stretch) error {
 	offset, length, err := rd.plaintextRange(s, layout)
 	if err != nil {
 		return err
-	}
-	if !rd.setTag(s, facts, nil) {
-		rd.setTag(s, t.Facts, t)
 	}
 	if rd.part > 0 {
 		rd.setFacts(t.Facts, object.PartsOf(t))
@@ -228,7 +224,7 @@ func (rd *reading) sendSpan(s *object.Stored, dek *envelope.DEK, t *envelope.Tra
 		defer resp.Body.Close()
 		body = resp.Body
 	}
-	return rd.send(s, offset, length, s.OpenSpan(dek, t, span, body))
+	return rd.send(s, offset, length, s.OpenSpan(dek, layout, span, body))
 }
 
 // endRequest asks for the object's end, with the client's conditions or without them.
@@ -292,7 +288,8 @@ func (rd *reading) getByEnd() error {
 		return err
 	}
 	held := int64(len(e.Suffix))
-	return rd.sendSpan(s, dek, t, facts, stretch{s.Bytes - held, held, io.NopCloser(bytes.NewReader(e.Suffix))})
+	rd.setTagOf(s, facts, t)
+	return rd.sendSpan(s, dek, t, object.LayoutOf(t), stretch{s.Bytes - held, held, io.NopCloser(bytes.NewReader(e.Suffix))})
 }
 
 // sendUnsegmented answers for an object that has no segments: one without bytes, or one that is not of

@@ -33,6 +33,13 @@ func (rd *reading) setTag(s *object.Stored, facts envelope.Facts, t *envelope.Tr
 	return known
 }
 
+// setTagOf keeps the ETag of an object whose trailer was read.
+func (rd *reading) setTagOf(s *object.Stored, facts envelope.Facts, t *envelope.Trailer) {
+	if !rd.setTag(s, facts, nil) {
+		rd.setTag(s, t.Facts, t)
+	}
+}
+
 // setChecksumHeaders adds the checksum, if it was asked for, and the number of parts to the
 // answer. A range gets no checksum, because there is only one of the whole object or of a part.
 func (rd *reading) setChecksumHeaders(h http.Header) {

@@ -17,9 +17,9 @@ import (
 // store, and the cache says what to ask for, or refuses the answer.
 type Cache struct {
 	trailers *trailerCache
-	// last is the state in which an object was last seen, including its end. With it, a range takes
-	// a single request.
-	last *lru.Cache[name, *seenState]
+	// last names the state in which an object was last seen, including its end. With it, a range
+	// takes a single request, as long as the end is among the trailers.
+	last *lru.Cache[name, trailerID]
 	// commitments has, for each ETag of an object, the commitment of the key that came with it.
 	commitments *lru.Cache[[sha256.Size]byte, seenCommitment]
 	now         func() time.Time
@@ -29,15 +29,14 @@ type Cache struct {
 	lastLooks Lookups
 }
 
-// Sizes of the caches, in entries. An entry of last holds a trailer that is also among the
-// trailers; an entry of commitments has about 150 bytes.
+// Sizes of the caches, in entries. An entry of last has about 300 bytes, one of commitments about 150.
 const (
 	lastCacheEntries       = 4096
 	commitmentCacheEntries = 100_000
 )
 
 func NewCache() *Cache {
-	last, err := lru.New[name, *seenState](lastCacheEntries)
+	last, err := lru.New[name, trailerID](lastCacheEntries)
 	if err != nil {
 		panic(err) // only if the size is below one
 	}
@@ -55,17 +54,25 @@ type name struct {
 	version s3name.VersionID
 }
 
-// seenState is a state of an object whose end was authenticated.
-type seenState struct {
-	UpstreamETag string
-	bytes        int64
-	commitment   [32]byte
-	Trailer      *envelope.Trailer
+// SeenState is a state of an object whose end was authenticated, with what follows from its end.
+type SeenState struct {
+	id      trailerID
+	Trailer *envelope.Trailer
+	Layout  envelope.Layout
+	Tag     ETag
+}
+
+// Stored describes the state as far as it is known without the store's headers.
+func (st *SeenState) Stored() *Stored {
+	return &Stored{
+		Bucket: st.id.bucket, Key: st.id.key, Version: st.id.version, UpstreamETag: st.id.etag, Bytes: st.id.bytes,
+		Meta: &envelope.Metadata{Kind: st.Trailer.Kind, Commitment: st.id.commitment}, Size: st.Trailer.Size,
+	}
 }
 
 // Is reports whether an answer is about this state.
-func (st *seenState) Is(s *Stored) bool {
-	return s.Meta != nil && s.Meta.Commitment == st.commitment && s.Bytes == st.bytes && s.UpstreamETag == st.UpstreamETag && s.Meta.Kind == st.Trailer.Kind
+func (st *SeenState) Is(s *Stored) bool {
+	return s.Meta != nil && s.Meta.Commitment == st.id.commitment && s.Bytes == st.id.bytes && s.UpstreamETag == st.id.etag && s.Meta.Kind == st.Trailer.Kind
 }
 
 // seenCommitment is a commitment that came with an ETag. proven means that bytes with that very
@@ -103,29 +110,37 @@ func (c *Cache) sameKey(s *Stored, proven bool) error {
 }
 
 // LastSeen returns the state in which an object was last seen, including its end.
-func (o *Objects) LastSeen(bucket s3name.Bucket, key s3name.Key, version s3name.VersionID) (*seenState, bool) {
-	st, ok := o.cache.last.Get(name{bucket, key, version})
-	o.cache.lastLooks.Count(ok)
-	return st, ok
+func (o *Objects) LastSeen(bucket s3name.Bucket, key s3name.Key, version s3name.VersionID) (*SeenState, bool) {
+	var st *SeenState
+	if id, ok := o.cache.last.Get(name{bucket, key, version}); ok {
+		st = o.cache.trailers.get(id)
+	}
+	o.cache.lastLooks.Count(st != nil)
+	return st, st != nil
 }
 
 // SeenTrailer returns the trailer of s, if it was seen before.
 func (o *Objects) SeenTrailer(s *Stored) (*envelope.Trailer, bool) {
-	t := o.cache.trailers.get(trailerOf(s))
-	o.cache.trailers.looks.Count(t != nil)
-	return t, t != nil
+	st := o.cache.trailers.get(trailerOf(s))
+	o.cache.trailers.looks.Count(st != nil)
+	if st == nil {
+		return nil, false
+	}
+	return st.Trailer, true
 }
 
 // prove keeps a state whose trailer was read under its ETag and opened.
-func (c *Cache) prove(s *Stored, t *envelope.Trailer) error {
-	if err := c.sameKey(s, true); err != nil {
+func (o *Objects) prove(s *Stored, t *envelope.Trailer) error {
+	if err := o.cache.sameKey(s, true); err != nil {
 		return err
 	}
-	c.trailers.add(trailerOf(s), t)
-	if s.UpstreamETag != "" {
-		st := &seenState{UpstreamETag: s.UpstreamETag, bytes: s.Bytes, commitment: s.Meta.Commitment, Trailer: t}
-		c.last.Add(name{s.Bucket, s.Key, s.asked}, st)
+	if s.UpstreamETag == "" {
+		return nil // nothing distinguishes two states of the object
 	}
+	tag, _ := o.TagOf(s, t.Facts, t)
+	id := trailerOf(s)
+	o.cache.trailers.add(&SeenState{id, t, LayoutOf(t), tag})
+	o.cache.last.Add(name{s.Bucket, s.Key, s.asked}, id)
 	return nil
 }
 
@@ -145,10 +160,10 @@ func trailerOf(s *Stored) trailerID {
 }
 
 // trailerCache keeps opened trailers. It is bounded by the number of entries, and by the number of
-// parts in all of them (about 200 bytes a part).
+// parts in all of them (about 220 bytes a part).
 type trailerCache struct {
 	mu    sync.Mutex
-	lru   *lru.Cache[trailerID, *envelope.Trailer]
+	lru   *lru.Cache[trailerID, *SeenState]
 	parts int
 	looks Lookups
 }
@@ -160,7 +175,7 @@ const (
 
 func newTrailerCache() *trailerCache {
 	c := &trailerCache{}
-	cache, err := lru.NewWithEvict(trailerCacheEntries, func(_ trailerID, t *envelope.Trailer) { c.parts -= len(t.Parts) })
+	cache, err := lru.NewWithEvict(trailerCacheEntries, func(_ trailerID, st *SeenState) { c.parts -= len(st.Trailer.Parts) })
 	if err != nil {
 		panic(err) // only if the size is below one
 	}
@@ -168,27 +183,21 @@ func newTrailerCache() *trailerCache {
 	return c
 }
 
-func (c *trailerCache) get(id trailerID) *envelope.Trailer {
-	if id.etag == "" {
-		return nil // nothing distinguishes two states of the object
-	}
+func (c *trailerCache) get(id trailerID) *SeenState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t, _ := c.lru.Get(id)
-	return t
+	st, _ := c.lru.Get(id)
+	return st
 }
 
-func (c *trailerCache) add(id trailerID, t *envelope.Trailer) {
-	if id.etag == "" {
-		return
-	}
+func (c *trailerCache) add(st *SeenState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lru.Contains(id) {
+	if c.lru.Contains(st.id) {
 		return
 	}
-	c.parts += len(t.Parts)
-	c.lru.Add(id, t)
+	c.parts += len(st.Trailer.Parts)
+	c.lru.Add(st.id, st)
 	for c.parts > trailerCacheParts && c.lru.Len() > 1 {
 		c.lru.RemoveOldest()
 	}

@@ -74,7 +74,7 @@ func (o *Objects) OpenEnd(ctx context.Context, s *Stored, dek *envelope.DEK, e *
 	if err != nil {
 		return nil, err
 	}
-	return t, o.cache.prove(s, t)
+	return t, o.prove(s, t)
 }
 
 const (

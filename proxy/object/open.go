@@ -41,8 +41,10 @@ func (o *Objects) read(ctx context.Context, s *Stored, dek *envelope.DEK, offset
 		}
 	}
 	span := envelope.Span{Length: s.Bytes}
+	var layout envelope.Layout // of a part of the object
 	if !whole {
-		span = LayoutOf(t).Span(offset, length)
+		layout = LayoutOf(t)
+		span = layout.Span(offset, length)
 	}
 	resp, err := o.GetRange(ctx, s, span.Offset, span.Length)
 	if err != nil {
@@ -52,7 +54,7 @@ func (o *Objects) read(ctx context.Context, s *Stored, dek *envelope.DEK, offset
 	if whole {
 		r.OpenReader = s.OpenWhole(dek, t, resp.Body)
 	} else {
-		r.OpenReader = s.OpenSpan(dek, t, span, resp.Body)
+		r.OpenReader = s.OpenSpan(dek, layout, span, resp.Body)
 	}
 	return r, nil
 }
@@ -60,20 +62,17 @@ func (o *Objects) read(ctx context.Context, s *Stored, dek *envelope.DEK, offset
 // OpenWhole reads the plaintext of an object from all its stored bytes. t is its end, if that was
 // seen; for a multipart object it is required.
 func (s *Stored) OpenWhole(dek *envelope.DEK, t *envelope.Trailer, body io.Reader) *envelope.OpenReader {
-	return dek.OpenObject(s.Meta.Kind, s.layout(t), s.Bytes, t, body)
-}
-
-// OpenSpan reads the plaintext of some segments; body begins with their stored bytes.
-func (s *Stored) OpenSpan(dek *envelope.DEK, t *envelope.Trailer, span envelope.Span, body io.Reader) *envelope.OpenReader {
-	return dek.Open(s.Meta.Kind, s.layout(t), span, io.LimitReader(body, span.Length))
-}
-
-// layout uses the object's end or, without it, the size reported by the store.
-func (s *Stored) layout(t *envelope.Trailer) envelope.Layout {
-	if t == nil {
-		return envelope.SingleLayout(s.Size)
+	layout := envelope.SingleLayout(s.Size)
+	if t != nil {
+		layout = LayoutOf(t)
 	}
-	return LayoutOf(t)
+	return dek.OpenObject(s.Meta.Kind, layout, s.Bytes, t, body)
+}
+
+// OpenSpan reads the plaintext of some segments, which are where layout says; body begins with their
+// stored bytes.
+func (s *Stored) OpenSpan(dek *envelope.DEK, layout envelope.Layout, span envelope.Span, body io.Reader) *envelope.OpenReader {
+	return dek.Open(s.Meta.Kind, layout, span, io.LimitReader(body, span.Length))
 }
 
 // reader closes everything that a read of an object needs.

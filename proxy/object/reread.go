@@ -50,7 +50,7 @@ func (o *Objects) Reread(ctx context.Context, s *Stored, dek *envelope.DEK, offs
 		return nil, err
 	}
 	p.body, p.skip = resp.Body, offset-span.Offset
-	p.opened = s.OpenSpan(dek, t, span, io.TeeReader(resp.Body, &p.raw))
+	p.opened = s.OpenSpan(dek, layout, span, io.TeeReader(resp.Body, &p.raw))
 	return p, nil
 }
 

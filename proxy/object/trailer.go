@@ -19,7 +19,7 @@ func (o *Objects) Trailer(ctx context.Context, s *Stored, dek *envelope.DEK) (*e
 	if err != nil {
 		return nil, err
 	}
-	return t, o.cache.prove(s, t)
+	return t, o.prove(s, t)
 }
 
 // openTrailer opens the end of an object of so many stored bytes. suffix returns the last n of
