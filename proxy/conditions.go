@@ -98,15 +98,67 @@ func (x *exchange) lookAgain(ctx context.Context, asked http.Header, sent error)
 // readConditions are the conditional headers of GET and HEAD.
 var readConditionNames = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 
-// resolve looks at the ETags that a GET or HEAD names, in the order of RFC 9110,
-// section 13.2.2: If-Match, or else If-Unmodified-Since; If-None-Match, or else
-// If-Modified-Since. The store compares the dates. After that only the object that was looked at
-// is asked for.
-func (rd *reading) resolve() error {
-	match, noneMatch := condition(rd.r.Header, "If-Match"), condition(rd.r.Header, "If-None-Match")
-	if !rd.ETag.ComparedHere(match, noneMatch) {
+// ETags are looked at in the order of RFC 9110, section 13.2.2: If-Match, or else
+// If-Unmodified-Since; If-None-Match, or else If-Modified-Since. The store compares the dates.
+
+// etags are the conditions of a GET or HEAD that may name ETags.
+func (rd *reading) etags() (match, noneMatch string) {
+	return condition(rd.r.Header, "If-Match"), condition(rd.r.Header, "If-None-Match")
+}
+
+// comparesETags tells whether the ETags that a GET or HEAD names are compared here.
+func (rd *reading) comparesETags() bool { return rd.ETag.ComparedHere(rd.etags()) }
+
+// holdsFor tells whether what is compared here holds for an object with this ETag, of which the
+// store's ETag then says the same. It does not, where the store has to judge If-Unmodified-Since,
+// which counts only without If-Match.
+func (rd *reading) holdsFor(tag object.ETag) bool {
+	match, noneMatch := rd.etags()
+	if match == "" && condition(rd.r.Header, "If-Unmodified-Since") != "" {
+		return false
+	}
+	return (match == "" || tag.IsIn(match)) && (noneMatch == "" || !tag.IsInWeakly(noneMatch))
+}
+
+// resolveByAnswer is resolve without a request, where If-Match is all that has to be judged: judge
+// does so by the answer to the read itself.
+func (rd *reading) resolveByAnswer() error {
+	match, noneMatch := rd.etags()
+	if match == "" || noneMatch != "" || rd.asksIfModified() || !rd.comparesETags() {
+		return rd.resolve()
+	}
+	rd.match = match
+	return nil
+}
+
+// judge compares the object that is about to be sent with what resolveByAnswer has left to it.
+func (rd *reading) judge(s *object.Stored) error {
+	if rd.match == "" {
 		return nil
 	}
+	tag, err := rd.ObjectETag(rd.r.Context(), s)
+	if err == nil && !tag.IsIn(rd.match) {
+		err = notMatched("If-Match")
+	}
+	return err
+}
+
+// resolveFirst resolves what was left to an answer that did not come.
+func (rd *reading) resolveFirst() error {
+	if rd.match == "" {
+		return nil
+	}
+	rd.match = ""
+	return rd.resolve()
+}
+
+// resolve looks at the ETags that a GET or HEAD names, in an answer of its own. After that only the
+// object that was looked at is asked for.
+func (rd *reading) resolve() error {
+	if !rd.comparesETags() {
+		return nil
+	}
+	match, noneMatch := rd.etags()
 	h := rd.passedHeaders()
 	for _, name := range readConditionNames {
 		if name != "If-Unmodified-Since" || match != "" {
@@ -139,6 +191,12 @@ func (rd *reading) resolve() error {
 
 // storeConditions are the conditions that the store gets.
 func (rd *reading) storeConditions(h http.Header) {
+	if rd.match != "" {
+		for _, name := range readConditionNames {
+			h.Del(name)
+		}
+		return
+	}
 	if rd.pinned == nil {
 		object.TranslateConditions(h)
 		return

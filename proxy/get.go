@@ -23,6 +23,7 @@ type reading struct {
 	ifRange   string
 
 	pinned *object.Stored // the object that the client's conditions were resolved with; nil: the store judges them
+	match  string         // the client's If-Match, where only the answer to this read can tell whether it holds
 
 	facts envelope.Facts // what sendHeader tells of the object
 	parts int
@@ -49,10 +50,7 @@ func (x *exchange) read(do func(*reading) error) error {
 	rd.ifRange = x.r.Header.Get("If-Range")
 	for tries := 1; ; tries++ {
 		fresh := *rd
-		err := fresh.resolve()
-		if err == nil {
-			err = do(&fresh)
-		}
+		err := do(&fresh)
 		most := 1
 		switch {
 		case errors.Is(err, object.ErrChanged), errors.Is(err, object.ErrSpliced): // or a HEAD of two states
@@ -130,6 +128,9 @@ func (rd *reading) withErrorBody(err error) error {
 }
 
 func (rd *reading) head() error {
+	if err := rd.resolve(); err != nil {
+		return err
+	}
 	s, err := rd.stat()
 	if err != nil {
 		return err
@@ -166,6 +167,9 @@ func (rd *reading) get() error {
 	if rd.ranged || rd.part > 0 {
 		return rd.getRanged()
 	}
+	if err := rd.resolveByAnswer(); err != nil {
+		return err
+	}
 	resp, err := rd.ask(http.MethodGet, "")
 	if err != nil {
 		return err
@@ -177,6 +181,9 @@ func (rd *reading) get() error {
 	}
 	if rd.pinned != nil && !rd.pinned.SameAs(s) {
 		return object.ErrReplaced
+	}
+	if err := rd.judge(s); err != nil {
+		return err
 	}
 	if s.Meta == nil {
 		rd.setTag(s, envelope.Facts{}, nil)

@@ -27,6 +27,9 @@ func (rd *reading) getRanged() error {
 	if rd.ranged && rd.rng.first >= 0 && rd.rng.first < envelope.MaxObjectSize && rd.ifRange == "" {
 		return rd.getGuessed()
 	}
+	if err := rd.resolve(); err != nil {
+		return err
+	}
 	return rd.getByEnd()
 }
 
@@ -34,27 +37,35 @@ func (rd *reading) getRanged() error {
 // the object has changed since.
 func (rd *reading) getWarm() (done bool, err error) {
 	st, ok := rd.LastSeen(rd.bucket, rd.key, rd.version)
-	if !ok || rd.ifRange != "" || rd.pinned != nil && (rd.pinned.Meta == nil || !st.Is(rd.pinned)) {
+	if !ok || rd.ifRange != "" {
 		return false, nil
 	}
-	offset, length, err := rd.plaintextRange(st.Stored(), st.Layout)
+	known := st.Stored()
+	offset, length, err := rd.plaintextRange(known, st.Layout)
 	if err != nil || length == 0 { // the store judges the request first
 		return false, nil
 	}
 	span := st.Layout.Span(offset, length)
-	h := rd.passedHeaders()
-	rd.storeConditions(h)
+	warm := *rd
+	if warm.comparesETags() {
+		if !warm.holdsFor(st.Tag) {
+			return false, nil
+		}
+		warm.pinned = known
+	}
+	h := warm.passedHeaders()
+	warm.storeConditions(h)
 	h.Set("Range", rangeHeader(span.Offset, span.Offset+span.Length-1))
-	ours := !hasConditions(h)
+	ours := warm.pinned != nil || !hasConditions(h)
 	if ours {
 		h.Set("If-Match", st.Tag.Upstream)
 	}
-	resp, err := rd.askWith(http.MethodGet, h)
+	resp, err := warm.askWith(http.MethodGet, h)
 	switch {
 	case ours && errors.Is(err, s3err.PreconditionFailed), errors.Is(err, s3err.InvalidRange):
 		return false, nil
 	case err != nil:
-		return true, rd.refused(err)
+		return true, warm.refused(err)
 	}
 	defer resp.Body.Close()
 	s, err := rd.ReadStored(rd.bucket, rd.key, rd.unsigned(), resp)
@@ -99,6 +110,9 @@ func isSpan(resp *http.Response, span envelope.Span, stored int64) bool {
 // beside it. The guess is right for objects of one PUT, and for those whose parts are multiples of a
 // segment, as nearly all clients make them; the end says whether it was.
 func (rd *reading) getGuessed() error {
+	if err := rd.resolveByAnswer(); err != nil {
+		return err
+	}
 	var end func() (*object.End, error)
 	if !rd.SkipRangeCheck {
 		end = rd.beginEnd()
@@ -106,6 +120,9 @@ func (rd *reading) getGuessed() error {
 	from, to := guessRange(rd.rng)
 	resp, err := rd.ask(http.MethodGet, rangeHeader(from, to))
 	if errors.Is(err, s3err.InvalidRange) {
+		if err := rd.resolveFirst(); err != nil {
+			return err
+		}
 		return rd.getByEnd() // which knows the plaintext's size for the answer
 	}
 	if err != nil {
@@ -132,6 +149,9 @@ func (rd *reading) getGuessed() error {
 	}
 	t, err := rd.guessedEnd(s, dek, end)
 	if err != nil {
+		return err
+	}
+	if err := rd.judge(s); err != nil {
 		return err
 	}
 	rd.setTagOf(s, facts, t)
@@ -168,6 +188,9 @@ func (rd *reading) guessedEnd(s *object.Stored, dek *envelope.DEK, end func() (*
 // sendUnchecked answers a range of an object of one PUT without its end, if the bucket's settings
 // allow that.
 func (rd *reading) sendUnchecked(s *object.Stored, dek *envelope.DEK, facts envelope.Facts, body io.Reader) error {
+	if err := rd.judge(s); err != nil {
+		return err
+	}
 	offset, length, err := rd.rng.of(s.Size)
 	if err != nil {
 		return err
@@ -295,6 +318,9 @@ func (rd *reading) getByEnd() error {
 // sendUnsegmented answers for an object that has no segments: one without bytes, or one that is not of
 // format 1.
 func (rd *reading) sendUnsegmented(s *object.Stored) error {
+	if err := rd.judge(s); err != nil {
+		return err
+	}
 	if s.Meta == nil {
 		return rd.sendPlainRange(s)
 	}

@@ -139,3 +139,43 @@ func TestReadersWhoComeTogetherReadTheEndOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestRangesOfADownloadCostNoMoreWhereTheyNameTheETag: boto3, aws-cli and the Java SDK send If-Match
+// with each of them. In mode md5 the store does not know the ETag.
+func TestRangesOfADownloadCostNoMoreWhereTheyNameTheETag(t *testing.T) {
+	lab.OnThese(t, lab.RealStores, func(t *testing.T, at lab.Target) {
+		if lab.Direct {
+			t.Skip("there is no proxy")
+		}
+		counter := lab.Count(t, at.Store)
+		proxy := lab.Proxy(t, lab.ProxyOptions{Upstream: at.Store, UpstreamURL: counter.URL, Args: []string{"--etag", lab.ModeMD5}})
+		client, bucket := s3test.SDK(t, proxy.S3()), s3test.NewBucket(t, proxy.S3())
+		for object, parts := range readParts {
+			body := putForRead(t, proxy.S3(), client, bucket, object, parts)
+			read := s3test.Call{Method: "HEAD", Path: "/" + bucket + "/" + object}
+			etag := read.Do(t, proxy.S3()).Header.Get("ETag")
+			for i, query := range []string{"", "", "partNumber=1"} {
+				read = s3test.Call{Method: "GET", Path: read.Path, Query: query, Headers: map[string]string{"if-match": etag}}
+				if query == "" {
+					read.Headers["range"] = fmt.Sprintf("bytes=%d-%d", i*1000, i*1000+99)
+				}
+				var a s3test.Answer
+				asked := ofKey(counter.During(func() { a = read.Do(t, proxy.S3()) }), object)
+				from := 0
+				if _, err := fmt.Sscanf(a.Header.Get("Content-Range"), "bytes %d-", &from); err != nil || a.Status != 206 || a.Header.Get("ETag") != etag {
+					t.Fatalf("%s: %v", object, a)
+				}
+				if err := s3test.SameBytes(a.Body, body[from:from+len(a.Body)]); err != nil {
+					t.Errorf("%s: %v", object, err)
+				}
+				if cold := i == 0 && parts == nil; len(asked) != 1 && !(cold && len(asked) == 2) { // HEAD has seen the end of others
+					t.Errorf("%s, range %d: %d requests: %q", object, i, len(asked), asked)
+				}
+			}
+			s3test.MustPut(t, proxy.S3(), read.Path, []byte("another"))
+			if a := read.Do(t, proxy.S3()); a.Status != 412 {
+				t.Errorf("%s, replaced: %v", object, a)
+			}
+		}
+	})
+}
