@@ -71,6 +71,12 @@ func NewRenewer(b object.Settings, at state.Place) *Renewer {
 // Errors: ErrRaced, ErrLocked, ErrArchived, ErrNoConditions, s3err.NoSuchKey, those of reading a
 // damaged object, and those of change, which end the renewal.
 func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(context.Context, *Renewal) error) error {
+	return r.RenewSeen(ctx, bucket, key, nil, change)
+}
+
+// RenewSeen is Renew where the caller has just asked for the object with a HEAD, and was answered
+// with the headers in seen. That spares one of the two with which the renewal begins.
+func (r *Renewer) RenewSeen(ctx context.Context, bucket, key string, seen http.Header, change func(context.Context, *Renewal) error) error {
 	at, k, _, err := object.ParseRef(bucket, key, "")
 	if err != nil {
 		return err
@@ -84,7 +90,8 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 		if err := upstream.Wait(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
 			return err
 		}
-		err = r.once(ctx, at, k, change)
+		err = r.once(ctx, at, k, seen, change)
+		seen = nil
 		if errors.Is(err, s3err.InvalidObjectState) {
 			return fmt.Errorf("%w: %w", ErrArchived, err)
 		}
@@ -97,8 +104,8 @@ func (r *Renewer) Renew(ctx context.Context, bucket, key string, change func(con
 	return fmt.Errorf("%w: %w", state.ErrRaced, err)
 }
 
-func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key, change func(context.Context, *Renewal) error) error {
-	src, err := r.find(ctx, bucket, key)
+func (r *Renewer) once(ctx context.Context, bucket s3name.Bucket, key s3name.Key, seen http.Header, change func(context.Context, *Renewal) error) error {
+	src, err := r.find(ctx, bucket, key, seen)
 	if err != nil {
 		return err
 	}
@@ -177,9 +184,8 @@ func (src *Source) write(ctx context.Context, n *Renewal) error {
 
 // find asks for an object twice: versitygw 1.8 reads the parts of a HEAD's answer one by one, so
 // that in the middle of an overwrite one answer may mix two states. Two equal answers in a row
-// belong to one state.
-func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key) (*Source, error) {
-	var before http.Header
+// belong to one state. before is the first of them, if there was one already.
+func (r *Renewer) find(ctx context.Context, bucket s3name.Bucket, key s3name.Key, before http.Header) (*Source, error) {
 	for range object.MaxTries {
 		resp, err := r.head(ctx, bucket, key)
 		if err != nil {

@@ -241,6 +241,56 @@ func TestAWriteBesideARenewalWins(t *testing.T) {
 	})
 }
 
+// counted is a way to a store that counts requests.
+type counted map[string]int
+
+func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.RawQuery == "" && !strings.Contains(r.URL.Path, ".s3proxy/") {
+		c[r.Method]++
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// An answer that the caller has already spares a question, and is never believed alone: not where it
+// is of an older state, nor where the one behind it differs.
+func TestAnAnswerThatWasSeenSparesAQuestion(t *testing.T) {
+	onStores(t, func(t *testing.T, s *scene) {
+		s.put([]byte("first"), nil)
+		first, _ := s.send(&upstream.Request{Method: http.MethodHead}, s.key)
+		s.put([]byte("second"), kept)
+		second, _ := s.send(&upstream.Request{Method: http.MethodHead}, s.key)
+		other := second.Clone()
+		other.Set("X-Amz-Meta-Colour", "red")
+		for name, c := range map[string]struct {
+			seen  http.Header
+			heads int // the last one is the recheck
+		}{"none": {nil, 3}, "an older state": {first, 3}, "a mixture": {other, 3}, "this state": {second, 2}} {
+			way := counted{}
+			err := s.renewer(way).RenewSeen(t.Context(), s.bucket, s.key, c.seen, func(ctx context.Context, n *Renewal) error {
+				if colour := n.Header[object.MetaName("X-Amz-Meta-Colour")]; !slices.Equal(colour, []string{"blue"}) {
+					t.Errorf("%s: the change was shown the colour %q", name, colour)
+				}
+				return errors.Join(s.wrapAnew(ctx, n), errors.New("stop")) // the state stays
+			})
+			if err == nil || way[http.MethodHead] != c.heads-1 {
+				t.Errorf("%s: %v, before a write: %v", name, way, err)
+			}
+			way = counted{}
+			fresh, _ := s.send(&upstream.Request{Method: http.MethodHead}, s.key)
+			if name == "this state" {
+				if err := s.renewer(way).RenewSeen(t.Context(), s.bucket, s.key, fresh, s.wrapAnew); err != nil || way[http.MethodHead] != c.heads {
+					t.Errorf("%s: %v, %v", name, way, err)
+				}
+			}
+		}
+		h, content := s.object()
+		s.checkKept(h)
+		if string(content) != "second" {
+			t.Errorf("the object is %q", content)
+		}
+	})
+}
+
 // A writer that is always faster makes a renewal end with an error, and loses nothing.
 func TestARenewalGivesUpBeforeABusyWriter(t *testing.T) {
 	onStores(t, func(t *testing.T, s *scene) {

@@ -24,6 +24,9 @@ type Inspection struct {
 	stored  *Stored
 }
 
+// Answer are the headers of the store's answer.
+func (i *Inspection) Answer() http.Header { return i.stored.Header }
+
 // Inspect asks the store for the headers of an object, or of one version if versionID is not empty.
 // It needs no key and no running proxy.
 func Inspect(ctx context.Context, store *upstream.Client, bucket, key, versionID string) (*Inspection, error) {

@@ -182,7 +182,7 @@ func (r *rewrite) object(ctx context.Context, key string) (wrote, old bool, err 
 	if r.dryRun {
 		return true, old, nil
 	}
-	err = r.renewer.Renew(ctx, r.bucket, key, func(ctx context.Context, n *inplace.Renewal) error {
+	err = r.renewer.RenewSeen(ctx, r.bucket, key, object.Answer(), func(ctx context.Context, n *inplace.Renewal) error {
 		if due, err := r.due(ctx, key, n.Meta); err != nil {
 			return err
 		} else if !due {
