@@ -22,9 +22,10 @@ import (
 	"github.com/s3proxy/s3proxy/proxy/sigv4"
 )
 
-// bufferSize is the transport's read and write buffer per connection. 4 KiB,
-// net/http's default, costs a system call for each 4 KiB of a bulk transfer.
-const bufferSize = 128 << 10
+// bufferSize is the transport's read and write buffer of a connection, in bytes. A small object
+// and its headers pass through it at once. Larger reads and writes bypass it, so more would only
+// take memory: each open connection keeps both buffers, idle ones too.
+const bufferSize = 16 << 10
 
 // expectContinueFrom is the body size from which the store is asked before the
 // body is sent, so that a refusal (no such bucket, a failed condition) costs

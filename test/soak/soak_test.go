@@ -56,7 +56,7 @@ func TestClientsLoseNothingWhileReplicasAndTheStoreAreKilledAndTheKeyIsRotated(t
 	r.cluster = lab.NewCluster(t, lab.ClusterOptions{Store: r.store, Balancer: "haproxy", Plain: true, Args: []string{"--key-window", "10s"}})
 	s3test.MakeBucket(t, r.cluster.S3, r.bucket)
 	lasts := length(t)
-	ctx, stop := context.WithTimeout(t.Context(), lasts)
+	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 
 	var clients sync.WaitGroup
@@ -78,8 +78,12 @@ func TestClientsLoseNothingWhileReplicasAndTheStoreAreKilledAndTheKeyIsRotated(t
 		})
 	}
 	memory := r.watchMemory(ctx)
-	r.disturb(ctx, lasts)
-	<-ctx.Done()
+	r.disturb(lasts)
+	// On a busy machine it takes longer until enough is done.
+	for late := time.Now().Add(lab.AnswerWithin); !r.didEnough() && time.Now().Before(late); {
+		time.Sleep(time.Second)
+	}
+	stop()
 	clients.Wait()
 
 	r.readAll(workers)
@@ -95,14 +99,18 @@ func TestClientsLoseNothingWhileReplicasAndTheStoreAreKilledAndTheKeyIsRotated(t
 	if last > first+first/2+(32<<20) {
 		t.Errorf("memory grows from %d to %d MiB", first>>20, last>>20)
 	}
-	if r.writes.Load() < 100 || r.reads.Load() < 100 || r.rounds.Load()-r.badRounds.Load() < 3 {
+	if !r.didEnough() {
 		t.Error("too little was done to prove anything")
 	}
 }
 
+func (r *run) didEnough() bool {
+	return r.writes.Load() >= 100 && r.reads.Load() >= 100 && r.rounds.Load()-r.badRounds.Load() >= 3
+}
+
 // disturb kills a replica every few seconds, restarts the store after a third and two thirds of the
-// time, and rotates the key in between.
-func (r *run) disturb(ctx context.Context, lasts time.Duration) {
+// time, and rotates the key in between. It ends when all of that came about.
+func (r *run) disturb(lasts time.Duration) {
 	began := time.Now()
 	at := func(part float64) time.Time { return began.Add(time.Duration(part * float64(lasts))) }
 	type event struct {
@@ -110,12 +118,8 @@ func (r *run) disturb(ctx context.Context, lasts time.Duration) {
 		do  func()
 	}
 	events := []event{{at(.25), r.rotate}, {at(.4), r.restartStore}, {at(.6), r.rotate}, {at(.75), r.restartStore}}
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Duration(3+rand.IntN(3)) * time.Second):
-		}
+	for len(events) > 0 || time.Now().Before(at(1)) {
+		time.Sleep(time.Duration(3+rand.IntN(3)) * time.Second)
 		if len(events) > 0 && time.Now().After(events[0].due) {
 			events[0].do()
 			events = events[1:]
@@ -124,9 +128,6 @@ func (r *run) disturb(ctx context.Context, lasts time.Duration) {
 		replica := r.cluster.Replicas[rand.IntN(2)] // the third stays alive, so that its memory can be watched
 		replica.Kill()
 		replica.Restart(r.t)
-	}
-	if len(events) > 0 {
-		r.t.Errorf("%d disturbances did not come about", len(events))
 	}
 }
 
