@@ -67,7 +67,8 @@ func (d *DEK) OpenObject(k Kind, l Layout, stored int64, want *Trailer, cipherte
 		o.err = fmt.Errorf("%w: a multipart object is read with its trailer", ErrLayout)
 	default:
 		o.start(cursor{}, l.BodySize(), 0, l.Size())
-		o.finish = func() error { return o.readTrailer(d, k, stored, want) }
+		key := &DEK{aead: d.aead} // who gives the reader up may destroy d while the source is still read
+		o.finish = func() error { return o.readTrailer(key, k, stored, want) }
 	}
 	return o
 }

@@ -15,9 +15,8 @@ var errClosed = errors.New("envelope: reader is closed")
 type SealReader struct {
 	guard
 	segments segmentSealer
-	src      io.Reader
-	size     int64                  // plaintext bytes announced
-	left     int64                  // plaintext bytes not yet pulled
+	plain    plainSource
+	next     plainBatch             // read ahead
 	sealed   bool                   // the last segment is sealed
 	trailer  func() ([]byte, error) // nil for a part
 	out      []byte                 // sealed and not yet returned: in buf, or the trailer
@@ -33,7 +32,8 @@ type SealReader struct {
 // returned unchanged. In all three cases the last segment never comes. A part that the format does
 // not allow is ErrLayout at the first Read.
 func (d *DEK) SealPart(k Kind, p Part, src io.Reader) *SealReader {
-	s := &SealReader{segments: segmentSealer{aead: d.aead, random: d.random, aad: newSegmentAAD(k, p)}, src: src, size: p.Size, left: p.Size}
+	s := &SealReader{segments: segmentSealer{aead: d.aead, random: d.random, aad: newSegmentAAD(k, p)}}
+	s.plain = plainSource{src: src, size: p.Size, left: p.Size, closed: &s.closed}
 	if err := p.check(k); err != nil {
 		s.err = fmt.Errorf("%w: %w", ErrLayout, err)
 	}
@@ -59,6 +59,14 @@ func (d *DEK) SealObject(size int64, src io.Reader, facts func() Facts) *SealRea
 		return d.SealTrailer(t)
 	}
 	return s
+}
+
+// ReadAhead lets the reader pull the next segments from its source while it seals the last ones and
+// its caller writes them, where the body is long and there is another core. It takes a second buffer.
+// It is to be called before the first Read, by who will call Close. The source is then read in
+// goroutines of the reader, one after another; its last call may outlast Close.
+func (s *SealReader) ReadAhead() {
+	s.ahead.want(func(buf *buffer) { s.next = s.plain.read(buf) })
 }
 
 // Read fills p as far as the source allows.
@@ -135,35 +143,26 @@ func (s *SealReader) advance() bool {
 
 // fill pulls the next segments and seals them in place.
 func (s *SealReader) fill() error {
-	if s.buf == nil {
-		s.buf = takeBuffer(StoredPartSize(s.left))
-	}
-	buf := s.buf.b
-	var sizes [batch]int
-	count := 0
-	at := 0
-	for count < batch && (s.left > 0 || (count == 0 && s.segments.index == 0)) {
-		n := int(min(SegmentSize, s.left))
-		s.buf.used = max(s.buf.used, at+SegmentOverhead+n)
-		got, err := io.ReadFull(s.src, buf[at+ivSize:at+ivSize+n])
-		s.left -= int64(got)
-		if err != nil {
-			return endedEarly(err, s.size-s.left, s.size)
+	var b plainBatch
+	if s.ahead.take(&s.buf) {
+		b = s.next
+	} else {
+		if s.buf == nil {
+			s.buf = takeBuffer(StoredPartSize(s.plain.left))
 		}
-		sizes[count] = n
-		count++
-		at += n + SegmentOverhead
+		b = s.plain.read(s.buf)
 	}
-	if s.left == 0 {
-		// This batch contains the last segment: none of it leaves before the source has
-		// confirmed that the whole body is right.
-		if err := expectEOF(s.src); err != nil {
-			return notTheEnd(err, s.size)
-		}
-		s.sealed = true
+	if b.err != nil {
+		return b.err
 	}
-	s.segments.seal(buf[:at], sizes[:count], s.sealed)
-	s.out = buf[:at]
+	// The batch with the last segment is never read ahead: whether the body has ended well is asked
+	// when the caller has all that comes before, as without reading ahead.
+	if s.plain.left > batch*SegmentSize {
+		s.ahead.start(s.buf)
+	}
+	s.sealed = b.last
+	s.out = s.buf.b[:b.end]
+	s.segments.seal(s.out, b.sizes[:b.count], b.last)
 	return nil
 }
 
@@ -189,41 +188,4 @@ func (s *segmentSealer) seal(buf []byte, sizes []int, end bool) {
 		s.index++
 		buf = buf[n+SegmentOverhead:]
 	}
-}
-
-// endedEarly returns the error for a source that failed or ended after got of size bytes.
-func endedEarly(err error, got, size int64) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("envelope: the source ended after %d of %d bytes: %w", got, size, io.ErrUnexpectedEOF)
-	}
-	return err
-}
-
-// notTheEnd returns the error of expectEOF behind size bytes.
-func notTheEnd(err error, size int64) error {
-	if errors.Is(err, errMore) {
-		return fmt.Errorf("%w: %d bytes", ErrTooLong, size)
-	}
-	return err
-}
-
-var errMore = errors.New("envelope: more bytes than expected")
-
-// expectEOF reads where r should have ended: nil after io.EOF, errMore if there is another byte,
-// else r's error.
-func expectEOF(r io.Reader) error {
-	var one [1]byte
-	for range 100 {
-		n, err := r.Read(one[:])
-		if n > 0 {
-			return errMore
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return io.ErrNoProgress
 }

@@ -92,6 +92,7 @@ type guard struct {
 	mu     sync.Mutex
 	closed atomic.Bool
 	buf    *buffer
+	ahead  ahead // of a reader that reads ahead
 }
 
 // enter reports whether the reader is still open. The caller must call leave in either case.
@@ -123,4 +124,5 @@ func (g *guard) release() {
 		giveBack(g.buf)
 		g.buf = nil
 	}
+	g.ahead.release()
 }

@@ -85,6 +85,7 @@ func (u *Upload) SendPart(ctx context.Context, number int, size int64, plain *ch
 	r := envelope.Record{Part: envelope.Part{Number: number, Size: size, ID: envelope.NewPartID()}}
 	sealed := u.dek.SealPart(envelope.KindMultipart, r.Part, plain)
 	defer sealed.Close()
+	sealed.ReadAhead()
 	stored := envelope.StoredPartSize(size)
 	var kept *spooledBody
 	var before []partRecord

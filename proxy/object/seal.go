@@ -58,7 +58,9 @@ func (s *Sealing) SetMetadata(h http.Header) {
 // plaintext was read. The key is destroyed at the end, in the goroutine that reads, which may be
 // the transport's and go on after the store has answered.
 func (s *Sealing) Body(src io.Reader, facts func() envelope.Facts) io.ReadCloser {
-	return &lastUse{s.dek.SealObject(s.size, src, facts), s.dek}
+	sealed := s.dek.SealObject(s.size, src, facts)
+	sealed.ReadAhead()
+	return &lastUse{sealed, s.dek}
 }
 
 // InPlace returns the stored bytes of an object that is held in memory, and destroys the key.
