@@ -97,7 +97,7 @@ func (s *settings) readSizes(b *testing.B) {
 	s.kmsObjects, s.kmsBuckets = sizes(b, "BENCH_KMS_OBJECTS", 1, 10, 100, 1000), sizes(b, "BENCH_KMS_BUCKETS", 1, 10, 100)
 	s.objects = sizes(b, "BENCH_OBJECTS", 1000, 10_000, 100_000)
 	s.parts = sizes(b, "BENCH_PARTS_OF_UPLOAD", 10, 100, 1000)
-	s.renewed = sizes(b, "BENCH_RENEWED", 10_000)[0]
+	s.renewed = sizes(b, "BENCH_RENEWED", 100_000)[0]
 	if s.large {
 		s.objects = append(s.objects, 1_000_000)
 	}
