@@ -10,7 +10,8 @@
 //   - element.go: Element, an arbitrary document, checked against a Shape that says what it may
 //     contain.
 //   - plain.go, plaindocument.go: the same reading without encoding/xml, where a document is plain;
-//     plain*.go for each document, and writer.go and *writer.go for writing.
+//     plainlong.go: in a window, where it is long; plain*.go for each document, and writer.go and
+//     *writer.go for writing.
 //   - listobjects.go, versions.go, uploads.go, parts.go: listings, in the store's order.
 //   - multipartdoc.go, deletions.go, copyresults.go: the documents of Create, Complete,
 //     DeleteObjects and the copies.

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
+	"net/url"
 	"reflect"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -67,6 +71,50 @@ var deleteResults = []string{
 	`<DeleteResult/>`, `<DeleteResult></DeleteResult> behind`, `<DeleteResult><Deleted><Key>k</Key></Error></DeleteResult>`, `<DeleteResult><Error><Code>a<b/></Code></Error></DeleteResult>`,
 }
 
+var uploadLists = []string{
+	`<?xml version="1.0" encoding="UTF-8"?>
+<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>b</Bucket><KeyMarker></KeyMarker><UploadIdMarker></UploadIdMarker><NextKeyMarker>b&amp;</NextKeyMarker><NextUploadIdMarker>2</NextUploadIdMarker><Delimiter>/</Delimiter><Prefix></Prefix><EncodingType>url</EncodingType><MaxUploads>10000</MaxUploads><IsTruncated>true</IsTruncated><Upload><Key>b%26</Key><UploadId>2</UploadId><Initiator><ID>1</ID><DisplayName>minio</DisplayName></Initiator><Owner><ID>1</ID><DisplayName>minio</DisplayName></Owner><StorageClass>STANDARD</StorageClass><Initiated>2026-11-30T11:13:21.733Z</Initiated></Upload><Upload><Key>a&lt;</Key><UploadId>1</UploadId><Initiator><ID>1</ID><DisplayName>minio</DisplayName></Initiator><Owner><ID>2</ID></Owner><Initiated>2026-11-30T11:13:21.733Z</Initiated><ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType></Upload><CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes></ListMultipartUploadsResult>`,
+	"<ListMultipartUploadsResult>\n <Upload>\n  <Key>c</Key><UploadId>3</UploadId>\n </Upload>\n <Upload><Key>b</Key><UploadId>2</UploadId></Upload><Upload><Key>a</Key></Upload>\n <New>1</New> </ListMultipartUploadsResult> behind",
+	`<ListMultipartUploadsResult><Upload><Key>b</Key></Upload><!-- x --><Upload><Key>a<b/>c</Key></Upload><Upload><Key>c</Key></Upload></ListMultipartUploadsResult>`, `<ListMultipartUploadsResult><Upload><Key>b</Key></Upload><Upload><Key>&#xD800;</Key></Upload></ListMultipartUploadsResult>`,
+	`<ListMultipartUploadsResult><Upload><Key>b</Key></Upload><MaxUploads> 7</MaxUploads><Bucket>a<b/>c</Bucket><Upload/><IsTruncated/></ListMultipartUploadsResult>`, `<ListMultipartUploadsResult xmlns="c" xmlns:a="b"><Upload><Key>b</Key></Upload></ListMultipartUploadsResult>`,
+	`<ListMultipartUploadsResult xmlns="c"><CommonPrefixes/><New><Upload/></New><a:Upload xmlns:a="b"><Key>a</Key></a:Upload><CommonPrefixes><Prefix>a</Prefix></CommonPrefixes></ListMultipartUploadsResult>`, `<ListMultipartUploadsResult><Upload><Key>b</Key><Owner><ID>1</ID></Owner><Owner><DisplayName>2</DisplayName></Owner></Upload></ListMultipartUploadsResult>`,
+	`<ListMultipartUploadsResult><Upload><Key>b</Key><Initiator><ID>1</ID></Initiator><Owner><ID>1</ID><DisplayName>2</DisplayName></Owner></Upload></ListMultipartUploadsResult>`,
+	`<ListMultipartUploadsResult/>`, `<ListMultipartUploadsResult><Upload>`, `<ListMultipartUploadsResult><Upload></ListMultipartUploadsResult>`, `<ListMultipartUploadsResult><Upload></Upload></Error>`, `<Error/>`, ``,
+}
+
+// Whatever of a long document is read in which way, it is what encoding/xml reads alone.
+func FuzzListUploads(f *testing.F) {
+	for i, doc := range uploadLists {
+		for _, size := range []uint16{7, 300, 2000} {
+			f.Add([]byte(doc), size, uint8(i%3), "a", strings.Repeat("1", i%2), i%2 == 0)
+		}
+	}
+	f.Fuzz(func(t *testing.T, doc []byte, size uint16, most uint8, key, id string, encoded bool) {
+		asked := url.Values{"max-uploads": {strconv.Itoa(int(most))}, "key-marker": {key}, "upload-id-marker": {id}}
+		if encoded {
+			asked.Set("encoding-type", "url")
+		}
+		var got, want ListUploads
+		got.Asked(asked)
+		want.Asked(asked)
+		err, wanted := decodeLong(bytes.NewReader(doc), &got, int(size)), decoder(bytes.NewReader(doc), MaxLong, MaxLong).Decode(&want)
+		if (err == nil) != (wanted == nil) || errors.Is(err, ErrSurrogate) != errors.Is(wanted, ErrSurrogate) {
+			t.Fatalf("%q: %v; encoding/xml says %v", doc, err, wanted)
+		}
+		if err != nil {
+			return
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v; encoding/xml reads %+v", doc, got, want)
+		}
+		got.End()
+		written, err := Marshal(&got)
+		if wanted, failed := xml.Marshal(&got); (err == nil) != (failed == nil) || err == nil && !bytes.Equal(written, wanted) {
+			t.Errorf("%q is written %s (%v); encoding/xml writes %s (%v)", doc, written, err, wanted, failed)
+		}
+	})
+}
+
 // Documents are read and written as encoding/xml does it.
 func FuzzListObjects(f *testing.F)    { fuzzPlain[ListObjects](f, listings) }
 func FuzzListVersions(f *testing.F)   { fuzzPlain[ListVersions](f, versionLists) }
@@ -118,6 +166,105 @@ func TestTheDocumentsOfStoresAndClientsArePlain(t *testing.T) {
 	}
 }
 
+// A long document is plain to its end, through all its windows.
+func TestAllUploadsOfMinIOArePlain(t *testing.T) {
+	for _, doc := range []string{uploadLists[0], uploadLists[1], string(minioUploads(10_000))} { // the last one has 110,000 elements
+		p, in, l := &plain{}, &window{from: strings.NewReader(doc), size: longWindow, buffer: new(bytes.Buffer)}, &ListUploads{}
+		l.Asked(nil)
+		in.fill(p)
+		for name := l.readRoot(p); p.more(name); in.fill(p) {
+			l.readChild(p)
+		}
+		if p.refused || len(p.rest()) == len(doc) {
+			t.Errorf("not plain: %.100q", p.rest())
+		}
+	}
+}
+
+func TestALongDocumentIsReadToWhereItBreaks(t *testing.T) {
+	broken := errors.New("broken")
+	doc := string(minioUploads(1000))
+	first, rest, _ := strings.Cut(doc, "</Upload>")
+	first += "</Upload>"
+	for name, c := range map[string]struct {
+		body io.Reader
+		want error
+	}{
+		"whole":               {strings.NewReader(doc), nil},
+		"in the middle":       {io.MultiReader(strings.NewReader(doc[:len(doc)/2]), iotest.ErrReader(broken)), broken},
+		"cut":                 {io.MultiReader(strings.NewReader(doc[:len(doc)/2]), iotest.ErrReader(io.ErrUnexpectedEOF)), io.ErrUnexpectedEOF},
+		"broken once":         {iotest.TimeoutReader(strings.NewReader(doc)), iotest.ErrTimeout},
+		"too many prefixes":   {strings.NewReader(first + strings.Repeat("<CommonPrefixes/>", MaxEntries+1) + rest), errTooManyEntries},
+		"behind its end":      {io.MultiReader(strings.NewReader(doc), iotest.ErrReader(broken)), nil},
+		"byte by byte":        {iotest.OneByteReader(strings.NewReader(doc)), nil},
+		"a long child":        {strings.NewReader(first + "<New>" + strings.Repeat(" ", maxToken/2) + strings.Repeat("<A>"+strings.Repeat(" ", maxToken/2)+"</A>", 8) + "</New>" + rest), nil},
+		"too long a text":     {strings.NewReader(first + "<New>" + strings.Repeat(" ", maxToken) + "</New>" + rest), ErrBounds},
+		"too deep":            {strings.NewReader(first + strings.Repeat("<New>", MaxDepth)), ErrBounds},
+		"more elements":       {strings.NewReader(first + strings.Repeat("<New/>", MaxElements+1) + rest), nil},
+		"more in one child":   {strings.NewReader(first + "<New>" + strings.Repeat("<A/>", MaxElements+1) + "</New>" + rest), nil},
+		"up to the bound":     {io.MultiReader(strings.NewReader(first), padding(MaxLong-len(doc)), strings.NewReader(rest)), nil},
+		"past the bound":      {io.MultiReader(strings.NewReader(first), padding(MaxLong-len(doc)+1), strings.NewReader(rest)), ErrBounds},
+		"uploads without end": {io.MultiReader(strings.NewReader(first), repeated(first[strings.Index(first, "<Upload>"):])), ErrBounds},
+	} {
+		var l ListUploads
+		l.Asked(nil)
+		if err := DecodeLong(c.body, &l); !errors.Is(err, c.want) || c.want == nil && len(l.Uploads.Page) != 1000 {
+			t.Errorf("%s: %v, %d uploads", name, err, len(l.Uploads.Page))
+		}
+	}
+}
+
+// padding is so many bytes of elements that nobody knows.
+func padding(n int) io.Reader {
+	const length = 1 << 10
+	element := func(n int) string { return "<New>" + strings.Repeat(" ", n-len("<New></New>")) + "</New>" }
+	last := length + n%length
+	return io.MultiReader(io.LimitReader(repeated(element(length)), int64(n-last)), strings.NewReader(element(last)))
+}
+
+// repeated is a text again and again.
+func repeated(text string) io.Reader { return &repetition{text, text} }
+
+type repetition struct{ text, rest string }
+
+func (r *repetition) Read(b []byte) (int, error) {
+	if r.rest == "" {
+		r.rest = r.text
+	}
+	n := copy(b, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// What is kept of a long document holds no more of it than the texts that are kept.
+func TestUploadsDoNotHoldTheDocumentTheyWereReadFrom(t *testing.T) {
+	const uploads, between = 500, 64 << 10
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	var doc []io.Reader
+	for i := range uploads {
+		upload := fmt.Sprintf("<Upload><Key>k%d</Key></Upload><CommonPrefixes><Prefix>p%d</Prefix></CommonPrefixes>", i, i)
+		if i%2 == 0 {
+			upload = fmt.Sprintf("<Upload><Key>k%d</Key><Owner><ID>o%d</ID><DisplayName>o%d</DisplayName></Owner></Upload>", i, i, i)
+		}
+		doc = append(doc, strings.NewReader(upload), padding(between))
+	}
+	before := heap()
+	var l ListUploads
+	l.Asked(nil)
+	if err := DecodeLong(io.MultiReader(append([]io.Reader{strings.NewReader("<ListMultipartUploadsResult>")}, append(doc, strings.NewReader("</ListMultipartUploadsResult>"))...)...), &l); err != nil || len(l.Uploads.Page) != uploads {
+		t.Fatal(err, len(l.Uploads.Page))
+	}
+	if grown := int64(heap() - before); grown > 4<<20 {
+		t.Errorf("%d bytes are kept of %d", grown, uploads*between)
+	}
+	runtime.KeepAlive(&l)
+}
+
 func TestAListingIsReadToWhereItBreaks(t *testing.T) {
 	broken := errors.New("broken")
 	doc := string(minioList(3))
@@ -141,7 +288,7 @@ func TestAListingIsReadToWhereItBreaks(t *testing.T) {
 
 // A field that is added to a document must not be forgotten where it is written.
 func TestEveryFieldOfADocumentIsWritten(t *testing.T) {
-	for _, full := range []plainWriter{&ListObjects{}, &ListVersions{}, &ListParts{}, &CompleteUpload{}, &DeleteObjects{}, &DeleteResult{}} {
+	for _, full := range []plainWriter{&ListObjects{}, &ListVersions{}, &ListParts{}, &CompleteUpload{}, &DeleteObjects{}, &DeleteResult{}, &ListUploads{}} {
 		fill(t, reflect.ValueOf(full).Elem())
 		got, err := Marshal(full)
 		want, failed := xml.Marshal(full)
@@ -185,7 +332,9 @@ func fill(t *testing.T, v reflect.Value) {
 		fill(t, v.Index(1))
 	case reflect.Struct:
 		for i := range v.NumField() {
-			fill(t, v.Field(i))
+			if v.Type().Field(i).IsExported() {
+				fill(t, v.Field(i))
+			}
 		}
 	default:
 		t.Fatalf("%s is not filled", v.Type())

@@ -3,6 +3,7 @@ package s3xml
 import (
 	"bytes"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -75,37 +76,39 @@ func entry[T any](p *plain, list *[]T, most int) *T {
 
 // ownerSeen is an owner as it was written.
 type ownerSeen struct {
-	text     string // from behind its start tag to the end of its end tag
+	text     string // between its tags
 	owner    *Owner
 	elements int
 }
 
-// readOwner reads the owner of an entry. Most are written as the one before, and are the same.
+// readOwner reads the owner of an entry. Most are written as the one before, and are the same. The
+// owner's texts are its own, because it may be that of entries in later windows of a long document.
 func (p *plain) readOwner(to **Owner) {
 	if *to != nil {
 		p.refuse() // a second one changes the first
 		return
 	}
+	begin, of := p.at, p.name()
 	if seen := p.owner; seen.owner != nil && !p.empty && p.elements+seen.elements <= MaxElements {
-		if p.pass(seen.text) {
+		if p.pass(seen.text) && p.pass("</"+of+">") {
 			*to = seen.owner
 			p.elements += seen.elements
 			return
 		}
+		p.at = begin
 	}
-	begin, elements, empty := p.at, p.elements, p.empty
-	o, of := &Owner{}, p.name()
+	o, elements, empty := &Owner{}, p.elements, p.empty
 	for p.more(of) {
 		switch p.name() {
 		case "ID":
-			o.ID = p.text()
+			o.ID = strings.Clone(p.text())
 		case "DisplayName":
-			o.DisplayName = p.text()
+			o.DisplayName = strings.Clone(p.text())
 		default:
 			p.skip()
 		}
 	}
 	if *to = o; !p.refused && !empty {
-		p.owner = ownerSeen{p.doc[begin:p.at], o, p.elements - elements}
+		p.owner = ownerSeen{p.doc[begin : p.at-len("</>")-len(of)], o, p.elements - elements}
 	}
 }

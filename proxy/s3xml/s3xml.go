@@ -40,8 +40,8 @@ func Decode(r io.Reader, doc any) error {
 	return NewDecoder(r).Decode(doc)
 }
 
-// DecodeLong is Decode for a document of up to MaxLong bytes. doc must keep only little of it.
-func DecodeLong(r io.Reader, doc any) error { return decoder(r, MaxLong, MaxLong).Decode(doc) }
+// DecodeLong is Decode for a document of up to MaxLong bytes, of which doc keeps only little.
+func DecodeLong(r io.Reader, doc LongDocument) error { return decodeLong(r, doc, longWindow) }
 
 // Unmarshal is Decode for a document in memory.
 func Unmarshal(b []byte, doc any) error {

@@ -50,7 +50,7 @@ type ListedUpload struct {
 	ChecksumType      string `xml:"ChecksumType,omitempty"`
 }
 
-// Asked implements longDocument.
+// Asked implements LongDocument.
 func (l *ListUploads) Asked(q url.Values) {
 	l.Uploads = uploadList{Most: MaxEntries, key: q.Get("key-marker"), id: q.Get("upload-id-marker"), encoded: q.Get("encoding-type") == "url"}
 	if n, err := strconv.Atoi(q.Get("max-uploads")); err == nil && n > 0 {
@@ -97,16 +97,24 @@ func (l *uploadList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error 
 	if err := d.DecodeElement(&u, &start); err != nil {
 		return err
 	}
+	l.add(u)
+	return nil
+}
+
+func (l *uploadList) add(u ListedUpload) {
 	if key := l.keyOf(u); key < l.key || key == l.key && (l.id == "" || l.id == u.UploadID) {
 		l.unpaged = true
-		return nil
+		return
 	}
+	if l.more && l.Most > 0 && l.compare(u, l.Page[l.Most-1]) > 0 { // behind a page that was cut
+		return
+	}
+	u.own()
 	l.Page = append(l.Page, u)
 	l.unpaged = l.unpaged || len(l.Page) > l.Most
 	if len(l.Page) > 2*l.Most {
 		l.cut()
 	}
-	return nil
 }
 
 // MarshalXML implements xml.Marshaler.
@@ -122,12 +130,14 @@ func (l uploadList) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
 // cut reduces the uploads that the store has sent to the page.
 func (l *uploadList) cut() {
 	l.Page = slices.DeleteFunc(l.Page, func(u ListedUpload) bool { return l.keyOf(u) == l.key && u.UploadID <= l.id })
-	slices.SortFunc(l.Page, func(a, b ListedUpload) int {
-		return cmp.Or(cmp.Compare(l.keyOf(a), l.keyOf(b)), cmp.Compare(a.UploadID, b.UploadID))
-	})
+	slices.SortFunc(l.Page, l.compare)
 	if len(l.Page) > l.Most {
 		l.Page, l.more = l.Page[:l.Most], true
 	}
+}
+
+func (l *uploadList) compare(a, b ListedUpload) int {
+	return cmp.Or(cmp.Compare(l.keyOf(a), l.keyOf(b)), cmp.Compare(a.UploadID, b.UploadID))
 }
 
 func (l *uploadList) keyOf(u ListedUpload) string {

@@ -75,6 +75,12 @@ func (w *writer) key(name string, value Text) {
 	w.end(name)
 }
 
+func (w *writer) optionalKey(name string, value Text) {
+	if value != "" {
+		w.key(name, value)
+	}
+}
+
 func (w *writer) point(name string, value *Text) {
 	if value != nil {
 		w.key(name, *value)

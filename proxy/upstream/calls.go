@@ -28,12 +28,13 @@ func (c *Client) GetXML(ctx context.Context, req *Request, doc any) (http.Header
 		return nil, err
 	}
 	defer resp.Body.Close()
-	decode := s3xml.Decode
-	if long, ok := doc.(longDocument); ok {
+	if long, ok := doc.(s3xml.LongDocument); ok {
 		long.Asked(req.Query)
-		decode = s3xml.DecodeLong
+		err = s3xml.DecodeLong(resp.Body, long)
+	} else {
+		err = s3xml.Decode(resp.Body, doc)
 	}
-	if err := decode(resp.Body, doc); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("the store's document: %w", err)
 	}
 	return resp.Header, nil
@@ -71,10 +72,6 @@ func (c *Client) Result(ctx context.Context, req *Request, doc any) (http.Header
 	}
 	return resp.Header, nil
 }
-
-// longDocument is a document that a store may send with more entries than S3 would. It keeps no
-// more of them than the query asks for.
-type longDocument interface{ Asked(url.Values) }
 
 // ContentMD5 is the value of the Content-MD5 header (RFC 1864), which S3 demands of a PUT
 // into a bucket with Object Lock.
