@@ -102,7 +102,7 @@ func ServeFlags(f *pflag.FlagSet) {
 	f.String("auth-v2", AuthV2Presigned, "what clients may sign with Signature Version 2, which is of SHA-1 and covers no body: presigned (URLs, as boto3 makes them by default), all (requests and forms, too), or off")
 	f.Bool("auth-none-anywhere", false, "let auth none be on a listener that other machines reach")
 	f.String("anonymous", "deny", "unsigned requests: deny, or store (send them on unsigned, and let the store judge)")
-	f.String("etag", "opaque", "ETags that clients see: opaque (the store's, never an MD5), or md5 (of the plaintext, as in S3 without encryption; LIST and HEAD may cost one more request)")
+	f.String("etag", "opaque", "ETags that clients see: opaque (the store's, never an MD5), or md5 (of the plaintext, as in S3 without encryption; the first LIST asks the store for each object)")
 	f.String("range-check", "end", "what to check before a range of an object is answered: end (the object's end too, with one more request to the store for the first range), or segments (the pieces of 64 KiB in the range alone: clients may read parts of an upload that was refused, if the store kept them)")
 	f.String("cors", "own", "browsers' pages of other sites: own (s3proxy keeps the rules of PutBucketCors and answers by them, on any store), or store (rules, preflights and headers are the store's)")
 	f.String("sse", "own", "S3's server-side encryption (SSE-S3, SSE-KMS): own (s3proxy answers, since it encrypts anyway), or store (sent on: the store encrypts once more)")
