@@ -87,5 +87,20 @@ func (r *heldReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// WriteTo implements io.WriterTo: the rest is sent from where it is.
+func (r *heldReader) WriteTo(w io.Writer) (int64, error) {
+	if r.at == r.end {
+		return 0, nil
+	}
+	b, err := r.of.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer r.of.leave()
+	n, err := w.Write(b[r.at:])
+	r.at += n
+	return int64(n), err
+}
+
 // Close ends nothing: net/http closes a reader and may want another one.
 func (r *heldReader) Close() error { return nil }

@@ -65,6 +65,43 @@ func TestMemoryIsNotUsedAgainWhileItIsRead(t *testing.T) {
 	}
 }
 
+// writerFunc is an io.Writer.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestAReaderWritesFromWhereTheBodyIs(t *testing.T) {
+	var m heldMemory
+	h := m.get(holdLimit)
+	h.bytes[0], h.bytes[holdLimit-1] = 'a', 'z'
+	memory := h.bytes
+	open := h.readers()
+	late := open()
+	n, err := open().(io.WriterTo).WriteTo(writerFunc(func(p []byte) (int, error) {
+		if len(p) != holdLimit || &p[0] != &memory[0] {
+			t.Errorf("%d bytes of other memory were written", len(p))
+		}
+		h.Close() // does not wait
+		for range 3 {
+			next := m.get(holdLimit)
+			next.bytes[0], next.bytes[holdLimit-1] = 'y', 'y'
+		}
+		if p[0] != 'a' || p[holdLimit-1] != 'z' {
+			t.Errorf("another's data, or none, is sent: %q, %q", p[0], p[holdLimit-1])
+		}
+		return len(p), nil
+	}))
+	if n != holdLimit || err != nil {
+		t.Error(n, err)
+	}
+	if h.bytes != nil || memory[0] != 0 {
+		t.Error("the memory was not given back, or not cleared")
+	}
+	if n, err := late.(io.WriterTo).WriteTo(io.Discard); n != 0 || !errors.Is(err, errHeldClosed) {
+		t.Errorf("after Close: %d, %v", n, err)
+	}
+}
+
 // hastyStore answers before it has read a body, and keeps the body. What it is sent otherwise it
 // reads first.
 type hastyStore struct {

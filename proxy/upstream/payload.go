@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 	"hash/crc32"
 	"io"
 	"net/http"
@@ -176,7 +175,7 @@ func (w *chunkWriter) Read(p []byte) (n int, err error) {
 		default:
 			// The last chunk vouches for the body: only once its reader did.
 			if got, err := io.ReadFull(w.in, make([]byte, 1)); got > 0 {
-				return n, fmt.Errorf("the body is longer than its length")
+				return n, errTooLong
 			} else if err != io.EOF {
 				return n, err
 			}

@@ -29,6 +29,9 @@ func (t Timeouts) orDefaults() Timeouts {
 // errStalled says that a store was silent in the middle of a body.
 var errStalled = errors.New("the store is silent in the middle of a body")
 
+// errTooLong says that a body goes on behind what was announced of it.
+var errTooLong = errors.New("the body is longer than its length")
+
 // dialer gives connections on which a store must take what it is sent.
 func dialer(t Timeouts) func(ctx context.Context, network, address string) (net.Conn, error) {
 	d := &net.Dialer{Timeout: t.Connect, KeepAlive: 30 * time.Second}
@@ -57,6 +60,40 @@ func (c *takingConn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom, which net/http asks for behind the headers. It gives a body
+// inside an io.LimitedReader; one that can write itself is sent from where it is, and not copied
+// through 32 KiB.
+func (c *takingConn) ReadFrom(r io.Reader) (int64, error) {
+	if limited, ok := r.(*io.LimitedReader); ok {
+		if body, ok := limited.R.(io.WriterTo); ok {
+			return body.WriteTo(&pieces{of: c, left: limited.N})
+		}
+	}
+	return io.Copy(struct{ io.Writer }{c}, r)
+}
+
+// pieceSize is how many bytes a store must take before its time begins anew.
+const pieceSize = 256 << 10
+
+// pieces writes by pieces, up to a number of bytes.
+type pieces struct {
+	of   *takingConn
+	left int64
+}
+
+func (w *pieces) Write(p []byte) (n int, err error) {
+	if int64(len(p)) > w.left {
+		return 0, errTooLong
+	}
+	for n < len(p) && err == nil {
+		var written int
+		written, err = w.of.Write(p[n:min(n+pieceSize, len(p))])
+		n += written
+	}
+	w.left -= int64(n)
+	return n, err
 }
 
 func (c *takingConn) SetWriteDeadline(t time.Time) error {
