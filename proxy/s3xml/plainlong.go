@@ -20,7 +20,9 @@ type LongDocument interface {
 	readChild(p *plain)
 }
 
-// longWindow is the size of a window in bytes.
+// longWindow is the size of a window in bytes. While a document is read, a few of them are held: what is
+// looked at, the buffer that it is read into, and those with the root, the last owner and the
+// document's own texts.
 const longWindow = 128 << 10
 
 // decodeLong reads a document by plain. The first child that is not plain, or does not end within the
