@@ -87,7 +87,7 @@ func (r *heldReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo: the rest is sent from where it is.
+// WriteTo implements io.WriterTo: the rest is sent from where it is. A connection with TLS asks for Read.
 func (r *heldReader) WriteTo(w io.Writer) (int64, error) {
 	if r.at == r.end {
 		return 0, nil
