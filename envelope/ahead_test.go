@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
@@ -166,6 +167,32 @@ func TestAClosedReaderLeavesNothingBehindOfWhatItReadAhead(t *testing.T) {
 	}
 	if _, err := s.Read(make([]byte, 1)); err == nil {
 		t.Error("a closed reader can be read")
+	}
+}
+
+// breaking panics behind its first bytes.
+type breaking struct{ left int }
+
+func (s *breaking) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		panic("the source breaks")
+	}
+	n := min(len(p), s.left)
+	s.left -= n
+	return n, nil
+}
+
+func TestAPanicOfASourceThatIsReadAheadIsAnError(t *testing.T) {
+	besides(t)
+	const size = batch * SegmentSize
+	s := newTestDEK(t).SealPart(KindSingle, Part{Size: 20 * size}, &breaking{size + 5})
+	s.ReadAhead()
+	got, err := io.ReadAll(struct{ io.Reader }{s})
+	if len(got) != batch*storedSegment || err == nil || !strings.Contains(err.Error(), "the source breaks") {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if left := readingAhead.Load(); left != 0 {
+		t.Errorf("%d readers that have ended still count", left)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"sync/atomic"
 )
 
@@ -56,6 +57,17 @@ func (p *plainSource) read(buf *buffer) (b plainBatch) {
 		b.last = true
 	}
 	return b
+}
+
+// readAside is read in a goroutine of its own, in which nobody else recovers: a panic of the source
+// would end the process, and its reader would wait for ever.
+func (p *plainSource) readAside(buf *buffer) (b plainBatch) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			b = plainBatch{err: fmt.Errorf("envelope: panic: %v\n%s", cause, debug.Stack())}
+		}
+	}()
+	return p.read(buf)
 }
 
 // endedEarly returns the error for a source that failed or ended after got of size bytes.

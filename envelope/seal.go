@@ -66,7 +66,7 @@ func (d *DEK) SealObject(size int64, src io.Reader, facts func() Facts) *SealRea
 // It is to be called before the first Read, by who will call Close. The source is then read in
 // goroutines of the reader, one after another; its last call may outlast Close.
 func (s *SealReader) ReadAhead() {
-	s.ahead.want(func(buf *buffer) { s.next = s.plain.read(buf) })
+	s.ahead.want(func(buf *buffer) { s.next = s.plain.readAside(buf) })
 }
 
 // Read fills p as far as the source allows.

@@ -25,15 +25,16 @@ type answer struct {
 	began  time.Time    // when the status was sent
 	// deadlines are those of the client's connection; idle is that of a client that takes nothing of
 	// the answer.
-	deadlines *http.ResponseController
+	deadlines deadlines
 	idle      idleTimeout
 	// beforeHeader adds to the header when it goes out; nil: nothing.
 	beforeHeader func(http.Header)
 }
 
 func newAnswer(w http.ResponseWriter, id string) *answer {
-	deadlines := http.NewResponseController(w)
-	return &answer{ResponseWriter: w, id: id, deadlines: deadlines, idle: idleTimeout{of: deadlines, set: (*http.ResponseController).SetWriteDeadline}}
+	a := &answer{ResponseWriter: w, id: id, deadlines: deadlines{of: http.NewResponseController(w)}}
+	a.idle = idleTimeout{of: &a.deadlines, set: (*deadlines).setWriteDeadline}
+	return a
 }
 
 func (a *answer) WriteHeader(status int) {

@@ -158,6 +158,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.r.Body = countedBody{r.Body, &x.received}
 	}
 	p.traceRequest(x)
+	defer x.w.deadlines.end()
 	defer p.running.remove(x)
 	x.startDeadline()
 	defer func() {

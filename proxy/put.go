@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/s3proxy/s3proxy/envelope"
 	"github.com/s3proxy/s3proxy/proxy/checksum"
@@ -86,16 +85,17 @@ func (x *exchange) uploadFailure(plain *checksum.Reader, err error) error {
 		x.drain()
 		return uploadError(refusal)
 	}
-	if err != nil {
+	if err == nil {
+		err = plain.Whole()
+	} else {
 		err = x.explainReset(err)
-		if !plain.Ended() {
-			// The transport may still wait for the client's next bytes; the answer
-			// must not wait with it.
-			_ = x.w.deadlines.SetReadDeadline(time.Now())
-		}
-		return err
 	}
-	return plain.Whole()
+	if err != nil && !plain.Ended() {
+		// The transport may still wait for the client's next bytes; the answer must not wait
+		// with it.
+		x.w.deadlines.readNoMore()
+	}
+	return err
 }
 
 // putSealed sends the body to the store, sealed under a new key, with the headers h, the

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"io"
-	"net/http"
 	"time"
 )
 
@@ -30,25 +29,25 @@ const (
 
 // idleTimeout renews a deadline of the client's connection while bytes move.
 type idleTimeout struct {
-	of   *http.ResponseController
-	set  func(*http.ResponseController, time.Time) error
+	of   *deadlines
+	set  func(*deadlines, time.Time)
 	last time.Time
 }
 
 func (p *idleTimeout) renew() {
 	if now := time.Now(); now.Sub(p.last) > renewEvery {
 		p.last = now
-		_ = p.set(p.of, now.Add(idleLimit)) // a ResponseWriter that cannot do this has no deadline
+		p.set(p.of, now.Add(idleLimit))
 	}
 }
 
 // startDeadline sets the deadline that holds until a reader of the body renews it.
 func (x *exchange) startDeadline() {
 	if x.r.ProtoMajor < 2 { // that of the request before; over HTTP/2 each has its own
-		_ = x.w.deadlines.SetWriteDeadline(time.Time{})
+		x.w.deadlines.setWriteDeadline(time.Time{})
 	}
 	if x.r.ContentLength != 0 {
-		_ = x.w.deadlines.SetReadDeadline(time.Now().Add(x.proxy.documentTime))
+		x.w.deadlines.setReadDeadline(time.Now().Add(x.proxy.documentTime))
 	}
 }
 
@@ -65,7 +64,7 @@ func (x *exchange) timeoutReader(r io.Reader) io.Reader { return x.reader(r, fal
 func (x *exchange) deadlineReader(r io.Reader) *timeoutReader { return x.reader(r, true) }
 
 func (x *exchange) reader(r io.Reader, atDeadline bool) *timeoutReader {
-	return &timeoutReader{r, idleTimeout{of: x.w.deadlines, set: (*http.ResponseController).SetReadDeadline}, atDeadline}
+	return &timeoutReader{r, idleTimeout{of: &x.w.deadlines, set: (*deadlines).setReadDeadline}, atDeadline}
 }
 
 func (r *timeoutReader) Read(p []byte) (int, error) {
@@ -77,7 +76,7 @@ func (r *timeoutReader) Read(p []byte) (int, error) {
 		// Behind the body net/http watches whether the client is still there,
 		// for as long as the store takes. After any other error it reads what is left of
 		// the body, for which the deadline must stay.
-		_ = r.of.SetReadDeadline(time.Time{})
+		r.of.setReadDeadline(time.Time{})
 	}
 	return n, err
 }
@@ -96,7 +95,7 @@ func (e clientGone) Unwrap() error { return e.cause }
 // open no window for it, over HTTP/1.1 it may not read. Whoever has shown no key has less time.
 func (x *exchange) boundEnd() {
 	if x.auth == nil || x.auth.AccessKeyID == "" {
-		_ = x.w.deadlines.SetWriteDeadline(time.Now().Add(strangerLimit))
+		x.w.deadlines.setWriteDeadline(time.Now().Add(strangerLimit))
 		return
 	}
 	x.w.idle.renew()
@@ -105,6 +104,6 @@ func (x *exchange) boundEnd() {
 // drain reads a little more of a refused upload. A client that is answered
 // while it still sends may take the closed connection for the answer.
 func (x *exchange) drain() {
-	_ = x.w.deadlines.SetReadDeadline(time.Now().Add(drainTimeout))
+	x.w.deadlines.setReadDeadline(time.Now().Add(drainTimeout))
 	_, _ = io.CopyN(io.Discard, x.r.Body, drainLimit)
 }

@@ -170,6 +170,9 @@ func (src *Source) write(ctx context.Context, n *Renewal) error {
 		old = resp.Body
 	}
 	body := n.Body(old)
+	if sealed, ok := body.(io.Closer); ok { // whatever reads it closes it only when it has come to its end
+		defer sealed.Close()
+	}
 	switch {
 	case n.plain != nil:
 		return src.writePlain(ctx, n, body)

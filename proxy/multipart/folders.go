@@ -34,10 +34,11 @@ func (f folder) behind() string {
 	return f.name + "0"
 }
 
-// each visits the folders whose names are greater than after, in their order. What a page has of
-// them is enough: the next page begins behind the last one, so that no folder costs more than a
-// request, however many objects it has. An error of visit ends it.
-func (f folders) each(ctx context.Context, after string, visit func(folder) error) error {
+// pages visits the folders whose names are greater than after, in their order, by pages of a
+// listing. What a page has of them is enough: the next page begins behind the last one, so that no
+// folder costs more than a request, however many objects it has. The next page is not requested
+// before visit returns; an error of it ends all.
+func (f folders) pages(ctx context.Context, after string, visit func([]folder) error) error {
 	for {
 		from := f.prefix + after
 		if after == "" {
@@ -53,20 +54,20 @@ func (f folders) each(ctx context.Context, after string, visit func(folder) erro
 		}
 		// Some stores list delete markers behind all versions of a page.
 		slices.SortFunc(entries, func(a, b s3xml.ListedVersion) int { return cmp.Compare(a.Key, b.Key) })
-		last := folder{}
+		var found []folder
 		for _, e := range entries {
 			rest, ours := strings.CutPrefix(string(e.Key), f.prefix)
 			if !ours || rest <= after {
 				return fmt.Errorf("%w: a listing that is not in order", upstream.ErrStored)
 			}
 			name, _, inFolder := strings.Cut(rest, "/")
-			if at := (folder{name, !inFolder}); at != last {
-				if err := visit(at); err != nil {
-					return err
-				}
-				last = at
+			if at := (folder{name, !inFolder}); len(found) == 0 || at != found[len(found)-1] {
+				found = append(found, at)
 			}
 		}
-		after = last.behind()
+		if err := visit(found); err != nil {
+			return err
+		}
+		after = found[len(found)-1].behind()
 	}
 }

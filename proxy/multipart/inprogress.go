@@ -46,24 +46,27 @@ func (p inProgress) each(ctx context.Context, bucket string, visit func(InProgre
 	stateBucket, prefix := p.place.Of(at)
 	prefix += uploadFolder
 	var visiting sync.Mutex
+	var ended error // of a visit
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(sideBySide)
-	listing := folders{stateBucket, prefix, p.page, p.store.ListCurrent}.each(ctx, "", func(f folder) error {
-		group.Go(func() error {
-			state, err := readState(ctx, o, stateBucket, prefix+f.name+"/"+stateKey)
-			if errors.Is(err, ErrNoState) {
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("the state of the upload %s: %w", f.name, err)
-			}
-			visiting.Lock()
-			defer visiting.Unlock()
-			if err := ctx.Err(); err != nil { // an earlier visit ended it
-				return err
-			}
-			return visit(InProgress{Key: state.Key, ID: state.Upload, Since: state.since, Meta: state.meta})
-		})
+	listing := folders{stateBucket, prefix, p.page, p.store.ListCurrent}.pages(ctx, "", func(page []folder) error {
+		for _, f := range page {
+			group.Go(func() error {
+				state, err := readState(ctx, o, stateBucket, prefix+f.name+"/"+stateKey)
+				if errors.Is(err, ErrNoState) {
+					return nil
+				}
+				if err != nil {
+					return fmt.Errorf("the state of the upload %s: %w", f.name, err)
+				}
+				visiting.Lock()
+				defer visiting.Unlock()
+				if ended == nil {
+					ended = visit(InProgress{Key: state.Key, ID: state.Upload, Since: state.since, Meta: state.meta})
+				}
+				return ended
+			})
+		}
 		return nil
 	})
 	if err := group.Wait(); err != nil {

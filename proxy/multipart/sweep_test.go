@@ -116,7 +116,7 @@ func TestARunningProxysSweepGoesOnWhereItEnded(t *testing.T) {
 	onPages(t, func(t *testing.T, s *scene) {
 		s.uploads(14)
 		r := s.replica(never, false)
-		r.mostInRound = 4
+		r.mostInRound, r.Page = 4, 1 // a round ends with a page
 		r.remember(s.bucket)
 		removed := 0
 		for range 3 { // 14 uploads, 4 a round: the fourth round would end the list

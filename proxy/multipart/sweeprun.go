@@ -45,17 +45,40 @@ var errEnough = errors.New("enough for one sweep")
 
 // all looks at all folders, or at the next ones.
 func (r *sweepRun) all(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(r.SideBySide, 1))
-	looked, behind := 0, ""
-	listing := folders{r.stateBucket, r.prefix, r.Page, r.Store.ListAny}.each(ctx, r.After, func(f folder) error {
-		if looked == r.Most && r.Most > 0 {
+	looked, behind := 0, r.After
+	err := folders{r.stateBucket, r.prefix, r.Page, r.Store.ListAny}.pages(ctx, r.After, func(page []folder) error {
+		enough := r.Most > 0 && looked+len(page) > r.Most
+		if enough {
+			page = page[:r.Most-looked]
+		}
+		if err := r.look(ctx, page); err != nil {
+			return err
+		}
+		looked += len(page)
+		if len(page) > 0 {
+			behind = page[len(page)-1].behind()
+		}
+		if enough {
+			r.found.Next = behind
 			return errEnough
 		}
-		looked, behind = looked+1, f.behind()
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// look looks at the folders of a page, several at once. It returns when all is done: versitygw 1.8
+// fails to list what is removed meanwhile.
+func (r *sweepRun) look(ctx context.Context, page []folder) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(r.SideBySide, 1))
+	for _, f := range page {
 		if sum, err := hex.DecodeString(f.name); f.file || err != nil || len(sum) != sha256.Size {
 			r.count(foreign)
-			return nil
+			continue
 		}
 		at := r.prefix + f.name + "/"
 		group.Go(func() error {
@@ -69,16 +92,8 @@ func (r *sweepRun) all(ctx context.Context) error {
 			r.count(is)
 			return r.tell(at, err)
 		})
-		return nil
-	})
-	if err := group.Wait(); err != nil {
-		return err
 	}
-	if errors.Is(listing, errEnough) {
-		r.found.Next = behind
-		return nil
-	}
-	return listing
+	return group.Wait()
 }
 
 func (r *sweepRun) count(is fate) {
