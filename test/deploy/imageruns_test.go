@@ -48,7 +48,7 @@ func TestTheImageHoldsOneStaticProgramAndCertificates(t *testing.T) {
 	if err != nil || !x509.NewCertPool().AppendCertsFromPEM(certificates) {
 		t.Errorf("no certificates in it (%v)", err)
 	}
-	if program, err := os.Stat(i.program()); err != nil || program.Size() > 30<<20 {
+	if program, err := os.Stat(i.program()); err != nil || program.Size() > 32<<20 {
 		t.Errorf("the program is %v (%v)", program, err)
 	}
 }
