@@ -32,7 +32,7 @@ type Files struct {
 
 	events  *fsnotify.Watcher // nil: the kernel gives none
 	watched map[string]bool   // folders
-	next    chan []string
+	next    chan next
 	done    chan struct{}
 	log     *slog.Logger
 }
@@ -40,7 +40,7 @@ type Files struct {
 // New begins to watch. A path may be that of a file, of a folder whose content counts, or of
 // nothing yet.
 func New(paths []string, log *slog.Logger) *Files {
-	f := &Files{Changed: make(chan struct{}, 1), watched: map[string]bool{}, next: make(chan []string), done: make(chan struct{}), log: log}
+	f := &Files{Changed: make(chan struct{}, 1), watched: map[string]bool{}, next: make(chan next), done: make(chan struct{}), log: log}
 	var err error
 	if f.events, err = fsnotify.NewWatcher(); err != nil {
 		log.Warn("the system does not tell of changed files: they are looked at every half minute", "error", err)
@@ -50,10 +50,23 @@ func New(paths []string, log *slog.Logger) *Files {
 	return f
 }
 
-// Set replaces what is watched.
+// next is what to watch from now on.
+type next struct {
+	paths   []string
+	watched chan struct{} // closed when it is
+}
+
+// Set replaces what is watched. When it returns no later change is missed: whoever reads the files
+// then has the last state, or is told of another.
 func (f *Files) Set(paths []string) {
+	n := next{paths, make(chan struct{})}
 	select {
-	case f.next <- paths:
+	case f.next <- n:
+	case <-f.done:
+		return
+	}
+	select {
+	case <-n.watched:
 	case <-f.done:
 	}
 }
@@ -81,8 +94,9 @@ func (f *Files) run() {
 		select {
 		case <-f.done:
 			return
-		case paths := <-f.next:
-			f.watch(paths)
+		case n := <-f.next:
+			f.watch(n.paths)
+			close(n.watched)
 		case <-events:
 			happened()
 		case <-errs: // events were lost
